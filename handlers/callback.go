@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package handlers
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+)
+
+// forwardedToken is the requestToken body that the homeserver sees.
+type forwardedToken struct {
+	ClientSecret string `json:"client_secret"`
+	Email        string `json:"email"`
+	SendAttempt  int64  `json:"send_attempt"`
+	IDServer     string `json:"id_server"`
+}
+
+// settleTime bounds the bookkeeping after the homeserver has answered; it goes
+// on when the client has hung up.
+const settleTime = 15 * time.Second
+
+// askHomeserver lets the homeserver decide. It sees a nonce as client_secret
+// and us as id_server; if it agrees, it calls the identity side with that
+// nonce, and the session is opened there. Its refusals go back as they are:
+// M_THREEPID_IN_USE, M_THREEPID_NOT_FOUND, M_THREEPID_DENIED.
+//
+// It returns the sid, or the status that it has written.
+func (c *Client) askHomeserver(w http.ResponseWriter, r *http.Request, next Next, route route, req verification.Request) (sid string, answered int, err error) {
+	nonce, err := c.svc.Await(r.Context(), req)
+	if err != nil {
+		return "", 0, err
+	}
+	body, err := json.Marshal(forwardedToken{
+		ClientSecret: nonce, Email: req.Address, SendAttempt: req.SendAttempt, IDServer: c.cfg.IdentityName,
+	})
+	if err != nil {
+		return "", 0, err
+	}
+	route.version = c.cfg.UpstreamVersion // requestToken is the same in all of them
+	answer, upErr := exchange(r, next, c.upstreamPath(route), body)
+
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), settleTime)
+	defer cancel()
+	opened, err := c.svc.Settle(ctx, nonce)
+	switch {
+	case err != nil:
+		return "", 0, err
+	case upErr != nil:
+		return "", 0, upstreamFailure(upErr)
+	case answer.status/100 == 2 && opened.SID != "":
+		return opened.SID, 0, nil
+	case answer.status/100 != 2:
+		relayRefusal(w, answer)
+		return "", answer.status, nil
+	}
+	return c.adopt(ctx, w, answer, nonce, req)
+}
+
+// relayRefusal passes on an error of the homeserver's, unless it is not one
+// that a Matrix client understands (Dendrite: 500 {"Err":""}, proxies: HTML).
+func relayRefusal(w http.ResponseWriter, answer *capture) {
+	var body struct {
+		Errcode string `json:"errcode"`
+	}
+	if json.Unmarshal(answer.body.Bytes(), &body) == nil && body.Errcode != "" {
+		answer.relay(w)
+		return
+	}
+	writeJSON(w, answer.status, errorBody{Errcode: codeUnknown, Error: "The homeserver refused the request without a reason"})
+}
+
+// adopt handles a homeserver that agreed and did not call us: it has mailed
+// its own link (Synapse 1.0-1.3.1 with its own mailer). It knows the session
+// under our nonce, so that is put back when the client completes.
+func (c *Client) adopt(ctx context.Context, w http.ResponseWriter, answer *capture, nonce string, req verification.Request) (string, int, error) {
+	var body struct {
+		SID string `json:"sid"`
+	}
+	if json.Unmarshal(answer.body.Bytes(), &body) == nil && body.SID != "" {
+		if err := c.svc.Adopt(ctx, body.SID, nonce, req); err != nil {
+			return "", 0, err
+		}
+	}
+	answer.relay(w)
+	return "", answer.status, nil
+}

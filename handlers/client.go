@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package handlers
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+)
+
+// Client is the client-facing side.
+type Client struct {
+	cfg    Config
+	svc    *verification.Service
+	obs    Observer
+	router *router
+	page   *pages
+}
+
+// NewClient makes the client-facing side of a normalized configuration.
+func NewClient(cfg Config, svc *verification.Service, obs Observer) *Client {
+	return &Client{
+		cfg: cfg, svc: svc, obs: obs,
+		router: &router{prefixes: cfg.Prefixes, identity: cfg.IdentitySubmit},
+		page:   newPages(cfg.PublicURL),
+	}
+}
+
+// ServeHTTP answers what is ours and passes on the rest. Whoever calls it
+// must have nothing written yet; an error means that nothing was.
+func (c *Client) ServeHTTP(w http.ResponseWriter, r *http.Request, next Next) error {
+	route, suspicious := c.router.classify(r.URL)
+	switch {
+	case suspicious:
+		return c.observed(w, r, route, "suspicious_path", func() (int, error) {
+			return 0, unrecognized(http.StatusNotFound)
+		})
+	case route.kind == kindNone:
+		return c.other(w, r, next)
+	case r.Method == http.MethodOptions:
+		preflight(w)
+		return nil
+	case route.kind == kindVersions:
+		return c.versions(w, r, next, route)
+	case route.kind == kindSubmit:
+		return c.submit(w, r, route)
+	}
+	return c.observed(w, r, route, string(route.kind), func() (int, error) {
+		switch route.kind {
+		case kindRequestToken:
+			return c.requestToken(w, r, next, route)
+		case kindComplete:
+			return c.complete(w, r, next, route)
+		default:
+			return 0, unrecognized(http.StatusNotFound)
+		}
+	})
+}
+
+// observed runs one endpoint, renders its refusal and reports both. The
+// function returns the status it wrote, or an error when it wrote nothing;
+// status 0 without an error means that next has answered by itself.
+func (c *Client) observed(w http.ResponseWriter, r *http.Request, route route, endpoint string, run func() (int, error)) error {
+	return c.observedAs(w, r, route, endpoint, run, (*MatrixError).body)
+}
+
+// observedAs is observed with another form of the error body.
+func (c *Client) observedAs(w http.ResponseWriter, r *http.Request, route route, endpoint string, run func() (int, error), form func(*MatrixError) errorBody) error {
+	start := time.Now()
+	status, err := run()
+	if status == 0 && err == nil {
+		return nil
+	}
+	e := Event{Face: "client", Endpoint: endpoint, Purpose: route.purpose, Medium: route.medium, Duration: time.Since(start)}
+	e.Outcome, e.Status, e.Err = outcomeOf(err)
+	if err == nil {
+		e.Status = status
+		if status >= 400 {
+			e.Outcome = "upstream"
+		}
+	}
+	c.obs.Request(r, e)
+	var ue *UpstreamError
+	if errors.As(err, &ue) && ue.Status < 500 {
+		return err // the administrator's own rule; Caddy renders it
+	}
+	var page *rendered
+	if err != nil && !errors.As(err, &page) {
+		me := asMatrixError(err)
+		writeError(w, me, form(me))
+	}
+	return nil
+}
+
+// rendered is a failure that the client has been told of already, as a page.
+type rendered struct{ *MatrixError }
+
+// Unwrap gives access to the failure.
+func (e *rendered) Unwrap() error { return e.MatrixError }
+
+// upstreamPath is the spelling of a path that the homeserver knows.
+func (c *Client) upstreamPath(r route) string {
+	if r.kind == kindVersions {
+		return c.cfg.UpstreamPrefix + "/versions"
+	}
+	version := r.version
+	if version == "v3" {
+		version = c.cfg.UpstreamVersion
+	}
+	return c.cfg.UpstreamPrefix + "/" + version + "/" + r.tail
+}

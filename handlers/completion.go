@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package handlers
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+)
+
+// complete serves the calls that use a validated session: /register,
+// /account/password, /account/3pid and /account/3pid/add.
+func (c *Client) complete(w http.ResponseWriter, r *http.Request, next Next, route route) (int, error) {
+	path := c.upstreamPath(route)
+	if r.Method != http.MethodPost {
+		setPath(r, path)
+		return 0, next(w, r)
+	}
+	raw, err := readBody(w, r, c.cfg.MaxBody)
+	if err != nil {
+		return 0, err
+	}
+	if len(raw) == 0 {
+		setPath(r, path)
+		r.Body, r.ContentLength, r.TransferEncoding = http.NoBody, 0, nil
+		return 0, next(w, r)
+	}
+	body, err := parseObject(raw)
+	if err != nil {
+		return 0, err
+	}
+	j := &completion{client: c, route: route, body: body}
+	j.dropBinds()
+	if err := j.collect(); err != nil {
+		return 0, err
+	}
+	return j.run(w, r, next, path, raw)
+}
+
+// other handles everything that is not in the route table. Any endpoint may
+// ask for User-Interactive Authentication, so a body that speaks of one of our
+// two stages is looked at; everything else is passed on as it came.
+func (c *Client) other(w http.ResponseWriter, r *http.Request, next Next) error {
+	switch r.Method {
+	case http.MethodPost, http.MethodPut, http.MethodDelete:
+	default:
+		return next(w, r)
+	}
+	below, ok := c.router.below(r.URL.Path)
+	if !ok || r.Body == nil || r.Body == http.NoBody || r.ContentLength > c.cfg.MaxBody {
+		return next(w, r)
+	}
+	start, err := io.ReadAll(io.LimitReader(r.Body, c.cfg.MaxBody+1))
+	if err != nil || int64(len(start)) > c.cfg.MaxBody || !mentionsStage(start) {
+		r.Body = resumed{io.MultiReader(bytes.NewReader(start), r.Body), r.Body}
+		return next(w, r)
+	}
+	// An address of an account can only have a session of this purpose: the
+	// other two are refused for an address in use.
+	below.kind, below.purpose = kindComplete, verification.Password
+	return c.observed(w, r, below, "uia", func() (int, error) {
+		return c.completeElsewhere(w, r, next, below, start)
+	})
+}
+
+// resumed is a body of which the beginning has been read.
+type resumed struct {
+	io.Reader
+	io.Closer
+}
+
+func mentionsStage(body []byte) bool {
+	return bytes.Contains(body, []byte(stageEmail)) || bytes.Contains(body, []byte(stageMSISDN))
+}
+
+func (c *Client) completeElsewhere(w http.ResponseWriter, r *http.Request, next Next, route route, raw []byte) (int, error) {
+	body, err := parseObject(raw)
+	if err != nil && !errors.Is(err, errNotJSON) && !errors.Is(err, errNotObject) {
+		return 0, err
+	}
+	j := &completion{client: c, route: route, body: body}
+	if err := j.collectUIA(); err != nil {
+		return 0, err
+	}
+	if len(j.creds) == 0 {
+		r.Body = io.NopCloser(bytes.NewReader(raw))
+		return 0, next(w, r)
+	}
+	path := r.URL.Path
+	if route.version == "v3" {
+		path = c.upstreamPath(route)
+	}
+	return j.run(w, r, next, path, raw)
+}
+
+// completion is one request that may use sessions of ours.
+type completion struct {
+	client  *Client
+	route   route
+	body    object
+	auth    object
+	creds   []*credentials
+	aliases []*verification.Alias
+	stages  []string // the UIA stage of each alias, or ""
+	changed bool
+}
+
+// dropBinds removes the flags by which a legacy homeserver would publish the
+// address through an identity server, on every round: it remembers the body
+// of the first.
+func (j *completion) dropBinds() {
+	flags := []string{"bind"}
+	if j.route.purpose == verification.Register {
+		flags = []string{"bind_email", "bind_msisdn"}
+	}
+	if j.route.purpose == verification.Password {
+		return
+	}
+	for _, flag := range flags {
+		if _, ok := j.body[flag]; ok {
+			delete(j.body, flag)
+			j.changed = true
+		}
+	}
+}
+
+// collect finds the credentials of a path in the route table.
+func (j *completion) collect() error {
+	if err := j.collectUIA(); err != nil {
+		return err
+	}
+	var creds *credentials
+	var err error
+	switch {
+	case j.route.tail == "account/3pid":
+		creds, err = inContainer(j.body, addSpellings)
+	case j.route.tail == "account/3pid/add":
+		creds, err = flatCreds(j.body)
+		if err == nil {
+			creds.place = j.placeFlat
+		}
+	case j.route.version == "api/v1":
+		// The ancient API: the whole body is the auth dict.
+		creds, err = uiaCreds(j.body)
+	}
+	if err != nil {
+		return err
+	}
+	if creds != nil && creds.sid != "" {
+		creds.purpose = j.route.purpose
+		j.creds = append(j.creds, creds)
+	}
+	return nil
+}
+
+func (j *completion) placeFlat(creds object) {
+	delete(j.body, "clientSecret")
+	j.body["sid"], j.body["client_secret"] = creds["sid"], creds["client_secret"]
+}
+
+func (j *completion) collectUIA() error {
+	if j.body.null("auth") {
+		return nil
+	}
+	if json.Unmarshal(j.body["auth"], &j.auth) != nil {
+		return nil // not an object: the homeserver's to refuse
+	}
+	creds, err := uiaCreds(j.auth)
+	if err != nil || creds == nil || creds.sid == "" {
+		return err
+	}
+	creds.purpose = j.route.purpose
+	if j.route.tail == "account/3pid/add" {
+		creds.purpose = verification.Password // proof of an address that the account has
+	}
+	j.creds = append(j.creds, creds)
+	return nil
+}
+
+// run resolves the credentials and forwards the request; if there was nothing
+// of ours in it, with the bytes it came with.
+func (j *completion) run(w http.ResponseWriter, r *http.Request, next Next, path string, raw []byte) (int, error) {
+	outcome := verification.Unknown
+	defer func() { j.finish(r.Context(), outcome) }() // also when next panics
+	for _, creds := range j.creds {
+		if err := j.resolve(r.Context(), creds); err != nil {
+			outcome = verification.Refused
+			return 0, err
+		}
+	}
+	if !j.changed {
+		setPath(r, path)
+		r.Body = io.NopCloser(bytes.NewReader(raw))
+		return 0, next(w, r)
+	}
+	if j.auth != nil {
+		j.body["auth"] = member(j.auth)
+	}
+	body, err := j.body.encode()
+	if err != nil {
+		outcome = verification.Refused
+		return 0, internal(err)
+	}
+	answer, err := exchange(r, next, path, body)
+	if err != nil {
+		return 0, upstreamFailure(err)
+	}
+	outcome = j.judge(answer)
+	j.finish(r.Context(), outcome) // before the client learns of it
+	answer.relay(w)
+	return answer.status, nil
+}
+
+// resolve replaces one set of credentials, or decides to leave it alone.
+func (j *completion) resolve(ctx context.Context, creds *credentials) error {
+	svc := j.client.svc
+	alias, err := svc.Claim(ctx, verification.Completion{
+		SID: creds.sid, ClientSecret: creds.secret, Purpose: creds.purpose, UIASession: creds.uiaSession,
+	})
+	if err != nil && !errors.Is(err, verification.ErrNoSession) {
+		return err
+	}
+	if err == nil {
+		return j.substitute(creds, alias)
+	}
+	switch {
+	case creds.idServer == j.client.cfg.IdentityName:
+		// It names us, and we do not know it.
+		return j.substitute(creds, svc.DeadAlias())
+	case creds.idServer != "":
+		if !slices.Contains(j.client.cfg.TrustedIDServers, creds.idServer) {
+			return badRequest(codeServerNotTrusted, "Identity server is not trusted by this homeserver")
+		}
+		return nil
+	case !j.client.cfg.Callback:
+		return nil
+	}
+	nonce, err := svc.Adopted(ctx, creds.sid, creds.secret, creds.purpose)
+	if errors.Is(err, verification.ErrNoSession) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	creds.place(object{"sid": member(creds.sid), "client_secret": member(nonce)})
+	j.changed = true
+	return nil
+}
+
+func (j *completion) substitute(creds *credentials, alias *verification.Alias) error {
+	j.changed = true
+	if alias.Replayed && creds.stage != "" && j.auth != nil {
+		// The homeserver has this stage already; it cannot be done twice, but
+		// the session alone continues (CS API, "Completed stages").
+		j.auth = object{"session": j.auth["session"]}
+		return nil
+	}
+	creds.place(object{
+		"sid": member(alias.SID), "client_secret": member(alias.ClientSecret),
+		"id_server": member(j.client.cfg.IdentityName),
+	})
+	j.aliases = append(j.aliases, alias)
+	j.stages = append(j.stages, creds.stage)
+	return nil
+}
+
+// finish reports the outcome to all sessions, once.
+func (j *completion) finish(ctx context.Context, outcome verification.Outcome) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
+	defer cancel()
+	for _, alias := range j.aliases {
+		// An alias whose end cannot be written down ends by itself, and
+		// counts as used if the homeserver has asked for it.
+		_ = j.client.svc.Finish(ctx, alias, outcome)
+	}
+	j.aliases = nil
+}
+
+// judge decides whether the homeserver has accepted the proof.
+func (j *completion) judge(answer *capture) verification.Outcome {
+	switch {
+	case answer.status/100 == 2:
+		return verification.Completed
+	case answer.status >= 500:
+		return verification.Unknown // it may have acted before it failed
+	case answer.status == http.StatusUnauthorized && j.stageCompleted(answer):
+		return verification.Completed
+	}
+	return verification.Refused
+}
+
+// stageCompleted reads the UIA 401: the homeserver keeps the proof of a stage
+// that it lists as completed.
+func (j *completion) stageCompleted(answer *capture) bool {
+	var body struct {
+		Completed []string `json:"completed"`
+	}
+	if json.Unmarshal(answer.body.Bytes(), &body) != nil {
+		return false
+	}
+	return slices.ContainsFunc(j.stages, func(stage string) bool {
+		return stage != "" && slices.Contains(body.Completed, stage)
+	})
+}

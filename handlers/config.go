@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package handlers
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+)
+
+// DefaultMaxBody bounds a request body that we read, in bytes.
+const DefaultMaxBody = 64 << 10
+
+// Config is what both sides need to know. The zero value of a field is its
+// default, except where it is said to be required.
+type Config struct {
+	// Prefixes are the path prefixes of the client-server API.
+	Prefixes []string
+	// PublicURL is the origin under which the reader of a mail reaches us;
+	// required.
+	PublicURL string
+	// UpstreamPrefix and UpstreamVersion are the spelling that the homeserver
+	// knows: prefixes are mapped to the one, version v3 to the other.
+	UpstreamPrefix  string
+	UpstreamVersion string
+	// IdentityName is the id_server that the homeserver is told to ask.
+	IdentityName string
+	// Callback asks the homeserver whether an address may have a token.
+	Callback bool
+	// NativeReset leaves password resets to the homeserver.
+	NativeReset bool
+	// NoEmail says that there is no transport for mail.
+	NoEmail bool
+	// Proof is what a mail carries.
+	Proof verification.Proof
+	// TrustedIDServers, when not nil, are the only id_server values that
+	// requestToken accepts. Nil ignores id_server.
+	TrustedIDServers []string
+	// RequireIDAccessToken refuses an id_server without an id_access_token.
+	RequireIDAccessToken bool
+	// NextLinkOrigins are the origins that next_link may name.
+	NextLinkOrigins []string
+	// IdentitySubmit also accepts codes on the submit path of identity servers.
+	IdentitySubmit bool
+	// IdentityAllow are the networks that may reach the homeserver-facing side.
+	IdentityAllow []netip.Prefix
+	// MaxBody bounds request bodies, in bytes.
+	MaxBody int64
+}
+
+// DefaultPrefixes are the path prefixes that are served unless told otherwise.
+var DefaultPrefixes = []string{"/_matrix/client", "/chat/client"}
+
+// localNetworks are loopback and the private ranges (RFC 1918, RFC 4193), where
+// a homeserver behind the same proxy lives, in a container perhaps.
+var localNetworks = []netip.Prefix{
+	netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128"),
+	netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("172.16.0.0/12"),
+	netip.MustParsePrefix("192.168.0.0/16"), netip.MustParsePrefix("fc00::/7"),
+	netip.MustParsePrefix("169.254.0.0/16"), netip.MustParsePrefix("fe80::/10"),
+}
+
+// Normalize fills in defaults and checks what can be checked without I/O.
+func (c *Config) Normalize() error {
+	if len(c.Prefixes) == 0 {
+		c.Prefixes = slices.Clone(DefaultPrefixes)
+	}
+	if c.UpstreamPrefix == "" {
+		c.UpstreamPrefix = DefaultPrefixes[0]
+	}
+	if c.UpstreamVersion == "" {
+		c.UpstreamVersion = "r0"
+	}
+	if c.MaxBody == 0 {
+		c.MaxBody = DefaultMaxBody
+	}
+	if c.IdentityAllow == nil {
+		c.IdentityAllow = localNetworks
+	}
+	var errs []error
+	if c.MaxBody < 0 {
+		errs = append(errs, errors.New("max_body must be positive"))
+	}
+	for _, p := range append(slices.Clone(c.Prefixes), c.UpstreamPrefix) {
+		errs = append(errs, checkPrefix(p))
+	}
+	if !plainVersion(c.UpstreamVersion) || c.UpstreamVersion == "" {
+		errs = append(errs, fmt.Errorf("client_version %q is not a path segment", c.UpstreamVersion))
+	}
+	errs = append(errs, c.normalizeURLs(), c.checkIdentityName())
+	return errors.Join(errs...)
+}
+
+func (c *Config) normalizeURLs() error {
+	public, err := origin(c.PublicURL)
+	if err != nil {
+		return fmt.Errorf("public_url %q: %w", c.PublicURL, err)
+	}
+	c.PublicURL = public
+	for i, o := range c.NextLinkOrigins {
+		clean, err := origin(o)
+		if err != nil {
+			return fmt.Errorf("next_link %q: %w", o, err)
+		}
+		c.NextLinkOrigins[i] = clean
+	}
+	return nil
+}
+
+// checkPrefix refuses a prefix that would never match a canonical path.
+func checkPrefix(p string) error {
+	if !strings.HasPrefix(p, "/") || strings.HasSuffix(p, "/") || loosen(p) != p {
+		return fmt.Errorf("path prefix %q must begin with a slash, not end with one, and be in canonical form", p)
+	}
+	return nil
+}
+
+// checkIdentityName insists on a port: Dendrite resolves a name without one by
+// the federation algorithm, and would never find us.
+func (c *Config) checkIdentityName() error {
+	if c.IdentityName == "" {
+		return errors.New("identity_name is required")
+	}
+	host, prefix, _ := strings.Cut(c.IdentityName, "/")
+	u, err := url.Parse("https://" + host)
+	if err != nil || u.Host != host || u.Port() == "" || u.Hostname() == "" {
+		return fmt.Errorf("identity_name %q must be host:port, as the homeserver is told to trust it", c.IdentityName)
+	}
+	if prefix != "" {
+		return checkPrefix("/" + prefix)
+	}
+	return nil
+}
+
+// origin returns scheme://host[:port] of an http(s) URL that is nothing more.
+func origin(raw string) (string, error) {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return "", errors.New("is not a URL")
+	}
+	if (u.Path != "" && u.Path != "/") || u.RawQuery != "" || u.Fragment != "" || u.ForceQuery {
+		return "", errors.New("must be scheme://host[:port] without a path")
+	}
+	return originOf(u)
+}
+
+// originOf is the origin of a parsed URL as browsers compute it (RFC 6454 §4):
+// host in lower case, default port left out.
+func originOf(u *url.URL) (string, error) {
+	if u.Scheme != "http" && u.Scheme != "https" {
+		return "", errors.New("scheme must be http or https")
+	}
+	if u.Opaque != "" || u.User != nil || u.Hostname() == "" {
+		return "", errors.New("must name a host, and no user")
+	}
+	host := strings.ToLower(u.Host)
+	switch {
+	case u.Scheme == "https":
+		host = strings.TrimSuffix(host, ":443")
+	default:
+		host = strings.TrimSuffix(host, ":80")
+	}
+	return u.Scheme + "://" + strings.TrimSuffix(host, ":"), nil
+}

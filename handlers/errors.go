@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package handlers
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+)
+
+// Error codes of the client-server API (CS API, "Standard error response")
+// and, where marked, of the identity service API.
+const (
+	codeNotJSON            = "M_NOT_JSON"
+	codeBadJSON            = "M_BAD_JSON"
+	codeMissingParam       = "M_MISSING_PARAM"
+	codeMissingParams      = "M_MISSING_PARAMS" // IS API spells it so
+	codeInvalidParam       = "M_INVALID_PARAM"
+	codeTooLarge           = "M_TOO_LARGE"
+	codeUnrecognized       = "M_UNRECOGNIZED"
+	codeForbidden          = "M_FORBIDDEN"
+	codeUnknown            = "M_UNKNOWN"
+	codeLimitExceeded      = "M_LIMIT_EXCEEDED"
+	codeServerNotTrusted   = "M_SERVER_NOT_TRUSTED"
+	codeMediumNotSupported = "M_THREEPID_MEDIUM_NOT_SUPPORTED"
+	codeTokenIncorrect     = "M_TOKEN_INCORRECT"       // MSC4183
+	codeSessionExpired     = "M_SESSION_EXPIRED"       // IS API
+	codeSessionNotValid    = "M_SESSION_NOT_VALIDATED" // IS API
+)
+
+// MatrixError is an answer that refuses. Message is for the client; Err, which
+// may be nil, is for the log only.
+type MatrixError struct {
+	Status     int
+	Errcode    string
+	Message    string
+	RetryAfter time.Duration
+	Err        error
+}
+
+// Error implements error.
+func (e *MatrixError) Error() string {
+	if e.Err != nil {
+		return fmt.Sprintf("%d %s: %v", e.Status, e.Errcode, e.Err)
+	}
+	return fmt.Sprintf("%d %s: %s", e.Status, e.Errcode, e.Message)
+}
+
+// Unwrap gives access to the private cause.
+func (e *MatrixError) Unwrap() error { return e.Err }
+
+func badRequest(errcode, message string) *MatrixError {
+	return &MatrixError{Status: http.StatusBadRequest, Errcode: errcode, Message: message}
+}
+
+func unrecognized(status int) *MatrixError {
+	return &MatrixError{Status: status, Errcode: codeUnrecognized, Message: "Unrecognized request"}
+}
+
+// internal hides a cause that is not the client's business.
+func internal(err error) *MatrixError {
+	return &MatrixError{
+		Status: http.StatusInternalServerError, Errcode: codeUnknown,
+		Message: "Internal server error", Err: err,
+	}
+}
+
+// asMatrixError finds the answer in an error, and translates those of the
+// domain that mean the same everywhere.
+func asMatrixError(err error) *MatrixError {
+	var me *MatrixError
+	if errors.As(err, &me) {
+		return me
+	}
+	var limit *verification.LimitError
+	if errors.As(err, &limit) {
+		return &MatrixError{
+			Status: http.StatusTooManyRequests, Errcode: codeLimitExceeded,
+			Message: "Too many requests", RetryAfter: limit.RetryAfter,
+		}
+	}
+	return internal(err)
+}
+
+// errorBody is the standard error response. Success is only set on
+// submit_url, where old clients look at it before they look at errcode.
+type errorBody struct {
+	Success      *bool  `json:"success,omitempty"`
+	Errcode      string `json:"errcode"`
+	Error        string `json:"error"`
+	RetryAfterMS int64  `json:"retry_after_ms,omitempty"`
+}
+
+func (e *MatrixError) body() errorBody {
+	return errorBody{Errcode: e.Errcode, Error: e.Message, RetryAfterMS: e.RetryAfter.Milliseconds()}
+}
+
+// writeError renders a refusal; it is the only place that does. A wait is told
+// in the body for old clients and in the header for new ones (MSC4041).
+func writeError(w http.ResponseWriter, e *MatrixError, body errorBody) {
+	if e.RetryAfter > 0 {
+		seconds := int64(math.Ceil(e.RetryAfter.Seconds()))
+		w.Header().Set("Retry-After", strconv.FormatInt(seconds, 10))
+	}
+	writeJSON(w, e.Status, body)
+}
+
+// writeJSON writes one of our own answers, with CORS.
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		// Only our own plain structs come here.
+		status, raw = http.StatusInternalServerError, []byte(`{"errcode":"M_UNKNOWN","error":"Internal server error"}`)
+	}
+	h := w.Header()
+	setCORS(h)
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(raw)))
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = w.Write(raw) // the client may be gone; there is nobody to tell
+}
+
+// setCORS sets the headers of CS API "Web Browser Clients", each once,
+// whatever was there before.
+func setCORS(h http.Header) {
+	h.Set("Access-Control-Allow-Origin", "*")
+	h.Set("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE, OPTIONS")
+	h.Set("Access-Control-Allow-Headers", "Origin, X-Requested-With, Content-Type, Accept, Authorization")
+}
+
+// preflight answers OPTIONS without doing anything else (CS API, "Web Browser
+// Clients": servers MUST NOT perform any logic).
+func preflight(w http.ResponseWriter) {
+	setCORS(w.Header())
+	w.WriteHeader(http.StatusNoContent)
+}

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package handlers
+
+import (
+	"errors"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/address"
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+)
+
+// Identity is the homeserver-facing side: the paths of an identity server
+// that a homeserver calls to verify an address, and nothing else. Every
+// refusal of getValidated3pid is 200 with M_SESSION_NOT_VALIDATED: the only
+// answer that Synapse up to 1.3.1 turns into a 401 for its client, and the
+// only one that Dendrite does not turn into a 500.
+type Identity struct {
+	cfg    Config
+	svc    *verification.Service
+	obs    Observer
+	prefix string
+}
+
+// NewIdentity makes the homeserver-facing side of a normalized configuration.
+func NewIdentity(cfg Config, svc *verification.Service, obs Observer) *Identity {
+	_, path, found := strings.Cut(cfg.IdentityName, "/")
+	if found {
+		path = "/" + path
+	}
+	return &Identity{cfg: cfg, svc: svc, obs: obs, prefix: path}
+}
+
+// identityEndpoint answers one path; nil means that it has written its answer.
+type identityEndpoint struct {
+	name   string
+	method string
+	serve  func(*Identity, http.ResponseWriter, *http.Request) error
+}
+
+// identityPaths are those of homeservers that verify through an identity
+// server (IS API r0.3.0; v2 where one of them calls it).
+var identityPaths = map[string]identityEndpoint{
+	"/_matrix/identity/api/v1/validate/email/requestToken":  {"validate", http.MethodPost, (*Identity).validateEmail},
+	"/_matrix/identity/api/v1/validate/msisdn/requestToken": {"validate", http.MethodPost, (*Identity).validateMSISDN},
+	"/_matrix/identity/api/v1/3pid/getValidated3pid":        {"validated", http.MethodGet, (*Identity).validated},
+	"/_matrix/identity/api/v1/3pid/unbind":                  {"unbind", http.MethodPost, (*Identity).unbind},
+	"/_matrix/identity/v2/3pid/unbind":                      {"unbind", http.MethodPost, (*Identity).unbind},
+}
+
+// ServeHTTP answers a homeserver, and nobody else.
+func (i *Identity) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	start := time.Now()
+	name, err := i.dispatch(w, r)
+	e := Event{Face: "identity", Endpoint: name, Duration: time.Since(start)}
+	e.Outcome, e.Status, e.Err = outcomeOf(err)
+	i.obs.Request(r, e)
+	if err != nil {
+		me := asMatrixError(err)
+		writeError(w, me, me.body())
+	}
+}
+
+func (i *Identity) dispatch(w http.ResponseWriter, r *http.Request) (string, error) {
+	path, ok := strings.CutPrefix(r.URL.Path, i.prefix)
+	endpoint, known := identityPaths[path]
+	if !ok || !known || r.URL.EscapedPath() != r.URL.Path {
+		return "unknown", unrecognized(http.StatusNotFound)
+	}
+	if !i.allowed(r) {
+		// As if there were nothing here.
+		return "outsider", unrecognized(http.StatusNotFound)
+	}
+	if r.Method != endpoint.method {
+		w.Header().Set("Allow", endpoint.method)
+		return endpoint.name, unrecognized(http.StatusMethodNotAllowed)
+	}
+	return endpoint.name, endpoint.serve(i, w, r)
+}
+
+// allowed looks at the peer of the connection, not at any header: a
+// homeserver calls directly.
+func (i *Identity) allowed(r *http.Request) bool {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		// A Unix socket has no address, and only this machine can reach it.
+		return !strings.Contains(r.RemoteAddr, ":")
+	}
+	addr := peer.Addr().Unmap().WithZone("")
+	return slices.ContainsFunc(i.cfg.IdentityAllow, func(p netip.Prefix) bool { return p.Contains(addr) })
+}
+
+// parameters reads a JSON or form body; Dendrite sends forms. The query of a
+// GET is read by the endpoint itself.
+func (i *Identity) parameters(w http.ResponseWriter, r *http.Request) (object, error) {
+	raw, err := readBody(w, r, i.cfg.MaxBody)
+	if err != nil {
+		return nil, err
+	}
+	if isForm(r) {
+		return formObject(raw)
+	}
+	return parseObject(raw)
+}
+
+// validateEmail is the homeserver's decision that an address may have a token.
+// It names the request by the nonce that it was shown; without one this would
+// be an open mail relay. send_attempt and next_link are the client's, and were
+// noted with the nonce.
+func (i *Identity) validateEmail(w http.ResponseWriter, r *http.Request) error {
+	body, err := i.parameters(w, r)
+	if err != nil {
+		return err
+	}
+	nonce, err := requiredIS(body, "client_secret")
+	if err != nil {
+		return err
+	}
+	typed, err := requiredIS(body, "email")
+	if err != nil {
+		return err
+	}
+	canonical, err := address.Email(typed)
+	if err != nil {
+		return badRequest("M_INVALID_EMAIL", "The email address is not valid")
+	}
+	opened, err := i.svc.Callback(r.Context(), nonce, verification.Email, canonical)
+	if errors.Is(err, verification.ErrUnknownNonce) {
+		return &MatrixError{Status: http.StatusForbidden, Errcode: codeForbidden, Message: "No client has requested this token"}
+	}
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, tokenResponse{SID: opened.SID})
+	return nil
+}
+
+// requiredIS is object.required with the identity service's error code.
+func requiredIS(body object, key string) (string, error) {
+	value, ok, err := body.text(key)
+	if err == nil && !ok {
+		err = badRequest(codeMissingParams, "Missing parameter: "+key)
+	}
+	return value, err
+}
+
+// validateMSISDN refuses: there is no transport for messages to phones.
+func (i *Identity) validateMSISDN(http.ResponseWriter, *http.Request) error {
+	return badRequest(codeMediumNotSupported, "This server cannot verify phone numbers")
+}
+
+// validated is getValidated3pid. All three members must be there, or Synapse
+// answers 500.
+func (i *Identity) validated(w http.ResponseWriter, r *http.Request) error {
+	q := r.URL.Query()
+	proof, err := i.svc.Validated(r.Context(), q.Get("sid"), q.Get("client_secret"))
+	if errors.Is(err, verification.ErrNotValidated) {
+		writeJSON(w, http.StatusOK, errorBody{
+			Errcode: codeSessionNotValid, Error: "This validation session has not yet been completed",
+		})
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, struct {
+		Medium      verification.Medium `json:"medium"`
+		Address     string              `json:"address"`
+		ValidatedAt int64               `json:"validated_at"`
+	}{proof.Medium, proof.Address, proof.ValidatedAt.UnixMilli()})
+	return nil
+}
+
+// unbind succeeds at once: nothing is ever bound here, and a homeserver that
+// gets an error, or waits, refuses to delete an address or an account.
+func (i *Identity) unbind(w http.ResponseWriter, _ *http.Request) error {
+	writeJSON(w, http.StatusOK, struct{}{})
+	return nil
+}

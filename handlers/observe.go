@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package handlers
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+)
+
+// Event is one request that we answered or rewrote, for metrics and logs. It
+// holds no address, token or secret.
+type Event struct {
+	// Face is "client" or "identity".
+	Face string
+	// Endpoint is one of a closed set, see routes.go and identity.go.
+	Endpoint string
+	Purpose  verification.Purpose
+	Medium   verification.Medium
+	// Outcome is "ok" or an error code in lower case without its "m_", out of
+	// the closed set of errors.go; "upstream" for an answer of the
+	// homeserver's that refuses.
+	Outcome  string
+	Status   int
+	Duration time.Duration
+	// Err is the private cause of a failure, or nil.
+	Err error
+}
+
+// Observer takes events. It must not block.
+type Observer interface {
+	Request(r *http.Request, e Event)
+}
+
+// outcomeOf is the metric label of an error.
+func outcomeOf(err error) (outcome string, status int, cause error) {
+	if err == nil {
+		return "ok", http.StatusOK, nil
+	}
+	var ue *UpstreamError
+	if errors.As(err, &ue) && ue.Status < 500 {
+		return "upstream", ue.Status, nil
+	}
+	me := asMatrixError(err)
+	return strings.TrimPrefix(strings.ToLower(me.Errcode), "m_"), me.Status, me.Err
+}

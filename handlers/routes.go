@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package handlers
+
+import (
+	"net/url"
+	"path"
+	"strings"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+)
+
+// kind is what a path of ours is for. It is also a metric label, so the set is
+// closed.
+type kind string
+
+const (
+	kindNone         kind = ""
+	kindRequestToken kind = "request_token"
+	kindComplete     kind = "complete"
+	kindVersions     kind = "versions"
+	kindSubmit       kind = "submit"
+	kindUnknown      kind = "unknown_medium"
+)
+
+// Paths of our own, outside the homeserver's name space (MSC2078: the path
+// must not be one of an identity server's).
+const (
+	// SubmitPath serves the link in a mail (GET), its page's form (POST) and
+	// submit_url (POST with JSON), for one medium each.
+	SubmitPath = "/_threepid/validate/"
+	submitTail = "/submitToken"
+	// identitySubmit is where clients of before MSC2078 post a code.
+	identitySubmit = "/_matrix/identity/api/v1/validate/"
+)
+
+// route is one classified path.
+type route struct {
+	kind    kind
+	purpose verification.Purpose
+	medium  verification.Medium
+	prefix  string // as configured, e.g. /_matrix/client
+	version string // one segment, or "api/v1"
+	tail    string // what follows the version
+}
+
+// entry is a row of the route table: the segments after prefix and version.
+// "{medium}" stands for any one segment.
+type entry struct {
+	segments []string
+	kind     kind
+	purpose  verification.Purpose
+}
+
+// table lists every path below prefix and version that is ours. The version
+// is a wildcard, as in MSC2263: a closed list would be a way around us on a
+// homeserver that knows one more.
+var table = []entry{
+	{strings.Split("register/{medium}/requestToken", "/"), kindRequestToken, verification.Register},
+	{strings.Split("account/password/{medium}/requestToken", "/"), kindRequestToken, verification.Password},
+	{strings.Split("account/3pid/{medium}/requestToken", "/"), kindRequestToken, verification.Add},
+	{strings.Split("register", "/"), kindComplete, verification.Register},
+	{strings.Split("account/password", "/"), kindComplete, verification.Password},
+	{strings.Split("account/3pid", "/"), kindComplete, verification.Add},
+	{strings.Split("account/3pid/add", "/"), kindComplete, verification.Add},
+}
+
+// router classifies paths.
+type router struct {
+	prefixes []string
+	// identity also serves the submit path of identity servers.
+	identity bool
+}
+
+// classify returns the route of a request path. suspicious says that the path
+// is not one of ours as it stands, but may be read as one.
+func (rt *router) classify(u *url.URL) (found route, suspicious bool) {
+	found = rt.match(u.Path, exact)
+	if found.kind == kindNone {
+		loose := rt.match(loosen(u.Path), fold)
+		return route{}, loose.kind != kindNone
+	}
+	// A canonical path is spelled with no escape at all.
+	if u.EscapedPath() != u.Path || !plainVersion(found.version) {
+		return route{}, true
+	}
+	return found, false
+}
+
+// comparison is how strictly segments are compared.
+type comparison func(a, b string) bool
+
+func exact(a, b string) bool { return a == b }
+func fold(a, b string) bool  { return strings.EqualFold(a, b) }
+
+func (rt *router) match(p string, same comparison) route {
+	for _, prefix := range rt.prefixes {
+		if rest, ok := cutPrefix(p, prefix+"/", same); ok {
+			if r := matchBelow(rest, same); r.kind != kindNone {
+				r.prefix = prefix
+				return r
+			}
+		}
+	}
+	if rest, ok := cutPrefix(p, SubmitPath, same); ok {
+		return matchSubmit(rest, same)
+	}
+	if rest, ok := cutPrefix(p, identitySubmit, same); ok && rt.identity {
+		return matchSubmit(rest, same)
+	}
+	return route{}
+}
+
+func cutPrefix(p, prefix string, same comparison) (string, bool) {
+	if len(p) < len(prefix) || !same(p[:len(prefix)], prefix) {
+		return "", false
+	}
+	return p[len(prefix):], true
+}
+
+// matchBelow matches what follows a prefix.
+func matchBelow(rest string, same comparison) route {
+	if same(rest, "versions") {
+		return route{kind: kindVersions, tail: "versions"}
+	}
+	version, tail, ok := cutVersion(rest, same)
+	if !ok {
+		return route{}
+	}
+	segments := strings.Split(tail, "/")
+	for _, e := range table {
+		medium, ok := e.match(segments, same)
+		if !ok {
+			continue
+		}
+		r := route{kind: e.kind, purpose: e.purpose, version: version, tail: tail}
+		if e.kind == kindRequestToken {
+			r.setMedium(medium, same)
+		}
+		return r
+	}
+	return route{}
+}
+
+// cutVersion takes the version off: one segment, or the two of "api/v1".
+func cutVersion(rest string, same comparison) (version, tail string, ok bool) {
+	if len(rest) > 4 && same(rest[:4], "api/") {
+		second, tail, ok := strings.Cut(rest[4:], "/")
+		return rest[:4] + second, tail, ok && second != ""
+	}
+	version, tail, ok = strings.Cut(rest, "/")
+	return version, tail, ok && version != ""
+}
+
+func (e *entry) match(segments []string, same comparison) (medium string, ok bool) {
+	if len(segments) != len(e.segments) {
+		return "", false
+	}
+	for i, want := range e.segments {
+		switch {
+		case want == "{medium}":
+			medium = segments[i]
+		case !same(segments[i], want):
+			return "", false
+		}
+	}
+	return medium, true
+}
+
+func matchSubmit(rest string, same comparison) route {
+	medium, tail, ok := strings.Cut(rest, "/")
+	if !ok || !same("/"+tail, submitTail) {
+		return route{}
+	}
+	r := route{kind: kindSubmit, tail: rest}
+	r.setMedium(medium, same)
+	return r
+}
+
+func (r *route) setMedium(segment string, same comparison) {
+	switch {
+	case same(segment, string(verification.Email)):
+		r.medium = verification.Email
+	case same(segment, string(verification.MSISDN)):
+		r.medium = verification.MSISDN
+	default:
+		r.kind = kindUnknown
+	}
+}
+
+// plainVersion reports whether a version segment is one that every parser
+// reads alike.
+func plainVersion(v string) bool {
+	for i := range len(v) {
+		c := v[i]
+		switch {
+		case c >= '0' && c <= '9', c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c == '_', c == '-', c == '.', c == '/':
+		default:
+			return false
+		}
+	}
+	return v != "." && v != ".."
+}
+
+// loosen applies what some parser somewhere does to a path: decode again,
+// take a backslash for a slash, drop matrix parameters and white space, merge
+// slashes, resolve dots, ignore a trailing slash.
+func loosen(p string) string {
+	for range 3 {
+		decoded, err := url.PathUnescape(p)
+		if err != nil || decoded == p {
+			break
+		}
+		p = decoded
+	}
+	p = strings.Map(func(r rune) rune {
+		switch {
+		case r == '\\':
+			return '/'
+		case r <= ' ' || r == 0x7f || r == 0xa0 || r == 0xfeff:
+			return -1
+		}
+		return r
+	}, p)
+	segments := strings.Split(p, "/")
+	for i, s := range segments {
+		segments[i], _, _ = strings.Cut(s, ";")
+	}
+	return path.Clean("/" + strings.Join(segments, "/"))
+}
+
+// below reports whether a canonical path lies under one of the prefixes, and
+// splits it; the generic UIA rule applies there.
+func (rt *router) below(p string) (route, bool) {
+	for _, prefix := range rt.prefixes {
+		if rest, ok := strings.CutPrefix(p, prefix+"/"); ok {
+			version, tail, ok := cutVersion(rest, exact)
+			return route{prefix: prefix, version: version, tail: tail}, ok && tail != ""
+		}
+	}
+	return route{}, false
+}

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package handlers
+
+import (
+	"bytes"
+	"encoding/json"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// requireIdentityServer is inverted: absent means true (MSC2263).
+const requireIdentityServer = "m.require_identity_server"
+
+// editVersions sets the flag in a /versions answer and leaves every other
+// member as it was. It reports false when the answer is not one it can edit.
+func editVersions(raw []byte) ([]byte, bool) {
+	body, err := parseObject(raw)
+	if err != nil {
+		return nil, false
+	}
+	features := object{}
+	if !body.null("unstable_features") {
+		if json.Unmarshal(body["unstable_features"], &features) != nil {
+			return nil, false
+		}
+	}
+	features[requireIdentityServer] = member(false)
+	body["unstable_features"] = member(features)
+	edited, err := body.encode()
+	return edited, err == nil
+}
+
+// versions serves /versions: the homeserver's answer with our flag in it. If
+// the answer is anything but an ordinary one it goes to the client untouched.
+func (c *Client) versions(w http.ResponseWriter, r *http.Request, next Next, route route) error {
+	if (r.Method != http.MethodGet && r.Method != http.MethodHead) || c.cfg.NoEmail {
+		return next(w, r)
+	}
+	if route.prefix != c.cfg.UpstreamPrefix {
+		// A prefix that the homeserver may not know. Ask under its own first.
+		answer, err := exchange(r, next, c.upstreamPath(route), nil)
+		if err == nil && answer.status != http.StatusNotFound {
+			c.relayVersions(w, r, answer)
+			return nil
+		}
+	}
+	saved := r.Header
+	defer func() { r.Header = saved }()
+	r.Header = saved.Clone()
+	for _, h := range []string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range", "Range"} {
+		r.Header.Del(h)
+	}
+	r.Header.Set("Accept-Encoding", "identity")
+	rec := &versionsRecorder{ResponseWriter: w, head: r.Method == http.MethodHead}
+	if err := next(rec, r); err != nil {
+		return err
+	}
+	rec.finish()
+	return nil
+}
+
+func (c *Client) relayVersions(w http.ResponseWriter, r *http.Request, answer *capture) {
+	rec := &versionsRecorder{ResponseWriter: w, head: r.Method == http.MethodHead}
+	for name, values := range answer.header {
+		w.Header()[name] = values
+	}
+	rec.WriteHeader(answer.status)
+	_, _ = rec.Write(answer.body.Bytes()) // the client may be gone
+	rec.finish()
+}
+
+// maxVersions bounds an answer that is held back for editing, in bytes.
+const maxVersions = 256 << 10
+
+// versionsRecorder holds back an answer that can be edited, and streams every
+// other one. It shares the header with the real writer, so that header
+// directives of the server around us work as always.
+type versionsRecorder struct {
+	http.ResponseWriter
+	head    bool
+	status  int
+	holding bool
+	buf     bytes.Buffer
+}
+
+// Unwrap lets http.ResponseController reach the real writer.
+func (v *versionsRecorder) Unwrap() http.ResponseWriter { return v.ResponseWriter }
+
+// WriteHeader implements http.ResponseWriter.
+func (v *versionsRecorder) WriteHeader(status int) {
+	if status < 200 {
+		v.ResponseWriter.WriteHeader(status)
+		return
+	}
+	if v.status != 0 {
+		return
+	}
+	v.status = status
+	v.holding = status == http.StatusOK && v.editable()
+	if !v.holding {
+		v.ResponseWriter.WriteHeader(status)
+	}
+}
+
+// editable decides by the header alone.
+func (v *versionsRecorder) editable() bool {
+	h := v.Header()
+	mediaType, _, err := mime.ParseMediaType(h.Get("Content-Type"))
+	if err != nil || mediaType != "application/json" {
+		return false
+	}
+	if e := h.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
+		return false
+	}
+	length := h.Get("Content-Length")
+	if length == "" {
+		return true
+	}
+	n, err := strconv.ParseInt(length, 10, 64)
+	return err == nil && n <= maxVersions
+}
+
+// Write implements http.ResponseWriter.
+func (v *versionsRecorder) Write(p []byte) (int, error) {
+	v.WriteHeader(http.StatusOK)
+	if !v.holding {
+		return v.ResponseWriter.Write(p)
+	}
+	if v.buf.Len()+len(p) <= maxVersions {
+		return v.buf.Write(p)
+	}
+	if err := v.release(v.buf.Bytes()); err != nil {
+		return 0, err
+	}
+	return v.ResponseWriter.Write(p)
+}
+
+// Flush implements http.Flusher: what is held back is not flushed.
+func (v *versionsRecorder) Flush() {
+	if v.status != 0 && !v.holding {
+		_ = http.NewResponseController(v.ResponseWriter).Flush() // not every writer can
+	}
+}
+
+// release ends the holding back and writes what there is.
+func (v *versionsRecorder) release(body []byte) error {
+	v.holding = false
+	v.ResponseWriter.WriteHeader(v.status)
+	if len(body) == 0 {
+		return nil
+	}
+	_, err := v.ResponseWriter.Write(body)
+	return err
+}
+
+// finish sends an answer that was held back, edited if it can be. The
+// validators of the original do not describe the edited one.
+func (v *versionsRecorder) finish() {
+	if !v.holding {
+		return
+	}
+	h := v.Header()
+	body := v.buf.Bytes()
+	edited, ok := editVersions(body)
+	switch {
+	case v.head:
+		h.Del("Content-Length") // of a body that we have not seen
+		stripValidators(h)
+	case ok:
+		body = edited
+		h.Set("Content-Length", strconv.Itoa(len(body)))
+		stripValidators(h)
+		ensureCORS(h)
+	}
+	_ = v.release(body) // the client may be gone
+}
+
+func stripValidators(h http.Header) {
+	h.Del("Etag")
+	h.Del("Last-Modified")
+	h.Del("Accept-Ranges")
+}

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package threepid registers every Caddy module of this project: the app
+// `threepid`, its handlers and its guest modules. It has no code of its own; it
+// exists so that the module path alone is enough to build a Caddy:
+//
+//	xcaddy build --with github.com/caddy-threepid/caddy-threepid
+//
+// The modules themselves live, and are documented, in the package caddymodule.
+package threepid
+
+import (
+	// Plugging in is the whole purpose of this package.
+	_ "github.com/caddy-threepid/caddy-threepid/caddymodule"
+)

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package address
+
+import (
+	"errors"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/net/idna"
+	"golang.org/x/text/cases"
+	"golang.org/x/text/unicode/norm"
+)
+
+// ErrInvalid is returned for an address that no mail will be sent to. Its
+// text never contains the address.
+var ErrInvalid = errors.New("address is not valid")
+
+// Limits of RFC 5321 §4.5.3.1, in octets of the canonical form.
+const (
+	maxLocal = 64
+	maxEmail = 254
+)
+
+// domains maps a domain to its A-label form by UTS #46, and refuses what a
+// mail domain cannot be. idna.Lookup is not enough: it drops invisible
+// characters in silence and accepts labels over 63 octets.
+var domains = idna.New(
+	idna.MapForLookup(),
+	idna.StrictDomainName(true),
+	idna.BidiRule(),
+	idna.ValidateLabels(true),
+	idna.CheckHyphens(true),
+	idna.CheckJoiners(true),
+	idna.VerifyDNSLength(true),
+)
+
+// Email returns the canonical form of an email address: local part in NFC and
+// case-folded, domain as lower-case A-labels.
+func Email(typed string) (string, error) {
+	// A bound before any work is done; no canonical form is shorter than a
+	// third of what was typed by enough to matter.
+	if len(typed) > 4*maxEmail || !utf8.ValidString(typed) {
+		return "", ErrInvalid
+	}
+	local, domain, found := strings.Cut(typed, "@")
+	if !found || strings.Contains(domain, "@") {
+		return "", ErrInvalid
+	}
+	domain, err := canonicalDomain(domain)
+	if err != nil {
+		return "", err
+	}
+	local, err = canonicalLocal(local)
+	if err != nil {
+		return "", err
+	}
+	if len(local)+1+len(domain) > maxEmail {
+		return "", ErrInvalid
+	}
+	return local + "@" + domain, nil
+}
+
+func canonicalDomain(domain string) (string, error) {
+	if strings.IndexFunc(domain, invisible) >= 0 {
+		return "", ErrInvalid
+	}
+	ascii, err := domains.ToASCII(domain)
+	if err != nil || ascii == "" || strings.HasSuffix(ascii, ".") || endsInNumber(ascii) {
+		return "", ErrInvalid
+	}
+	return ascii, nil
+}
+
+// endsInNumber reports a domain that a resolver may read as an IPv4 address,
+// in any of its notations (WHATWG URL §3.5, "ends in a number"). No top-level
+// domain is a number (RFC 3696 §2), and a client must not make the mail relay
+// connect to an address of its choice.
+func endsInNumber(domain string) bool {
+	last := domain[strings.LastIndexByte(domain, '.')+1:]
+	digits := "0123456789"
+	if hex, ok := strings.CutPrefix(last, "0x"); ok {
+		last, digits = hex, "0123456789abcdef"
+	}
+	return strings.Trim(last, digits) == ""
+}
+
+func canonicalLocal(local string) (string, error) {
+	if strings.IndexFunc(local, forbiddenInLocal) >= 0 {
+		return "", ErrInvalid
+	}
+	// Folding can undo the normal form and normalising can undo the folding;
+	// the pair is stable after the second round (Unicode §3.13, D145).
+	folded := local
+	for range 2 {
+		folded = norm.NFC.String(cases.Fold().String(norm.NFC.String(folded)))
+	}
+	// Normalisation may bring forth a character that was not there before.
+	if strings.IndexFunc(folded, forbiddenInLocal) >= 0 {
+		return "", ErrInvalid
+	}
+	if folded == "" || len(folded) > maxLocal ||
+		strings.HasPrefix(folded, ".") || strings.HasSuffix(folded, ".") || strings.Contains(folded, "..") {
+		return "", ErrInvalid
+	}
+	return folded, nil
+}
+
+// forbiddenInLocal reports what a dot-atom (RFC 5322 §3.2.3, RFC 6531 §3.3)
+// cannot hold. Quoted local parts are refused altogether: parsers disagree on
+// them, and an SMTP parameter can be hidden inside one.
+func forbiddenInLocal(r rune) bool {
+	return strings.ContainsRune(`"(),:;<>@[\]`, r) || r == unicode.ReplacementChar || invisible(r)
+}
+
+// invisible reports control characters, white space, line and paragraph
+// separators, and format characters (zero-width, bidi controls, soft hyphen).
+func invisible(r rune) bool {
+	return unicode.IsControl(r) || unicode.IsSpace(r) || unicode.In(r, unicode.Cf, unicode.Zs, unicode.Zl, unicode.Zp, unicode.Co, unicode.Cs, unicode.Noncharacter_Code_Point, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package address_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/address"
+)
+
+// TestF19_EmailIsCanonical: two spellings that mail programs deliver to the
+// same place must become the same address, or one mailbox could be registered
+// twice and reset under another's name.
+func TestF19_EmailIsCanonical(t *testing.T) {
+	tests := []struct {
+		name, typed, want string
+	}{
+		{"already canonical", "alice@example.com", "alice@example.com"},
+		{"upper case in both parts", "Victim@X.Example", "victim@x.example"},
+		{"sharp s folds to ss (MSC2265)", "Strauß@Example.com", "strauss@example.com"},
+		{"capital sharp s", "STRAUẞ@EXAMPLE.COM", "strauss@example.com"},
+		{"Kelvin sign is k", "\u212aevin@example.com", "kevin@example.com"},
+		{"long s is s", "ſam@example.com", "sam@example.com"},
+		{"decomposed and composed are one", "Jose\u0301@example.com", "jos\u00e9@example.com"},
+		{"final sigma", "ΣΊΣΥΦΟΣ@example.com", "σίσυφοσ@example.com"},
+		{"Turkish dotless i stays another letter", "ılk@example.com", "ılk@example.com"},
+		{"plus and other dot-atom characters", "a.b+c!#$%&'*-/=?^_`{|}~@example.com", "a.b+c!#$%&'*-/=?^_`{|}~@example.com"},
+		{"IDN becomes A-labels", "info@Bücher.example", "info@xn--bcher-kva.example"},
+		{"IDN top level", "info@例え.テスト", "info@xn--r8jz45g.xn--zckzah"},
+		{"A-label in capitals", "info@XN--BCHER-KVA.example", "info@xn--bcher-kva.example"},
+		{"full-width dot is a dot", "a@example\uff0ecom", "a@example.com"},
+		{"ideographic full stop is a dot", "a@example\u3002com", "a@example.com"},
+		{"full-width domain letters", "a@ｅｘａｍｐｌｅ.com", "a@example.com"},
+		{"dotless domain", "root@localhost", "root@localhost"},
+		{"digits inside a domain", "a@3com.example1", "a@3com.example1"},
+		{"longest local part", strings.Repeat("l", 64) + "@example.com", strings.Repeat("l", 64) + "@example.com"},
+		{"longest address", strings.Repeat("l", 64) + "@" + domainOf(189), strings.Repeat("l", 64) + "@" + domainOf(189)},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := address.Email(tt.typed)
+			if got != tt.want || err != nil {
+				t.Errorf("Email(%q) = %q, %v, want %q", tt.typed, got, err, tt.want)
+			}
+		})
+	}
+}
+
+// domainOf is a valid domain of exactly n characters.
+func domainOf(n int) string {
+	var b strings.Builder
+	for n-b.Len() > 64 {
+		b.WriteString(strings.Repeat("d", 62) + ".")
+	}
+	b.WriteString(strings.Repeat("d", n-b.Len()-2) + ".d")
+	return b.String()
+}
+
+// TestF19_BadEmailIsRefused: whatever a mail server, a header or a second
+// parser could read in another way is refused, and the refusal does not repeat
+// the address.
+func TestF19_BadEmailIsRefused(t *testing.T) {
+	for name, typed := range badEmails() {
+		t.Run(name, func(t *testing.T) {
+			got, err := address.Email(typed)
+			if !errors.Is(err, address.ErrInvalid) || got != "" {
+				t.Fatalf("Email(%q) = %q, %v, want ErrInvalid", typed, got, err)
+			}
+			if len(typed) > 3 && strings.Contains(err.Error(), typed) {
+				t.Errorf("the error repeats the address: %v", err)
+			}
+		})
+	}
+}
+
+func badEmails() map[string]string {
+	return map[string]string{
+		"empty":                      "",
+		"only @":                     "@",
+		"no @":                       "alice.example.com",
+		"no local part":              "@example.com",
+		"no domain":                  "alice@",
+		"two @":                      "alice@evil.example@example.com",
+		"two @ side by side":         "alice@@example.com",
+		"full-width @ in the domain": "alice@example.com\uff20evil.example",
+		"small commercial at":        "alice@example.com\ufe6bevil.example",
+		"NUL":                        "ali\x00ce@example.com",
+		"header injection":           "alice@example.com\r\nBcc: eve@example.com",
+		"newline in local part":      "alice\n@example.com",
+		"carriage return":            "alice\r@example.com",
+		"tab":                        "ali\tce@example.com",
+		"DEL":                        "alice\x7f@example.com",
+		"C1 control":                 "alice\u0085@example.com",
+		"space around":               " alice@example.com",
+		"space at the end":           "alice@example.com ",
+		"no-break space":             "alice\u00a0b@example.com",
+		"line separator":             "alice\u2028@example.com",
+		"ideographic space":          "alice\u3000@example.com",
+		"invalid UTF-8, local":       "ali\xffce@example.com",
+		"invalid UTF-8, domain":      "alice@ex\xc3ample.com",
+		"replacement character":      "ali\ufffdce@example.com",
+		"quoted":                     `"alice"@example.com`,
+		"quoted @":                   `"alice@evil.example"@example.com`,
+		"quoted SMTP parameter":      `"alice> SIZE=1"@example.com`,
+		"backslash":                  `alice\@example.com`,
+		"comment":                    "alice(comment)@example.com",
+		"display name":               "Alice <alice@example.com>",
+		"list":                       "alice@example.com,eve@example.com",
+		"semicolon":                  "alice;eve@example.com",
+		"colon, a source route":      "@relay.example:alice@example.com",
+		"Greek question mark is ;":   "alice\u037eeve@example.com",
+		"zero-width space, local":    "ali\u200bce@example.com",
+		"zero-width space, domain":   "alice@exam\u200bple.com",
+		"zero-width joiner, domain":  "alice@exam\u200dple.com",
+		"word joiner":                "ali\u2060ce@example.com",
+		"byte order mark":            "\ufeffalice@example.com",
+		"soft hyphen, local":         "ali\u00adce@example.com",
+		"soft hyphen, domain":        "alice@exam\u00adple.com",
+		"right-to-left override":     "alice\u202eecila@example.com",
+		"bidi isolate":               "alice@\u2066example.com",
+		"Hangul filler":              "ali\u3164ce@example.com",
+		"grapheme joiner":            "ali\u034fce@example.com",
+		"variation selector":         "ali\ufe0fce@example.com",
+		"tag character":              "ali\U000e0041ce@example.com",
+		"private use":                "ali\ue000ce@example.com",
+		"noncharacter":               "ali\ufdd0ce@example.com",
+		"dot first":                  ".alice@example.com",
+		"dot last":                   "alice.@example.com",
+		"two dots":                   "al..ice@example.com",
+		"local part too long":        strings.Repeat("l", 65) + "@example.com",
+		"too long after folding":     strings.Repeat("l", 63) + "ß@example.com",
+		"address too long":           strings.Repeat("l", 64) + "@" + domainOf(190),
+		"megabyte":                   strings.Repeat("a", 1<<20) + "@example.com",
+		"label too long":             "alice@" + strings.Repeat("d", 64) + ".com",
+		"IDN label too long":         "alice@" + strings.Repeat("ü", 60) + ".com",
+		"empty label":                "alice@example..com",
+		"domain begins with a dot":   "alice@.example.com",
+		"domain ends with a dot":     "alice@example.com.",
+		"hyphen first":               "alice@-example.com",
+		"hyphen last":                "alice@example-.com",
+		"underscore":                 "alice@exa_mple.com",
+		"slash":                      "alice@example.com/evil",
+		"port":                       "alice@example.com:25",
+		"percent":                    "alice@example%2ecom",
+		"broken A-label":             "alice@xn--a\u0080.com",
+		"A-label of plain ASCII":     "alice@xn--example-.com",
+		"mixed direction label":      "alice@a\u05d0.com",
+		"IPv4 literal":               "alice@[127.0.0.1]",
+		"IPv6 literal":               "alice@[IPv6:::1]",
+		"bare IPv6":                  "alice@::1",
+		"bare IPv4":                  "alice@127.0.0.1",
+		"bare IPv4, full-width":      "alice@１２７.０.０.１",
+		"bare IPv4, one number":      "alice@2130706433",
+		"bare IPv4, hexadecimal":     "alice@0x7f000001",
+		"bare IPv4, mixed notation":  "alice@127.0x1",
+	}
+}

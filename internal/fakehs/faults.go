@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package fakehs
+
+import (
+	"bytes"
+	"maps"
+	"net/http"
+	"slices"
+	"sync"
+)
+
+// Fault answers a request in place of the homeserver. It may call next to have the
+// request handled after all, before or after doing harm.
+type Fault func(w http.ResponseWriter, r *http.Request, next http.Handler)
+
+// fault is a Fault that is due for the next n requests that match.
+type fault struct {
+	n     int // negative: until ClearFaults
+	match func(*http.Request) bool
+	do    Fault
+}
+
+// Inject gives the next n requests that match to f; a nil match matches every
+// request, and a negative n lasts until [Server.ClearFaults]. Of several faults
+// that match, the one injected first is used up first. match must not call the
+// server.
+func (s *Server) Inject(n int, match func(*http.Request) bool, f Fault) {
+	if n == 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = append(s.faults, &fault{n: n, match: match, do: f})
+}
+
+// ClearFaults drops every fault that is still due. Requests that are already in
+// one stay in it.
+func (s *Server) ClearFaults() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = nil
+}
+
+// takeFault uses up one due fault. The caller holds s.mu.
+func (s *Server) takeFault(r *http.Request) Fault {
+	for i, f := range s.faults {
+		if f.match != nil && !f.match(r) {
+			continue
+		}
+		if f.n > 0 {
+			f.n--
+		}
+		if f.n == 0 {
+			s.faults = slices.Delete(s.faults, i, i+1)
+		}
+		return f.do
+	}
+	return nil
+}
+
+// FailNext answers the next n requests with a Matrix error of that status and does
+// nothing else with them.
+func (s *Server) FailNext(n, status int) {
+	s.Inject(n, nil, func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
+		sendError(w, r, fail(status, "M_UNKNOWN", http.StatusText(status)))
+	})
+}
+
+// HangNext holds the next n requests until release is called, and then answers
+// them; a request whose client gives up meanwhile is dropped. Release may be called
+// more than once.
+func (s *Server) HangNext(n int) (release func()) {
+	gate := make(chan struct{})
+	s.Inject(n, nil, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		select {
+		case <-gate:
+			next.ServeHTTP(w, r)
+		case <-r.Context().Done():
+			panic(http.ErrAbortHandler)
+		}
+	})
+	return sync.OnceFunc(func() { close(gate) })
+}
+
+// AbortNext handles the next n requests in full, but breaks the connection after
+// the answer's header and that many bytes of its body: the client cannot know
+// whether the request took effect, and it did.
+func (s *Server) AbortNext(n, after int) {
+	s.Inject(n, nil, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		answer := &heldAnswer{header: make(http.Header), status: http.StatusOK}
+		next.ServeHTTP(answer, r)
+		maps.Copy(w.Header(), answer.header)
+		w.WriteHeader(answer.status)
+		body := answer.body.Bytes()
+		_, _ = w.Write(body[:min(after, len(body))])
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	})
+}
+
+// heldAnswer keeps an answer back. net/http/httptest has such a recorder, but also
+// a command-line flag that a program like the demo should not grow.
+type heldAnswer struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (a *heldAnswer) Header() http.Header         { return a.header }
+func (a *heldAnswer) WriteHeader(status int)      { a.status = status }
+func (a *heldAnswer) Write(p []byte) (int, error) { return a.body.Write(p) }

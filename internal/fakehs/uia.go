@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package fakehs
+
+import (
+	"crypto/rand"
+	"errors"
+	"maps"
+	"slices"
+)
+
+// The stages of interactive authentication that a flow may contain.
+const (
+	stagePassword  = "m.login.password"
+	stageDummy     = "m.login.dummy"
+	stageTerms     = "m.login.terms"
+	stageRecaptcha = "m.login.recaptcha"
+	stageEmail     = "m.login.email.identity"
+	stageMSISDN    = "m.login.msisdn"
+)
+
+// session is one run of interactive authentication. It is bound to no endpoint and
+// never consumed: once complete it can be used again, by whoever knows its ID.
+type session struct {
+	id         string
+	params     object         // the last body that had more in it than auth
+	creds      map[string]any // by stage: what the stage proved
+	completed  []string       // the stages, in the order of completion
+	registered string         // the user ID that /register made in it
+}
+
+// authResult is a completed authentication.
+type authResult struct {
+	creds   map[string]any
+	params  object
+	session string
+}
+
+// threepid is what an email or msisdn stage proved, or nil.
+func (r authResult) threepid(stage string) object {
+	found, _ := r.creds[stage].(object)
+	return found
+}
+
+// auth is the auth object of a body: its keys, and whether there was one that is
+// not empty. A list or a string counts as an object without keys.
+func authOf(body object) (keys object, given bool, err error) {
+	switch a := body["auth"].(type) {
+	case object:
+		return a, len(a) > 0, nil
+	case []any, string:
+		return nil, truthy(a), nil
+	}
+	if _, ok := body["auth"]; ok {
+		return nil, false, errWrongType
+	}
+	return nil, false, nil
+}
+
+// openSession finds a session or makes one; an unknown ID gives a new session with
+// an ID of its own. The caller holds s.mu.
+func (s *Server) openSession(id any) (*session, error) {
+	if !hashable(id) {
+		return nil, errWrongType
+	}
+	name, _ := id.(string)
+	if found := s.uia[name]; found != nil {
+		return found, nil
+	}
+	fresh := &session{id: rand.Text()[:24], creds: make(map[string]any)}
+	s.uia[fresh.id] = fresh
+	return fresh, nil
+}
+
+// checkAuth runs one round of interactive authentication. It takes auth out of the
+// body, keeps the rest of it if there is any, and otherwise uses what an earlier
+// round kept.
+func (s *Server) checkAuth(x *exchange, flows [][]string, body object, forReset bool) (authResult, error) {
+	auth, given, err := authOf(body)
+	if err != nil {
+		return authResult{}, err
+	}
+	delete(body, "auth")
+
+	s.mu.Lock()
+	sess, err := s.openSession(auth["session"])
+	if err != nil {
+		s.mu.Unlock()
+		return authResult{}, err
+	}
+	if len(body) > 0 {
+		sess.params = maps.Clone(body)
+	}
+	params := sess.params
+	s.mu.Unlock()
+
+	if !given {
+		return authResult{}, &incomplete{flowsOf(flows, sess.id)}
+	}
+	failure, err := s.attemptStage(x, sess, auth, forReset)
+	if err != nil {
+		return authResult{}, err
+	}
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, flow := range flows {
+		missing := func(stage string) bool { return sess.creds[stage] == nil }
+		if !slices.ContainsFunc(flow, missing) {
+			return authResult{maps.Clone(sess.creds), params, sess.id}, nil
+		}
+	}
+	result := flowsOf(flows, sess.id)
+	result["completed"] = append([]string{}, sess.completed...)
+	maps.Copy(result, failure)
+	return authResult{}, &incomplete{result}
+}
+
+// attemptStage tries the stage that auth names, if it names one. A failed stage is
+// returned as the fields to merge into the 401, except for email: there Synapse
+// answers with the bare error, because an old client sent a new mail at every 401
+// that had flows in it.
+func (s *Server) attemptStage(x *exchange, sess *session, auth object, forReset bool) (object, error) {
+	value, ok := auth["type"]
+	if !ok {
+		return nil, nil
+	}
+	if !hashable(value) {
+		return nil, errWrongType
+	}
+	stage, _ := value.(string)
+	proof, err := s.checkStage(x, stage, auth, forReset)
+	var failed *apiError
+	if errors.As(err, &failed) && failed.stage && stage != stageEmail {
+		return failed.envelope(), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, again := sess.creds[stage]; !again {
+		sess.completed = append(sess.completed, stage)
+	}
+	sess.creds[stage] = proof
+	return nil, nil
+}
+
+// flowsOf is the body of the 401.
+func flowsOf(flows [][]string, id string) object {
+	list := make([]object, len(flows))
+	for i, f := range flows {
+		list[i] = object{"stages": f}
+	}
+	return object{"session": id, "flows": list, "params": object{}}
+}
+
+// confirmUser has the owner of an access token prove the password, and returns the
+// parameters of the request.
+func (s *Server) confirmUser(x *exchange, d device, body object) (object, error) {
+	result, err := s.checkAuth(x, [][]string{{stagePassword}}, body, false)
+	if err != nil {
+		return nil, err
+	}
+	if result.creds[stagePassword] != d.userID {
+		return nil, fail(403, "M_FORBIDDEN", "Invalid auth")
+	}
+	return result.params, nil
+}

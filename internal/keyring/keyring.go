@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package keyring
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+// SecretSize is the size of a master secret, in bytes.
+const SecretSize = 32
+
+// HashSize is the size of the hashes made by [Ring.Hash], in bytes. 128 bits
+// of HMAC-SHA-256 are enough for what is compared and looked up here, and a
+// session is stored by the hundred thousand.
+const HashSize = 16
+
+// ErrSealed is returned by [Ring.Open] for a record that was not sealed by a
+// key of this ring, for this context, or was changed since.
+var ErrSealed = errors.New("record cannot be opened with these keys")
+
+// Key is one master secret. Its ID is written before every record it seals,
+// so that several keys can be in use while one replaces another.
+type Key struct {
+	ID     byte
+	Secret []byte
+}
+
+// Ring seals and hashes with its first key, and opens with any.
+type Ring struct {
+	primary *key
+	byID    map[byte]*key
+	random  io.Reader
+}
+
+type key struct {
+	id   byte
+	aead cipher.AEAD
+	mac  []byte
+}
+
+// New makes a ring from master secrets, the one in use first.
+func New(keys ...Key) (*Ring, error) {
+	if len(keys) == 0 {
+		return nil, errors.New("a keyring needs at least one key")
+	}
+	r := &Ring{byID: make(map[byte]*key, len(keys)), random: rand.Reader}
+	for _, k := range keys {
+		derived, err := derive(k)
+		if err != nil {
+			return nil, err
+		}
+		if _, dup := r.byID[k.ID]; dup {
+			return nil, fmt.Errorf("key id %d appears twice", k.ID)
+		}
+		r.byID[k.ID] = derived
+		if r.primary == nil {
+			r.primary = derived
+		}
+	}
+	return r, nil
+}
+
+// derive makes the sealing and the hashing key of one master secret, so that
+// no key is ever used for two algorithms (RFC 5869 §3.2).
+func derive(k Key) (*key, error) {
+	if len(k.Secret) != SecretSize {
+		return nil, fmt.Errorf("key %d has %d bytes, want %d", k.ID, len(k.Secret), SecretSize)
+	}
+	seal, err := hkdf.Key(sha256.New, k.Secret, nil, "threepid seal v1", 32)
+	if err != nil {
+		return nil, fmt.Errorf("derive sealing key: %w", err)
+	}
+	mac, err := hkdf.Key(sha256.New, k.Secret, nil, "threepid hash v1", 32)
+	if err != nil {
+		return nil, fmt.Errorf("derive hashing key: %w", err)
+	}
+	block, err := aes.NewCipher(seal)
+	if err != nil {
+		return nil, fmt.Errorf("make cipher: %w", err)
+	}
+	aead, err := cipher.NewGCM(block)
+	if err != nil {
+		return nil, fmt.Errorf("make AEAD: %w", err)
+	}
+	return &key{id: k.ID, aead: aead, mac: mac}, nil
+}
+
+// Seal encrypts a record. The context (its store key, say) is not stored but
+// must be the same to open it: a sealed record moved elsewhere does not open.
+func (r *Ring) Seal(context string, plain []byte) []byte {
+	k := r.primary
+	nonceEnd := 1 + k.aead.NonceSize()
+	out := make([]byte, nonceEnd, nonceEnd+len(plain)+k.aead.Overhead())
+	out[0] = k.id
+	if _, err := io.ReadFull(r.random, out[1:nonceEnd]); err != nil {
+		// crypto/rand never fails on a supported system (it crashes the
+		// program itself); going on with a zero nonce would be worse.
+		panic("keyring: no randomness: " + err.Error())
+	}
+	return k.aead.Seal(out, out[1:nonceEnd], plain, []byte(context))
+}
+
+// Open decrypts what Seal made with the same context.
+func (r *Ring) Open(context string, sealed []byte) ([]byte, error) {
+	if len(sealed) == 0 {
+		return nil, ErrSealed
+	}
+	k, ok := r.byID[sealed[0]]
+	if !ok || len(sealed) < 1+k.aead.NonceSize()+k.aead.Overhead() {
+		return nil, ErrSealed
+	}
+	nonce, body := sealed[1:1+k.aead.NonceSize()], sealed[1+k.aead.NonceSize():]
+	plain, err := k.aead.Open(nil, nonce, body, []byte(context))
+	if err != nil {
+		return nil, ErrSealed
+	}
+	return plain, nil
+}
+
+// Hash is a keyed hash over a label and parts; no two different lists of
+// parts have the same input, because each part is preceded by its length.
+func (r *Ring) Hash(label string, parts ...string) [HashSize]byte {
+	mac := hmac.New(sha256.New, r.primary.mac)
+	write := func(s string) {
+		var size [8]byte
+		binary.BigEndian.PutUint64(size[:], uint64(len(s)))
+		mac.Write(size[:])
+		io.WriteString(mac, s)
+	}
+	write(label)
+	for _, p := range parts {
+		write(p)
+	}
+	var sum [sha256.Size]byte
+	mac.Sum(sum[:0])
+	return [HashSize]byte(sum[:HashSize])
+}
+
+// HashText is Hash as 22 characters of [0-9A-Za-z_-], for store keys.
+func (r *Ring) HashText(label string, parts ...string) string {
+	sum := r.Hash(label, parts...)
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// Pseudonym names an address in logs: the same address has the same name for
+// one day (UTC), so that an operator can follow a complaint, and another name
+// the next day, so that logs cannot be joined into a history of a person.
+func (r *Ring) Pseudonym(now time.Time, address string) string {
+	sum := r.Hash("log pseudonym", now.UTC().Format(time.DateOnly), address)
+	return base64.RawURLEncoding.EncodeToString(sum[:9])
+}

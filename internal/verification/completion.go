@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verification
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/store"
+)
+
+// aliasRecord leads from an alias to the claimed session.
+type aliasRecord struct {
+	SID    string `cbor:"1,keyasint"`
+	Secret hash   `cbor:"2,keyasint"`
+	Claim  hash   `cbor:"3,keyasint"`
+}
+
+// Alias is the pair that the homeserver is shown instead of the client's sid
+// and client_secret. It proves something only while the request that carries
+// it is in flight, so credentials that reach the homeserver around this
+// server, or a second time, prove nothing.
+type Alias struct {
+	SID          string
+	ClientSecret string
+	// Live says that the homeserver will be told "validated". An alias that
+	// is not live exists so that the client gets the homeserver's own answer
+	// to credentials that are not validated (yet).
+	Live bool
+	// Replayed says that this session was consumed by this very UIA session:
+	// the client repeats a stage that the homeserver has completed.
+	Replayed bool
+
+	sid     string
+	purpose Purpose
+	medium  Medium
+	claim   hash
+	uia     hash
+}
+
+func equal(a, b hash) bool { return subtle.ConstantTimeCompare(a[:], b[:]) == 1 }
+
+func aliasKey(s *Service, aliasSID string) string {
+	return kindAlias + s.keys.HashText("alias", aliasSID)
+}
+
+// Completion is a request that uses a session: the client's credentials, the
+// purpose of the path they came by, and the UIA session, if any.
+type Completion struct {
+	SID          string
+	ClientSecret string
+	Purpose      Purpose
+	UIASession   string
+}
+
+// Claim mints the alias for a completion. Whatever is wrong with the session
+// (unknown secret, another purpose, not validated, consumed, in use by another
+// request) the alias is simply not live; only a failing store is an error.
+func (s *Service) Claim(ctx context.Context, c Completion) (*Alias, error) {
+	p, ok := s.ids.parse(c.SID)
+	if !ok {
+		return nil, ErrNoSession
+	}
+	a, err := s.mint(p, c)
+	if err != nil {
+		return nil, err
+	}
+	usable, err := s.usable(ctx, p, c, a)
+	if err != nil || !usable {
+		return a, err
+	}
+	err = s.store.Update(ctx, p, func(txn store.Txn) error {
+		a.Live = false
+		session, err := s.recs.session(txn, c.SID)
+		if err != nil {
+			return err
+		}
+		if err := session.claim(a.claim, c.Purpose, s.now(), s.cfg.InFlight); err != nil {
+			return nil // another request was faster
+		}
+		rec := aliasRecord{SID: c.SID, Secret: s.secret(a.ClientSecret), Claim: a.claim}
+		if err := s.recs.put(txn, aliasKey(s, a.SID), rec, s.inFlightEnd()); err != nil {
+			return err
+		}
+		a.Live = true
+		a.medium = session.Medium
+		return s.recs.putSession(txn, session)
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		return a, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+func (s *Service) mint(p store.Partition, c Completion) (*Alias, error) {
+	aliasSID, err := s.ids.in(p)
+	if err != nil {
+		return nil, err
+	}
+	secret, err := s.ids.text(32)
+	if err != nil {
+		return nil, err
+	}
+	a := &Alias{SID: aliasSID, ClientSecret: secret, sid: c.SID, purpose: c.Purpose}
+	a.claim = s.keys.Hash("claim", aliasSID, secret)
+	if c.UIASession != "" {
+		a.uia = s.keys.Hash("uia session", c.UIASession)
+	}
+	return a, nil
+}
+
+// usable answers the common case, a client that polls before the click,
+// without a write.
+func (s *Service) usable(ctx context.Context, p store.Partition, c Completion, a *Alias) (bool, error) {
+	ok := false
+	err := s.store.View(ctx, p, func(txn store.Txn) error {
+		session, err := s.recs.session(txn, c.SID)
+		if err != nil {
+			return err
+		}
+		if !s.owns(session, c.ClientSecret) || session.Purpose != c.Purpose {
+			return nil
+		}
+		a.Replayed = session.State == Consumed && c.UIASession != "" && equal(session.ConsumedIn, a.uia)
+		ok = session.State == Validated && !session.Expired(s.now())
+		return nil
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	return ok, err
+}
+
+// Validated is the homeserver asking what an alias proves. Every refusal is
+// ErrNotValidated.
+func (s *Service) Validated(ctx context.Context, aliasSID, aliasSecret string) (ThreePID, error) {
+	p, ok := partitionOf(aliasSID)
+	if !ok {
+		return ThreePID{}, ErrNotValidated
+	}
+	var proof ThreePID
+	err := s.store.Update(ctx, p, func(txn store.Txn) error {
+		proof = ThreePID{}
+		var rec aliasRecord
+		if err := s.recs.get(txn, aliasKey(s, aliasSID), &rec); err != nil {
+			return err
+		}
+		if !equal(rec.Secret, s.secret(aliasSecret)) {
+			return ErrNotValidated
+		}
+		session, err := s.recs.session(txn, rec.SID)
+		if err != nil {
+			return err
+		}
+		if err := session.answer(rec.Claim, s.now()); err != nil {
+			return err
+		}
+		proof = ThreePID{Medium: session.Medium, Address: session.Address, ValidatedAt: time.UnixMilli(session.ValidatedAt)}
+		return s.recs.putSession(txn, session)
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		return ThreePID{}, ErrNotValidated
+	}
+	return proof, err
+}
+
+// Finish ends the flight of an alias: it proves nothing from here on, and a
+// session that was accepted is consumed.
+func (s *Service) Finish(ctx context.Context, a *Alias, outcome Outcome) error {
+	if !a.Live {
+		return nil
+	}
+	p, _ := partitionOf(a.SID)
+	var after State
+	err := s.store.Update(ctx, p, func(txn store.Txn) error {
+		after = 0
+		if err := txn.Delete(aliasKey(s, a.SID)); err != nil {
+			return err
+		}
+		session, err := s.recs.session(txn, a.sid)
+		if errors.Is(err, store.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		session.finish(a.claim, outcome, a.uia)
+		after = session.State
+		return s.recs.putSession(txn, session)
+	})
+	if err == nil && after == Consumed {
+		s.cfg.Observer.Transition(a.purpose, a.medium, Consumed.String())
+	}
+	return err
+}
+
+// DeadAlias is an alias that proves nothing: credentials that name us, and
+// that we do not know, get the homeserver's own refusal.
+func (s *Service) DeadAlias() *Alias {
+	// Any value will do that was never minted; this one is not even stored.
+	return &Alias{SID: "none", ClientSecret: "none"}
+}

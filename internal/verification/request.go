@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verification
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/store"
+)
+
+// RequestToken opens a session, or continues one, and commits its message with
+// it. It decides by itself: whether the address is in use is not its concern.
+func (s *Service) RequestToken(ctx context.Context, req Request) (Opened, error) {
+	if err := s.limited(ctx, req); err != nil {
+		return Opened{}, err
+	}
+	index := s.index(req)
+	o, err := s.newOpening(s.shard(index), openingRequest{
+		Purpose: req.Purpose, Medium: req.Medium, Address: req.Address,
+		Index: index, Secret: s.secret(req.ClientSecret), SendAttempt: req.SendAttempt,
+		NextLink: req.NextLink, Language: req.Language, Proof: req.Proof,
+	})
+	if err != nil {
+		return Opened{}, err
+	}
+	if err := s.store.Update(ctx, o.partition, o.run); err != nil {
+		return Opened{}, err
+	}
+	o.announce()
+	return o.opened, nil
+}
+
+// openingRequest is a Request whose secret is already a hash: it is what a
+// nonce remembers.
+type openingRequest struct {
+	Purpose     Purpose `cbor:"1,keyasint"`
+	Medium      Medium  `cbor:"2,keyasint"`
+	Address     string  `cbor:"3,keyasint"`
+	Index       string  `cbor:"4,keyasint"`
+	Secret      hash    `cbor:"5,keyasint"`
+	SendAttempt int64   `cbor:"6,keyasint"`
+	NextLink    string  `cbor:"7,keyasint,omitempty"`
+	Language    string  `cbor:"8,keyasint,omitempty"`
+	Proof       Proof   `cbor:"9,keyasint,omitempty"`
+}
+
+// opening is one run of requestToken. All randomness is drawn before the
+// transaction, which the store may run again.
+type opening struct {
+	svc       *Service
+	req       openingRequest
+	partition store.Partition
+	freshSID  string
+	token     string
+
+	// Set by each run.
+	opened  Opened
+	created bool
+	message Message
+}
+
+func (s *Service) newOpening(p store.Partition, req openingRequest) (*opening, error) {
+	sid, err := s.ids.sid(p)
+	if err != nil {
+		return nil, err
+	}
+	token, err := s.ids.token(req.Proof)
+	if err != nil {
+		return nil, err
+	}
+	return &opening{svc: s, req: req, partition: p, freshSID: sid, token: token}, nil
+}
+
+// run is the transaction.
+func (o *opening) run(txn store.Txn) error {
+	o.opened, o.created, o.message = Opened{}, false, Message{}
+	now := o.svc.now()
+	session, err := o.find(txn, now)
+	if err != nil {
+		return err
+	}
+	due := true
+	if session == nil {
+		session = o.create(now)
+		if err := txn.Set(kindIndex+o.req.Index, []byte(session.SID), time.UnixMilli(session.Until)); err != nil {
+			return err
+		}
+	} else {
+		due = session.request(o.req.SendAttempt)
+	}
+	o.opened = Opened{SID: session.SID, Sent: due}
+	if !due {
+		return nil
+	}
+	session.sent(o.svc.tokenHash(session.SID, o.token), now, o.svc.cfg.TokenLifetime)
+	o.message = o.compose(session, now)
+	if err := o.svc.cfg.Outbox.Put(txn, o.message); err != nil {
+		return err
+	}
+	return o.svc.recs.putSession(txn, session)
+}
+
+// find returns the session that this request continues, or nil.
+func (o *opening) find(txn store.Txn, now time.Time) (*Session, error) {
+	sid, err := txn.Get(kindIndex + o.req.Index)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	session, err := o.svc.recs.session(txn, string(sid))
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	session.settle(now)
+	if !session.reusable(now) {
+		return nil, nil
+	}
+	return session, nil
+}
+
+func (o *opening) create(now time.Time) *Session {
+	o.created = true
+	return &Session{
+		SID: o.freshSID, State: Pending,
+		Purpose: o.req.Purpose, Medium: o.req.Medium, Address: o.req.Address,
+		Secret: o.req.Secret, SendAttempt: o.req.SendAttempt, Proof: o.req.Proof,
+		NextLink: o.req.NextLink, Language: o.req.Language,
+		Until: now.Add(o.svc.cfg.SessionLifetime).UnixMilli(),
+	}
+}
+
+func (o *opening) compose(session *Session, now time.Time) Message {
+	last := session.Tokens[len(session.Tokens)-1]
+	return Message{
+		ID: session.SID + "." + strconv.Itoa(session.Sends), SID: session.SID,
+		Purpose: session.Purpose, Medium: session.Medium, Address: session.Address,
+		Proof: session.Proof, Token: o.token, Language: session.Language,
+		Created: now, Expires: time.UnixMilli(last.Expires),
+	}
+}
+
+// announce tells, after the commit, what was done.
+func (o *opening) announce() {
+	switch {
+	case o.created:
+		o.svc.cfg.Observer.Transition(o.req.Purpose, o.req.Medium, "pending")
+	case o.opened.Sent:
+		o.svc.cfg.Observer.Transition(o.req.Purpose, o.req.Medium, "resent")
+	}
+	if o.opened.Sent {
+		o.svc.cfg.Outbox.Wake(o.partition, o.message.ID)
+	}
+}

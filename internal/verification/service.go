@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verification
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/store"
+)
+
+// MaxLifetime is the longest a session may live since its last modification
+// (IS API, "Terminology").
+const MaxLifetime = 24 * time.Hour
+
+// Defaults of [Config].
+const (
+	DefaultTokenLifetime   = time.Hour
+	DefaultSessionLifetime = MaxLifetime
+	DefaultMaxTries        = 5
+	// DefaultInFlight is more than the longest time a homeserver is given to
+	// answer one request.
+	DefaultInFlight = 2 * time.Minute
+)
+
+// Config is what a Service is made of. Store, Keys and Outbox are required.
+type Config struct {
+	Store    store.Store
+	Keys     *keyring.Ring
+	Outbox   Outbox
+	Observer Observer
+
+	TokenLifetime   time.Duration
+	SessionLifetime time.Duration
+	MaxTries        int
+	PerAddress      Limit
+
+	// InFlight bounds how long a nonce or an alias is honoured: the time one
+	// request may spend at the homeserver.
+	InFlight time.Duration
+
+	// Now and Random are the clock and the randomness; nil means the real ones.
+	Now    func() time.Time
+	Random io.Reader
+}
+
+// Service runs the state machine over a store.
+type Service struct {
+	cfg   Config
+	store store.Store
+	keys  *keyring.Ring
+	ids   *idMaker
+	recs  records
+	now   func() time.Time
+}
+
+// NewService checks the configuration and fills in defaults.
+func NewService(cfg Config) (*Service, error) {
+	if cfg.Store == nil || cfg.Keys == nil || cfg.Outbox == nil {
+		return nil, errors.New("store, keys and outbox are required")
+	}
+	setDefault(&cfg.TokenLifetime, DefaultTokenLifetime)
+	setDefault(&cfg.SessionLifetime, DefaultSessionLifetime)
+	setDefault(&cfg.MaxTries, DefaultMaxTries)
+	setDefault(&cfg.InFlight, DefaultInFlight)
+	if cfg.TokenLifetime < 0 || cfg.SessionLifetime < 0 || cfg.MaxTries < 0 || cfg.InFlight < 0 {
+		return nil, errors.New("lifetimes and counts must be positive")
+	}
+	if cfg.SessionLifetime > MaxLifetime {
+		return nil, fmt.Errorf("session lifetime is %s, at most %s is allowed", cfg.SessionLifetime, MaxLifetime)
+	}
+	if cfg.TokenLifetime > cfg.SessionLifetime {
+		return nil, fmt.Errorf("token lifetime %s is longer than session lifetime %s", cfg.TokenLifetime, cfg.SessionLifetime)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Random == nil {
+		cfg.Random = rand.Reader
+	}
+	if cfg.Observer == nil {
+		cfg.Observer = silent{}
+	}
+	return &Service{
+		cfg: cfg, store: cfg.Store, keys: cfg.Keys, now: cfg.Now,
+		ids:  &idMaker{keys: cfg.Keys, random: cfg.Random},
+		recs: records{keys: cfg.Keys},
+	}, nil
+}
+
+func setDefault[T ~int | ~int64](v *T, def T) {
+	if *v == 0 {
+		*v = def
+	}
+}
+
+type silent struct{}
+
+func (silent) Transition(Purpose, Medium, string) {}
+
+// shard picks the partition of a name that is already a keyed hash.
+func (s *Service) shard(name string) store.Partition {
+	h := fnv.New32a()
+	h.Write([]byte(name))
+	return PartitionName(int(h.Sum32() % Partitions))
+}
+
+// index is the keyed hash under which a session is found again by what scopes
+// send_attempt: address and client_secret (IS API, send_attempt), and here the
+// purpose too.
+func (s *Service) index(req Request) string {
+	return s.keys.HashText("session index", string(req.Purpose), string(req.Medium), req.ClientSecret, req.Address)
+}
+
+func (s *Service) secret(clientSecret string) hash {
+	return s.keys.Hash("client secret", clientSecret)
+}
+
+func (s *Service) tokenHash(sid, token string) hash {
+	return s.keys.Hash("token", sid, token)
+}
+
+// Owns reports whether sid was made by this server, whether or not the
+// session still exists.
+func (s *Service) Owns(sid string) bool {
+	_, ok := s.ids.parse(sid)
+	return ok
+}
+
+// Ping reports whether the store can serve.
+func (s *Service) Ping(ctx context.Context) error { return s.store.Ping(ctx) }

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verification
+
+import (
+	"crypto/subtle"
+	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+)
+
+// State is where a session stands. Expiry is not a state but a fact of the
+// clock; see [Session.Expired].
+type State uint8
+
+// The states, in the order in which a session passes through them.
+const (
+	Pending State = iota + 1
+	Validated
+	Consumed
+	Revoked
+)
+
+// String returns the word used in metrics and logs.
+func (s State) String() string {
+	switch s {
+	case Pending:
+		return "pending"
+	case Validated:
+		return "validated"
+	case Consumed:
+		return "consumed"
+	case Revoked:
+		return "revoked"
+	default:
+		return "unknown"
+	}
+}
+
+type hash = [keyring.HashSize]byte
+
+// maxTokens is how many links of one session work at the same time: a reader
+// may click any of the last mails. Of codes only the newest works, because
+// every live code makes guessing easier.
+const maxTokens = 4
+
+// Session is one validation. Its methods are the state machine: they change
+// nothing but the session and are told the time.
+type Session struct {
+	SID     string  `cbor:"1,keyasint"`
+	Purpose Purpose `cbor:"2,keyasint"`
+	Medium  Medium  `cbor:"3,keyasint"`
+	Address string  `cbor:"4,keyasint"`
+	Proof   Proof   `cbor:"5,keyasint,omitempty"`
+	State   State   `cbor:"6,keyasint"`
+	// Secret is the keyed hash of the client_secret.
+	Secret      hash    `cbor:"7,keyasint"`
+	SendAttempt int64   `cbor:"8,keyasint"`
+	Sends       int     `cbor:"9,keyasint"`
+	Tokens      []Token `cbor:"10,keyasint"`
+	// Tries counts the tokens that were compared while pending.
+	Tries int `cbor:"11,keyasint,omitempty"`
+	// Until is the absolute end: the last modification plus the lifetime.
+	Until       int64  `cbor:"12,keyasint"` // Unix milliseconds
+	ValidatedAt int64  `cbor:"13,keyasint,omitempty"`
+	NextLink    string `cbor:"14,keyasint,omitempty"`
+	Language    string `cbor:"15,keyasint,omitempty"`
+	Claim       *Claim `cbor:"16,keyasint,omitempty"`
+	// ConsumedIn is the keyed hash of the UIA session that consumed this one.
+	ConsumedIn hash `cbor:"17,keyasint,omitzero"`
+}
+
+// Token is one link or code that was sent.
+type Token struct {
+	_       struct{} `cbor:",toarray"`
+	Hash    hash
+	Expires int64 // Unix milliseconds
+}
+
+// Claim is a completion in flight: a validated session shown to the
+// homeserver under an alias, by one request, for a bounded time.
+type Claim struct {
+	_     struct{} `cbor:",toarray"`
+	ID    hash
+	Until int64 // Unix milliseconds
+	// Answered says that the homeserver was told "validated".
+	Answered bool
+}
+
+// Expired reports whether the session has reached its absolute end.
+func (s *Session) Expired(now time.Time) bool { return now.UnixMilli() >= s.Until }
+
+// reusable reports whether another requestToken continues this session.
+func (s *Session) reusable(now time.Time) bool {
+	return !s.Expired(now) && (s.State == Pending || s.State == Validated)
+}
+
+// settle applies what the clock alone decides: a claim whose time is over. Its
+// outcome was never reported (the process died, say). If the homeserver had
+// been told "validated" it may have acted on it, and a session completes once,
+// so then the session counts as consumed.
+func (s *Session) settle(now time.Time) {
+	if s.Claim == nil || now.UnixMilli() < s.Claim.Until {
+		return
+	}
+	if s.Claim.Answered {
+		s.State = Consumed
+	}
+	s.Claim = nil
+}
+
+// request records a requestToken for a session that exists and reports
+// whether a message is due: only when send_attempt is greater than the last
+// one (IS API, requestToken, send_attempt).
+func (s *Session) request(attempt int64) bool {
+	if attempt <= s.SendAttempt {
+		return false
+	}
+	s.SendAttempt = attempt
+	return true
+}
+
+// sent records a token that goes out now.
+func (s *Session) sent(token hash, now time.Time, life time.Duration) {
+	s.Sends++
+	expires := min(now.Add(life).UnixMilli(), s.Until)
+	keep := maxTokens - 1
+	if s.Proof == ProofCode {
+		keep = 0
+	}
+	if len(s.Tokens) > keep {
+		s.Tokens = s.Tokens[len(s.Tokens)-keep:]
+	}
+	s.Tokens = append(s.Tokens, Token{Hash: token, Expires: expires})
+}
+
+// confirm applies a submitted token. Validating sets a new absolute end,
+// because it is a modification (IS API, "Terminology": 24 hours since the most
+// recent one).
+func (s *Session) confirm(token hash, now time.Time, life time.Duration, maxTries int) error {
+	switch {
+	case s.Expired(now):
+		return ErrExpired
+	case s.State == Revoked:
+		return ErrRevoked
+	case s.State == Validated || s.State == Consumed:
+		// Clicking twice is fine, guessing is pointless: nothing is counted.
+		_, err := s.match(token, now)
+		if err == ErrExpired {
+			err = nil
+		}
+		return err
+	}
+	s.Tries++ // counted before it is compared
+	_, err := s.match(token, now)
+	if err != nil {
+		if s.Tries >= maxTries {
+			s.State = Revoked
+			s.Tokens = nil
+		}
+		return err
+	}
+	s.State = Validated
+	s.ValidatedAt = now.UnixMilli()
+	s.Until = now.Add(life).UnixMilli()
+	return nil
+}
+
+// match finds the token among those sent. All are compared, each in constant
+// time, whatever the outcome.
+func (s *Session) match(token hash, now time.Time) (int, error) {
+	found := -1
+	for i := range s.Tokens {
+		if subtle.ConstantTimeCompare(s.Tokens[i].Hash[:], token[:]) == 1 {
+			found = i
+		}
+	}
+	if found < 0 {
+		return found, ErrTokenIncorrect
+	}
+	if now.UnixMilli() >= s.Tokens[found].Expires {
+		return found, ErrExpired
+	}
+	return found, nil
+}
+
+// claim reserves a validated session for one completing request.
+func (s *Session) claim(id hash, purpose Purpose, now time.Time, life time.Duration) error {
+	s.settle(now)
+	if s.Expired(now) || s.State != Validated || s.Purpose != purpose || s.Claim != nil {
+		return ErrNotValidated
+	}
+	s.Claim = &Claim{ID: id, Until: now.Add(life).UnixMilli()}
+	return nil
+}
+
+// answer tells the homeserver, under the claim it was shown, that the session
+// is validated. A homeserver may ask more than once: its HTTP client may retry
+// on a dropped connection.
+func (s *Session) answer(id hash, now time.Time) error {
+	s.settle(now)
+	if s.Expired(now) || s.State != Validated || !s.claimedBy(id) {
+		return ErrNotValidated
+	}
+	s.Claim.Answered = true
+	return nil
+}
+
+func (s *Session) claimedBy(id hash) bool {
+	return s.Claim != nil && subtle.ConstantTimeCompare(s.Claim.ID[:], id[:]) == 1
+}
+
+// Outcome is what became of a completing request.
+type Outcome uint8
+
+const (
+	// Refused: the homeserver answered, and not with success.
+	Refused Outcome = iota + 1
+	// Completed: the homeserver has accepted the proof.
+	Completed
+	// Unknown: the answer was lost. The homeserver may have acted.
+	Unknown
+)
+
+// finish ends a claim. A lost answer counts as success if the homeserver had
+// been told "validated": a session must never complete twice.
+func (s *Session) finish(id hash, outcome Outcome, uia hash) {
+	if !s.claimedBy(id) {
+		return
+	}
+	if outcome == Completed || (outcome == Unknown && s.Claim.Answered) {
+		s.State = Consumed
+		s.ConsumedIn = uia
+	}
+	s.Claim = nil
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verification
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+
+	"github.com/caddy-threepid/caddy-threepid/store"
+)
+
+// Submission is a token that came back. ClientSecret is nil where the caller
+// cannot know it: the link in a message does not carry it.
+type Submission struct {
+	SID          string
+	Token        string
+	ClientSecret *string
+}
+
+// Confirmed is what the person who submitted a token may be shown.
+type Confirmed struct {
+	Purpose  Purpose
+	Medium   Medium
+	Address  string
+	NextLink string
+	Language string
+	Proof    Proof
+	State    State
+	// Already says that nothing changed: the session was confirmed before.
+	Already bool
+}
+
+func describe(session *Session) Confirmed {
+	return Confirmed{
+		Purpose: session.Purpose, Medium: session.Medium, Address: session.Address,
+		NextLink: session.NextLink, Language: session.Language, Proof: session.Proof,
+		State: session.State, Already: session.State != Pending,
+	}
+}
+
+// Submit confirms a session with a token. The try is counted in the same
+// transaction that compares it, and no answer is given before that is
+// committed: concurrent guesses cannot share one count.
+func (s *Service) Submit(ctx context.Context, sub Submission) (Confirmed, error) {
+	p, ok := s.ids.parse(sub.SID)
+	if !ok {
+		return Confirmed{}, ErrNoSession
+	}
+	var (
+		result  Confirmed
+		verdict error
+		before  State
+	)
+	err := s.store.Update(ctx, p, func(txn store.Txn) error {
+		result, verdict = Confirmed{}, nil
+		session, err := s.find(txn, sub)
+		if err != nil {
+			return err
+		}
+		before = session.State
+		result = describe(session)
+		verdict = session.confirm(s.tokenHash(sub.SID, sub.Token), s.now(), s.cfg.SessionLifetime, s.cfg.MaxTries)
+		result.State = session.State
+		if before != Pending {
+			return nil
+		}
+		return s.recs.putSession(txn, session)
+	})
+	if err != nil {
+		return Confirmed{}, err
+	}
+	if result.State != before {
+		s.cfg.Observer.Transition(result.Purpose, result.Medium, result.State.String())
+	}
+	if verdict != nil {
+		return Confirmed{}, verdict
+	}
+	return result, nil
+}
+
+// Inspect looks at a session without changing anything: it serves the page
+// that asks the reader to confirm. A link token is checked, so that a reader
+// with an old link learns it before pressing a button; it is too long to
+// guess. A code is not, or the page would tell a guesser what is right
+// without counting.
+func (s *Service) Inspect(ctx context.Context, sub Submission) (Confirmed, error) {
+	p, ok := s.ids.parse(sub.SID)
+	if !ok {
+		return Confirmed{}, ErrNoSession
+	}
+	var session *Session
+	err := s.store.View(ctx, p, func(txn store.Txn) error {
+		var err error
+		session, err = s.find(txn, sub)
+		return err
+	})
+	if err != nil {
+		return Confirmed{}, err
+	}
+	now := s.now()
+	switch {
+	case session.Expired(now):
+		return Confirmed{}, ErrExpired
+	case session.State == Revoked:
+		return Confirmed{}, ErrRevoked
+	case session.Proof == ProofCode:
+		return describe(session), nil
+	}
+	_, err = session.match(s.tokenHash(sub.SID, sub.Token), now)
+	if errors.Is(err, ErrExpired) && session.State != Pending {
+		err = nil
+	}
+	if err != nil {
+		return Confirmed{}, err
+	}
+	return describe(session), nil
+}
+
+// find loads the session of a submission. A sid of ours without a record was
+// a session once: it has expired.
+func (s *Service) find(txn store.Txn, sub Submission) (*Session, error) {
+	session, err := s.recs.session(txn, sub.SID)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, ErrExpired
+	}
+	if err != nil {
+		return nil, err
+	}
+	if sub.ClientSecret != nil && !s.owns(session, *sub.ClientSecret) {
+		return nil, ErrNoSession
+	}
+	return session, nil
+}
+
+func (s *Service) owns(session *Session, clientSecret string) bool {
+	given := s.secret(clientSecret)
+	return subtle.ConstantTimeCompare(session.Secret[:], given[:]) == 1
+}

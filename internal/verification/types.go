@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verification
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/store"
+)
+
+// Purpose says what a session is for. It comes from the path of requestToken
+// and is checked at completion: neither homeservers nor identity servers do
+// that, so a session opened to register could reset a password elsewhere.
+type Purpose string
+
+// The three purposes of the six requestToken endpoints (CS API §5.6, §5.7).
+const (
+	Register Purpose = "register"
+	Password Purpose = "password"
+	Add      Purpose = "add"
+)
+
+// Medium is the kind of a third-party identifier.
+type Medium string
+
+// The media of the Matrix specification (appendices, "3PID types").
+const (
+	Email  Medium = "email"
+	MSISDN Medium = "msisdn"
+)
+
+// Proof is what a message carries.
+type Proof uint8
+
+const (
+	// ProofLink is a link with a 256-bit token.
+	ProofLink Proof = iota
+	// ProofCode is a code of six digits, to be typed in.
+	ProofCode
+)
+
+// Sentinels for what a caller has to tell apart.
+var (
+	// ErrNoSession: no session for this sid and client_secret. Deliberately the
+	// same for an unknown sid and a wrong secret.
+	ErrNoSession = errors.New("no such session")
+	// ErrExpired: the session, or the token, is too old.
+	ErrExpired = errors.New("session or token has expired")
+	// ErrRevoked: too many wrong tokens, or revoked by the address's owner.
+	ErrRevoked = errors.New("session was revoked")
+	// ErrTokenIncorrect: the token is not one of this session.
+	ErrTokenIncorrect = errors.New("token is incorrect")
+	// ErrNotValidated is the only thing the homeserver-facing side is told,
+	// whatever the reason.
+	ErrNotValidated = errors.New("session is not validated")
+	// ErrUnknownNonce: a homeserver asked for a token that no client requested.
+	ErrUnknownNonce = errors.New("no token request is waiting for this nonce")
+)
+
+// LimitError refuses a request that came too soon.
+type LimitError struct {
+	// RetryAfter is how long to wait; always positive.
+	RetryAfter time.Duration
+}
+
+// Error implements error.
+func (e *LimitError) Error() string {
+	return fmt.Sprintf("too many requests, retry after %s", e.RetryAfter)
+}
+
+// Request is a checked requestToken: its address is canonical and its fields
+// are within their grammar.
+type Request struct {
+	Purpose      Purpose
+	Medium       Medium
+	Address      string
+	ClientSecret string
+	SendAttempt  int64
+	NextLink     string
+	Language     string
+	Proof        Proof
+}
+
+// Opened is the outcome of a Request.
+type Opened struct {
+	SID string
+	// Sent says that a message was put into the outbox; a repeated
+	// send_attempt answers the same sid and sends nothing.
+	Sent bool
+}
+
+// ThreePID is what a completed validation proves.
+type ThreePID struct {
+	Medium      Medium
+	Address     string
+	ValidatedAt time.Time
+}
+
+// Message is what goes into the outbox together with its session.
+type Message struct {
+	// ID is stable per session and send: a retry is the same message.
+	ID       string    `cbor:"1,keyasint"`
+	SID      string    `cbor:"2,keyasint"`
+	Purpose  Purpose   `cbor:"3,keyasint"`
+	Medium   Medium    `cbor:"4,keyasint"`
+	Address  string    `cbor:"5,keyasint"`
+	Proof    Proof     `cbor:"6,keyasint,omitempty"`
+	Token    string    `cbor:"7,keyasint"`
+	Language string    `cbor:"8,keyasint,omitempty"`
+	Created  time.Time `cbor:"9,keyasint"`
+	// Expires is when the token ends; a message is not worth sending after it.
+	Expires time.Time `cbor:"10,keyasint"`
+}
+
+// Outbox takes messages. It is implemented by the delivery side.
+type Outbox interface {
+	// Put writes the message into the transaction that opens its session, so
+	// that neither exists without the other.
+	Put(txn store.Txn, m Message) error
+	// Wake says that a message was committed. It must not block.
+	Wake(p store.Partition, id string)
+}
+
+// Observer is told of what happened to sessions, for metrics. It must not
+// block.
+type Observer interface {
+	// Transition is called once for each committed change of state; to is one
+	// of "pending", "resent", "validated", "consumed", "revoked".
+	Transition(purpose Purpose, medium Medium, to string)
+}

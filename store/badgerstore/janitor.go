@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package badgerstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/dgraph-io/badger/v4"
+	"go.uber.org/zap"
+
+	"github.com/caddy-threepid/caddy-threepid/store"
+)
+
+const (
+	// discardRatio is the share of garbage that makes a value log file worth
+	// rewriting.
+	discardRatio = 0.5
+	// compactFactor is how many times larger than their live entries the tables
+	// must be to be worth rewriting.
+	compactFactor = 4
+	// pollRounds and pollPause bound the wait for what Badger does in the
+	// background.
+	pollRounds = 200
+	pollPause  = 20 * time.Millisecond
+)
+
+// janitorLoop does the housekeeping until ctx ends, also while nobody uses the
+// store.
+func (s *Store) janitorLoop(ctx context.Context) {
+	if s.opts.JanitorInterval < 0 {
+		return
+	}
+	tick := time.NewTicker(s.opts.JanitorInterval)
+	defer tick.Stop()
+	var last time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		s.collectValueLog(ctx)
+		if !s.oversized() || !last.IsZero() && time.Since(last) < s.opts.CompactEvery {
+			continue
+		}
+		last = time.Now()
+		if err := s.tidy(ctx); err != nil && ctx.Err() == nil {
+			s.opts.Logger.Warn("cannot reclaim space of expired entries", zap.Error(err))
+		}
+	}
+}
+
+// collectValueLog frees files of the value log. Values of ours never get there;
+// those of an older layout may have.
+func (s *Store) collectValueLog(ctx context.Context) {
+	for ctx.Err() == nil && s.db.RunValueLogGC(discardRatio) == nil {
+	}
+}
+
+// oversized reports whether the tables are large enough to be looked at.
+func (s *Store) oversized() bool {
+	return s.opts.CompactMinSize >= 0 && s.tableSize() > s.opts.CompactMinSize
+}
+
+// tableSize asks the tables: db.Size is up to a minute old.
+func (s *Store) tableSize() (size int64) {
+	for _, t := range s.db.Tables() {
+		size += int64(t.OnDiskSize)
+	}
+	return size
+}
+
+// tidy rewrites the tables if little of them is live.
+func (s *Store) tidy(ctx context.Context) error {
+	live, err := s.liveSize(ctx)
+	if err != nil || s.tableSize() <= compactFactor*live {
+		return err
+	}
+	return s.Compact(ctx)
+}
+
+// liveSize estimates the size of what has not expired, uncompressed.
+func (s *Store) liveSize(ctx context.Context) (size int64, err error) {
+	txn := s.db.NewTransaction(false)
+	defer txn.Discard()
+	opts := badger.DefaultIteratorOptions
+	opts.PrefetchValues = false
+	it := txn.NewIterator(opts)
+	defer it.Close()
+	for it.Rewind(); it.Valid(); it.Next() {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		size += it.Item().EstimatedSize()
+	}
+	return size, nil
+}
+
+// Compact rewrites all tables without what has expired or been deleted. The
+// store serves meanwhile. The janitor does it by itself when it is worth while;
+// this is for measuring and for operators.
+func (s *Store) Compact(ctx context.Context) error {
+	if !s.gate.Enter() {
+		return store.ErrClosed
+	}
+	defer s.gate.Leave()
+	select {
+	case s.compacting <- struct{}{}:
+		defer func() { <-s.compacting }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+
+	start, before := time.Now(), s.tableSize()
+	s.collectValueLog(ctx)
+	newest := s.newestTable()
+	if err := s.rotate(ctx); err != nil {
+		return fmt.Errorf("rotate memtable: %w", err)
+	}
+	if err := s.flatten(ctx, newest); err != nil {
+		return err
+	}
+	s.opts.Logger.Debug("compacted store", zap.Int64("before", before),
+		zap.Int64("after", s.tableSize()), zap.Duration("took", time.Since(start)))
+	return nil
+}
+
+// newestTable returns the highest number of a table. Badger counts them up.
+func (s *Store) newestTable() (id uint64) {
+	for _, t := range s.db.Tables() {
+		id = max(id, t.ID)
+	}
+	return id
+}
+
+// rotate makes Badger write its memtable to a table that spans all keys, by
+// ordinary writes that fill it up. A table of the last level is rewritten only
+// when one above overlaps it, so an idle database, which sits in the last level
+// whole, is not touched by Flatten alone. (DropPrefix would rotate too, but
+// blocks readers until it has compacted.)
+func (s *Store) rotate(ctx context.Context) error {
+	newest := s.newestTable()
+	// Born expired, so that the compaction drops it too.
+	padding := entry{raw: make([]byte, 1_000_000), ttl: 1}
+	for filled := int64(0); filled <= s.db.Opts().MemTableSize; filled += int64(len(padding.raw)) {
+		if err := s.pad(ctx, padding); err != nil {
+			return err
+		}
+	}
+	// Badger rotates at the write that finds the memtable full.
+	if err := s.pad(ctx, entry{}); err != nil {
+		return err
+	}
+	// The table is written in the background. It can be compacted away at once,
+	// so not to see it is no error.
+	for range pollRounds {
+		if s.newestTable() > newest {
+			return nil
+		}
+		if err := pause(ctx, pollPause); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) pad(ctx context.Context, first entry) error {
+	return s.update(ctx, func(tx *writeTxn) error {
+		return errors.Join(tx.put(firstKey, first), tx.put(lastKey, entry{}))
+	})
+}
+
+// flatten compacts until there is no table up to the one with the given number
+// left. Tables that Badger compacts on its own at the moment need another round.
+func (s *Store) flatten(ctx context.Context, newest uint64) error {
+	for range pollRounds {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := s.db.Flatten(1); err != nil {
+			return translate("compact badger store", err)
+		}
+		if !slices.ContainsFunc(s.db.Tables(), func(t badger.TableInfo) bool { return t.ID <= newest }) {
+			return nil
+		}
+		if err := pause(ctx, pollPause); err != nil {
+			return err
+		}
+	}
+	return errors.New("compact badger store: tables kept being in use")
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
