@@ -4,22 +4,9 @@ package fakehs
 
 import (
 	"net/http"
-	"regexp"
 	"strings"
 	"unicode/utf8"
 )
-
-// maxUserIDLength is the length of a whole user ID, in bytes here as there.
-const maxUserIDLength = 255
-
-var (
-	localpartGrammar = regexp.MustCompile(`^[_\-./=a-z0-9]*$`)
-	numericLocalpart = regexp.MustCompile(`^-?[0-9]+(_[0-9]+)*$`)
-)
-
-func errUserInUse() error {
-	return fail(http.StatusBadRequest, "M_USER_IN_USE", "User ID already taken.")
-}
 
 // registerFlows computes the flows of /register as Synapse does without captcha and
 // terms. Phone flows are offered unless they are disabled.
@@ -36,45 +23,6 @@ func (s *Server) registerFlows() [][]string {
 		flows = append(flows, []string{stageMSISDN})
 	}
 	return append(flows, []string{stageMSISDN, stageEmail})
-}
-
-// checkUsername refuses a localpart that cannot be registered. assigned is the user
-// that this authentication session has already registered, if any.
-func (s *Server) checkUsername(localpart, assigned string) error {
-	invalid := func(message string) error { return fail(http.StatusBadRequest, "M_INVALID_USERNAME", message) }
-	id := s.userID(localpart)
-	switch {
-	case !localpartGrammar.MatchString(localpart):
-		return invalid("User ID can only contain characters a-z, 0-9, or '=_-./'")
-	case localpart == "":
-		return invalid("User ID cannot be empty")
-	case localpart[0] == '_':
-		return invalid("User ID may not begin with _")
-	case assigned != "" && assigned == id:
-		return nil
-	case assigned != "":
-		return fail(http.StatusBadRequest, "M_UNKNOWN", "A different user ID has already been registered for this session")
-	case len(id) > maxUserIDLength:
-		return invalid("User ID may not be longer than 255 characters")
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.findUser(id) != nil {
-		return errUserInUse()
-	}
-	return nil
-}
-
-// getRegisterAvailable is GET /register/available?username=.
-func (s *Server) getRegisterAvailable(x *exchange) (int, any, error) {
-	name, ok := x.req.URL.Query()["username"]
-	if !ok {
-		return 0, nil, fail(http.StatusBadRequest, "M_MISSING_PARAM", "Missing string query parameter 'username'")
-	}
-	if err := s.checkUsername(name[0], ""); err != nil {
-		return 0, nil, err
-	}
-	return http.StatusOK, object{"available": true}, nil
 }
 
 // postRegister is POST /register.
@@ -254,8 +202,8 @@ func (s *Server) registrationAnswer(id string, params object) object {
 // afterRegistration stores the validated addresses and binds them if asked to. A
 // failed bind is a 500 for an account that exists.
 func (s *Server) afterRegistration(x *exchange, id string, result authResult) error {
-	for stage, flag := range map[string]string{stageEmail: "bind_email", stageMSISDN: "bind_msisdn"} {
-		found := result.threepid(stage)
+	for _, do := range []struct{ stage, bind string }{{stageEmail, "bind_email"}, {stageMSISDN, "bind_msisdn"}} {
+		found := result.threepid(do.stage)
 		if found == nil || requireKeys(found, "medium", "address", "validated_at") != nil {
 			// Without validated_at the address is dropped, and nobody is told.
 			continue
@@ -263,7 +211,7 @@ func (s *Server) afterRegistration(x *exchange, id string, result authResult) er
 		if err := s.addThreepid(id, found["medium"], found["address"], found["validated_at"]); err != nil {
 			return err
 		}
-		if !truthy(result.params[flag]) {
+		if !truthy(result.params[do.bind]) {
 			continue
 		}
 		if err := s.bindThreepid(x, found["threepid_creds"], id); err != nil {

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"maps"
+	"net/http"
 	"slices"
 )
 
@@ -163,7 +164,7 @@ func (s *Server) confirmUser(x *exchange, d device, body object) (object, error)
 		return nil, err
 	}
 	if result.creds[stagePassword] != d.userID {
-		return nil, fail(403, "M_FORBIDDEN", "Invalid auth")
+		return nil, fail(http.StatusForbidden, "M_FORBIDDEN", "Invalid auth")
 	}
 	return result.params, nil
 }

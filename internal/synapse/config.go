@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package synapse
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Options say how a server is to behave. Only Dir is required.
+type Options struct {
+	// Dir receives the configuration, the keys, the database and the log. A
+	// directory used before keeps its users; never start two servers in one.
+	Dir string
+	// ServerName is the domain of the user IDs, synapse.test if empty.
+	ServerName string
+	// Port is the port on 127.0.0.1. Zero lets the system choose a free one.
+	Port int
+	// DisableRegistration turns public registration off. [Server.Register]
+	// works all the same.
+	DisableRegistration bool
+	// RequireEmail makes every registration flow contain the email stage;
+	// without it, the email stage is one of the choices.
+	RequireEmail bool
+	// TrustedIDServers are the names Synapse accepts as id_server, compared
+	// byte for byte, port included. Empty means none.
+	TrustedIDServers []string
+	// ResetTrust lets the trusted identity servers vouch for password resets.
+	// Without it they are switched off (there is no email section).
+	ResetTrust bool
+	// CAFile is a PEM bundle that replaces the system's trusted roots.
+	CAFile string
+	// AllowedLocal3PIDs restrict the addresses that may be used; empty allows
+	// all of them.
+	AllowedLocal3PIDs []LocalPattern
+}
+
+// LocalPattern is one entry of allowed_local_3pids.
+type LocalPattern struct {
+	// Medium is email or msisdn.
+	Medium string `json:"medium"`
+	// Pattern is a Python regular expression, anchored at the start only.
+	Pattern string `json:"pattern"`
+}
+
+// object is a JSON object; every JSON document is a YAML document, and no
+// value can break out of its quotes.
+type object map[string]any
+
+// plenty is a limit no test reaches.
+var plenty = object{"per_second": 1e6, "burst_count": 1e6}
+
+// writeConfig fills opts.Dir with what Synapse needs to start, and returns the
+// path of homeserver.yaml and the registration secret.
+func writeConfig(opts Options) (path, secret string, err error) {
+	dir, err := filepath.Abs(opts.Dir)
+	if err != nil || opts.Dir == "" {
+		return "", "", errors.Join(errors.New("name a directory for synapse"), err)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", "", fmt.Errorf("make synapse's directory: %w", err)
+	}
+	if _, err := keep(filepath.Join(dir, "signing.key"), newSigningKey); err != nil {
+		return "", "", err
+	}
+	secrets := make(map[string]string)
+	for _, name := range []string{"registration_shared_secret", "macaroon_secret_key", "form_secret"} {
+		if secrets[name], err = keep(filepath.Join(dir, name), newSecret); err != nil {
+			return "", "", err
+		}
+	}
+	conf := homeserver(dir, opts)
+	for name, value := range secrets {
+		conf[name] = value
+	}
+	path = filepath.Join(dir, "homeserver.yaml")
+	if err := errors.Join(writeJSON(path, conf), writeJSON(filepath.Join(dir, "log.yaml"), logging())); err != nil {
+		return "", "", fmt.Errorf("write synapse's configuration: %w", err)
+	}
+	return path, secrets["registration_shared_secret"], nil
+}
+
+// homeserver returns the content of homeserver.yaml, without the secrets.
+func homeserver(dir string, opts Options) object {
+	if opts.ServerName == "" {
+		opts.ServerName = "synapse.test"
+	}
+	conf := object{
+		"server_name":      opts.ServerName,
+		"pid_file":         filepath.Join(dir, "homeserver.pid"),
+		"log_config":       filepath.Join(dir, "log.yaml"),
+		"signing_key_path": filepath.Join(dir, "signing.key"),
+		"media_store_path": filepath.Join(dir, "media"),
+		"uploads_path":     filepath.Join(dir, "uploads"),
+		"database":         object{"name": "sqlite3", "args": object{"database": filepath.Join(dir, "homeserver.db")}},
+		"no_tls":           true,
+		"listeners": []object{{
+			"port": opts.Port, "bind_addresses": []string{"127.0.0.1"}, "type": "http", "tls": false,
+			// As behind any reverse proxy; nobody else can connect.
+			"x_forwarded": true,
+			"resources":   []object{{"names": []string{"client"}, "compress": false}},
+		}},
+		"enable_registration":            !opts.DisableRegistration,
+		"trusted_third_party_id_servers": append([]string{}, opts.TrustedIDServers...),
+		"allowed_local_3pids":            append([]LocalPattern{}, opts.AllowedLocal3PIDs...),
+		"bcrypt_rounds":                  4, // the least bcrypt knows
+		"rc_message":                     plenty,
+		"rc_registration":                plenty,
+		"rc_login":                       object{"address": plenty, "account": plenty, "failed_attempts": plenty},
+		// Nothing leaves the machine.
+		"report_stats":                false,
+		"trusted_key_servers":         []string{},
+		"federation_domain_whitelist": []string{},
+		"url_preview_enabled":         false,
+	}
+	if opts.RequireEmail {
+		conf["registrations_require_3pid"] = []string{"email"}
+	}
+	if opts.ResetTrust {
+		// Any other content of an email section would switch Synapse to
+		// sending mails of its own.
+		conf["email"] = object{"trust_identity_server_for_password_resets": true}
+	}
+	return conf
+}
+
+// logging sends every line to standard error, where the log is kept from.
+func logging() object {
+	return object{
+		"version":                  1,
+		"disable_existing_loggers": false,
+		"formatters":               object{"line": object{"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+		"handlers":                 object{"stderr": object{"class": "logging.StreamHandler", "formatter": "line"}},
+		"root":                     object{"level": "INFO", "handlers": []string{"stderr"}},
+	}
+}
+
+// keep returns the secret in the file at path, making it first if there is none.
+func keep(path string, make func() string) (string, error) {
+	content, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		content = []byte(make() + "\n")
+		err = writeAtomic(path, content, 0o600)
+	}
+	if err != nil {
+		return "", fmt.Errorf("keep %s: %w", filepath.Base(path), err)
+	}
+	return strings.TrimSpace(string(content)), nil
+}
+
+// newSecret returns 128 random bits as text.
+func newSecret() string {
+	var secret [16]byte
+	rand.Read(secret[:]) // never fails (crypto/rand)
+	return hex.EncodeToString(secret[:])
+}
+
+// newSigningKey returns an Ed25519 seed as signedjson writes it.
+func newSigningKey() string {
+	var seed [32]byte
+	rand.Read(seed[:])
+	return "ed25519 a_local " + base64.RawStdEncoding.EncodeToString(seed[:])
+}
+
+// writeJSON writes value to path, readable by nobody else.
+func writeJSON(path string, value any) error {
+	content, err := json.MarshalIndent(value, "", "  ")
+	if err != nil {
+		return err
+	}
+	return writeAtomic(path, append(content, '\n'), 0o600)
+}

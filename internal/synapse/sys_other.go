@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build !(darwin || dragonfly || freebsd || linux || netbsd || openbsd)
+
+package synapse
+
+import (
+	"context"
+	"errors"
+	"syscall"
+)
+
+// supported tells whether this system can run Synapse.
+const supported = false
+
+// lockFile is never reached: Install refuses first.
+func lockFile(context.Context, string) (func(), error) { return nil, errors.ErrUnsupported }
+
+// ownGroup changes nothing here.
+func ownGroup() *syscall.SysProcAttr { return nil }
+
+// signalGroup does nothing here.
+func signalGroup(int, bool) {}
