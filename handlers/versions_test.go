@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package handlers
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// upstream answers every request with one fixed answer.
+func upstream(status int, body string, header ...string) Next {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		w.Header().Set("Content-Type", "application/json")
+		for i := 0; i+1 < len(header); i += 2 {
+			w.Header().Set(header[i], header[i+1])
+		}
+		w.WriteHeader(status)
+		if r.Method == http.MethodHead {
+			return nil
+		}
+		_, err := io.WriteString(w, body)
+		return err
+	}
+}
+
+const versionsPath = "/_matrix/client/versions"
+
+func TestR19_R20_R22_Versions(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"versions":["r0.3.0"]}`:                                                           `{"unstable_features":{"m.require_identity_server":false},"versions":["r0.3.0"]}`,
+		`{"versions":[],"unstable_features":null}`:                                          `{"unstable_features":{"m.require_identity_server":false},"versions":[]}`,
+		`{"unstable_features":{"a":true},"x":1.50,"y":"<"}`:                                 `{"unstable_features":{"a":true,"m.require_identity_server":false},"x":1.50,"y":"<"}`,
+		`{"unstable_features":{"m.require_identity_server":true,"m.id_access_token":true}}`: `{"unstable_features":{"m.id_access_token":true,"m.require_identity_server":false}}`,
+	} {
+		r := newRig(t, options{next: upstream(200, body, "Etag", `"x"`, "Last-Modified", "y", "Accept-Ranges", "bytes", "Cache-Control", "public", "Vary", "Authorization")})
+		for _, path := range []string{versionsPath, "/chat/client/versions"} {
+			rec := r.do("GET", path, "")
+			wantStatus(t, rec, http.StatusOK)
+			if got := rec.Body.String(); got != want {
+				t.Errorf("got %s, want %s", got, want)
+			}
+			h := rec.Header()
+			if h.Get("Etag") != "" || h.Get("Last-Modified") != "" || h.Get("Accept-Ranges") != "" {
+				t.Errorf("validators of another body are left: %v", h)
+			}
+			if got := h.Get("Content-Length"); got != strconv.Itoa(len(want)) {
+				t.Errorf("got Content-Length %s, want %d", got, len(want))
+			}
+			if h.Get("Cache-Control") != "public" || h.Get("Vary") != "Authorization" {
+				t.Errorf("other headers were lost: %v", h)
+			}
+			wantCORS(t, rec)
+		}
+	}
+}
+
+func TestR21_TakeoverDisabled(t *testing.T) {
+	const body = `{"versions":["r0.3.0"]}`
+	r := newRig(t, options{config: func(c *Config) { c.NoEmail = true }, next: upstream(200, body)})
+	if got := r.do("GET", versionsPath, "").Body.String(); got != body {
+		t.Errorf("got %s, want it unchanged", got)
+	}
+}
+
+func TestVersionsAnswersThatCannotBeEdited(t *testing.T) {
+	const good = `{"versions":[]}`
+	big := `{"versions":["` + strings.Repeat("x", maxVersions) + `"]}`
+	for name, c := range map[string]struct {
+		status int
+		body   string
+		header []string
+	}{
+		"error":           {500, good, nil},
+		"not found":       {404, `{"errcode":"M_UNRECOGNIZED"}`, nil},
+		"broken":          {200, `{"versions":`, nil},
+		"empty":           {200, ``, nil},
+		"array":           {200, `[]`, nil},
+		"duplicate":       {200, `{"a":1,"a":2}`, nil},
+		"features wrong":  {200, `{"unstable_features":[]}`, nil},
+		"HTML":            {200, `<html>`, []string{"Content-Type", "text/html"}},
+		"gzip forced":     {200, "\x1f\x8b", []string{"Content-Encoding", "gzip"}},
+		"oversized":       {200, big, nil},
+		"oversized, told": {200, big, []string{"Content-Length", strconv.Itoa(len(big))}},
+		"partial":         {206, good, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, options{next: upstream(c.status, c.body, append([]string{"Etag", `"x"`}, c.header...)...)})
+			rec := r.do("GET", versionsPath, "")
+			wantStatus(t, rec, c.status)
+			if rec.Body.String() != c.body || rec.Header().Get("Etag") != `"x"` {
+				t.Errorf("the answer was changed: %v %.100s", rec.Header(), rec.Body)
+			}
+		})
+	}
+}
+
+func TestVersionsRequestIsUnconditional(t *testing.T) {
+	var seen http.Header
+	r := newRig(t, options{})
+	r.next = func(w http.ResponseWriter, req *http.Request) error {
+		seen = req.Header
+		return upstream(200, `{}`, "Content-Length", "2")(w, req)
+	}
+	req := httptest.NewRequest("HEAD", versionsPath, nil)
+	req.Header.Set("If-None-Match", `"x"`)
+	req.Header.Set("Range", "bytes=0-1")
+	req.Header.Set("Accept-Encoding", "gzip, br")
+	rec := r.send(req)
+	if seen.Get("If-None-Match") != "" || seen.Get("Range") != "" || seen.Get("Accept-Encoding") != "identity" {
+		t.Errorf("the homeserver was asked %v", seen)
+	}
+	if req.Header.Get("Accept-Encoding") != "gzip, br" || req.Header.Get("If-None-Match") == "" {
+		t.Error("the request was not restored")
+	}
+	if rec.Body.Len() != 0 || rec.Header().Get("Content-Length") != "" {
+		t.Errorf("got HEAD answer %v %q", rec.Header(), rec.Body)
+	}
+}
+
+func TestVersionsFailuresAreNotOurs(t *testing.T) {
+	failure := errors.New("refused")
+	r := newRig(t, options{})
+	rec := httptest.NewRecorder()
+	err := r.client.ServeHTTP(rec, httptest.NewRequest("GET", versionsPath, nil), func(http.ResponseWriter, *http.Request) error { return failure })
+	if !errors.Is(err, failure) {
+		t.Errorf("got error %v, want the next handler's", err)
+	}
+	defer func() {
+		if p := recover(); p != http.ErrAbortHandler {
+			t.Errorf("got panic %v, want the proxy's own", p)
+		}
+	}()
+	_ = r.client.ServeHTTP(rec, httptest.NewRequest("GET", versionsPath, nil), func(w http.ResponseWriter, _ *http.Request) error {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"versions":`)
+		panic(http.ErrAbortHandler)
+	})
+}
+
+func TestR9_VersionsUnderAPrefixTheHomeserverKnows(t *testing.T) {
+	r := newRig(t, options{})
+	r.next = func(w http.ResponseWriter, req *http.Request) error {
+		if req.URL.Path != "/chat/client/versions" {
+			return upstream(404, `{"errcode":"M_UNRECOGNIZED"}`)(w, req)
+		}
+		return upstream(200, `{"versions":["c1"]}`)(w, req)
+	}
+	rec := r.do("GET", "/chat/client/versions", "")
+	wantStatus(t, rec, http.StatusOK)
+	if !strings.Contains(rec.Body.String(), `"c1"`) || !strings.Contains(rec.Body.String(), requireIdentityServer) {
+		t.Errorf("got %s", rec.Body)
+	}
+}
+
+func FuzzEditVersions(f *testing.F) {
+	f.Add([]byte(`{"versions":["r0.3.0"],"unstable_features":{"a":true}}`))
+	f.Add([]byte(`{"unstable_features":{"m.require_identity_server":true}}`))
+	f.Add([]byte("{\"\x00\":1}"))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		edited, ok := editVersions(raw)
+		if !ok {
+			return
+		}
+		again, ok := editVersions(edited)
+		if !ok || string(again) != string(edited) {
+			t.Errorf("editing %q twice: %q, then %q", raw, edited, again)
+		}
+	})
+}
