@@ -83,7 +83,9 @@ func (r results) record(e event, module string) {
 	id := testID{Package: relative(e.Package, module), Name: e.Test}
 	switch e.Action {
 	case "run":
-		r[id] = unfinished
+		if r[id] == "" {
+			r[id] = unfinished
+		}
 	case passed, failed:
 		// A test that was run twice has to pass twice.
 		if r[id] != failed {

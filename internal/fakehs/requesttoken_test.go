@@ -156,7 +156,9 @@ func TestRequestTokenRelaysWhatTheIdentityServerSays(t *testing.T) {
 }
 
 func TestTrustIsByteExactAndHTTPSOnly(t *testing.T) {
-	w := newWorld(t, fakehs.Options{TrustedIDServers: []string{"is.example", "dead.invalid:1"}})
+	dead := newIDServer(t)
+	dead.Close() // a port where nobody listens
+	w := newWorld(t, fakehs.Options{TrustedIDServers: []string{"is.example", dead.name}})
 	host, port, _ := strings.Cut(w.is.name, ":")
 	for _, tc := range []struct {
 		idServer string
@@ -172,7 +174,7 @@ func TestTrustIsByteExactAndHTTPSOnly(t *testing.T) {
 		{`null`, 400, "M_SERVER_NOT_TRUSTED"},
 		{`7`, 400, "M_SERVER_NOT_TRUSTED"},
 		{`{}`, 500, "M_UNKNOWN"},
-		{`"dead.invalid:1"`, 500, "M_UNKNOWN"},
+		{`"` + dead.name + `"`, 500, "M_UNKNOWN"},
 	} {
 		body := `{"client_secret":"C","send_attempt":1,"email":"b@example.org","id_server":` + tc.idServer + `}`
 		got := w.post(forNew[0], "", body)

@@ -56,7 +56,8 @@ func TestConfigFollowsOptions(t *testing.T) {
 		{"resets by trust", "email", Options{ResetTrust: true}, map[string]any{"trust_identity_server_for_password_resets": true}},
 		{"any address", "allowed_local_3pids", Options{}, []any{}},
 		{
-			"some addresses", "allowed_local_3pids", Options{AllowedLocal3PIDs: []LocalPattern{{"email", odd}}},
+			"some addresses", "allowed_local_3pids",
+			Options{AllowedLocal3PIDs: []LocalPattern{{"email", odd}}},
 			[]any{map[string]any{"medium": "email", "pattern": odd}},
 		},
 		{"no notary", "trusted_key_servers", Options{}, []any{}},

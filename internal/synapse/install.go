@@ -131,20 +131,28 @@ func build(ctx context.Context, env Env, py interpreter, logf func(string, ...an
 	// pip compiles what it installs, and must: Synapse forbids Python to do it
 	// (synapse/app/__init__.py), and every start would take twice as long.
 	pip := func(args ...string) []string {
-		return append([]string{env.Python, "-m", "pip", "--quiet", "--no-input", "--disable-pip-version-check", "install",
-			"--no-deps", "--retries", "2"}, args...)
+		return append([]string{
+			env.Python, "-m", "pip", "--quiet", "--no-input", "--disable-pip-version-check", "install",
+			"--no-deps", "--retries", "2",
+		}, args...)
 	}
 	steps := []struct {
 		what string
 		argv []string
 	}{
-		{"making a virtual environment with Python " + py.version(),
-			[]string{py.Executable, "-m", "venv", filepath.Join(env.Dir, "venv")}},
-		{"fetching Synapse's dependencies from PyPI",
-			pip("--only-binary", ":all:", "-r", env.requirements("requirements.txt"))},
+		{
+			"making a virtual environment with Python " + py.version(),
+			[]string{py.Executable, "-m", "venv", filepath.Join(env.Dir, "venv")},
+		},
+		{
+			"fetching Synapse's dependencies from PyPI",
+			pip("--only-binary", ":all:", "-r", env.requirements("requirements.txt")),
+		},
 		// Without isolation, because today's setuptools cannot build these two.
-		{"fetching Synapse " + Version + " from PyPI",
-			pip("--no-build-isolation", "--require-hashes", "-r", env.requirements("sources.txt"))},
+		{
+			"fetching Synapse " + Version + " from PyPI",
+			pip("--no-build-isolation", "--require-hashes", "-r", env.requirements("sources.txt")),
+		},
 		{"checking that it loads", []string{env.Python, "-c", selfCheck}},
 	}
 	for _, step := range steps {

@@ -61,7 +61,7 @@ func TestDiesWithParent(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := conn.Read(make([]byte, 1)); errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Error("synapse outlived its parent")
+		t.Fatal("synapse outlived its parent")
 	}
 	if resp, err := client.Get(url + "/_matrix/client/versions"); err == nil {
 		resp.Body.Close()

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/stack"
+)
+
+// victim makes an account and returns its name and address.
+func (w *world) victim() (name, email string) {
+	w.t.Helper()
+	name = unique("victim")
+	email = name + "@example.test"
+	w.register(name, email)
+	return name, email
+}
+
+func TestAttack_RegisterSessionResetsAPassword(t *testing.T) {
+	bothModes(t, func(t *testing.T, w *world) {
+		name, email := w.victim()
+		purpose, target := "register", email
+		if w.callback {
+			// The homeserver refuses a register session for a known address, so
+			// the strongest session to be had is one for adding another address.
+			target = "other." + email
+		}
+		sid := w.validated(purpose, "s", target)
+		w.want(w.reset(w.c, stack.Creds(sid, "s"), "thief"), http.StatusUnauthorized)
+		w.login(name, password)
+	})
+}
+
+func TestAttack_SessionUsedTwice(t *testing.T) {
+	bothModes(t, func(t *testing.T, w *world) {
+		name, email := w.victim()
+		sid := w.validated("account/password", "s", email)
+		w.want(w.reset(w.c, stack.Creds(sid, "s"), "mine"), http.StatusOK)
+		w.want(w.reset(w.c, stack.Creds(sid, "s"), "thief"), http.StatusUnauthorized)
+		w.login(name, "mine")
+	})
+}
+
+func TestAttack_AnotherClientSecret(t *testing.T) {
+	bothModes(t, func(t *testing.T, w *world) {
+		name, email := w.victim()
+		sid := w.validated("account/password", "s", email)
+		w.want(w.reset(w.c, stack.Creds(sid, "guess"), "thief"), http.StatusUnauthorized)
+		w.login(name, password)
+	})
+}
+
+func TestR26_Attack_ForeignIdentityServer(t *testing.T) {
+	bothModes(t, func(t *testing.T, w *world) {
+		name, email := w.victim()
+		evil := stack.Object{"sid": "evil", "client_secret": "s", "id_server": "evil.example.com"}
+		a := w.want(w.reset(w.c, evil, "thief"), http.StatusBadRequest)
+		if a.Text("errcode") != "M_SERVER_NOT_TRUSTED" {
+			t.Errorf("got %s", a.Body)
+		}
+		// Naming it next to a session of ours that nobody confirmed is no better.
+		sid := w.request("account/password", "s", email)
+		w.want(w.reset(w.c, stack.Object{"sid": sid, "client_secret": "s", "id_server": "evil.example.com"}, "thief"), http.StatusUnauthorized)
+		w.login(name, password)
+	})
+}
+
+func TestAttack_AroundTheProxy(t *testing.T) {
+	bothModes(t, func(t *testing.T, w *world) {
+		name, email := w.victim()
+		sid := w.validated("account/password", "s", email)
+		direct := stack.NewClient(w.s.Direct)
+		a := w.must(direct.Do(t.Context(), "POST", "/_matrix/client/r0/account/password", "", stack.Object{
+			"new_password": "thief",
+			"auth":         stack.EmailAuth("", stack.Object{"sid": sid, "client_secret": "s", "id_server": w.s.Identity}),
+		}))
+		w.want(a, http.StatusUnauthorized)
+		w.login(name, password)
+		// The session is as good as before for its owner.
+		w.want(w.reset(w.c, stack.Creds(sid, "s"), "mine"), http.StatusOK)
+	})
+}
+
+func TestAttack_MailScanner(t *testing.T) {
+	bothModes(t, func(t *testing.T, w *world) {
+		name, email := w.victim()
+		sid := w.request("account/password", "s", email)
+		link := w.link(email)
+		for _, method := range []string{"GET", "HEAD", "GET"} {
+			w.want(w.must(w.c.Do(t.Context(), method, link, "", nil)), http.StatusOK)
+		}
+		w.want(w.reset(w.c, stack.Creds(sid, "s"), "thief"), http.StatusUnauthorized)
+		w.login(name, password)
+	})
+}
+
+func TestAttack_OtherSpellingOfATakenAddress(t *testing.T) {
+	bothModes(t, func(t *testing.T, w *world) {
+		name, email := w.victim()
+		spelled := strings.ToUpper(email[:1]) + email[1:len(email)-len("example.test")] + "EXAMPLE.test"
+		attacker := unique("mallory")
+		w.register(attacker, attacker+"@example.test")
+		token := w.login(attacker, password)
+		a := w.must(w.c.RequestToken(t.Context(), "r0", "account/3pid", "s", spelled))
+		if w.callback {
+			if w.want(a, http.StatusBadRequest).Text("errcode") != "M_THREEPID_IN_USE" {
+				t.Errorf("got %s", a.Body)
+			}
+			a = w.must(w.c.RequestToken(t.Context(), "r0", "register", "s", spelled))
+			w.want(a, http.StatusBadRequest)
+		} else {
+			// The mail goes to the owner; without a click there is nothing to use.
+			w.want(a, http.StatusOK)
+			body := stack.Object{"three_pid_creds": stack.Creds(a.Text("sid"), "s")}
+			w.want(w.must(w.c.Do(t.Context(), "POST", "/_matrix/client/r0/account/3pid", token, body)), http.StatusBadRequest)
+		}
+		if got := w.emails(w.login(name, password)); len(got) != 1 || got[0] != email {
+			t.Errorf("got the victim's addresses %q, want %q", got, email)
+		}
+	})
+}
+
+func TestNoSecretsInTheLog(t *testing.T) {
+	bothModes(t, func(t *testing.T, w *world) {
+		name := unique("canary")
+		email, secret := name+"@example.test", "secret."+name
+		w.register(name, email)
+		sid := w.request("account/password", secret, email)
+		link := w.link(email)
+		_, done, err := w.c.Click(t.Context(), link)
+		w.want(w.must(done, err), http.StatusOK)
+		w.want(w.reset(w.c, stack.Creds(sid, secret), "canary.password."+name), http.StatusOK)
+		logs := w.s.Caddy.Logs()
+		if !strings.Contains(logs, "threepid") {
+			t.Fatal("the module has logged nothing at debug level")
+		}
+		for what, canary := range map[string]string{
+			"address": email, "client_secret": secret, "password": "canary.password." + name,
+		} {
+			if strings.Contains(logs, canary) {
+				t.Errorf("the log tells the %s", what)
+			}
+		}
+	})
+}

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package stack
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/fakehs"
+	"github.com/caddy-threepid/caddy-threepid/internal/smtptest"
+	"github.com/caddy-threepid/caddy-threepid/internal/synapse"
+)
+
+// ServerName is the domain of the user IDs.
+const ServerName = "example.test"
+
+// Options say what to start.
+type Options struct {
+	// Dir receives all files; required.
+	Dir string
+	// Caddy is the program, from [Build]; required.
+	Caddy string
+	// Synapse is the homeserver; nil runs the double instead.
+	Synapse *synapse.Env
+	// Callback asks the homeserver about addresses (checks callback).
+	Callback bool
+	// RequireEmail makes the homeserver register nobody without an address.
+	RequireEmail bool
+	// NextLink is an origin that next_link may name, or empty.
+	NextLink string
+	// Logf, when set, is told what is being started.
+	Logf func(format string, args ...any)
+}
+
+// Stack is what runs.
+type Stack struct {
+	// Public is the address of our Caddy; Direct that of the homeserver, which
+	// a well-run site hides; Identity that of the homeserver-facing side.
+	Public, Direct, Identity string
+	Inbox                    *smtptest.Server
+	Caddy                    *Caddy
+	stops                    []func()
+}
+
+// Start starts everything: the mail server, Caddy, and then the homeserver,
+// which has to trust the certificate authority that Caddy makes.
+func Start(ctx context.Context, opts Options) (s *Stack, err error) {
+	if opts.Logf == nil {
+		opts.Logf = func(string, ...any) {}
+	}
+	s = &Stack{}
+	defer func() {
+		if err != nil {
+			s.Stop()
+		}
+	}()
+	ports, err := FreePorts(3)
+	if err != nil {
+		return s, err
+	}
+	public, identity, direct := ports[0], ports[1], ports[2]
+	s.Public = fmt.Sprintf("http://127.0.0.1:%d", public)
+	s.Direct = fmt.Sprintf("http://127.0.0.1:%d", direct)
+	s.Identity = fmt.Sprintf("localhost:%d", identity)
+
+	if err := s.startInbox(opts); err != nil {
+		return s, err
+	}
+	opts.Logf("starting Caddy on %s", s.Public)
+	dir := filepath.Join(opts.Dir, "caddy")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return s, fmt.Errorf("make folder: %w", err)
+	}
+	s.Caddy, err = StartCaddy(ctx, opts.Caddy, dir, s.caddyfile(opts, public, identity, direct), public, identity)
+	if err != nil {
+		return s, err
+	}
+	s.stops = append(s.stops, s.Caddy.Stop)
+	if err := awaitFile(ctx, s.Caddy.CAFile()); err != nil {
+		return s, err
+	}
+	if opts.Synapse == nil {
+		return s, s.startDouble(opts, direct)
+	}
+	return s, s.startSynapse(ctx, opts, direct)
+}
+
+// Stop stops everything, the last one started first.
+func (s *Stack) Stop() {
+	for i := len(s.stops) - 1; i >= 0; i-- {
+		s.stops[i]()
+	}
+	s.stops = nil
+}
+
+// Client makes a client of the public site.
+func (s *Stack) Client() *Client { return NewClient(s.Public) }
+
+func (s *Stack) caddyfile(opts Options, public, identity, direct int) string {
+	checks, nextLink := "off", ""
+	if opts.Callback {
+		checks = "callback"
+	}
+	if opts.NextLink != "" {
+		nextLink = "\t\tnext_link " + opts.NextLink + "\n"
+	}
+	return fmt.Sprintf(`{
+	admin off
+	skip_install_trust
+	auto_https disable_redirects
+	log {
+		level DEBUG
+	}
+	threepid {
+		public_url %s
+		homeserver synapse {
+			identity_name %s
+			checks %s
+		}
+		limit address 1000 1h
+		mailer smtp {
+			server %s
+			tls starttls
+			ca_file %s
+			from "Example <noreply@%s>"
+			helo mail.%s
+		}
+%s	}
+}
+http://127.0.0.1:%d {
+	log
+	threepid
+	reverse_proxy 127.0.0.1:%d
+}
+https://localhost:%d {
+	bind 127.0.0.1
+	tls internal
+	threepid_identity
+}
+`, s.Public, s.Identity, checks, s.Inbox.Addr(), filepath.Join(opts.Dir, "inbox-ca.pem"),
+		ServerName, ServerName, nextLink, public, direct, identity)
+}
+
+func (s *Stack) startInbox(opts Options) error {
+	inbox, err := smtptest.Start(smtptest.Options{Mode: smtptest.STARTTLS})
+	if err != nil {
+		return fmt.Errorf("start mail server: %w", err)
+	}
+	s.Inbox = inbox
+	s.stops = append(s.stops, func() { _ = inbox.Close() })
+	opts.Logf("mail server on %s", inbox.Addr())
+	if err := os.WriteFile(filepath.Join(opts.Dir, "inbox-ca.pem"), inbox.CAPEM(), 0o600); err != nil {
+		return fmt.Errorf("write certificate: %w", err)
+	}
+	return nil
+}
+
+func (s *Stack) startSynapse(ctx context.Context, opts Options, port int) error {
+	opts.Logf("starting Synapse 1.3.1 on %s", s.Direct)
+	hs, err := synapse.Start(ctx, *opts.Synapse, synapse.Options{
+		Dir: filepath.Join(opts.Dir, "synapse"), ServerName: ServerName, Port: port,
+		RequireEmail: opts.RequireEmail, TrustedIDServers: []string{s.Identity},
+		ResetTrust: true, CAFile: s.Caddy.CAFile(),
+	})
+	if err != nil {
+		return err
+	}
+	s.stops = append(s.stops, hs.Stop)
+	return nil
+}
+
+func (s *Stack) startDouble(opts Options, port int) error {
+	opts.Logf("starting a double of Synapse 1.3.1 on %s", s.Direct)
+	pem, err := os.ReadFile(s.Caddy.CAFile())
+	if err != nil {
+		return fmt.Errorf("read certificate: %w", err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		return errors.New("caddy's root certificate cannot be read")
+	}
+	hs := fakehs.New(fakehs.Options{
+		ServerName: ServerName, TrustedIDServers: []string{s.Identity}, ResetMode: fakehs.ResetRemote,
+		RegistrationEnabled: true, Require3PIDEmail: opts.RequireEmail, DisableMSISDNRegistration: true,
+		HTTPClient: &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}},
+	})
+	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	server := &http.Server{Handler: hs, ReadHeaderTimeout: time.Minute}
+	go func() { _ = server.Serve(l) }() // until Close
+	s.stops = append(s.stops, func() { _ = server.Close() })
+	return nil
+}
+
+func awaitFile(ctx context.Context, path string) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for {
+		if info, err := os.Stat(path); err == nil && info.Size() > 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("caddy has not made its certificate authority: %w", ctx.Err())
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
