@@ -52,11 +52,13 @@ func TestResetRefuses(t *testing.T) {
 		{"untrusted", answer{}, strings.ReplaceAll(reset, "$IS", "matrix.org"), 401, "M_UNAUTHORIZED"},
 		{"by phone, which never worked", answer{200, `{"medium":"msisdn","address":"4477","validated_at":1}`}, phone, 500, "M_UNKNOWN"},
 		{
-			"no new_password", answer{200, `{"medium":"email","address":"alice@example.org","validated_at":1}`},
+			"no new_password",
+			answer{200, `{"medium":"email","address":"alice@example.org","validated_at":1}`},
 			strings.Replace(reset, `"new_password":"new",`, "", 1), 400, "M_MISSING_PARAM",
 		},
 		{
-			"a new_password that is a number", answer{200, `{"medium":"email","address":"alice@example.org","validated_at":1}`},
+			"a new_password that is a number",
+			answer{200, `{"medium":"email","address":"alice@example.org","validated_at":1}`},
 			strings.Replace(reset, `"new"`, "1", 1), 500, "M_UNKNOWN",
 		},
 	} {

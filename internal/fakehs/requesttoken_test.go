@@ -94,14 +94,22 @@ func TestRequestTokenForwardsFourFieldsAsCanonicalJSON(t *testing.T) {
 	w := newWorld(t, fakehs.Options{ResetMode: fakehs.ResetRemote})
 	w.hs.AddUser("alice", "pw", "alice@example.org")
 	cases := []struct{ path, body, want string }{
-		{forNew[0], ask("bob@example.org", `,"next_link":"https://x.example/?a&b"`),
-			`{"client_secret":"C1","email":"bob@example.org","next_link":"https://x.example/?a&b","send_attempt":1}`},
-		{forNew[1], ask("bob@example.org", `,"next_link":""`),
-			`{"client_secret":"C1","email":"bob@example.org","send_attempt":1}`},
-		{resetPath, ask("alice@example.org", `,"id_access_token":"T","x":2`),
-			`{"client_secret":"C1","email":"alice@example.org","send_attempt":1}`},
-		{forNew[0], `{"id_server":"$IS","email":7,"client_secret":"é","send_attempt":"1"}`,
-			`{"client_secret":"é","email":7,"send_attempt":"1"}`},
+		{
+			forNew[0], ask("bob@example.org", `,"next_link":"https://x.example/?a&b"`),
+			`{"client_secret":"C1","email":"bob@example.org","next_link":"https://x.example/?a&b","send_attempt":1}`,
+		},
+		{
+			forNew[1], ask("bob@example.org", `,"next_link":""`),
+			`{"client_secret":"C1","email":"bob@example.org","send_attempt":1}`,
+		},
+		{
+			resetPath, ask("alice@example.org", `,"id_access_token":"T","x":2`),
+			`{"client_secret":"C1","email":"alice@example.org","send_attempt":1}`,
+		},
+		{
+			forNew[0], `{"id_server":"$IS","email":7,"client_secret":"é","send_attempt":"1"}`,
+			`{"client_secret":"é","email":7,"send_attempt":"1"}`,
+		},
 	}
 	for i, tc := range cases {
 		w.post(tc.path, "", tc.body).isJSON(t, `{"sid":"S1"}`)
@@ -131,14 +139,20 @@ func TestRequestTokenRelaysWhatTheIdentityServerSays(t *testing.T) {
 		want   int
 		answer string
 	}{
-		{"extra keys stay", 200, `{"sid":"S","submit_url":"https://a.example/s?x&y","n":12345678901234567890}`,
-			200, `{"sid":"S","submit_url":"https://a.example/s?x&y","n":12345678901234567890}`},
+		{
+			"extra keys stay", 200, `{"sid":"S","submit_url":"https://a.example/s?x&y","n":12345678901234567890}`,
+			200, `{"sid":"S","submit_url":"https://a.example/s?x&y","n":12345678901234567890}`,
+		},
 		{"any 2xx", 202, `{"sid":"S"}`, 200, `{"sid":"S"}`},
 		{"any JSON", 200, `["sid"]`, 200, `["sid"]`},
-		{"an error keeps status and fields", 429, `{"errcode":"M_LIMIT_EXCEEDED","error":"slow","retry_after_ms":99}`,
-			429, `{"errcode":"M_LIMIT_EXCEEDED","error":"slow","retry_after_ms":99}`},
-		{"an error without a text", 400, `{"errcode":"M_INVALID_EMAIL"}`,
-			400, `{"errcode":"M_INVALID_EMAIL","error":"Bad Request"}`},
+		{
+			"an error keeps status and fields", 429, `{"errcode":"M_LIMIT_EXCEEDED","error":"slow","retry_after_ms":99}`,
+			429, `{"errcode":"M_LIMIT_EXCEEDED","error":"slow","retry_after_ms":99}`,
+		},
+		{
+			"an error without a text", 400, `{"errcode":"M_INVALID_EMAIL"}`,
+			400, `{"errcode":"M_INVALID_EMAIL","error":"Bad Request"}`,
+		},
 		{"no JSON in an error", 502, "<html>", 502, `{"errcode":"M_UNKNOWN","error":"Bad Gateway"}`},
 		{"a list in an error", 403, "[1]", 403, `{"errcode":"M_UNKNOWN","error":"Forbidden"}`},
 		{"no JSON in a 2xx", 200, "fine", 500, `{"errcode":"M_UNKNOWN","error":"Internal server error"}`},
