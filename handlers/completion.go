@@ -194,6 +194,10 @@ func (j *completion) run(w http.ResponseWriter, r *http.Request, next Next, path
 			return 0, err
 		}
 	}
+	if err := j.guardReset(r.Context()); err != nil {
+		outcome = verification.Refused
+		return 0, err
+	}
 	if !j.changed {
 		setPath(r, path)
 		r.Body = io.NopCloser(bytes.NewReader(raw))
@@ -267,6 +271,30 @@ func (j *completion) substitute(creds *credentials, alias *verification.Alias) e
 	})
 	j.aliases = append(j.aliases, alias)
 	j.stages = append(j.stages, creds.stage)
+	return nil
+}
+
+// guardReset keeps one click from being worth more than one reset. A legacy
+// homeserver keeps the proof with its UIA session, and takes the session alone
+// for another reset; so a UIA session that was shown a live alias is only
+// passed on together with one.
+func (j *completion) guardReset(ctx context.Context) error {
+	if j.route.tail != "account/password" || j.auth == nil {
+		return nil
+	}
+	session, given, err := j.auth.text("session")
+	if err != nil || !given {
+		return nil //nolint:nilerror // a session that is no string is the homeserver's to refuse
+	}
+	if slices.ContainsFunc(j.aliases, func(a *verification.Alias) bool { return a.Live }) {
+		return j.client.svc.Taint(ctx, session)
+	}
+	tainted, err := j.client.svc.Tainted(ctx, session)
+	if err != nil || !tainted {
+		return err
+	}
+	delete(j.auth, "session")
+	j.changed = true
 	return nil
 }
 

@@ -423,3 +423,23 @@ func TestCompletionBadInput(t *testing.T) {
 		t.Errorf("the homeserver saw %d requests, want none", n)
 	}
 }
+
+func TestF39_UIASessionIsNotASecondReset(t *testing.T) {
+	r := newRig(t, options{})
+	r.hs.AddUser("alice", "old", "alice@x.org")
+	first := r.reset(`{}`)
+	wantStatus(t, first, http.StatusUnauthorized)
+	session := decoded(t, first)["session"].(string)
+	sid := r.validated("account/password", "s", "alice@x.org")
+	auth := `"auth":{"type":"m.login.email.identity","session":"` + session + `","threepid_creds":{"sid":"` + sid + `","client_secret":"s"}}`
+	// The homeserver keeps the proof, although the request is refused.
+	wantStatus(t, r.reset(`{`+auth+`}`), http.StatusBadRequest)
+	wantStatus(t, r.reset(`{"new_password":"around","auth":{"session":"`+session+`"}}`), http.StatusUnauthorized)
+	wantStatus(t, r.reset(`{"new_password":"mine",`+auth+`}`), http.StatusOK)
+	for _, again := range []string{`{"new_password":"thief","auth":{"session":"` + session + `"}}`, `{"new_password":"thief",` + auth + `}`} {
+		wantStatus(t, r.reset(again), http.StatusUnauthorized)
+	}
+	if !r.hs.CheckPassword("alice", "mine") {
+		t.Error("one click was worth more than one reset")
+	}
+}

@@ -39,7 +39,7 @@ func run(args []string, strict bool, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	in.Strict = strict
+	in.Strict, in.Rewrite = strict, *write
 	rep := evaluate(in)
 	document := render(rep.Rows)
 	path := documentPath(*root)

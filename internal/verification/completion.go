@@ -29,8 +29,8 @@ type Alias struct {
 	// is not live exists so that the client gets the homeserver's own answer
 	// to credentials that are not validated (yet).
 	Live bool
-	// Replayed says that this session was consumed by this very UIA session:
-	// the client repeats a stage that the homeserver has completed.
+	// Replayed says that this session was consumed by this very UIA session of
+	// a registration: the client repeats a stage that the homeserver has.
 	Replayed bool
 
 	sid     string
@@ -197,6 +197,33 @@ func (s *Service) Finish(ctx context.Context, a *Alias, outcome Outcome) error {
 		s.cfg.Observer.Transition(a.purpose, a.medium, Consumed.String())
 	}
 	return err
+}
+
+// uiaLifetime is longer than a homeserver keeps a UIA session (Synapse: 48
+// hours since it was last used).
+const uiaLifetime = 30 * 24 * time.Hour
+
+// Taint notes that a homeserver was shown a live alias within a UIA session.
+// Synapse up to 1.3.1 keeps the proof with that session and would accept the
+// session alone, any number of times, for another reset.
+func (s *Service) Taint(ctx context.Context, uiaSession string) error {
+	name := s.keys.HashText("tainted uia session", uiaSession)
+	return s.store.Update(ctx, s.shard(name), func(txn store.Txn) error {
+		return txn.Set(kindTaint+name, []byte{recordVersion}, s.now().Add(uiaLifetime))
+	})
+}
+
+// Tainted reports whether a UIA session may hold a proof of ours.
+func (s *Service) Tainted(ctx context.Context, uiaSession string) (bool, error) {
+	name := s.keys.HashText("tainted uia session", uiaSession)
+	err := s.store.View(ctx, s.shard(name), func(txn store.Txn) error {
+		_, err := txn.Get(kindTaint + name)
+		return err
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // DeadAlias is an alias that proves nothing: credentials that name us, and

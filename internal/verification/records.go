@@ -23,6 +23,7 @@ const (
 	kindAlias   = "a/"
 	kindLimit   = "l/"
 	kindForeign = "h/" // sid of the homeserver's own session → nonce
+	kindTaint   = "u/" // UIA session that may hold a proof
 )
 
 // recordVersion is the first byte of every plaintext record.

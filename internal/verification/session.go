@@ -66,7 +66,8 @@ type Session struct {
 	NextLink    string `cbor:"14,keyasint,omitempty"`
 	Language    string `cbor:"15,keyasint,omitempty"`
 	Claim       *Claim `cbor:"16,keyasint,omitempty"`
-	// ConsumedIn is the keyed hash of the UIA session that consumed this one.
+	// ConsumedIn is the keyed hash of the UIA session that consumed this one,
+	// for registration only.
 	ConsumedIn hash `cbor:"17,keyasint,omitzero"`
 }
 
@@ -230,7 +231,10 @@ func (s *Session) finish(id hash, outcome Outcome, uia hash) {
 	}
 	if outcome == Completed || (outcome == Unknown && s.Claim.Answered) {
 		s.State = Consumed
-		s.ConsumedIn = uia
+		if s.Purpose == Register {
+			// Registration may go on with other stages in the same UIA session.
+			s.ConsumedIn = uia
+		}
 	}
 	s.Claim = nil
 }
