@@ -5,6 +5,7 @@ package handlers
 import (
 	"errors"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -110,4 +111,26 @@ func (c *Client) upstreamPath(r route) string {
 		version = c.cfg.UpstreamVersion
 	}
 	return c.cfg.UpstreamPrefix + "/" + version + "/" + r.tail
+}
+
+// Ours reports whether a path is one that a Client would answer or rewrite.
+func Ours(cfg Config, u *url.URL) bool {
+	rt := &router{prefixes: cfg.Prefixes, identity: cfg.IdentitySubmit}
+	found, suspicious := rt.classify(u)
+	return suspicious || found.kind != kindNone
+}
+
+// Unavailable is the answer while the store cannot be opened.
+func Unavailable(w http.ResponseWriter) {
+	e := &MatrixError{
+		Status: http.StatusServiceUnavailable, Errcode: codeUnknown,
+		Message: "The server is not ready. Please try again later.", RetryAfter: 5 * time.Second,
+	}
+	writeError(w, e, e.body())
+}
+
+// Link is the link of a mail: the page that asks its reader to confirm.
+func Link(publicURL, sid, token string) string {
+	q := url.Values{"sid": {sid}, "token": {token}}
+	return publicURL + SubmitPath + string(verification.Email) + submitTail + "?" + q.Encode()
 }

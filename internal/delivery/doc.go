@@ -5,9 +5,20 @@
 //
 // A message is committed in the same transaction as its session, so neither
 // exists without the other, and it is sent after the client has its answer.
-// Whoever works on one holds a lease in the store: two outboxes over one store
-// (an old and a new configuration during a reload) never send the same
-// message. A process that dies between the relay's "250" and the note of it
-// leaves a message that is sent again when the lease ends; it has the same
-// Message-ID. Nothing else sends twice.
+//
+//	Put ──► store ──► Wake or sweep ──► queue ──► worker: claim, send, settle
+//
+// The queue in memory is only a hint, and may lose or repeat what it is told.
+// The truth is in the store: whoever works on a message first claims it there
+// under a lease, so two outboxes over one store (an old and a new
+// configuration during a reload) never send the same message at the same
+// time, nor one after the other.
+//
+// A message is sent again, with the same Message-ID, where nobody can know
+// whether it was sent already: the process died, or the store failed, between
+// the relay's "250" and the note of it, or the connection broke in between.
+// After a death that is when the lease ends. Nothing else sends twice.
+//
+// What is observed holds no address, token or session: an [Event] has a
+// pseudonym, and the text of its error is scrubbed.
 package delivery

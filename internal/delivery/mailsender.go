@@ -4,7 +4,9 @@ package delivery
 
 import (
 	"context"
+	"encoding/base32"
 	"strings"
+	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/delivery/mail"
 	"github.com/caddy-threepid/caddy-threepid/internal/delivery/templates"
@@ -17,9 +19,9 @@ type MailTransport interface {
 	Send(ctx context.Context, from, to string, message []byte) error
 }
 
-// MailSender turns messages into mail.
+// MailSender turns messages into mail. All its fields are required.
 type MailSender struct {
-	From      string // a mailbox
+	From      string // a mailbox: "Name <address>" or an address
 	Transport MailTransport
 	Templates *templates.Set
 	Keys      *keyring.Ring
@@ -27,30 +29,65 @@ type MailSender struct {
 	Link func(sid, token string) string
 }
 
-// Send implements Sender. The Message-ID is the same for every try, so that a
-// retry is not a second mail to its reader, and tells nothing about the
-// session.
+var _ Sender = (*MailSender)(nil)
+
+// Send implements [Sender]. An error that is not the transport's is final: the
+// same message would not compose the next time either.
 func (s *MailSender) Send(ctx context.Context, m verification.Message) error {
-	link := ""
-	if m.Proof == verification.ProofLink {
-		link = s.Link(m.SID, m.Token)
-	}
-	text, err := s.Templates.Render(m, link)
-	if err != nil {
-		return err
-	}
-	_, from, err := mail.Sender(s.From)
-	if err != nil {
-		return err
-	}
-	_, domain, _ := strings.Cut(from, "@")
-	id := s.Keys.HashText("message id", m.ID)
-	raw, err := mail.Compose(mail.Message{
-		From: s.From, To: m.Address, Subject: text.Subject, Text: text.Text, HTML: text.HTML,
-		MessageID: "<" + id + "@" + domain + ">", Date: m.Created,
-	})
+	from, raw, err := s.compose(m)
 	if err != nil {
 		return err
 	}
 	return s.Transport.Send(ctx, from, m.Address, raw)
+}
+
+// Check composes one mail of each kind, so that what would fail for every
+// reader is refused when the configuration is loaded.
+func (s *MailSender) Check() error {
+	for _, purpose := range []verification.Purpose{verification.Register, verification.Password, verification.Add} {
+		for _, proof := range []verification.Proof{verification.ProofLink, verification.ProofCode} {
+			_, _, err := s.compose(verification.Message{
+				ID: "sample", SID: "sample", Purpose: purpose, Medium: verification.Email, Proof: proof,
+				Address: "sample@sample.example", Token: "123456", Created: time.Unix(0, 0), Expires: time.Unix(0, 0),
+			})
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// compose returns the mail and the address of its sender.
+func (s *MailSender) compose(m verification.Message) (from string, raw []byte, err error) {
+	link := ""
+	if m.Proof == verification.ProofLink {
+		link = s.Link(m.SID, m.Token)
+	}
+	words, err := s.Templates.Render(m, link)
+	if err != nil {
+		return "", nil, err
+	}
+	_, from, err = mail.Sender(s.From)
+	if err != nil {
+		return "", nil, err
+	}
+	raw, err = mail.Compose(mail.Message{
+		From: s.From, To: m.Address, Subject: words.Subject, Text: words.Text, HTML: words.HTML,
+		MessageID: s.messageID(m, from), Date: m.Created,
+	})
+	return from, raw, err
+}
+
+// idAlphabet is without upper case: some programs compare Message-IDs without
+// regard to it (against RFC 5322 §3.6.4).
+var idAlphabet = base32.NewEncoding("0123456789abcdefghijklmnopqrstuv").WithPadding(base32.NoPadding)
+
+// messageID is the same for every try of one message, so that a mail program
+// shows a retry once. The hash has a key: the id travels through many hands,
+// and must not tell the sid.
+func (s *MailSender) messageID(m verification.Message, from string) string {
+	hash := s.Keys.Hash("message id", m.ID)
+	domain := from[strings.LastIndexByte(from, '@')+1:]
+	return "<" + idAlphabet.EncodeToString(hash[:]) + "@" + domain + ">"
 }

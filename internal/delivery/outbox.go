@@ -6,7 +6,10 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
+	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
@@ -19,116 +22,136 @@ const (
 	DefaultWorkers     = 4
 	DefaultSweep       = 5 * time.Second
 	DefaultSendTimeout = 45 * time.Second
-	backoffBase        = 5 * time.Second
-	backoffCap         = 5 * time.Minute
-	queueLength        = 4096
 )
 
-// Sender brings one message to its address. An error that has a method
-// Temporary() bool returning true is tried again; any other is final.
+const (
+	// leaseMargin is how much longer than a send a lease is: it covers two
+	// accesses to the store and the difference between two machines' clocks.
+	leaseMargin  = 30 * time.Second
+	storeTimeout = 5 * time.Second
+	// cutOff is what a send that was cut off by Stop has left to return and
+	// be written down.
+	cutOff      = 2 * time.Second
+	queueLength = 4096
+)
+
+// Sender brings one message to its address. It must return soon after ctx has
+// ended: the message's lease outlasts ctx by little.
+//
+// An error that has a method Temporary() bool returning true is tried again,
+// and so is one that comes when ctx has ended; any other is final. A method
+// Operator() bool returning true says that the message is not at fault.
 type Sender interface {
 	Send(ctx context.Context, m verification.Message) error
 }
 
-// Event is what became of one try to deliver. It holds no address.
-type Event struct {
-	// Outcome is "sent", "deferred" (will be tried again), "failed" (will
-	// not), or "expired" (its token ended first).
-	Outcome   string
-	Purpose   verification.Purpose
-	Medium    verification.Medium
-	Pseudonym string
-	Tries     int
-	Duration  time.Duration
-	Err       error
-}
-
-// Observer takes events. It must not block.
-type Observer interface {
-	Delivery(e Event)
-}
-
-// Config is what an outbox is made of. Store, Keys and Observer are required.
+// Config is what an outbox is made of. Store and Keys are required.
 type Config struct {
 	Store    store.Store
 	Keys     *keyring.Ring
 	Observer Observer
-	// Senders has one for each medium that there is a transport for.
+	// Senders has one for each medium that there is a transport for. A message
+	// of another medium fails.
 	Senders map[verification.Medium]Sender
+	// Workers is how many messages are sent at the same time.
 	Workers int
 	// Sweep is how often the store is searched for messages that nobody was
-	// woken for: after a crash, a reload, or a delay.
+	// woken for: after a crash, a reload, a lost wake-up or a delay. It is also
+	// how late a message that was deferred may be.
 	Sweep time.Duration
-	// SendTimeout bounds one try. A lease is longer.
+	// SendTimeout bounds one try.
 	SendTimeout time.Duration
-	Now         func() time.Time
+	// Now and Random are the clock and the randomness; nil means the real ones.
+	Now    func() time.Time
+	Random io.Reader
 }
 
-// Outbox takes messages and delivers them. It implements verification.Outbox.
+// Outbox takes messages and delivers them. It implements [verification.Outbox].
 type Outbox struct {
 	cfg   Config
 	codec codec
-	queue chan ref
-	stop  chan struct{}
-	once  sync.Once
-	wg    sync.WaitGroup
-	run   string // names this run in leases
-}
+	queue *queue
 
-// ref is a message that may be due.
-type ref struct {
-	partition store.Partition
-	id        string
+	// quit ends when Stop begins: nothing new is started. live ends when Stop
+	// runs out of time: what was started is cut off.
+	quit, live context.Context
+	stop, kill context.CancelFunc
+	start      sync.Once
+	wg         sync.WaitGroup
+
+	troubled atomic.Int64 // when the store's trouble was last reported
+	unread   map[ref]bool // unreadable messages that the last sweep saw
 }
 
 var _ verification.Outbox = (*Outbox)(nil)
 
 // New makes an outbox. It delivers nothing before Start.
 func New(cfg Config) *Outbox {
-	if cfg.Workers == 0 {
+	if cfg.Workers <= 0 {
 		cfg.Workers = DefaultWorkers
 	}
-	if cfg.Sweep == 0 {
+	if cfg.Sweep <= 0 {
 		cfg.Sweep = DefaultSweep
 	}
-	if cfg.SendTimeout == 0 {
+	if cfg.SendTimeout <= 0 {
 		cfg.SendTimeout = DefaultSendTimeout
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Outbox{
-		cfg: cfg, codec: codec{cfg.Keys}, queue: make(chan ref, queueLength),
-		stop: make(chan struct{}), run: rand.Text()[:12],
+	if cfg.Random == nil {
+		cfg.Random = rand.Reader
 	}
+	if cfg.Observer == nil {
+		cfg.Observer = silent{}
+	}
+	o := &Outbox{cfg: cfg, codec: codec{cfg.Keys}, queue: newQueue(queueLength)}
+	o.live, o.kill = context.WithCancel(context.Background())
+	o.quit, o.stop = context.WithCancel(o.live)
+	return o
 }
 
-// Put writes a message into the transaction of its session.
+// errID refuses a message whose id does not begin with a partition.
+var errID = errors.New("message id is too short")
+
+// SetSender sets the transport of a medium; only before Start.
+func (o *Outbox) SetSender(m verification.Medium, s Sender) { o.cfg.Senders[m] = s }
+
+// Put writes a message into the transaction of its session. It sends nothing,
+// and works whether or not the outbox has been started.
 func (o *Outbox) Put(txn store.Txn, m verification.Message) error {
-	return o.codec.put(txn, keyOf(m.ID), &record{Message: m})
+	key, ok := keyOf(m.ID)
+	if !ok {
+		return errID
+	}
+	return o.codec.put(txn, key, &record{Message: m})
 }
 
-// Wake says that a message was committed. If the queue is full the sweep will
-// find it.
+// Wake says that a message was committed. It never waits: if the queue is full
+// the sweep will find the message.
 func (o *Outbox) Wake(p store.Partition, id string) {
-	select {
-	case o.queue <- ref{p, id}:
-	default:
+	if key, ok := keyOf(id); ok {
+		o.queue.offer(ref{p, key})
 	}
 }
 
-// Start starts the workers and the sweep.
+// Start starts the workers and the sweep. Further calls do nothing.
 func (o *Outbox) Start() {
-	for range o.cfg.Workers {
-		o.wg.Go(o.work)
-	}
-	o.wg.Go(o.sweep)
+	o.start.Do(func() {
+		for range o.cfg.Workers {
+			o.wg.Go(o.work)
+		}
+		o.wg.Go(o.sweep)
+	})
 }
 
-// Stop lets the sends in flight finish, until ctx ends. What is left stays in
-// the store, for the next outbox over it.
+// Stop starts no more sends and waits for those in flight. When ctx ends it
+// cuts them off, and returns its error. What was not sent stays in the store,
+// for the next outbox over it.
 func (o *Outbox) Stop(ctx context.Context) error {
-	o.once.Do(func() { close(o.stop) })
+	defer o.kill()
+	o.stop()
+	o.start.Do(func() {}) // there is nothing to start any more
 	done := make(chan struct{})
 	go func() {
 		o.wg.Wait()
@@ -138,59 +161,23 @@ func (o *Outbox) Stop(ctx context.Context) error {
 	case <-done:
 		return nil
 	case <-ctx.Done():
-		return ctx.Err()
 	}
+	o.kill()
+	grace := time.NewTimer(cutOff)
+	defer grace.Stop()
+	select {
+	case <-done:
+	case <-grace.C:
+	}
+	return fmt.Errorf("stop the outbox: %w", ctx.Err())
 }
 
 func (o *Outbox) work() {
 	for {
-		// Stopping goes before whatever is queued.
-		select {
-		case <-o.stop:
+		r, ok := o.queue.take(o.quit)
+		if !ok {
 			return
-		default:
 		}
-		select {
-		case <-o.stop:
-			return
-		case r := <-o.queue:
-			o.deliver(r)
-		}
-	}
-}
-
-// sweep searches all partitions, at once and then every so often.
-func (o *Outbox) sweep() {
-	ticker := time.NewTicker(o.cfg.Sweep)
-	defer ticker.Stop()
-	for {
-		for n := range verification.Partitions {
-			o.search(verification.PartitionName(n))
-		}
-		select {
-		case <-o.stop:
-			return
-		case <-ticker.C:
-		}
-	}
-}
-
-func (o *Outbox) search(p store.Partition) {
-	var found []ref
-	err := o.cfg.Store.Scan(context.Background(), p, keyPrefix, func(key string, sealed []byte) (bool, error) {
-		if r, err := o.codec.open(key, sealed); err == nil && r.due(o.cfg.Now()) {
-			found = append(found, ref{p, idOf(key)})
-		}
-		return len(found) < queueLength, nil
-	})
-	if err != nil && !errors.Is(err, store.ErrClosed) {
-		o.cfg.Observer.Delivery(Event{Outcome: "failed", Err: err})
-	}
-	for _, r := range found {
-		select {
-		case <-o.stop:
-			return
-		case o.queue <- r:
-		}
+		o.deliver(r)
 	}
 }

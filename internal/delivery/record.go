@@ -5,7 +5,6 @@ package delivery
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/fxamacker/cbor/v2"
@@ -18,9 +17,16 @@ import (
 // keyPrefix is the outbox's part of every partition.
 const keyPrefix = "o/"
 
+// recordVersion is the first byte of every plaintext record.
 const recordVersion = 1
 
-var errRecord = errors.New("stored message has an unknown form")
+// afterlife is how much longer than its token a message is kept, so that its
+// expiry is seen and counted.
+const afterlife = time.Minute
+
+// errUnreadable is a message that was sealed with a key we do not have, or
+// written by another version.
+var errUnreadable = errors.New("a stored message cannot be read with these keys or by this version")
 
 // record is a message that waits, with what is known of its delivery.
 type record struct {
@@ -28,38 +34,67 @@ type record struct {
 	Tries   int                  `cbor:"2,keyasint,omitempty"`
 	// NotBefore is when to try again, in Unix milliseconds.
 	NotBefore int64 `cbor:"3,keyasint,omitempty"`
-	// Lease names the worker run that holds the message until LeaseUntil.
+	// Lease names the one try that holds the message until LeaseUntil.
 	Lease      string `cbor:"4,keyasint,omitempty"`
-	LeaseUntil int64  `cbor:"5,keyasint,omitempty"`
+	LeaseUntil int64  `cbor:"5,keyasint,omitempty"` // Unix milliseconds
 }
 
-// due reports whether a record may be worked on.
+// due reports whether a record may be worked on. An expired one need not wait
+// for its next try.
 func (r *record) due(now time.Time) bool {
 	ms := now.UnixMilli()
-	return ms >= r.NotBefore && (r.Lease == "" || ms >= r.LeaseUntil)
+	if r.Lease != "" && ms < r.LeaseUntil {
+		return false
+	}
+	return ms >= r.NotBefore || r.expired(now)
 }
 
-// codec seals records; the key is authenticated with them.
+func (r *record) expired(now time.Time) bool { return !now.Before(r.Message.Expires) }
+
+// strict refuses what our encoder never writes.
+var strict = func() cbor.DecMode {
+	mode, err := cbor.DecOptions{
+		DupMapKey:         cbor.DupMapKeyEnforcedAPF,
+		IndefLength:       cbor.IndefLengthForbidden,
+		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField,
+	}.DecMode()
+	if err != nil {
+		panic(err) // constant options
+	}
+	return mode
+}()
+
+var compact = func() cbor.EncMode {
+	mode, err := cbor.EncOptions{Time: cbor.TimeUnixMicro}.EncMode()
+	if err != nil {
+		panic(err) // constant options
+	}
+	return mode
+}()
+
+// codec seals records. The key is authenticated with them, so an entry cannot
+// be moved to another key.
 type codec struct{ keys *keyring.Ring }
 
 func (c codec) put(txn store.Txn, key string, r *record) error {
-	raw, err := cbor.Marshal(r)
+	raw, err := compact.Marshal(r)
 	if err != nil {
 		return fmt.Errorf("encode message: %w", err)
 	}
 	sealed := c.keys.Seal(key, append([]byte{recordVersion}, raw...))
-	// A moment beyond the token's end, so that its expiry is seen and counted.
-	return txn.Set(key, sealed, r.Message.Expires.Add(time.Minute))
+	return txn.Set(key, sealed, r.Message.Expires.Add(afterlife))
 }
 
+// open returns errUnreadable for whatever is wrong: the decoder's own text may
+// quote the record.
 func (c codec) open(key string, sealed []byte) (*record, error) {
 	raw, err := c.keys.Open(key, sealed)
-	if err != nil {
-		return nil, fmt.Errorf("open message: %w", err)
+	if err != nil || len(raw) == 0 || raw[0] != recordVersion {
+		return nil, errUnreadable
 	}
 	var r record
-	if len(raw) == 0 || raw[0] != recordVersion || cbor.Unmarshal(raw[1:], &r) != nil {
-		return nil, errRecord
+	if strict.Unmarshal(raw[1:], &r) != nil {
+		return nil, errUnreadable
 	}
 	return &r, nil
 }
@@ -72,8 +107,13 @@ func (c codec) get(txn store.Txn, key string) (*record, error) {
 	return c.open(key, sealed)
 }
 
-// keyOf is the store key of a message. The id begins with the sid, which is no
-// secret to the store: it proves nothing without the client_secret.
-func keyOf(id string) string { return keyPrefix + id }
-
-func idOf(key string) string { return strings.TrimPrefix(key, keyPrefix) }
+// keyOf is the store key of a message: its id without the partition that a sid
+// begins with. The sid is no secret to the store; it proves nothing without
+// the client_secret.
+func keyOf(id string) (string, bool) {
+	size := len(verification.PartitionName(0))
+	if len(id) <= size {
+		return "", false
+	}
+	return keyPrefix + id[size:], true
+}

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -47,8 +48,9 @@ func Load(path string) (*Ring, error) {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.DisallowUnknownFields()
 	var f keyFile
-	if err := dec.Decode(&f); err != nil {
-		// The decoder's own error may quote the file.
+	err = dec.Decode(&f)
+	if _, end := dec.Token(); err != nil || end != io.EOF {
+		// Not one value alone, such as two files in one. The decoder's own error may quote the file.
 		return nil, fmt.Errorf("key file %s is not valid JSON of the expected form", path)
 	}
 	if f.Version != 1 {

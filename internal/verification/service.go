@@ -60,23 +60,32 @@ type Service struct {
 	now   func() time.Time
 }
 
-// NewService checks the configuration and fills in defaults.
-func NewService(cfg Config) (*Service, error) {
-	if cfg.Store == nil || cfg.Keys == nil || cfg.Outbox == nil {
-		return nil, errors.New("store, keys and outbox are required")
-	}
+// Validate fills in the defaults of what can be checked without a store, and
+// checks it.
+func (cfg *Config) Validate() error {
 	setDefault(&cfg.TokenLifetime, DefaultTokenLifetime)
 	setDefault(&cfg.SessionLifetime, DefaultSessionLifetime)
 	setDefault(&cfg.MaxTries, DefaultMaxTries)
 	setDefault(&cfg.InFlight, DefaultInFlight)
 	if cfg.TokenLifetime < 0 || cfg.SessionLifetime < 0 || cfg.MaxTries < 0 || cfg.InFlight < 0 {
-		return nil, errors.New("lifetimes and counts must be positive")
+		return errors.New("lifetimes and counts must be positive")
 	}
 	if cfg.SessionLifetime > MaxLifetime {
-		return nil, fmt.Errorf("session lifetime is %s, at most %s is allowed", cfg.SessionLifetime, MaxLifetime)
+		return fmt.Errorf("session lifetime is %s, at most %s is allowed", cfg.SessionLifetime, MaxLifetime)
 	}
 	if cfg.TokenLifetime > cfg.SessionLifetime {
-		return nil, fmt.Errorf("token lifetime %s is longer than session lifetime %s", cfg.TokenLifetime, cfg.SessionLifetime)
+		return fmt.Errorf("token lifetime %s is longer than session lifetime %s", cfg.TokenLifetime, cfg.SessionLifetime)
+	}
+	return nil
+}
+
+// NewService checks the configuration and fills in defaults.
+func NewService(cfg Config) (*Service, error) {
+	if cfg.Store == nil || cfg.Keys == nil || cfg.Outbox == nil {
+		return nil, errors.New("store, keys and outbox are required")
+	}
+	if err := cfg.Validate(); err != nil {
+		return nil, err
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now

@@ -21,8 +21,7 @@ func BenchmarkUpdate(b *testing.B) {
 			s := openTest(b, Options{})
 			value := make([]byte, 300)
 			parallel(b, writers, func(n int64) error {
-				p := store.Partition(fmt.Sprintf("%016x", uint64(n)*0x9e3779b97f4a7c15))
-				return s.Update(context.Background(), p, func(tx store.Txn) error {
+				return s.Update(context.Background(), spread(int(n)), func(tx store.Txn) error {
 					return tx.Set("session", value, time.Now().Add(time.Hour))
 				})
 			})

@@ -43,15 +43,21 @@ func (s *Store) janitorLoop(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		s.collectValueLog(ctx)
-		if !s.oversized() || !last.IsZero() && time.Since(last) < s.opts.CompactEvery {
-			continue
-		}
-		last = time.Now()
-		if err := s.tidy(ctx); err != nil && ctx.Err() == nil {
-			s.opts.Logger.Warn("cannot reclaim space of expired entries", zap.Error(err))
-		}
+		last = s.housekeep(ctx, last)
 	}
+}
+
+// housekeep is one round of the janitor. It is given the time when the tables
+// were last looked at, and returns it.
+func (s *Store) housekeep(ctx context.Context, last time.Time) time.Time {
+	s.collectValueLog(ctx)
+	if !s.oversized() || time.Since(last) < s.opts.CompactEvery {
+		return last
+	}
+	if err := s.tidy(ctx); err != nil && ctx.Err() == nil {
+		s.opts.Logger.Warn("cannot reclaim space of expired entries", zap.Error(err))
+	}
+	return time.Now()
 }
 
 // collectValueLog frees files of the value log. Values of ours never get there;

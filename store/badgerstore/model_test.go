@@ -32,7 +32,9 @@ var (
 	genKey       = rapid.SampledFrom([]string{"a", "aa", "a/", "/a", "b", "\x00", "\xff"})
 	genPartition = rapid.SampledFrom([]string{"a", "aa", "a-", "b"})
 	// A multiple of the unit in which the store rounds expiries.
-	genTTL  = rapid.Custom(func(t *rapid.T) time.Duration { return expiryUnit * time.Duration(rapid.IntRange(-200, 20000).Draw(t, "units")) })
+	genTTL = rapid.Custom(func(t *rapid.T) time.Duration {
+		return expiryUnit * time.Duration(rapid.IntRange(-200, 20000).Draw(t, "units"))
+	})
 	genStep = rapid.Custom(func(t *rapid.T) step {
 		return step{
 			op:    rapid.SampledFrom([]string{"get", "set", "set", "set forever", "delete"}).Draw(t, "op"),

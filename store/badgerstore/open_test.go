@@ -95,8 +95,8 @@ func TestEmptyStoreLooksSmall(t *testing.T) {
 		size += info.Size()
 		return err
 	})
-	if const100MiB := int64(100 << 20); err != nil || size > const100MiB {
-		t.Errorf("files of an empty store = %d bytes, %v, want at most %d", size, err, const100MiB)
+	if limit := int64(100 << 20); err != nil || size > limit {
+		t.Errorf("files of an empty store = %d bytes, %v, want at most %d", size, err, limit)
 	}
 }
 

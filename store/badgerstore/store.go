@@ -26,6 +26,9 @@ type Store struct {
 	// failing is set while commits fail, so that Ping tells of it.
 	failing atomic.Bool
 
+	// freeSpace is the function of this name, for tests to replace.
+	freeSpace func(dir string) (int64, bool)
+
 	// compacting is held by the one compaction that runs.
 	compacting chan struct{}
 
@@ -43,12 +46,22 @@ var _ store.Store = (*Store)(nil)
 // Open opens the database in opts.Dir, or creates it. A directory can be open
 // once at a time; for one that is, the error is [ErrInUse].
 func Open(opts Options) (*Store, error) {
+	s, err := open(opts)
+	if err != nil {
+		return nil, err
+	}
+	s.start()
+	return s, nil
+}
+
+// open is Open without the background: updates gather and are not committed.
+func open(opts Options) (*Store, error) {
 	opts, err := opts.withDefaults()
 	if err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(opts.Dir, 0o700); err != nil {
-		return nil, fmt.Errorf("create directory of badger store: %w", err)
+		return nil, fmt.Errorf("create directory %q of badger store: %w", opts.Dir, err)
 	}
 	db, err := badger.Open(opts.badger())
 	if err != nil {
@@ -57,16 +70,19 @@ func Open(opts Options) (*Store, error) {
 	s := &Store{
 		opts:          opts,
 		db:            db,
+		freeSpace:     freeSpace,
 		compacting:    make(chan struct{}, 1),
 		stopCommitter: make(chan struct{}),
 	}
 	s.queue.init(db)
+	return s, nil
+}
 
+func (s *Store) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stopJanitor = cancel
 	s.background.committer.Go(s.commitLoop)
 	s.background.janitor.Go(func() { s.janitorLoop(ctx) })
-	return s, nil
 }
 
 // Ping implements [store.Store]. While the last commit has failed, it tries
@@ -94,7 +110,7 @@ func (s *Store) checkSpace() error {
 	if s.opts.MinFreeSpace < 0 {
 		return nil
 	}
-	if free, ok := freeSpace(s.opts.Dir); ok && free < s.opts.MinFreeSpace {
+	if free, ok := s.freeSpace(s.opts.Dir); ok && free < s.opts.MinFreeSpace {
 		return fmt.Errorf("write to badger store in %q with %d bytes free of at least %d: %w",
 			s.opts.Dir, free, s.opts.MinFreeSpace, syscall.ENOSPC)
 	}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package delivery
+
+import (
+	"encoding/binary"
+	"errors"
+	"io"
+	"time"
+)
+
+// The delays between tries.
+const (
+	backoffBase = 5 * time.Second
+	backoffCap  = 5 * time.Minute
+)
+
+// backoff draws the delay after a try that failed: anything between zero and a
+// limit that doubles with every try. With full jitter, many messages that
+// failed together do not come back together. The limit never goes beyond what
+// is left of the token's life, so that the last part of it is used too.
+func backoff(random io.Reader, tries int, left time.Duration) time.Duration {
+	// 5 s doubled six times is beyond the cap; more could overflow.
+	limit := min(backoffBase<<min(max(tries, 1)-1, 6), backoffCap, left)
+	var b [8]byte
+	if _, err := io.ReadFull(random, b[:]); err != nil || limit <= 0 {
+		return limit // late is better than never
+	}
+	// The bias of the remainder is below one in ten million.
+	return time.Duration(binary.BigEndian.Uint64(b[:]) % uint64(limit))
+}
+
+// temporary reports whether trying again can help.
+func temporary(err error) bool {
+	var t interface{ Temporary() bool }
+	return errors.As(err, &t) && t.Temporary()
+}
+
+// operator reports whether the transport is at fault.
+func operator(err error) bool {
+	var t interface{ Operator() bool }
+	return errors.As(err, &t) && t.Operator()
+}

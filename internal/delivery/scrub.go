@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package delivery
+
+import (
+	"errors"
+	"regexp"
+	"strings"
+	"unicode"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+)
+
+// maxErrorText bounds what a relay can write into a log, in characters.
+const maxErrorText = 300
+
+// shortName is the longest local part that is left in an error on its own: it
+// names nobody, and is a word of ordinary text.
+const shortName = 2
+
+// addressLike is whatever could be an address, be it ours or another's: relays
+// repeat the recipient, and forward to people of whom nobody here knows.
+var addressLike = regexp.MustCompile(`[^\s<>"(),;:\[\]]+@[^\s<>"(),;:]+`)
+
+// scrub returns an error whose text has neither an address nor a secret of the
+// message. The original is not wrapped: whoever unwraps it would have its text.
+// The domain alone stays; it names no person as a rule, and without it a
+// failing domain is not to be found.
+func scrub(err error, m verification.Message) error {
+	text := strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(err.Error(), "?"))
+	text = without(text, m.Address, "[address]")
+	text = addressLike.ReplaceAllLiteralString(text, "[address]")
+	for _, secret := range []string{m.ID, m.SID, m.Token} {
+		text = without(text, secret, "[secret]")
+	}
+	if local, _, _ := strings.Cut(m.Address, "@"); len(local) > shortName {
+		text = without(text, local, "[address]")
+	}
+	if runes := []rune(text); len(runes) > maxErrorText {
+		text = string(runes[:maxErrorText]) + "…"
+	}
+	return errors.New(text)
+}
+
+// without replaces a text in all its spellings, upper and lower case.
+func without(text, secret, by string) string {
+	if secret == "" {
+		return text
+	}
+	return regexp.MustCompile(`(?i)`+regexp.QuoteMeta(secret)).ReplaceAllLiteralString(text, by)
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package delivery
+
+import (
+	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/store"
+)
+
+// sweep searches all partitions, at once and then every so often.
+func (o *Outbox) sweep() {
+	ticker := time.NewTicker(o.cfg.Sweep)
+	defer ticker.Stop()
+	for {
+		unread := make(map[ref]bool)
+		for n := range verification.Partitions {
+			o.search(verification.PartitionName(n), unread)
+			if o.quit.Err() != nil {
+				return
+			}
+		}
+		o.unread = unread
+		select {
+		case <-o.quit.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// search queues what is due in one partition. Waiting for room in the queue
+// begins when the scan has ended: a snapshot is not held for a slow relay.
+func (o *Outbox) search(p store.Partition, unread map[ref]bool) {
+	var due []ref
+	err := o.cfg.Store.Scan(o.quit, p, keyPrefix, func(key string, sealed []byte) (bool, error) {
+		r := ref{p, key}
+		rec, err := o.codec.open(key, sealed)
+		switch {
+		case err != nil:
+			unread[r] = true
+			if !o.unread[r] { // once for each message, not for each sweep
+				o.cfg.Observer.Delivery(Event{Outcome: Dropped, Err: err})
+			}
+		case rec.due(o.cfg.Now()):
+			due = append(due, r)
+		}
+		return len(due) < queueLength, nil
+	})
+	if err != nil {
+		o.trouble(err)
+	}
+	for _, r := range due {
+		o.queue.push(o.quit, r)
+	}
+}
