@@ -1,28 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package caddymodule plugs the verification into Caddy. It is the only
-// package, besides the commands, that knows Caddy.
+// Package caddymodule plugs the service into Caddy. It is the thin edge: it
+// reads configuration, owns what outlives a request, and translates between
+// Caddy's handlers and those of package handlers, which do not know Caddy.
 //
-// Modules:
+//	threepid                          the app: all configuration and state   [App]
+//	http.handlers.threepid            the public site                        [Handler]
+//	http.handlers.threepid_identity   the homeserver-facing site             [IdentityHandler]
+//	threepid.stores.badger            the embedded database                  [BadgerStore]
+//	threepid.mailers.smtp             mail by a relay                        [SMTPMailer]
+//	threepid.mailers.file             mail into a folder                     [FileMailer]
 //
-//	threepid                           the app: configuration, store, outbox
-//	http.handlers.threepid             the client-facing side, before reverse_proxy
-//	http.handlers.threepid_identity    the homeserver-facing side, on a site of its own
-//	threepid.stores.badger             embedded store (default)
-//	threepid.mailers.smtp              mail over a relay
-//	threepid.mailers.file              mail into a folder (default)
+// Two name spaces are open to other modules:
 //
-// Namespaces for other people's modules:
+//	threepid.stores    type [StoreModule], inline key "type"
+//	threepid.mailers   type [Mailer], inline key "type"
 //
-//	threepid.stores     implement [StoreModule]
-//	threepid.mailers    implement [Mailer]
+// # Life cycle
 //
-// # Lifecycle
-//
-// Provision does no I/O, so that "caddy validate" passes beside a running
-// server. The database is opened in Start, through a pool that is keyed by its
-// canonical folder: a reload, whether it succeeds or fails, finds it open.
-// What was acquired is released in Cleanup, which Caddy calls in every case,
-// and only what was acquired. Requests of an unloaded configuration may still
-// run; they get an error from the closed store, never a panic.
+// Caddy provisions and starts a new configuration before it stops the old one,
+// provisions configurations that it never starts (caddy validate), starts apps
+// in random order, and cleans up what it could not provision. Therefore:
+// Provision does no I/O. The store is opened in Start, or by the first request
+// if the HTTP server was started first, through a pool that all configurations
+// of the process share, so that a database stays open across reloads. Cleanup
+// gives back what this configuration took from the pool, and nothing else. The
+// last one to do so closes the store, after the requests and the deliveries
+// that are still using it.
 package caddymodule

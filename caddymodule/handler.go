@@ -6,43 +6,58 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/netip"
-	"sync"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers"
 )
 
 func init() {
 	caddy.RegisterModule(new(Handler))
-	caddy.RegisterModule(new(IdentityHandler))
+	httpcaddyfile.RegisterHandlerDirective("threepid", func(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+		m := new(Handler)
+		return m, m.UnmarshalCaddyfile(h.Dispenser)
+	})
+	// After encode, so that what we answer is compressed; before handle and
+	// route, inside which a reverse_proxy would otherwise bypass us.
+	httpcaddyfile.RegisterDirectiveOrder("threepid", httpcaddyfile.After, "encode")
 }
 
-// Handler is the client-facing side. It stands before `reverse_proxy` on the
-// public site, answers requestToken, the pages and codes, prepares the calls
-// that use them, and passes on everything else untouched. It is configured by
-// the `threepid` app.
+// Handler stands in front of a Matrix homeserver. It answers the requestToken
+// endpoints, serves the page behind the link in a mail, completes what was
+// confirmed, and adds to /versions that no identity server is required.
+// Everything else goes to the next handler as it came. Its configuration is
+// the `threepid` app's.
 type Handler struct {
-	app *App
+	app    *App
+	logger *zap.Logger
 }
 
 // CaddyModule returns the Caddy module information.
 func (*Handler) CaddyModule() caddy.ModuleInfo {
-	return caddy.ModuleInfo{ID: "http.handlers.threepid", New: func() caddy.Module { return new(Handler) }}
+	return caddy.ModuleInfo{
+		ID:  "http.handlers.threepid",
+		New: func() caddy.Module { return new(Handler) },
+	}
 }
 
 // Provision finds the app.
 func (h *Handler) Provision(ctx caddy.Context) (err error) {
-	h.app, err = findApp(ctx)
+	h.logger = ctx.Logger()
+	h.app, err = appOf(ctx)
 	return err
 }
 
-func findApp(ctx caddy.Context) (*App, error) {
+// appOf returns the app of a configuration. One that has no options for it
+// gets an app with defaults.
+func appOf(ctx caddy.Context) (*App, error) {
 	mod, err := ctx.App("threepid")
 	if err != nil {
-		return nil, fmt.Errorf("load threepid app: %w", err)
+		return nil, err
 	}
 	app, ok := mod.(*App)
 	if !ok {
@@ -53,27 +68,36 @@ func findApp(ctx caddy.Context) (*App, error) {
 
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	rt, err := h.app.start()
+	rt, err := h.app.open()
 	if err != nil {
-		if !h.app.concerns(r) {
-			return next.ServeHTTP(w, r)
-		}
-		h.app.logger.Error("not ready", errField(err))
-		handlers.Unavailable(w)
-		return nil
+		return h.unavailable(w, r, next, err)
 	}
-	err = rt.client.ServeHTTP(w, r, func(w http.ResponseWriter, r *http.Request) error {
-		return toUpstream(next.ServeHTTP(w, r))
+	release := rt.store.hold()
+	defer release()
+	err = rt.client.ServeHTTP(w, r, func(inner http.ResponseWriter, r *http.Request) error {
+		if inner == w {
+			// Passed on, for minutes perhaps, and no business of ours any more.
+			release()
+		}
+		return toUpstream(next.ServeHTTP(inner, r))
 	})
 	return fromUpstream(err)
 }
 
-// concerns reports whether a request must not pass while the store is out of
-// reach: credentials that are not replaced prove nothing to the homeserver,
-// but the client deserves a better answer.
-func (a *App) concerns(r *http.Request) bool { return handlers.Ours(a.cfg, r.URL) }
+// unavailable answers what is ours and passes on the rest: a server whose
+// store is out of reach is still a homeserver. Credentials of ours that get
+// past prove nothing to it, because it is told of no identity server.
+func (h *Handler) unavailable(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, err error) error {
+	if r.Method == http.MethodOptions || !handlers.Ours(h.app.settings.http, r.URL) {
+		return next.ServeHTTP(w, r)
+	}
+	h.logger.Error("cannot serve", zap.Error(err))
+	handlers.Unavailable(w)
+	return nil
+}
 
-// toUpstream translates Caddy's error for the handlers, which do not know it.
+// toUpstream puts the status of a Caddy error where package handlers looks for
+// it.
 func toUpstream(err error) error {
 	var he caddyhttp.HandlerError
 	if errors.As(err, &he) {
@@ -82,7 +106,7 @@ func toUpstream(err error) error {
 	return err
 }
 
-// fromUpstream gives Caddy back the very error that it had returned.
+// fromUpstream gives Caddy its own error back, unchanged.
 func fromUpstream(err error) error {
 	var ue *handlers.UpstreamError
 	if errors.As(err, &ue) {
@@ -91,61 +115,23 @@ func fromUpstream(err error) error {
 	return err
 }
 
-// IdentityHandler is the homeserver-facing side: what a homeserver needs of an
-// identity server, and nothing else. Put it on a site of its own that only the
-// homeserver can reach. It answers every request itself.
-type IdentityHandler struct {
-	// Networks, in CIDR notation, that the homeserver may call from. Default:
-	// loopback and the private ranges. Anybody else gets 404.
-	Allow []string `json:"allow,omitempty"`
-
-	app   *App
-	allow []netip.Prefix
-
-	once sync.Once
-	face *handlers.Identity
-}
-
-// CaddyModule returns the Caddy module information.
-func (*IdentityHandler) CaddyModule() caddy.ModuleInfo {
-	return caddy.ModuleInfo{ID: "http.handlers.threepid_identity", New: func() caddy.Module { return new(IdentityHandler) }}
-}
-
-// Provision finds the app and parses the networks.
-func (h *IdentityHandler) Provision(ctx caddy.Context) (err error) {
-	for _, s := range h.Allow {
-		p, err := netip.ParsePrefix(s)
-		if err != nil {
-			return fmt.Errorf("allow %q: must be a network such as 10.1.2.0/24", s)
-		}
-		h.allow = append(h.allow, p.Masked())
+// UnmarshalCaddyfile sets up the handler from Caddyfile tokens. Syntax:
+//
+//	threepid [<matcher>]
+func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // consume the directive's name
+	if d.NextArg() {
+		return d.ArgErr()
 	}
-	h.app, err = findApp(ctx)
-	return err
-}
-
-// ServeHTTP implements caddyhttp.MiddlewareHandler.
-func (h *IdentityHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
-	rt, err := h.app.start()
-	if err != nil {
-		h.app.logger.Error("not ready", errField(err))
-		handlers.Unavailable(w)
-		return nil
+	if d.NextBlock(0) {
+		return d.Err("the threepid directive takes no options; they belong into the global option of the same name")
 	}
-	h.once.Do(func() {
-		cfg := h.app.cfg
-		if h.allow != nil {
-			cfg.IdentityAllow = h.allow
-		}
-		h.face = handlers.NewIdentity(cfg, rt.svc, &requestObserver{logger: h.app.logger.Named("requests")})
-	})
-	h.face.ServeHTTP(w, r)
 	return nil
 }
 
+// Interface guards
 var (
-	_ caddy.Provisioner           = (*Handler)(nil)
 	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
-	_ caddy.Provisioner           = (*IdentityHandler)(nil)
-	_ caddyhttp.MiddlewareHandler = (*IdentityHandler)(nil)
+	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddyfile.Unmarshaler       = (*Handler)(nil)
 )

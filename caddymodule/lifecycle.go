@@ -6,182 +6,173 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers"
 	"github.com/caddy-threepid/caddy-threepid/internal/delivery"
-	"github.com/caddy-threepid/caddy-threepid/internal/delivery/templates"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
-	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
-// stores are the open databases of this process, by canonical place. A reload
-// starts the new configuration before it stops the old one, and a database is
-// held by a lock that even its own process cannot take twice.
-var stores = caddy.NewUsagePool()
+// errUnloaded is what a request gets that reaches a configuration which never
+// served one and is gone.
+var errUnloaded = errors.New("the configuration was unloaded")
 
-// pooledStore is a database in the pool, with everything that cannot change
-// while it is open.
-type pooledStore struct {
-	store.Store
-	options string
-}
+// outboxDrain is how long deliveries in flight may take after a configuration
+// was stopped. It is longer than any of them.
+const outboxDrain = time.Minute
 
-// Destruct closes the database when its last user is gone.
-func (p *pooledStore) Destruct() error { return p.Close() }
-
-// runtime is what an app has once it is started.
+// runtime is what a started configuration works with.
 type runtime struct {
-	poolKey string
-	svc     *verification.Service
-	outbox  *delivery.Outbox
+	key     any // of the pool
+	store   *sharedStore
+	keys    *keyring.Ring
+	service *verification.Service
 	client  *handlers.Client
+	outbox  *delivery.Outbox
+	sending bool
 }
 
-// drainTime bounds how long a configuration that ends waits for the mails that
-// are being sent. What is left is sent by the next one.
-const drainTime = 10 * time.Second
-
-var errReleased = errors.New("this configuration is no longer in use")
-
-// Start opens the store. An error rejects the configuration, and the old one
-// stays.
+// Start opens the store and starts the deliveries. An error rejects the
+// configuration, and the one before it stays in force.
 func (a *App) Start() error {
-	if _, err := a.start(); err != nil {
+	rt, err := a.open()
+	if err != nil {
 		return err
 	}
-	if m, ok := a.mailer.(interface{ Describe() []zap.Field }); ok {
-		a.logger.Info("mail is ready", m.Describe()...)
+	for _, n := range a.notices {
+		a.logger.Warn(n.text, n.fields...)
 	}
+	if s, ok := a.mailer.(Starter); ok {
+		if err := s.Start(); err != nil {
+			return fmt.Errorf("start mailer: %w", err)
+		}
+	}
+	if a.mailer == nil {
+		// Messages that wait are kept for a configuration that can send them.
+		return nil
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	rt.sending = true
+	rt.outbox.Start()
+	rt.store.addOutbox(rt.outbox)
 	return nil
 }
 
-// Stop does nothing: requests of this configuration may still be running.
-// What there is to release is released in Cleanup, which Caddy calls even
-// when Start has failed.
-func (*App) Stop() error { return nil }
-
-// start opens what is needed, once. Caddy starts apps in no particular order,
-// so the first request may come before Start.
-func (a *App) start() (*runtime, error) {
+// open returns the runtime, and makes it if this is the first call: by Start,
+// or by a request when the HTTP server was started before this app.
+func (a *App) open() (*runtime, error) {
+	if rt := a.running.Load(); rt != nil {
+		return rt, nil
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.released {
-		return nil, errReleased
+	if rt := a.running.Load(); rt != nil {
+		return rt, nil
 	}
-	if a.runtime != nil {
-		return a.runtime, nil
+	if a.closed {
+		return nil, errUnloaded
 	}
-	keys, err := keyring.LoadOrCreate(a.keyFile)
+	rt, err := a.newRuntime()
 	if err != nil {
 		return nil, err
 	}
-	key, err := a.store.PoolKey()
-	if err != nil {
-		return nil, fmt.Errorf("find the store: %w", err)
-	}
-	opened, err := a.openStore(key)
-	if err != nil {
-		return nil, err
-	}
-	rt, err := a.assemble(keys, opened)
-	if err != nil {
-		_, delErr := stores.Delete(key)
-		return nil, errors.Join(err, delErr)
-	}
-	rt.poolKey = key
-	rt.outbox.Start()
-	a.runtime = rt
+	a.running.Store(rt)
 	return rt, nil
 }
 
-func (a *App) openStore(key string) (*pooledStore, error) {
-	value, _, err := stores.LoadOrNew(key, func() (caddy.Destructor, error) {
-		// Its logger outlives this configuration, like the store itself.
-		s, err := a.store.OpenStore(caddy.Log().Named("threepid.store"))
-		if err != nil {
-			return nil, err
-		}
-		return &pooledStore{Store: s, options: a.store.FixedOptions()}, nil
-	})
+// newRuntime does all the I/O of starting. When it fails it has given back what
+// it had taken.
+func (a *App) newRuntime() (*runtime, error) {
+	keys, err := keyring.LoadOrCreate(a.settings.keyFile)
 	if err != nil {
-		return nil, fmt.Errorf("open store: %w", err)
+		return nil, fmt.Errorf("key file: %w", err)
 	}
-	p, ok := value.(*pooledStore)
-	if !ok || p.options != a.store.FixedOptions() {
-		_, delErr := stores.Delete(key)
-		return nil, errors.Join(errors.New("options of an open store cannot change while it is in use: restart needed"), delErr)
+	key, shared, err := acquireStore(a.store, keys)
+	if err != nil {
+		return nil, err
 	}
-	return p, nil
+	rt := &runtime{key: key, store: shared, keys: keys}
+	if err := a.assemble(rt); err != nil {
+		return nil, errors.Join(err, releaseStore(key))
+	}
+	return rt, nil
 }
 
-// assemble puts the parts together over an open store.
-func (a *App) assemble(keys *keyring.Ring, s store.Store) (*runtime, error) {
-	outbox := delivery.New(delivery.Config{
-		Store: s, Keys: keys, Observer: &deliveryObserver{logger: a.logger.Named("delivery")},
-	})
+func (a *App) assemble(rt *runtime) error {
+	obs := &observer{logger: a.logger}
+	rt.outbox = delivery.New(delivery.Config{Store: rt.store, Keys: rt.keys, Observer: obs})
 	if a.mailer != nil {
-		sender, err := a.mailSender(keys)
-		if err != nil {
-			return nil, err
+		sender := a.sender(rt.keys)
+		if err := sender.Check(); err != nil {
+			return fmt.Errorf("compose a sample mail: %w", err)
 		}
-		outbox.SetSender(verification.Email, sender)
+		rt.outbox.SetSender(verification.Email, sender)
 	}
-	domain := a.domain
-	domain.Store, domain.Keys, domain.Outbox = s, keys, outbox
-	svc, err := verification.NewService(domain)
-	if err != nil {
-		return nil, err
+	domain := a.settings.domain
+	domain.Store, domain.Keys, domain.Observer = rt.store, rt.keys, obs
+	domain.Outbox = relay{rt.outbox, rt.store}
+	var err error
+	if rt.service, err = verification.NewService(domain); err != nil {
+		return err
 	}
-	obs := &requestObserver{logger: a.logger.Named("requests")}
-	return &runtime{svc: svc, outbox: outbox, client: handlers.NewClient(a.cfg, svc, obs)}, nil
+	rt.client = handlers.NewClient(a.settings.http, rt.service, obs)
+	return nil
 }
 
-func (a *App) mailSender(keys *keyring.Ring) (*delivery.MailSender, error) {
-	public, err := url.Parse(a.cfg.PublicURL)
-	if err != nil {
-		return nil, fmt.Errorf("read public_url: %w", err)
-	}
-	words, err := templates.New(public.Host)
-	if err != nil {
-		return nil, err
-	}
+func (a *App) sender(keys *keyring.Ring) *delivery.MailSender {
+	publicURL := a.settings.http.PublicURL
 	return &delivery.MailSender{
-		From: a.mailer.From(), Transport: a.mailer, Templates: words, Keys: keys,
-		Link: func(sid, token string) string { return handlers.Link(a.cfg.PublicURL, sid, token) },
-	}, nil
+		From: a.mailer.From(), Transport: a.mailer, Templates: a.settings.templates, Keys: keys,
+		Link: func(sid, token string) string { return handlers.Link(publicURL, sid, token) },
+	}
 }
 
-// Cleanup releases what this configuration has acquired, once.
-func (a *App) Cleanup() error {
+// Stop ends the deliveries. Those in flight hold the store until they are done;
+// what is left is for the next configuration's outbox.
+func (a *App) Stop() error {
 	a.mu.Lock()
-	rt := a.runtime
-	a.runtime, a.released = nil, true
-	a.mu.Unlock()
-	var errs []error
-	if rt != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), drainTime)
+	defer a.mu.Unlock()
+	a.stopSending()
+	return nil
+}
+
+// stopSending does not wait: a relay that hangs must not hold up a reload. The
+// goroutine ends with the last send, each of which has a deadline.
+func (a *App) stopSending() {
+	rt := a.running.Load()
+	if rt == nil || !rt.sending {
+		return
+	}
+	rt.sending = false
+	rt.store.removeOutbox(rt.outbox)
+	release := rt.store.hold()
+	go func() {
+		defer release()
+		ctx, cancel := context.WithTimeout(context.Background(), outboxDrain)
 		defer cancel()
 		if err := rt.outbox.Stop(ctx); err != nil {
-			errs = append(errs, fmt.Errorf("wait for the mails in flight: %w", err))
+			a.logger.Warn("deliveries did not end in time", zap.Error(err))
 		}
-		if _, err := stores.Delete(rt.poolKey); err != nil {
-			errs = append(errs, fmt.Errorf("release store: %w", err))
-		}
-	}
-	if c, ok := a.mailer.(interface{ Close() error }); ok {
-		errs = append(errs, c.Close())
-	}
-	return errors.Join(errs...)
+	}()
 }
 
-var (
-	_ caddy.App          = (*App)(nil)
-	_ caddy.Provisioner  = (*App)(nil)
-	_ caddy.CleanerUpper = (*App)(nil)
-)
+// Cleanup gives the store back. It is also called when Provision or Start have
+// failed, and may be called again.
+func (a *App) Cleanup() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.closed = true
+	a.stopSending()
+	rt := a.running.Load()
+	if rt == nil || a.released {
+		return nil
+	}
+	// A request that comes now still finds the runtime, and works as long as
+	// another configuration keeps the same store open.
+	a.released = true
+	return releaseStore(rt.key)
+}

@@ -3,6 +3,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"net/http"
 
 	"go.uber.org/zap"
@@ -13,23 +14,22 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
-func errField(err error) zap.Field { return zap.Error(err) }
-
-// requestObserver turns requests into metrics and log lines. The request
-// itself is not logged: its query may hold a token.
-type requestObserver struct{ logger *zap.Logger }
+// observer turns what happens into metrics and log lines. Neither ever holds
+// an address, a token or a secret, so it does not log the request: a query may
+// contain all three.
+type observer struct{ logger *zap.Logger }
 
 // Request implements handlers.Observer.
-func (o *requestObserver) Request(r *http.Request, e handlers.Event) {
+func (o *observer) Request(r *http.Request, e handlers.Event) {
 	requestsTotal.WithLabelValues(e.Face, e.Endpoint, e.Outcome).Inc()
 	requestSeconds.WithLabelValues(e.Face, e.Endpoint).Observe(e.Duration.Seconds())
-	level := zapcore.DebugLevel
+	level, text := zapcore.DebugLevel, "handled request"
 	if e.Status >= http.StatusInternalServerError {
-		level = zapcore.ErrorLevel
+		level, text = zapcore.ErrorLevel, "request failed"
 	}
-	if c := o.logger.Check(level, "handled request"); c != nil {
+	if c := o.logger.Check(level, text); c != nil {
 		c.Write(
-			zap.String("face", e.Face), zap.String("endpoint", e.Endpoint), zap.String("method", r.Method),
+			zap.String("face", e.Face), zap.String("endpoint", e.Endpoint), zap.String("method", method(r)),
 			zap.String("purpose", string(e.Purpose)), zap.String("medium", string(e.Medium)),
 			zap.String("outcome", e.Outcome), zap.Int("status", e.Status),
 			zap.Duration("duration", e.Duration), zap.Error(e.Err),
@@ -37,33 +37,48 @@ func (o *requestObserver) Request(r *http.Request, e handlers.Event) {
 	}
 }
 
-// deliveryObserver turns deliveries into metrics and log lines.
-type deliveryObserver struct{ logger *zap.Logger }
+// method is a method that exists; others may be any text.
+func method(r *http.Request) string {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodPatch, http.MethodOptions:
+		return r.Method
+	}
+	return "other"
+}
+
+// Transition implements verification.Observer.
+func (o *observer) Transition(purpose verification.Purpose, medium verification.Medium, to string) {
+	sessionsTotal.WithLabelValues(string(purpose), string(medium), to).Inc()
+}
 
 // Delivery implements delivery.Observer.
-func (o *deliveryObserver) Delivery(e delivery.Event) {
-	messagesTotal.WithLabelValues(string(e.Medium), e.Outcome).Inc()
-	messageSeconds.WithLabelValues(string(e.Medium)).Observe(e.Duration.Seconds())
-	level, text := zapcore.InfoLevel, "message sent"
+func (o *observer) Delivery(e delivery.Event) {
+	medium := string(cmp.Or(e.Medium, "unknown"))
+	messagesTotal.WithLabelValues(medium, e.Outcome).Inc()
+	if e.Duration > 0 {
+		messageSeconds.WithLabelValues(medium).Observe(e.Duration.Seconds())
+	}
+	level, text := zapcore.ErrorLevel, "cannot deliver message"
 	switch e.Outcome {
+	case "sent":
+		level, text = zapcore.InfoLevel, "delivered message"
 	case "deferred":
-		level, text = zapcore.WarnLevel, "message will be tried again"
-	case "failed", "expired":
-		level, text = zapcore.ErrorLevel, "message was not delivered"
+		level, text = zapcore.WarnLevel, "cannot deliver message yet"
+	case "expired":
+		level, text = zapcore.WarnLevel, "message has expired"
 	}
 	if c := o.logger.Check(level, text); c != nil {
 		c.Write(
-			zap.String("recipient", e.Pseudonym), zap.String("purpose", string(e.Purpose)),
-			zap.String("medium", string(e.Medium)), zap.String("outcome", e.Outcome),
-			zap.Int("tries", e.Tries), zap.Duration("duration", e.Duration), zap.Error(e.Err),
+			zap.String("medium", medium), zap.String("purpose", string(e.Purpose)),
+			zap.String("pseudonym", e.Pseudonym), zap.Int("tries", e.Tries),
+			zap.Duration("duration", e.Duration), zap.Error(e.Err),
 		)
 	}
 }
 
-// sessionObserver counts transitions.
-type sessionObserver struct{}
-
-// Transition implements verification.Observer.
-func (sessionObserver) Transition(purpose verification.Purpose, medium verification.Medium, to string) {
-	sessionsTotal.WithLabelValues(string(purpose), string(medium), to).Inc()
-}
+// Interface guards
+var (
+	_ handlers.Observer     = (*observer)(nil)
+	_ verification.Observer = (*observer)(nil)
+	_ delivery.Observer     = (*observer)(nil)
+)

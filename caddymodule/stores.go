@@ -3,6 +3,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -20,101 +21,103 @@ func init() {
 	caddy.RegisterModule(new(BadgerStore))
 }
 
-// StoreModule is what a module of the namespace threepid.stores implements.
+// StoreModule is a guest module of the name space threepid.stores. A store
+// that is open stays open across reloads: configurations whose modules have
+// the same ID and PoolKey share it.
 type StoreModule interface {
-	// PoolKey names the place of the data in one canonical spelling.
-	// Configurations with the same key share one open store.
+	caddy.Module
+
+	// PoolKey names what OpenStore would open, in a form that is the same
+	// however the configuration spells it. It is called at start and may do
+	// I/O.
 	PoolKey() (string, error)
-	// FixedOptions describes the options that cannot change while the store is
-	// open; a configuration that differs in them is refused.
+
+	// FixedOptions are the options, besides what is in PoolKey, that cannot
+	// change while the store is open, in any form that can be compared. A
+	// configuration with different ones for an open store is rejected.
 	FixedOptions() string
-	// OpenStore opens the store. It is called once per key.
+
+	// OpenStore opens the store. It is not called while a store of the same
+	// PoolKey is open. The logger outlives the configuration.
 	OpenStore(logger *zap.Logger) (store.Store, error)
 }
 
-// BadgerStore keeps sessions in a database within the Caddy process. It is
-// durable: a session that a client was told of survives the death of the
-// process.
+// BadgerStore keeps sessions in an embedded database: nothing to install, one
+// directory. What it keeps is sealed with the app's keys.
 type BadgerStore struct {
-	// Folder of the database; it is made with mode 0700. No other process may
-	// use it. Default: `threepid/store` in Caddy's data directory.
+	// The directory of the database. It is created with mode 0700. No other
+	// process may use it at the same time. Default: `threepid/store` in Caddy's
+	// data directory.
 	Path string `json:"path,omitempty"`
 
-	path string
+	dir string
 }
 
 // CaddyModule returns the Caddy module information.
 func (*BadgerStore) CaddyModule() caddy.ModuleInfo {
-	return caddy.ModuleInfo{ID: "threepid.stores.badger", New: func() caddy.Module { return new(BadgerStore) }}
+	return caddy.ModuleInfo{
+		ID:  "threepid.stores.badger",
+		New: func() caddy.Module { return new(BadgerStore) },
+	}
 }
 
 // Provision expands the path.
 func (b *BadgerStore) Provision(caddy.Context) error {
-	b.path = b.Path
-	if b.path == "" {
-		b.path = filepath.Join(caddy.AppDataDir(), "threepid", "store")
-	}
-	path, err := caddy.NewReplacer().ReplaceOrErr(b.path, true, true)
-	if err != nil {
-		return fmt.Errorf("store path: %w", err)
-	}
-	if b.path, err = filepath.Abs(path); err != nil {
-		return fmt.Errorf("store path: %w", err)
-	}
-	return nil
+	e := newExpander()
+	b.dir = cmp.Or(e.text("path", b.Path), dataPath("store"))
+	return e.err()
 }
 
-// PoolKey returns the folder with all links resolved. The folder itself may
-// not exist yet, so the deepest part of it that does is resolved.
-func (b *BadgerStore) PoolKey() (string, error) {
-	dir, rest := b.path, ""
-	for {
-		resolved, err := filepath.EvalSymlinks(dir)
-		if err == nil {
-			return filepath.Join(resolved, rest), nil
-		}
-		if !errors.Is(err, fs.ErrNotExist) || dir == filepath.Dir(dir) {
-			return "", err
-		}
-		dir, rest = filepath.Dir(dir), filepath.Join(filepath.Base(dir), rest)
-	}
-}
+// PoolKey implements StoreModule.
+func (b *BadgerStore) PoolKey() (string, error) { return canonicalDir(b.dir) }
 
-// FixedOptions implements StoreModule; the folder is all there is.
-func (*BadgerStore) FixedOptions() string { return "badger" }
+// FixedOptions implements StoreModule. There are none besides the directory.
+func (*BadgerStore) FixedOptions() string { return "" }
 
 // OpenStore implements StoreModule.
 func (b *BadgerStore) OpenStore(logger *zap.Logger) (store.Store, error) {
-	key, err := b.PoolKey()
+	dir, err := canonicalDir(b.dir)
 	if err != nil {
 		return nil, err
 	}
-	return badgerstore.Open(badgerstore.Options{Dir: key, Logger: logger})
+	return badgerstore.Open(badgerstore.Options{Dir: dir, Logger: logger})
 }
 
 // UnmarshalCaddyfile sets up the store from Caddyfile tokens. Syntax:
 //
-//	store badger {
-//		path <folder>
+//	badger {
+//		path <directory>
 //	}
 func (b *BadgerStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	d.Next() // badger
+	d.Next() // consume the module's name
 	if d.NextArg() {
 		return d.ArgErr()
 	}
-	for d.NextBlock(d.Nesting()) {
-		switch d.Val() {
-		case "path":
-			if err := once(d, &b.Path); err != nil {
-				return err
-			}
-		default:
-			return d.Errf("unrecognized subdirective '%s' of store badger", d.Val())
-		}
-	}
-	return nil
+	return readBlock(d, 0, options{"path": oneArg(d, &b.Path)})
 }
 
+// canonicalDir is the one path of a directory that may not exist yet: symbolic
+// links are resolved as far as there is something to resolve. Two spellings of
+// one directory must not be two keys of the pool, or the second is locked out.
+func canonicalDir(dir string) (string, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return "", fmt.Errorf("find directory: %w", err)
+	}
+	missing := ""
+	for existing := abs; ; existing = filepath.Dir(existing) {
+		resolved, err := filepath.EvalSymlinks(existing)
+		if err == nil {
+			return filepath.Join(resolved, missing), nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) || existing == filepath.Dir(existing) {
+			return "", fmt.Errorf("find directory: %w", err)
+		}
+		missing = filepath.Join(filepath.Base(existing), missing)
+	}
+}
+
+// Interface guards
 var (
 	_ StoreModule           = (*BadgerStore)(nil)
 	_ caddy.Provisioner     = (*BadgerStore)(nil)

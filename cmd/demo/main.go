@@ -61,7 +61,7 @@ func run(ctx context.Context) error {
 	}
 	defer s.Stop()
 	if err := walk(ctx, s); err != nil {
-		return err
+		return fmt.Errorf("%w\n\nThe end of Caddy's log:\n%s", err, tail(s.Caddy.Logs(), 4000))
 	}
 	if os.Getenv("DEMO_EXIT") == "1" {
 		return nil
@@ -74,6 +74,8 @@ func run(ctx context.Context) error {
 	say("             %s/_matrix/client/v3/register/email/requestToken", s.Public)
 	return showMail(ctx, s)
 }
+
+func tail(text string, size int) string { return text[max(0, len(text)-size):] }
 
 // showMail prints the mails of whatever is tried by hand.
 func showMail(ctx context.Context, s *stack.Stack) error {

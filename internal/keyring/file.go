@@ -49,8 +49,9 @@ func Load(path string) (*Ring, error) {
 	dec.DisallowUnknownFields()
 	var f keyFile
 	err = dec.Decode(&f)
-	if _, end := dec.Token(); err != nil || end != io.EOF {
-		// Not one value alone, such as two files in one. The decoder's own error may quote the file.
+	if _, end := dec.Token(); err != nil || !errors.Is(end, io.EOF) {
+		// One value and nothing behind it, or somebody edited half a file. The
+		// decoder's own error may quote it.
 		return nil, fmt.Errorf("key file %s is not valid JSON of the expected form", path)
 	}
 	if f.Version != 1 {

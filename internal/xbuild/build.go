@@ -124,7 +124,7 @@ func (b *builder) requirePlugins(ctx context.Context) error {
 	}
 	// Loading the program completes go.mod with the versions that Caddy and the
 	// plugins agree on.
-	if err := b.goCommand(ctx, "list", "-mod=mod", "-deps", "-f", "", "."); err != nil {
+	if err := b.goCommand(ctx, "list", "-mod=mod", "-deps", "."); err != nil {
 		return err
 	}
 	return b.checkCaddy(ctx)
@@ -145,11 +145,11 @@ func (b *builder) checkCaddy(ctx context.Context) error {
 	return nil
 }
 
-// goCommand runs the go command in the temporary module.
+// goCommand runs the go command in the temporary module. What the go command
+// has to say to a person it says on its standard error.
 func (b *builder) goCommand(ctx context.Context, args ...string) error {
 	fmt.Fprintln(b.log, "+ go", strings.Join(args, " "))
 	cmd := b.command(ctx, args...)
-	cmd.Stdout = b.log
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("run go %s: %w", args[0], err)
 	}

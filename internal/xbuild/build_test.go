@@ -61,21 +61,24 @@ func firstWord(line string) string {
 // to be the compiler's, and no program may be left behind.
 func TestBuildReportsFailure(t *testing.T) {
 	dir := t.TempDir()
-	for name, text := range map[string]string{
-		"go.mod":  "module example.org/broken\n\ngo 1.26.0\n",
-		"main.go": "package broken\n\nfunc f() { undefined() }\n",
-	} {
+	put := func(name, text string) {
+		t.Helper()
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	sums, err := os.ReadFile(filepath.Join(repository, "go.sum"))
-	if err != nil {
-		t.Fatal(err)
+	get := func(name string) string {
+		t.Helper()
+		text, err := os.ReadFile(filepath.Join(repository, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "go.sum"), sums, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	// It requires what this module requires, so that nothing is downloaded.
+	put("go.mod", strings.Replace(get("go.mod"), "module "+goList(t), "module example.org/broken", 1))
+	put("go.sum", get("go.sum"))
+	put("broken.go", "package broken\n\nfunc f() { undefined() }\n")
 	c := config{
 		CaddyVersion: committed(t).CaddyVersion,
 		Plugins:      []plugin{{ModulePath: "example.org/broken"}},
@@ -83,7 +86,7 @@ func TestBuildReportsFailure(t *testing.T) {
 	}
 	program := filepath.Join(dir, "caddy")
 	var log bytes.Buffer
-	err = build(t.Context(), c, program, &log)
+	err := build(t.Context(), c, program, &log)
 	if err == nil || !strings.Contains(err.Error(), "run go build") || !strings.Contains(log.String(), "undefined: undefined") {
 		t.Errorf("got %v, %s", err, log.String())
 	}

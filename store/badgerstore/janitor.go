@@ -5,8 +5,6 @@ package badgerstore
 import (
 	"context"
 	"errors"
-	"fmt"
-	"slices"
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
@@ -123,11 +121,7 @@ func (s *Store) Compact(ctx context.Context) error {
 
 	start, before := time.Now(), s.tableSize()
 	s.collectValueLog(ctx)
-	newest := s.newestTable()
-	if err := s.rotate(ctx); err != nil {
-		return fmt.Errorf("rotate memtable: %w", err)
-	}
-	if err := s.flatten(ctx, newest); err != nil {
+	if err := s.rewrite(ctx); err != nil {
 		return err
 	}
 	s.opts.Logger.Debug("compacted store", zap.Int64("before", before),
@@ -180,9 +174,12 @@ func (s *Store) pad(ctx context.Context, first entry) error {
 	})
 }
 
-// flatten compacts until there is no table up to the one with the given number
-// left. Tables that Badger compacts on its own at the moment need another round.
-func (s *Store) flatten(ctx context.Context, newest uint64) error {
+// rewrite compacts until no table is left of those that hold the data of now.
+func (s *Store) rewrite(ctx context.Context) error {
+	if err := s.rotate(ctx); err != nil {
+		return err
+	}
+	newest := s.newestTable()
 	for range pollRounds {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -190,14 +187,37 @@ func (s *Store) flatten(ctx context.Context, newest uint64) error {
 		if err := s.db.Flatten(1); err != nil {
 			return translate("compact badger store", err)
 		}
-		if !slices.ContainsFunc(s.db.Tables(), func(t badger.TableInfo) bool { return t.ID <= newest }) {
+		old, young := s.remaining(newest)
+		var err error
+		switch {
+		case old == 0:
 			return nil
+		case young:
+			// Flatten leaves a first level alone that has nothing below and few
+			// tables. One more gets it going.
+			err = s.rotate(ctx)
+		default:
+			// Badger is compacting some on its own.
+			err = pause(ctx, pollPause)
 		}
-		if err := pause(ctx, pollPause); err != nil {
+		if err != nil {
 			return err
 		}
 	}
 	return errors.New("compact badger store: tables kept being in use")
+}
+
+// remaining counts the tables up to the one with the given number, and reports
+// whether there are tables in the first level only.
+func (s *Store) remaining(newest uint64) (old int, young bool) {
+	young = true
+	for _, t := range s.db.Tables() {
+		if t.ID <= newest {
+			old++
+		}
+		young = young && t.Level == 0
+	}
+	return old, young
 }
 
 func pause(ctx context.Context, d time.Duration) error {

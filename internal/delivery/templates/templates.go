@@ -5,9 +5,9 @@ package templates
 import (
 	"bytes"
 	"embed"
-	"errors"
 	"fmt"
 	htmltemplate "html/template"
+	"io/fs"
 	"regexp"
 	"strings"
 	texttemplate "text/template"
@@ -16,8 +16,11 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
-//go:embed en/*.txt en/*.html
+//go:embed en layout
 var files embed.FS
+
+// maxSubject is what the composer of mails accepts, in bytes.
+const maxSubject = 100
 
 // Rendered is the words of one mail.
 type Rendered struct {
@@ -27,81 +30,104 @@ type Rendered struct {
 // Set is the templates of one server.
 type Set struct {
 	server string
+	words  *texttemplate.Template
 	text   *texttemplate.Template
 	html   *htmltemplate.Template
 }
 
-// data is what a template sees.
-type data struct {
-	Server  string
-	Purpose string
-	Link    string
-	Code    string
-	Until   string
+// serverName is host[:port] in ASCII. Nothing in it means anything in a header
+// or in HTML, and it cannot look like another name, as an IDN can.
+var serverName = regexp.MustCompile(`^[0-9A-Za-z_.:\[\]-]+$`)
+
+// New makes the templates of a server: the host of its public URL, in ASCII,
+// by which its users know it. It renders each mail with sample data, and
+// refuses a template that does not carry the link or the code.
+func New(server string) (*Set, error) {
+	return load(files, "en", server)
 }
 
-// serverName is what may stand in a subject: host[:port].
-var serverName = regexp.MustCompile(`^[0-9A-Za-z.:\[\]_-]{1,80}$`)
-
-// New parses the templates, renders each with sample data, and refuses one
-// that does not carry the link or the code.
-func New(server string) (*Set, error) {
+// load reads the words of a language and the layouts from a file system.
+func load(fsys fs.FS, language, server string) (*Set, error) {
 	if !serverName.MatchString(server) {
-		return nil, fmt.Errorf("server name %q cannot stand in a mail", server)
+		return nil, fmt.Errorf("server name %q cannot stand in a mail: it must be a host name in ASCII", server)
 	}
 	s := &Set{server: server}
 	var err error
-	if s.text, err = texttemplate.New("").Option("missingkey=error").ParseFS(files, "en/*.txt"); err != nil {
-		return nil, fmt.Errorf("parse templates: %w", err)
+	if s.words, err = texttemplate.New("words").ParseFS(fsys, language+"/words.txt"); err != nil {
+		return nil, fmt.Errorf("parse words: %w", err)
 	}
-	if s.html, err = htmltemplate.New("").Option("missingkey=error").ParseFS(files, "en/*.html"); err != nil {
-		return nil, fmt.Errorf("parse templates: %w", err)
+	wrapping := texttemplate.FuncMap{"wrap": wrap}
+	if s.text, err = texttemplate.New("mail.txt").Funcs(wrapping).ParseFS(fsys, "layout/mail.txt"); err != nil {
+		return nil, fmt.Errorf("parse text layout: %w", err)
 	}
-	return s, s.check()
+	if s.html, err = htmltemplate.New("mail.html").ParseFS(fsys, "layout/mail.html"); err != nil {
+		return nil, fmt.Errorf("parse HTML layout: %w", err)
+	}
+	if err := s.check(); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
+// check renders one mail of each kind.
 func (s *Set) check() error {
-	const sampleLink, sampleCode = "https://sample.example/confirm?token=sample", "918273"
 	for _, purpose := range []verification.Purpose{verification.Register, verification.Password, verification.Add} {
-		for _, proof := range []verification.Proof{verification.ProofLink, verification.ProofCode} {
-			m := verification.Message{Purpose: purpose, Medium: verification.Email, Proof: proof, Token: sampleCode, Expires: time.Unix(0, 0)}
-			link, want := "", sampleCode
-			if proof == verification.ProofLink {
-				link, want = sampleLink, sampleLink
-			}
-			r, err := s.Render(m, link)
+		for proof, link := range map[verification.Proof]string{
+			verification.ProofLink: "https://sample.example/confirm?sid=sample-sid&token=sample-token",
+			verification.ProofCode: "",
+		} {
+			_, err := s.Render(verification.Message{
+				Purpose: purpose, Medium: verification.Email, Proof: proof, Token: "918273", Expires: time.Unix(0, 0),
+			}, link)
 			if err != nil {
-				return err
-			}
-			if !strings.Contains(r.Text, want) || !strings.Contains(r.HTML, want) {
-				return fmt.Errorf("the template for %s does not carry its link or code", purpose)
+				return fmt.Errorf("template for %s: %w", purpose, err)
 			}
 		}
 	}
 	return nil
 }
 
-// Render words one message. The link is empty when it carries a code.
+// Render words one mail. The link is for a message with a link; one with a
+// code has none. Of the message only purpose, proof, expiry, and the code are
+// read.
 func (s *Set) Render(m verification.Message, link string) (Rendered, error) {
-	d := data{
-		Server: s.server, Purpose: string(m.Purpose), Link: link,
-		Until: m.Expires.UTC().Format("15:04 UTC on 2 January 2006"),
+	if err := known(m, link); err != nil {
+		return Rendered{}, err
 	}
-	if m.Proof == verification.ProofCode {
-		d.Code = m.Token
+	f, err := s.fill(m, link)
+	if err != nil {
+		return Rendered{}, err
 	}
-	if (d.Link == "") == (d.Code == "") {
-		return Rendered{}, errors.New("a message carries either a link or a code")
-	}
-	var subject, text, html bytes.Buffer
-	if err := s.text.ExecuteTemplate(&subject, "subject.txt", d); err != nil {
-		return Rendered{}, fmt.Errorf("render subject: %w", err)
-	}
-	if err := s.text.ExecuteTemplate(&text, "mail.txt", d); err != nil {
+	var text, html bytes.Buffer
+	if err := s.text.Execute(&text, f); err != nil {
 		return Rendered{}, fmt.Errorf("render text: %w", err)
 	}
-	if err := s.html.ExecuteTemplate(&html, "mail.html", d); err != nil {
+	if err := s.html.Execute(&html, f); err != nil {
 		return Rendered{}, fmt.Errorf("render HTML: %w", err)
 	}
-	return Rendered{Subject: strings.TrimSpace(subject.String()), Text: text.String(), HTML: html.String()}, nil
+	r := Rendered{Subject: f.Subject, Text: text.String(), HTML: html.String()}
+	return r, r.complete(f)
+}
+
+// wrap breaks a paragraph into lines that a terminal shows whole. What has no
+// spaces, such as a host name, is not broken.
+func wrap(paragraph string) string {
+	const width = 72
+	var b strings.Builder
+	column := 0
+	for _, word := range strings.Fields(paragraph) {
+		size := len([]rune(word))
+		switch {
+		case column == 0:
+		case column+1+size > width:
+			b.WriteByte('\n')
+			column = 0
+		default:
+			b.WriteByte(' ')
+			column++
+		}
+		b.WriteString(word)
+		column += size
+	}
+	return b.String()
 }

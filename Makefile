@@ -1,0 +1,100 @@
+# Everything a contributor runs. A machine needs Go, Python 3 and a shell; the
+# rest is built or downloaded here, into build/, at pinned versions.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+GO   ?= go
+TAGS := nobadger,nomysql,nopgx
+# -buildvcs=false: a checkout that belongs to another user must build as well.
+export GOFLAGS := -buildvcs=false
+
+# The flags of a release. The linter type-checks with them too, so that Caddy is
+# compiled once for both.
+RELEASE := CGO_ENABLED=0
+RFLAGS  := -trimpath -tags $(TAGS)
+CADDY   := bin/caddy
+
+# Tools have a go.mod of their own: users of the module do not inherit them.
+# Their versions are in the names of the programs, so that a new one is built.
+tool_version = $(shell sed -n 's|.*$(1) \(v[0-9.]*\).*|\1|p' .ci/tools/go.mod)
+LINTER    := build/tools/golangci-lint-$(call tool_version,github.com/golangci/golangci-lint/v2)
+GOTESTSUM := build/tools/gotestsum-$(call tool_version,gotest.tools/gotestsum)
+
+# The race detector needs a C compiler; the go command turns cgo off without one.
+RACE := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
+
+.PHONY: help build test lint fmt unit golden conformance example demo bench fuzz xcaddy clean
+
+help: ## show the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+
+build: ## build bin/caddy as a release does
+	$(RELEASE) $(GO) build $(RFLAGS) -ldflags "-s -w" -o $(CADDY) ./cmd/caddy
+
+test: ## lint and run every test; under CI=true none may be skipped
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory build
+	@$(MAKE) --no-print-directory unit
+	@$(MAKE) --no-print-directory example
+	$(GO) run ./internal/conformance -run build/test.json -check
+
+lint: $(LINTER) ## run the linters and check the formatting
+	$(RELEASE) GOFLAGS="$(GOFLAGS) -trimpath" $(LINTER) run
+
+fmt: $(LINTER) ## format the sources and Caddyfile.example
+	$(LINTER) fmt
+	$(GO) run -tags $(TAGS) ./cmd/caddy fmt --overwrite Caddyfile.example
+
+# -count=1: a result from the cache says nothing about the program that was just
+# built. -shuffle: no test may rely on another having run before it.
+unit: $(GOTESTSUM) race
+	@mkdir -p build
+	$(GOTESTSUM) --format pkgname-and-test-fails --jsonfile build/test.json -- \
+		$(RACE) -tags $(TAGS) -p 2 -count=1 -shuffle=on -timeout 15m ./...
+
+.PHONY: race
+race:
+ifeq ($(RACE),)
+	@echo '***********************************************************' >&2
+	@echo '*** no C compiler: the tests run WITHOUT race detection ***' >&2
+	@echo '***********************************************************' >&2
+	@test "$$CI" != true || { echo 'Under CI=true the race detector is required.' >&2; exit 1; }
+endif
+
+# Validation provisions every module, so Caddy gets a home of its own.
+example: build
+	@mkdir -p build
+	$(CADDY) fmt --diff Caddyfile.example > build/example.diff || { cat build/example.diff; exit 1; }
+	XDG_DATA_HOME=$(CURDIR)/build/home XDG_CONFIG_HOME=$(CURDIR)/build/home $(CADDY) adapt --config Caddyfile.example --validate > build/example.json
+	XDG_DATA_HOME=$(CURDIR)/build/home XDG_CONFIG_HOME=$(CURDIR)/build/home $(CADDY) validate --config Caddyfile.example
+
+golden: ## rewrite the golden files of the adapter; read the diff before you commit
+	UPDATE_GOLDEN=1 $(GO) test -tags $(TAGS) -count=1 -run Golden ./caddymodule/...
+
+conformance: unit ## run the tests and rewrite docs/conformance.md
+	$(GO) run ./internal/conformance -run build/test.json -write
+
+demo: build ## walk through everything against a real Synapse, then stay up (DEMO_EXIT=1: leave)
+	$(GO) run -tags $(TAGS) ./cmd/demo
+
+bench: build ## measure and rewrite bench/RESULTS.md
+	$(GO) run -tags $(TAGS) ./bench/...
+
+FUZZTIME ?= 10s
+fuzz: ## run every fuzz test for FUZZTIME (10s)
+	@.ci/fuzz $(FUZZTIME) $(TAGS)
+
+xcaddy: ## build build/caddy from xcaddy.json, as the plugin's users would
+	$(GO) run ./internal/xbuild -config xcaddy.json -o build/caddy
+
+clean: ## remove what was built
+	rm -rf bin build
+
+$(LINTER): .ci/tools/go.sum
+	CGO_ENABLED=0 $(GO) build -C .ci/tools -trimpath -ldflags "-s -w" -o $(CURDIR)/$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	@touch $@
+
+$(GOTESTSUM): .ci/tools/go.sum
+	CGO_ENABLED=0 $(GO) build -C .ci/tools -trimpath -ldflags "-s -w" -o $(CURDIR)/$@ gotest.tools/gotestsum
+	@touch $@

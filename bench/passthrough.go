@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/stack"
+)
+
+const (
+	passWorkers = 16
+	passTime    = 2 * time.Second
+)
+
+// upstream is the homeserver of the measurement: it answers at once.
+func upstream() (addr string, stop func(), err error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", nil, fmt.Errorf("listen: %w", err)
+	}
+	body := strings.Repeat("x", 2000)
+	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // the proxy may have gone
+		_, _ = io.WriteString(w, body)
+	})}
+	go func() { _ = server.Serve(l) }() // until Close
+	return l.Addr().String(), func() { _ = server.Close() }, nil
+}
+
+// startCaddy runs a Caddy with or without our handler.
+func startCaddy(ctx context.Context, bin, dir, name, upstream string, ours bool) (*stack.Caddy, string, error) {
+	ports, err := stack.FreePorts(1)
+	if err != nil {
+		return nil, "", err
+	}
+	sub := filepath.Join(dir, name)
+	if err := os.MkdirAll(sub, 0o700); err != nil {
+		return nil, "", err
+	}
+	global, handler := "", ""
+	if ours {
+		global, handler = fmt.Sprintf("\tthreepid {\n\t\tpublic_url http://127.0.0.1:%d\n\t\tlimit address off\n\t}\n", ports[0]), "\tthreepid\n"
+	}
+	caddyfile := fmt.Sprintf("{\n\tadmin off\n\tskip_install_trust\n\tlog {\n\t\tlevel ERROR\n\t}\n%s}\nhttp://127.0.0.1:%d {\n%s\treverse_proxy %s\n}\n",
+		global, ports[0], handler, upstream)
+	c, err := stack.StartCaddy(ctx, bin, sub, caddyfile, ports[0])
+	return c, fmt.Sprintf("http://127.0.0.1:%d", ports[0]), err
+}
+
+// passThrough compares a path that is not ours with and without our handler.
+// Besides requests per second, to which everything on the machine contributes,
+// it compares the processor time that each Caddy spends per request.
+func passThrough(ctx context.Context, bin, dir string, pairs int, r *report) error {
+	addr, stop, err := upstream()
+	if err != nil {
+		return err
+	}
+	defer stop()
+	plain, plainURL, err := startCaddy(ctx, bin, dir, "plain", addr, false)
+	if err != nil {
+		return err
+	}
+	defer plain.Stop()
+	ours, oursURL, err := startCaddy(ctx, bin, dir, "ours", addr, true)
+	if err != nil {
+		return err
+	}
+	defer ours.Stop()
+	if err := idleMemory(plain, ours, r); err != nil {
+		return err
+	}
+	for _, kind := range []struct{ name, method, body string }{
+		{"GET", http.MethodGet, ""},
+		{"PUT of 300 bytes", http.MethodPut, `{"msgtype":"m.text","body":"` + strings.Repeat("x", 270) + `"}`},
+	} {
+		var p pairing
+		for i := range pairs + 1 {
+			a, err := p.measure(ctx, plain, plainURL, kind.method, kind.body)
+			if err != nil {
+				return err
+			}
+			b, err := p.measure(ctx, ours, oursURL, kind.method, kind.body)
+			if err != nil {
+				return err
+			}
+			if i > 0 { // the first pair warms up
+				p.add(a, b)
+			}
+		}
+		p.report(kind.name, r)
+	}
+	return nil
+}
+
+type sample struct {
+	load
+	ticksPerRequest float64
+}
+
+type pairing struct {
+	rate, cpu, p50plain, p50ours, plain, ours []float64
+}
+
+func (p *pairing) measure(ctx context.Context, c *stack.Caddy, url, method, body string) (sample, error) {
+	before, err := cpuTicks(c.PID())
+	if err != nil {
+		return sample{}, err
+	}
+	got, err := generate(ctx, newClient(passWorkers), passWorkers, passTime, 0, func(n int64) (*http.Request, error) {
+		return http.NewRequest(method, fmt.Sprintf("%s/_matrix/client/r0/rooms/x/send/m.room.message/%d", url, n), strings.NewReader(body))
+	})
+	if err != nil {
+		return sample{}, err
+	}
+	after, err := cpuTicks(c.PID())
+	return sample{got, (after - before) / float64(got.requests)}, err
+}
+
+func (p *pairing) add(plain, ours sample) {
+	p.rate = append(p.rate, ours.perSecond/plain.perSecond)
+	p.cpu = append(p.cpu, ours.ticksPerRequest/plain.ticksPerRequest)
+	p.plain = append(p.plain, plain.perSecond)
+	p.ours = append(p.ours, ours.perSecond)
+	p.p50plain = append(p.p50plain, plain.p50.Seconds()*1000)
+	p.p50ours = append(p.p50ours, ours.p50.Seconds()*1000)
+}
+
+func (p *pairing) report(name string, r *report) {
+	r.note("pass-through "+name+", plain reverse_proxy", fmt.Sprintf("%.0f requests/s, p50 %.2f ms", median(p.plain), median(p.p50plain)))
+	r.note("pass-through "+name+", with threepid", fmt.Sprintf("%.0f requests/s, p50 %.2f ms", median(p.ours), median(p.p50ours)))
+	r.atLeast("pass-through "+name+", ratio of requests/s, median of pairs", median(p.rate), 0.97, "%.3f")
+	r.note("pass-through "+name+", ratio of processor time per request", fmt.Sprintf("%.3f", median(p.cpu)))
+}
+
+// idleMemory compares both before they have done anything.
+func idleMemory(plain, ours *stack.Caddy, r *report) error {
+	time.Sleep(2 * time.Second) // until start-up work is over
+	a, err := residentMiB(plain.PID())
+	if err != nil {
+		return err
+	}
+	b, err := residentMiB(ours.PID())
+	if err != nil {
+		return err
+	}
+	r.note("idle memory, plain Caddy", fmt.Sprintf("%.1f MiB", a))
+	r.atMost("idle memory above plain Caddy", b-a, 25, "%.1f MiB")
+	return nil
+}

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"fmt"
+	"net/http"
+	"net/netip"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"github.com/caddy-threepid/caddy-threepid/handlers"
+)
+
+func init() {
+	caddy.RegisterModule(new(IdentityHandler))
+	httpcaddyfile.RegisterHandlerDirective("threepid_identity", func(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+		m := new(IdentityHandler)
+		return m, m.UnmarshalCaddyfile(h.Dispenser)
+	})
+	httpcaddyfile.RegisterDirectiveOrder("threepid_identity", httpcaddyfile.After, "encode")
+}
+
+// IdentityHandler is the identity server that the homeserver is told to trust:
+// it confirms to the homeserver, and to nobody else, which addresses were
+// verified. It answers every request and never calls the next handler. Put it
+// on a site of its own that listens on loopback.
+type IdentityHandler struct {
+	// The networks that the homeserver may call from, as CIDR ranges or
+	// addresses. The peer of the connection counts; headers like
+	// X-Forwarded-For do not. Default: loopback, link-local and private
+	// networks.
+	Allow []string `json:"allow,omitempty"`
+
+	app    *App
+	logger *zap.Logger
+	config handlers.Config
+}
+
+// CaddyModule returns the Caddy module information.
+func (*IdentityHandler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.handlers.threepid_identity",
+		New: func() caddy.Module { return new(IdentityHandler) },
+	}
+}
+
+// Provision finds the app and reads the networks.
+func (h *IdentityHandler) Provision(ctx caddy.Context) (err error) {
+	h.logger = ctx.Logger()
+	if h.app, err = appOf(ctx); err != nil {
+		return err
+	}
+	h.config = h.app.settings.http
+	e := newExpander()
+	allow := e.list("allow", h.Allow)
+	if err := e.err(); err != nil {
+		return err
+	}
+	if len(allow) == 0 {
+		return nil
+	}
+	h.config.IdentityAllow = make([]netip.Prefix, len(allow))
+	for i, network := range allow {
+		if h.config.IdentityAllow[i], err = parseNetwork(network); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// parseNetwork reads a CIDR range or a single address.
+func parseNetwork(s string) (netip.Prefix, error) {
+	if addr, err := netip.ParseAddr(s); err == nil && addr.Zone() == "" {
+		addr = addr.Unmap()
+		return netip.PrefixFrom(addr, addr.BitLen()), nil
+	}
+	prefix, err := netip.ParsePrefix(s)
+	if err != nil {
+		return netip.Prefix{}, fmt.Errorf("allow: %q is neither an address nor a CIDR range", s)
+	}
+	return prefix.Masked(), nil
+}
+
+// ServeHTTP implements caddyhttp.MiddlewareHandler.
+func (h *IdentityHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+	rt, err := h.app.open()
+	if err != nil {
+		h.logger.Error("cannot serve", zap.Error(err))
+		handlers.Unavailable(w)
+		return nil
+	}
+	defer rt.store.hold()()
+	handlers.NewIdentity(h.config, rt.service, &observer{logger: h.logger}).ServeHTTP(w, r)
+	return nil
+}
+
+// UnmarshalCaddyfile sets up the handler from Caddyfile tokens. Syntax:
+//
+//	threepid_identity [<matcher>] {
+//		allow <address or CIDR range...>
+//	}
+func (h *IdentityHandler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // consume the directive's name
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	return readBlock(d, 0, options{"allow": manyArgs(d, &h.Allow)})
+}
+
+// Interface guards
+var (
+	_ caddyhttp.MiddlewareHandler = (*IdentityHandler)(nil)
+	_ caddy.Provisioner           = (*IdentityHandler)(nil)
+	_ caddyfile.Unmarshaler       = (*IdentityHandler)(nil)
+)

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/dustin/go-humanize"
+)
+
+// options are the subdirectives of a block, each with what reads the rest of
+// its line or block.
+type options map[string]func() error
+
+// readBlock reads a block, if there is one. An unknown subdirective, and one
+// that is given twice, is an error: what an operator has written must not be
+// ignored.
+func readBlock(d *caddyfile.Dispenser, nesting int, opts options) error {
+	seen := make(map[string]bool, len(opts))
+	for d.NextBlock(nesting) {
+		name := d.Val()
+		read, ok := opts[name]
+		if !ok {
+			return d.Errf("unrecognized option '%s'", name)
+		}
+		if seen[name] {
+			return d.Errf("option '%s' is given twice", name)
+		}
+		seen[name] = true
+		if err := read(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// arg reads exactly one argument.
+func arg(d *caddyfile.Dispenser) (string, error) {
+	var v string
+	if !d.AllArgs(&v) {
+		return "", d.ArgErr()
+	}
+	return v, nil
+}
+
+// oneArg reads a text. Its value is checked later, when placeholders have been
+// expanded.
+func oneArg(d *caddyfile.Dispenser, to *string) func() error {
+	return func() (err error) {
+		*to, err = arg(d)
+		return err
+	}
+}
+
+// oneWord reads one of a few words. Only a placeholder may stand for one.
+func oneWord(d *caddyfile.Dispenser, to *string, words ...string) func() error {
+	return func() error {
+		option := d.Val()
+		v, err := arg(d)
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(words, v) && !placeholder(v) {
+			return d.WrapErr(wordError(option, v, words))
+		}
+		*to = v
+		return nil
+	}
+}
+
+// onOff reads a switch.
+func onOff(d *caddyfile.Dispenser, to *bool) func() error {
+	return func() error {
+		option := d.Val()
+		v, err := arg(d)
+		if err != nil {
+			return err
+		}
+		if v != "on" && v != "off" {
+			return d.WrapErr(wordError(option, v, []string{"on", "off"}))
+		}
+		*to = v == "on"
+		return nil
+	}
+}
+
+// manyArgs reads at least one argument.
+func manyArgs(d *caddyfile.Dispenser, to *[]string) func() error {
+	return func() error {
+		*to = d.RemainingArgs()
+		if len(*to) == 0 {
+			return d.ArgErr()
+		}
+		return nil
+	}
+}
+
+// oneDuration reads a duration, in which Caddy knows days.
+func oneDuration(d *caddyfile.Dispenser, to *caddy.Duration) func() error {
+	return func() error {
+		option := d.Val()
+		v, err := arg(d)
+		if err != nil {
+			return err
+		}
+		*to, err = positive(d, option, v)
+		return err
+	}
+}
+
+func positive(d *caddyfile.Dispenser, option, v string) (caddy.Duration, error) {
+	parsed, err := caddy.ParseDuration(v)
+	if err != nil || parsed <= 0 {
+		return 0, d.Errf("%s must be a positive duration like 90s or 12h, not %q", option, v)
+	}
+	return caddy.Duration(parsed), nil
+}
+
+// oneCount reads a positive number.
+func oneCount(d *caddyfile.Dispenser, to *int) func() error {
+	return func() error {
+		option := d.Val()
+		v, err := arg(d)
+		if err != nil {
+			return err
+		}
+		*to, err = count(d, option, v)
+		return err
+	}
+}
+
+func count(d *caddyfile.Dispenser, option, v string) (int, error) {
+	n, err := strconv.Atoi(v)
+	if err != nil || n <= 0 {
+		return 0, d.Errf("%s must be a positive number, not %q", option, v)
+	}
+	return n, nil
+}
+
+// oneSize reads a size in bytes, which may have a unit.
+func oneSize(d *caddyfile.Dispenser, to *int64) func() error {
+	return func() error {
+		option := d.Val()
+		v, err := arg(d)
+		if err != nil {
+			return err
+		}
+		size, err := humanize.ParseBytes(v)
+		if err != nil || size == 0 || size > 1<<30 {
+			return d.Errf("%s must be a size like 64KiB, at most 1GiB, not %q", option, v)
+		}
+		*to = int64(size) //nolint:gosec // bounded above
+		return nil
+	}
+}
+
+func placeholder(v string) bool {
+	return strings.Contains(v, "{") && strings.Contains(v, "}")
+}

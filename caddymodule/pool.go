@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/delivery"
+	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/store"
+)
+
+// closingGrace is how long closing a store waits for requests and deliveries
+// that are using it. It only matters when a reload moves or removes the store,
+// and holds that reload up.
+const closingGrace = 10 * time.Second
+
+// stores are the open stores of this process, by module and PoolKey.
+var stores = caddy.NewUsagePool()
+
+// errRestart is returned when an open store would have to be opened anew.
+var errRestart = errors.New("restart needed")
+
+type poolKey struct {
+	module caddy.ModuleID
+	key    string
+}
+
+// acquireStore opens a store, or joins the configurations that have it open.
+func acquireStore(mod StoreModule, keys *keyring.Ring) (any, *sharedStore, error) {
+	name, err := mod.PoolKey()
+	if err != nil {
+		return nil, nil, fmt.Errorf("store: %w", err)
+	}
+	key := poolKey{mod.CaddyModule().ID, name}
+	fixed := fixedOptions{
+		options: mod.FixedOptions(),
+		// What is stored is found by keyed hashes. A hash of nothing in
+		// particular tells two keys apart.
+		keys: keys.Hash("identity of the key in use"),
+	}
+	value, _, err := stores.LoadOrNew(key, func() (caddy.Destructor, error) {
+		opened, err := mod.OpenStore(processLogger("threepid.store"))
+		if err != nil {
+			return nil, err
+		}
+		return &sharedStore{Store: opened, fixed: fixed, idle: make(chan struct{}), grace: closingGrace}, nil
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("open store: %w", err)
+	}
+	shared, ok := value.(*sharedStore)
+	if !ok {
+		return nil, nil, errors.Join(fmt.Errorf("open store: pool holds a %T", value), releaseStore(key))
+	}
+	if shared.fixed != fixed {
+		err := fmt.Errorf("store %s: its options or the contents of the key file have changed while it is open: %w", name, errRestart)
+		return nil, nil, errors.Join(err, releaseStore(key))
+	}
+	return key, shared, nil
+}
+
+// releaseStore undoes one acquireStore.
+func releaseStore(key any) error {
+	if _, err := stores.Delete(key); err != nil {
+		return fmt.Errorf("close store: %w", err)
+	}
+	return nil
+}
+
+// fixedOptions are those that cannot change while a store is open.
+type fixedOptions struct {
+	options string
+	keys    [keyring.HashSize]byte
+}
+
+// sharedStore is an open store with those who use it. It implements
+// caddy.Destructor.
+type sharedStore struct {
+	store.Store
+	fixed fixedOptions
+	grace time.Duration
+
+	mu       sync.Mutex
+	holds    int
+	closing  bool
+	idle     chan struct{} // closed when closing and not held
+	outboxes []*delivery.Outbox
+}
+
+// hold defers closing until release is called, which may be called twice. A
+// hold on a store that is being closed has no effect: the caller will get
+// store.ErrClosed soon.
+func (s *sharedStore) hold() (release func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		return func() {}
+	}
+	s.holds++
+	return sync.OnceFunc(func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.holds--
+		if s.closing && s.holds == 0 {
+			close(s.idle)
+		}
+	})
+}
+
+// Destruct closes the store when nobody uses it any more, or after a while in
+// any case. The pool calls it once.
+func (s *sharedStore) Destruct() error {
+	s.mu.Lock()
+	s.closing = true
+	if s.holds == 0 {
+		close(s.idle)
+	}
+	s.mu.Unlock()
+	timer := time.NewTimer(s.grace)
+	defer timer.Stop()
+	select {
+	case <-s.idle:
+	case <-timer.C:
+		processLogger("threepid.store").Warn("closing the store although it is in use", zap.Duration("waited", s.grace))
+	}
+	return s.Close()
+}
+
+// addOutbox makes an outbox the one that is woken.
+func (s *sharedStore) addOutbox(o *delivery.Outbox) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.outboxes = append(s.outboxes, o)
+}
+
+// removeOutbox hands waking over to the newest outbox that is left.
+func (s *sharedStore) removeOutbox(o *delivery.Outbox) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.outboxes = slices.DeleteFunc(s.outboxes, func(x *delivery.Outbox) bool { return x == o })
+}
+
+// wake tells the newest outbox of a message. Without one it stays in the store
+// until there is.
+func (s *sharedStore) wake(p store.Partition, id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := len(s.outboxes); n > 0 {
+		s.outboxes[n-1].Wake(p, id)
+	}
+}
+
+// relay lets a request of an old configuration, which may end long after its
+// outbox, wake that of the new one.
+type relay struct {
+	own   *delivery.Outbox
+	store *sharedStore
+}
+
+// Put implements verification.Outbox.
+func (r relay) Put(txn store.Txn, m verification.Message) error { return r.own.Put(txn, m) }
+
+// Wake implements verification.Outbox.
+func (r relay) Wake(p store.Partition, id string) { r.store.wake(p, id) }
+
+// Interface guards
+var (
+	_ caddy.Destructor    = (*sharedStore)(nil)
+	_ verification.Outbox = relay{}
+)

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-threepid/caddy-threepid/handlers"
+	"github.com/caddy-threepid/caddy-threepid/internal/delivery/mail"
+	"github.com/caddy-threepid/caddy-threepid/internal/delivery/templates"
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+)
+
+// Defaults that only make sense in Caddy.
+const (
+	defaultPublicURL    = "https://localhost"
+	defaultIdentityName = "localhost:8443"
+)
+
+// defaultAddressLimit is enough for a person who mistypes and asks again, and
+// too little to fill a mailbox.
+var defaultAddressLimit = verification.Limit{Burst: 10, Per: time.Hour}
+
+// The words that options accept. The Caddyfile checks them where they stand,
+// and settings.validate checks them again, after placeholders are expanded.
+var (
+	kindWords   = []string{"synapse", "dendrite", "generic"}
+	checkWords  = []string{"callback", "off"}
+	resetWords  = []string{"facade", "native"}
+	proofWords  = []string{"link", "code"}
+	policyWords = []string{"ignore", "trusted"}
+	accessWords = []string{"optional", "required"}
+)
+
+// settings is the configuration with placeholders expanded and defaults
+// applied. It holds no secret.
+type settings struct {
+	http      handlers.Config
+	kind      string
+	checks    string
+	reset     string
+	proof     string
+	policy    string
+	access    string
+	domain    verification.Config
+	keyFile   string
+	templates *templates.Set
+}
+
+// expander expands global placeholders and remembers what went wrong. It only
+// ever sees configuration, never anything out of a request.
+type expander struct {
+	repl *caddy.Replacer
+	errs []error
+}
+
+func newExpander() *expander { return &expander{repl: caddy.NewReplacer()} }
+
+func (e *expander) text(option, value string) string {
+	out, err := e.repl.ReplaceOrErr(value, true, true)
+	if err != nil {
+		e.errs = append(e.errs, fmt.Errorf("%s: %w", option, err))
+	}
+	return out
+}
+
+func (e *expander) list(option string, values []string) []string {
+	if len(values) == 0 {
+		return nil
+	}
+	out := make([]string, len(values))
+	for i, v := range values {
+		out[i] = e.text(option, v)
+	}
+	return out
+}
+
+func (e *expander) err() error { return errors.Join(e.errs...) }
+
+// resolve expands the app's own options.
+func (a *App) resolve() (settings, error) {
+	e := newExpander()
+	hs := a.Homeserver
+	if hs == nil {
+		hs = &Homeserver{}
+	}
+	s := settings{
+		kind:    e.text("homeserver", hs.Kind),
+		checks:  e.text("checks", hs.Checks),
+		reset:   cmp.Or(e.text("password_reset", hs.PasswordReset), "facade"),
+		proof:   cmp.Or(e.text("email_proof", a.EmailProof), "link"),
+		policy:  cmp.Or(e.text("id_server_policy", a.IDServerPolicy), "ignore"),
+		access:  cmp.Or(e.text("id_access_token", a.IDAccessToken), "optional"),
+		keyFile: cmp.Or(e.text("key_file", a.KeyFile), dataPath("keys.json")),
+	}
+	if s.checks == "" {
+		s.checks = "off"
+		if s.kind != "" {
+			s.checks = "callback"
+		}
+	}
+	s.domain = verification.Config{
+		TokenLifetime:   time.Duration(a.TokenLifetime),
+		SessionLifetime: time.Duration(a.SessionLifetime),
+		MaxTries:        a.MaxTries,
+		PerAddress:      a.LimitAddress.resolve(),
+	}
+	s.http = handlers.Config{
+		Prefixes:             e.list("path_prefixes", a.PathPrefixes),
+		PublicURL:            cmp.Or(e.text("public_url", a.PublicURL), defaultPublicURL),
+		UpstreamPrefix:       e.text("path_prefix", hs.PathPrefix),
+		UpstreamVersion:      e.text("client_version", hs.ClientVersion),
+		IdentityName:         cmp.Or(e.text("identity_name", hs.IdentityName), defaultIdentityName),
+		Callback:             s.checks == "callback",
+		NativeReset:          s.reset == "native",
+		NoEmail:              a.NoEmail,
+		TrustedIDServers:     e.list("trusted_id_servers", a.TrustedIDServers),
+		RequireIDAccessToken: s.access == "required",
+		NextLinkOrigins:      e.list("next_link", a.NextLink),
+		IdentitySubmit:       a.IdentitySubmitPath,
+		MaxBody:              a.MaxBody,
+	}
+	if s.proof == "code" {
+		s.http.Proof = verification.ProofCode
+	}
+	if err := e.err(); err != nil {
+		return s, err
+	}
+	if err := errors.Join(s.http.Normalize(), s.domain.Validate()); err != nil {
+		return s, err
+	}
+	return s, s.words()
+}
+
+// words makes the templates of the mails, which name the public host.
+func (s *settings) words() error {
+	u, err := url.Parse(s.http.PublicURL)
+	if err != nil {
+		return fmt.Errorf("public_url: %w", err)
+	}
+	if s.templates, err = templates.New(u.Host); err != nil {
+		return fmt.Errorf("mail templates: %w", err)
+	}
+	return nil
+}
+
+// validate checks everything that Normalize has not.
+func (s *settings) validate(mailer Mailer) error {
+	errs := []error{
+		checkWord("homeserver", s.kind, append([]string{""}, kindWords...)),
+		checkWord("checks", s.checks, checkWords),
+		checkReset(s.reset),
+		checkWord("email_proof", s.proof, proofWords),
+		checkWord("id_server_policy", s.policy, policyWords),
+		checkWord("id_access_token", s.access, accessWords),
+		s.validatePolicy(),
+		s.validateLimit(),
+	}
+	if mailer != nil {
+		if _, _, err := mail.Sender(mailer.From()); err != nil {
+			errs = append(errs, fmt.Errorf("mailer: from %q: %w", mailer.From(), err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func checkReset(word string) error {
+	if word == "admin" {
+		return errors.New("password_reset admin is not available in this version; use facade or native")
+	}
+	return checkWord("password_reset", word, resetWords)
+}
+
+// validatePolicy refuses a list that would not be used, and a policy that
+// would refuse everything.
+func (s *settings) validatePolicy() error {
+	if (s.policy == "trusted") != (len(s.http.TrustedIDServers) > 0) {
+		return errors.New("id_server_policy trusted and a list of servers go together")
+	}
+	return nil
+}
+
+// resolve fills in the defaults.
+func (l *Limit) resolve() verification.Limit {
+	limit := defaultAddressLimit
+	if l != nil {
+		limit.Burst = cmp.Or(l.Count, limit.Burst)
+		limit.Per = cmp.Or(time.Duration(l.Per), limit.Per)
+	}
+	return limit
+}
+
+func (s *settings) validateLimit() error {
+	limit := s.domain.PerAddress
+	switch {
+	case limit.Burst < 0:
+		return nil
+	case limit.Per <= 0:
+		return fmt.Errorf("limit address: the duration %s must be positive", limit.Per)
+	case limit.Per < time.Duration(limit.Burst):
+		return fmt.Errorf("limit address: %d per %s is no limit; use off", limit.Burst, limit.Per)
+	}
+	return nil
+}
+
+func checkWord(option, value string, words []string) error {
+	if slices.Contains(words, value) {
+		return nil
+	}
+	return wordError(option, value, words)
+}
+
+func wordError(option, value string, words []string) error {
+	named := slices.DeleteFunc(slices.Clone(words), func(w string) bool { return w == "" })
+	return fmt.Errorf("%s must be %s, not %q", option, strings.Join(named, " or "), value)
+}
+
+// dataPath is a path in Caddy's data directory.
+func dataPath(name string) string {
+	return filepath.Join(caddy.AppDataDir(), "threepid", name)
+}
