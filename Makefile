@@ -48,10 +48,11 @@ fmt: $(LINTER) ## format the sources and Caddyfile.example
 
 # -count=1: a result from the cache says nothing about the program that was just
 # built. -shuffle: no test may rely on another having run before it.
-unit: $(GOTESTSUM) race
+PKGS ?= ./...
+unit: $(GOTESTSUM) race ## only the tests (PKGS=./store/... for a part of them)
 	@mkdir -p build
 	$(GOTESTSUM) --format pkgname-and-test-fails --jsonfile build/test.json -- \
-		$(RACE) -tags $(TAGS) -p 2 -count=1 -shuffle=on -timeout 15m ./...
+		$(RACE) -tags $(TAGS) -p 2 -count=1 -shuffle=on -timeout 15m $(PKGS)
 
 .PHONY: race
 race:
@@ -66,11 +67,11 @@ endif
 example: build
 	@mkdir -p build
 	$(CADDY) fmt --diff Caddyfile.example > build/example.diff || { cat build/example.diff; exit 1; }
-	XDG_DATA_HOME=$(CURDIR)/build/home XDG_CONFIG_HOME=$(CURDIR)/build/home $(CADDY) adapt --config Caddyfile.example --validate > build/example.json
+	XDG_DATA_HOME=$(CURDIR)/build/home XDG_CONFIG_HOME=$(CURDIR)/build/home $(CADDY) adapt --config Caddyfile.example > build/example.json
 	XDG_DATA_HOME=$(CURDIR)/build/home XDG_CONFIG_HOME=$(CURDIR)/build/home $(CADDY) validate --config Caddyfile.example
 
-golden: ## rewrite the golden files of the adapter; read the diff before you commit
-	UPDATE_GOLDEN=1 $(GO) test -tags $(TAGS) -count=1 -run Golden ./caddymodule/...
+golden: ## rewrite the golden files (tests with an -update flag); read the diff then
+	$(GO) test -tags $(TAGS) -count=1 $$(grep -rl --include='*_test.go' 'flag.Bool("update"' . | xargs -n1 dirname | sort -u) -update
 
 conformance: unit ## run the tests and rewrite docs/conformance.md
 	$(GO) run ./internal/conformance -run build/test.json -write
@@ -79,7 +80,7 @@ demo: build ## walk through everything against a real Synapse, then stay up (DEM
 	$(GO) run -tags $(TAGS) ./cmd/demo
 
 bench: build ## measure and rewrite bench/RESULTS.md
-	$(GO) run -tags $(TAGS) ./bench/...
+	$(GO) run -tags $(TAGS) ./bench
 
 FUZZTIME ?= 10s
 fuzz: ## run every fuzz test for FUZZTIME (10s)

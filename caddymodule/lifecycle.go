@@ -104,14 +104,15 @@ func (a *App) newRuntime() (*runtime, error) {
 
 func (a *App) assemble(rt *runtime) error {
 	obs := &observer{logger: a.logger}
-	rt.outbox = delivery.New(delivery.Config{Store: rt.store, Keys: rt.keys, Observer: obs})
+	senders := map[verification.Medium]delivery.Sender{}
 	if a.mailer != nil {
 		sender := a.sender(rt.keys)
 		if err := sender.Check(); err != nil {
 			return fmt.Errorf("compose a sample mail: %w", err)
 		}
-		rt.outbox.SetSender(verification.Email, sender)
+		senders[verification.Email] = sender
 	}
+	rt.outbox = delivery.New(delivery.Config{Store: rt.store, Keys: rt.keys, Observer: obs, Senders: senders})
 	domain := a.settings.domain
 	domain.Store, domain.Keys, domain.Observer = rt.store, rt.keys, obs
 	domain.Outbox = relay{rt.outbox, rt.store}

@@ -58,20 +58,18 @@ func (o *observer) Delivery(e delivery.Event) {
 	if e.Duration > 0 {
 		messageSeconds.WithLabelValues(medium).Observe(e.Duration.Seconds())
 	}
-	level, text := zapcore.ErrorLevel, "cannot deliver message"
-	switch e.Outcome {
-	case "sent":
-		level, text = zapcore.InfoLevel, "delivered message"
-	case "deferred":
-		level, text = zapcore.WarnLevel, "cannot deliver message yet"
-	case "expired":
-		level, text = zapcore.WarnLevel, "message has expired"
+	level := zapcore.ErrorLevel // somebody gets nothing
+	switch {
+	case e.Outcome == delivery.Sent:
+		level = zapcore.InfoLevel
+	case e.Outcome == delivery.Deferred && !e.Operator:
+		level = zapcore.WarnLevel
 	}
-	if c := o.logger.Check(level, text); c != nil {
+	if c := o.logger.Check(level, "tried to deliver message"); c != nil {
 		c.Write(
-			zap.String("medium", medium), zap.String("purpose", string(e.Purpose)),
-			zap.String("pseudonym", e.Pseudonym), zap.Int("tries", e.Tries),
-			zap.Duration("duration", e.Duration), zap.Error(e.Err),
+			zap.String("outcome", e.Outcome), zap.String("medium", medium), zap.String("purpose", string(e.Purpose)),
+			zap.String("pseudonym", e.Pseudonym), zap.Int("tries", e.Tries), zap.Bool("operator", e.Operator),
+			zap.Duration("duration", e.Duration), zap.Duration("age", e.Age), zap.Error(e.Err),
 		)
 	}
 }

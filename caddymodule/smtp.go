@@ -40,7 +40,8 @@ type SMTPMailer struct {
 	// The sender's mailbox, an address or `Name <address>`. Required.
 	Sender string `json:"from,omitempty"`
 
-	// The name by which to introduce oneself to the relay. Default: `localhost`.
+	// The name by which to introduce oneself to the relay (EHLO): a host name
+	// that resolves to this server. Default: the system's host name.
 	Helo string `json:"helo,omitempty"`
 
 	// How long one delivery may take. Default: 30s.
@@ -79,6 +80,11 @@ func (m *SMTPMailer) Provision(caddy.Context) error {
 		HELO:       e.text("helo", m.Helo),
 		Timeout:    time.Duration(m.Timeout),
 		ServerName: e.text("tls_server_name", m.TLSServerName),
+	}
+	if m.cfg.HELO == "" {
+		if name, err := os.Hostname(); err == nil {
+			m.cfg.HELO = name
+		}
 	}
 	m.from = e.text("from", m.Sender)
 	m.caFile = e.text("ca_file", m.CAFile)

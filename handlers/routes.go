@@ -5,6 +5,7 @@ package handlers
 import (
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -77,11 +78,12 @@ type router struct {
 func (rt *router) classify(u *url.URL) (found route, suspicious bool) {
 	found = rt.match(u.Path, exact)
 	if found.kind == kindNone {
-		loose := rt.match(loosen(u.Path), fold)
-		return route{}, loose.kind != kindNone
+		return route{}, slices.ContainsFunc(readings(u.Path), func(p string) bool {
+			return rt.match(p, fold).kind != kindNone
+		})
 	}
 	// A canonical path is spelled with no escape at all.
-	if u.EscapedPath() != u.Path || !plainVersion(found.version) {
+	if u.EscapedPath() != u.Path || loosen(u.Path) != u.Path || !plainVersion(found.version) {
 		return route{}, true
 	}
 	return found, false
@@ -159,7 +161,9 @@ func (e *entry) match(segments []string, same comparison) (medium string, ok boo
 	for i, want := range e.segments {
 		switch {
 		case want == "{medium}":
-			medium = segments[i]
+			if medium = segments[i]; medium == "" {
+				return "", false
+			}
 		case !same(segments[i], want):
 			return "", false
 		}
@@ -169,7 +173,7 @@ func (e *entry) match(segments []string, same comparison) (medium string, ok boo
 
 func matchSubmit(rest string, same comparison) route {
 	medium, tail, ok := strings.Cut(rest, "/")
-	if !ok || !same("/"+tail, submitTail) {
+	if !ok || medium == "" || !same("/"+tail, submitTail) {
 		return route{}
 	}
 	r := route{kind: kindSubmit, tail: rest}
@@ -202,10 +206,19 @@ func plainVersion(v string) bool {
 	return v != "." && v != ".."
 }
 
-// loosen applies what some parser somewhere does to a path: decode again,
-// take a backslash for a slash, drop matrix parameters and white space, merge
-// slashes, resolve dots, ignore a trailing slash.
-func loosen(p string) string {
+// readings are the ways in which lenient parsers read a path: as it stands,
+// decoded again, in canonical form, and in canonical form without white space.
+func readings(p string) []string {
+	decoded := unescape(p)
+	kept := canonical(decoded)
+	return []string{p, decoded, kept, canonical(dropBlanks(decoded))}
+}
+
+// loosen applies all of that at once.
+func loosen(p string) string { return canonical(dropBlanks(unescape(p))) }
+
+// unescape decodes a path that was encoded more than once.
+func unescape(p string) string {
 	for range 3 {
 		decoded, err := url.PathUnescape(p)
 		if err != nil || decoded == p {
@@ -213,20 +226,27 @@ func loosen(p string) string {
 		}
 		p = decoded
 	}
-	p = strings.Map(func(r rune) rune {
-		switch {
-		case r == '\\':
-			return '/'
-		case r <= ' ' || r == 0x7f || r == 0xa0 || r == 0xfeff:
-			return -1
-		}
-		return r
-	}, p)
-	segments := strings.Split(p, "/")
+	return p
+}
+
+// canonical takes a backslash for a slash, drops matrix parameters, merges
+// slashes, resolves dots and ignores a trailing slash.
+func canonical(p string) string {
+	segments := strings.Split(strings.ReplaceAll(p, `\`, "/"), "/")
 	for i, s := range segments {
 		segments[i], _, _ = strings.Cut(s, ";")
 	}
 	return path.Clean("/" + strings.Join(segments, "/"))
+}
+
+// dropBlanks removes white space and control characters.
+func dropBlanks(p string) string {
+	return strings.Map(func(r rune) rune {
+		if r <= ' ' || r == 0x7f || r == 0xa0 || r == 0xfeff {
+			return -1
+		}
+		return r
+	}, p)
 }
 
 // below reports whether a canonical path lies under one of the prefixes, and

@@ -19,6 +19,7 @@ func TestHostileSpellingsAre404(t *testing.T) {
 		"/_matrix/client/r0/account/password%20", "/_matrix/client/r0/account/password%00", "/_matrix/client/versions/",
 		"/_matrix/client/VERSIONS", "/_threepid/validate/EMAIL/submitToken", "/_threepid//validate/email/submitToken",
 		"/CHAT/client/r0/account/3pid", "/_matrix/client/r%30/account/3pid",
+		"/_matrix/client/%20/ACCount%2FpAssword",
 	} {
 		r := newRig(t, options{})
 		rec := r.do("POST", path, validToken)

@@ -9,9 +9,11 @@ import (
 	// Time zones, for containers that ship none.
 	_ "time/tzdata"
 
-	_ "github.com/caddy-threepid/caddy-threepid"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
+
+	// This project.
+	_ "github.com/caddy-threepid/caddy-threepid"
 )
 
 func main() { caddycmd.Main() }

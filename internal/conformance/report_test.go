@@ -3,6 +3,7 @@
 package main
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -111,9 +112,7 @@ func TestEvaluateProblems(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			run := goodRun()
 			delete(run, tt.drop)
-			for id, outcome := range tt.change {
-				run[id] = outcome
-			}
+			maps.Copy(run, tt.change)
 			in := threeRows(run)
 			in.Committed, in.Rewrite = tt.committed, tt.rewrite
 			same(t, evaluate(in).Problems, tt.want...)
