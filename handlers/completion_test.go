@@ -443,3 +443,20 @@ func TestF39_UIASessionIsNotASecondReset(t *testing.T) {
 		t.Error("one click was worth more than one reset")
 	}
 }
+
+func TestR16_PhoneStageIsTreatedAlike(t *testing.T) {
+	var forwarded string
+	r := newRig(t, options{})
+	sid := r.validated("register", "s", "a@x.org")
+	r.next = func(w http.ResponseWriter, req *http.Request) error {
+		raw, err := readBody(w, req, 1<<20)
+		forwarded = string(raw)
+		w.WriteHeader(http.StatusUnauthorized)
+		return err
+	}
+	body := `{"auth":{"type":"m.login.msisdn","session":"u","threepid_creds":{"sid":"` + sid + `","client_secret":"s"}}}`
+	wantStatus(t, r.do("POST", "/_matrix/client/r0/register", body), http.StatusUnauthorized)
+	if strings.Contains(forwarded, sid) || !strings.Contains(forwarded, `"id_server":"localhost:8443"`) {
+		t.Errorf("the homeserver saw %s", forwarded)
+	}
+}

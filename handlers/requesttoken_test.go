@@ -60,7 +60,7 @@ func TestR28_R53_TheMailIsOurs(t *testing.T) {
 	}
 }
 
-func TestR2_R4_R6_R24_F17_NoTransport(t *testing.T) {
+func TestR2_R4_R6_R24_R29_R38_F17_NoTransport(t *testing.T) {
 	r := newRig(t, options{})
 	for _, purpose := range []string{"register", "account/password", "account/3pid"} {
 		rec := r.do("POST", "/_matrix/client/r0/"+purpose+"/msisdn/requestToken",

@@ -161,7 +161,7 @@ func (e *entry) match(segments []string, same comparison) (medium string, ok boo
 	for i, want := range e.segments {
 		switch {
 		case want == "{medium}":
-			if medium = segments[i]; medium == "" {
+			if medium = segments[i]; !segment(medium) {
 				return "", false
 			}
 		case !same(segments[i], want):
@@ -171,9 +171,12 @@ func (e *entry) match(segments []string, same comparison) (medium string, ok boo
 	return medium, true
 }
 
+// segment reports whether s stays a segment of its own in a canonical path.
+func segment(s string) bool { return s != "" && s != "." && s != ".." }
+
 func matchSubmit(rest string, same comparison) route {
 	medium, tail, ok := strings.Cut(rest, "/")
-	if !ok || medium == "" || !same("/"+tail, submitTail) {
+	if !ok || !segment(medium) || !same("/"+tail, submitTail) {
 		return route{}
 	}
 	r := route{kind: kindSubmit, tail: rest}

@@ -95,6 +95,7 @@ func (o *opening) run(txn store.Txn) error {
 	if !due {
 		return nil
 	}
+	session.Proof = o.req.Proof // the configuration may have changed
 	session.sent(o.svc.tokenHash(session.SID, o.token), now, o.svc.cfg.TokenLifetime)
 	o.message = o.compose(session, now)
 	if err := o.svc.cfg.Outbox.Put(txn, o.message); err != nil {

@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verification
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/store"
+	"github.com/caddy-threepid/caddy-threepid/store/storetest"
+)
+
+// tb is what a test and a property have in common.
+type tb interface {
+	Helper()
+	Errorf(format string, args ...any)
+	Fatalf(format string, args ...any)
+}
+
+var bg = context.Background()
+
+// fakeClock stands still until it is told to go on.
+type fakeClock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *fakeClock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *fakeClock) Advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// seeded is randomness that is the same on every run.
+type seeded struct {
+	mu  sync.Mutex
+	src *rand.ChaCha8
+}
+
+func (s *seeded) Read(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.src.Read(p)
+}
+
+// rerun runs every update once in vain before it runs it for good, as a store
+// may do after a conflict. Whatever a transaction leaves outside its Txn and
+// does not set anew shows up here.
+type rerun struct{ store.Store }
+
+func (r rerun) Update(ctx context.Context, p store.Partition, fn func(store.Txn) error) error {
+	conflict := errors.New("conflict")
+	err := r.Store.Update(ctx, p, func(txn store.Txn) error {
+		_ = fn(txn) // the second run decides
+		return conflict
+	})
+	if !errors.Is(err, conflict) {
+		return err
+	}
+	return r.Store.Update(ctx, p, fn)
+}
+
+// outbox keeps the messages whose transaction was committed.
+type outbox struct {
+	store  store.Store
+	mu     sync.Mutex
+	staged map[string]Message
+	sent   []Message
+	faults []string
+	refuse error // returned by Put, if set
+}
+
+func (o *outbox) Put(txn store.Txn, m Message) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.staged[m.ID] = m
+	if o.refuse != nil {
+		return o.refuse
+	}
+	return txn.Set("o/"+m.ID, []byte{1}, m.Expires)
+}
+
+func (o *outbox) Wake(p store.Partition, id string) {
+	err := o.store.View(bg, p, func(txn store.Txn) error {
+		_, err := txn.Get("o/" + id)
+		return err
+	})
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if err != nil {
+		o.faults = append(o.faults, fmt.Sprintf("woken for %q in %q: %v", id, p, err))
+	}
+	o.sent = append(o.sent, o.staged[id])
+}
+
+func (o *outbox) messages() []Message {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return append([]Message(nil), o.sent...)
+}
+
+func (o *outbox) last(t tb) Message {
+	t.Helper()
+	all := o.messages()
+	if len(all) == 0 {
+		t.Fatalf("no message was sent")
+	}
+	return all[len(all)-1]
+}
+
+// watcher counts transitions, as "purpose medium to".
+type watcher struct {
+	mu   sync.Mutex
+	seen map[string]int
+}
+
+func (w *watcher) Transition(p Purpose, m Medium, to string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.seen[string(p)+" "+string(m)+" "+to]++
+}
+
+func (w *watcher) count(what string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.seen[what]
+}
+
+// fixture is a service on a store in memory, with everything around it under
+// the test's control.
+type fixture struct {
+	*Service
+	tb
+	clock   *fakeClock
+	outbox  *outbox
+	watcher *watcher
+}
+
+func ring(t tb, fill byte) *keyring.Ring {
+	t.Helper()
+	r, err := keyring.New(keyring.Key{ID: 1, Secret: bytes.Repeat([]byte{fill}, keyring.SecretSize)})
+	if err != nil {
+		t.Fatalf("keyring: %v", err)
+	}
+	return r
+}
+
+func newFixture(t tb, change ...func(*Config)) *fixture {
+	t.Helper()
+	clock := &fakeClock{now: time.Date(2026, 2, 3, 4, 5, 6, 0, time.UTC)}
+	box := &outbox{staged: map[string]Message{}}
+	seen := &watcher{seen: map[string]int{}}
+	cfg := Config{
+		Store: rerun{storetest.NewMemory(clock.Now)}, Keys: ring(t, 'k'), Outbox: box, Observer: seen,
+		Now: clock.Now, Random: &seeded{src: rand.NewChaCha8([32]byte{1})},
+	}
+	for _, c := range change {
+		c(&cfg)
+	}
+	box.store = cfg.Store
+	svc, err := NewService(cfg)
+	if err != nil {
+		t.Fatalf("NewService: %v", err)
+	}
+	return &fixture{Service: svc, tb: t, clock: clock, outbox: box, watcher: seen}
+}
+
+// ask is a registration by email with a link; change what differs.
+func ask(change ...func(*Request)) Request {
+	req := Request{
+		Purpose: Register, Medium: Email, Address: "alice@example.com",
+		ClientSecret: "monkeys_are_GREAT", SendAttempt: 1, Proof: ProofLink,
+	}
+	for _, c := range change {
+		c(&req)
+	}
+	return req
+}
+
+func attempt(n int64) func(*Request)   { return func(r *Request) { r.SendAttempt = n } }
+func purpose(p Purpose) func(*Request) { return func(r *Request) { r.Purpose = p } }
+func secret(s string) func(*Request)   { return func(r *Request) { r.ClientSecret = s } }
+func mailbox(a string) func(*Request)  { return func(r *Request) { r.Address = a } }
+func proof(p Proof) func(*Request)     { return func(r *Request) { r.Proof = p } }
+
+func (f *fixture) open(req Request) Opened {
+	f.Helper()
+	got, err := f.RequestToken(bg, req)
+	if err != nil {
+		f.Fatalf("RequestToken: %v", err)
+	}
+	return got
+}
+
+// validated opens a session and confirms it with the token that was sent.
+func (f *fixture) validated(req Request) string {
+	f.Helper()
+	sid := f.open(req).SID
+	f.confirm(sid, f.outbox.last(f).Token)
+	return sid
+}
+
+func (f *fixture) confirm(sid, token string) Confirmed {
+	f.Helper()
+	got, err := f.Submit(bg, Submission{SID: sid, Token: token})
+	if err != nil {
+		f.Fatalf("Submit: %v", err)
+	}
+	return got
+}
+
+func (f *fixture) claim(c Completion) *Alias {
+	f.Helper()
+	a, err := f.Claim(bg, c)
+	if err != nil {
+		f.Fatalf("Claim: %v", err)
+	}
+	return a
+}
+
+func (f *fixture) finish(a *Alias, o Outcome) {
+	f.Helper()
+	if err := f.Finish(bg, a, o); err != nil {
+		f.Fatalf("Finish: %v", err)
+	}
+}
+
+// proves is the homeserver asking about an alias.
+func (f *fixture) proves(a *Alias) bool {
+	f.Helper()
+	got, err := f.Validated(bg, a.SID, a.ClientSecret)
+	if err != nil && !errors.Is(err, ErrNotValidated) {
+		f.Fatalf("Validated: %v", err)
+	}
+	if (err == nil) == (got == ThreePID{}) {
+		f.Fatalf("Validated = %+v, %v: a proof and an error, or neither", got, err)
+	}
+	return err == nil
+}
+
+// record reads a session past the service, or returns nil.
+func (f *fixture) record(sid string) *Session {
+	f.Helper()
+	var session *Session
+	p, _ := partitionOf(sid)
+	err := f.cfg.Store.View(bg, p, func(txn store.Txn) (err error) {
+		session, err = f.recs.session(txn, sid)
+		return err
+	})
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		f.Fatalf("read session: %v", err)
+	}
+	return session
+}
+
+// dump is the content of the whole store.
+func dump(t tb, s store.Store) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	for n := range Partitions {
+		p := PartitionName(n)
+		err := s.Scan(bg, p, "", func(key string, value []byte) (bool, error) {
+			all[string(p)+":"+key] = string(value)
+			return true, nil
+		})
+		if err != nil {
+			t.Fatalf("Scan: %v", err)
+		}
+	}
+	return all
+}
+
+// wantErr compares with a sentinel; nil wants success.
+func wantErr(t testing.TB, what string, got, want error) {
+	t.Helper()
+	if !errors.Is(got, want) || (want == nil && got != nil) {
+		t.Errorf("%s: error %v, want %v", what, got, want)
+	}
+}
