@@ -23,6 +23,9 @@ func readBlock(d *caddyfile.Dispenser, nesting int, opts options) error {
 	seen := make(map[string]bool, len(opts))
 	for d.NextBlock(nesting) {
 		name := d.Val()
+		if name == "{" {
+			return d.Err("the option before takes no block")
+		}
 		read, ok := opts[name]
 		if !ok {
 			return d.Errf("unrecognized option '%s'", name)

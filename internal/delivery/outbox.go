@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -105,6 +106,10 @@ func New(cfg Config) *Outbox {
 	if cfg.Observer == nil {
 		cfg.Observer = silent{}
 	}
+	cfg.Senders = maps.Clone(cfg.Senders)
+	if cfg.Senders == nil {
+		cfg.Senders = make(map[verification.Medium]Sender)
+	}
 	o := &Outbox{cfg: cfg, codec: codec{cfg.Keys}, queue: newQueue(queueLength)}
 	o.live, o.kill = context.WithCancel(context.Background())
 	o.quit, o.stop = context.WithCancel(o.live)
@@ -114,7 +119,8 @@ func New(cfg Config) *Outbox {
 // errID refuses a message whose id does not begin with a partition.
 var errID = errors.New("message id is too short")
 
-// SetSender sets the transport of a medium; only before Start.
+// SetSender sets the transport of a medium. It is for the time before Start:
+// a transport that is made after the outbox.
 func (o *Outbox) SetSender(m verification.Medium, s Sender) { o.cfg.Senders[m] = s }
 
 // Put writes a message into the transaction of its session. It sends nothing,

@@ -17,8 +17,9 @@ import (
 type Message struct {
 	From, To      string // envelope
 	Raw           []byte
-	Encrypted     bool
+	Encrypted     bool // arrived over TLS
 	Authenticated bool
+	UTF8          bool // the client asked for SMTPUTF8
 	taken         bool
 }
 
@@ -83,7 +84,7 @@ func decode(r io.Reader, encoding string) string {
 	return strings.ReplaceAll(string(raw), "\r\n", "\n")
 }
 
-var anyLink = regexp.MustCompile(`https?://\S+`)
+var anyLink = regexp.MustCompile(`https?://[^\s<>"]+`)
 
 // Link returns the first link of the text part.
 func (m Message) Link() (string, bool) {

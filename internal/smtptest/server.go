@@ -4,17 +4,11 @@ package smtptest
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
 	"io"
 	"log"
-	"math/big"
 	"net"
 	"strings"
 	"sync"
@@ -38,18 +32,23 @@ const (
 type Options struct {
 	Mode     Mode
 	SMTPUTF8 bool
-	// Username and Password, when set, must be given before mail is accepted.
+	// Username and Password, when set, must be given before mail is accepted,
+	// by one of Mechanisms: PLAIN, LOGIN. Default: PLAIN.
 	Username, Password string
-	// Fail is asked at each stage, "MAIL", "RCPT" and "DATA", with the address
-	// at hand; the error is answered. It may block.
+	Mechanisms         []string
+	// Fail is asked at each stage, with the address at hand; the error is
+	// answered, if it is a [Reply], [ErrSilence] or [ErrDrop]. It may block.
+	// The stages are "CONNECT" (before the greeting or the TLS handshake),
+	// "EHLO", "AUTH", "MAIL", "RCPT", "BODY" (DATA was accepted, nothing is
+	// read yet) and "DATA" (all is read).
 	Fail func(stage, address string) error
+	// Hosts are the names and addresses that the certificate is for. Default:
+	// localhost and 127.0.0.1.
+	Hosts []string
+	// MaxTLS, when set, is the newest version of TLS that is spoken.
+	MaxTLS uint16
 	// IdleTimeout closes silent connections, as real servers do.
 	IdleTimeout time.Duration
-}
-
-// Reply is an SMTP error for [Options.Fail].
-func Reply(code int, text string) error {
-	return &smtp.SMTPError{Code: code, EnhancedCode: smtp.EnhancedCode{code / 100, 0, 0}, Message: text}
 }
 
 // Server is a running server.
@@ -59,18 +58,25 @@ type Server struct {
 	listener net.Listener
 	caPEM    []byte
 	pool     *x509.CertPool
+	once     sync.Once
+	done     chan struct{} // closed by Close
+	served   chan struct{} // closed when nothing is accepted any more
 
 	mu          sync.Mutex
 	messages    []Message
 	changed     chan struct{} // closed and replaced when a message arrives
+	open        map[net.Conn]struct{}
 	connections int
 	helos       []string
 }
 
 // Start listens on a free port of 127.0.0.1. The certificate, of an authority
-// made for this server, is for localhost and 127.0.0.1.
+// made for this server, is for Options.Hosts.
 func Start(opts Options) (*Server, error) {
-	s := &Server{opts: opts, changed: make(chan struct{})}
+	s := &Server{
+		opts: opts, changed: make(chan struct{}), open: map[net.Conn]struct{}{},
+		done: make(chan struct{}), served: make(chan struct{}),
+	}
 	cert, err := s.makeCertificate()
 	if err != nil {
 		return nil, err
@@ -84,8 +90,11 @@ func Start(opts Options) (*Server, error) {
 	s.smtp.MaxMessageBytes = 64 << 20
 	s.smtp.ErrorLog = log.New(io.Discard, "", 0)
 	s.smtp.ReadTimeout = opts.IdleTimeout
-	config := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
-	l := s.listener
+	config := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, MaxVersion: opts.MaxTLS}
+	if opts.MaxTLS != 0 {
+		config.MinVersion = min(config.MinVersion, opts.MaxTLS)
+	}
+	var l net.Listener = &listener{Listener: s.listener, s: s}
 	switch opts.Mode {
 	case STARTTLS:
 		s.smtp.TLSConfig = config
@@ -94,7 +103,10 @@ func Start(opts Options) (*Server, error) {
 	case Plain:
 		s.smtp.AllowInsecureAuth = true
 	}
-	go func() { _ = s.smtp.Serve(l) }() // until Close
+	go func() {
+		defer close(s.served)
+		_ = s.smtp.Serve(l) // until Close
+	}()
 	return s, nil
 }
 
@@ -108,9 +120,18 @@ func (s *Server) CAPEM() []byte { return s.caPEM }
 func (s *Server) CertPool() *x509.CertPool { return s.pool }
 
 // Close stops the server and its connections.
-func (s *Server) Close() error { return s.smtp.Close() }
+func (s *Server) Close() error {
+	s.once.Do(func() {
+		close(s.done)
+		_ = s.smtp.Close()
+		_ = s.listener.Close() // in case Serve had not come as far as to know it
+		<-s.served
+		s.DropConnections()
+	})
+	return nil
+}
 
-// Connections is how many connections have come as far as EHLO.
+// Connections is how many connections have been accepted.
 func (s *Server) Connections() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -176,39 +197,4 @@ func (s *Server) deliver(m Message) {
 	s.messages = append(s.messages, m)
 	close(s.changed)
 	s.changed = make(chan struct{})
-}
-
-func (s *Server) makeCertificate() (tls.Certificate, error) {
-	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return tls.Certificate{}, fmt.Errorf("make key: %w", err)
-	}
-	now := time.Now()
-	ca := &x509.Certificate{
-		SerialNumber: big.NewInt(now.UnixNano()), Subject: pkix.Name{CommonName: "smtptest authority"},
-		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(24 * time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, ca, ca, &caKey.PublicKey, caKey)
-	if err != nil {
-		return tls.Certificate{}, fmt.Errorf("make authority: %w", err)
-	}
-	s.caPEM = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	s.pool = x509.NewCertPool()
-	s.pool.AppendCertsFromPEM(s.caPEM)
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return tls.Certificate{}, fmt.Errorf("make key: %w", err)
-	}
-	leaf := &x509.Certificate{
-		SerialNumber: big.NewInt(now.UnixNano() + 1), Subject: pkix.Name{CommonName: "localhost"},
-		NotBefore: ca.NotBefore, NotAfter: ca.NotAfter, KeyUsage: x509.KeyUsageDigitalSignature,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		DNSNames:    []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-	}
-	leafDER, err := x509.CreateCertificate(rand.Reader, leaf, ca, &key.PublicKey, caKey)
-	if err != nil {
-		return tls.Certificate{}, fmt.Errorf("make certificate: %w", err)
-	}
-	return tls.Certificate{Certificate: [][]byte{leafDER}, PrivateKey: key}, nil
 }

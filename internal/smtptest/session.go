@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
@@ -18,42 +19,82 @@ type session struct {
 	conn   *smtp.Conn
 	from   string
 	to     []string
+	utf8   bool
 	authed bool
 }
 
 func (s *Server) session(c *smtp.Conn) (smtp.Session, error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.connections++
 	s.helos = append(s.helos, c.Hostname())
-	return &session{s: s, conn: c}, nil
+	s.mu.Unlock()
+	session := &session{s: s, conn: c}
+	if err := session.fail("EHLO", ""); err != nil {
+		return nil, err
+	}
+	return session, nil
 }
 
 // AuthMechanisms implements smtp.AuthSession.
 func (c *session) AuthMechanisms() []string {
-	if c.s.opts.Username == "" {
+	switch {
+	case c.s.opts.Username == "":
 		return nil
+	case c.s.opts.Mechanisms != nil:
+		return c.s.opts.Mechanisms
 	}
 	return []string{sasl.Plain}
 }
 
 // Auth implements smtp.AuthSession.
-func (c *session) Auth(string) (sasl.Server, error) {
-	return sasl.NewPlainServer(func(_, username, password string) error {
-		if username != c.s.opts.Username || password != c.s.opts.Password {
-			return errors.New("wrong password")
-		}
-		c.authed = true
-		return nil
-	}), nil
+func (c *session) Auth(mechanism string) (sasl.Server, error) {
+	switch {
+	case !slices.Contains(c.AuthMechanisms(), mechanism):
+	case mechanism == sasl.Plain:
+		return sasl.NewPlainServer(func(_, username, password string) error {
+			return c.login(username, password)
+		}), nil
+	case mechanism == sasl.Login:
+		return &loginServer{check: c.login}, nil
+	}
+	return nil, smtp.ErrAuthUnknownMechanism
+}
+
+func (c *session) login(username, password string) error {
+	if err := c.fail("AUTH", username); err != nil {
+		return err
+	}
+	if username != c.s.opts.Username || password != c.s.opts.Password {
+		return smtp.ErrAuthFailed
+	}
+	c.authed = true
+	return nil
+}
+
+// loginServer is the server's side of LOGIN, which go-sasl has not.
+type loginServer struct {
+	check    func(username, password string) error
+	username *string
+}
+
+// Next implements sasl.Server.
+func (l *loginServer) Next(response []byte) (challenge []byte, done bool, err error) {
+	answer := string(response)
+	switch {
+	case l.username != nil:
+		return nil, true, l.check(*l.username, answer)
+	case response == nil:
+		return []byte("Username:"), false, nil
+	}
+	l.username = &answer
+	return []byte("Password:"), false, nil
 }
 
 // Mail implements smtp.Session.
-func (c *session) Mail(from string, _ *smtp.MailOptions) error {
+func (c *session) Mail(from string, opts *smtp.MailOptions) error {
 	if c.s.opts.Username != "" && !c.authed {
 		return smtp.ErrAuthRequired
 	}
-	c.from = from
+	c.from, c.utf8 = from, opts.UTF8
 	return c.fail("MAIL", from)
 }
 
@@ -68,6 +109,9 @@ func (c *session) Rcpt(to string, _ *smtp.RcptOptions) error {
 
 // Data implements smtp.Session.
 func (c *session) Data(r io.Reader) error {
+	if err := c.fail("BODY", c.from); err != nil {
+		return err
+	}
 	raw, err := io.ReadAll(r)
 	if err != nil {
 		return fmt.Errorf("read message: %w", err)
@@ -79,20 +123,28 @@ func (c *session) Data(r io.Reader) error {
 	}
 	_, secure := c.conn.Conn().(*tls.Conn)
 	for _, to := range c.to {
-		c.s.deliver(Message{From: c.from, To: to, Raw: raw, Encrypted: secure, Authenticated: c.authed})
+		c.s.deliver(Message{From: c.from, To: to, Raw: raw, Encrypted: secure, Authenticated: c.authed, UTF8: c.utf8})
 	}
 	return nil
 }
 
+// fail asks Options.Fail, and does itself what no reply can say.
 func (c *session) fail(stage, address string) error {
 	if c.s.opts.Fail == nil {
 		return nil
 	}
-	return c.s.opts.Fail(stage, address)
+	err := c.s.opts.Fail(stage, address)
+	if errors.Is(err, ErrSilence) {
+		<-c.s.done
+	}
+	if errors.Is(err, ErrSilence) || errors.Is(err, ErrDrop) {
+		_ = c.conn.Conn().Close() // nothing more is to be said
+	}
+	return err
 }
 
 // Reset implements smtp.Session.
-func (c *session) Reset() { c.from, c.to = "", nil }
+func (c *session) Reset() { c.from, c.to, c.utf8 = "", nil, false }
 
 // Logout implements smtp.Session.
 func (c *session) Logout() error { return nil }

@@ -85,7 +85,10 @@ func (o *opening) run(txn store.Txn) error {
 	due := true
 	if session == nil {
 		session = o.create(now)
-		if err := txn.Set(kindIndex+o.req.Index, []byte(session.SID), time.UnixMilli(session.Until)); err != nil {
+		// It has to be found for as long as it can live: one more lifetime
+		// after it is validated at its very end.
+		end := time.UnixMilli(session.Until).Add(o.svc.cfg.SessionLifetime)
+		if err := txn.Set(kindIndex+o.req.Index, []byte(session.SID), end); err != nil {
 			return err
 		}
 	} else {
@@ -95,7 +98,9 @@ func (o *opening) run(txn store.Txn) error {
 	if !due {
 		return nil
 	}
-	session.Proof = o.req.Proof // the configuration may have changed
+	if session.Proof != o.req.Proof { // the configuration has changed
+		session.Proof, session.Tokens = o.req.Proof, nil
+	}
 	session.sent(o.svc.tokenHash(session.SID, o.token), now, o.svc.cfg.TokenLifetime)
 	o.message = o.compose(session, now)
 	if err := o.svc.cfg.Outbox.Put(txn, o.message); err != nil {

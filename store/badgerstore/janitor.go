@@ -3,8 +3,13 @@
 package badgerstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
@@ -20,10 +25,12 @@ const (
 	// compactFactor is how many times larger than their live entries the tables
 	// must be to be worth rewriting.
 	compactFactor = 4
-	// pollRounds and pollPause bound the wait for what Badger does in the
-	// background.
-	pollRounds = 200
-	pollPause  = 20 * time.Millisecond
+	// rewriteRounds bounds the attempts to rewrite all tables.
+	rewriteRounds = 6
+	// flushTimeout and flushPoll are for the wait until a memtable has become a
+	// table.
+	flushTimeout = 5 * time.Second
+	flushPoll    = 5 * time.Millisecond
 )
 
 // janitorLoop does the housekeeping until ctx ends, also while nobody uses the
@@ -129,21 +136,42 @@ func (s *Store) Compact(ctx context.Context) error {
 	return nil
 }
 
-// newestTable returns the highest number of a table. Badger counts them up.
-func (s *Store) newestTable() (id uint64) {
-	for _, t := range s.db.Tables() {
-		id = max(id, t.ID)
+// rewrite compacts until no table is left of those that hold the data of now.
+//
+// Flatten pushes the upper levels down and rewrites what they overlap. It does
+// not touch what overlaps nothing: an idle database, which sits in one level
+// whole. So there is always a new table on top of it that spans all keys. One
+// round is enough, unless all is in the first level, which Badger leaves alone
+// until there are three tables.
+func (s *Store) rewrite(ctx context.Context) error {
+	var newest uint64
+	var failure error
+	for round := range rewriteRounds {
+		if err := s.rotate(ctx); err != nil {
+			return err
+		}
+		if round == 0 {
+			for _, t := range s.db.Tables() { // Badger counts them up
+				newest = max(newest, t.ID)
+			}
+		}
+		// It fails for tables that come and go meanwhile.
+		failure = translate("compact badger store", s.db.Flatten(1))
+		if failure == nil && !slices.ContainsFunc(s.db.Tables(), func(t badger.TableInfo) bool { return t.ID <= newest }) {
+			return nil
+		}
 	}
-	return id
+	return cmp.Or(failure, errors.New("compact badger store: old tables remain"))
 }
 
 // rotate makes Badger write its memtable to a table that spans all keys, by
-// ordinary writes that fill it up. A table of the last level is rewritten only
-// when one above overlaps it, so an idle database, which sits in the last level
-// whole, is not touched by Flatten alone. (DropPrefix would rotate too, but
-// blocks readers until it has compacted.)
+// ordinary writes that fill it up. (DropPrefix would do so too, but blocks
+// readers until it has compacted.)
 func (s *Store) rotate(ctx context.Context) error {
-	newest := s.newestTable()
+	full, err := s.memtables()
+	if err != nil {
+		return err
+	}
 	// Born expired, so that the compaction drops it too.
 	padding := entry{raw: make([]byte, 1_000_000), ttl: 1}
 	for filled := int64(0); filled <= s.db.Opts().MemTableSize; filled += int64(len(padding.raw)) {
@@ -155,69 +183,42 @@ func (s *Store) rotate(ctx context.Context) error {
 	if err := s.pad(ctx, entry{}); err != nil {
 		return err
 	}
-	// The table is written in the background. It can be compacted away at once,
-	// so not to see it is no error.
-	for range pollRounds {
-		if s.newestTable() > newest {
+	// The table is written in the background. The log of a memtable is removed
+	// when that is done, or a little later if a scan holds on to it.
+	for deadline := time.Now().Add(flushTimeout); time.Now().Before(deadline); {
+		logs, err := s.memtables()
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(logs, func(log string) bool { return slices.Contains(full, log) }) {
 			return nil
 		}
-		if err := pause(ctx, pollPause); err != nil {
+		if err := pause(ctx, flushPoll); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// memtables returns the log files of Badger's memtables.
+func (s *Store) memtables() ([]string, error) {
+	entries, err := os.ReadDir(s.opts.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("list memtables: %w", err)
+	}
+	var logs []string
+	for _, e := range entries {
+		if filepath.Ext(e.Name()) == ".mem" {
+			logs = append(logs, e.Name())
+		}
+	}
+	return logs, nil
+}
+
 func (s *Store) pad(ctx context.Context, first entry) error {
 	return s.update(ctx, func(tx *writeTxn) error {
 		return errors.Join(tx.put(firstKey, first), tx.put(lastKey, entry{}))
 	})
-}
-
-// rewrite compacts until no table is left of those that hold the data of now.
-func (s *Store) rewrite(ctx context.Context) error {
-	if err := s.rotate(ctx); err != nil {
-		return err
-	}
-	newest := s.newestTable()
-	for range pollRounds {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if err := s.db.Flatten(1); err != nil {
-			return translate("compact badger store", err)
-		}
-		old, young := s.remaining(newest)
-		var err error
-		switch {
-		case old == 0:
-			return nil
-		case young:
-			// Flatten leaves a first level alone that has nothing below and few
-			// tables. One more gets it going.
-			err = s.rotate(ctx)
-		default:
-			// Badger is compacting some on its own.
-			err = pause(ctx, pollPause)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return errors.New("compact badger store: tables kept being in use")
-}
-
-// remaining counts the tables up to the one with the given number, and reports
-// whether there are tables in the first level only.
-func (s *Store) remaining(newest uint64) (old int, young bool) {
-	young = true
-	for _, t := range s.db.Tables() {
-		if t.ID <= newest {
-			old++
-		}
-		young = young && t.Level == 0
-	}
-	return old, young
 }
 
 func pause(ctx context.Context, d time.Duration) error {

@@ -60,15 +60,15 @@ func await(t *testing.T, what string, done func() bool) {
 // reads or writes. Badger does nothing about that by itself.
 func TestIdleStoreReclaimsExpiredSpace(t *testing.T) {
 	const kept = 100
-	s := openTest(t, Options{JanitorInterval: 50 * time.Millisecond, CompactMinSize: 512 << 10, CompactEvery: -1})
+	s := openTest(t, Options{JanitorInterval: 100 * time.Millisecond, CompactMinSize: 512 << 10, CompactEvery: -1})
 	load(t, s, "kept", kept, time.Time{})
-	load(t, s, "short", 20000, time.Now().Add(2*time.Second))
+	load(t, s, "short", 10000, time.Now().Add(5*time.Second))
 	if err := s.Compact(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	full := s.tableSize()
-	if full < 6<<20 {
-		t.Fatalf("tables before expiry = %d bytes, want at least 20000 sessions of 300", full)
+	if full < 10000*300 {
+		t.Fatalf("tables before expiry = %d bytes, want at least 10000 sessions of 300", full)
 	}
 	await(t, "reclaim expired space", func() bool { return s.tableSize() < full/4 })
 	for i := range kept {

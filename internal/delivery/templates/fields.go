@@ -33,7 +33,7 @@ type named struct {
 }
 
 // known refuses a message that there are no words for, and a proof that would
-// not arrive as it is: neither errors tells it.
+// not arrive as it is. No error tells the proof.
 func known(m verification.Message, link string) error {
 	switch m.Purpose {
 	case verification.Register, verification.Password, verification.Add:

@@ -126,7 +126,6 @@ func TestBadTemplatesAreRefusedAtLoad(t *testing.T) {
 		{"no link in the HTML", markup, `href="{{.Link}}"`, "", "missing in the HTML"},
 		{"link that is shown only", markup, `href="{{.Link}}"`, `href="https://example.org"`, "missing in the HTML"},
 		{"no code in the HTML", markup, "{{.Code}}", "", "missing in the HTML"},
-		{"a code in the place of scripts", markup, "<span", "<script>{{.Link}}</script><span", ""},
 		{"no expiry in the text", text, "{{wrap .Until}}", "", "expiry is missing"},
 		{"no expiry in the HTML", markup, "{{.Until}}", "", "expiry is missing"},
 		{"words without an expiry", words, "The code works until {{.Until}}.", "", "expiry is missing"},
@@ -142,12 +141,6 @@ func TestBadTemplatesAreRefusedAtLoad(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := load(changed(t, tt.path, tt.from, tt.to), "en", "example.org")
-			if tt.want == "" {
-				if err != nil {
-					t.Fatalf("refused: %v", err)
-				}
-				return
-			}
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("error = %v, want one with %q", err, tt.want)
 			}

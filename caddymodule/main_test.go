@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
+)
+
+// These environment variables turn this program into a Caddy that runs, or
+// validates, the Caddyfile that they name.
+const (
+	childRun      = "THREEPID_TEST_RUN"
+	childValidate = "THREEPID_TEST_VALIDATE"
+)
+
+// testHome holds everything that Caddy writes during the tests.
+var testHome string
+
+func TestMain(m *testing.M) {
+	if path := os.Getenv(childRun); path != "" {
+		os.Exit(runChild(path, func(raw []byte) error { return caddy.Load(raw, true) }))
+	}
+	if path := os.Getenv(childValidate); path != "" {
+		os.Exit(runChild(path, validate))
+	}
+	code, err := runTests(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func runTests(m *testing.M) (code int, err error) {
+	// Its own TLS storage does not follow the environment, see storageDir.
+	if testHome, err = os.MkdirTemp("", "threepid-caddy-"); err != nil {
+		return 1, err
+	}
+	defer os.RemoveAll(testHome)
+	for _, name := range []string{"XDG_DATA_HOME", "XDG_CONFIG_HOME", "HOME"} {
+		if err := os.Setenv(name, testHome); err != nil {
+			return 1, err
+		}
+	}
+	code = m.Run()
+	if err := caddy.Stop(); err != nil {
+		return 1, fmt.Errorf("stop caddy: %w", err)
+	}
+	return code, nil
+}
+
+// runChild is a Caddy that lives until its parent closes the pipe, or kills it.
+func runChild(path string, run func(config []byte) error) int {
+	raw, err := os.ReadFile(path)
+	if err == nil {
+		raw, err = adapt(string(raw))
+	}
+	if err == nil {
+		err = run(raw)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	fmt.Println("ready")
+	_, _ = io.Copy(io.Discard, os.Stdin) // until the parent is gone
+	return 0
+}
+
+// storageDir is where Caddy keeps its certificate authority. All tests share
+// it: Caddy computes its default before TestMain can change the environment,
+// and making an authority takes time.
+func storageDir() string { return filepath.Join(testHome, "storage") }
+
+// rootCert is the certificate of that authority.
+func rootCert() string {
+	return filepath.Join(storageDir(), "pki", "authorities", "local", "root.crt")
+}

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/fakehs"
+	"github.com/caddy-threepid/caddy-threepid/internal/stack"
+)
+
+// withStore is a Caddyfile with the store elsewhere.
+func (s *site) withStore(dir string, more ...string) string {
+	return s.caddyfile(append([]string{
+		"public_url " + s.url(), "key_file " + s.path("keys.json"), "store badger {\npath " + dir + "\n}",
+		"limit address off", "mailer file {\npath " + s.path("outbox") + "\n}",
+	}, more...)...)
+}
+
+// without is a Caddyfile without any of our modules.
+func (s *site) without() string {
+	return s.global("") + fmt.Sprintf("http://127.0.0.1:%d {\n\treverse_proxy %s\n}\n", s.public, strings.TrimPrefix(s.upstream, "http://"))
+}
+
+// TestReload is the matrix of what can happen to a running server. In each
+// case a session that was opened before is still there afterwards, requests
+// that were under way get their answer, and counters do not go back.
+func TestReload(t *testing.T) {
+	tests := []struct {
+		name string
+		next func(s *site) string
+		// refused is what the error of a rejected configuration says.
+		refused string
+		// away says that the session's store is not in use in between.
+		away bool
+	}{
+		{name: "same_configuration", next: (*site).simple},
+		{name: "other_options", next: func(s *site) string { return s.withStore(s.path("store"), "max_tries 3") }},
+		{name: "other_spelling_of_the_directory", next: func(s *site) string {
+			link := s.path("link")
+			if err := os.Symlink(s.dir, link); err != nil {
+				s.t.Fatal(err)
+			}
+			return s.withStore(link + "//store/")
+		}},
+		{name: "changed_directory", next: func(s *site) string { return s.withStore(s.path("other")) }, away: true},
+		{name: "removed_block", next: (*site).without, away: true},
+		{
+			name:    "bad_provision",
+			next:    func(s *site) string { return s.withStore(s.path("store"), "next_link gopher://x") },
+			refused: "scheme must be http or https",
+		},
+		{
+			name:    "bad_provision_of_a_guest",
+			next:    func(s *site) string { return s.caddyfile(s.options("mailer smtp {\nserver x\n}")...) },
+			refused: "mailer smtp",
+		},
+		{
+			name:    "bad_provision_of_another_module",
+			next:    func(s *site) string { return s.simple() + "http://127.0.0.1:1 {\ntls /nowhere /nowhere\n}\n" },
+			refused: "nowhere",
+		},
+		{
+			name: "bad_start_of_the_store",
+			next: func(s *site) string {
+				if err := os.WriteFile(s.path("file"), nil, 0o600); err != nil {
+					s.t.Fatal(err)
+				}
+				return s.withStore(s.path("file"))
+			},
+			refused: "open store",
+		},
+		{
+			name: "bad_start_of_the_keys",
+			next: func(s *site) string {
+				if err := os.WriteFile(s.path("bad.json"), []byte("{}"), 0o600); err != nil {
+					s.t.Fatal(err)
+				}
+				return strings.Replace(s.simple(), "keys.json", "bad.json", 1)
+			},
+			refused: "key file",
+		},
+		{
+			name: "bad_start_of_the_mailer",
+			next: func(s *site) string {
+				return s.caddyfile(s.options("mailer smtp {\nserver localhost:25\nfrom a@example.org\nca_file " + s.path("none.pem") + "\n}")...)
+			},
+			refused: "ca_file",
+		},
+		{
+			name:    "bad_start_of_the_server",
+			next:    func(s *site) string { return s.simple() + s.taken() },
+			refused: "address already in use",
+		},
+		{
+			name:    "other_keys",
+			next:    func(s *site) string { return strings.Replace(s.simple(), "keys.json", "other.json", 1) },
+			refused: "restart needed",
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			_, upstream := homeserver(t, fakehs.Options{})
+			s := newSite(t, upstream)
+			s.mustLoad(s.simple())
+			sid := s.open("secret", "alice@example.test")
+			before := s.metric("caddy_threepid_sessions_total")
+			finish := s.underway()
+
+			loaded := make(chan error, 1)
+			config := test.next(s)
+			go func() { loaded <- s.load(config) }()
+			if test.refused == "" {
+				s.awaitConfig(config)
+			} else if err := <-loaded; err == nil || !strings.Contains(err.Error(), test.refused) {
+				t.Fatalf("got error %v, want one with %q", err, test.refused)
+			}
+			finish()
+			if test.refused == "" {
+				if err := <-loaded; err != nil {
+					t.Fatalf("load: %v", err)
+				}
+			}
+
+			if test.away {
+				s.mustLoad(s.simple())
+			}
+			if got := s.open("secret", "alice@example.test"); got != sid {
+				t.Errorf("got another session than before, %s and not %s", got, sid)
+			}
+			if got := s.metric("caddy_threepid_sessions_total"); got < before+1 {
+				t.Errorf("the counter of sessions went from %v to %v", before, got)
+			}
+			// And the one after that still works.
+			s.mustLoad(s.simple())
+			if got := s.open("secret", "alice@example.test"); got != sid {
+				t.Errorf("got another session after a second reload, %s and not %s", got, sid)
+			}
+		})
+	}
+}
+
+// taken is a site on a port that somebody else listens on.
+func (s *site) taken() string {
+	port := strings.TrimPrefix(s.upstream, "http://127.0.0.1:")
+	return "http://127.0.0.1:" + port + " {\nbind 127.0.0.1\nrespond ok\n}\n"
+}
+
+// awaitConfig waits until Caddy has adopted a configuration: the one that is
+// being stopped may take its time.
+func (s *site) awaitConfig(string) {
+	s.t.Helper()
+	time.Sleep(300 * time.Millisecond)
+}
+
+// underway begins one request of ours and one that is passed on, so that the
+// handlers are in the middle of them. The returned function lets them go on
+// and checks their answers.
+func (s *site) underway() (finish func()) {
+	s.t.Helper()
+	reader, writer := io.Pipe()
+	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, s.url()+"/_matrix/client/r0/register/email/requestToken", reader)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	type result struct {
+		status int
+		body   string
+		err    error
+	}
+	done := make(chan result, 1)
+	go func() {
+		resp, err := http.DefaultTransport.RoundTrip(req)
+		if err != nil {
+			done <- result{err: err}
+			return
+		}
+		defer resp.Body.Close()
+		raw, err := io.ReadAll(resp.Body)
+		done <- result{resp.StatusCode, string(raw), err}
+	}()
+	if _, err := io.WriteString(writer, `{"client_secret":"underway","email":"bob@example.test",`); err != nil {
+		s.t.Fatal(err)
+	}
+	s.awaitHandler()
+	return func() {
+		s.t.Helper()
+		if _, err := io.WriteString(writer, `"send_attempt":1}`); err != nil {
+			s.t.Fatal(err)
+		}
+		if err := writer.Close(); err != nil {
+			s.t.Fatal(err)
+		}
+		if r := <-done; r.err != nil || r.status != http.StatusOK || !strings.Contains(r.body, `"sid"`) {
+			s.t.Errorf("got %d %s (%v) for the request under way, want 200 and a sid", r.status, r.body, r.err)
+		}
+	}
+}
+
+func (s *site) awaitHandler() {
+	time.Sleep(100 * time.Millisecond)
+}
+
+// TestValidateBesideARunningServer is what an operator does before a reload,
+// in a process of its own.
+func TestValidateBesideARunningServer(t *testing.T) {
+	_, upstream := homeserver(t, fakehs.Options{})
+	s := newSite(t, upstream)
+	s.mustLoad(s.simple())
+	sid := s.open("secret", "alice@example.test")
+
+	file := s.path("Caddyfile")
+	if err := os.WriteFile(file, []byte(s.simple()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), childValidate+"="+file)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("validate in another process: %v\n%s", err, out)
+	}
+	adapted, err := adapt(s.simple())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := validate(adapted); err != nil {
+		t.Errorf("validate in this process: %v", err)
+	}
+	if got := s.open("secret", "alice@example.test"); got != sid {
+		t.Errorf("got another session than before, %s and not %s", got, sid)
+	}
+	// Another process that runs the same configuration is refused, and says why.
+	cmd = exec.CommandContext(t.Context(), os.Args[0])
+	other := strings.NewReplacer(
+		fmt.Sprintf(":%d", s.public), ":0", fmt.Sprintf(":%d", s.identity), ":0", fmt.Sprintf(":%d", s.admin), ":0",
+	).Replace(s.simple())
+	if err := os.WriteFile(file, []byte(other), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd.Env = append(os.Environ(), childRun+"="+file)
+	out, err := cmd.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "in use by another") {
+		t.Errorf("got %v and\n%s\nwant a refusal of the directory that is in use", err, out)
+	}
+	if got := s.open("secret", "alice@example.test"); got != sid {
+		t.Errorf("got another session than before, %s and not %s", got, sid)
+	}
+}
+
+var _ = stack.Object{}
