@@ -187,7 +187,8 @@ func (j *completion) collectUIA() error {
 // of ours in it, with the bytes it came with.
 func (j *completion) run(w http.ResponseWriter, r *http.Request, next Next, path string, raw []byte) (int, error) {
 	outcome := verification.Unknown
-	defer func() { j.finish(r.Context(), outcome) }() // also when next panics
+	ctx := r.Context()
+	defer func() { j.finish(ctx, outcome) }() // also when next panics
 	for _, creds := range j.creds {
 		if err := j.resolve(r.Context(), creds); err != nil {
 			outcome = verification.Refused
@@ -284,7 +285,7 @@ func (j *completion) guardReset(ctx context.Context) error {
 	}
 	session, given, err := j.auth.text("session")
 	if err != nil || !given {
-		return nil //nolint:nilerror // a session that is no string is the homeserver's to refuse
+		return nil // a session that is no string is the homeserver's to refuse
 	}
 	if slices.ContainsFunc(j.aliases, func(a *verification.Alias) bool { return a.Live }) {
 		return j.client.svc.Taint(ctx, session)

@@ -159,8 +159,8 @@ func originOf(u *url.URL) (string, error) {
 		return "", errors.New("must name a host, and no user")
 	}
 	host := strings.ToLower(u.Host)
-	switch {
-	case u.Scheme == "https":
+	switch u.Scheme {
+	case "https":
 		host = strings.TrimSuffix(host, ":443")
 	default:
 		host = strings.TrimSuffix(host, ":80")

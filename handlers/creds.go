@@ -115,7 +115,7 @@ func flatCreds(o object) (*credentials, error) {
 func uiaCreds(auth object) (*credentials, error) {
 	stage, _, err := auth.text("type")
 	if err != nil || (stage != stageEmail && stage != stageMSISDN) {
-		return nil, nil //nolint:nilerror // a type that is no string is the homeserver's to refuse
+		return nil, nil // a type that is no string is the homeserver's to refuse
 	}
 	creds, err := inContainer(auth, uiaSpellings)
 	if err != nil || creds == nil {

@@ -74,12 +74,10 @@ func internal(err error) *MatrixError {
 // asMatrixError finds the answer in an error, and translates those of the
 // domain that mean the same everywhere.
 func asMatrixError(err error) *MatrixError {
-	var me *MatrixError
-	if errors.As(err, &me) {
+	if me, ok := errors.AsType[*MatrixError](err); ok {
 		return me
 	}
-	var limit *verification.LimitError
-	if errors.As(err, &limit) {
+	if limit, ok := errors.AsType[*verification.LimitError](err); ok {
 		return &MatrixError{
 			Status: http.StatusTooManyRequests, Errcode: codeLimitExceeded,
 			Message: "Too many requests", RetryAfter: limit.RetryAfter,

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"strconv"
 	"time"
@@ -88,11 +89,12 @@ func exchange(r *http.Request, next Next, path string, body []byte) (*capture, e
 // so it can still be told.
 func protect(w http.ResponseWriter, r *http.Request, next Next) (err error) {
 	defer func() {
-		if p := recover(); p != nil {
-			if p != http.ErrAbortHandler { //nolint:errorlint // a panic value, compared as net/http does
-				panic(p)
-			}
+		switch p := recover(); p {
+		case nil:
+		case http.ErrAbortHandler:
 			err = errAborted
+		default:
+			panic(p)
 		}
 	}()
 	return next(w, r)
@@ -123,8 +125,7 @@ func setPath(r *http.Request, path string) {
 // body limit) and is left to the server's own error handling.
 func upstreamFailure(err error) error {
 	status := http.StatusBadGateway
-	var ue *UpstreamError
-	if errors.As(err, &ue) {
+	if ue, ok := errors.AsType[*UpstreamError](err); ok {
 		if ue.Status >= 400 && ue.Status < 500 {
 			return err
 		}
@@ -173,9 +174,7 @@ func (c *capture) Flush() {}
 // relay writes a captured answer to the client as the homeserver gave it.
 func (c *capture) relay(w http.ResponseWriter) {
 	h := w.Header()
-	for name, values := range c.header {
-		h[name] = values
-	}
+	maps.Copy(h, c.header)
 	ensureCORS(h)
 	if c.status != http.StatusNoContent && c.status != http.StatusNotModified {
 		h.Set("Content-Length", strconv.Itoa(c.body.Len()))

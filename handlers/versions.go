@@ -5,6 +5,7 @@ package handlers
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"mime"
 	"net/http"
 	"strconv"
@@ -64,9 +65,7 @@ func (c *Client) versions(w http.ResponseWriter, r *http.Request, next Next, rou
 
 func (c *Client) relayVersions(w http.ResponseWriter, r *http.Request, answer *capture) {
 	rec := &versionsRecorder{ResponseWriter: w, head: r.Method == http.MethodHead}
-	for name, values := range answer.header {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), answer.header)
 	rec.WriteHeader(answer.status)
 	_, _ = rec.Write(answer.body.Bytes()) // the client may be gone
 	rec.finish()

@@ -131,7 +131,7 @@ func TestVersionsFailuresAreNotOurs(t *testing.T) {
 		t.Errorf("got error %v, want the next handler's", err)
 	}
 	defer func() {
-		if p := recover(); p != http.ErrAbortHandler {
+		if p, _ := recover().(error); !errors.Is(p, http.ErrAbortHandler) {
 			t.Errorf("got panic %v, want the proxy's own", p)
 		}
 	}()

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 )
@@ -47,8 +48,7 @@ func (e *remoteError) relayed() error {
 
 // relay passes refusals on and leaves every other failure a 500.
 func relay(err error) error {
-	var refused *remoteError
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*remoteError](err); ok {
 		return refused.relayed()
 	}
 	return err
@@ -109,9 +109,7 @@ func (s *Server) callIDServer(x *exchange, method, url string, body []byte, head
 		if err != nil {
 			return err
 		}
-		for k, v := range header {
-			req.Header[k] = v
-		}
+		maps.Copy(req.Header, header)
 		if method == http.MethodPost {
 			call.ContentType = "application/json"
 			req.Header.Set("Content-Type", call.ContentType)

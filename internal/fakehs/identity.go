@@ -179,8 +179,7 @@ func (s *Server) unbindAt(x *exchange, userID, medium, address, idServer string)
 		return false, err
 	}
 	_, err = s.postJSON(x, "https://"+idServer+path, content, http.Header{"Authorization": {signature}})
-	var refused *remoteError
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*remoteError](err); ok {
 		switch refused.status {
 		case http.StatusBadRequest, http.StatusNotFound, http.StatusNotImplemented:
 		default:

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -32,9 +33,7 @@ func (e *apiError) Error() string {
 // envelope is the JSON object the client gets.
 func (e *apiError) envelope() map[string]any {
 	out := map[string]any{}
-	for k, v := range e.extra {
-		out[k] = v
-	}
+	maps.Copy(out, e.extra)
 	out["errcode"], out["error"] = e.errcode, e.message
 	return out
 }

@@ -108,7 +108,7 @@ func (r *Ring) Seal(context string, plain []byte) []byte {
 		// program itself); going on with a zero nonce would be worse.
 		panic("keyring: no randomness: " + err.Error())
 	}
-	return k.aead.Seal(out, out[1:nonceEnd], plain, []byte(context))
+	return k.aead.Seal(out, out[1:nonceEnd], plain, []byte(context)) //nolint:gosec // the nonce was filled with randomness above
 }
 
 // Open decrypts what Seal made with the same context.
@@ -136,7 +136,7 @@ func (r *Ring) Hash(label string, parts ...string) [HashSize]byte {
 		var size [8]byte
 		binary.BigEndian.PutUint64(size[:], uint64(len(s)))
 		mac.Write(size[:])
-		io.WriteString(mac, s)
+		mac.Write([]byte(s))
 	}
 	write(label)
 	for _, p := range parts {

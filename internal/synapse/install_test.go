@@ -124,7 +124,7 @@ func TestInstallWithoutPyPI(t *testing.T) {
 			t.Errorf("got %+v beside an error", env)
 		}
 	}
-	if got, _ := os.ReadFile(venvs); string(got) != "venv\nvenv\n" {
+	if got, _ := os.ReadFile(venvs); string(got) != "venv\n" {
 		t.Errorf("got %q, want two attempts", got)
 	}
 }

@@ -39,7 +39,7 @@ func lockFile(ctx context.Context, path string) (unlock func(), err error) {
 		return func() { file.Close() }, nil
 	case <-ctx.Done():
 		go func() { // a waiting flock cannot be called off
-			<-locked
+			_ = <-locked // it is given up either way
 			file.Close()
 		}()
 		return nil, ctx.Err()

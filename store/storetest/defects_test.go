@@ -312,6 +312,7 @@ func rescan(s store.Store, reorder func([]string)) store.Store {
 // TestSuiteFindsDefects runs the suite in processes of its own on stores that
 // break the contract in one point each, and on one that does not.
 func TestSuiteFindsDefects(t *testing.T) {
+	t.Parallel()
 	for name := range defects {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

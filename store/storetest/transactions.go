@@ -135,7 +135,7 @@ func testPartitions(t *testing.T, c *suite) {
 		{"NeverCollide", func(f *fixture) {
 			for _, p := range partitions {
 				f.update(p, func(tx store.Txn) error {
-					var errs []error
+					errs := make([]error, 0, len(keys))
 					for _, key := range keys {
 						errs = append(errs, tx.Set(key, []byte(string(p)+" "+key), time.Time{}))
 					}
@@ -144,7 +144,7 @@ func testPartitions(t *testing.T, c *suite) {
 			}
 			slices.Sort(keys)
 			for _, p := range partitions {
-				var want []string
+				want := make([]string, 0, len(keys))
 				for _, key := range keys {
 					f.want(p, key, string(p)+" "+key)
 					want = append(want, key+"="+string(p)+" "+key)
