@@ -218,12 +218,13 @@ func (a *App) loadStore(ctx caddy.Context) (err error) {
 func (a *App) loadMailer(ctx caddy.Context) (err error) {
 	if a.NoEmail {
 		if a.MailerRaw != nil {
-			return errors.New("mailer: a mailer is configured, and email is disabled")
+			return errors.New("a mailer is configured, although email is switched off")
 		}
 		return nil
 	}
+	configured := a.MailerRaw != nil // loading a module empties its field
 	var mod any
-	if a.MailerRaw != nil {
+	if configured {
 		mod, err = ctx.LoadModule(a, "MailerRaw")
 	} else {
 		mod, err = ctx.LoadModuleByID("threepid.mailers.file", nil)
@@ -235,7 +236,7 @@ func (a *App) loadMailer(ctx caddy.Context) (err error) {
 	if a.mailer, ok = mod.(Mailer); !ok {
 		return fmt.Errorf("load mailer: module %T is not a mailer", mod)
 	}
-	if file, ok := mod.(*FileMailer); ok && a.MailerRaw == nil {
+	if file, ok := mod.(*FileMailer); ok && !configured {
 		a.notice("no mailer is configured; mail is written into a folder and not sent",
 			zap.String("folder", file.dir))
 	}

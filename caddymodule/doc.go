@@ -10,6 +10,7 @@
 //	threepid.stores.badger            the embedded database                  [BadgerStore]
 //	threepid.mailers.smtp             mail by a relay                        [SMTPMailer]
 //	threepid.mailers.file             mail into a folder                     [FileMailer]
+//	admin.api.threepid                metrics of the admin endpoint          [AdminAPI]
 //
 // Two name spaces are open to other modules:
 //

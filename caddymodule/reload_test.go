@@ -12,8 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
+
 	"github.com/caddy-threepid/caddy-threepid/internal/fakehs"
-	"github.com/caddy-threepid/caddy-threepid/internal/stack"
 )
 
 // withStore is a Caddyfile with the store elsewhere.
@@ -64,7 +65,7 @@ func TestReload(t *testing.T) {
 		},
 		{
 			name:    "bad_provision_of_another_module",
-			next:    func(s *site) string { return s.simple() + "http://127.0.0.1:1 {\ntls /nowhere /nowhere\n}\n" },
+			next:    func(s *site) string { return s.simple() + "https://127.0.0.1:1 {\ntls /nowhere /nowhere\n}\n" },
 			refused: "nowhere",
 		},
 		{
@@ -107,28 +108,13 @@ func TestReload(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			_, upstream := homeserver(t, fakehs.Options{})
+			hs, upstream := homeserver(t, fakehs.Options{})
 			s := newSite(t, upstream)
 			s.mustLoad(s.simple())
 			sid := s.open("secret", "alice@example.test")
 			before := s.metric("caddy_threepid_sessions_total")
-			finish := s.underway()
-
-			loaded := make(chan error, 1)
-			config := test.next(s)
-			go func() { loaded <- s.load(config) }()
-			if test.refused == "" {
-				s.awaitConfig(config)
-			} else if err := <-loaded; err == nil || !strings.Contains(err.Error(), test.refused) {
-				t.Fatalf("got error %v, want one with %q", err, test.refused)
-			}
-			finish()
-			if test.refused == "" {
-				if err := <-loaded; err != nil {
-					t.Fatalf("load: %v", err)
-				}
-			}
-
+			finish := s.underway(hs)
+			s.reload(test.next(s), test.refused, finish)
 			if test.away {
 				s.mustLoad(s.simple())
 			}
@@ -147,65 +133,116 @@ func TestReload(t *testing.T) {
 	}
 }
 
+// reload loads a configuration, which is refused with an error or not, while
+// requests are under way, and lets those finish afterwards: a configuration
+// that is being removed waits for them.
+func (s *site) reload(config, refused string, finish func()) {
+	s.t.Helper()
+	old := caddy.ActiveContext().Context
+	loaded := make(chan error, 1)
+	go func() { loaded <- s.load(config) }()
+	if refused != "" {
+		if err := <-loaded; err == nil || !strings.Contains(err.Error(), refused) {
+			s.t.Fatalf("got error %v, want one with %q", err, refused)
+		}
+		finish()
+		return
+	}
+	s.await("the new configuration", func() bool { return caddy.ActiveContext().Context != old || len(loaded) > 0 })
+	finish()
+	if err := <-loaded; err != nil {
+		s.t.Fatalf("load: %v", err)
+	}
+}
+
+// await waits for something to become true.
+func (s *site) await(what string, done func() bool) {
+	s.t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !done(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			s.t.Fatalf("timed out waiting for %s", what)
+		}
+	}
+}
+
 // taken is a site on a port that somebody else listens on.
 func (s *site) taken() string {
 	port := strings.TrimPrefix(s.upstream, "http://127.0.0.1:")
 	return "http://127.0.0.1:" + port + " {\nbind 127.0.0.1\nrespond ok\n}\n"
 }
 
-// awaitConfig waits until Caddy has adopted a configuration: the one that is
-// being stopped may take its time.
-func (s *site) awaitConfig(string) {
-	s.t.Helper()
-	time.Sleep(300 * time.Millisecond)
+// answer is what became of a request in the background.
+type answer struct {
+	status int
+	body   string
+	err    error
 }
 
-// underway begins one request of ours and one that is passed on, so that the
-// handlers are in the middle of them. The returned function lets them go on
-// and checks their answers.
-func (s *site) underway() (finish func()) {
+// background sends a request and does not wait for its answer.
+func (s *site) background(method, path string, body io.Reader) <-chan answer {
 	s.t.Helper()
-	reader, writer := io.Pipe()
-	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, s.url()+"/_matrix/client/r0/register/email/requestToken", reader)
+	req, err := http.NewRequestWithContext(s.t.Context(), method, s.url()+path, body)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	type result struct {
-		status int
-		body   string
-		err    error
-	}
-	done := make(chan result, 1)
+	done := make(chan answer, 1)
 	go func() {
 		resp, err := http.DefaultTransport.RoundTrip(req)
 		if err != nil {
-			done <- result{err: err}
+			done <- answer{err: err}
 			return
 		}
 		defer resp.Body.Close()
 		raw, err := io.ReadAll(resp.Body)
-		done <- result{resp.StatusCode, string(raw), err}
+		done <- answer{resp.StatusCode, string(raw), err}
 	}()
-	if _, err := io.WriteString(writer, `{"client_secret":"underway","email":"bob@example.test",`); err != nil {
-		s.t.Fatal(err)
-	}
-	s.awaitHandler()
+	return done
+}
+
+// underway begins a request of ours, whose body does not end, and one that is
+// passed on, to which the homeserver does not answer. The returned function
+// lets both go on and checks what comes of them.
+func (s *site) underway(hs *fakehs.Server) (finish func()) {
+	s.t.Helper()
+	reader, writer := io.Pipe()
+	ours := s.background(http.MethodPost, "/_matrix/client/r0/register/email/requestToken", reader)
+	s.write(writer, `{"client_secret":"underway","email":"bob@example.test",`)
+	answerIt := hs.HangNext(1)
+	passed := s.background(http.MethodGet, "/_matrix/client/r0/login", nil)
+	s.await("both requests", func() bool { return held() > 0 && len(hs.Requests()) > 0 })
 	return func() {
 		s.t.Helper()
-		if _, err := io.WriteString(writer, `"send_attempt":1}`); err != nil {
-			s.t.Fatal(err)
-		}
+		s.write(writer, `"send_attempt":1}`)
 		if err := writer.Close(); err != nil {
 			s.t.Fatal(err)
 		}
-		if r := <-done; r.err != nil || r.status != http.StatusOK || !strings.Contains(r.body, `"sid"`) {
-			s.t.Errorf("got %d %s (%v) for the request under way, want 200 and a sid", r.status, r.body, r.err)
+		if a := <-ours; a.err != nil || a.status != http.StatusOK || !strings.Contains(a.body, `"sid"`) {
+			s.t.Errorf("got %d %s (%v) for our request under way, want 200 and a sid", a.status, a.body, a.err)
+		}
+		answerIt()
+		if a := <-passed; a.err != nil || a.status != http.StatusOK || !strings.Contains(a.body, "m.login.password") {
+			s.t.Errorf("got %d %s (%v) for the passed request under way, want the homeserver's answer", a.status, a.body, a.err)
 		}
 	}
 }
 
-func (s *site) awaitHandler() {
-	time.Sleep(100 * time.Millisecond)
+func (s *site) write(w io.Writer, text string) {
+	s.t.Helper()
+	if _, err := io.WriteString(w, text); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// held counts the requests and deliveries that are using a store.
+func held() (n int) {
+	stores.Range(func(_, value any) bool {
+		shared := value.(*sharedStore)
+		shared.mu.Lock()
+		defer shared.mu.Unlock()
+		n += shared.holds
+		return true
+	})
+	return n
 }
 
 // TestValidateBesideARunningServer is what an operator does before a reload,
@@ -252,5 +289,3 @@ func TestValidateBesideARunningServer(t *testing.T) {
 		t.Errorf("got another session than before, %s and not %s", got, sid)
 	}
 }
-
-var _ = stack.Object{}

@@ -23,15 +23,15 @@ type senderFunc func(ctx context.Context, m verification.Message) error
 
 func (f senderFunc) Send(ctx context.Context, m verification.Message) error { return f(ctx, m) }
 
-// fault is an error of a transport.
-type fault struct {
+// sendError is an error of a transport.
+type sendError struct {
 	text                string
 	temporary, operator bool
 }
 
-func (f fault) Error() string   { return f.text }
-func (f fault) Temporary() bool { return f.temporary }
-func (f fault) Operator() bool  { return f.operator }
+func (f sendError) Error() string   { return f.text }
+func (f sendError) Temporary() bool { return f.temporary }
+func (f sendError) Operator() bool  { return f.operator }
 
 // mailbox is a transport that counts what it was given.
 type mailbox struct {
@@ -105,7 +105,7 @@ func newRig(t *testing.T) *rig {
 	return &rig{T: t, store: storetest.NewMemory(nil), keys: testKeys(t, 1), diary: &diary{}}
 }
 
-func testKeys(t *testing.T, seed byte) *keyring.Ring {
+func testKeys(t testing.TB, seed byte) *keyring.Ring {
 	t.Helper()
 	keys, err := keyring.New(keyring.Key{ID: 1, Secret: bytes.Repeat([]byte{seed}, keyring.SecretSize)})
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"math/bits"
 	"time"
 )
 
@@ -26,8 +27,8 @@ func backoff(random io.Reader, tries int, left time.Duration) time.Duration {
 	if _, err := io.ReadFull(random, b[:]); err != nil || limit <= 0 {
 		return limit // late is better than never
 	}
-	// The bias of the remainder is below one in ten million.
-	return time.Duration(binary.BigEndian.Uint64(b[:]) % uint64(limit))
+	delay, _ := bits.Mul64(binary.BigEndian.Uint64(b[:]), uint64(limit)) // a fraction of the limit
+	return time.Duration(delay)
 }
 
 // temporary reports whether trying again can help.

@@ -39,7 +39,9 @@ func lockFile(ctx context.Context, path string) (unlock func(), err error) {
 		return func() { file.Close() }, nil
 	case <-ctx.Done():
 		go func() { // a waiting flock cannot be called off
-			_ = <-locked // it is given up either way
+			if err := <-locked; err != nil {
+				return // it was never taken, and ends with this process
+			}
 			file.Close()
 		}()
 		return nil, ctx.Err()

@@ -78,6 +78,7 @@ func (s *Service) Callback(ctx context.Context, nonce string, medium Medium, add
 		return Opened{}, err
 	}
 	err = s.store.Update(ctx, p, func(txn store.Txn) error {
+		rec := nonceRecord{} // nothing may be left of a run that was not committed
 		if err := s.recs.get(txn, nonceKey(s, nonce), &rec); err != nil {
 			return err
 		}

@@ -166,7 +166,10 @@ func (s *Service) Validated(ctx context.Context, aliasSID, aliasSecret string) (
 	if errors.Is(err, store.ErrNotFound) {
 		return ThreePID{}, ErrNotValidated
 	}
-	return proof, err
+	if err != nil {
+		return ThreePID{}, err // what is not committed proves nothing
+	}
+	return proof, nil
 }
 
 // Finish ends the flight of an alias: it proves nothing from here on, and a
@@ -176,9 +179,9 @@ func (s *Service) Finish(ctx context.Context, a *Alias, outcome Outcome) error {
 		return nil
 	}
 	p, _ := partitionOf(a.SID)
-	var after State
+	consumed := false
 	err := s.store.Update(ctx, p, func(txn store.Txn) error {
-		after = 0
+		consumed = false
 		if err := txn.Delete(aliasKey(s, a.SID)); err != nil {
 			return err
 		}
@@ -189,11 +192,12 @@ func (s *Service) Finish(ctx context.Context, a *Alias, outcome Outcome) error {
 		if err != nil {
 			return err
 		}
+		before := session.State
 		session.finish(a.claim, outcome, a.uia)
-		after = session.State
+		consumed = session.State == Consumed && before != Consumed
 		return s.recs.putSession(txn, session)
 	})
-	if err == nil && after == Consumed {
+	if err == nil && consumed {
 		s.cfg.Observer.Transition(a.purpose, a.medium, Consumed.String())
 	}
 	return err

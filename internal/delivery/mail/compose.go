@@ -3,11 +3,10 @@
 package mail
 
 import (
-	"bytes"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/mail"
-	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -20,18 +19,21 @@ import (
 var (
 	ErrInvalidSender    = errors.New("sender is not a valid mailbox")
 	ErrInvalidRecipient = errors.New("recipient is not a bare, canonical address")
-	ErrInvalidSubject   = errors.New("subject is empty, too long, or has control characters")
+	ErrInvalidSubject   = errors.New("subject is empty, too long, or has forbidden characters")
 	ErrInvalidID        = errors.New("message id is not valid")
 	ErrInvalidBody      = errors.New("a body is empty or not UTF-8")
 )
 
-// Limits of header fields, in bytes. RFC 5322 §2.1.1 allows 998 octets a line,
-// and the encoded form of a character is up to nine times as long.
+// Limits of header fields, in bytes. They keep a field readable; encoded it is
+// up to four times as long, which folding keeps from exceeding maxLine.
 const (
-	maxName    = 96
+	maxName    = 128
 	maxAddress = 254
-	maxSubject = 100
+	maxSubject = 200
 )
+
+// maxLine is the longest line that may be sent, in octets (RFC 5322 §2.1.1).
+const maxLine = 998
 
 // Message is one mail. Nothing in it comes from a client but the recipient's
 // canonical address.
@@ -52,11 +54,27 @@ func Sender(from string) (header, address string, err error) {
 		return "", "", ErrInvalidSender
 	}
 	a, err := mail.ParseAddress(from)
-	// A backslash in a display name is written in a way that cannot be read back.
-	if err != nil || len(a.Name) > maxName || strings.Contains(a.Name, `\`) || !bare(a.Address) {
+	// A backslash in a display name is written in a way that cannot be read
+	// back, and one that looks encoded would be read as something else.
+	if err != nil || len(a.Name) > maxName || hasControl(a.Name) || strings.Contains(a.Name, `\`) || looksEncoded(a.Name) || !bare(a.Address) {
 		return "", "", ErrInvalidSender
 	}
 	return a.String(), a.Address, nil
+}
+
+// looksEncoded reports what a reader may take for an encoded-word (RFC 2047).
+// ASCII text is written as it stands.
+func looksEncoded(s string) bool { return strings.Contains(s, "=?") }
+
+// forLibrary writes a mailbox in the one form that the library passes on as it
+// is: it splits the field at every comma, be it quoted or not. It decodes the
+// name and encodes it again as it must be.
+func forLibrary(mailbox string) string {
+	a, err := mail.ParseAddress(mailbox)
+	if err != nil || a.Name == "" {
+		return mailbox
+	}
+	return "=?utf-8?b?" + base64.StdEncoding.EncodeToString([]byte(a.Name)) + "?= <" + a.Address + ">"
 }
 
 // bare reports whether s is an address and nothing else. mail.ParseAddress
@@ -88,7 +106,8 @@ func Compose(m Message) ([]byte, error) {
 	if !bare(m.To) {
 		return nil, ErrInvalidRecipient
 	}
-	if strings.TrimSpace(m.Subject) == "" || len(m.Subject) > maxSubject || hasControl(m.Subject) {
+	subject := strings.TrimSpace(m.Subject)
+	if subject == "" || len(subject) > maxSubject || hasControl(m.Subject) || looksEncoded(subject) {
 		return nil, ErrInvalidSubject
 	}
 	if !validID(m.MessageID) {
@@ -98,9 +117,9 @@ func Compose(m Message) ([]byte, error) {
 		return nil, ErrInvalidBody
 	}
 	e := email.NewEmail()
-	e.From = from
+	e.From = forLibrary(from)
 	e.To = []string{"<" + m.To + ">"}
-	e.Subject = m.Subject
+	e.Subject = subject
 	e.Text, e.HTML = []byte(m.Text), []byte(m.HTML)
 	e.Headers.Set("Message-Id", m.MessageID)
 	e.Headers.Set("Date", m.Date.UTC().Format(time.RFC1123Z))
@@ -120,44 +139,4 @@ func validID(id string) bool {
 	return ok && ok2 && len(id) <= 250 && strings.Count(inner, "@") == 1 && !strings.ContainsFunc(inner, func(r rune) bool {
 		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("@.-_", r))
 	})
-}
-
-// headerOrder is the order of fields that readers of raw mail expect.
-var headerOrder = []string{
-	"Date", "From", "To", "Subject", "Message-Id", "Auto-Submitted", "X-Auto-Response-Suppress", "Mime-Version", "Content-Type",
-}
-
-// orderHeader sorts the header, and refuses one with a field that was not
-// asked for: a last line of defence against injection.
-func orderHeader(raw []byte) ([]byte, error) {
-	head, body, found := bytes.Cut(raw, []byte("\r\n\r\n"))
-	if !found {
-		return nil, errors.New("compose mail: the header has no end")
-	}
-	fields := map[string][]byte{}
-	var last string
-	for line := range bytes.SplitSeq(head, []byte("\r\n")) {
-		if len(line) > 0 && (line[0] == ' ' || line[0] == '\t') && last != "" {
-			fields[last] = append(append(fields[last], "\r\n"...), line...)
-			continue
-		}
-		name, _, ok := bytes.Cut(line, []byte(":"))
-		last = strings.ToLower(string(name))
-		if _, twice := fields[last]; !ok || twice || len(line) > 998 {
-			return nil, errors.New("compose mail: the header is not what was asked for")
-		}
-		fields[last] = bytes.Clone(line)
-	}
-	if len(fields) != len(headerOrder) {
-		return nil, errors.New("compose mail: the header is not what was asked for")
-	}
-	out := make([][]byte, 0, len(fields))
-	for _, name := range headerOrder {
-		line, ok := fields[strings.ToLower(name)]
-		if !ok {
-			return nil, errors.New("compose mail: a header field is missing")
-		}
-		out = append(out, line)
-	}
-	return slices.Concat(bytes.Join(out, []byte("\r\n")), []byte("\r\n\r\n"), body), nil
 }

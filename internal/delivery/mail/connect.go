@@ -5,6 +5,7 @@ package mail
 import (
 	"context"
 	"crypto/tls"
+	"encoding/base64"
 	"errors"
 	"io"
 	"net"
@@ -13,12 +14,6 @@ import (
 
 	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
-)
-
-var (
-	errNoSTARTTLS = errors.New("the relay does not offer STARTTLS")
-	errInjected   = errors.New("data was sent ahead of the TLS handshake")
-	errNoAuth     = errors.New("the relay offers no way to log in that is supported (PLAIN, LOGIN)")
 )
 
 // connect dials, secures the connection, and logs in.
@@ -70,7 +65,7 @@ func (s *SMTP) greet(ctx context.Context, raw net.Conn) (*conn, *SendError) {
 // startTLS runs the dialogue up to the handshake. go-smtp can do that, but
 // introduces itself as "localhost", which strict relays refuse.
 func startTLS(raw net.Conn, helo string) (stage string, err error) {
-	text := textproto.NewConn(onlyReadWrite{raw})
+	text := textproto.NewConn(&dialogue{Conn: raw, left: maxDialogue})
 	if _, _, err := text.ReadResponse(220); err != nil {
 		return "hello", reply(err)
 	}
@@ -104,16 +99,33 @@ func startTLS(raw net.Conn, helo string) (stage string, err error) {
 func reply(err error) error {
 	var te *textproto.Error
 	if errors.As(err, &te) {
-		return &smtp.SMTPError{Code: te.Code, Message: te.Msg}
+		return &smtp.SMTPError{Code: te.Code}
 	}
 	return err
 }
 
-// onlyReadWrite keeps textproto from closing the connection.
-type onlyReadWrite struct{ net.Conn }
+// maxDialogue bounds what is read before TLS, in bytes: textproto knows no
+// limit, and anybody on the way can write.
+const maxDialogue = 64 << 10
+
+// dialogue is a connection for textproto to talk on, and not to close.
+type dialogue struct {
+	net.Conn
+	left int
+}
+
+// Read implements net.Conn.
+func (d *dialogue) Read(p []byte) (int, error) {
+	if d.left <= 0 {
+		return 0, errNotSMTP
+	}
+	n, err := d.Conn.Read(p[:min(len(p), d.left)])
+	d.left -= n
+	return n, err
+}
 
 // Close does nothing.
-func (onlyReadWrite) Close() error { return nil }
+func (*dialogue) Close() error { return nil }
 
 // greeted is a connection whose greeting was read before TLS began; go-smtp
 // expects to read one.
@@ -130,16 +142,26 @@ func (g *greeted) Read(p []byte) (int, error) {
 	return g.Conn.Read(p)
 }
 
-// login authenticates, if there is a password. It is only reached with TLS:
-// Validate refuses a password without.
+// login authenticates, if there is a password. go-sasl would send it in plain
+// text; Validate has refused that already.
 func (s *SMTP) login(c *smtp.Client) error {
+	var mechanism sasl.Client
 	switch {
 	case s.cfg.Username == "":
 		return nil
+	case s.cfg.TLS == NoTLS:
+		return errPlainAuth
 	case c.SupportsAuth(sasl.Plain):
-		return c.Auth(sasl.NewPlainClient("", s.cfg.Username, s.cfg.Password))
+		mechanism = sasl.NewPlainClient("", s.cfg.Username, s.cfg.Password)
 	case c.SupportsAuth(sasl.Login):
-		return c.Auth(sasl.NewLoginClient(s.cfg.Username, s.cfg.Password))
+		mechanism = sasl.NewLoginClient(s.cfg.Username, s.cfg.Password)
+	default:
+		return errNoAuth
 	}
-	return errNoAuth
+	err := c.Auth(mechanism)
+	var garbled base64.CorruptInputError
+	if errors.Is(err, sasl.ErrUnexpectedServerChallenge) || errors.As(err, &garbled) {
+		return errLoginBroken
+	}
+	return err
 }

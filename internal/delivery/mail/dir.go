@@ -22,16 +22,19 @@ func NewDir(path string) *Dir { return &Dir{path: path} }
 
 // Send writes the message as a file of its own, whole or not at all. Its name
 // sorts by time and tells nothing about the message.
-func (d *Dir) Send(_ context.Context, from, to string, message []byte) error {
+func (d *Dir) Send(ctx context.Context, from, to string, message []byte) error {
 	if !bare(from) {
 		return ErrInvalidSender
 	}
 	if !bare(to) {
 		return ErrInvalidRecipient
 	}
+	if err := ctx.Err(); err != nil {
+		return failure(ctx, "write", err)
+	}
 	if err := d.write(message); err != nil {
 		// The error of the file system names the folder and nothing else.
-		return &SendError{Stage: "write", Reason: err.Error(), temporary: true, operator: true}
+		return &SendError{Stage: "write", Reason: err.Error(), cause: err, temporary: true, operator: true}
 	}
 	return nil
 }

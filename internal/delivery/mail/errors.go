@@ -6,8 +6,28 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"net/textproto"
+	"strings"
+	"syscall"
+	"unicode"
 
 	"github.com/emersion/go-smtp"
+)
+
+// ErrClosed is why a transport sends nothing any more.
+var ErrClosed = errors.New("the transport is closed")
+
+var (
+	errNoSTARTTLS  = errors.New("the relay does not offer STARTTLS")
+	errInjected    = errors.New("data was sent ahead of the TLS handshake")
+	errNoAuth      = errors.New("the relay offers no way to log in that is supported (PLAIN, LOGIN)")
+	errPlainAuth   = errors.New("a password is never sent without tls")
+	errNotSMTP     = errors.New("the relay does not speak SMTP")
+	errLost        = errors.New("connection lost")
+	errNoSMTPUTF8  = errors.New("the relay does not take addresses with non-ASCII letters (no SMTPUTF8)")
+	errLoginBroken = errors.New("the relay asked for something else than name and password")
 )
 
 // SendError is a failed delivery. Its text tells the stage and the reply code
@@ -18,9 +38,13 @@ type SendError struct {
 	Stage string
 	// Code is the SMTP reply code, or 0.
 	Code int
+	// Enhanced is the enhanced status code (RFC 3463) like "5.1.1", or empty.
+	Enhanced string
 	// Reason is a word of ours on the cause, or empty.
 	Reason string
 
+	// cause is nothing that a relay wrote, nor knows an address.
+	cause     error
 	temporary bool
 	operator  bool
 }
@@ -31,11 +55,18 @@ func (e *SendError) Error() string {
 	if e.Code != 0 {
 		text += fmt.Sprintf(" with reply %d", e.Code)
 	}
+	if e.Enhanced != "" {
+		text += " " + e.Enhanced
+	}
 	if e.Reason != "" {
 		text += ": " + e.Reason
 	}
 	return text
 }
+
+// Unwrap returns the cause if it is ours, the context's, or one of TLS; never
+// what a relay replied.
+func (e *SendError) Unwrap() error { return e.cause }
 
 // Temporary reports whether trying again can help.
 func (e *SendError) Temporary() bool { return e.temporary }
@@ -44,31 +75,97 @@ func (e *SendError) Temporary() bool { return e.temporary }
 // the recipient. Such mail is kept while the operator repairs it.
 func (e *SendError) Operator() bool { return e.operator }
 
+// refused reports that the relay said no, and listens for what comes next.
+func (e *SendError) refused() bool {
+	return e.Code >= 400 && e.Code != 421 || errors.Is(e.cause, errNoSMTPUTF8)
+}
+
 // failure classifies an error: a 5xx to the recipient or the message is final;
 // a refused log-in, broken TLS and a refused sender are the operator's to
 // mend; everything else passes.
 func failure(ctx context.Context, stage string, err error) *SendError {
 	e := &SendError{Stage: stage, temporary: true}
+	setUp := stage == "hello" || stage == "tls" || stage == "auth"
 	var reply *smtp.SMTPError
+	var garbled textproto.ProtocolError
 	switch {
 	case errors.As(err, &reply):
-		e.Code = reply.Code
-		permanent := reply.Code/100 == 5
-		e.operator = permanent && stage != "rcpt" && stage != "data"
-		e.temporary = !permanent || e.operator
+		e.refuse(reply)
 	case ctx.Err() != nil:
-		e.Reason = "timed out"
-	case stage == "tls" || stage == "auth":
-		e.operator = true
-		e.Reason = scrub(err)
+		e.Reason, e.cause = "timed out", ctx.Err()
+		if errors.Is(e.cause, context.Canceled) {
+			e.Reason = "interrupted"
+		}
+	case timedOut(err):
+		e.Reason, e.cause = "timed out", context.DeadlineExceeded
+	case errors.Is(err, errNoSMTPUTF8):
+		e.because(err)
+		e.temporary = false
+	case errors.As(err, &garbled): // its text is the relay's
+		e.because(errNotSMTP)
+		e.operator = setUp
 	case stage == "dial":
-		e.Reason = scrub(err)
+		e.because(err)
+	case !setUp || lost(err):
+		e.because(errLost)
 	default:
-		e.Reason = "connection lost"
+		e.because(err)
+		e.operator = true
 	}
 	return e
 }
 
-// scrub keeps the text of an error that cannot hold an address: those of the
-// network and of TLS, before any recipient was named.
-func scrub(err error) string { return err.Error() }
+// because keeps an error that cannot hold an address: ours, and those of the
+// network and of TLS before any recipient was named.
+func (e *SendError) because(err error) {
+	e.Reason, e.cause = clean(err.Error()), err
+}
+
+func (e *SendError) refuse(reply *smtp.SMTPError) {
+	e.Code = reply.Code
+	if c := reply.EnhancedCode; c[0] == 4 || c[0] == 5 {
+		e.Enhanced = fmt.Sprintf("%d.%d.%d", c[0], c[1], c[2])
+	}
+	if reply.Code/100 != 5 {
+		return
+	}
+	switch reply.Code {
+	case 530, 534, 535, 538: // RFC 4954 §6: log in first, or in another way
+		e.operator = true
+	default:
+		e.operator = e.Stage != "rcpt" && e.Stage != "data"
+	}
+	e.temporary = e.operator
+}
+
+func timedOut(err error) bool {
+	var ne net.Error
+	return errors.As(err, &ne) && ne.Timeout()
+}
+
+// lost reports that the connection ended: nobody is to blame for that.
+func lost(err error) bool {
+	for _, end := range []error{io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, syscall.ECONNRESET, syscall.EPIPE} {
+		if errors.Is(err, end) {
+			return true
+		}
+	}
+	return false
+}
+
+// maxReason is the longest text of an error that is kept, in bytes: names in a
+// certificate are written by whoever made it.
+const maxReason = 200
+
+func clean(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, text)
+	if len(text) > maxReason {
+		text = strings.ToValidUTF8(text[:maxReason], "") + "…"
+	}
+	return text
+}

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-threepid/caddy-threepid/handlers"
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+)
+
+// provision provisions an app from JSON, and cleans it up after the test.
+func provision(t *testing.T, config string) (*App, error) {
+	t.Helper()
+	raw := `{"admin":{"disabled":true},"logging":{"logs":{"default":{"writer":{"output":"discard"}}}},"apps":{"threepid":` + config + `}}`
+	var cfg *caddy.Config
+	if err := caddy.StrictUnmarshalJSON([]byte(raw), &cfg); err != nil {
+		t.Fatal(err)
+	}
+	ctx, err := caddy.ProvisionContext(cfg)
+	if err != nil {
+		return nil, err
+	}
+	mod, err := ctx.App("threepid")
+	if err != nil {
+		t.Fatal(err)
+	}
+	app := mod.(*App)
+	t.Cleanup(func() {
+		if err := app.Cleanup(); err != nil {
+			t.Errorf("clean up: %v", err)
+		}
+	})
+	return app, nil
+}
+
+func mustProvision(t *testing.T, config string) *App {
+	t.Helper()
+	app, err := provision(t, config)
+	if err != nil {
+		t.Fatalf("provision %s: %v", config, err)
+	}
+	return app
+}
+
+func TestR38_DefaultsWorkOnALaptop(t *testing.T) {
+	app := mustProvision(t, `{}`)
+	got := app.settings.http
+	if got.PublicURL != "https://localhost" || got.IdentityName != "localhost:8443" {
+		t.Errorf("got public_url %q and identity_name %q", got.PublicURL, got.IdentityName)
+	}
+	if got.Callback || got.NoEmail || got.NativeReset || got.TrustedIDServers != nil || got.IdentitySubmit {
+		t.Errorf("got %+v, want no checks, the facade, and id_server ignored", got)
+	}
+	if got, want := app.settings.domain.PerAddress, (verification.Limit{Burst: 10, Per: time.Hour}); got != want {
+		t.Errorf("got limit %+v, want %+v", got, want)
+	}
+	if got, want := app.settings.keyFile, dataPath("keys.json"); got != want {
+		t.Errorf("got key file %q, want %q", got, want)
+	}
+	file, ok := app.mailer.(*FileMailer)
+	if !ok || file.dir != dataPath("outbox") || file.From() != "noreply@localhost" {
+		t.Errorf("got mailer %#v, want the file mailer and its folder", app.mailer)
+	}
+	badger, ok := app.store.(*BadgerStore)
+	if !ok || badger.dir != dataPath("store") {
+		t.Errorf("got store %#v, want Badger in its default folder", app.store)
+	}
+	if len(app.notices) != 2 {
+		t.Errorf("got notices %v, want one on public_url and one on the mailer", app.notices)
+	}
+	if _, err := os.Stat(dataPath("")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("provisioning has made %s (%v)", dataPath(""), err)
+	}
+	configured := mustProvision(t, `{"public_url":"https://m.example","mailer":{"type":"file"}}`)
+	if len(configured.notices) != 0 {
+		t.Errorf("got notices %v, want none for what was configured", configured.notices)
+	}
+}
+
+func TestR38_ChecksFollowTheKind(t *testing.T) {
+	tests := map[string]bool{
+		`{}`:                                               false,
+		`{"homeserver":{}}`:                                false,
+		`{"homeserver":{"kind":"synapse"}}`:                true,
+		`{"homeserver":{"kind":"dendrite"}}`:               true,
+		`{"homeserver":{"kind":"generic"}}`:                true,
+		`{"homeserver":{"checks":"callback"}}`:             true,
+		`{"homeserver":{"kind":"synapse","checks":"off"}}`: false,
+	}
+	for config, want := range tests {
+		if got := mustProvision(t, config).settings.http.Callback; got != want {
+			t.Errorf("%s: got callback %v, want %v", config, got, want)
+		}
+	}
+}
+
+func TestProvisionTranslatesEverything(t *testing.T) {
+	t.Setenv("THREEPID_TEST_HOST", "matrix.example.org")
+	app := mustProvision(t, `{
+		"public_url": "https://{env.THREEPID_TEST_HOST}:443/",
+		"homeserver": {"kind": "synapse", "identity_name": "{env.THREEPID_TEST_HOST}:8443/_idp", "password_reset": "native", "client_version": "v1", "path_prefix": "/_matrix/hs"},
+		"path_prefixes": ["/{env.THREEPID_TEST_HOST}"],
+		"id_server_policy": "trusted", "trusted_id_servers": ["{env.THREEPID_TEST_HOST}"], "id_access_token": "required",
+		"next_link": ["https://app.{env.THREEPID_TEST_HOST}"], "email_proof": "code", "identity_submit_path": true,
+		"token_lifetime": "30m", "session_lifetime": "12h", "max_tries": 3,
+		"limit_address": {"count": 2, "per": "10m"}, "max_body": 1000, "key_file": "/{env.THREEPID_TEST_HOST}/keys",
+		"no_email": true
+	}`)
+	want := handlers.Config{
+		PublicURL: "https://matrix.example.org", IdentityName: "matrix.example.org:8443/_idp",
+		Prefixes: []string{"/matrix.example.org"}, UpstreamPrefix: "/_matrix/hs", UpstreamVersion: "v1",
+		Callback: true, NativeReset: true, NoEmail: true, Proof: verification.ProofCode,
+		TrustedIDServers: []string{"matrix.example.org"}, RequireIDAccessToken: true,
+		NextLinkOrigins: []string{"https://app.matrix.example.org"}, IdentitySubmit: true, MaxBody: 1000,
+	}
+	got := app.settings.http
+	got.IdentityAllow = nil
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got\n%+v, want\n%+v", got, want)
+	}
+	domain := app.settings.domain
+	if domain.TokenLifetime != 30*time.Minute || domain.SessionLifetime != 12*time.Hour || domain.MaxTries != 3 ||
+		domain.PerAddress != (verification.Limit{Burst: 2, Per: 10 * time.Minute}) {
+		t.Errorf("got %+v", domain)
+	}
+	if got, want := app.settings.keyFile, "/matrix.example.org/keys"; got != want {
+		t.Errorf("got key file %q, want %q", got, want)
+	}
+	if app.mailer != nil {
+		t.Errorf("got mailer %T, want none", app.mailer)
+	}
+}
+
+func TestProvisionRefuses(t *testing.T) {
+	const smtp = `"type":"smtp","server":"smtp.example.org:587","from":"a@example.org"`
+	tests := []struct{ name, config, want string }{
+		{"unknown field", `{"publik_url":"x"}`, "unknown field"},
+		{"public_url with path", `{"public_url":"https://x.org/path"}`, "public_url"},
+		{"public_url without scheme", `{"public_url":"x.org"}`, "public_url"},
+		{"missing environment", `{"public_url":"{env.THREEPID_TEST_MISSING}"}`, "env.THREEPID_TEST_MISSING"},
+		{"missing file", `{"key_file":"{file./no/such/file}"}`, "key_file"},
+		{"unknown placeholder", `{"next_link":["{http.request.host}"]}`, "next_link"},
+		{"kind", `{"homeserver":{"kind":"conduit"}}`, "homeserver must be synapse or dendrite or generic"},
+		{"checks", `{"homeserver":{"checks":"oracle"}}`, "checks must be callback or off"},
+		{"reset", `{"homeserver":{"password_reset":"no"}}`, "password_reset must be facade or native"},
+		{"reset admin", `{"homeserver":{"password_reset":"admin"}}`, "not available in this version"},
+		{"identity_name without port", `{"homeserver":{"identity_name":"localhost"}}`, "identity_name"},
+		{"version", `{"homeserver":{"client_version":"r0/x?"}}`, "client_version"},
+		{"prefix", `{"path_prefixes":["/x/"]}`, "path prefix"},
+		{"policy", `{"id_server_policy":"some"}`, "id_server_policy must be ignore or trusted"},
+		{"policy without servers", `{"id_server_policy":"trusted"}`, "go together"},
+		{"servers without policy", `{"trusted_id_servers":["x"]}`, "go together"},
+		{"access token", `{"id_access_token":"maybe"}`, "id_access_token must be"},
+		{"proof", `{"email_proof":"sms"}`, "email_proof must be link or code"},
+		{"next_link", `{"next_link":["https://x.org/app"]}`, "next_link"},
+		{"session too long", `{"session_lifetime":"25h"}`, "at most 24h"},
+		{"token longer than session", `{"token_lifetime":"2h","session_lifetime":"1h"}`, "longer than session"},
+		{"negative lifetime", `{"token_lifetime":"-1h"}`, "positive"},
+		{"negative tries", `{"max_tries":-1}`, "positive"},
+		{"negative body", `{"max_body":-1}`, "max_body"},
+		{"negative limit", `{"limit_address":{"count":1,"per":"-1s"}}`, "limit address"},
+		{"limit that is none", `{"limit_address":{"count":1000,"per":"1ns"}}`, "use off"},
+		{"unknown store", `{"store":{"type":"etcd"}}`, "threepid.stores.etcd"},
+		{"store without type", `{"store":{"path":"/x"}}`, "type"},
+		{"unknown store option", `{"store":{"type":"badger","dir":"/x"}}`, "unknown field"},
+		{"missing store path", `{"store":{"type":"badger","path":"{env.THREEPID_TEST_MISSING}"}}`, "THREEPID_TEST_MISSING"},
+		{"unknown mailer", `{"mailer":{"type":"pigeon"}}`, "threepid.mailers.pigeon"},
+		{"mailer and none", `{"no_email":true,"mailer":{"type":"file"}}`, "email is switched off"},
+		{"file from", `{"mailer":{"type":"file","from":"nobody"}}`, "mailer: from"},
+		{"smtp without server", `{"mailer":{"type":"smtp","from":"a@example.org"}}`, "server is required"},
+		{"smtp without from", `{"mailer":{"type":"smtp","server":"x:25"}}`, "from is required"},
+		{"smtp without port", `{"mailer":{"type":"smtp","server":"x","from":"a@example.org"}}`, "host:port"},
+		{"smtp bad from", `{"mailer":{"type":"smtp","server":"x:25","from":"a@example.org\r\nBcc: b@example.org"}}`, "mailer: from"},
+		{"smtp tls", `{"mailer":{` + smtp + `,"tls":"maybe"}}`, "tls"},
+		{"smtp in clear", `{"mailer":{` + smtp + `,"tls":"none"}}`, "tls none"},
+		{"smtp password in clear", `{"mailer":{"type":"smtp","server":"127.0.0.1:25","from":"a@example.org","tls":"none","username":"u","password":"p"}}`, "without tls"},
+		{"smtp password alone", `{"mailer":{` + smtp + `,"password":"p"}}`, "go together"},
+		{"smtp missing password", `{"mailer":{` + smtp + `,"username":"u","password":"{env.THREEPID_TEST_MISSING}"}}`, "THREEPID_TEST_MISSING"},
+		{"smtp negative timeout", `{"mailer":{` + smtp + `,"timeout":"-1s"}}`, "timeout"},
+		{"smtp useless ca_file", `{"mailer":{"type":"smtp","server":"127.0.0.1:25","from":"a@example.org","tls":"none","ca_file":"x"}}`, "ca_file"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := provision(t, test.config)
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("got error %v, want one with %q", err, test.want)
+			}
+		})
+	}
+}
+
+// TestSecretsStayOutOfTheConfiguration: Caddy logs whole modules at times, and
+// serves its configuration at the admin endpoint.
+func TestSecretsStayOutOfTheConfiguration(t *testing.T) {
+	t.Setenv("THREEPID_TEST_PASSWORD", "canary-password")
+	app := mustProvision(t, `{"mailer":{"type":"smtp","server":"smtp.example.org:587","from":"a@example.org","username":"u","password":"{env.THREEPID_TEST_PASSWORD}"}}`)
+	mailer := app.mailer.(*SMTPMailer)
+	if mailer.cfg.Password != "canary-password" {
+		t.Fatalf("got password %q, want it expanded", mailer.cfg.Password)
+	}
+	raw, err := json.Marshal(mailer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := string(raw), `"password":"{env.THREEPID_TEST_PASSWORD}"`; !strings.Contains(got, want) || strings.Contains(got, "canary") {
+		t.Errorf("got %s, want the placeholder", got)
+	}
+}
+
+func TestSMTPDefaults(t *testing.T) {
+	app := mustProvision(t, `{"mailer":{"type":"smtp","server":"smtp.example.org:587","from":"Example <a@example.org>"}}`)
+	mailer := app.mailer.(*SMTPMailer)
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := mailer.cfg.HELO, cmp.Or(host, "localhost"); got != want {
+		t.Errorf("got HELO %q, want %q", got, want)
+	}
+	if got, want := mailer.From(), "Example <a@example.org>"; got != want {
+		t.Errorf("got from %q, want %q", got, want)
+	}
+	// It has not been started.
+	if err := mailer.Send(t.Context(), "a@example.org", "b@example.org", nil); !errors.Is(err, errNotStarted) {
+		t.Errorf("got %v, want %v", err, errNotStarted)
+	}
+	if err := mailer.Cleanup(); err != nil {
+		t.Errorf("clean up what was not started: %v", err)
+	}
+}

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verification
+
+import (
+	"regexp"
+	"testing"
+	"time"
+)
+
+func (f *fixture) await(req Request) string {
+	f.Helper()
+	nonce, err := f.Await(bg, req)
+	if err != nil {
+		f.Fatalf("Await: %v", err)
+	}
+	return nonce
+}
+
+func (f *fixture) callback(nonce string, req Request) Opened {
+	f.Helper()
+	got, err := f.Callback(bg, nonce, req.Medium, req.Address)
+	if err != nil {
+		f.Fatalf("Callback: %v", err)
+	}
+	return got
+}
+
+func (f *fixture) settle(nonce string) Opened {
+	f.Helper()
+	got, err := f.Settle(bg, nonce)
+	if err != nil {
+		f.Fatalf("Settle: %v", err)
+	}
+	return got
+}
+
+// TestCallbackOpensOneSession: a nonce opens one session, sends one message,
+// however often the homeserver calls, and ends with its request.
+func TestCallbackOpensOneSession(t *testing.T) {
+	f := newFixture(t)
+	req := ask(purpose(Add), func(r *Request) { r.NextLink = "https://app.example/" })
+	nonce := f.await(req)
+	if !regexp.MustCompile(`^[0-9a-zA-Z_-]{24,255}$`).MatchString(nonce) || f.Owns(nonce) {
+		t.Errorf("nonce %q: out of grammar, or taken for a session", nonce)
+	}
+	if n := len(f.outbox.messages()); n != 0 {
+		t.Fatalf("%d messages before the homeserver has decided", n)
+	}
+	first := f.callback(nonce, req)
+	if !first.Sent || !f.Owns(first.SID) || f.record(first.SID) == nil {
+		t.Fatalf("Callback = %+v, want a session that exists", first)
+	}
+	for range 3 {
+		if again := f.callback(nonce, req); again.SID != first.SID || again.Sent {
+			t.Errorf("Callback again = %+v, want sid %q and nothing sent", again, first.SID)
+		}
+	}
+	if n := len(f.outbox.messages()); n != 1 {
+		t.Errorf("%d messages, want 1", n)
+	}
+	if got := f.settle(nonce); got != first {
+		t.Errorf("Settle = %+v, want %+v", got, first)
+	}
+	_, err := f.Callback(bg, nonce, req.Medium, req.Address)
+	wantErr(t, "Callback after Settle", err, ErrUnknownNonce)
+	if got := f.settle(nonce); got != (Opened{}) {
+		t.Errorf("Settle again = %+v, want nothing", got)
+	}
+	if s := f.record(first.SID); s.Purpose != Add || s.NextLink != req.NextLink {
+		t.Errorf("the session is for %q with next_link %q", s.Purpose, s.NextLink)
+	}
+	f.confirm(first.SID, f.outbox.last(t).Token)
+	c := completes(first.SID, func(c *Completion) { c.Purpose = Add })
+	if !f.claim(c).Live {
+		t.Errorf("the client's own client_secret does not complete the session")
+	}
+	c.ClientSecret = nonce
+	if f.claim(c).Live {
+		t.Errorf("the nonce completes the session")
+	}
+}
+
+// TestCallbackContinues: both ways of asking share one session and one
+// send_attempt.
+func TestCallbackContinues(t *testing.T) {
+	f := newFixture(t)
+	first := f.open(ask())
+	for _, step := range []struct {
+		attempt int64
+		sent    bool
+	}{{1, false}, {2, true}, {2, false}} {
+		req := ask(attempt(step.attempt))
+		nonce := f.await(req)
+		got := f.callback(nonce, req)
+		if got.SID != first.SID || got.Sent != step.sent {
+			t.Errorf("send_attempt %d: Callback = %+v, want sid %q, sent %v", step.attempt, got, first.SID, step.sent)
+		}
+		if settled := f.settle(nonce); settled != got {
+			t.Errorf("send_attempt %d: Settle = %+v, want %+v", step.attempt, settled, got)
+		}
+	}
+	if again := f.open(ask(attempt(2))); again.SID != first.SID || again.Sent {
+		t.Errorf("direct request afterwards = %+v", again)
+	}
+}
+
+func TestCallbackRefusals(t *testing.T) {
+	req := ask()
+	tests := []struct {
+		name    string
+		prepare func(f *fixture, nonce string) (string, Medium, string)
+	}{
+		{"another address", func(_ *fixture, n string) (string, Medium, string) { return n, Email, "eve@example.com" }},
+		{"another medium", func(_ *fixture, n string) (string, Medium, string) { return n, MSISDN, req.Address }},
+		{"unknown nonce", func(_ *fixture, n string) (string, Medium, string) { return n + "x", Email, req.Address }},
+		{"empty nonce", func(*fixture, string) (string, Medium, string) { return "", Email, req.Address }},
+		{"not a nonce", func(*fixture, string) (string, Medium, string) { return "zz", Email, req.Address }},
+		{"the client's secret", func(*fixture, string) (string, Medium, string) { return req.ClientSecret, Email, req.Address }},
+		{"a sid", func(f *fixture, _ string) (string, Medium, string) {
+			return f.open(ask(secret("second"))).SID, Email, req.Address
+		}},
+		{"too late", func(f *fixture, n string) (string, Medium, string) {
+			f.clock.Advance(DefaultInFlight)
+			return n, Email, req.Address
+		}},
+		{"settled", func(f *fixture, n string) (string, Medium, string) {
+			f.settle(n)
+			return n, Email, req.Address
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f := newFixture(t)
+			nonce, medium, address := tt.prepare(f, f.await(req))
+			before := len(f.outbox.messages())
+			got, err := f.Callback(bg, nonce, medium, address)
+			wantErr(t, "Callback", err, ErrUnknownNonce)
+			if got != (Opened{}) || len(f.outbox.messages()) != before {
+				t.Errorf("Callback = %+v, %d messages sent", got, len(f.outbox.messages())-before)
+			}
+		})
+	}
+}
+
+func TestSettleWithoutCallback(t *testing.T) {
+	f := newFixture(t)
+	if got := f.settle(f.await(ask())); got != (Opened{}) {
+		t.Errorf("Settle without a callback = %+v", got)
+	}
+	_, err := f.Settle(bg, "not a nonce")
+	wantErr(t, "Settle of what is no nonce", err, ErrUnknownNonce)
+	if n := len(f.outbox.messages()); n != 0 {
+		t.Errorf("%d messages", n)
+	}
+}
+
+// TestAdopted: the homeserver's own session answers to the client's secret,
+// for the purpose it was opened for, for a day.
+func TestAdopted(t *testing.T) {
+	f := newFixture(t)
+	req := ask(purpose(Password))
+	if err := f.Adopt(bg, "hs-sid-1", "nonce-1", req); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name, sid, secret string
+		purpose           Purpose
+		want              string
+	}{
+		{"its own", "hs-sid-1", req.ClientSecret, Password, "nonce-1"},
+		{"another secret", "hs-sid-1", "other", Password, ""},
+		{"the nonce as secret", "hs-sid-1", "nonce-1", Password, ""},
+		{"another purpose", "hs-sid-1", req.ClientSecret, Register, ""},
+		{"another sid", "hs-sid-2", req.ClientSecret, Password, ""},
+		{"empty sid", "", req.ClientSecret, Password, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := f.Adopted(bg, tt.sid, tt.secret, tt.purpose)
+			want := error(nil)
+			if tt.want == "" {
+				want = ErrNoSession
+			}
+			wantErr(t, "Adopted", err, want)
+			if got != tt.want {
+				t.Errorf("Adopted = %q, want %q", got, tt.want)
+			}
+		})
+	}
+	f.clock.Advance(MaxLifetime - time.Second)
+	if _, err := f.Adopted(bg, "hs-sid-1", req.ClientSecret, Password); err != nil {
+		t.Errorf("just before a day is over: %v", err)
+	}
+	f.clock.Advance(time.Second)
+	_, err := f.Adopted(bg, "hs-sid-1", req.ClientSecret, Password)
+	wantErr(t, "after a day", err, ErrNoSession)
+}
