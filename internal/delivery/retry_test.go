@@ -70,9 +70,9 @@ func TestBackoffInsideTheTokensLife(t *testing.T) {
 		if len(box.at) < 12 {
 			t.Fatalf("%d tries in one hour, want at least a dozen", len(box.at))
 		}
-		limits := []time.Duration{5, 10, 20, 40, 80, 160, 300, 300}
-		for i := range limits {
-			limit := limits[i] * time.Second
+		limits := []int{5, 10, 20, 40, 80, 160, 300, 300}
+		for i, seconds := range limits {
+			limit := time.Duration(seconds) * time.Second
 			gap := box.at[i+1].Sub(box.at[i])
 			if gap > limit+time.Second || gap < limit-(limit/2) {
 				t.Errorf("gap %d is %s, want at most %s and no less than half of it", i, gap, limit)

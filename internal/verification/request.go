@@ -109,6 +109,13 @@ func (o *opening) run(txn store.Txn) error {
 	return o.svc.recs.putSession(txn, session)
 }
 
+// opened reports whether s is a session of such requests. The index says so
+// already, but unlike the session it is not sealed: whoever can write to the
+// store must not lead a request to somebody else's session.
+func (r *openingRequest) opened(s *Session) bool {
+	return s.Purpose == r.Purpose && s.Medium == r.Medium && s.Address == r.Address && equal(s.Secret, r.Secret)
+}
+
 // find returns the session that this request continues, or nil.
 func (o *opening) find(txn store.Txn, now time.Time) (*Session, error) {
 	sid, err := txn.Get(kindIndex + o.req.Index)
@@ -118,6 +125,9 @@ func (o *opening) find(txn store.Txn, now time.Time) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
+	if p, ok := o.svc.ids.parse(string(sid)); !ok || p != o.partition {
+		return nil, nil
+	}
 	session, err := o.svc.recs.session(txn, string(sid))
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, nil
@@ -126,7 +136,7 @@ func (o *opening) find(txn store.Txn, now time.Time) (*Session, error) {
 		return nil, err
 	}
 	session.settle(now)
-	if !session.reusable(now) {
+	if !session.reusable(now) || !o.req.opened(session) {
 		return nil, nil
 	}
 	return session, nil

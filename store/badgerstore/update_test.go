@@ -115,6 +115,30 @@ func TestUpdatesSeePendingWrites(t *testing.T) {
 	}
 }
 
+// What was committed while the next batch gathered is in neither of the pending
+// ones: it has to come from a snapshot that is newer.
+func TestUpdatesSeeWhatWasJustCommitted(t *testing.T) {
+	s, _ := openStopped(t)
+	abandon(t, s, "p", setKey("key", "value"))
+	s.queue.advance(nil)
+	abandon(t, s, "p", setKey("other", "value"))
+	for range 2 {
+		if err := s.commit(s.queue.inflight); err != nil {
+			t.Fatal(err)
+		}
+		s.queue.advance(nil)
+		var got []byte
+		_, _, err := s.run(t.Context(), func(tx *writeTxn) (err error) {
+			tx.partition = "p"
+			got, err = tx.Get("key")
+			return err
+		})
+		if string(got) != "value" || err != nil {
+			t.Errorf("Get() = %q, %v, want %q, nil", got, err, "value")
+		}
+	}
+}
+
 // The answer "somebody did it already" must be as durable as that it was done.
 func TestOutcomeWaitsForWhatItSaw(t *testing.T) {
 	errTaken := errors.New("taken")

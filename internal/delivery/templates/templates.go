@@ -115,7 +115,7 @@ func wrap(paragraph string) string {
 	const width = 72
 	var b strings.Builder
 	column := 0
-	for _, word := range strings.Fields(paragraph) {
+	for word := range strings.FieldsSeq(paragraph) {
 		size := len([]rune(word))
 		switch {
 		case column == 0:

@@ -171,12 +171,12 @@ func TestLayoutIsFitForMail(t *testing.T) {
 	anchors := regexp.MustCompile(`(?i)<a\b`)
 	eachKind(t, func(t *testing.T, _ string, m verification.Message, link string) {
 		r := render(t, s, m, link)
-		for _, line := range strings.Split(r.Text, "\n") {
+		for line := range strings.SplitSeq(r.Text, "\n") {
 			if len(line) > 78 && !strings.Contains(line, link) {
 				t.Errorf("line of %d characters: %q", len(line), line)
 			}
 		}
-		for _, line := range strings.Split(r.HTML, "\n") {
+		for line := range strings.SplitSeq(r.HTML, "\n") {
 			if len(line) > 998 {
 				t.Errorf("HTML line of %d characters", len(line))
 			}

@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"github.com/caddy-threepid/caddy-threepid/handlers"
+)
+
+// appIn provisions an app whose files are in dir.
+func appIn(t *testing.T, dir string) *App {
+	t.Helper()
+	return mustProvision(t, fmt.Sprintf(
+		`{"key_file":%q,"store":{"type":"badger","path":%q},"mailer":{"type":"file","path":%q}}`,
+		filepath.Join(dir, "keys.json"), filepath.Join(dir, "store"), filepath.Join(dir, "outbox")))
+}
+
+// references is how many configurations use the store of an app.
+func references(t *testing.T, app *App) int {
+	t.Helper()
+	name, err := app.store.PoolKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	refs, _ := stores.References(poolKey{"threepid.stores.badger", name})
+	return refs
+}
+
+func TestCleanupIsIdempotentAndNilSafe(t *testing.T) {
+	if err := errors.Join(new(App).Stop(), new(App).Cleanup()); err != nil {
+		t.Errorf("clean up what was never provisioned: %v", err)
+	}
+	app := appIn(t, t.TempDir())
+	if err := errors.Join(app.Cleanup(), app.Cleanup()); err != nil {
+		t.Errorf("clean up what was never started: %v", err)
+	}
+	app = appIn(t, t.TempDir())
+	if err := app.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if got := references(t, app); got != 1 {
+		t.Fatalf("got %d references after Start, want 1", got)
+	}
+	if err := errors.Join(app.Stop(), app.Stop(), app.Cleanup(), app.Cleanup(), app.Stop()); err != nil {
+		t.Errorf("stop and clean up twice: %v", err)
+	}
+	if got := references(t, app); got != 0 {
+		t.Errorf("got %d references after Cleanup, want none", got)
+	}
+}
+
+func TestCleanupReleasesOnlyWhatWasAcquired(t *testing.T) {
+	dir := t.TempDir()
+	running := appIn(t, dir)
+	if err := running.Start(); err != nil {
+		t.Fatal(err)
+	}
+	// Provisioned and cleaned up, as by caddy validate.
+	if err := appIn(t, dir).Cleanup(); err != nil {
+		t.Error(err)
+	}
+	// Failed in Start.
+	failing := appIn(t, dir)
+	failing.settings.keyFile = filepath.Join(dir, "store") // a directory
+	if err := failing.Start(); err == nil {
+		t.Error("got no error for a key file that is a directory")
+	}
+	if err := failing.Cleanup(); err != nil {
+		t.Error(err)
+	}
+	// Started and never stopped, as when another app fails to start.
+	started := appIn(t, dir)
+	if err := errors.Join(started.Start(), started.Cleanup()); err != nil {
+		t.Error(err)
+	}
+	if got := references(t, running); got != 1 {
+		t.Errorf("got %d references, want 1", got)
+	}
+	if err := running.running.Load().service.Ping(t.Context()); err != nil {
+		t.Errorf("the running configuration has lost its store: %v", err)
+	}
+}
+
+// call sends a request through a handler of the app.
+func call(t *testing.T, app *App, r *http.Request, next caddyhttp.Handler) *httptest.ResponseRecorder {
+	t.Helper()
+	h := &Handler{app: app, logger: zap.NewNop()}
+	rec := httptest.NewRecorder()
+	if err := h.ServeHTTP(rec, r, next); err != nil {
+		t.Fatalf("got error %v", err)
+	}
+	return rec
+}
+
+func tokenRequest(secret string) *http.Request {
+	return httptest.NewRequest(http.MethodPost, "/_matrix/client/r0/register/email/requestToken",
+		strings.NewReader(`{"client_secret":"`+secret+`","email":"alice@example.test","send_attempt":1}`))
+}
+
+var homeserverAnswers = caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error {
+	w.WriteHeader(http.StatusTeapot)
+	return nil
+})
+
+func TestRequestBeforeStart(t *testing.T) {
+	app := appIn(t, t.TempDir())
+	if rec := call(t, app, tokenRequest("s"), homeserverAnswers); rec.Code != http.StatusOK {
+		t.Fatalf("got %d %s, want 200 before Start", rec.Code, rec.Body)
+	}
+	if err := app.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if got := references(t, app); got != 1 {
+		t.Errorf("got %d references, want 1", got)
+	}
+	// What was asked for before Start is sent after it.
+	awaitFiles(t, app.mailer.(*FileMailer).dir, 1)
+	if err := errors.Join(app.Stop(), app.Cleanup()); err != nil {
+		t.Error(err)
+	}
+	if got := references(t, app); got != 0 {
+		t.Errorf("got %d references after Cleanup, want none", got)
+	}
+}
+
+// awaitFiles waits for mails in a folder.
+func awaitFiles(t *testing.T, dir string, want int) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		files, err := filepath.Glob(filepath.Join(dir, "*.eml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(files) >= want {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("got %d mails, want %d", len(files), want)
+		}
+	}
+}
+
+func TestRequestsWithoutAStore(t *testing.T) {
+	broken := appIn(t, t.TempDir())
+	if err := os.WriteFile(broken.store.(*BadgerStore).dir, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	unloaded := appIn(t, t.TempDir())
+	if err := unloaded.Cleanup(); err != nil {
+		t.Fatal(err)
+	}
+	for name, app := range map[string]*App{"broken": broken, "unloaded": unloaded} {
+		rec := call(t, app, tokenRequest("s"), homeserverAnswers)
+		if rec.Code != http.StatusServiceUnavailable || !strings.Contains(rec.Body.String(), `"errcode":"M_UNKNOWN"`) {
+			t.Errorf("%s: got %d %s, want 503 and M_UNKNOWN", name, rec.Code, rec.Body)
+		}
+		if got := rec.Header().Get("Access-Control-Allow-Origin"); got != "*" {
+			t.Errorf("%s: got Access-Control-Allow-Origin %q, want *", name, got)
+		}
+		rec = call(t, app, httptest.NewRequest(http.MethodGet, "/_matrix/client/r0/sync", nil), homeserverAnswers)
+		if rec.Code != http.StatusTeapot {
+			t.Errorf("%s: got %d for a request of the homeserver's, want its answer", name, rec.Code)
+		}
+		rec = httptest.NewRecorder()
+		face := &IdentityHandler{app: app, logger: zap.NewNop()}
+		if err := face.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/", nil), nil); err != nil || rec.Code != http.StatusServiceUnavailable {
+			t.Errorf("%s: got %d (%v) from the homeserver-facing side, want 503", name, rec.Code, err)
+		}
+	}
+}
+
+// TestRequestsAfterCleanup: the server of an old configuration may still have
+// connections.
+func TestRequestsAfterCleanup(t *testing.T) {
+	dir := t.TempDir()
+	old := appIn(t, dir)
+	if err := old.Start(); err != nil {
+		t.Fatal(err)
+	}
+	sid := call(t, old, tokenRequest("s"), homeserverAnswers).Body.String()
+	current := appIn(t, dir)
+	if err := errors.Join(current.Start(), old.Stop(), old.Cleanup()); err != nil {
+		t.Fatal(err)
+	}
+	if got := call(t, old, tokenRequest("s"), homeserverAnswers).Body.String(); got != sid {
+		t.Errorf("got %s while the store is shared, want %s", got, sid)
+	}
+	// It wakes the outbox of the current configuration, not its own.
+	call(t, old, tokenRequest("other"), homeserverAnswers)
+	awaitFiles(t, filepath.Join(dir, "outbox"), 2)
+	if err := errors.Join(current.Stop(), current.Cleanup()); err != nil {
+		t.Fatal(err)
+	}
+	rec := call(t, old, tokenRequest("s"), homeserverAnswers)
+	if rec.Code < 500 || !strings.Contains(rec.Body.String(), `"errcode":"M_UNKNOWN"`) {
+		t.Errorf("got %d %s from a closed store, want a Matrix error", rec.Code, rec.Body)
+	}
+}
+
+func TestErrorsOfNextPassUnchanged(t *testing.T) {
+	app := appIn(t, t.TempDir())
+	h := &Handler{app: app, logger: zap.NewNop()}
+	plain := errors.New("plain")
+	for _, want := range []error{caddyhttp.Error(http.StatusForbidden, plain), caddyhttp.Error(http.StatusBadGateway, plain), plain} {
+		next := caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return want })
+		rec := httptest.NewRecorder()
+		got := h.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/_matrix/client/r0/sync", nil), next)
+		if got != want { //nolint:errorlint // it must be the very same
+			t.Errorf("got error %v, want the very error of the next handler, %v", got, want)
+		}
+		if rec.Body.Len() != 0 || rec.Header().Get("Content-Type") != "" {
+			t.Errorf("got answer %q, want none beside the error", rec.Body)
+		}
+	}
+}
+
+func TestUpstreamErrors(t *testing.T) {
+	inner := caddyhttp.Error(http.StatusGatewayTimeout, context.DeadlineExceeded)
+	err := toUpstream(fmt.Errorf("wrapped: %w", inner))
+	var ue *handlers.UpstreamError
+	if !errors.As(err, &ue) || ue.Status != http.StatusGatewayTimeout || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v, want the status and the cause", err)
+	}
+	if got := toUpstream(nil); got != nil {
+		t.Errorf("got %v, want nil", got)
+	}
+	if got := fromUpstream(nil); got != nil {
+		t.Errorf("got %v, want nil", got)
+	}
+}
+
+// original is a writer that can be told from any wrapper of it.
+type original struct{ http.ResponseWriter }
+
+func TestPassThroughGetsTheOriginalWriter(t *testing.T) {
+	app := appIn(t, t.TempDir())
+	h := &Handler{app: app, logger: zap.NewNop()}
+	w := original{httptest.NewRecorder()}
+	for _, path := range []string{"/_matrix/client/r0/sync", "/", "/_matrix/client/r0/room_keys/keys?version=1"} {
+		r := httptest.NewRequest(http.MethodGet, path, nil)
+		called := false
+		err := h.ServeHTTP(w, r, caddyhttp.HandlerFunc(func(got http.ResponseWriter, req *http.Request) error {
+			called = true
+			if got != http.ResponseWriter(w) || req != r {
+				t.Errorf("%s: got writer %T, want the original writer and request", path, got)
+			}
+			if held() != 0 {
+				t.Errorf("%s: the store is held by a request that is passed on", path)
+			}
+			return nil
+		}))
+		if err != nil || !called {
+			t.Errorf("%s: got %v, called %v", path, err, called)
+		}
+	}
+}
+
+func TestAbortPasses(t *testing.T) {
+	app := appIn(t, t.TempDir())
+	h := &Handler{app: app, logger: zap.NewNop()}
+	defer func() {
+		if got := recover(); got != http.ErrAbortHandler { //nolint:errorlint // a panic value, compared as net/http does
+			t.Errorf("got panic %v, want %v", got, http.ErrAbortHandler)
+		}
+		if held() != 0 {
+			t.Error("the store is still held after a panic")
+		}
+	}()
+	_ = h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/_matrix/client/r0/sync", nil),
+		caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { panic(http.ErrAbortHandler) }))
+}
+
+// TestTwoHandlersShareOneApp: nothing in provisioning may assume to be alone.
+func TestTwoHandlersShareOneApp(t *testing.T) {
+	cfg := &caddy.Config{Admin: &caddy.AdminConfig{Disabled: true}}
+	ctx, err := caddy.ProvisionContext(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var a, b Handler
+	var face IdentityHandler
+	if err := errors.Join(a.Provision(ctx), b.Provision(ctx), face.Provision(ctx)); err != nil {
+		t.Fatal(err)
+	}
+	if a.app == nil || a.app != b.app || a.app != face.app {
+		t.Errorf("got apps %p, %p and %p, want one", a.app, b.app, face.app)
+	}
+	if err := errors.Join(registerMetrics(ctx.GetMetricsRegistry()), a.app.Cleanup()); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/delivery"
+	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/store"
+	"github.com/caddy-threepid/caddy-threepid/store/storetest"
+)
+
+func TestCanonicalDir(t *testing.T) {
+	base, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(base, "real", "deep"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(
+		os.Symlink("real", filepath.Join(base, "link")),
+		os.Symlink("loop", filepath.Join(base, "loop")),
+		os.WriteFile(filepath.Join(base, "file"), nil, 0o600),
+	); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(base)
+	tests := map[string]string{
+		base + "/real":                    "/real",
+		base + "/real/":                   "/real",
+		base + "//real/./x/..":            "/real",
+		base + "/link":                    "/real",
+		base + "/link/deep":               "/real/deep",
+		base + "/link/deep/../new/newer/": "/real/new/newer",
+		"real":                            "/real",
+		"./link/new":                      "/real/new",
+		base + "/absent":                  "/absent",
+	}
+	for dir, want := range tests {
+		if got, err := canonicalDir(dir); err != nil || got != base+want {
+			t.Errorf("%s: got %q (%v), want %q", dir, got, err, base+want)
+		}
+	}
+	for _, dir := range []string{base + "/loop", base + "/file/below"} {
+		if got, err := canonicalDir(dir); err == nil {
+			t.Errorf("%s: got %q, want an error", dir, got)
+		}
+	}
+}
+
+// fakeStore is a store module that keeps nothing.
+type fakeStore struct {
+	key, options string
+	keyErr, err  error
+	opened       atomic.Int32
+	closed       atomic.Int32
+}
+
+func (*fakeStore) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "threepid.stores.fake", New: func() caddy.Module { return new(fakeStore) }}
+}
+func (f *fakeStore) PoolKey() (string, error) { return f.key, f.keyErr }
+func (f *fakeStore) FixedOptions() string     { return f.options }
+func (f *fakeStore) OpenStore(*zap.Logger) (store.Store, error) {
+	if f.err != nil {
+		return nil, f.err
+	}
+	f.opened.Add(1)
+	return &closingStore{Store: storetest.NewMemory(time.Now), closed: &f.closed}, nil
+}
+
+type closingStore struct {
+	store.Store
+	closed *atomic.Int32
+}
+
+func (c *closingStore) Close() error {
+	c.closed.Add(1)
+	return c.Store.Close()
+}
+
+func testKeys(t *testing.T, fill byte) *keyring.Ring {
+	t.Helper()
+	secret := make([]byte, keyring.SecretSize)
+	secret[0] = fill
+	keys, err := keyring.New(keyring.Key{ID: 1, Secret: secret})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keys
+}
+
+func TestAcquireStoreShares(t *testing.T) {
+	mod, keys := &fakeStore{key: t.Name()}, testKeys(t, 1)
+	key, first, err := acquireStore(mod, keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, second, err := acquireStore(mod, keys)
+	if err != nil || again != key || second != first || mod.opened.Load() != 1 {
+		t.Errorf("got %v, %p, %v and %d openings, want the same store again", again, second, err, mod.opened.Load())
+	}
+	if err := releaseStore(key); err != nil || mod.closed.Load() != 0 {
+		t.Errorf("got %v and %d closings after the first release, want none", err, mod.closed.Load())
+	}
+	if err := releaseStore(key); err != nil || mod.closed.Load() != 1 {
+		t.Errorf("got %v and %d closings after the last release, want one", err, mod.closed.Load())
+	}
+	if err := releaseStore(key); err != nil || mod.closed.Load() != 1 {
+		t.Errorf("got %v and %d closings after one release too many, want one", err, mod.closed.Load())
+	}
+}
+
+func TestAcquireStoreRefusesWhatCannotChange(t *testing.T) {
+	mod := &fakeStore{key: t.Name(), options: "a"}
+	key, _, err := acquireStore(mod, testKeys(t, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := map[string]struct {
+		mod  *fakeStore
+		keys *keyring.Ring
+	}{
+		"other options": {&fakeStore{key: t.Name(), options: "b"}, testKeys(t, 1)},
+		"other keys":    {&fakeStore{key: t.Name(), options: "a"}, testKeys(t, 2)},
+	}
+	for name, test := range tests {
+		if _, _, err := acquireStore(test.mod, test.keys); !errors.Is(err, errRestart) || test.mod.opened.Load() != 0 {
+			t.Errorf("%s: got %v, want %v", name, err, errRestart)
+		}
+	}
+	// None of the refusals has kept or given up a reference.
+	if refs, ok := stores.References(key); !ok || refs != 1 {
+		t.Errorf("got %d references, want 1", refs)
+	}
+	if err := releaseStore(key); err != nil || mod.closed.Load() != 1 {
+		t.Errorf("got %v and %d closings, want one", err, mod.closed.Load())
+	}
+	// Closed, it can be opened in another way.
+	key, _, err = acquireStore(&fakeStore{key: t.Name(), options: "b"}, testKeys(t, 2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := releaseStore(key); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAcquireStoreFails(t *testing.T) {
+	cause := errors.New("no such place")
+	for name, mod := range map[string]*fakeStore{"key": {keyErr: cause}, "open": {key: t.Name(), err: cause}} {
+		if _, _, err := acquireStore(mod, testKeys(t, 1)); !errors.Is(err, cause) {
+			t.Errorf("%s: got %v, want %v", name, err, cause)
+		}
+	}
+	if _, ok := stores.References(poolKey{"threepid.stores.fake", t.Name()}); ok {
+		t.Error("a store that did not open is in the pool")
+	}
+}
+
+// newShared makes a shared store as acquireStore does.
+func newShared(closed *atomic.Int32) *sharedStore {
+	return &sharedStore{
+		Store: &closingStore{storetest.NewMemory(time.Now), closed},
+		idle:  make(chan struct{}), grace: closingGrace,
+	}
+}
+
+func TestDestructWaitsForThoseWhoUseIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var closed atomic.Int32
+		s := newShared(&closed)
+		one, two := s.hold(), s.hold()
+		done := make(chan error, 1)
+		go func() { done <- s.Destruct() }()
+		synctest.Wait()
+		s.hold()() // too late to matter, and harmless
+		one()
+		one()
+		synctest.Wait()
+		if closed.Load() != 0 {
+			t.Fatal("closed while it was held")
+		}
+		two()
+		if err := <-done; err != nil || closed.Load() != 1 {
+			t.Errorf("got %v and %d closings, want one", err, closed.Load())
+		}
+	})
+}
+
+func TestDestructDoesNotWaitForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var closed atomic.Int32
+		s := newShared(&closed)
+		release := s.hold()
+		start := time.Now()
+		if err := s.Destruct(); err != nil || closed.Load() != 1 {
+			t.Errorf("got %v and %d closings, want one", err, closed.Load())
+		}
+		if got, want := time.Since(start), closingGrace; got != want {
+			t.Errorf("closed after %s, want %s", got, want)
+		}
+		release()
+		if err := s.Ping(t.Context()); !errors.Is(err, store.ErrClosed) {
+			t.Errorf("got %v from a closed store, want %v", err, store.ErrClosed)
+		}
+	})
+}
+
+func TestWakeGoesToTheNewestOutbox(t *testing.T) {
+	var closed atomic.Int32
+	s := newShared(&closed)
+	s.wake("p", "id") // nobody there: no harm
+	keys := testKeys(t, 1)
+	older := delivery.New(delivery.Config{Store: s, Keys: keys})
+	newer := delivery.New(delivery.Config{Store: s, Keys: keys})
+	s.addOutbox(older)
+	s.addOutbox(newer)
+	if got := s.outboxes[len(s.outboxes)-1]; got != newer {
+		t.Error("the older outbox is woken")
+	}
+	s.removeOutbox(newer)
+	if got := s.outboxes[len(s.outboxes)-1]; got != older {
+		t.Error("the outbox that is left is not woken")
+	}
+	s.removeOutbox(older)
+	if got := len(s.outboxes); got != 0 {
+		t.Errorf("got %d outboxes, want none", got)
+	}
+	if err := s.Destruct(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestProcessLoggerFollowsTheConfiguration: what outlives a configuration must
+// not write into its closed files.
+func TestProcessLoggerFollowsTheConfiguration(t *testing.T) {
+	logger := processLogger("threepid.test").With(zap.String("field", "value"))
+	for _, name := range []string{"first", "second"} {
+		file := filepath.Join(t.TempDir(), "log")
+		config := `{"admin":{"disabled":true,"config":{"persist":false}},"logging":{"logs":{"default":{"level":"INFO","writer":{"output":"file","filename":"` + file + `"}}}}}`
+		if err := caddy.Load([]byte(config), true); err != nil {
+			t.Fatal(err)
+		}
+		logger.Info(name)
+		logger.Debug("unwanted")
+		if err := logger.Sync(); err != nil {
+			t.Error(err)
+		}
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := string(raw)
+		if !strings.Contains(got, `"logger":"threepid.test","msg":"`+name+`","field":"value"`) || strings.Contains(got, "unwanted") {
+			t.Errorf("got log\n%s\nwant the message %q in it", got, name)
+		}
+	}
+	if err := caddy.Stop(); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verification
+
+import (
+	"bytes"
+	"errors"
+	"reflect"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// recordTypes makes an empty record of each kind.
+var recordTypes = map[string]func() any{
+	"session": func() any { return new(Session) },
+	"nonce":   func() any { return new(nonceRecord) },
+	"alias":   func() any { return new(aliasRecord) },
+	"foreign": func() any { return new(foreignRecord) },
+}
+
+func drawHash(t *rapid.T, what string) (h hash) {
+	copy(h[:], rapid.SliceOfN(rapid.Byte(), len(h), len(h)).Draw(t, what))
+	return h
+}
+
+// drawSession fills every field, or leaves it out.
+func drawSession(t *rapid.T) *Session {
+	text, num := rapid.String(), rapid.Int64()
+	s := &Session{
+		SID: text.Draw(t, "sid"), Purpose: Purpose(text.Draw(t, "purpose")), Medium: Medium(text.Draw(t, "medium")),
+		Address: text.Draw(t, "address"), Proof: Proof(rapid.Byte().Draw(t, "proof")), State: State(rapid.Byte().Draw(t, "state")),
+		Secret: drawHash(t, "secret"), SendAttempt: num.Draw(t, "attempt"), Sends: rapid.Int().Draw(t, "sends"),
+		Tries: rapid.Int().Draw(t, "tries"), Until: num.Draw(t, "until"), ValidatedAt: num.Draw(t, "validated"),
+		NextLink: text.Draw(t, "link"), Language: text.Draw(t, "language"),
+	}
+	if rapid.Bool().Draw(t, "consumed") {
+		s.ConsumedIn = drawHash(t, "consumed in")
+	}
+	for range rapid.IntRange(0, maxTokens).Draw(t, "tokens") {
+		s.Tokens = append(s.Tokens, Token{Hash: drawHash(t, "token"), Expires: num.Draw(t, "expires")})
+	}
+	if rapid.Bool().Draw(t, "claimed") {
+		s.Claim = &Claim{ID: drawHash(t, "claim"), Until: num.Draw(t, "claim until"), Answered: rapid.Bool().Draw(t, "answered")}
+	}
+	return s
+}
+
+// TestRecordsRoundTrip: decode(encode(x)) is x, for every kind of record.
+func TestRecordsRoundTrip(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.String()
+		session := drawSession(t)
+		request := openingRequest{
+			Purpose: session.Purpose, Medium: session.Medium, Address: session.Address, Index: text.Draw(t, "index"),
+			Secret: session.Secret, SendAttempt: session.SendAttempt, NextLink: session.NextLink, Language: session.Language, Proof: session.Proof,
+		}
+		for name, rec := range map[string]any{
+			"session": session,
+			"nonce":   &nonceRecord{Request: request, SID: text.Draw(t, "nonce's sid"), Sent: rapid.Bool().Draw(t, "sent")},
+			"alias":   &aliasRecord{SID: session.SID, Secret: session.Secret, Claim: session.ConsumedIn},
+			"foreign": &foreignRecord{Nonce: text.Draw(t, "nonce"), Secret: session.Secret, Purpose: session.Purpose},
+		} {
+			raw, err := encode(rec)
+			if err != nil {
+				t.Fatalf("encode %s: %v", name, err)
+			}
+			got := recordTypes[name]()
+			if err := decode(raw, got); err != nil || !reflect.DeepEqual(got, rec) {
+				t.Fatalf("%s: decode(encode(x)) = %+v, %v, want %+v", name, got, err, rec)
+			}
+			if err := decode(append(raw, 0), recordTypes[name]()); !errors.Is(err, errRecord) {
+				t.Fatalf("%s with a byte behind: %v, want errRecord", name, err)
+			}
+			if err := decode(raw[:len(raw)-1], recordTypes[name]()); !errors.Is(err, errRecord) {
+				t.Fatalf("%s cut short: %v, want errRecord", name, err)
+			}
+		}
+	})
+}
+
+// TestDecodeIsStrict: what the encoder never writes is refused.
+func TestDecodeIsStrict(t *testing.T) {
+	tests := []struct {
+		name string
+		raw  []byte
+	}{
+		{"nothing", nil},
+		{"version only", []byte{recordVersion}},
+		{"version 0", []byte{0, 0xa0}},
+		{"next version", []byte{recordVersion + 1, 0xa0}},
+		{"unknown field", []byte{recordVersion, 0xa1, 0x18, 99, 0x01}},
+		{"the same field twice", []byte{recordVersion, 0xa2, 0x01, 0x61, 'a', 0x01, 0x61, 'b'}},
+		{"indefinite length", []byte{recordVersion, 0xbf, 0xff}},
+		{"wrong type", []byte{recordVersion, 0xa1, 0x01, 0x01}},
+		{"text", []byte{recordVersion, 0x61, 'a'}},
+		{"two values", []byte{recordVersion, 0xa0, 0xa0}},
+	}
+	for _, tt := range tests {
+		for name, empty := range recordTypes {
+			t.Run(tt.name+"/"+name, func(t *testing.T) {
+				raw := tt.raw
+				if name == "nonce" && tt.name == "the same field twice" {
+					raw = []byte{recordVersion, 0xa2, 0x02, 0x61, 'a', 0x02, 0x61, 'b'}
+				}
+				if err := decode(raw, empty()); !errors.Is(err, errRecord) {
+					t.Errorf("decode(%x) = %v, want errRecord", raw, err)
+				}
+			})
+		}
+	}
+}
+
+// TestRecordForm holds the form of a stored session: those of today must be
+// readable by the next version.
+func TestRecordForm(t *testing.T) {
+	raw, err := encode(&Session{
+		SID: "00x", Purpose: Register, Medium: Email, Address: "a@x", State: Pending, SendAttempt: 1, Sends: 1,
+		Tokens: []Token{{Expires: 2}}, Until: 3,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	zero := bytes.Repeat([]byte{0}, len(hash{}))
+	want := []byte("\x01\xaa\x01\x6300x\x02\x68register\x03\x65email\x04\x63a@x\x06\x01\x07\x50" + string(zero) +
+		"\x08\x01\x09\x01\x0a\x81\x82\x50" + string(zero) + "\x02\x0c\x03")
+	if !bytes.Equal(raw, want) {
+		t.Errorf("a session is written as\n%x, want\n%x", raw, want)
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	for _, rec := range []any{
+		&Session{SID: "00x", Tokens: []Token{{Expires: 1}}, Claim: &Claim{Answered: true}, ConsumedIn: hash{1}, NextLink: "\xff"},
+		&nonceRecord{Request: openingRequest{Address: "a@x"}, SID: "y", Sent: true},
+		&aliasRecord{SID: "z"}, &foreignRecord{Nonce: "n"},
+	} {
+		raw, err := encode(rec)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(raw)
+	}
+	f.Add([]byte{})
+	f.Add([]byte{recordVersion, 0xa1, 0x0a, 0x81, 0x80})       // a token without fields
+	f.Add([]byte{recordVersion, 0xa1, 0x10, 0x81, 0x40})       // a claim with one
+	f.Add([]byte{recordVersion, 0x9b, 0, 0, 0, 0, 0xff, 0, 0}) // a huge array
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		for name, empty := range recordTypes {
+			first := empty()
+			if err := decode(raw, first); err != nil {
+				if !errors.Is(err, errRecord) {
+					t.Errorf("%s: decode(%x) = %v, want errRecord", name, raw, err)
+				}
+				continue
+			}
+			again, err := encode(first)
+			if err != nil {
+				t.Fatalf("%s: encode of what was decoded: %v", name, err)
+			}
+			second := empty()
+			if err := decode(again, second); err != nil || !reflect.DeepEqual(first, second) {
+				t.Errorf("%s: %+v decodes as %+v, %v, after encoding", name, first, second, err)
+			}
+		}
+	})
+}
