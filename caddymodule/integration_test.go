@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,6 +23,8 @@ type whole struct {
 	*site
 	hs    *fakehs.Server
 	inbox *smtptest.Server
+	// refuse makes the relay refuse every recipient.
+	refuse atomic.Bool
 }
 
 const (
@@ -34,7 +37,16 @@ const (
 // newWhole starts everything. more are further options of the app.
 func newWhole(t *testing.T, checks string, more ...string) *whole {
 	t.Helper()
-	inbox, err := smtptest.Start(smtptest.Options{Mode: smtptest.STARTTLS, Username: relayUser, Password: relayPassword})
+	w := new(whole)
+	inbox, err := smtptest.Start(smtptest.Options{
+		Mode: smtptest.STARTTLS, Username: relayUser, Password: relayPassword,
+		Fail: func(stage, address string) error {
+			if w.refuse.Load() && stage == "RCPT" {
+				return refusal(stage, address)
+			}
+			return nil
+		},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +54,7 @@ func newWhole(t *testing.T, checks string, more ...string) *whole {
 	t.Setenv("THREEPID_TEST_RELAY_PASSWORD", relayPassword)
 
 	hsOpts := fakehs.Options{Require3PIDEmail: true}
-	w := &whole{inbox: inbox}
+	w.inbox = inbox
 	// The site's name is known only after its port is.
 	w.site = newSite(t, "")
 	hsOpts.TrustedIDServers = []string{w.identityName()}

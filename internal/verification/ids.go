@@ -3,14 +3,13 @@
 package verification
 
 import (
+	"crypto/rand"
 	"encoding/base64"
 	"fmt"
 	"io"
 	"math/big"
 	"strings"
 	"unicode/utf8"
-
-	"crypto/rand"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/store"

@@ -4,6 +4,7 @@ package verification
 
 import (
 	"crypto/subtle"
+	"errors"
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
@@ -147,7 +148,7 @@ func (s *Session) confirm(token hash, now time.Time, life time.Duration, maxTrie
 	case s.State == Validated || s.State == Consumed:
 		// Clicking twice is fine, guessing is pointless: nothing is counted.
 		_, err := s.match(token, now)
-		if err == ErrExpired {
+		if errors.Is(err, ErrExpired) {
 			err = nil
 		}
 		return err

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"fmt"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/smtptest"
+	"github.com/caddy-threepid/caddy-threepid/internal/stack"
+)
+
+const (
+	canaryAddress = "canary.address@example.test"
+	canarySecret  = "canary-client-secret"
+)
+
+// TestNothingSecretIsWrittenDown goes the whole way, and wrong ways, with
+// everything logged that Caddy can log, and then reads every file and every
+// metric.
+func TestNothingSecretIsWrittenDown(t *testing.T) {
+	for _, checks := range []string{"off", "callback"} {
+		t.Run(checks, func(t *testing.T) {
+			w := newWhole(t, checks)
+			sid, learned := w.register()
+			secrets := append(w.canaries(), learned...)
+			w.goWrong(sid)
+			if logged := w.log("access.log"); !strings.Contains(logged, "token=REDACTED") || !strings.Contains(logged, "client_secret=REDACTED") {
+				t.Error("the access log does not show that there was something to be redacted")
+			}
+			for _, text := range []string{`"msg":"handled request"`, `"msg":"tried to deliver message"`, `"pseudonym":"`} {
+				if !strings.Contains(w.log("caddy.log"), text) {
+					t.Errorf("the log has no %s", text)
+				}
+			}
+			metrics, err := stack.NewClient(fmt.Sprintf("http://127.0.0.1:%d", w.admin)).Do(t.Context(), "GET", "/metrics", "", nil)
+			if err != nil || !strings.Contains(metrics.Body, "caddy_threepid_sessions_total") {
+				t.Fatalf("got %d (%v) for the metrics", metrics.Status, err)
+			}
+			found(t, secrets, "metrics", metrics.Body)
+			// With everything in it written to the disk.
+			w.mustLoad(w.without())
+			err = filepath.WalkDir(w.dir, func(path string, d fs.DirEntry, err error) error {
+				if err != nil || d.IsDir() {
+					return err
+				}
+				raw, err := os.ReadFile(path)
+				found(t, secrets, path, string(raw))
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+// canaries are what is secret from the beginning.
+func (w *whole) canaries() []string {
+	return []string{canaryAddress, "canary.address", canarySecret, relayPassword, oldPassword, newPassword}
+}
+
+// found reports which of the secrets a text has.
+func found(t *testing.T, secrets []string, where, text string) {
+	t.Helper()
+	for _, secret := range secrets {
+		for _, form := range []string{secret, url.QueryEscape(secret)} {
+			if at := strings.Index(text, form); at >= 0 {
+				t.Errorf("%s has %q: …%q…", where, form, text[max(0, at-200):min(len(text), at+100)])
+				break
+			}
+		}
+	}
+}
+
+// register makes an account, and returns its session and what became secret on
+// the way. The link is opened as an old client would, with everything in the
+// query.
+func (w *whole) register() (sid string, learned []string) {
+	w.t.Helper()
+	body := stack.Object{"username": "alice", "password": oldPassword}
+	session := w.do("POST", "/_matrix/client/r0/register", "", body, http.StatusUnauthorized).Text("session")
+	sid = w.ask("r0", "register", canarySecret, canaryAddress)
+	link, err := url.Parse(w.link(canaryAddress))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	token := link.Query().Get("token")
+	full := link.Path + "?" + url.Values{"sid": {sid}, "client_secret": {canarySecret}, "token": {token}}.Encode()
+	w.do("GET", full, "", nil, http.StatusOK)
+	w.do("HEAD", full, "", nil, http.StatusOK)
+	w.do("PUT", full, "", nil, http.StatusMethodNotAllowed)
+	w.do("POST", link.Path, "", stack.Object{"sid": sid, "client_secret": canarySecret, "token": "wrong"}, http.StatusBadRequest)
+	w.do("POST", link.Path, "", stack.Object{"sid": sid, "client_secret": canarySecret, "token": token}, http.StatusOK)
+	body["auth"] = stack.EmailAuth(session, stack.Creds(sid, canarySecret))
+	w.do("POST", "/_matrix/client/r0/register", "", body, http.StatusOK)
+	access := w.login("alice", oldPassword, http.StatusOK)
+	w.do("GET", "/_matrix/client/r0/account/3pid", access, nil, http.StatusOK)
+	return sid, []string{token, access}
+}
+
+// goWrong goes wrong in every way that is reported with a cause: a relay that
+// repeats the address in its reply, a homeserver that breaks off in the middle
+// of its answer.
+func (w *whole) goWrong(sid string) {
+	w.t.Helper()
+	w.refuse.Store(true)
+	before := w.metric("caddy_threepid_messages_total")
+	w.do("POST", "/_matrix/client/r0/account/password/email/requestToken", "",
+		stack.Object{"client_secret": canarySecret, "email": canaryAddress, "send_attempt": 1}, http.StatusOK)
+	w.await("the refusal of the mail", func() bool { return w.metric("caddy_threepid_messages_total") > before })
+	for _, after := range []int{0, 10} {
+		w.hs.AbortNext(1, after)
+		w.do("POST", "/_matrix/client/r0/register", "", stack.Object{
+			"username": "canary.address", "password": oldPassword,
+			"auth": stack.EmailAuth("x", stack.Creds(sid, canarySecret)),
+		}, http.StatusBadGateway)
+	}
+	w.do("POST", "/_matrix/client/r0/account/password", "", stack.Object{
+		"new_password": newPassword, "auth": stack.EmailAuth("", stack.Creds("unknown", canarySecret)),
+	}, http.StatusBadRequest)
+}
+
+// refusal is a reply that repeats what it was told, as many relays do.
+func refusal(stage, address string) error {
+	return smtptest.Reply(550, "5.1.1 <"+address+">: no such mailbox here ("+stage+")")
+}

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verification
+
+import (
+	"slices"
+	"time"
+)
+
+// model says what the service must do, from the specification and the design
+// alone: no store, no hashes, no transactions, only facts about sessions.
+type model struct {
+	lifetime, tokenLife, inFlight time.Duration
+	maxTries                      int
+	current                       map[scope]*modelSession
+}
+
+// scope is what one session is for.
+type scope struct {
+	purpose Purpose
+	secret  string
+	address string
+}
+
+type modelSession struct {
+	scope
+	sid      string
+	attempt  int64
+	proof    Proof
+	tokens   []modelToken // those that still work, oldest first
+	tries    int
+	state    State
+	end      time.Time
+	holder   *modelAlias
+	consumer string // the UIA session that consumed it
+	history  []modelToken
+}
+
+type modelToken struct {
+	text    string
+	expires time.Time
+}
+
+type modelAlias struct {
+	alias    *Alias
+	session  *modelSession
+	uia      string
+	end      time.Time
+	answered bool
+	ended    Outcome // 0 while in flight, or when the process died
+}
+
+type modelNonce struct {
+	nonce   string
+	request Request
+	end     time.Time
+	opened  *Opened
+	settled bool
+}
+
+// stands is the state of a session as everybody must see it. A holder whose
+// time is over and who had the proof has used it.
+func (s *modelSession) stands(now time.Time) State {
+	if s.state == Validated && s.holder != nil && !now.Before(s.holder.end) && s.holder.answered {
+		return Consumed
+	}
+	return s.state
+}
+
+func (s *modelSession) over(now time.Time) bool { return !now.Before(s.end) }
+
+// held reports a holder whose time is not over.
+func (s *modelSession) held(now time.Time) bool {
+	return s.holder != nil && now.Before(s.holder.end)
+}
+
+// continues returns the session that a request would continue, or nil.
+func (m *model) continues(req Request, now time.Time) *modelSession {
+	s := m.current[scope{req.Purpose, req.ClientSecret, req.Address}]
+	if s == nil || s.over(now) {
+		return nil
+	}
+	if state := s.stands(now); state != Pending && state != Validated {
+		return nil
+	}
+	return s
+}
+
+// request applies a requestToken whose outcome was sid, and whose message, if
+// one was due, carried token. It returns whether one was due.
+func (m *model) request(req Request, now time.Time, sid, token string) (s *modelSession, due bool) {
+	s = m.continues(req, now)
+	switch {
+	case s == nil:
+		s = &modelSession{
+			scope: scope{req.Purpose, req.ClientSecret, req.Address},
+			sid:   sid, state: Pending, end: now.Add(m.lifetime),
+		}
+		m.current[s.scope] = s
+	case req.SendAttempt <= s.attempt:
+		return s, false
+	}
+	s.attempt = req.SendAttempt
+	if s.holder != nil && !s.held(now) {
+		s.holder = nil // forgotten with the next write
+	}
+	if req.Proof != s.proof {
+		s.proof, s.tokens = req.Proof, nil
+	}
+	sent := modelToken{token, earlier(now.Add(m.tokenLife), s.end)}
+	s.tokens, s.history = append(s.tokens, sent), append(s.history, sent)
+	alive := 4
+	if s.proof == ProofCode {
+		alive = 1
+	}
+	s.tokens = s.tokens[max(0, len(s.tokens)-alive):]
+	return s, true
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+// knows finds a token among those that work.
+func (s *modelSession) knows(text string) (modelToken, bool) {
+	for _, t := range slices.Backward(s.tokens) {
+		if t.text == text {
+			return t, true
+		}
+	}
+	return modelToken{}, false
+}
+
+// look is what the confirmation page says; submit is what its button does.
+func (m *model) look(s *modelSession, secret *string, text string, now time.Time) error {
+	if err := s.refuses(secret, now); err != nil {
+		return err
+	}
+	if s.proof == ProofCode {
+		return nil
+	}
+	return s.verdict(text, now)
+}
+
+func (s *modelSession) verdict(text string, now time.Time) error {
+	t, ok := s.knows(text)
+	if !ok {
+		return ErrTokenIncorrect
+	}
+	if s.state == Pending && !now.Before(t.expires) {
+		return ErrExpired
+	}
+	return nil
+}
+
+func (s *modelSession) refuses(secret *string, now time.Time) error {
+	switch {
+	case s.gone(now):
+		return ErrExpired
+	case secret != nil && *secret != s.secret:
+		return ErrNoSession
+	case s.over(now):
+		return ErrExpired
+	case s.state == Revoked:
+		return ErrRevoked
+	}
+	return nil
+}
+
+// gone: the record is kept for a minute beyond the end, and no longer.
+func (s *modelSession) gone(now time.Time) bool { return !now.Before(s.end.Add(time.Minute)) }
+
+func (m *model) submit(s *modelSession, secret *string, text string, now time.Time) error {
+	if err := s.refuses(secret, now); err != nil {
+		return err
+	}
+	err := s.verdict(text, now)
+	if s.state != Pending {
+		return err
+	}
+	s.tries++
+	switch {
+	case err == nil:
+		s.state, s.end = Validated, now.Add(m.lifetime)
+	case s.tries >= m.maxTries:
+		s.state, s.tokens = Revoked, nil
+	}
+	return err
+}
+
+// claim returns whether the alias must be live, and whether it is a replay.
+func (m *model) claim(s *modelSession, c Completion, now time.Time) (live, replayed bool) {
+	if s.gone(now) || c.ClientSecret != s.secret || c.Purpose != s.purpose {
+		return false, false
+	}
+	if s.state == Consumed {
+		return false, s.purpose == Register && c.UIASession != "" && c.UIASession == s.consumer
+	}
+	return s.stands(now) == Validated && !s.over(now) && !s.held(now), false
+}
+
+// proves returns whether the homeserver is told "validated".
+func (m *model) proves(a *modelAlias, now time.Time) bool {
+	s := a.session
+	ok := a.ended == 0 && s != nil && s.holder == a && s.held(now) && s.state == Validated && !s.over(now)
+	if ok {
+		a.answered = true
+	}
+	return ok
+}
+
+func (m *model) finish(a *modelAlias, outcome Outcome) {
+	s := a.session
+	if s == nil {
+		return
+	}
+	if a.ended == 0 {
+		a.ended = outcome
+	}
+	if s.holder != a {
+		return
+	}
+	if outcome == Completed || outcome == Unknown && a.answered {
+		s.state = Consumed
+		if s.purpose == Register {
+			s.consumer = a.uia
+		}
+	}
+	s.holder = nil
+}
