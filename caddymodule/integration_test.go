@@ -204,7 +204,9 @@ func TestR50_R55_R56_R57_AddThroughCaddy(t *testing.T) {
 func TestR19_R22_R21_VersionsThroughCaddy(t *testing.T) {
 	w := newWhole(t, "off")
 	features := func() map[string]any {
-		a := w.do("GET", "/_matrix/client/versions", "", nil, http.StatusOK)
+		a := w.settled(func() (stack.Answer, error) {
+			return w.client.Do(t.Context(), "GET", "/_matrix/client/versions", "", nil)
+		})
 		if versions, _ := a.JSON["versions"].([]any); len(versions) == 0 {
 			t.Errorf("got %s, want the homeserver's versions", a.Body)
 		}

@@ -20,6 +20,7 @@ type session struct {
 	from   string
 	to     []string
 	utf8   bool
+	begun  bool // MAIL was accepted
 	authed bool
 }
 
@@ -94,8 +95,14 @@ func (c *session) Mail(from string, opts *smtp.MailOptions) error {
 	if c.s.opts.Username != "" && !c.authed {
 		return smtp.ErrAuthRequired
 	}
-	c.from, c.utf8 = from, opts.UTF8
-	return c.fail("MAIL", from)
+	if c.begun { // RFC 5321 §4.1.4; go-smtp would let it pass
+		return &smtp.SMTPError{Code: 503, EnhancedCode: smtp.EnhancedCode{5, 5, 1}, Message: "nested MAIL command"}
+	}
+	if err := c.fail("MAIL", from); err != nil {
+		return err
+	}
+	c.begun, c.from, c.utf8 = true, from, opts.UTF8
+	return nil
 }
 
 // Rcpt implements smtp.Session.
@@ -144,7 +151,7 @@ func (c *session) fail(stage, address string) error {
 }
 
 // Reset implements smtp.Session.
-func (c *session) Reset() { c.from, c.to, c.utf8 = "", nil, false }
+func (c *session) Reset() { c.from, c.to, c.utf8, c.begun = "", nil, false, false }
 
 // Logout implements smtp.Session.
 func (c *session) Logout() error { return nil }

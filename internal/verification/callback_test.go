@@ -59,8 +59,8 @@ func TestCallbackOpensOneSession(t *testing.T) {
 	if n := len(f.outbox.messages()); n != 1 {
 		t.Errorf("%d messages, want 1", n)
 	}
-	if got := f.settle(nonce); got != first {
-		t.Errorf("Settle = %+v, want %+v", got, first)
+	if got := f.settle(nonce); got != first || f.entries(kindNonce) != 0 {
+		t.Errorf("Settle = %+v, want %+v; %d nonces are left", got, first, f.entries(kindNonce))
 	}
 	_, err := f.Callback(bg, nonce, req.Medium, req.Address)
 	wantErr(t, "Callback after Settle", err, ErrUnknownNonce)

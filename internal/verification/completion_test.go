@@ -28,6 +28,9 @@ func TestF39_UsedOnce(t *testing.T) {
 	if !a.Live || a.Replayed {
 		t.Fatalf("alias of a validated session: live %v, replayed %v", a.Live, a.Replayed)
 	}
+	if n := f.entries(kindAlias); n != 1 {
+		t.Errorf("%d aliases are stored, want 1", n)
+	}
 	got, err := f.Validated(bg, a.SID, a.ClientSecret)
 	want := ThreePID{Medium: Email, Address: "alice@example.com", ValidatedAt: f.clock.Now()}
 	if err != nil || got.Medium != want.Medium || got.Address != want.Address || !got.ValidatedAt.Equal(want.ValidatedAt) {
@@ -35,6 +38,9 @@ func TestF39_UsedOnce(t *testing.T) {
 	}
 	f.finish(a, Completed)
 
+	if n := f.entries(kindAlias); n != 0 {
+		t.Errorf("%d aliases are left after the request, want none", n)
+	}
 	if f.proves(a) {
 		t.Errorf("the alias proves something after its request has ended")
 	}

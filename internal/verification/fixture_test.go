@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -58,10 +59,14 @@ func (s *seeded) Read(p []byte) (int, error) {
 
 // rerun runs every update once in vain before it runs it for good, as a store
 // may do after a conflict. Whatever a transaction leaves outside its Txn and
-// does not set anew shows up here.
-type rerun struct{ store.Store }
+// does not set anew shows up here. What another process did meanwhile, the
+// reason for the conflict, is done by between, once.
+type rerun struct {
+	store.Store
+	between func()
+}
 
-func (r rerun) Update(ctx context.Context, p store.Partition, fn func(store.Txn) error) error {
+func (r *rerun) Update(ctx context.Context, p store.Partition, fn func(store.Txn) error) error {
 	conflict := errors.New("conflict")
 	err := r.Store.Update(ctx, p, func(txn store.Txn) error {
 		_ = fn(txn) // the second run decides
@@ -69,6 +74,11 @@ func (r rerun) Update(ctx context.Context, p store.Partition, fn func(store.Txn)
 	})
 	if !errors.Is(err, conflict) {
 		return err
+	}
+	if r.between != nil {
+		between := r.between
+		r.between = nil
+		between()
 	}
 	return r.Store.Update(ctx, p, fn)
 }
@@ -164,7 +174,7 @@ func newFixture(t tb, change ...func(*Config)) *fixture {
 	box := &outbox{staged: map[string]Message{}}
 	seen := &watcher{seen: map[string]int{}}
 	cfg := Config{
-		Store: rerun{storetest.NewMemory(clock.Now)}, Keys: ring(t, 'k'), Outbox: box, Observer: seen,
+		Store: &rerun{Store: storetest.NewMemory(clock.Now)}, Keys: ring(t, 'k'), Outbox: box, Observer: seen,
 		Now: clock.Now, Random: &seeded{src: rand.NewChaCha8([32]byte{1})},
 	}
 	for _, c := range change {
@@ -195,6 +205,16 @@ func purpose(p Purpose) func(*Request) { return func(r *Request) { r.Purpose = p
 func secret(s string) func(*Request)   { return func(r *Request) { r.ClientSecret = s } }
 func mailbox(a string) func(*Request)  { return func(r *Request) { r.Address = a } }
 func proof(p Proof) func(*Request)     { return func(r *Request) { r.Proof = p } }
+
+// meanwhile makes something happen in the middle of the next transaction.
+func (f *fixture) meanwhile(do func()) {
+	f.Helper()
+	r, ok := f.cfg.Store.(*rerun)
+	if !ok {
+		f.Fatalf("the store of this fixture is a %T", f.cfg.Store)
+	}
+	r.between = do
+}
 
 func (f *fixture) open(req Request) Opened {
 	f.Helper()
@@ -281,6 +301,18 @@ func dump(t tb, s store.Store) map[string]string {
 		}
 	}
 	return all
+}
+
+// entries counts what is stored of one kind.
+func (f *fixture) entries(kind string) int {
+	f.Helper()
+	n := 0
+	for key := range dump(f, f.cfg.Store) {
+		if strings.HasPrefix(key[strings.IndexByte(key, ':')+1:], kind) {
+			n++
+		}
+	}
+	return n
 }
 
 // wantErr compares with a sentinel; nil wants success.

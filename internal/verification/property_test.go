@@ -61,6 +61,8 @@ func TestEveryHistory(t *testing.T) {
 			"answer":   m.doAnswer,
 			"finish":   m.doFinish,
 			"wait":     m.doWait,
+			"resend":   m.doResend,
+			"abandon":  m.doAbandon,
 			"":         m.invariants,
 		})
 	})
@@ -86,6 +88,16 @@ func (m *machine) drawRequest(t *rapid.T) Request {
 
 func (m *machine) doRequest(t *rapid.T) {
 	req := m.drawRequest(t)
+	now := m.clock.Now()
+	before := m.continues(req, now)
+	m.checkOpened(req, before, m.open(req), now)
+}
+
+// doResend asks again for a session that exists.
+func (m *machine) doResend(t *rapid.T) {
+	s := oneOf(t, "session", m.sessions)
+	req := ask(purpose(s.purpose), secret(s.secret), mailbox(s.address), proof(s.proof),
+		attempt(s.attempt+rapid.Int64Range(0, 2).Draw(t, "more")))
 	now := m.clock.Now()
 	before := m.continues(req, now)
 	m.checkOpened(req, before, m.open(req), now)
@@ -261,6 +273,19 @@ func (m *machine) doComplete(t *rapid.T) {
 	a := m.checkClaim(t, s, Completion{SID: s.sid, ClientSecret: s.secret, Purpose: s.purpose, UIASession: "u1"})
 	m.checkAnswer(t, a)
 	m.checkFinish(a, pick(t, "outcome", Refused, Completed, Unknown))
+}
+
+// doAbandon is a completion whose process dies, before or after the proof was
+// given, and a client that tries again when the time in flight is over.
+func (m *machine) doAbandon(t *rapid.T) {
+	s := oneOf(t, "session", m.sessions)
+	c := Completion{SID: s.sid, ClientSecret: s.secret, Purpose: s.purpose, UIASession: "u1"}
+	a := m.checkClaim(t, s, c)
+	if rapid.Bool().Draw(t, "answered") {
+		m.checkAnswer(t, a)
+	}
+	m.clock.Advance(m.inFlight - pick(t, "early", 0, 0, time.Millisecond))
+	m.checkAnswer(t, m.checkClaim(t, s, c))
 }
 
 func (m *machine) doAnswer(t *rapid.T) { m.checkAnswer(t, oneOf(t, "alias", m.aliases)) }

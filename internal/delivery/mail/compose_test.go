@@ -4,6 +4,7 @@ package mail
 
 import (
 	"errors"
+	"mime"
 	"regexp"
 	"strings"
 	"testing"
@@ -63,7 +64,7 @@ func TestComposeRefuses(t *testing.T) {
 		want   error
 	}{
 		"CRLF in the sender":            {func(m *Message) { m.From = "a@example.org\r\nBcc: evil@example.org" }, ErrInvalidSender},
-		"encoded CRLF in the sender":    {func(m *Message) { m.From = "=?utf-8?q?a=0D=0ABcc:_x?= <a@example.org>" }, ErrInvalidSender},
+		"encoded CRLF in the sender":    {func(m *Message) { m.From = "=?utf-8?q?a=0D=0ABcc=3A_x?= <a@example.org>" }, ErrInvalidSender},
 		"two senders":                   {func(m *Message) { m.From = "a@example.org, b@example.org" }, ErrInvalidSender},
 		"unquoted comma in the name":    {func(m *Message) { m.From = "Some, Org <a@example.org>" }, ErrInvalidSender},
 		"backslash in the name":         {func(m *Message) { m.From = `"a\\é" <a@example.org>` }, ErrInvalidSender},
@@ -134,6 +135,27 @@ func TestComposeKeepsTheNameOfTheSender(t *testing.T) {
 		if err != nil || len(got) != 1 || got[0].Name != want {
 			t.Errorf("%s: got %v, %v, want one sender called %q", from, got, err, want)
 		}
+	}
+}
+
+// RFC 2047 §2 wants lines of at most 76 octets; the library writes a field on
+// one line, with the field's name before it.
+func TestComposeFoldsEncodedFields(t *testing.T) {
+	m := sample()
+	m.Subject = strings.Repeat("漢", maxSubject/3)
+	m.From = strings.Repeat("é", maxName/2) + " <a@example.org>"
+	raw, err := Compose(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, _, _ := strings.Cut(string(raw), "\r\n\r\n")
+	for line := range strings.SplitSeq(head, "\r\n") {
+		if len(line) > 76+len("Subject: ") || strings.Count(line, "=?utf-8?") > 1 {
+			t.Errorf("got line %q", line)
+		}
+	}
+	if got, err := new(mime.WordDecoder).DecodeHeader(parse(t, raw).Header.Get("Subject")); err != nil || got != m.Subject {
+		t.Errorf("got subject %q (%v), want %q", got, err, m.Subject)
 	}
 }
 

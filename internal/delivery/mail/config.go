@@ -23,7 +23,7 @@ const (
 	STARTTLS TLSMode = "starttls"
 	// ImplicitTLS speaks TLS from the first byte (RFC 8314, port 465).
 	ImplicitTLS TLSMode = "tls"
-	// NoTLS is for a relay on this machine only.
+	// NoTLS is for a relay on this machine (but see SMTPConfig.AllowPlaintext).
 	NoTLS TLSMode = "none"
 )
 

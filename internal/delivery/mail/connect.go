@@ -47,6 +47,7 @@ func (s *SMTP) greet(ctx context.Context, raw net.Conn) (*conn, *SendError) {
 			return nil, failure(ctx, "tls", err)
 		}
 		secured = tc
+	case NoTLS:
 	}
 	if s.cfg.TLS == STARTTLS {
 		secured = &greeted{Conn: secured, greeting: strings.NewReader("220 ready\r\n")}
@@ -97,8 +98,7 @@ func startTLS(raw net.Conn, helo string) (stage string, err error) {
 
 // reply makes textproto's error the one that [failure] knows.
 func reply(err error) error {
-	var te *textproto.Error
-	if errors.As(err, &te) {
+	if te, ok := errors.AsType[*textproto.Error](err); ok {
 		return &smtp.SMTPError{Code: te.Code}
 	}
 	return err

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/caddy-threepid/caddy-threepid/handlers"
+	"github.com/caddy-threepid/caddy-threepid/internal/delivery"
+	"github.com/caddy-threepid/caddy-threepid/internal/fakehs"
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+)
+
+// counted reads the value of a metric, by its name and labels in order.
+func counted(t *testing.T, registry prometheus.Gatherer, name string, labels ...string) float64 {
+	t.Helper()
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		if family.GetName() != name {
+			continue
+		}
+		for _, m := range family.GetMetric() {
+			var values []string
+			for _, l := range m.GetLabel() {
+				values = append(values, l.GetValue())
+			}
+			if slices.Equal(values, labels) {
+				return m.GetCounter().GetValue() + float64(m.GetHistogram().GetSampleCount())
+			}
+		}
+	}
+	return 0
+}
+
+func TestMetricsSurviveRegistries(t *testing.T) {
+	first, second := prometheus.NewPedanticRegistry(), prometheus.NewPedanticRegistry()
+	if err := errors.Join(registerMetrics(first), registerMetrics(first), registerMetrics(second)); err != nil {
+		t.Fatal(err)
+	}
+	o := &observer{logger: zap.NewNop()}
+	const name = "caddy_threepid_sessions_total"
+	// Labels are sorted by their names: medium, purpose, transition.
+	before := counted(t, first, name, "email", "add", "validated")
+	o.Transition(verification.Add, verification.Email, "validated")
+	for _, registry := range []prometheus.Gatherer{first, second} {
+		if got, want := counted(t, registry, name, "email", "add", "validated"), before+1; got != want {
+			t.Errorf("got %v, want %v", got, want)
+		}
+	}
+	// A registry that has another collector of the name is a mistake to report.
+	other := prometheus.NewPedanticRegistry()
+	other.MustRegister(prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: "another"}))
+	if err := registerMetrics(other); err == nil {
+		t.Error("got no error for a name that is taken")
+	}
+}
+
+// lines is a log that keeps what it is given.
+type lines struct {
+	zapcore.LevelEnabler
+	entries *[]logged
+}
+
+type logged struct {
+	zapcore.Entry
+	fields map[string]any
+}
+
+func (l lines) With([]zapcore.Field) zapcore.Core { return l }
+func (l lines) Sync() error                       { return nil }
+func (l lines) Check(e zapcore.Entry, c *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+	if l.Enabled(e.Level) {
+		return c.AddCore(e, l)
+	}
+	return c
+}
+
+func (l lines) Write(e zapcore.Entry, fields []zapcore.Field) error {
+	enc := zapcore.NewMapObjectEncoder()
+	for _, f := range fields {
+		f.AddTo(enc)
+	}
+	*l.entries = append(*l.entries, logged{e, enc.Fields})
+	return nil
+}
+
+func newLines(level zapcore.Level) (*zap.Logger, *[]logged) {
+	entries := new([]logged)
+	return zap.New(lines{level, entries}), entries
+}
+
+func TestRequestsAreObserved(t *testing.T) {
+	registry := prometheus.NewPedanticRegistry()
+	if err := registerMetrics(registry); err != nil {
+		t.Fatal(err)
+	}
+	cause := errors.New("the cause")
+	tests := []struct {
+		event handlers.Event
+		level zapcore.Level
+	}{
+		{handlers.Event{Face: "client", Endpoint: "request_token", Outcome: "ok", Status: 200}, zapcore.DebugLevel},
+		{handlers.Event{Face: "client", Endpoint: "complete", Outcome: "unknown", Status: 502, Err: cause}, zapcore.ErrorLevel},
+		{handlers.Event{Face: "identity", Endpoint: "validated", Outcome: "unrecognized", Status: 404}, zapcore.DebugLevel},
+	}
+	for _, test := range tests {
+		logger, entries := newLines(zapcore.DebugLevel)
+		e := test.event
+		before := counted(t, registry, "caddy_threepid_requests_total", e.Endpoint, e.Face, e.Outcome)
+		timed := counted(t, registry, "caddy_threepid_request_duration_seconds", e.Endpoint, e.Face)
+		r := httptest.NewRequest(http.MethodPost, "/?token=canary", nil)
+		(&observer{logger: logger}).Request(r, e)
+		if got, want := counted(t, registry, "caddy_threepid_requests_total", e.Endpoint, e.Face, e.Outcome), before+1; got != want {
+			t.Errorf("%s: got count %v, want %v", e.Endpoint, got, want)
+		}
+		if got, want := counted(t, registry, "caddy_threepid_request_duration_seconds", e.Endpoint, e.Face), timed+1; got != want {
+			t.Errorf("%s: got %v durations, want %v", e.Endpoint, got, want)
+		}
+		if len(*entries) != 1 || (*entries)[0].Level != test.level || (*entries)[0].fields["endpoint"] != e.Endpoint {
+			t.Errorf("%s: got log %v, want one line at %s", e.Endpoint, *entries, test.level)
+		}
+		if e.Err != nil && (*entries)[0].fields["error"] != cause.Error() {
+			t.Errorf("%s: got fields %v, want the cause", e.Endpoint, (*entries)[0].fields)
+		}
+	}
+	// At the usual level, an ordinary request is not logged.
+	logger, entries := newLines(zapcore.InfoLevel)
+	(&observer{logger: logger}).Request(httptest.NewRequest(http.MethodGet, "/", nil), tests[0].event)
+	if len(*entries) != 0 {
+		t.Errorf("got log %v, want nothing", *entries)
+	}
+	for in, want := range map[string]string{"GET": "GET", "HEAD": "HEAD", "BREW": "other", "canary@example.test": "other"} {
+		if got := method(&http.Request{Method: in}); got != want {
+			t.Errorf("got method %q for %q, want %q", got, in, want)
+		}
+	}
+}
+
+func TestDeliveriesAreObserved(t *testing.T) {
+	registry := prometheus.NewPedanticRegistry()
+	if err := registerMetrics(registry); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		event  delivery.Event
+		medium string
+		level  zapcore.Level
+	}{
+		{delivery.Event{Outcome: delivery.Sent, Medium: verification.Email, Duration: time.Second}, "email", zapcore.InfoLevel},
+		{delivery.Event{Outcome: delivery.Deferred, Medium: verification.Email, Duration: time.Second, Err: context.DeadlineExceeded}, "email", zapcore.WarnLevel},
+		{delivery.Event{Outcome: delivery.Deferred, Operator: true, Err: context.DeadlineExceeded}, "unknown", zapcore.ErrorLevel},
+		{delivery.Event{Outcome: delivery.Failed, Medium: verification.Email, Duration: time.Second}, "email", zapcore.ErrorLevel},
+		{delivery.Event{Outcome: delivery.Expired, Medium: verification.Email}, "email", zapcore.ErrorLevel},
+		{delivery.Event{Outcome: delivery.Dropped}, "unknown", zapcore.ErrorLevel},
+	}
+	for _, test := range tests {
+		logger, entries := newLines(zapcore.DebugLevel)
+		e := test.event
+		e.Pseudonym = "pseudonym"
+		before := counted(t, registry, "caddy_threepid_messages_total", test.medium, e.Outcome)
+		timed := counted(t, registry, "caddy_threepid_message_duration_seconds", test.medium)
+		(&observer{logger: logger}).Delivery(e)
+		if got, want := counted(t, registry, "caddy_threepid_messages_total", test.medium, e.Outcome), before+1; got != want {
+			t.Errorf("%s: got count %v, want %v", e.Outcome, got, want)
+		}
+		if e.Duration > 0 {
+			timed++
+		}
+		if got := counted(t, registry, "caddy_threepid_message_duration_seconds", test.medium); got != timed {
+			t.Errorf("%s: got %v durations, want %v", e.Outcome, got, timed)
+		}
+		if len(*entries) != 1 || (*entries)[0].Level != test.level || (*entries)[0].fields["pseudonym"] != "pseudonym" {
+			t.Errorf("%s: got log %v, want one line at %s with the pseudonym", e.Outcome, *entries, test.level)
+		}
+	}
+}
+
+// TestMetricsAreMonotonic: counters neither start again with a reload nor
+// freeze after one that was rejected.
+func TestMetricsAreMonotonic(t *testing.T) {
+	_, upstream := homeserver(t, fakehs.Options{})
+	s := newSite(t, upstream)
+	s.mustLoad(s.simple())
+	const name = "caddy_threepid_requests_total"
+	start := s.metric(name)
+	s.open("one", "alice@example.test")
+	s.mustLoad(s.simple())
+	s.open("two", "alice@example.test")
+	if err := s.load(s.simple() + s.taken()); err == nil {
+		t.Fatal("got no error for a port that is taken")
+	}
+	s.open("three", "alice@example.test")
+	if err := s.load(s.withStore(s.path("store"), "next_link gopher://x")); err == nil {
+		t.Fatal("got no error for a bad option")
+	}
+	s.open("four", "alice@example.test")
+	if got, want := s.metric(name), start+4; got != want {
+		t.Errorf("got %v requests, want %v", got, want)
+	}
+}
+
+func TestOperatorIsTold(t *testing.T) {
+	_, upstream := homeserver(t, fakehs.Options{})
+	s := newSite(t, upstream)
+	t.Setenv("XDG_DATA_HOME", s.dir)
+	s.mustLoad(s.global("threepid") + s.sites())
+	for _, want := range []string{
+		`"msg":"public_url is not configured; links in mails lead to this machine only","public_url":"https://localhost"`,
+		`"msg":"no mailer is configured; mail is written into a folder and not sent","folder":"` + s.path("caddy/threepid/outbox"),
+	} {
+		if got := strings.Count(s.log("caddy.log"), want); got != 1 {
+			t.Errorf("got %d times %s, want it once", got, want)
+		}
+	}
+	s.open("secret", "alice@example.test")
+	awaitFiles(t, s.path("caddy/threepid/outbox"), 1)
+	if err := caddy.Stop(); err != nil {
+		t.Error(err)
+	}
+}
