@@ -72,7 +72,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if err != nil {
 		return h.unavailable(w, r, next, err)
 	}
-	release := rt.store.hold()
+	release := func() {}
 	defer release()
 	err = rt.client.ServeHTTP(w, r, func(inner http.ResponseWriter, r *http.Request) error {
 		if inner == w {
@@ -99,8 +99,7 @@ func (h *Handler) unavailable(w http.ResponseWriter, r *http.Request, next caddy
 // toUpstream puts the status of a Caddy error where package handlers looks for
 // it.
 func toUpstream(err error) error {
-	var he caddyhttp.HandlerError
-	if errors.As(err, &he) {
+	if he, ok := errors.AsType[caddyhttp.HandlerError](err); ok {
 		return &handlers.UpstreamError{Status: he.StatusCode, Err: err}
 	}
 	return err
@@ -108,8 +107,7 @@ func toUpstream(err error) error {
 
 // fromUpstream gives Caddy its own error back, unchanged.
 func fromUpstream(err error) error {
-	var ue *handlers.UpstreamError
-	if errors.As(err, &ue) {
+	if ue, ok := errors.AsType[*handlers.UpstreamError](err); ok {
 		return ue.Err
 	}
 	return err

@@ -156,7 +156,7 @@ func oneSize(d *caddyfile.Dispenser, to *int64) func() error {
 		if err != nil || size == 0 || size > 1<<30 {
 			return d.Errf("%s must be a size like 64KiB, at most 1GiB, not %q", option, v)
 		}
-		*to = int64(size) //nolint:gosec // bounded above
+		*to = int64(size) // bounded above
 		return nil
 	}
 }

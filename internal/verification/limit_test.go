@@ -17,8 +17,8 @@ import (
 func conforms(l Limit, passed []time.Time, now time.Time) bool {
 	interval := l.Per / time.Duration(l.Burst)
 	for i, start := range passed {
-		count := time.Duration(len(passed) - i + 1)
-		if count*interval > l.Per+now.Sub(start) {
+		held := int64(len(passed)-i+1) * int64(interval)
+		if time.Duration(held) > l.Per+now.Sub(start) {
 			return false
 		}
 	}

@@ -3,6 +3,7 @@
 package verification
 
 import (
+	"errors"
 	"maps"
 	"strings"
 	"testing"
@@ -178,7 +179,7 @@ func TestInspectChangesNothing(t *testing.T) {
 				t.Fatalf("Inspect = %+v, %v", got, err)
 			}
 			_, err = f.Inspect(bg, Submission{SID: sid, Token: "wrong"})
-			if want := map[Proof]error{ProofLink: ErrTokenIncorrect, ProofCode: nil}[p]; err != want {
+			if want := map[Proof]error{ProofLink: ErrTokenIncorrect, ProofCode: nil}[p]; !errors.Is(err, want) {
 				t.Fatalf("Inspect with a wrong token = %v, want %v", err, want)
 			}
 		}
