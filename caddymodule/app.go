@@ -72,12 +72,12 @@ type App struct {
 	// How long a link or code can be used. Default: 1h.
 	TokenLifetime caddy.Duration `json:"token_lifetime,omitempty"`
 
-	// How long a validation session lives, confirmed or not. Default and
-	// maximum: 24h.
+	// How long a validation session lives after it was opened, and again after
+	// it was confirmed. Default, and at most: 24h.
 	SessionLifetime caddy.Duration `json:"session_lifetime,omitempty"`
 
-	// How many wrong codes end a session. Security: a code has a million
-	// values, so this bounds guessing. Default: 5.
+	// How many tokens may be tried in one session before it ends. Security: a
+	// code has a million values, so this bounds guessing. Default: 5.
 	MaxTries int `json:"max_tries,omitempty"`
 
 	// How often a token may be requested for one address, whoever asks.

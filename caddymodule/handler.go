@@ -72,7 +72,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if err != nil {
 		return h.unavailable(w, r, next, err)
 	}
-	release := func() {}
+	release := rt.store.hold()
 	defer release()
 	err = rt.client.ServeHTTP(w, r, func(inner http.ResponseWriter, r *http.Request) error {
 		if inner == w {

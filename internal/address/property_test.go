@@ -89,8 +89,10 @@ func TestF19_EmailOfAnything(t *testing.T) {
 }
 
 func FuzzEmail(f *testing.F) {
-	for _, typed := range badEmails() {
-		f.Add(typed)
+	for _, bad := range []map[string]string{badEmails(), badDomains()} {
+		for _, typed := range bad {
+			f.Add(typed)
+		}
 	}
 	for _, typed := range []string{"Strauß@Example.com", "info@bücher.example", "a@xn--bcher-kva.example", "ǰ\u0345@x", "root@localhost"} {
 		f.Add(typed)

@@ -30,7 +30,8 @@ const HashSize = 16
 var ErrSealed = errors.New("record cannot be opened with these keys")
 
 // Key is one master secret. Its ID is written before every record it seals,
-// so that several keys can be in use while one replaces another.
+// so that records of an older key can be read. Hashes are made with the first
+// key only: sessions that are open when it changes are lost.
 type Key struct {
 	ID     byte
 	Secret []byte

@@ -6,10 +6,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -26,128 +24,6 @@ type tb interface {
 }
 
 var bg = context.Background()
-
-// fakeClock stands still until it is told to go on.
-type fakeClock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *fakeClock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *fakeClock) Advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
-
-// seeded is randomness that is the same on every run.
-type seeded struct {
-	mu  sync.Mutex
-	src *rand.ChaCha8
-}
-
-func (s *seeded) Read(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.src.Read(p)
-}
-
-// rerun runs every update once in vain before it runs it for good, as a store
-// may do after a conflict. Whatever a transaction leaves outside its Txn and
-// does not set anew shows up here. What another process did meanwhile, the
-// reason for the conflict, is done by between, once.
-type rerun struct {
-	store.Store
-	between func()
-}
-
-func (r *rerun) Update(ctx context.Context, p store.Partition, fn func(store.Txn) error) error {
-	conflict := errors.New("conflict")
-	err := r.Store.Update(ctx, p, func(txn store.Txn) error {
-		_ = fn(txn) // the second run decides
-		return conflict
-	})
-	if !errors.Is(err, conflict) {
-		return err
-	}
-	if r.between != nil {
-		between := r.between
-		r.between = nil
-		between()
-	}
-	return r.Store.Update(ctx, p, fn)
-}
-
-// outbox keeps the messages whose transaction was committed.
-type outbox struct {
-	store  store.Store
-	mu     sync.Mutex
-	staged map[string]Message
-	sent   []Message
-	faults []string
-	refuse error // returned by Put, if set
-}
-
-func (o *outbox) Put(txn store.Txn, m Message) error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.staged[m.ID] = m
-	if o.refuse != nil {
-		return o.refuse
-	}
-	return txn.Set("o/"+m.ID, []byte{1}, m.Expires)
-}
-
-func (o *outbox) Wake(p store.Partition, id string) {
-	err := o.store.View(bg, p, func(txn store.Txn) error {
-		_, err := txn.Get("o/" + id)
-		return err
-	})
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if err != nil {
-		o.faults = append(o.faults, fmt.Sprintf("woken for %q in %q: %v", id, p, err))
-	}
-	o.sent = append(o.sent, o.staged[id])
-}
-
-func (o *outbox) messages() []Message {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return append([]Message(nil), o.sent...)
-}
-
-func (o *outbox) last(t tb) Message {
-	t.Helper()
-	all := o.messages()
-	if len(all) == 0 {
-		t.Fatalf("no message was sent")
-	}
-	return all[len(all)-1]
-}
-
-// watcher counts transitions, as "purpose medium to".
-type watcher struct {
-	mu   sync.Mutex
-	seen map[string]int
-}
-
-func (w *watcher) Transition(p Purpose, m Medium, to string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.seen[string(p)+" "+string(m)+" "+to]++
-}
-
-func (w *watcher) count(what string) int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.seen[what]
-}
 
 // fixture is a service on a store in memory, with everything around it under
 // the test's control.
@@ -200,11 +76,15 @@ func ask(change ...func(*Request)) Request {
 	return req
 }
 
-func attempt(n int64) func(*Request)   { return func(r *Request) { r.SendAttempt = n } }
+func attempt(n int64) func(*Request) { return func(r *Request) { r.SendAttempt = n } }
+
 func purpose(p Purpose) func(*Request) { return func(r *Request) { r.Purpose = p } }
-func secret(s string) func(*Request)   { return func(r *Request) { r.ClientSecret = s } }
-func mailbox(a string) func(*Request)  { return func(r *Request) { r.Address = a } }
-func proof(p Proof) func(*Request)     { return func(r *Request) { r.Proof = p } }
+
+func secret(s string) func(*Request) { return func(r *Request) { r.ClientSecret = s } }
+
+func mailbox(a string) func(*Request) { return func(r *Request) { r.Address = a } }
+
+func proof(p Proof) func(*Request) { return func(r *Request) { r.Proof = p } }
 
 // meanwhile makes something happen in the middle of the next transaction.
 func (f *fixture) meanwhile(do func()) {

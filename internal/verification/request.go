@@ -98,6 +98,7 @@ func (o *opening) run(txn store.Txn) error {
 	if !due {
 		return nil
 	}
+	session.NextLink, session.Language = o.req.NextLink, o.req.Language
 	if session.Proof != o.req.Proof { // the configuration has changed
 		session.Proof, session.Tokens = o.req.Proof, nil
 	}

@@ -63,8 +63,8 @@ type Service struct {
 // Validate fills in the defaults of what can be checked without a store, and
 // checks it.
 func (cfg *Config) Validate() error {
-	setDefault(&cfg.TokenLifetime, DefaultTokenLifetime)
 	setDefault(&cfg.SessionLifetime, DefaultSessionLifetime)
+	setDefault(&cfg.TokenLifetime, min(DefaultTokenLifetime, cfg.SessionLifetime))
 	setDefault(&cfg.MaxTries, DefaultMaxTries)
 	setDefault(&cfg.InFlight, DefaultInFlight)
 	if cfg.TokenLifetime < 0 || cfg.SessionLifetime < 0 || cfg.MaxTries < 0 || cfg.InFlight < 0 {

@@ -8,8 +8,44 @@ import (
 	"time"
 )
 
-// TestTransitions is the drawing in doc.go: what each event makes of a session
-// in each state, and that it refuses what does not belong there.
+// transitions is the drawing in doc.go: what each event makes of a session in
+// each state.
+var transitions = []struct {
+	state   State
+	claimed bool
+	event   string
+	err     error
+	want    State
+	held    bool
+}{
+	{Pending, false, "right token", nil, Validated, false},
+	{Pending, false, "wrong token", ErrTokenIncorrect, Pending, false},
+	{Pending, false, "claim", ErrNotValidated, Pending, false},
+	{Pending, false, "answer", ErrNotValidated, Pending, false},
+	{Pending, false, "accepted", nil, Pending, false},
+	{Validated, false, "right token", nil, Validated, false},
+	{Validated, false, "wrong token", ErrTokenIncorrect, Validated, false},
+	{Validated, false, "claim", nil, Validated, true},
+	{Validated, false, "claim for another purpose", ErrNotValidated, Validated, false},
+	{Validated, false, "answer", ErrNotValidated, Validated, false},
+	{Validated, false, "accepted", nil, Validated, false},
+	{Validated, true, "claim", ErrNotValidated, Validated, true},
+	{Validated, true, "answer", nil, Validated, true},
+	{Validated, true, "answer to another", ErrNotValidated, Validated, true},
+	{Validated, true, "accepted", nil, Consumed, false},
+	{Validated, true, "other's accepted", nil, Validated, true},
+	{Validated, true, "refused", nil, Validated, false},
+	{Consumed, false, "right token", nil, Consumed, false},
+	{Consumed, false, "wrong token", ErrTokenIncorrect, Consumed, false},
+	{Consumed, false, "claim", ErrNotValidated, Consumed, false},
+	{Consumed, false, "answer", ErrNotValidated, Consumed, false},
+	{Revoked, false, "right token", ErrRevoked, Revoked, false},
+	{Revoked, false, "wrong token", ErrRevoked, Revoked, false},
+	{Revoked, false, "claim", ErrNotValidated, Revoked, false},
+	{Revoked, false, "answer", ErrNotValidated, Revoked, false},
+}
+
+// TestTransitions: the drawing holds, and an expired session accepts nothing.
 func TestTransitions(t *testing.T) {
 	now := time.Date(2026, 2, 3, 4, 5, 6, 0, time.UTC)
 	token, id := hash{1}, hash{2}
@@ -26,41 +62,7 @@ func TestTransitions(t *testing.T) {
 		"refused":           func(s *Session) error { s.finish(id, Refused, hash{}); return nil },
 		"other's accepted":  func(s *Session) error { s.finish(hash{9}, Completed, hash{}); return nil },
 	}
-	tests := []struct {
-		state   State
-		claimed bool
-		event   string
-		err     error
-		want    State
-		held    bool
-	}{
-		{Pending, false, "right token", nil, Validated, false},
-		{Pending, false, "wrong token", ErrTokenIncorrect, Pending, false},
-		{Pending, false, "claim", ErrNotValidated, Pending, false},
-		{Pending, false, "answer", ErrNotValidated, Pending, false},
-		{Pending, false, "accepted", nil, Pending, false},
-		{Validated, false, "right token", nil, Validated, false},
-		{Validated, false, "wrong token", ErrTokenIncorrect, Validated, false},
-		{Validated, false, "claim", nil, Validated, true},
-		{Validated, false, "claim for another purpose", ErrNotValidated, Validated, false},
-		{Validated, false, "answer", ErrNotValidated, Validated, false},
-		{Validated, false, "accepted", nil, Validated, false},
-		{Validated, true, "claim", ErrNotValidated, Validated, true},
-		{Validated, true, "answer", nil, Validated, true},
-		{Validated, true, "answer to another", ErrNotValidated, Validated, true},
-		{Validated, true, "accepted", nil, Consumed, false},
-		{Validated, true, "other's accepted", nil, Validated, true},
-		{Validated, true, "refused", nil, Validated, false},
-		{Consumed, false, "right token", nil, Consumed, false},
-		{Consumed, false, "wrong token", ErrTokenIncorrect, Consumed, false},
-		{Consumed, false, "claim", ErrNotValidated, Consumed, false},
-		{Consumed, false, "answer", ErrNotValidated, Consumed, false},
-		{Revoked, false, "right token", ErrRevoked, Revoked, false},
-		{Revoked, false, "wrong token", ErrRevoked, Revoked, false},
-		{Revoked, false, "claim", ErrNotValidated, Revoked, false},
-		{Revoked, false, "answer", ErrNotValidated, Revoked, false},
-	}
-	for _, tt := range tests {
+	for _, tt := range transitions {
 		t.Run(tt.state.String()+"/"+tt.event, func(t *testing.T) {
 			end := now.Add(time.Hour).UnixMilli()
 			s := &Session{Purpose: Register, State: tt.state, Until: end, Tokens: []Token{{Hash: token, Expires: end}}}
@@ -147,6 +149,10 @@ func TestLostRaces(t *testing.T) {
 			t.Errorf("a revoked session was reported as validated")
 		}
 	})
+}
+
+// TestLostRacesOfTheHomeserver: the same on the way by the homeserver.
+func TestLostRacesOfTheHomeserver(t *testing.T) {
 	t.Run("a finish that finds the session gone", func(t *testing.T) {
 		f := newFixture(t)
 		a := f.claim(completes(f.validated(ask())))

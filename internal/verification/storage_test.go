@@ -6,13 +6,11 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/hex"
-	"errors"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/store"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
 )
@@ -137,160 +135,6 @@ func forms(s string) map[string]string {
 		all["decoded"] = string(raw)
 	}
 	return all
-}
-
-// TestErrorsTellNothing: a broken store entry is reported without its content.
-func TestErrorsTellNothing(t *testing.T) {
-	f := newFixture(t)
-	sid := f.open(ask()).SID
-	token := f.outbox.last(t).Token
-	f.overwrite(sid, func(sealed []byte) []byte { return sealed[:len(sealed)-1] })
-	_, err := f.Submit(bg, Submission{SID: sid, Token: token})
-	wantErr(t, "Submit of a tampered session", err, keyring.ErrSealed)
-	for _, s := range []string{sid, sid[2:], token, "alice"} {
-		if strings.Contains(err.Error(), s) {
-			t.Errorf("the error %q tells %q", err, s)
-		}
-	}
-}
-
-// overwrite changes the stored bytes of a session.
-func (f *fixture) overwrite(sid string, change func([]byte) []byte) {
-	f.Helper()
-	p, _ := partitionOf(sid)
-	err := f.cfg.Store.Update(bg, p, func(txn store.Txn) error {
-		sealed, err := txn.Get(sessionKey(sid))
-		if err != nil {
-			return err
-		}
-		return txn.Set(sessionKey(sid), change(sealed), time.Time{})
-	})
-	if err != nil {
-		f.Fatalf("overwrite: %v", err)
-	}
-}
-
-// TestTamperedSession: whoever can write to the store cannot make up a
-// validated session, and no operation goes on with a changed one.
-func TestTamperedSession(t *testing.T) {
-	f := newFixture(t)
-	sid := f.validated(ask())
-	a := f.claim(completes(sid))
-	token := f.outbox.last(t).Token
-	var genuine []byte
-	f.overwrite(sid, func(b []byte) []byte { genuine = b; return b })
-	changes := map[string][]byte{"cut": genuine[:20], "empty": {}, "longer": append(append([]byte(nil), genuine...), 0)}
-	for i := 0; i < len(genuine); i += 7 {
-		changed := append([]byte(nil), genuine...)
-		changed[i] ^= 0x40
-		changes["byte "+string(rune('0'+i/7))] = changed
-	}
-	for what, changed := range changes {
-		f.overwrite(sid, func([]byte) []byte { return changed })
-		for name, call := range map[string]func() error{
-			"Submit":       func() error { _, err := f.Submit(bg, Submission{SID: sid, Token: token}); return err },
-			"Inspect":      func() error { _, err := f.Inspect(bg, Submission{SID: sid, Token: token}); return err },
-			"Claim":        func() error { _, err := f.Claim(bg, completes(sid)); return err },
-			"Validated":    func() error { _, err := f.Validated(bg, a.SID, a.ClientSecret); return err },
-			"Finish":       func() error { return f.Finish(bg, a, Completed) },
-			"RequestToken": func() error { _, err := f.RequestToken(bg, ask()); return err },
-		} {
-			if err := call(); !errors.Is(err, keyring.ErrSealed) {
-				t.Errorf("%s: %s goes on: %v, want ErrSealed", what, name, err)
-			}
-		}
-	}
-	f.overwrite(sid, func([]byte) []byte { return genuine })
-	if !f.proves(a) {
-		t.Errorf("the genuine record proves nothing")
-	}
-}
-
-// TestSwappedEntries: a sealed record opens under its own key only, so an
-// entry cannot stand in for another one.
-func TestSwappedEntries(t *testing.T) {
-	f := newFixture(t)
-	good := f.validated(ask())
-	bad := f.open(ask(mailbox("victim@example.com"), secret("eve"))).SID
-	var validated []byte
-	f.overwrite(good, func(b []byte) []byte { validated = b; return b })
-	f.overwrite(bad, func([]byte) []byte { return validated })
-	_, err := f.Claim(bg, completes(bad))
-	wantErr(t, "Claim of a session with another's record", err, keyring.ErrSealed)
-
-	other := newFixture(t, func(c *Config) { c.Keys, c.Store = ring(t, 'o'), f.cfg.Store })
-	err = other.store.View(bg, store.Partition(good[:2]), func(txn store.Txn) error {
-		_, err := other.recs.session(txn, good)
-		return err
-	})
-	wantErr(t, "a record under other keys", err, keyring.ErrSealed)
-}
-
-// TestTamperedIndex: the index is not sealed, because it says nothing. Pointed
-// at another session, or at nonsense, it must not lead there.
-func TestTamperedIndex(t *testing.T) {
-	for _, change := range []func(Request) Request{
-		func(r Request) Request { r.Address = "victim@example.com"; return r },
-		func(r Request) Request { r.ClientSecret = "another"; return r },
-		func(r Request) Request { r.Purpose = Password; return r },
-	} {
-		f := newFixture(t)
-		// Both in one partition, or the entry would lead nowhere anyway.
-		target := change(ask())
-		for n := 0; f.shard(f.index(target)) != f.shard(f.index(ask())); n++ {
-			target.ClientSecret = strings.Repeat("x", n%200) + "y" + strings.Repeat("z", n/200)
-		}
-		victim := f.open(target)
-		f.open(ask())
-		f.point(ask(), victim.SID)
-		got := f.open(ask(attempt(2)))
-		if got.SID == victim.SID || f.outbox.last(t).Address != ask().Address {
-			t.Errorf("a swapped index led to the session of %+v", target)
-		}
-	}
-	f := newFixture(t)
-	for _, nonsense := range []string{"", "x", "00", "zz", strings.Repeat("\xff", 32), strings.Repeat("0", 32), "00" + strings.Repeat("A", 22)} {
-		f.open(ask())
-		f.point(ask(), nonsense)
-		if got := f.open(ask()); !f.Owns(got.SID) || !got.Sent {
-			t.Errorf("index %q: %+v, want a new session", nonsense, got)
-		}
-	}
-}
-
-// point makes the index entry of a request lead to sid.
-func (f *fixture) point(req Request, sid string) {
-	f.Helper()
-	index := f.index(req)
-	err := f.cfg.Store.Update(bg, f.shard(index), func(txn store.Txn) error {
-		return txn.Set(kindIndex+index, []byte(sid), time.Time{})
-	})
-	if err != nil {
-		f.Fatalf("point: %v", err)
-	}
-}
-
-// TestUnknownRecordVersion: a record of a later version is an error, not a
-// session that never was.
-func TestUnknownRecordVersion(t *testing.T) {
-	f := newFixture(t)
-	sid := f.open(ask()).SID
-	for name, plain := range map[string][]byte{"later version": {recordVersion + 1, 0xa0}, "empty": {}, "not CBOR": {recordVersion, 0xff}} {
-		f.overwrite(sid, func([]byte) []byte { return f.keys.Seal(sessionKey(sid), plain) })
-		_, err := f.Submit(bg, Submission{SID: sid, Token: "x"})
-		wantErr(t, name, err, errRecord)
-	}
-}
-
-// TestInvalidTextSurvives: a form-encoded next_link or a header may hold bytes
-// that are no UTF-8; a session that was answered 200 must be readable.
-func TestInvalidTextSurvives(t *testing.T) {
-	f := newFixture(t)
-	req := ask(func(r *Request) { r.NextLink, r.Language = "https://app.example/\xff", "d\xe9" })
-	sid := f.open(req).SID
-	if got := f.confirm(sid, f.outbox.last(t).Token); got.NextLink != req.NextLink || got.Language != req.Language {
-		t.Errorf("Submit = %+v", got)
-	}
 }
 
 // TestPendingSessionIsSmall: sessions are kept by the hundred thousand.

@@ -10,62 +10,61 @@ import (
 	"time"
 )
 
+// verdicts are ways to submit a token, and what each is told.
+var verdicts = []struct {
+	name    string
+	prepare func(f *fixture, sid, token string) Submission
+	want    error
+}{
+	{"right token, as from a link", func(_ *fixture, sid, token string) Submission {
+		return Submission{SID: sid, Token: token}
+	}, nil},
+	{"right token and client_secret", func(_ *fixture, sid, token string) Submission {
+		return Submission{SID: sid, Token: token, ClientSecret: new(ask().ClientSecret)}
+	}, nil},
+	{"wrong token", func(_ *fixture, sid, _ string) Submission {
+		return Submission{SID: sid, Token: "000000"}
+	}, ErrTokenIncorrect},
+	{"empty token", func(_ *fixture, sid, _ string) Submission { return Submission{SID: sid} }, ErrTokenIncorrect},
+	{"token of another session", func(f *fixture, sid, _ string) Submission {
+		f.open(ask(secret("second")))
+		return Submission{SID: sid, Token: f.outbox.last(f).Token}
+	}, ErrTokenIncorrect},
+	{"wrong client_secret", func(_ *fixture, sid, token string) Submission {
+		return Submission{SID: sid, Token: token, ClientSecret: new("other")}
+	}, ErrNoSession},
+	{"sid that was never made", func(_ *fixture, sid, token string) Submission {
+		return Submission{SID: strings.Repeat("0", len(sid)), Token: token}
+	}, ErrNoSession},
+	{"empty sid", func(_ *fixture, _, token string) Submission { return Submission{Token: token} }, ErrNoSession},
+	{"token one millisecond before its end", func(f *fixture, sid, token string) Submission {
+		f.clock.Advance(DefaultTokenLifetime - time.Millisecond)
+		return Submission{SID: sid, Token: token}
+	}, nil},
+	{"expired token", func(f *fixture, sid, token string) Submission {
+		f.clock.Advance(DefaultTokenLifetime)
+		return Submission{SID: sid, Token: token}
+	}, ErrExpired},
+	{"expired session", func(f *fixture, sid, token string) Submission {
+		f.clock.Advance(24 * time.Hour)
+		return Submission{SID: sid, Token: token}
+	}, ErrExpired},
+	{"session long gone", func(f *fixture, sid, token string) Submission {
+		f.clock.Advance(24 * 365 * time.Hour)
+		return Submission{SID: sid, Token: token}
+	}, ErrExpired},
+	{"after too many tries", func(f *fixture, sid, token string) Submission {
+		for range DefaultMaxTries {
+			_, _ = f.Submit(bg, Submission{SID: sid, Token: "wrong"})
+		}
+		return Submission{SID: sid, Token: token}
+	}, ErrRevoked},
+}
+
 // TestF5_Verdicts: what a submitted token is told.
 func TestF5_Verdicts(t *testing.T) {
-	const mine = "monkeys_are_GREAT"
-	other := "other"
-	same := mine
-	tests := []struct {
-		name    string
-		prepare func(f *fixture, sid, token string) Submission
-		want    error
-	}{
-		{"right token, as from a link", func(_ *fixture, sid, token string) Submission {
-			return Submission{SID: sid, Token: token}
-		}, nil},
-		{"right token and client_secret", func(_ *fixture, sid, token string) Submission {
-			return Submission{SID: sid, Token: token, ClientSecret: &same}
-		}, nil},
-		{"wrong token", func(_ *fixture, sid, _ string) Submission {
-			return Submission{SID: sid, Token: "000000"}
-		}, ErrTokenIncorrect},
-		{"empty token", func(_ *fixture, sid, _ string) Submission { return Submission{SID: sid} }, ErrTokenIncorrect},
-		{"token of another session", func(f *fixture, sid, _ string) Submission {
-			f.open(ask(secret("second")))
-			return Submission{SID: sid, Token: f.outbox.last(f).Token}
-		}, ErrTokenIncorrect},
-		{"wrong client_secret", func(_ *fixture, sid, token string) Submission {
-			return Submission{SID: sid, Token: token, ClientSecret: &other}
-		}, ErrNoSession},
-		{"sid that was never made", func(_ *fixture, sid, token string) Submission {
-			return Submission{SID: strings.Repeat("0", len(sid)), Token: token}
-		}, ErrNoSession},
-		{"empty sid", func(_ *fixture, _, token string) Submission { return Submission{Token: token} }, ErrNoSession},
-		{"token one millisecond before its end", func(f *fixture, sid, token string) Submission {
-			f.clock.Advance(DefaultTokenLifetime - time.Millisecond)
-			return Submission{SID: sid, Token: token}
-		}, nil},
-		{"expired token", func(f *fixture, sid, token string) Submission {
-			f.clock.Advance(DefaultTokenLifetime)
-			return Submission{SID: sid, Token: token}
-		}, ErrExpired},
-		{"expired session", func(f *fixture, sid, token string) Submission {
-			f.clock.Advance(24 * time.Hour)
-			return Submission{SID: sid, Token: token}
-		}, ErrExpired},
-		{"session long gone", func(f *fixture, sid, token string) Submission {
-			f.clock.Advance(24 * 365 * time.Hour)
-			return Submission{SID: sid, Token: token}
-		}, ErrExpired},
-		{"after too many tries", func(f *fixture, sid, token string) Submission {
-			for range DefaultMaxTries {
-				_, _ = f.Submit(bg, Submission{SID: sid, Token: "wrong"})
-			}
-			return Submission{SID: sid, Token: token}
-		}, ErrRevoked},
-	}
 	for _, p := range []Proof{ProofLink, ProofCode} {
-		for _, tt := range tests {
+		for _, tt := range verdicts {
 			t.Run(tt.name, func(t *testing.T) {
 				f := newFixture(t)
 				sid := f.open(ask(proof(p))).SID
