@@ -4,6 +4,7 @@ package main
 
 import (
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -39,7 +40,7 @@ func TestProvedBy(t *testing.T) {
 		{"", nil},
 	}
 	for _, tt := range tests {
-		t.Run("name="+tt.name, func(t *testing.T) {
+		t.Run("name="+strings.ReplaceAll(tt.name, "/", " in "), func(t *testing.T) {
 			if got := provedBy(tt.name); !slices.Equal(got, tt.want) {
 				t.Errorf("got %v, want %v", got, tt.want)
 			}
