@@ -84,22 +84,28 @@ func passThrough(ctx context.Context, bin, dir string, pairs int, r *report) err
 	} {
 		var p pairing
 		for i := range pairs + 1 {
-			a, err := p.measure(ctx, plain, plainURL, kind.method, kind.body)
-			if err != nil {
-				return err
-			}
-			b, err := p.measure(ctx, ours, oursURL, kind.method, kind.body)
-			if err != nil {
-				return err
+			var got [2]sample
+			for _, which := range order(i) {
+				c, url := plain, plainURL
+				if which == 1 {
+					c, url = ours, oursURL
+				}
+				var err error
+				if got[which], err = p.measure(ctx, c, url, kind.method, kind.body); err != nil {
+					return err
+				}
 			}
 			if i > 0 { // the first pair warms up
-				p.add(a, b)
+				p.add(got[0], got[1])
 			}
 		}
 		p.report(kind.name, r)
 	}
 	return nil
 }
+
+// order lets each of the two go first in every other pair.
+func order(i int) [2]int { return [2]int{i % 2, 1 - i%2} }
 
 type sample struct {
 	load

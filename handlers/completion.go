@@ -56,9 +56,9 @@ func (c *Client) other(w http.ResponseWriter, r *http.Request, next Next) error 
 	if !ok || r.Body == nil || r.Body == http.NoBody || r.ContentLength > c.cfg.MaxBody {
 		return next(w, r)
 	}
-	start, err := io.ReadAll(io.LimitReader(r.Body, c.cfg.MaxBody+1))
+	start, err := peek(r, c.cfg.MaxBody+1)
 	if err != nil || int64(len(start)) > c.cfg.MaxBody || !mentionsStage(start) {
-		r.Body = resumed{io.MultiReader(bytes.NewReader(start), r.Body), r.Body}
+		resume(r, start)
 		return next(w, r)
 	}
 	// An address of an account can only have a session of this purpose: the
@@ -69,6 +69,27 @@ func (c *Client) other(w http.ResponseWriter, r *http.Request, next Next) error 
 	})
 }
 
+// peek reads at most limit bytes of a body, into a buffer of the right size if
+// the client has told it: this is on the way of every message that is sent.
+func peek(r *http.Request, limit int64) ([]byte, error) {
+	if r.ContentLength <= 0 {
+		return io.ReadAll(io.LimitReader(r.Body, limit))
+	}
+	start := make([]byte, min(r.ContentLength, limit))
+	n, err := io.ReadFull(r.Body, start)
+	return start[:n], err
+}
+
+// resume puts back the beginning of a body; closing it is still the original's
+// business.
+func resume(r *http.Request, start []byte) {
+	if int64(len(start)) == r.ContentLength {
+		r.Body = resumed{bytes.NewReader(start), r.Body}
+		return
+	}
+	r.Body = resumed{io.MultiReader(bytes.NewReader(start), r.Body), r.Body}
+}
+
 // resumed is a body of which the beginning has been read.
 type resumed struct {
 	io.Reader
@@ -76,7 +97,8 @@ type resumed struct {
 }
 
 func mentionsStage(body []byte) bool {
-	return bytes.Contains(body, []byte(stageEmail)) || bytes.Contains(body, []byte(stageMSISDN))
+	i := bytes.Index(body, []byte("m.login."))
+	return i >= 0 && (bytes.Contains(body[i:], []byte(stageEmail)) || bytes.Contains(body[i:], []byte(stageMSISDN)))
 }
 
 func (c *Client) completeElsewhere(w http.ResponseWriter, r *http.Request, next Next, route route, raw []byte) (int, error) {

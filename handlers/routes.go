@@ -76,6 +76,9 @@ type router struct {
 // classify returns the route of a request path. suspicious says that the path
 // is not one of ours as it stands, but may be read as one.
 func (rt *router) classify(u *url.URL) (found route, suspicious bool) {
+	if plainlyOther(u) {
+		return route{}, false
+	}
 	found = rt.match(u.Path, exact)
 	if found.kind == kindNone {
 		return route{}, slices.ContainsFunc(readings(u.Path), func(p string) bool {
@@ -87,6 +90,28 @@ func (rt *router) classify(u *url.URL) (found route, suspicious bool) {
 		return route{}, true
 	}
 	return found, false
+}
+
+// lastSegments are those that a path of ours can end with.
+var lastSegments = []string{"requestToken", "register", "password", "3pid", "add", "versions", "submitToken"}
+
+// plainlyOther tells at little cost that a path is read alike by every parser
+// and is none of ours: most requests are.
+func plainlyOther(u *url.URL) bool {
+	p := u.Path
+	if u.RawPath != "" {
+		return false
+	}
+	for i := range len(p) {
+		c := p[i]
+		odd := c <= ' ' || c >= 0x7f || c == '%' || c == '\\' || c == ';'
+		if odd || (c == '/' && i+1 < len(p) && (p[i+1] == '/' || p[i+1] == '.')) {
+			return false
+		}
+	}
+	p = strings.TrimSuffix(p, "/")
+	last := p[strings.LastIndexByte(p, '/')+1:]
+	return !slices.ContainsFunc(lastSegments, func(s string) bool { return strings.EqualFold(s, last) })
 }
 
 // comparison is how strictly segments are compared.

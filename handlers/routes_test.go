@@ -5,6 +5,7 @@ package handlers
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -95,6 +96,9 @@ func FuzzClassify(f *testing.F) {
 		if found.kind != kindNone && (suspicious || u.EscapedPath() != u.Path || loosen(u.Path) != u.Path) {
 			t.Errorf("%q is taken for ours although it is not canonical", raw)
 		}
+		if loose := rt.match(loosen(u.Path), fold); plainlyOther(u) && loose.kind != kindNone {
+			t.Errorf("%q is passed without a look although it may be read as ours", raw)
+		}
 		lowered := strings.ToLower(u.Path)
 		for _, variant := range []string{lowered, strings.TrimRight(lowered, "/"), strings.ReplaceAll(lowered, "//", "/")} {
 			if rt.match(variant, fold).kind != kindNone && found.kind == kindNone && !suspicious {
@@ -102,4 +106,17 @@ func FuzzClassify(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestLastSegmentsAreThoseOfTheTable keeps the short cut in step with the table.
+func TestLastSegmentsAreThoseOfTheTable(t *testing.T) {
+	ends := []string{"versions", strings.TrimPrefix(submitTail, "/")}
+	for _, e := range table {
+		ends = append(ends, e.segments[len(e.segments)-1])
+	}
+	for _, end := range ends {
+		if !slices.Contains(lastSegments, end) {
+			t.Errorf("%q is missing", end)
+		}
+	}
 }
