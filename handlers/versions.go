@@ -4,7 +4,9 @@ package handlers
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
+	"io"
 	"maps"
 	"mime"
 	"net/http"
@@ -111,7 +113,9 @@ func (v *versionsRecorder) editable() bool {
 	if err != nil || mediaType != "application/json" {
 		return false
 	}
-	if e := h.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
+	switch strings.ToLower(h.Get("Content-Encoding")) {
+	case "", "identity", "gzip":
+	default:
 		return false
 	}
 	length := h.Get("Content-Length")
@@ -163,18 +167,37 @@ func (v *versionsRecorder) finish() {
 	}
 	h := v.Header()
 	body := v.buf.Bytes()
-	edited, ok := editVersions(body)
+	edited, ok := editVersions(v.plain())
 	switch {
 	case v.head:
+		h.Del("Content-Encoding")
 		h.Del("Content-Length") // of a body that we have not seen
 		stripValidators(h)
 	case ok:
 		body = edited
+		h.Del("Content-Encoding")
 		h.Set("Content-Length", strconv.Itoa(len(body)))
 		stripValidators(h)
 		ensureCORS(h)
 	}
 	_ = v.release(body) // the client may be gone
+}
+
+// plain returns the body that was held back, unpacked: some servers compress
+// although they were asked not to. What cannot be unpacked is not edited.
+func (v *versionsRecorder) plain() []byte {
+	if !strings.EqualFold(v.Header().Get("Content-Encoding"), "gzip") {
+		return v.buf.Bytes()
+	}
+	unpacker, err := gzip.NewReader(bytes.NewReader(v.buf.Bytes()))
+	if err != nil {
+		return nil
+	}
+	raw, err := io.ReadAll(io.LimitReader(unpacker, maxVersions+1))
+	if err != nil || len(raw) > maxVersions {
+		return nil
+	}
+	return raw
 }
 
 func stripValidators(h http.Header) {

@@ -3,6 +3,8 @@
 package handlers
 
 import (
+	"bytes"
+	"compress/gzip"
 	"errors"
 	"io"
 	"net/http"
@@ -82,8 +84,9 @@ func TestVersionsAnswersThatCannotBeEdited(t *testing.T) {
 		"array":           {200, `[]`, nil},
 		"duplicate":       {200, `{"a":1,"a":2}`, nil},
 		"features wrong":  {200, `{"unstable_features":[]}`, nil},
+		"brotli":          {200, "\x8b", []string{"Content-Encoding", "br"}},
 		"HTML":            {200, `<html>`, []string{"Content-Type", "text/html"}},
-		"gzip forced":     {200, "\x1f\x8b", []string{"Content-Encoding", "gzip"}},
+		"broken gzip":     {200, "\x1f\x8b", []string{"Content-Encoding", "gzip"}},
 		"oversized":       {200, big, nil},
 		"oversized, told": {200, big, []string{"Content-Length", strconv.Itoa(len(big))}},
 		"partial":         {206, good, nil},
@@ -96,6 +99,30 @@ func TestVersionsAnswersThatCannotBeEdited(t *testing.T) {
 				t.Errorf("the answer was changed: %v %.100s", rec.Header(), rec.Body)
 			}
 		})
+	}
+}
+
+func TestR19_VersionsThatAreCompressedAllTheSame(t *testing.T) {
+	pack := func(body string) string {
+		var buf bytes.Buffer
+		zw := gzip.NewWriter(&buf)
+		_, _ = io.WriteString(zw, body)
+		if err := zw.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return buf.String()
+	}
+	const want = `{"unstable_features":{"m.require_identity_server":false},"versions":[]}`
+	r := newRig(t, options{next: upstream(200, pack(`{"versions":[]}`), "Content-Encoding", "gzip")})
+	rec := r.do("GET", versionsPath, "")
+	if rec.Body.String() != want || rec.Header().Get("Content-Encoding") != "" {
+		t.Errorf("got %v %q, want %s", rec.Header(), rec.Body, want)
+	}
+	bomb := pack(`{"versions":["` + strings.Repeat("x", 4*maxVersions) + `"]}`)
+	r = newRig(t, options{next: upstream(200, bomb, "Content-Encoding", "gzip")})
+	rec = r.do("GET", versionsPath, "")
+	if rec.Body.String() != bomb || rec.Header().Get("Content-Encoding") != "gzip" {
+		t.Error("an answer that unpacks to more than the cap was changed")
 	}
 }
 

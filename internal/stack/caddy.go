@@ -34,7 +34,7 @@ func Build(ctx context.Context) (string, error) {
 		return "", err
 	}
 	bin := filepath.Join(root, "build", "caddy")
-	cmd := exec.CommandContext(ctx, "go", "build", "-tags", buildTags, "-o", bin, "./cmd/caddy")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", buildTags, "-o", bin, "./cmd/caddy")
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
