@@ -27,13 +27,14 @@ func Root() (string, error) {
 	return filepath.Dir(strings.TrimSpace(string(out))), nil
 }
 
-// Build compiles the program into the build folder and returns its path.
+// Build compiles the program, with the flags of a release so that its packages
+// are compiled once for all, and returns its path.
 func Build(ctx context.Context) (string, error) {
 	root, err := Root()
 	if err != nil {
 		return "", err
 	}
-	bin := filepath.Join(root, "build", "caddy")
+	bin := filepath.Join(root, "build", "stack", "caddy")
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", buildTags, "-o", bin, "./cmd/caddy")
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
