@@ -146,3 +146,22 @@ func TestNoSecretsInTheLog(t *testing.T) {
 		}
 	})
 }
+
+func TestF39_Attack_UIASessionAlone(t *testing.T) {
+	bothModes(t, func(t *testing.T, w *world) {
+		name, email := w.victim()
+		path := "/_matrix/client/v3/account/password"
+		first := w.want(w.must(w.c.Do(t.Context(), "POST", path, "", stack.Object{})), http.StatusUnauthorized)
+		session := first.Text("session")
+		sid := w.validated("account/password", "s", email)
+		w.want(w.must(w.c.Do(t.Context(), "POST", path, "", stack.Object{
+			"new_password": "mine", "auth": stack.EmailAuth(session, stack.Creds(sid, "s")),
+		})), http.StatusOK)
+		again := stack.Object{"new_password": "thief", "auth": stack.Object{"session": session}}
+		w.want(w.must(w.c.Do(t.Context(), "POST", path, "", again)), http.StatusUnauthorized)
+		w.login(name, "mine")
+		// This is what the homeserver does by itself, and why we stand in front.
+		direct := stack.NewClient(w.s.Direct)
+		w.want(w.must(direct.Do(t.Context(), "POST", "/_matrix/client/r0/account/password", "", again)), http.StatusOK)
+	})
+}
