@@ -165,3 +165,28 @@ func TestF39_Attack_UIASessionAlone(t *testing.T) {
 		w.want(w.must(direct.Do(t.Context(), "POST", "/_matrix/client/r0/account/password", "", again)), http.StatusOK)
 	})
 }
+
+func TestR26_Attack_RegistrationsUIASessionResetsAPassword(t *testing.T) {
+	bothModes(t, func(t *testing.T, w *world) {
+		if w.callback {
+			// The homeserver refuses the session that the attack begins with.
+			_, email := w.victim()
+			w.want(w.must(w.c.RequestToken(t.Context(), "v3", "register", "s", email)), http.StatusBadRequest)
+			return
+		}
+		name, email := w.victim()
+		first := w.must(w.c.Do(t.Context(), "POST", "/_matrix/client/v3/register", "", stack.Object{"username": unique("mallory"), "password": "x"}))
+		session := w.want(first, http.StatusUnauthorized).Text("session")
+		sid := w.validated("register", "s", email)
+		a := w.must(w.c.Do(t.Context(), "POST", "/_matrix/client/v3/register", "", stack.Object{
+			"username": unique("mallory"), "password": "x", "auth": stack.EmailAuth(session, stack.Creds(sid, "s")),
+		}))
+		if a.Status == http.StatusOK {
+			t.Fatalf("a taken address was registered: %s", a.Body)
+		}
+		w.want(w.must(w.c.Do(t.Context(), "POST", "/_matrix/client/v3/account/password", "", stack.Object{
+			"new_password": "thief", "auth": stack.Object{"session": session},
+		})), http.StatusUnauthorized)
+		w.login(name, password)
+	})
+}

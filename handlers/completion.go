@@ -297,20 +297,28 @@ func (j *completion) substitute(creds *credentials, alias *verification.Alias) e
 	return nil
 }
 
-// guardReset keeps one click from being worth more than one reset. A legacy
-// homeserver keeps the proof with its UIA session, and takes the session alone
-// for another reset; so a UIA session that was shown a live alias is only
-// passed on together with one.
+// guardReset keeps one click from being worth a reset that it was not for. A
+// legacy homeserver keeps the proof with its UIA session, whichever endpoint it
+// was given at, and takes the session alone for a reset, any number of times.
+// So a UIA session that was shown a live alias anywhere is noted, and passed on
+// to the reset only together with a live alias.
 func (j *completion) guardReset(ctx context.Context) error {
-	if j.route.tail != "account/password" || j.auth == nil {
+	if j.auth == nil {
 		return nil
 	}
 	session, given, err := j.auth.text("session")
 	if err != nil || !given {
 		return nil // a session that is no string is the homeserver's to refuse
 	}
-	if slices.ContainsFunc(j.aliases, func(a *verification.Alias) bool { return a.Live }) {
-		return j.client.svc.Taint(ctx, session)
+	if j.live("") {
+		if err := j.client.svc.Taint(ctx, session); err != nil {
+			return err
+		}
+	}
+	// The proof of an email stage replaces the one that is kept. A phone stage
+	// would stand beside it, and its refusal would not stop the other.
+	if j.route.tail != "account/password" || j.live(stageEmail) {
+		return nil
 	}
 	tainted, err := j.client.svc.Tainted(ctx, session)
 	if err != nil || !tainted {
@@ -319,6 +327,16 @@ func (j *completion) guardReset(ctx context.Context) error {
 	delete(j.auth, "session")
 	j.changed = true
 	return nil
+}
+
+// live reports whether a live alias is shown, at a stage if one is named.
+func (j *completion) live(stage string) bool {
+	for i, a := range j.aliases {
+		if a.Live && (stage == "" || j.stages[i] == stage) {
+			return true
+		}
+	}
+	return false
 }
 
 // finish reports the outcome to all sessions, once.

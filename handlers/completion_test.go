@@ -460,3 +460,25 @@ func TestR16_PhoneStageIsTreatedAlike(t *testing.T) {
 		t.Errorf("the homeserver saw %s", forwarded)
 	}
 }
+
+func TestR26_UIASessionOfARegistrationResetsNothing(t *testing.T) {
+	r := newRig(t, options{})
+	r.hs.AddUser("alice", "old", "alice@x.org")
+	// In checks off anybody may ask for a registration with a taken address,
+	// and its owner may click. The homeserver keeps that proof.
+	session := decoded(t, r.do("POST", "/_matrix/client/r0/register", `{}`))["session"].(string)
+	sid := r.validated("register", "s", "alice@x.org")
+	rec := r.do("POST", "/_matrix/client/r0/register", `{"username":"mallory","password":"pw","auth":{"type":"m.login.email.identity","session":"`+
+		session+`","threepid_creds":{"sid":"`+sid+`","client_secret":"s"}}}`)
+	if rec.Code == http.StatusOK {
+		t.Fatalf("a taken address was registered: %s", rec.Body)
+	}
+	wantStatus(t, r.reset(`{"new_password":"thief","auth":{"session":"`+session+`"}}`), http.StatusUnauthorized)
+	// A session of the attacker's own at the other stage is no ticket either.
+	own := r.validated("account/password", "t", "mallory@x.org")
+	wantStatus(t, r.reset(`{"new_password":"thief","auth":{"type":"m.login.msisdn","session":"`+session+
+		`","threepid_creds":{"sid":"`+own+`","client_secret":"t"}}}`), http.StatusUnauthorized)
+	if !r.hs.CheckPassword("alice", "old") {
+		t.Error("a click for a registration reset a password")
+	}
+}

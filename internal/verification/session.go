@@ -147,14 +147,14 @@ func (s *Session) confirm(token hash, now time.Time, life time.Duration, maxTrie
 		return ErrRevoked
 	case s.State == Validated || s.State == Consumed:
 		// Clicking twice is fine, guessing is pointless: nothing is counted.
-		_, err := s.match(token, now)
+		err := s.match(token, now)
 		if errors.Is(err, ErrExpired) {
 			err = nil
 		}
 		return err
 	}
 	s.Tries++ // counted before it is compared
-	_, err := s.match(token, now)
+	err := s.match(token, now)
 	if err != nil {
 		if s.Tries >= maxTries {
 			s.State = Revoked
@@ -170,7 +170,7 @@ func (s *Session) confirm(token hash, now time.Time, life time.Duration, maxTrie
 
 // match finds the token among those sent. All are compared, each in constant
 // time, whatever the outcome.
-func (s *Session) match(token hash, now time.Time) (int, error) {
+func (s *Session) match(token hash, now time.Time) error {
 	found := -1
 	for i := range s.Tokens {
 		if subtle.ConstantTimeCompare(s.Tokens[i].Hash[:], token[:]) == 1 {
@@ -178,12 +178,12 @@ func (s *Session) match(token hash, now time.Time) (int, error) {
 		}
 	}
 	if found < 0 {
-		return found, ErrTokenIncorrect
+		return ErrTokenIncorrect
 	}
 	if now.UnixMilli() >= s.Tokens[found].Expires {
-		return found, ErrExpired
+		return ErrExpired
 	}
-	return found, nil
+	return nil
 }
 
 // claim reserves a validated session for one completing request.

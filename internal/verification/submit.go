@@ -107,7 +107,7 @@ func (s *Service) Inspect(ctx context.Context, sub Submission) (Confirmed, error
 	case session.Proof == ProofCode:
 		return describe(session), nil
 	}
-	_, err = session.match(s.tokenHash(sub.SID, sub.Token), now)
+	err = session.match(s.tokenHash(sub.SID, sub.Token), now)
 	if errors.Is(err, ErrExpired) && session.State != Pending {
 		err = nil
 	}
