@@ -52,7 +52,7 @@ func startCaddy(ctx context.Context, bin, dir, name, upstream string, ours bool)
 	}
 	caddyfile := fmt.Sprintf("{\n\tadmin off\n\tskip_install_trust\n\tlog {\n\t\tlevel ERROR\n\t}\n%s}\nhttp://127.0.0.1:%d {\n%s\treverse_proxy %s\n}\n",
 		global, ports[0], handler, upstream)
-	c, err := stack.StartCaddy(ctx, bin, sub, caddyfile, ports[0])
+	c, err := stack.StartCaddy(ctx, bin, sub, caddyfile, nil, ports[0])
 	return c, fmt.Sprintf("http://127.0.0.1:%d", ports[0]), err
 }
 

@@ -84,6 +84,17 @@ type App struct {
 	// Default: 10 per 1h.
 	LimitAddress *Limit `json:"limit_address,omitempty"`
 
+	// How often a user may add an address, and how often bind one. Default: 20
+	// per 1h, each.
+	LimitUser *Limit `json:"limit_user,omitempty"`
+
+	// The identity servers, as host or host:port, that may have an address
+	// which is not on the public internet, for labs. Users choose the servers
+	// where they bind their addresses, and we connect to them, so private and
+	// loopback addresses are refused. Security: whatever listens there can be
+	// called by every user, over HTTPS only. Default: none.
+	AllowIdentityServers []string `json:"allow_identity_servers,omitempty"`
+
 	// The largest request body that is read, in bytes. It does not concern
 	// requests that are passed on. Default: 65536.
 	MaxBody int64 `json:"max_body,omitempty"`
@@ -153,9 +164,9 @@ type Homeserver struct {
 
 // Limit is a rate limit.
 type Limit struct {
-	// How many may come at once. Default: 10. A negative count is no limit.
+	// How many may come at once. A negative count is no limit.
 	Count int `json:"count,omitempty"`
-	// The time in which that many are granted again, evenly. Default: 1h.
+	// The time in which that many are granted again, evenly.
 	Per caddy.Duration `json:"per,omitempty"`
 }
 

@@ -10,6 +10,8 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/outbound"
 )
 
 func init() {
@@ -49,7 +51,8 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 //		token_lifetime       <duration>
 //		session_lifetime     <duration>
 //		max_tries            <n>
-//		limit address        <count> <per-duration> | off
+//		limit address|user   <count> <per-duration> | off
+//		allow_identity_servers <host[:port]...>
 //		max_body             <size>
 //		key_file             <path>
 //		store                <module> ...
@@ -61,22 +64,23 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return d.ArgErr()
 	}
 	return readBlock(d, 0, options{
-		"public_url":           oneArg(d, &a.PublicURL),
-		"homeserver":           func() error { return a.readHomeserver(d) },
-		"path_prefixes":        manyArgs(d, &a.PathPrefixes),
-		"id_server_policy":     func() error { return a.readIDServerPolicy(d) },
-		"id_access_token":      oneWord(d, &a.IDAccessToken, accessWords...),
-		"next_link":            manyArgs(d, &a.NextLink),
-		"email_proof":          oneWord(d, &a.EmailProof, proofWords...),
-		"identity_submit_path": onOff(d, &a.IdentitySubmitPath),
-		"token_lifetime":       oneDuration(d, &a.TokenLifetime),
-		"session_lifetime":     oneDuration(d, &a.SessionLifetime),
-		"max_tries":            oneCount(d, &a.MaxTries),
-		"limit":                func() error { return a.readLimit(d) },
-		"max_body":             oneSize(d, &a.MaxBody),
-		"key_file":             oneArg(d, &a.KeyFile),
-		"store":                func() error { return readGuest(d, "threepid.stores.", &a.StoreRaw) },
-		"mailer":               func() error { return a.readMailer(d) },
+		"public_url":             oneArg(d, &a.PublicURL),
+		"homeserver":             func() error { return a.readHomeserver(d) },
+		"path_prefixes":          manyArgs(d, &a.PathPrefixes),
+		"id_server_policy":       func() error { return a.readIDServerPolicy(d) },
+		"id_access_token":        oneWord(d, &a.IDAccessToken, accessWords...),
+		"next_link":              manyArgs(d, &a.NextLink),
+		"email_proof":            oneWord(d, &a.EmailProof, proofWords...),
+		"identity_submit_path":   onOff(d, &a.IdentitySubmitPath),
+		"allow_identity_servers": func() error { return a.readIdentityServers(d) },
+		"token_lifetime":         oneDuration(d, &a.TokenLifetime),
+		"session_lifetime":       oneDuration(d, &a.SessionLifetime),
+		"max_tries":              oneCount(d, &a.MaxTries),
+		"limit":                  func() error { return a.readLimit(d) },
+		"max_body":               oneSize(d, &a.MaxBody),
+		"key_file":               oneArg(d, &a.KeyFile),
+		"store":                  func() error { return readGuest(d, "threepid.stores.", &a.StoreRaw) },
+		"mailer":                 func() error { return a.readMailer(d) },
 	})
 }
 
@@ -133,13 +137,37 @@ func (a *App) readIDServerPolicy(d *caddyfile.Dispenser) error {
 	return nil
 }
 
+// readIdentityServers checks names where they stand, except for placeholders.
+func (a *App) readIdentityServers(d *caddyfile.Dispenser) error {
+	if err := manyArgs(d, &a.AllowIdentityServers)(); err != nil {
+		return err
+	}
+	for _, name := range a.AllowIdentityServers {
+		if placeholder(name) {
+			continue
+		}
+		if _, err := outbound.ParseName(name); err != nil {
+			return d.Errf("allow_identity_servers %q: %v", name, err)
+		}
+	}
+	return nil
+}
+
+// readLimit reads one of the limits, each of which may be given once. That is
+// why the block does not see to it.
 func (a *App) readLimit(d *caddyfile.Dispenser) error {
 	args := d.RemainingArgs()
 	if len(args) == 0 {
 		return d.ArgErr()
 	}
-	if args[0] != "address" {
+	limits := map[string]**Limit{"address": &a.LimitAddress, "user": &a.LimitUser}
+	to, known := limits[args[0]]
+	name := "limit " + args[0]
+	switch {
+	case !known:
 		return d.Errf("unrecognized limit '%s'", args[0])
+	case *to != nil:
+		return d.Errf("option '%s' is given twice", name)
 	}
 	var err error
 	limit := new(Limit)
@@ -147,16 +175,16 @@ func (a *App) readLimit(d *caddyfile.Dispenser) error {
 	case len(args) == 2 && args[1] == "off":
 		limit.Count = -1
 	case len(args) == 3:
-		if limit.Count, err = count(d, "limit address", args[1]); err != nil {
+		if limit.Count, err = count(d, name, args[1]); err != nil {
 			return err
 		}
-		if limit.Per, err = positive(d, "limit address", args[2]); err != nil {
+		if limit.Per, err = positive(d, name, args[2]); err != nil {
 			return err
 		}
 	default:
 		return d.ArgErr()
 	}
-	a.LimitAddress = limit
+	*to = limit
 	return nil
 }
 

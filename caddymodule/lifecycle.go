@@ -12,7 +12,9 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/handlers"
 	"github.com/caddy-threepid/caddy-threepid/internal/delivery"
+	"github.com/caddy-threepid/caddy-threepid/internal/identityserver"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/outbound"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -120,7 +122,8 @@ func (a *App) assemble(rt *runtime) error {
 	if rt.service, err = verification.NewService(domain); err != nil {
 		return err
 	}
-	rt.client = handlers.NewClient(a.settings.http, rt.service, obs)
+	servers := identityserver.New(identityserver.Options{Outbound: outbound.Options{Allow: a.settings.labs}})
+	rt.client = handlers.NewClient(a.settings.http, rt.service, servers, obs)
 	return nil
 }
 

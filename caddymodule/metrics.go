@@ -40,11 +40,16 @@ var (
 		Namespace: "caddy", Subsystem: "threepid", Name: "sessions_total",
 		Help: "Validation sessions that changed their state, by the new one.",
 	}, []string{"purpose", "medium", "transition"})
+
+	changesTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: "caddy", Subsystem: "threepid", Name: "changes_total",
+		Help: "Changes of users' addresses and of their bindings, by their outcome.",
+	}, []string{"action", "medium", "outcome"})
 )
 
 // registerMetrics puts the collectors into a configuration's registry.
 func registerMetrics(registry prometheus.Registerer) error {
-	for _, c := range []prometheus.Collector{requestsTotal, requestSeconds, messagesTotal, messageSeconds, sessionsTotal} {
+	for _, c := range []prometheus.Collector{requestsTotal, requestSeconds, messagesTotal, messageSeconds, sessionsTotal, changesTotal} {
 		err := registry.Register(c)
 		// What is registered already is the same collector.
 		if are := (prometheus.AlreadyRegisteredError{}); err != nil && !errors.As(err, &are) {

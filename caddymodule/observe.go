@@ -37,6 +37,24 @@ func (o *observer) Request(r *http.Request, e handlers.Event) {
 	}
 }
 
+// Changed implements handlers.Observer: the audit log. Users and addresses
+// stand in it under pseudonyms that change every day.
+func (o *observer) Changed(_ *http.Request, c handlers.Change) {
+	outcome := cmp.Or(c.Result, "ok")
+	level := zapcore.InfoLevel
+	if c.Err != nil {
+		outcome, level = "failed", zapcore.WarnLevel
+	}
+	changesTotal.WithLabelValues(c.Action, string(c.Medium), outcome).Inc()
+	if e := o.logger.Named("audit").Check(level, "address "+c.Action); e != nil {
+		e.Write(
+			zap.String("action", c.Action), zap.String("outcome", outcome), zap.String("user", c.User),
+			zap.String("medium", string(c.Medium)), zap.String("pseudonym", c.Address),
+			zap.String("id_server", c.IDServer), zap.Error(c.Err),
+		)
+	}
+}
+
 // method is a method that exists; others may be any text.
 func method(r *http.Request) string {
 	switch r.Method {

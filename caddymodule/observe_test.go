@@ -151,6 +151,43 @@ func TestRequestsAreObserved(t *testing.T) {
 	}
 }
 
+func TestChangesAreObserved(t *testing.T) {
+	registry := prometheus.NewPedanticRegistry()
+	if err := registerMetrics(registry); err != nil {
+		t.Fatal(err)
+	}
+	cause := errors.New("the cause")
+	tests := []struct {
+		change  handlers.Change
+		outcome string
+		level   zapcore.Level
+	}{
+		{handlers.Change{Action: "bound", User: "u", Medium: "email", Address: "a", IDServer: "id.example.org"}, "ok", zapcore.InfoLevel},
+		{handlers.Change{Action: "bound", User: "u", IDServer: "id.example.org", Err: cause}, "failed", zapcore.WarnLevel},
+		{handlers.Change{Action: "deleted", User: "u", Medium: "email", Address: "a", Result: "no-support"}, "no-support", zapcore.InfoLevel},
+	}
+	for _, test := range tests {
+		logger, entries := newLines(zapcore.InfoLevel)
+		c := test.change
+		before := counted(t, registry, "caddy_threepid_changes_total", c.Action, string(c.Medium), test.outcome)
+		(&observer{logger: logger}).Changed(nil, c)
+		if got, want := counted(t, registry, "caddy_threepid_changes_total", c.Action, string(c.Medium), test.outcome), before+1; got != want {
+			t.Errorf("%s: got count %v, want %v", c.Action, got, want)
+		}
+		if len(*entries) != 1 {
+			t.Fatalf("%s: got log %v, want one line", c.Action, *entries)
+		}
+		line := (*entries)[0]
+		if line.Level != test.level || line.LoggerName != "audit" || line.fields["user"] != "u" ||
+			line.fields["pseudonym"] != c.Address || line.fields["outcome"] != test.outcome {
+			t.Errorf("%s: got %+v", c.Action, line)
+		}
+		if c.Err != nil && line.fields["error"] != cause.Error() {
+			t.Errorf("got fields %v, want the cause", line.fields)
+		}
+	}
+}
+
 func TestDeliveriesAreObserved(t *testing.T) {
 	registry := prometheus.NewPedanticRegistry()
 	if err := registerMetrics(registry); err != nil {

@@ -16,6 +16,9 @@ import (
 // its line or block.
 type options map[string]func() error
 
+// repeatable options tell their instances apart by their first argument.
+var repeatable = []string{"limit"}
+
 // readBlock reads a block, if there is one. An unknown subdirective, and one
 // that is given twice, is an error: what an operator has written must not be
 // ignored.
@@ -30,7 +33,7 @@ func readBlock(d *caddyfile.Dispenser, nesting int, opts options) error {
 		if !ok {
 			return d.Errf("unrecognized option '%s'", name)
 		}
-		if seen[name] {
+		if seen[name] && !slices.Contains(repeatable, name) {
 			return d.Errf("option '%s' is given twice", name)
 		}
 		seen[name] = true

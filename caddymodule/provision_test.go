@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"reflect"
@@ -65,6 +66,12 @@ func TestR38_DefaultsWorkOnALaptop(t *testing.T) {
 	if got, want := app.settings.domain.PerAddress, (verification.Limit{Burst: 10, Per: time.Hour}); got != want {
 		t.Errorf("got limit %+v, want %+v", got, want)
 	}
+	if got, want := app.settings.domain.PerUser, (verification.Limit{Burst: 20, Per: time.Hour}); got != want {
+		t.Errorf("got limit %+v, want %+v", got, want)
+	}
+	if len(app.settings.labs) != 0 {
+		t.Errorf("got %v, want no identity server on a private address", app.settings.labs)
+	}
 	if got, want := app.settings.keyFile, dataPath("keys.json"); got != want {
 		t.Errorf("got key file %q, want %q", got, want)
 	}
@@ -114,7 +121,8 @@ func TestProvisionTranslatesEverything(t *testing.T) {
 		"id_server_policy": "trusted", "trusted_id_servers": ["{env.THREEPID_TEST_HOST}"], "id_access_token": "required",
 		"next_link": ["https://app.{env.THREEPID_TEST_HOST}"], "email_proof": "code", "identity_submit_path": true,
 		"token_lifetime": "30m", "session_lifetime": "12h", "max_tries": 3,
-		"limit_address": {"count": 2, "per": "10m"}, "max_body": 1000, "key_file": "/{env.THREEPID_TEST_HOST}/keys",
+		"limit_address": {"count": 2, "per": "10m"}, "limit_user": {"count": 3, "per": "11m"},
+		"allow_identity_servers": ["ID.{env.THREEPID_TEST_HOST}:443", "127.0.0.1:8090"], "max_body": 1000, "key_file": "/{env.THREEPID_TEST_HOST}/keys",
 		"no_email": true
 	}`)
 	want := handlers.Config{
@@ -131,8 +139,12 @@ func TestProvisionTranslatesEverything(t *testing.T) {
 	}
 	domain := app.settings.domain
 	if domain.TokenLifetime != 30*time.Minute || domain.SessionLifetime != 12*time.Hour || domain.MaxTries != 3 ||
-		domain.PerAddress != (verification.Limit{Burst: 2, Per: 10 * time.Minute}) {
+		domain.PerAddress != (verification.Limit{Burst: 2, Per: 10 * time.Minute}) ||
+		domain.PerUser != (verification.Limit{Burst: 3, Per: 11 * time.Minute}) {
 		t.Errorf("got %+v", domain)
+	}
+	if got, want := fmt.Sprint(app.settings.labs), "[id.matrix.example.org 127.0.0.1:8090]"; got != want {
+		t.Errorf("got labs %s, want %s", got, want)
 	}
 	if got, want := app.settings.keyFile, "/matrix.example.org/keys"; got != want {
 		t.Errorf("got key file %q, want %q", got, want)
@@ -171,6 +183,9 @@ func TestProvisionRefuses(t *testing.T) {
 		{"negative body", `{"max_body":-1}`, "max_body"},
 		{"negative limit", `{"limit_address":{"count":1,"per":"-1s"}}`, "limit address"},
 		{"limit that is none", `{"limit_address":{"count":1000,"per":"1ns"}}`, "use off"},
+		{"limit user that is none", `{"limit_user":{"count":1000,"per":"1ns"}}`, "limit user"},
+		{"identity server that is a URL", `{"allow_identity_servers":["https://id.example.org"]}`, "allow_identity_servers"},
+		{"identity server missing", `{"allow_identity_servers":["{env.THREEPID_TEST_MISSING}"]}`, "THREEPID_TEST_MISSING"},
 		{"unknown store", `{"store":{"type":"etcd"}}`, "threepid.stores.etcd"},
 		{"store without type", `{"store":{"path":"/x"}}`, "type"},
 		{"unknown store option", `{"store":{"type":"badger","dir":"/x"}}`, "unknown field"},

@@ -19,6 +19,7 @@ import (
 const (
 	canaryAddress = "canary.address@example.test"
 	canarySecret  = "canary-client-secret"
+	canaryToken   = "canary-id-access-token"
 )
 
 // TestNothingSecretIsWrittenDown goes the whole way, and wrong ways, with
@@ -30,11 +31,12 @@ func TestNothingSecretIsWrittenDown(t *testing.T) {
 			w := newWhole(t, checks)
 			sid, learned := w.register()
 			secrets := append(w.canaries(), learned...)
+			w.manage(learned[1])
 			w.goWrong(sid)
 			if logged := w.log("access.log"); !strings.Contains(logged, "token=REDACTED") || !strings.Contains(logged, "client_secret=REDACTED") {
 				t.Error("the access log does not show that there was something to be redacted")
 			}
-			for _, text := range []string{`"msg":"handled request"`, `"msg":"tried to deliver message"`, `"pseudonym":"`} {
+			for _, text := range []string{`"msg":"handled request"`, `"msg":"tried to deliver message"`, `"pseudonym":"`, `"msg":"address added"`, `"msg":"address bound"`, `"msg":"address deleted"`} {
 				if !strings.Contains(w.log("caddy.log"), text) {
 					t.Errorf("the log has no %s", text)
 				}
@@ -63,7 +65,7 @@ func TestNothingSecretIsWrittenDown(t *testing.T) {
 
 // canaries are what is secret from the beginning.
 func (w *whole) canaries() []string {
-	return []string{canaryAddress, "canary.address", canarySecret, relayPassword, oldPassword, newPassword}
+	return []string{canaryAddress, "canary.address", canarySecret, relayPassword, oldPassword, newPassword, canaryToken}
 }
 
 // found reports which of the secrets a text has.
@@ -103,6 +105,28 @@ func (w *whole) register() (sid string, learned []string) {
 	access := w.login("alice", oldPassword, http.StatusOK)
 	w.do("GET", "/_matrix/client/r0/account/3pid", access, nil, http.StatusOK)
 	return sid, []string{token, access}
+}
+
+// manage adds an address with the password, tries to bind it, and takes it
+// away.
+func (w *whole) manage(access string) {
+	w.t.Helper()
+	const second, base = "second." + canaryAddress, "/_matrix/client/v3/account/3pid/"
+	body := stack.Object{"sid": w.ask("v3", "account/3pid", canarySecret, second), "client_secret": canarySecret}
+	w.click(second)
+	w.do("POST", base+"add", access, body, http.StatusUnauthorized)
+	for password, want := range map[string]int{newPassword: http.StatusUnauthorized, oldPassword: http.StatusOK} {
+		body["auth"] = stack.Object{"type": "m.login.password", "password": password, "user": "alice"}
+		w.do("POST", base+"add", access, body, want)
+	}
+	// There is nobody who would be trusted to answer.
+	bind := stack.Object{"id_server": "localhost:1", "id_access_token": canaryToken, "sid": "1", "client_secret": canarySecret}
+	w.do("POST", base+"bind", access, bind, http.StatusBadRequest)
+	bind["id_server"] = "nobody.invalid"
+	w.do("POST", base+"bind", access, bind, http.StatusBadGateway)
+	threepid := stack.Object{"medium": "email", "address": second}
+	w.do("POST", base+"unbind", access, threepid, http.StatusOK)
+	w.do("POST", base+"delete", access, threepid, http.StatusOK)
 }
 
 // goWrong goes wrong in every way that is reported with a cause: a relay that

@@ -17,6 +17,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/handlers"
 	"github.com/caddy-threepid/caddy-threepid/internal/delivery/mail"
 	"github.com/caddy-threepid/caddy-threepid/internal/delivery/templates"
+	"github.com/caddy-threepid/caddy-threepid/internal/outbound"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -26,9 +27,14 @@ const (
 	defaultIdentityName = "localhost:8443"
 )
 
-// defaultAddressLimit is enough for a person who mistypes and asks again, and
-// too little to fill a mailbox.
-var defaultAddressLimit = verification.Limit{Burst: 10, Per: time.Hour}
+var (
+	// defaultAddressLimit is enough for a person who mistypes and asks again,
+	// and too little to fill a mailbox.
+	defaultAddressLimit = verification.Limit{Burst: 10, Per: time.Hour}
+	// defaultUserLimit is enough for a person with many addresses, and too
+	// little to guess a password.
+	defaultUserLimit = verification.Limit{Burst: 20, Per: time.Hour}
+)
 
 // The words that options accept. The Caddyfile checks them where they stand,
 // and settings.validate checks them again, after placeholders are expanded.
@@ -53,6 +59,7 @@ type settings struct {
 	access    string
 	domain    verification.Config
 	keyFile   string
+	labs      []outbound.Name // identity servers that may have any address
 	templates *templates.Set
 }
 
@@ -84,6 +91,20 @@ func (e *expander) list(option string, values []string) []string {
 	return out
 }
 
+// servers expands the names of servers.
+func (e *expander) servers(option string, values []string) []outbound.Name {
+	var names []outbound.Name
+	for _, raw := range e.list(option, values) {
+		name, err := outbound.ParseName(raw)
+		if err != nil {
+			e.errs = append(e.errs, fmt.Errorf("%s %q: %w", option, raw, err))
+			continue
+		}
+		names = append(names, name)
+	}
+	return names
+}
+
 func (e *expander) err() error { return errors.Join(e.errs...) }
 
 // resolve expands the app's own options.
@@ -112,7 +133,8 @@ func (a *App) resolve() (settings, error) {
 		TokenLifetime:   time.Duration(a.TokenLifetime),
 		SessionLifetime: time.Duration(a.SessionLifetime),
 		MaxTries:        a.MaxTries,
-		PerAddress:      a.LimitAddress.resolve(),
+		PerAddress:      a.LimitAddress.resolve(defaultAddressLimit),
+		PerUser:         a.LimitUser.resolve(defaultUserLimit),
 	}
 	s.http = handlers.Config{
 		Prefixes:             e.list("path_prefixes", a.PathPrefixes),
@@ -132,6 +154,7 @@ func (a *App) resolve() (settings, error) {
 	if s.proof == "code" {
 		s.http.Proof = verification.ProofCode
 	}
+	s.labs = e.servers("allow_identity_servers", a.AllowIdentityServers)
 	if err := e.err(); err != nil {
 		return s, err
 	}
@@ -163,7 +186,8 @@ func (s *settings) validate(mailer Mailer) error {
 		checkWord("id_server_policy", s.policy, policyWords),
 		checkWord("id_access_token", s.access, accessWords),
 		s.validatePolicy(),
-		s.validateLimit(),
+		validateLimit("limit address", s.domain.PerAddress),
+		validateLimit("limit user", s.domain.PerUser),
 	}
 	if mailer != nil {
 		if _, _, err := mail.Sender(mailer.From()); err != nil {
@@ -190,8 +214,7 @@ func (s *settings) validatePolicy() error {
 }
 
 // resolve fills in the defaults.
-func (l *Limit) resolve() verification.Limit {
-	limit := defaultAddressLimit
+func (l *Limit) resolve(limit verification.Limit) verification.Limit {
 	if l != nil {
 		limit.Burst = cmp.Or(l.Count, limit.Burst)
 		limit.Per = cmp.Or(time.Duration(l.Per), limit.Per)
@@ -199,15 +222,14 @@ func (l *Limit) resolve() verification.Limit {
 	return limit
 }
 
-func (s *settings) validateLimit() error {
-	limit := s.domain.PerAddress
+func validateLimit(name string, limit verification.Limit) error {
 	switch {
 	case limit.Burst < 0:
 		return nil
 	case limit.Per <= 0:
-		return fmt.Errorf("limit address: the duration %s must be positive", limit.Per)
+		return fmt.Errorf("%s: the duration %s must be positive", name, limit.Per)
 	case limit.Per < time.Duration(limit.Burst):
-		return fmt.Errorf("limit address: %d per %s is no limit; use off", limit.Burst, limit.Per)
+		return fmt.Errorf("%s: %d per %s is no limit; use off", name, limit.Burst, limit.Per)
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/stack"
+	"github.com/caddy-threepid/caddy-threepid/internal/sydent"
 	"github.com/caddy-threepid/caddy-threepid/internal/synapse"
 )
 
@@ -29,10 +30,11 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+func logf(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
+
 func runAll(m *testing.M) (code int, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
-	logf := func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
 	env, err := synapse.Install(ctx, logf)
 	if err != nil {
 		if os.Getenv("CI") == "true" || !errors.Is(err, synapse.ErrUnavailable) {
@@ -50,14 +52,16 @@ func runAll(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	defer os.RemoveAll(dir)
-	for _, mode := range modes {
-		sub := dir + "/" + mode
-		if err := os.Mkdir(sub, 0o700); err != nil {
-			return 1, err
+	if err := startIdentityServers(ctx, dir); err != nil {
+		if os.Getenv("CI") != "true" && errors.Is(err, sydent.ErrUnavailable) {
+			unavailable = err
+			return m.Run(), nil
 		}
-		s, err := stack.Start(ctx, stack.Options{
-			Dir: sub, Caddy: bin, Synapse: &env, Callback: mode == "callback", RequireEmail: true, Logf: logf,
-		})
+		return 1, err
+	}
+	defer lookup.stop()
+	for _, mode := range modes {
+		s, err := startStack(ctx, bin, dir+"/"+mode, mode, env)
 		if err != nil {
 			return 1, err
 		}
@@ -65,6 +69,29 @@ func runAll(m *testing.M) (code int, err error) {
 		shared[mode] = s
 	}
 	return m.Run(), nil
+}
+
+// startStack starts one of the shared stacks. Its homeserver is known by the
+// name of a TLS front, as an identity server has to find it.
+func startStack(ctx context.Context, bin, dir, mode string, env synapse.Env) (*stack.Stack, error) {
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return nil, err
+	}
+	front, err := sydent.NewFront(lookup.authority, 0)
+	if err != nil {
+		return nil, err
+	}
+	lookup.stops = append(lookup.stops, front.Stop)
+	s, err := stack.Start(ctx, stack.Options{
+		Dir: dir, Caddy: bin, Synapse: &env, Callback: mode == "callback", RequireEmail: true,
+		MapVersions: true, Logf: logf, ServerName: front.Name(), Federation: true,
+		CAFiles: []string{lookup.caFile}, Roots: lookup.caFile,
+		IdentityServers: []string{lookup.server.Name(), lookup.mortal},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s, front.Forward(s.Direct)
 }
 
 var modes = []string{"off", "callback"}
@@ -77,7 +104,7 @@ var unavailable error
 func bothModes(t *testing.T, run func(t *testing.T, w *world)) {
 	t.Helper()
 	if unavailable != nil {
-		t.Skipf("NOT PROVEN HERE: the end-to-end tests need Synapse 1.3.1: %v", unavailable)
+		t.Skipf("NOT PROVEN HERE: the end-to-end tests need Synapse 1.3.1 and Sydent: %v", unavailable)
 	}
 	for _, mode := range modes {
 		t.Run(mode, func(t *testing.T) {

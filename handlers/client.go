@@ -15,15 +15,17 @@ import (
 type Client struct {
 	cfg    Config
 	svc    *verification.Service
+	ids    IdentityServers
 	obs    Observer
 	router *router
 	page   *pages
+	caps   capabilities
 }
 
 // NewClient makes the client-facing side of a normalized configuration.
-func NewClient(cfg Config, svc *verification.Service, obs Observer) *Client {
+func NewClient(cfg Config, svc *verification.Service, ids IdentityServers, obs Observer) *Client {
 	return &Client{
-		cfg: cfg, svc: svc, obs: obs,
+		cfg: cfg, svc: svc, ids: ids, obs: obs,
 		router: &router{prefixes: cfg.Prefixes, identity: cfg.IdentitySubmit},
 		page:   newPages(cfg.PublicURL),
 	}
@@ -54,6 +56,14 @@ func (c *Client) ServeHTTP(w http.ResponseWriter, r *http.Request, next Next) er
 			return c.requestToken(w, r, next, route)
 		case kindComplete:
 			return c.complete(w, r, next, route)
+		case kindAdd:
+			return c.add(w, r, next, route)
+		case kindBind:
+			return c.bind(w, r, next, route)
+		case kindUnbind:
+			return c.unbind(w, r, next, route)
+		case kindDeactivate:
+			return c.deactivate(w, r, next, route)
 		default:
 			return 0, unrecognized(http.StatusNotFound)
 		}
@@ -86,6 +96,14 @@ func (c *Client) observedAs(w http.ResponseWriter, r *http.Request, route route,
 	var ue *UpstreamError
 	if errors.As(err, &ue) && ue.Status < 500 {
 		return err // the administrator's own rule; Caddy renders it
+	}
+	if ch, ok := errors.AsType[*challenge](err); ok {
+		writeJSON(w, http.StatusUnauthorized, ch)
+		return nil
+	}
+	if refused, ok := asRefusal(err); ok {
+		relayRefusal(w, refused.answer)
+		return nil
 	}
 	var page *rendered
 	if err != nil && !errors.As(err, &page) {

@@ -131,6 +131,10 @@ type completion struct {
 	aliases []*verification.Alias
 	stages  []string // the UIA stage of each alias, or ""
 	changed bool
+	// who makes the request, where that has been found out.
+	who *account
+	// withdrawal, if not nil, is how the request is sent.
+	withdrawal *withdrawal
 }
 
 // dropBinds removes the flags by which a legacy homeserver would publish the
@@ -162,7 +166,7 @@ func (j *completion) collect() error {
 	switch {
 	case j.route.tail == "account/3pid":
 		creds, err = inContainer(j.body, addSpellings)
-	case j.route.tail == "account/3pid/add":
+	case j.route.kind == kindAdd:
 		creds, err = flatCreds(j.body)
 		if err == nil {
 			creds.place = j.placeFlat
@@ -193,12 +197,15 @@ func (j *completion) collectUIA() error {
 	if json.Unmarshal(j.body["auth"], &j.auth) != nil {
 		return nil // not an object: the homeserver's to refuse
 	}
+	if j.route.kind != kindNone && j.auth != nil {
+		j.changed = j.changed || nameUser(j.auth)
+	}
 	creds, err := uiaCreds(j.auth)
 	if err != nil || creds == nil || creds.sid == "" {
 		return err
 	}
 	creds.purpose = j.route.purpose
-	if j.route.tail == "account/3pid/add" {
+	if j.route.kind == kindAdd {
 		creds.purpose = verification.Password // proof of an address that the account has
 	}
 	j.creds = append(j.creds, creds)
@@ -221,27 +228,80 @@ func (j *completion) run(w http.ResponseWriter, r *http.Request, next Next, path
 		outcome = verification.Refused
 		return 0, err
 	}
-	if !j.changed {
+	if err := j.guardOwner(r, next); err != nil {
+		outcome = verification.Refused
+		return 0, err
+	}
+	if !j.changed && j.withdrawal == nil {
 		setPath(r, path)
 		r.Body = io.NopCloser(bytes.NewReader(raw))
 		return 0, next(w, r)
 	}
-	if j.auth != nil {
+	if j.auth != nil && j.changed {
 		j.body["auth"] = member(j.auth)
 	}
-	body, err := j.body.encode()
-	if err != nil {
-		outcome = verification.Refused
-		return 0, internal(err)
-	}
-	answer, err := exchange(r, next, path, body)
+	answer, err := j.send(r, next, path)
 	if err != nil {
 		return 0, upstreamFailure(err)
 	}
 	outcome = j.judge(answer)
+	changes := j.changes(answer, outcome)
 	j.finish(r.Context(), outcome) // before the client learns of it
+	if j.withdrawal != nil && answer.status/100 == 2 {
+		result := j.withdrawal.settle(r, answer, unbindSuccess, true)
+		changes = append(changes, Change{Action: "deactivated", User: j.client.svc.Pseudonym(j.who.user), Result: result})
+	}
+	for _, change := range changes {
+		j.client.obs.Changed(r, change)
+	}
 	answer.relay(w)
 	return answer.status, nil
+}
+
+func (j *completion) send(r *http.Request, next Next, path string) (*capture, error) {
+	if j.withdrawal != nil {
+		return j.withdrawal.send(r, next, path, j.body)
+	}
+	body, err := j.body.encode()
+	if err != nil {
+		return nil, err
+	}
+	return exchange(r, next, path, body)
+}
+
+// changes lists the addresses that an account has got by this request.
+func (j *completion) changes(answer *capture, outcome verification.Outcome) []Change {
+	if outcome != verification.Completed {
+		return nil
+	}
+	var change Change
+	switch {
+	case j.route.purpose == verification.Add:
+		change.Action = "added"
+	case j.route.purpose == verification.Register:
+		change.Action = "registered"
+	default:
+		return nil // an address was used, and none was changed
+	}
+	var body struct {
+		UserID string `json:"user_id"`
+	}
+	_ = json.Unmarshal(answer.body.Bytes(), &body) // it is not in every answer
+	if j.who != nil {
+		body.UserID = j.who.user
+	}
+	if body.UserID != "" {
+		change.User = j.client.svc.Pseudonym(body.UserID)
+	}
+	var list []Change
+	for i, a := range j.aliases {
+		if !a.Live || (j.stages[i] == "") != (j.route.purpose == verification.Add) {
+			continue
+		}
+		change.Medium, change.Address = a.Medium, j.client.svc.Pseudonym(a.Address)
+		list = append(list, change)
+	}
+	return list
 }
 
 // resolve replaces one set of credentials, or decides to leave it alone.
@@ -295,48 +355,6 @@ func (j *completion) substitute(creds *credentials, alias *verification.Alias) e
 	j.aliases = append(j.aliases, alias)
 	j.stages = append(j.stages, creds.stage)
 	return nil
-}
-
-// guardReset keeps one click from being worth a reset that it was not for. A
-// legacy homeserver keeps the proof with its UIA session, whichever endpoint it
-// was given at, and takes the session alone for a reset, any number of times.
-// So a UIA session that was shown a live alias anywhere is noted, and passed on
-// to the reset only together with a live alias.
-func (j *completion) guardReset(ctx context.Context) error {
-	if j.auth == nil {
-		return nil
-	}
-	session, given, err := j.auth.text("session")
-	if err != nil || !given {
-		return nil // a session that is no string is the homeserver's to refuse
-	}
-	if j.live("") {
-		if err := j.client.svc.Taint(ctx, session); err != nil {
-			return err
-		}
-	}
-	// The proof of an email stage replaces the one that is kept. A phone stage
-	// would stand beside it, and its refusal would not stop the other.
-	if j.route.tail != "account/password" || j.live(stageEmail) {
-		return nil
-	}
-	tainted, err := j.client.svc.Tainted(ctx, session)
-	if err != nil || !tainted {
-		return err
-	}
-	delete(j.auth, "session")
-	j.changed = true
-	return nil
-}
-
-// live reports whether a live alias is shown, at a stage if one is named.
-func (j *completion) live(stage string) bool {
-	for i, a := range j.aliases {
-		if a.Live && (stage == "" || j.stages[i] == stage) {
-			return true
-		}
-	}
-	return false
 }
 
 // finish reports the outcome to all sessions, once.

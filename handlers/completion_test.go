@@ -3,6 +3,8 @@
 package handlers
 
 import (
+	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -318,22 +320,6 @@ func TestGenericUIA(t *testing.T) {
 	}
 }
 
-func TestAddAndBindFlatCredentials(t *testing.T) {
-	var forwarded string
-	r := newRig(t, options{})
-	sid := r.validated("account/3pid", "s", "a@x.org")
-	r.next = func(w http.ResponseWriter, req *http.Request) error {
-		raw, err := readBody(w, req, 1<<20)
-		forwarded = string(raw)
-		w.WriteHeader(http.StatusOK)
-		return err
-	}
-	wantStatus(t, r.do("POST", "/_matrix/client/r0/account/3pid/add", `{"sid":"`+sid+`","client_secret":"s"}`), http.StatusOK)
-	if strings.Contains(forwarded, sid) || !strings.Contains(forwarded, `"client_secret"`) {
-		t.Errorf("the homeserver saw %s", forwarded)
-	}
-}
-
 func TestOneOfManyCompletes(t *testing.T) {
 	r := newRig(t, options{})
 	r.hs.AddUser("alice", "old", "alice@x.org")
@@ -480,5 +466,30 @@ func TestR26_UIASessionOfARegistrationResetsNothing(t *testing.T) {
 		`","threepid_creds":{"sid":"`+own+`","client_secret":"t"}}}`), http.StatusUnauthorized)
 	if !r.hs.CheckPassword("alice", "old") {
 		t.Error("a click for a registration reset a password")
+	}
+}
+
+// TestPasswordStageNamesItsUserBothWays: Synapse up to 1.3.1 reads auth.user,
+// clients of today write auth.identifier.
+func TestPasswordStageNamesItsUserBothWays(t *testing.T) {
+	for auth, want := range map[string]string{
+		`{"type":"m.login.password","identifier":{"type":"m.id.user","user":"alice"}}`:            `"alice"`,
+		`{"type":"m.login.password","identifier":{"type":"m.id.user","user":"alice"},"user":"a"}`: `"a"`,
+		`{"type":"m.login.password","identifier":{"type":"m.id.user","user":5}}`:                  `5`,
+		`{"type":"m.login.password","identifier":{"type":"m.id.thirdparty","user":"alice"}}`:      ``,
+		`{"type":"m.login.password","identifier":5}`:                                              ``,
+		`{"type":"m.login.password"}`:                                                             ``,
+		`{"type":"m.login.token","identifier":{"type":"m.id.user","user":"alice"}}`:               ``,
+	} {
+		var seen struct{ Auth object }
+		r := newRig(t, options{next: func(w http.ResponseWriter, req *http.Request) error {
+			raw, err := readBody(w, req, 1<<20)
+			w.WriteHeader(http.StatusOK)
+			return errors.Join(err, json.Unmarshal(raw, &seen))
+		}})
+		r.do("POST", "/_matrix/client/r0/account/password", `{"new_password":"n","auth":`+auth+`}`)
+		if got := string(seen.Auth["user"]); got != want {
+			t.Errorf("for %s the homeserver saw user %s, want %s", auth, got, want)
+		}
 	}
 }

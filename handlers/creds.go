@@ -125,3 +125,22 @@ func uiaCreds(auth object) (*credentials, error) {
 	creds.uiaSession, _, _ = auth.text("session")
 	return creds, nil
 }
+
+// nameUser spells the user of a password stage as r0.x did. Homeservers of then
+// read only that, clients of today write only identifier.
+func nameUser(auth object) bool {
+	stage, _, err := auth.text("type")
+	if err != nil || stage != stagePassword || !auth.null("user") {
+		return false
+	}
+	var identifier object
+	if json.Unmarshal(auth["identifier"], &identifier) != nil {
+		return false
+	}
+	kind, _, err := identifier.text("type")
+	if err != nil || kind != "m.id.user" || identifier.null("user") {
+		return false
+	}
+	auth["user"] = identifier["user"]
+	return true
+}

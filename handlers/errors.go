@@ -29,6 +29,10 @@ const (
 	codeLimitExceeded      = "M_LIMIT_EXCEEDED"
 	codeServerNotTrusted   = "M_SERVER_NOT_TRUSTED"
 	codeMediumNotSupported = "M_THREEPID_MEDIUM_NOT_SUPPORTED"
+	codeMissingToken       = "M_MISSING_TOKEN"
+	codeUnauthorized       = "M_UNAUTHORIZED"
+	codeThreepidInUse      = "M_THREEPID_IN_USE"
+	codeThreepidDenied     = "M_THREEPID_DENIED"
 	codeTokenIncorrect     = "M_TOKEN_INCORRECT"       // MSC4183
 	codeSessionExpired     = "M_SESSION_EXPIRED"       // IS API
 	codeSessionNotValid    = "M_SESSION_NOT_VALIDATED" // IS API
@@ -81,6 +85,12 @@ func asMatrixError(err error) *MatrixError {
 		return &MatrixError{
 			Status: http.StatusTooManyRequests, Errcode: codeLimitExceeded,
 			Message: "Too many requests", RetryAfter: limit.RetryAfter,
+		}
+	}
+	if errors.Is(err, verification.ErrTooManyBindings) {
+		return &MatrixError{
+			Status: http.StatusForbidden, Errcode: codeForbidden,
+			Message: "There are too many bindings of this account; unbind some first",
 		}
 	}
 	return internal(err)

@@ -30,9 +30,28 @@ type Event struct {
 	Err error
 }
 
+// Change is a change of somebody's addresses, for the audit log. User and
+// Address are pseudonyms.
+type Change struct {
+	// Action is "registered", "added", "bound", "unbound", "deleted" or
+	// "deactivated".
+	Action string
+	// User is empty where the homeserver has not said who it is.
+	User    string
+	Medium  verification.Medium
+	Address string
+	// IDServer is the identity server that a binding was asked of.
+	IDServer string
+	// Result is the id_server_unbind_result, where there is one.
+	Result string
+	// Err says why it has failed, or is nil.
+	Err error
+}
+
 // Observer takes events. It must not block.
 type Observer interface {
 	Request(r *http.Request, e Event)
+	Changed(r *http.Request, c Change)
 }
 
 // outcomeOf is the metric label of an error.
@@ -43,6 +62,9 @@ func outcomeOf(err error) (outcome string, status int, cause error) {
 	var ue *UpstreamError
 	if errors.As(err, &ue) && ue.Status < 500 {
 		return "upstream", ue.Status, nil
+	}
+	if refused, ok := asRefusal(err); ok {
+		return "upstream", refused.answer.status, nil
 	}
 	me := asMatrixError(err)
 	return strings.TrimPrefix(strings.ToLower(me.Errcode), "m_"), me.Status, me.Err

@@ -32,8 +32,7 @@ func (c *Client) requestToken(w http.ResponseWriter, r *http.Request, next Next,
 		return 0, unrecognized(http.StatusMethodNotAllowed)
 	}
 	if route.purpose == verification.Password && c.cfg.NativeReset {
-		setPath(r, c.upstreamPath(route))
-		return 0, next(w, r)
+		return 0, c.nativeToken(w, r, next, route)
 	}
 	if route.medium != verification.Email || c.cfg.NoEmail {
 		// No transport for this medium: say so before anything else (MSC4178).
@@ -71,6 +70,26 @@ func (c *Client) requestToken(w http.ResponseWriter, r *http.Request, next Next,
 	}
 	writeJSON(w, http.StatusOK, resp)
 	return http.StatusOK, nil
+}
+
+// nativeToken leaves a request to the homeserver. Only id_access_token is taken
+// out: a homeserver of before MSC2140 answers 500 to it, or forwards it.
+func (c *Client) nativeToken(w http.ResponseWriter, r *http.Request, next Next, route route) error {
+	raw, err := readBody(w, r, c.cfg.MaxBody)
+	if err != nil {
+		return err
+	}
+	if body, err := parseObject(raw); err == nil && body["id_access_token"] != nil {
+		delete(body, "id_access_token")
+		if raw, err = body.encode(); err != nil {
+			return internal(err)
+		}
+	}
+	contentType := r.Header.Get("Content-Type")
+	setBody(r, raw)
+	r.Header.Set("Content-Type", contentType)
+	setPath(r, c.upstreamPath(route))
+	return next(w, r)
 }
 
 // tokenRequest checks the body. Only known fields leave here: unknown ones

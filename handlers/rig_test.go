@@ -32,6 +32,7 @@ type rig struct {
 	next   Next
 	box    *outbox
 	events *events
+	ids    *idServers
 }
 
 type options struct {
@@ -43,7 +44,7 @@ type options struct {
 
 func newRig(t *testing.T, opts options) *rig {
 	t.Helper()
-	r := &rig{t: t, clock: &fakeClock{now: time.Unix(1_800_000_000, 0)}, box: &outbox{}, events: &events{}}
+	r := &rig{t: t, clock: &fakeClock{now: time.Unix(1_800_000_000, 0)}, box: &outbox{}, events: &events{}, ids: newIDServers()}
 	keys, err := keyring.New(keyring.Key{ID: 1, Secret: make([]byte, keyring.SecretSize)})
 	if err != nil {
 		t.Fatal(err)
@@ -62,7 +63,7 @@ func newRig(t *testing.T, opts options) *rig {
 	if err := cfg.Normalize(); err != nil {
 		t.Fatal(err)
 	}
-	r.client = NewClient(cfg, r.svc, r.events)
+	r.client = NewClient(cfg, r.svc, r.ids, r.events)
 	r.face = NewIdentity(cfg, r.svc, r.events)
 	ho := fakehs.Options{
 		ServerName: "example.org", TrustedIDServers: []string{cfg.IdentityName}, ResetMode: fakehs.ResetRemote,
@@ -82,11 +83,14 @@ func newRig(t *testing.T, opts options) *rig {
 	return r
 }
 
-// faceTransport is the homeserver's way to the homeserver-facing side; any
-// other host is out of reach.
+// faceTransport is the homeserver's way to the homeserver-facing side, and to
+// identity servers; any other host is out of reach.
 type faceTransport struct{ r *rig }
 
 func (f faceTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	if f.r.ids.alive(req.URL.Host) {
+		return f.r.ids.unbindSigned(req)
+	}
 	if req.URL.Host != "localhost:8443" {
 		return nil, &url.Error{Op: req.Method, URL: req.URL.Host, Err: io.ErrUnexpectedEOF}
 	}
@@ -204,14 +208,21 @@ func (o *outbox) last(t *testing.T) verification.Message {
 }
 
 type events struct {
-	mu   sync.Mutex
-	list []Event
+	mu      sync.Mutex
+	list    []Event
+	changes []Change
 }
 
 func (e *events) Request(_ *http.Request, ev Event) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.list = append(e.list, ev)
+}
+
+func (e *events) Changed(_ *http.Request, c Change) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.changes = append(e.changes, c)
 }
 
 type fakeClock struct {

@@ -19,6 +19,10 @@ const (
 	kindNone         kind = ""
 	kindRequestToken kind = "request_token"
 	kindComplete     kind = "complete"
+	kindAdd          kind = "add"
+	kindBind         kind = "bind"
+	kindUnbind       kind = "unbind"
+	kindDeactivate   kind = "deactivate"
 	kindVersions     kind = "versions"
 	kindSubmit       kind = "submit"
 	kindUnknown      kind = "unknown_medium"
@@ -63,7 +67,12 @@ var table = []entry{
 	{strings.Split("register", "/"), kindComplete, verification.Register},
 	{strings.Split("account/password", "/"), kindComplete, verification.Password},
 	{strings.Split("account/3pid", "/"), kindComplete, verification.Add},
-	{strings.Split("account/3pid/add", "/"), kindComplete, verification.Add},
+	{strings.Split("account/3pid/add", "/"), kindAdd, verification.Add},
+	{strings.Split("account/3pid/bind", "/"), kindBind, ""},
+	{strings.Split("account/3pid/identity/bind", "/"), kindBind, ""},
+	{strings.Split("account/3pid/unbind", "/"), kindUnbind, ""},
+	{strings.Split("account/3pid/delete", "/"), kindUnbind, ""},
+	{strings.Split("account/deactivate", "/"), kindDeactivate, verification.Password},
 }
 
 // router classifies paths.
@@ -93,7 +102,10 @@ func (rt *router) classify(u *url.URL) (found route, suspicious bool) {
 }
 
 // lastSegments are those that a path of ours can end with.
-var lastSegments = []string{"requestToken", "register", "password", "3pid", "add", "versions", "submitToken"}
+var lastSegments = []string{
+	"requestToken", "register", "password", "3pid", "add", "bind", "unbind", "delete", "deactivate",
+	"versions", "submitToken",
+}
 
 // plainlyOther tells at little cost that a path is read alike by every parser
 // and is none of ours: most requests are.

@@ -14,24 +14,34 @@ import (
 	"strings"
 )
 
-// requireIdentityServer is inverted: absent means true (MSC2263).
-const requireIdentityServer = "m.require_identity_server"
+// features are what we add to the homeserver's unstable_features. All clients
+// of before r0.6 go by them, and none by what a homeserver of then can do.
+var features = map[string]bool{
+	// Inverted: absent means true (MSC2263).
+	"m.require_identity_server": false,
+	// /account/3pid/add and /bind are served (MSC2290).
+	"m.separate_add_and_bind": true,
+	// id_access_token is accepted wherever id_server is (MSC2140).
+	"m.id_access_token": true,
+}
 
-// editVersions sets the flag in a /versions answer and leaves every other
+// editVersions sets the flags in a /versions answer and leaves every other
 // member as it was. It reports false when the answer is not one it can edit.
 func editVersions(raw []byte) ([]byte, bool) {
 	body, err := parseObject(raw)
 	if err != nil {
 		return nil, false
 	}
-	features := object{}
+	unstable := object{}
 	if !body.null("unstable_features") {
-		if json.Unmarshal(body["unstable_features"], &features) != nil {
+		if json.Unmarshal(body["unstable_features"], &unstable) != nil {
 			return nil, false
 		}
 	}
-	features[requireIdentityServer] = member(false)
-	body["unstable_features"] = member(features)
+	for name, value := range features {
+		unstable[name] = member(value)
+	}
+	body["unstable_features"] = member(unstable)
 	edited, err := body.encode()
 	return edited, err == nil
 }

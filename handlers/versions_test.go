@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/fakehs"
 )
 
 // upstream answers every request with one fixed answer.
@@ -32,12 +34,12 @@ func upstream(status int, body string, header ...string) Next {
 
 const versionsPath = "/_matrix/client/versions"
 
-func TestR19_R20_R22_Versions(t *testing.T) {
+func TestR19_R20_R22_F34_F35_Versions(t *testing.T) {
 	for body, want := range map[string]string{
-		`{"versions":["r0.3.0"]}`:                                                           `{"unstable_features":{"m.require_identity_server":false},"versions":["r0.3.0"]}`,
-		`{"versions":[],"unstable_features":null}`:                                          `{"unstable_features":{"m.require_identity_server":false},"versions":[]}`,
-		`{"unstable_features":{"a":true},"x":1.50,"y":"<"}`:                                 `{"unstable_features":{"a":true,"m.require_identity_server":false},"x":1.50,"y":"<"}`,
-		`{"unstable_features":{"m.require_identity_server":true,"m.id_access_token":true}}`: `{"unstable_features":{"m.id_access_token":true,"m.require_identity_server":false}}`,
+		`{"versions":["r0.3.0"]}`:                                                            `{"unstable_features":{"m.id_access_token":true,"m.require_identity_server":false,"m.separate_add_and_bind":true},"versions":["r0.3.0"]}`,
+		`{"versions":[],"unstable_features":null}`:                                           `{"unstable_features":{"m.id_access_token":true,"m.require_identity_server":false,"m.separate_add_and_bind":true},"versions":[]}`,
+		`{"unstable_features":{"a":true},"x":1.50,"y":"<"}`:                                  `{"unstable_features":{"a":true,"m.id_access_token":true,"m.require_identity_server":false,"m.separate_add_and_bind":true},"x":1.50,"y":"<"}`,
+		`{"unstable_features":{"m.require_identity_server":true,"m.id_access_token":false}}`: `{"unstable_features":{"m.id_access_token":true,"m.require_identity_server":false,"m.separate_add_and_bind":true}}`,
 	} {
 		r := newRig(t, options{next: upstream(200, body, "Etag", `"x"`, "Last-Modified", "y", "Accept-Ranges", "bytes", "Cache-Control", "public", "Vary", "Authorization")})
 		for _, path := range []string{versionsPath, "/chat/client/versions"} {
@@ -112,7 +114,7 @@ func TestR19_VersionsThatAreCompressedAllTheSame(t *testing.T) {
 		}
 		return buf.String()
 	}
-	const want = `{"unstable_features":{"m.require_identity_server":false},"versions":[]}`
+	const want = `{"unstable_features":{"m.id_access_token":true,"m.require_identity_server":false,"m.separate_add_and_bind":true},"versions":[]}`
 	r := newRig(t, options{next: upstream(200, pack(`{"versions":[]}`), "Content-Encoding", "gzip")})
 	rec := r.do("GET", versionsPath, "")
 	if rec.Body.String() != want || rec.Header().Get("Content-Encoding") != "" {
@@ -179,7 +181,7 @@ func TestR9_VersionsUnderAPrefixTheHomeserverKnows(t *testing.T) {
 	}
 	rec := r.do("GET", "/chat/client/versions", "")
 	wantStatus(t, rec, http.StatusOK)
-	if !strings.Contains(rec.Body.String(), `"c1"`) || !strings.Contains(rec.Body.String(), requireIdentityServer) {
+	if !strings.Contains(rec.Body.String(), `"c1"`) || !strings.Contains(rec.Body.String(), "m.require_identity_server") {
 		t.Errorf("got %s", rec.Body)
 	}
 }
@@ -198,4 +200,56 @@ func FuzzEditVersions(f *testing.F) {
 			t.Errorf("editing %q twice: %q, then %q", raw, edited, again)
 		}
 	})
+}
+
+// TestF34_ServedWhereAdvertised: clients of before r0.6 call what the flags
+// promise under /unstable, later ones under /r0 and /v3.
+func TestF34_ServedWhereAdvertised(t *testing.T) {
+	r := newRig(t, options{})
+	r.hs.AddUser("alice", "secret", "alice@x.org")
+	token := r.login("alice", "secret")
+	for i, version := range []string{"unstable", "r0", "v3"} {
+		base := "/_matrix/client/" + version + "/account/3pid/"
+		r.ids.start("id.example.org", "1", "s", "email", "alice@x.org")
+		wantStatus(t, r.as(token, "POST", base+"bind", bindBody("id.example.org", "1", "s")), http.StatusOK)
+		wantStatus(t, r.as(token, "POST", base+"unbind", ofAlice("")), http.StatusOK)
+		secret := "c" + strconv.Itoa(i)
+		sid := r.validated("account/3pid", secret, version+"@x.org")
+		wantStatus(t, r.as(token, "POST", base+"add", addBody(sid, secret, passwordAuth("", "secret"))), http.StatusOK)
+	}
+	r.wantEmails(t, "alice", "alice@x.org", "unstable@x.org", "r0@x.org", "v3@x.org")
+}
+
+// TestF35_IDAccessTokenIsToleratedEverywhere: an old homeserver never sees it,
+// because it answers 500 to a key that it does not know.
+func TestF35_IDAccessTokenIsToleratedEverywhere(t *testing.T) {
+	const both = `"id_server":"id.example.org","id_access_token":"t0k3n"`
+	for name, config := range map[string]func(*Config){
+		"off": nil, "callback": callback.config, "native": func(c *Config) { c.NativeReset = true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, options{config: config, hs: func(o *fakehs.Options) {
+				if name == "native" {
+					o.ResetMode = fakehs.ResetLocal
+				}
+			}})
+			r.hs.AddUser("alice", "secret", "alice@x.org")
+			for purpose, email := range map[string]string{"register": "n@x.org", "account/3pid": "m@x.org", "account/password": "alice@x.org"} {
+				rec := r.do("POST", "/_matrix/client/r0/"+purpose+"/email/requestToken",
+					`{"client_secret":"c","email":"`+email+`","send_attempt":1,`+both+`}`)
+				wantStatus(t, rec, http.StatusOK)
+			}
+			token := r.login("alice", "secret")
+			sid := r.validated("account/3pid", "d", "new@x.org")
+			wantStatus(t, r.add(token, "r0", `{"three_pid_creds":{"sid":"`+sid+`","client_secret":"d",`+both+`},"bind":true}`), http.StatusOK)
+			for _, req := range r.hs.Requests() {
+				if strings.Contains(string(req.Body), "t0k3n") {
+					t.Errorf("the homeserver saw the token in %s", req.Path)
+				}
+			}
+			if got := r.ids.made(); len(got) != 0 {
+				t.Errorf("got calls %q, want none: bind is ignored", got)
+			}
+		})
+	}
 }

@@ -64,9 +64,9 @@ func (l *logFile) text() string {
 	return string(raw)
 }
 
-// StartCaddy runs a Caddyfile in dir, where Caddy also keeps its data, and
-// returns when the ports accept connections.
-func StartCaddy(ctx context.Context, bin, dir, caddyfile string, ports ...int) (*Caddy, error) {
+// StartCaddy runs a Caddyfile in dir, where Caddy also keeps its data, with
+// some more environment, and returns when the ports accept connections.
+func StartCaddy(ctx context.Context, bin, dir, caddyfile string, env []string, ports ...int) (*Caddy, error) {
 	config := filepath.Join(dir, "Caddyfile")
 	if err := os.WriteFile(config, []byte(caddyfile), 0o600); err != nil {
 		return nil, fmt.Errorf("write Caddyfile: %w", err)
@@ -80,6 +80,7 @@ func StartCaddy(ctx context.Context, bin, dir, caddyfile string, ports ...int) (
 	c.cmd = exec.Command(bin, "run", "--config", config, "--adapter", "caddyfile")
 	c.cmd.Dir = dir
 	c.cmd.Env = append(os.Environ(), "XDG_DATA_HOME="+filepath.Join(dir, "data"), "XDG_CONFIG_HOME="+filepath.Join(dir, "config"))
+	c.cmd.Env = append(c.cmd.Env, env...)
 	c.cmd.Stdout, c.cmd.Stderr = out, out
 	dieWithParent(c.cmd)
 	if err := c.cmd.Start(); err != nil {

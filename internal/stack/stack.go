@@ -3,6 +3,7 @@
 package stack
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -14,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/fakehs"
@@ -21,7 +23,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/synapse"
 )
 
-// ServerName is the domain of the user IDs.
+// ServerName is the domain of the user IDs, unless Options say otherwise.
 const ServerName = "example.test"
 
 // Options say what to start.
@@ -38,6 +40,21 @@ type Options struct {
 	RequireEmail bool
 	// NextLink is an origin that next_link may name, or empty.
 	NextLink string
+	// MapVersions lets the public site map the client paths that the module
+	// does not own to the version that an old homeserver knows, with Caddy's own
+	// directives: clients of today only speak v3.
+	MapVersions bool
+	// ServerName is the domain of the user IDs. Default: ServerName.
+	ServerName string
+	// Federation lets identity servers ask the homeserver about its users.
+	Federation bool
+	// CAFiles are certificates that the homeserver trusts besides Caddy's.
+	CAFiles []string
+	// Roots is the file of the certificates that our Caddy trusts instead of
+	// the system's, or empty.
+	Roots string
+	// IdentityServers are those that may be on loopback.
+	IdentityServers []string
 	// Logf, when set, is told what is being started.
 	Logf func(format string, args ...any)
 }
@@ -47,10 +64,25 @@ type Stack struct {
 	// Public is the address of our Caddy; Direct that of the homeserver, which
 	// a well-run site hides; Identity that of the homeserver-facing side.
 	Public, Direct, Identity string
-	Inbox                    *smtptest.Server
-	Caddy                    *Caddy
-	stops                    []func()
+	// ServerName is the domain of the user IDs.
+	ServerName string
+	Inbox      *smtptest.Server
+	Caddy      *Caddy
+	stops      []func()
 }
+
+// mapVersions is what an administrator would write. The paths that the module
+// owns are left out, so that tests see the module's own mapping of them.
+const mapVersions = `	@modern {
+		path /_matrix/client/v3/*
+		not path /_matrix/client/v3/register /_matrix/client/v3/register/*/requestToken
+		not path /_matrix/client/v3/account/password /_matrix/client/v3/account/password/*
+		not path /_matrix/client/v3/account/3pid /_matrix/client/v3/account/3pid/*
+		not path /_matrix/client/v3/account/deactivate
+	}
+	uri @modern path_regexp ^/_matrix/client/v3/ /_matrix/client/r0/
+	uri path_regexp ^/_matrix/media/v3/ /_matrix/media/r0/
+`
 
 // Start starts everything: the mail server, Caddy, and then the homeserver,
 // which has to trust the certificate authority that Caddy makes.
@@ -58,7 +90,7 @@ func Start(ctx context.Context, opts Options) (s *Stack, err error) {
 	if opts.Logf == nil {
 		opts.Logf = func(string, ...any) {}
 	}
-	s = &Stack{}
+	s = &Stack{ServerName: cmp.Or(opts.ServerName, ServerName)}
 	defer func() {
 		if err != nil {
 			s.Stop()
@@ -81,7 +113,11 @@ func Start(ctx context.Context, opts Options) (s *Stack, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return s, fmt.Errorf("make folder: %w", err)
 	}
-	s.Caddy, err = StartCaddy(ctx, opts.Caddy, dir, s.caddyfile(opts, public, identity, direct), public, identity)
+	var env []string
+	if opts.Roots != "" {
+		env = append(env, "SSL_CERT_FILE="+opts.Roots)
+	}
+	s.Caddy, err = StartCaddy(ctx, opts.Caddy, dir, s.caddyfile(opts, public, identity, direct), env, public, identity)
 	if err != nil {
 		return s, err
 	}
@@ -107,12 +143,18 @@ func (s *Stack) Stop() {
 func (s *Stack) Client() *Client { return NewClient(s.Public) }
 
 func (s *Stack) caddyfile(opts Options, public, identity, direct int) string {
-	checks, nextLink := "off", ""
+	checks, options, mapping := "off", "", ""
 	if opts.Callback {
 		checks = "callback"
 	}
 	if opts.NextLink != "" {
-		nextLink = "\t\tnext_link " + opts.NextLink + "\n"
+		options = "\t\tnext_link " + opts.NextLink + "\n"
+	}
+	if len(opts.IdentityServers) > 0 {
+		options += "\t\tallow_identity_servers " + strings.Join(opts.IdentityServers, " ") + "\n"
+	}
+	if opts.MapVersions {
+		mapping = mapVersions
 	}
 	return fmt.Sprintf(`{
 	admin off
@@ -128,6 +170,7 @@ func (s *Stack) caddyfile(opts Options, public, identity, direct int) string {
 			checks %s
 		}
 		limit address 1000 1h
+		limit user 1000 1h
 		mailer smtp {
 			server %s
 			tls starttls
@@ -139,7 +182,7 @@ func (s *Stack) caddyfile(opts Options, public, identity, direct int) string {
 }
 http://127.0.0.1:%d {
 	log
-	threepid
+%s	threepid
 	reverse_proxy 127.0.0.1:%d
 }
 https://localhost:%d {
@@ -148,7 +191,7 @@ https://localhost:%d {
 	threepid_identity
 }
 `, s.Public, s.Identity, checks, s.Inbox.Addr(), filepath.Join(opts.Dir, "inbox-ca.pem"),
-		ServerName, ServerName, nextLink, public, direct, identity)
+		ServerName, ServerName, options, public, mapping, direct, identity)
 }
 
 func (s *Stack) startInbox(opts Options) error {
@@ -168,7 +211,8 @@ func (s *Stack) startInbox(opts Options) error {
 func (s *Stack) startSynapse(ctx context.Context, opts Options, port int) error {
 	opts.Logf("starting Synapse 1.3.1 on %s", s.Direct)
 	hs, err := synapse.Start(ctx, *opts.Synapse, synapse.Options{
-		Dir: filepath.Join(opts.Dir, "synapse"), ServerName: ServerName, Port: port,
+		Dir: filepath.Join(opts.Dir, "synapse"), ServerName: s.ServerName, Port: port,
+		Federation: opts.Federation, CAFiles: opts.CAFiles,
 		RequireEmail: opts.RequireEmail, TrustedIDServers: []string{s.Identity},
 		ResetTrust: true, CAFile: s.Caddy.CAFile(),
 	})
@@ -190,7 +234,7 @@ func (s *Stack) startDouble(opts Options, port int) error {
 		return errors.New("caddy's root certificate cannot be read")
 	}
 	hs := fakehs.New(fakehs.Options{
-		ServerName: ServerName, TrustedIDServers: []string{s.Identity}, ResetMode: fakehs.ResetRemote,
+		ServerName: s.ServerName, TrustedIDServers: []string{s.Identity}, ResetMode: fakehs.ResetRemote,
 		RegistrationEnabled: true, Require3PIDEmail: opts.RequireEmail, DisableMSISDNRegistration: true,
 		HTTPClient: &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}},
 	})

@@ -9,10 +9,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/synapse/venv"
 )
 
 // Options say how a server is to behave. Only Dir is required.
@@ -20,7 +20,9 @@ type Options struct {
 	// Dir receives the configuration, the keys, the database and the log. A
 	// directory used before keeps its users; never start two servers in one.
 	Dir string
-	// ServerName is the domain of the user IDs, synapse.test if empty.
+	// ServerName is the domain of the user IDs, synapse.test if empty. Other
+	// servers find this one by it: at "localhost:8448", say, they expect TLS
+	// on that port, which is a proxy's business.
 	ServerName string
 	// Port is the port on 127.0.0.1. Zero lets the system choose a free one.
 	Port int
@@ -38,6 +40,13 @@ type Options struct {
 	ResetTrust bool
 	// CAFile is a PEM bundle that replaces the system's trusted roots.
 	CAFile string
+	// CAFiles are trusted besides CAFile: one bundle is made of all of them.
+	CAFiles []string
+	// Federation serves the server-server API beside the client-server one:
+	// the signing keys and the OpenID endpoint, which an identity server asks
+	// about a user (see [Options.ServerName] on how it finds them). The server
+	// still federates with no one.
+	Federation bool
 	// AllowedLocal3PIDs restrict the addresses that may be used; empty allows
 	// all of them.
 	AllowedLocal3PIDs []LocalPattern
@@ -68,12 +77,12 @@ func writeConfig(opts Options) (path, secret string, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", "", fmt.Errorf("make synapse's directory: %w", err)
 	}
-	if _, err := keep(filepath.Join(dir, "signing.key"), newSigningKey); err != nil {
+	if _, err := venv.Keep(filepath.Join(dir, "signing.key"), newSigningKey); err != nil {
 		return "", "", err
 	}
 	secrets := make(map[string]string)
 	for _, name := range []string{"registration_shared_secret", "macaroon_secret_key", "form_secret"} {
-		if secrets[name], err = keep(filepath.Join(dir, name), newSecret); err != nil {
+		if secrets[name], err = venv.Keep(filepath.Join(dir, name), newSecret); err != nil {
 			return "", "", err
 		}
 	}
@@ -93,6 +102,10 @@ func homeserver(dir string, opts Options) object {
 	if opts.ServerName == "" {
 		opts.ServerName = "synapse.test"
 	}
+	resources := []string{"client"}
+	if opts.Federation {
+		resources = append(resources, "federation") // implies keys and openid
+	}
 	conf := object{
 		"server_name":      opts.ServerName,
 		"pid_file":         filepath.Join(dir, "homeserver.pid"),
@@ -106,7 +119,7 @@ func homeserver(dir string, opts Options) object {
 			"port": opts.Port, "bind_addresses": []string{"127.0.0.1"}, "type": "http", "tls": false,
 			// As behind any reverse proxy; nobody else can connect.
 			"x_forwarded": true,
-			"resources":   []object{{"names": []string{"client"}, "compress": false}},
+			"resources":   []object{{"names": resources, "compress": false}},
 		}},
 		"enable_registration":            !opts.DisableRegistration,
 		"trusted_third_party_id_servers": append([]string{}, opts.TrustedIDServers...),
@@ -143,19 +156,6 @@ func logging() object {
 	}
 }
 
-// keep returns the secret in the file at path, making it first if there is none.
-func keep(path string, make func() string) (string, error) {
-	content, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		content = []byte(make() + "\n")
-		err = writeAtomic(path, content, 0o600)
-	}
-	if err != nil {
-		return "", fmt.Errorf("keep %s: %w", filepath.Base(path), err)
-	}
-	return strings.TrimSpace(string(content)), nil
-}
-
 // newSecret returns 128 random bits as text.
 func newSecret() string {
 	var secret [16]byte
@@ -176,5 +176,5 @@ func writeJSON(path string, value any) error {
 	if err != nil {
 		return err
 	}
-	return writeAtomic(path, append(content, '\n'), 0o600)
+	return venv.WriteFile(path, append(content, '\n'))
 }

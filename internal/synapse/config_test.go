@@ -62,6 +62,7 @@ func TestConfigFollowsOptions(t *testing.T) {
 		},
 		{"no notary", "trusted_key_servers", Options{}, []any{}},
 		{"no federation", "federation_domain_whitelist", Options{}, []any{}},
+		{"no federation, even when it is served", "federation_domain_whitelist", Options{Federation: true}, []any{}},
 		{"no statistics", "report_stats", Options{}, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -84,6 +85,18 @@ func TestConfigListensOnLoopbackForClientsOnly(t *testing.T) {
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+func TestConfigServesFederationWhenAsked(t *testing.T) {
+	listeners, _ := configOf(t, Options{Federation: true})["listeners"].([]any)
+	got, _ := listeners[0].(map[string]any)
+	want := []any{map[string]any{"names": []any{"client", "federation"}, "compress": false}}
+	if len(listeners) != 1 || !reflect.DeepEqual(got["resources"], want) {
+		t.Errorf("got %d listeners, the first with %v, want one with %v", len(listeners), got["resources"], want)
+	}
+	if got, want := got["bind_addresses"], []any{"127.0.0.1"}; !reflect.DeepEqual(got, want) {
+		t.Errorf("addresses: got %v, want %v", got, want)
 	}
 }
 

@@ -40,6 +40,14 @@
 // It serves the client-server API over plain HTTP on 127.0.0.1, keeps its data
 // in SQLite, is not throttled, hashes passwords cheaply, reports no statistics
 // and federates with no one. The identity servers of [Options] are the only
-// hosts it talks to. It is made for tests and demonstrations; do not let it
-// face a network.
+// hosts it talks to, and those that a client names for an unbind. It is made
+// for tests and demonstrations; do not let it face a network.
+//
+// With [Options.Federation] it answers other servers as well, for an identity
+// server has to ask who a user is. These expect TLS on the port that is part of
+// the server name; package sydent has a front for that.
+//
+// The roots it trusts come from [Options.CAFile] and [Options.CAFiles], each
+// of which may hold several certificates. OpenSSL reads one file only, so one
+// is made of all of them.
 package synapse

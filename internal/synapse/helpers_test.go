@@ -26,6 +26,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/synapse/venv"
 )
 
 // installOnce installs the real Synapse for all tests of the package.
@@ -63,7 +65,7 @@ func start(t *testing.T, opts Options) *Server {
 	t.Cleanup(func() {
 		s.Stop()
 		if t.Failed() {
-			t.Logf("synapse's log ends:\n%s", tail(s.Logs(), 40))
+			t.Logf("synapse's log ends:\n%s", venv.Tail(s.Logs(), 40))
 		}
 	})
 	return s
@@ -193,7 +195,8 @@ func issue(t *testing.T) (leaf tls.Certificate, ca []byte) {
 	caKey, leafKey := newKey(), newKey()
 	from, until := time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
 	caCert := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test authority"}, NotBefore: from, NotAfter: until,
+		// OpenSSL finds the authorities of a bundle by their names.
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test authority " + rand.Text()}, NotBefore: from, NotAfter: until,
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}
 	caDER, err := x509.CreateCertificate(rand.Reader, caCert, caCert, &caKey.PublicKey, caKey)

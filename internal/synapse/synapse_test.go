@@ -66,6 +66,27 @@ func TestStartRunsSynapse131(t *testing.T) {
 	}
 }
 
+// TestFederation is what an identity server needs of a homeserver.
+func TestFederation(t *testing.T) {
+	s := start(t, Options{ServerName: "localhost:8448", Federation: true})
+	a := do(t, s, http.MethodGet, "/_matrix/key/v2/server/", "", nil)
+	wantStatus(t, a, http.StatusOK, "")
+	if got, want := a.str("server_name"), "localhost:8448"; got != want || a.body["verify_keys"] == nil {
+		t.Errorf("keys: got those of %q, want those of %q", got, want)
+	}
+	account, err := s.Register(t.Context(), "ada", "a password", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a = do(t, s, http.MethodPost, "/_matrix/client/r0/user/"+account.UserID+"/openid/request_token", account.AccessToken, map[string]any{})
+	wantStatus(t, a, http.StatusOK, "")
+	userinfo := "/_matrix/federation/v1/openid/userinfo?access_token="
+	if got := do(t, s, http.MethodGet, userinfo+a.str("access_token"), "", nil).str("sub"); got != account.UserID {
+		t.Errorf("userinfo: got %q, want %q", got, account.UserID)
+	}
+	wantStatus(t, do(t, s, http.MethodGet, userinfo+account.AccessToken, "", nil), http.StatusUnauthorized, "M_UNKNOWN_TOKEN")
+}
+
 func TestRegisterAndLogIn(t *testing.T) {
 	s := start(t, Options{ServerName: "example.test", DisableRegistration: true})
 
@@ -151,7 +172,8 @@ func TestAsksTrustedIdentityServer(t *testing.T) {
 	const address = "ada@example.test"
 	is := newIdentityServer(t, address)
 	opts := Options{
-		Dir: t.TempDir(), TrustedIDServers: []string{is.name}, CAFile: is.caFile, ResetTrust: true, RequireEmail: true,
+		Dir: t.TempDir(), TrustedIDServers: []string{is.name}, CAFile: newIdentityServer(t, address).caFile, CAFiles: []string{is.caFile},
+		ResetTrust: true, RequireEmail: true,
 		AllowedLocal3PIDs: []LocalPattern{{Medium: "email", Pattern: `.*@example\.test`}},
 	}
 	s := start(t, opts)

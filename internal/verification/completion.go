@@ -32,10 +32,12 @@ type Alias struct {
 	// Replayed says that this session was consumed by this very UIA session of
 	// a registration: the client repeats a stage that the homeserver has.
 	Replayed bool
+	// Medium and Address are what a live alias proves.
+	Medium  Medium
+	Address string
 
 	sid     string
 	purpose Purpose
-	medium  Medium
 	claim   hash
 	uia     hash
 }
@@ -85,7 +87,7 @@ func (s *Service) Claim(ctx context.Context, c Completion) (*Alias, error) {
 			return err
 		}
 		a.Live = true
-		a.medium = session.Medium
+		a.Medium, a.Address = session.Medium, session.Address
 		return s.recs.putSession(txn, session)
 	})
 	if errors.Is(err, store.ErrNotFound) {
@@ -198,7 +200,7 @@ func (s *Service) Finish(ctx context.Context, a *Alias, outcome Outcome) error {
 		return s.recs.putSession(txn, session)
 	})
 	if err == nil && consumed {
-		s.cfg.Observer.Transition(a.purpose, a.medium, Consumed.String())
+		s.cfg.Observer.Transition(a.purpose, a.Medium, Consumed.String())
 	}
 	return err
 }
@@ -235,4 +237,14 @@ func (s *Service) Tainted(ctx context.Context, uiaSession string) (bool, error) 
 func (s *Service) DeadAlias() *Alias {
 	// Any value will do that was never minted; this one is not even stored.
 	return &Alias{SID: "none", ClientSecret: "none"}
+}
+
+// Ready reports whether a completion would prove something at this moment, and
+// changes nothing. ErrNoSession means that the sid is not one of ours.
+func (s *Service) Ready(ctx context.Context, c Completion) (bool, error) {
+	p, ok := s.ids.parse(c.SID)
+	if !ok {
+		return false, ErrNoSession
+	}
+	return s.usable(ctx, p, c, new(Alias))
 }

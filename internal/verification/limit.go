@@ -38,10 +38,22 @@ func (l Limit) hit(tat, now time.Time) (time.Time, time.Duration) {
 // limited counts one request against an address, whichever its purpose and
 // whether or not it will send: a flood of repeats is a flood too.
 func (s *Service) limited(ctx context.Context, req Request) error {
-	if s.cfg.PerAddress.off() {
+	return s.count(ctx, s.cfg.PerAddress, "limit address", string(req.Medium), req.Address)
+}
+
+// CountUser counts one action of a user, and refuses it with a LimitError if
+// there were too many: MSC2290 asks for that where addresses are added and
+// bound.
+func (s *Service) CountUser(ctx context.Context, action, user string) error {
+	return s.count(ctx, s.cfg.PerUser, "limit user", action, user)
+}
+
+// count counts against whatever a label and its parts name.
+func (s *Service) count(ctx context.Context, limit Limit, label string, parts ...string) error {
+	if limit.off() {
 		return nil
 	}
-	name := s.keys.HashText("limit address", string(req.Medium), req.Address)
+	name := s.keys.HashText(label, parts...)
 	p := s.shard(name)
 	var wait time.Duration
 	err := s.store.Update(ctx, p, func(txn store.Txn) error {
@@ -52,7 +64,7 @@ func (s *Service) limited(ctx context.Context, req Request) error {
 		} else if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
-		tat, wait = s.cfg.PerAddress.hit(tat, s.now())
+		tat, wait = limit.hit(tat, s.now())
 		if wait > 0 {
 			return nil
 		}

@@ -24,6 +24,7 @@ const (
 	kindLimit   = "l/"
 	kindForeign = "h/" // sid of the homeserver's own session → nonce
 	kindTaint   = "u/" // UIA session that may hold a proof
+	kindBinding = "b/" // (user, address, identity server)
 )
 
 // recordVersion is the first byte of every plaintext record.

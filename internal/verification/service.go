@@ -40,6 +40,7 @@ type Config struct {
 	SessionLifetime time.Duration
 	MaxTries        int
 	PerAddress      Limit
+	PerUser         Limit
 
 	// InFlight bounds how long a nonce or an alias is honoured: the time one
 	// request may spend at the homeserver.
@@ -141,6 +142,9 @@ func (s *Service) Owns(sid string) bool {
 	_, ok := s.ids.parse(sid)
 	return ok
 }
+
+// Pseudonym is what a log may say in place of an address or a user.
+func (s *Service) Pseudonym(text string) string { return s.keys.Pseudonym(s.now(), text) }
 
 // Ping reports whether the store can serve.
 func (s *Service) Ping(ctx context.Context) error { return s.store.Ping(ctx) }

@@ -2,7 +2,7 @@
 
 //go:build !(darwin || dragonfly || freebsd || linux || netbsd || openbsd)
 
-package synapse
+package venv
 
 import (
 	"context"
@@ -10,7 +10,7 @@ import (
 	"syscall"
 )
 
-// supported tells whether this system can run Synapse.
+// supported tells whether this system can run the servers.
 const supported = false
 
 // lockFile is never reached: Install refuses first.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package synapse
+package venv
 
 import (
 	"context"
@@ -43,7 +43,7 @@ func (p interpreter) version() string {
 	return fmt.Sprintf("%d.%d.%d", p.Version[0], p.Version[1], p.Version[2])
 }
 
-// unfit tells why p cannot carry Synapse, or returns nil.
+// unfit tells why p cannot carry the servers, or returns nil.
 func (p interpreter) unfit() error {
 	switch {
 	case p.Version[0] != 3 || p.Version[1] < oldestMinor:
@@ -57,7 +57,7 @@ func (p interpreter) unfit() error {
 	return nil
 }
 
-// findPython returns the first interpreter on PATH that can carry Synapse,
+// findPython returns the first interpreter on PATH that can carry the servers,
 // or the reasons against each one found.
 func findPython(ctx context.Context) (interpreter, error) {
 	var reasons []string

@@ -2,7 +2,7 @@
 
 //go:build !windows
 
-package synapse
+package venv
 
 import (
 	"errors"
@@ -34,7 +34,7 @@ func TestFindPythonRefusesLoudly(t *testing.T) {
 				commands[name] = tc.script
 			}
 			fakeMachine(t, commands)
-			_, err := Install(t.Context(), t.Logf)
+			_, err := testRecipe.Install(t.Context(), t.Logf)
 			if !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("got error %v, want ErrUnavailable with %q", err, tc.want)
 			}
@@ -42,7 +42,7 @@ func TestFindPythonRefusesLoudly(t *testing.T) {
 	}
 	t.Run("none", func(t *testing.T) {
 		fakeMachine(t, nil)
-		_, err := Install(t.Context(), t.Logf)
+		_, err := testRecipe.Install(t.Context(), t.Logf)
 		if !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "no python3 on PATH") {
 			t.Errorf("got error %v, want ErrUnavailable that tells there is no python3", err)
 		}

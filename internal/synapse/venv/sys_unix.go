@@ -2,7 +2,7 @@
 
 //go:build darwin || dragonfly || freebsd || linux || netbsd || openbsd
 
-package synapse
+package venv
 
 import (
 	"context"
@@ -11,7 +11,7 @@ import (
 	"syscall"
 )
 
-// supported tells whether this system can run Synapse.
+// supported tells whether this system can run the servers.
 const supported = true
 
 // lockFile takes an exclusive lock on the file at path, which it makes if need

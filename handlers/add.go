@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package handlers
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+)
+
+// add serves /account/3pid/add (MSC2290). A homeserver that has it asks for
+// the password itself. One that has not gets the address through its
+// /account/3pid, which asks for nothing, so the asking is ours.
+func (c *Client) add(w http.ResponseWriter, r *http.Request, next Next, route route) (int, error) {
+	if r.Method != http.MethodPost {
+		return c.complete(w, r, next, route)
+	}
+	raw, err := readBody(w, r, c.cfg.MaxBody)
+	if err != nil {
+		return 0, err
+	}
+	body, err := parseObject(raw)
+	if err != nil {
+		return 0, err
+	}
+	version, err := c.has(r, next, route.tail)
+	if err != nil {
+		return 0, err
+	}
+	if version != "" {
+		route.version = version
+		r.Body = io.NopCloser(bytes.NewReader(raw))
+		return c.complete(w, r, next, route)
+	}
+	return c.addHere(w, r, next, route, body)
+}
+
+// addHere authenticates the user and translates the request.
+func (c *Client) addHere(w http.ResponseWriter, r *http.Request, next Next, route route, body object) (int, error) {
+	if _, err := accessToken(r); err != nil {
+		return 0, err
+	}
+	creds, err := flatCreds(body)
+	if err != nil {
+		return 0, err
+	}
+	for _, f := range []struct{ key, value string }{{"sid", creds.sid}, {"client_secret", creds.secret}} {
+		if f.value == "" {
+			return 0, badRequest(codeMissingParam, "Missing params: ['"+f.key+"']")
+		}
+	}
+	who, err := c.whoami(r, next)
+	if err != nil {
+		return 0, err
+	}
+	auth := &authentication{client: c, who: who, operation: "add " + creds.sid + " " + creds.secret}
+	if !body.null("auth") && json.Unmarshal(body["auth"], &auth.auth) != nil {
+		return 0, badRequest(codeBadJSON, "'auth' must be an object")
+	}
+	creds.purpose = verification.Add
+	ready, err := c.svc.Ready(r.Context(), verification.Completion{
+		SID: creds.sid, ClientSecret: creds.secret, Purpose: verification.Add,
+	})
+	if err != nil && !errors.Is(err, verification.ErrNoSession) {
+		return 0, err
+	}
+	j := &completion{client: c, route: route, body: object{}, who: &who}
+	j.route.tail, j.route.version = "account/3pid", c.cfg.UpstreamVersion
+	creds.place = func(creds object) {
+		raw := member(creds)
+		j.body[addSpellings[0]], j.body[addSpellings[1]] = raw, raw
+	}
+	if auth.auth != nil && err == nil && !ready {
+		// Nothing to add yet: a proof of the user's would be used up in vain.
+		if err := j.substitute(creds, c.svc.DeadAlias()); err != nil {
+			return 0, err
+		}
+	} else {
+		if err := auth.check(r, next); err != nil {
+			return 0, err
+		}
+		creds.place(object{"sid": member(creds.sid), "client_secret": member(creds.secret)})
+		j.creds, j.changed = append(j.creds, creds), true
+	}
+	return j.run(w, r, next, c.upstreamPath(j.route), nil)
+}

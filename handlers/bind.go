@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package handlers
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/identityserver"
+	"github.com/caddy-threepid/caddy-threepid/internal/outbound"
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+)
+
+// IdentityServers is the way to the identity servers that users choose. It is
+// used for binding and unbinding, and for nothing else: no identity server has
+// a say in who owns an account.
+type IdentityServers interface {
+	Bind(ctx context.Context, name outbound.Name, accessToken string, b identityserver.Bind) (identityserver.Bound, error)
+	Proven(ctx context.Context, name outbound.Name, accessToken, sid, clientSecret string) (identityserver.Bound, error)
+	Unbind(ctx context.Context, name outbound.Name, u identityserver.Unbind) error
+	Probe(ctx context.Context, name outbound.Name) error
+}
+
+// bindTime bounds a bind together with its bookkeeping, whether or not the
+// client waits for it.
+const bindTime = 30 * time.Second
+
+// maxSID is how long a session identifier of an identity server may be.
+const maxSID = 255
+
+// bindRequest is what a client asks for.
+type bindRequest struct {
+	server            outbound.Name
+	token             string
+	sid, clientSecret string
+}
+
+// bind serves /account/3pid/bind (MSC2290), and the path that a draft of it
+// had. The session was opened at the identity server by the client itself, so
+// its sid is none of ours, and the account's own addresses do not change.
+func (c *Client) bind(w http.ResponseWriter, r *http.Request, next Next, route route) (int, error) {
+	if c.cfg.NoEmail {
+		setPath(r, c.upstreamPath(route)) // nothing of this is served
+		return 0, next(w, r)
+	}
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", "POST, OPTIONS")
+		return 0, unrecognized(http.StatusMethodNotAllowed)
+	}
+	raw, err := readBody(w, r, c.cfg.MaxBody)
+	if err != nil {
+		return 0, err
+	}
+	body, err := parseObject(raw)
+	if err != nil {
+		return 0, err
+	}
+	if _, err := accessToken(r); err != nil {
+		return 0, err
+	}
+	req, err := readBind(body)
+	if err != nil {
+		return 0, err
+	}
+	who, err := c.whoami(r, next)
+	if err != nil {
+		return 0, err
+	}
+	if err := c.bindAs(r, who, req); err != nil {
+		return 0, err
+	}
+	writeJSON(w, http.StatusOK, struct{}{})
+	return http.StatusOK, nil
+}
+
+// bindAs binds at the server of the user's choice, and records it.
+func (c *Client) bindAs(r *http.Request, who account, req bindRequest) (err error) {
+	ctx, cancel := detached(r, bindTime)
+	defer cancel()
+	if err := c.svc.CountUser(ctx, "bind", who.user); err != nil {
+		return err
+	}
+	if err := c.svc.MayBind(ctx, who.user); err != nil {
+		return err
+	}
+	change := Change{Action: "bound", User: c.svc.Pseudonym(who.user), IDServer: req.server.String()}
+	defer func() {
+		change.Err = err
+		c.obs.Changed(r, change)
+	}()
+	bound, err := c.ids.Bind(ctx, req.server, req.token, identityserver.Bind{
+		SID: req.sid, ClientSecret: req.clientSecret, UserID: who.user,
+	})
+	if err != nil {
+		return identityFailure(err)
+	}
+	binding := verification.Binding{
+		User: who.user, Medium: verification.Medium(bound.Medium), IDServer: req.server.String(),
+		SID: req.sid, ClientSecret: req.clientSecret,
+	}
+	binding.Address = canonicalAddress(binding.Medium, bound.Address)
+	binding.Validated = bound.Address
+	if proven, err := c.ids.Proven(ctx, req.server, req.token, req.sid, req.clientSecret); err == nil {
+		binding.Validated = proven.Address // not every server says, and most need not
+	}
+	if binding.Validated == binding.Address {
+		binding.Validated = ""
+	}
+	change.Medium, change.Address = binding.Medium, c.svc.Pseudonym(binding.Address)
+	// If this fails it is bound all the same; a client that tries again
+	// repairs the record.
+	return c.svc.Bind(ctx, binding)
+}
+
+// readBind reads the flat body of r0.6, or the nested one of the draft.
+func readBind(body object) (bindRequest, error) {
+	var req bindRequest
+	for _, key := range addSpellings {
+		if body.null(key) {
+			continue
+		}
+		nested, err := parseObject(body[key])
+		if err != nil {
+			return req, badRequest(codeInvalidParam, "'"+key+"' must be an object")
+		}
+		for name, value := range nested {
+			if before, ok := body[name]; ok && string(before) != string(value) {
+				return req, badRequest(codeInvalidParam, "'"+name+"' is given twice")
+			}
+			body[name] = value
+		}
+	}
+	var server string
+	for _, f := range []struct {
+		key string
+		to  *string
+	}{
+		{"client_secret", &req.clientSecret},
+		{"id_server", &server},
+		{"id_access_token", &req.token},
+		{"sid", &req.sid},
+	} {
+		var err error
+		if *f.to, err = body.required(f.key); err != nil {
+			return req, err
+		}
+	}
+	if !clientSecret.MatchString(req.clientSecret) {
+		return req, badRequest(codeInvalidParam, "'client_secret' must be 1 to 255 characters of [0-9a-zA-Z.=_-]")
+	}
+	if req.sid == "" || len(req.sid) > maxSID {
+		return req, badRequest(codeInvalidParam, "'sid' must be 1 to 255 characters")
+	}
+	var err error
+	req.server, err = identityServerName(server)
+	return req, err
+}
+
+// identityServerName checks an id_server: it is a name and perhaps a port,
+// and no URL.
+func identityServerName(raw string) (outbound.Name, error) {
+	name, err := outbound.ParseName(raw)
+	if err != nil {
+		return name, badRequest(codeInvalidParam, "'id_server' must be a host name, with a port if it is not 443")
+	}
+	return name, nil
+}

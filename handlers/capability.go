@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package handlers
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// knownFor is how long we remember what the homeserver can do: it may be
+// upgraded while we run.
+const knownFor = 10 * time.Minute
+
+// capabilities remembers which endpoints the homeserver has.
+type capabilities struct {
+	mu    sync.Mutex
+	known map[string]capability
+}
+
+type capability struct {
+	version string // under which it has the endpoint, or ""
+	until   time.Time
+}
+
+// has finds out whether the homeserver has an endpoint, and under which
+// version. /versions cannot tell: Dendrite claims v1.2 without having what
+// came with r0.6, and Synapse 1.4 to 1.15 has it under /unstable only. So the
+// endpoint itself is asked, without an access token and with an empty body;
+// whoever has it refuses that in another way than whoever has not.
+func (c *Client) has(r *http.Request, next Next, tail string) (string, error) {
+	c.caps.mu.Lock()
+	known, ok := c.caps.known[tail]
+	c.caps.mu.Unlock()
+	if ok && time.Now().Before(known.until) {
+		return known.version, nil
+	}
+	known = capability{until: time.Now().Add(knownFor)}
+	for _, version := range []string{c.cfg.UpstreamVersion, "unstable"} {
+		answer, err := c.ask(r, next, http.MethodPost, version+"/"+tail, "", []byte("{}"))
+		if err != nil {
+			return "", upstreamFailure(err)
+		}
+		found, err := exists(answer)
+		if err != nil {
+			return "", err
+		}
+		if found {
+			known.version = version
+			break
+		}
+	}
+	c.caps.mu.Lock()
+	defer c.caps.mu.Unlock()
+	if c.caps.known == nil {
+		c.caps.known = map[string]capability{}
+	}
+	c.caps.known[tail] = known
+	return known.version, nil
+}
+
+// exists reads the answer to an empty request without a token.
+func exists(answer *capture) (bool, error) {
+	var body struct {
+		Errcode string `json:"errcode"`
+	}
+	isError := json.Unmarshal(answer.body.Bytes(), &body) == nil && body.Errcode != ""
+	switch {
+	case answer.status == http.StatusNotFound, answer.status == http.StatusMethodNotAllowed,
+		isError && body.Errcode == codeUnrecognized:
+		return false, nil
+	case isError && answer.status/100 == 4 && answer.status != http.StatusTooManyRequests:
+		return true, nil
+	}
+	return false, upstreamFailure(fmt.Errorf("the homeserver answered %d where it should refuse", answer.status))
+}
+
+// detached is a context that survives the client, for what must not be left
+// half done.
+func detached(r *http.Request, limit time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(r.Context()), limit)
+}
+
+// asRefusal finds the homeserver's refusal in an error.
+func asRefusal(err error) (*refusal, bool) { return errors.AsType[*refusal](err) }

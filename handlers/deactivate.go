@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package handlers
+
+import (
+	"net/http"
+	"slices"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+)
+
+// deactivate serves /account/deactivate. The homeserver decides, by its own
+// User-Interactive Authentication; when the account is gone, so are its
+// bindings, as far as anybody lets us.
+func (c *Client) deactivate(w http.ResponseWriter, r *http.Request, next Next, route route) (int, error) {
+	path := c.upstreamPath(route)
+	if r.Method != http.MethodPost || !hasToken(r) {
+		return c.completeAs(w, r, next, route, path, nil)
+	}
+	who, err := c.whoami(r, next)
+	if err != nil {
+		return 0, err
+	}
+	return c.completeAs(w, r, next, route, path, &who)
+}
+
+// completeAs is complete for a path where only User-Interactive Authentication
+// uses sessions. If the user is known, their bindings end with the account.
+func (c *Client) completeAs(w http.ResponseWriter, r *http.Request, next Next, route route, path string, who *account) (int, error) {
+	raw, err := readBody(w, r, c.cfg.MaxBody)
+	if err != nil {
+		return 0, err
+	}
+	if len(raw) == 0 && who == nil {
+		setPath(r, path)
+		r.Body, r.ContentLength, r.TransferEncoding = http.NoBody, 0, nil
+		return 0, next(w, r)
+	}
+	if len(raw) == 0 {
+		raw = []byte("{}") // clients of r0.0 sent nothing on the first round
+	}
+	body, err := parseObject(raw)
+	if err != nil {
+		return 0, err
+	}
+	j := &completion{client: c, route: route, body: body, who: who}
+	if err := j.collectUIA(); err != nil {
+		return 0, err
+	}
+	if who != nil {
+		if j.withdrawal, err = c.leaving(r, next, *who, body); err != nil {
+			return 0, err
+		}
+	}
+	return j.run(w, r, next, path, raw)
+}
+
+// leaving finds all bindings of a user. The homeserver only unbinds addresses
+// that the account has, so of those alone may it be believed.
+func (c *Client) leaving(r *http.Request, next Next, who account, body object) (*withdrawal, error) {
+	named, err := namedServer(body)
+	if err != nil {
+		return nil, err
+	}
+	wd, err := c.withdrawal(r, who.user, named, func(verification.Binding) bool { return true })
+	if err != nil {
+		return nil, err
+	}
+	// The first round only asks which stages there are.
+	if wd.unhurried = body.null("auth"); wd.unhurried || len(wd.targets) == 0 {
+		return wd, nil
+	}
+	list, err := c.threepids(r, next, who)
+	if err != nil {
+		return nil, err
+	}
+	wd.signed = func(b verification.Binding) bool {
+		return slices.Contains(list, threepid{b.Medium, b.Address})
+	}
+	return wd, nil
+}

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package handlers
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/identityserver"
+	"github.com/caddy-threepid/caddy-threepid/internal/outbound"
+)
+
+// identityFailure is what a client is told when an identity server has not
+// done what it was asked. Its own refusals go back as they are, so that a
+// client can show the terms that it wants to be agreed to (MSC2140).
+func identityFailure(err error) error {
+	if refused, ok := errors.AsType[*identityserver.Refusal](err); ok {
+		return &refusal{relayable(refused)}
+	}
+	switch {
+	case errors.Is(err, outbound.ErrForbiddenAddress):
+		return &MatrixError{
+			Status: http.StatusBadRequest, Errcode: codeServerNotTrusted,
+			Message: "The identity server is not on the public internet", Err: err,
+		}
+	case errors.Is(err, identityserver.ErrToken):
+		return badRequest(codeInvalidParam, "'id_access_token' is not an access token")
+	}
+	return &MatrixError{
+		Status: http.StatusBadGateway, Errcode: codeUnknown,
+		Message: "The identity server cannot be reached, or gave no answer that can be used", Err: err,
+	}
+}
+
+// ofTheHomeserver are codes by which a homeserver ends a client's session. An
+// identity server that used one would log people out: its own word for a token
+// that it does not know is M_UNAUTHORIZED (IS API, "Authentication").
+var ofTheHomeserver = map[string]bool{
+	"M_UNKNOWN_TOKEN": true, codeMissingToken: true, "M_USER_DEACTIVATED": true, "M_USER_LOCKED": true, "M_GUEST_ACCESS_FORBIDDEN": true,
+}
+
+// relayable is a refusal of an identity server as a client may see it: without
+// what would make it log out, or begin a User-Interactive Authentication.
+func relayable(refused *identityserver.Refusal) *capture {
+	answer := &capture{header: http.Header{"Content-Type": {"application/json"}, "Cache-Control": {"no-store"}}, status: refused.Status}
+	body, err := parseObject(refused.Body)
+	if err != nil {
+		body = object{"errcode": member(refused.Errcode), "error": member(refused.Message)}
+	}
+	for _, key := range []string{"soft_logout", "flows", "session", "params", "completed"} {
+		delete(body, key)
+	}
+	if ofTheHomeserver[refused.Errcode] {
+		body["errcode"] = member(codeUnauthorized)
+	}
+	raw, err := body.encode()
+	if err != nil {
+		raw = []byte(`{"errcode":"M_UNKNOWN"}`)
+	}
+	_, _ = answer.body.Write(raw) // never fails
+	return answer
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package handlers
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/address"
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+)
+
+// probeServer is an identity server that no homeserver trusts (RFC 2606: the
+// name never exists). A homeserver that is asked for a token through it makes
+// its own checks of the address first, and then stops without side effects.
+const probeServer = "probe.invalid"
+
+var errNoOracle = errors.New("the homeserver did not say whether the address is in use")
+
+// canonicalAddress is the form in which addresses are compared. One that has
+// no such form is left as it is: it equals itself.
+func canonicalAddress(medium verification.Medium, raw string) string {
+	switch medium {
+	case verification.Email:
+		if canonical, err := address.Email(raw); err == nil {
+			return canonical
+		}
+		return strings.ToLower(raw)
+	case verification.MSISDN:
+		return strings.TrimPrefix(raw, "+")
+	}
+	return raw
+}
+
+// refuseTaken keeps an address of one account from being moved to another:
+// legacy homeservers do that without asking, if only the address is validated.
+// MSC2290 wants it refused.
+func (c *Client) refuseTaken(r *http.Request, next Next, who account, alias *verification.Alias) error {
+	own, err := c.owns(r, next, who, alias.Medium, alias.Address)
+	if err != nil || own {
+		return err
+	}
+	body, err := probeBody(alias)
+	if err != nil {
+		return err
+	}
+	tail := c.cfg.UpstreamVersion + "/account/3pid/" + string(alias.Medium) + "/requestToken"
+	answer, err := c.ask(r, next, http.MethodPost, tail, who.token, body)
+	if err != nil {
+		return upstreamFailure(err)
+	}
+	var said struct {
+		Errcode string `json:"errcode"`
+	}
+	if json.Unmarshal(answer.body.Bytes(), &said) != nil {
+		return upstreamFailure(errNoOracle)
+	}
+	switch said.Errcode {
+	case codeServerNotTrusted:
+		return nil // all its other checks have passed
+	case codeThreepidInUse, codeThreepidDenied, codeLimitExceeded:
+		return &refusal{answer}
+	}
+	return upstreamFailure(errNoOracle)
+}
+
+// probeBody asks about the address that an alias proves.
+func probeBody(alias *verification.Alias) ([]byte, error) {
+	if alias.Medium != verification.Email {
+		return nil, badRequest(codeMediumNotSupported, "This server cannot verify addresses of this kind")
+	}
+	return json.Marshal(forwardedToken{
+		ClientSecret: alias.ClientSecret, Email: alias.Address, SendAttempt: 1, IDServer: probeServer,
+	})
+}

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package handlers
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+)
+
+const stagePassword = "m.login.password"
+
+// challenge is the 401 of a User-Interactive Authentication that we run
+// ourselves (CS API, "User-interactive API in the REST API").
+type challenge struct {
+	Errcode   string   `json:"errcode,omitempty"`
+	Message   string   `json:"error,omitempty"`
+	Completed []string `json:"completed"`
+	Flows     []flow   `json:"flows"`
+	Params    struct{} `json:"params"`
+	Session   string   `json:"session"`
+}
+
+type flow struct {
+	Stages []string `json:"stages"`
+}
+
+// Error implements error.
+func (ch *challenge) Error() string { return "authentication is required" }
+
+// Unwrap says how the challenge counts.
+func (ch *challenge) Unwrap() error {
+	return &MatrixError{Status: http.StatusUnauthorized, Errcode: codeUnauthorized, Message: ch.Error()}
+}
+
+// authentication is one round of it.
+type authentication struct {
+	client    *Client
+	who       account
+	operation string
+	auth      object // nil: not tried yet
+}
+
+// refuse makes the 401 for this round; the reason is empty on the first.
+func (a *authentication) refuse(errcode, message string) error {
+	ch := &challenge{
+		Errcode: errcode, Message: message, Completed: []string{},
+		Flows:   []flow{{[]string{stagePassword}}},
+		Session: a.client.svc.UIASession(a.who.user, a.operation),
+	}
+	if !a.client.cfg.NativeReset {
+		ch.Flows = append(ch.Flows, flow{[]string{stageEmail}})
+	}
+	return ch
+}
+
+// check lets the user prove once more who they are. A device that was left
+// unlocked must not be enough to add an address by which the account can be
+// taken over (MSC2290).
+func (a *authentication) check(r *http.Request, next Next) error {
+	if a.auth == nil {
+		return a.refuse("", "")
+	}
+	session, given, err := a.auth.text("session")
+	if err != nil {
+		return err
+	}
+	if given && session != "" && !a.client.svc.UIASessionValid(session, a.who.user, a.operation) {
+		return a.refuse(codeUnauthorized, "The session has ended, or belongs to another request")
+	}
+	stage, _, err := a.auth.text("type")
+	switch {
+	case err != nil:
+		return err
+	case stage == stagePassword:
+		return a.password(r, next)
+	case stage == stageEmail && !a.client.cfg.NativeReset:
+		return a.email(r, next)
+	}
+	return a.refuse(codeUnauthorized, "None of the flows has this stage")
+}
+
+// password has the homeserver check the password, by a log-in of the user who
+// the access token belongs to, whomever the client names.
+func (a *authentication) password(r *http.Request, next Next) error {
+	password, given, err := a.auth.text("password")
+	if err != nil {
+		return err
+	}
+	if !given {
+		return badRequest(codeMissingParam, "Missing params: ['password']")
+	}
+	if !a.namesUser() {
+		return a.refuse(codeForbidden, "This is another user")
+	}
+	if err := a.client.svc.CountUser(r.Context(), "add", a.who.user); err != nil {
+		return err
+	}
+	body, err := json.Marshal(map[string]any{
+		"type": stagePassword, "user": a.who.user, "password": password,
+		"identifier":                  map[string]string{"type": "m.id.user", "user": a.who.user},
+		"initial_device_display_name": "Confirmation of a password",
+	})
+	if err != nil {
+		return internal(err)
+	}
+	answer, err := a.client.ask(r, next, http.MethodPost, a.client.cfg.UpstreamVersion+"/login", "", body)
+	if err != nil {
+		return upstreamFailure(err)
+	}
+	switch {
+	case answer.status/100 == 2:
+		return a.logOut(r, next, answer)
+	case answer.status == http.StatusTooManyRequests, answer.status >= http.StatusInternalServerError:
+		return &refusal{answer}
+	}
+	return a.refuse(codeForbidden, "Invalid password")
+}
+
+// namesUser compares the user that the client names, if it names one by their
+// user ID, with the one whose token it has.
+func (a *authentication) namesUser() bool {
+	identifier := object{}
+	if !a.auth.null("identifier") && json.Unmarshal(a.auth["identifier"], &identifier) != nil {
+		return false
+	}
+	for _, holder := range []object{a.auth, identifier} {
+		name, given, err := holder.text("user")
+		if err != nil {
+			return false
+		}
+		localpart, _, _ := strings.Cut(strings.TrimPrefix(a.who.user, "@"), ":")
+		if given && name != a.who.user && !strings.EqualFold(name, localpart) {
+			return false
+		}
+	}
+	return true
+}
+
+// logOut removes the device that the log-in has made.
+func (a *authentication) logOut(r *http.Request, next Next, answer *capture) error {
+	var made struct {
+		UserID      string `json:"user_id"`
+		AccessToken string `json:"access_token"`
+	}
+	if err := json.Unmarshal(answer.body.Bytes(), &made); err != nil || made.AccessToken == "" {
+		return upstreamFailure(errors.New("the homeserver's log-in has no access token"))
+	}
+	tail := a.client.cfg.UpstreamVersion + "/logout"
+	out, err := a.client.ask(r, next, http.MethodPost, tail, made.AccessToken, []byte("{}"))
+	if err == nil && out.status/100 != 2 {
+		err = &refusal{out}
+	}
+	if err != nil {
+		// Nobody has that token; the device is an empty entry in a list.
+		a.client.obs.Request(r, Event{
+			Face: "client", Endpoint: "log_out", Outcome: "unknown", Status: http.StatusBadGateway, Err: err,
+		})
+	}
+	if made.UserID != a.who.user {
+		return a.refuse(codeForbidden, "This is another user")
+	}
+	return nil
+}
+
+// email accepts a session of ours for an address that the account has. Such a
+// session has the purpose of a password reset: no other can be requested for
+// an address in use.
+func (a *authentication) email(r *http.Request, next Next) error {
+	creds, err := uiaCreds(a.auth)
+	if err != nil {
+		return err
+	}
+	if creds == nil || creds.sid == "" {
+		return badRequest(codeMissingParam, "Missing params: ['threepid_creds']")
+	}
+	waiting := a.refuse(codeUnauthorized, "The address is not confirmed")
+	alias, err := a.client.svc.Claim(r.Context(), verification.Completion{
+		SID: creds.sid, ClientSecret: creds.secret, Purpose: verification.Password,
+	})
+	if errors.Is(err, verification.ErrNoSession) {
+		return waiting
+	}
+	if err != nil {
+		return err
+	}
+	outcome := verification.Refused
+	defer func() {
+		ctx, cancel := detached(r, settleTime)
+		defer cancel()
+		_ = a.client.svc.Finish(ctx, alias, outcome) // ends by itself, as in completion.finish
+	}()
+	if !alias.Live || alias.Medium != verification.Email {
+		return waiting
+	}
+	own, err := a.client.owns(r, next, a.who, alias.Medium, alias.Address)
+	if err != nil {
+		return err
+	}
+	if !own {
+		return a.refuse(codeForbidden, "The address is not one of this account")
+	}
+	if err := a.client.svc.CountUser(r.Context(), "add", a.who.user); err != nil {
+		return err
+	}
+	if _, err := a.client.svc.Validated(context.WithoutCancel(r.Context()), alias.SID, alias.ClientSecret); err != nil {
+		return waiting
+	}
+	outcome = verification.Completed
+	return nil
+}

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package handlers
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/identityserver"
+	"github.com/caddy-threepid/caddy-threepid/internal/outbound"
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+)
+
+// unbind serves /account/3pid/unbind and /account/3pid/delete. Both end the
+// binding of an address; the second takes it from the account, too, which is
+// the homeserver's to do.
+func (c *Client) unbind(w http.ResponseWriter, r *http.Request, next Next, route route) (int, error) {
+	if r.Method != http.MethodPost {
+		setPath(r, c.upstreamPath(route))
+		return 0, next(w, r)
+	}
+	raw, err := readBody(w, r, c.cfg.MaxBody)
+	if err != nil {
+		return 0, err
+	}
+	body, err := parseObject(raw)
+	if err != nil {
+		return 0, err
+	}
+	if _, err := accessToken(r); err != nil {
+		return 0, err
+	}
+	asked, err := readUnbind(body)
+	if err != nil {
+		return 0, err
+	}
+	who, err := c.whoami(r, next)
+	if err != nil {
+		return 0, err
+	}
+	wd, err := c.withdrawal(r, who.user, asked.server, asked.of)
+	if err != nil {
+		return 0, err
+	}
+	path := c.upstreamPath(route)
+	asked.action = "deleted"
+	if route.tail == "account/3pid/unbind" {
+		asked.action = "unbound"
+		version, err := c.has(r, next, route.tail)
+		if err != nil {
+			return 0, err
+		}
+		if version == "" {
+			return c.unbindHere(w, r, wd, asked)
+		}
+		path = c.cfg.UpstreamPrefix + "/" + version + "/" + route.tail
+	}
+	return wd.passOn(w, r, next, path, body, asked)
+}
+
+// unbindRequest is the address that a client wants unbound.
+type unbindRequest struct {
+	action  string
+	medium  verification.Medium
+	address string
+	server  *outbound.Name // nil: the one that it was bound through
+}
+
+// of selects the bindings that a request is about.
+func (u unbindRequest) of(b verification.Binding) bool {
+	return b.Medium == u.medium && b.Address == u.address && (u.server == nil || b.IDServer == u.server.String())
+}
+
+func readUnbind(body object) (unbindRequest, error) {
+	var u unbindRequest
+	medium, err := body.required("medium")
+	if err != nil {
+		return u, err
+	}
+	raw, err := body.required("address")
+	if err != nil {
+		return u, err
+	}
+	u.medium = verification.Medium(medium)
+	if u.medium != verification.Email && u.medium != verification.MSISDN {
+		return u, badRequest(codeInvalidParam, "'medium' must be email or msisdn")
+	}
+	u.address = canonicalAddress(u.medium, raw)
+	u.server, err = namedServer(body)
+	return u, err
+}
+
+// namedServer reads an optional id_server. Clients without an identity server
+// write null, or an empty text.
+func namedServer(body object) (*outbound.Name, error) {
+	raw, given, err := body.text("id_server")
+	if err != nil || !given || raw == "" {
+		return nil, err
+	}
+	name, err := identityServerName(raw)
+	return &name, err
+}
+
+// unbindHere ends a binding without the homeserver, which has no endpoint for
+// that. Only a binding that was made through us can be ended so: we have the
+// session that proves it. A server that is down is an error here, because
+// nothing else depends on it.
+func (c *Client) unbindHere(w http.ResponseWriter, r *http.Request, wd *withdrawal, asked unbindRequest) (int, error) {
+	ctx, cancel := detached(r, withdrawTime)
+	defer cancel()
+	result, err := unbindNoSupport, error(nil)
+	if len(wd.targets) > 0 {
+		result, err = wd.unbindAll(ctx)
+	}
+	c.obs.Changed(r, Change{
+		Action: asked.action, User: c.svc.Pseudonym(wd.user), Medium: asked.medium,
+		Address: c.svc.Pseudonym(asked.address), Result: result, Err: err,
+	})
+	if wd.hopeless(err) {
+		err = nil
+	}
+	if err != nil {
+		return 0, identityFailure(err)
+	}
+	writeJSON(w, http.StatusOK, unbindAnswer{result})
+	return http.StatusOK, nil
+}
+
+// hopeless reports whether trying again will not help either: the server cannot
+// unbind, or our proof is worth nothing to it any more. For that Sydent answers
+// 500 after a day, and 401 some days later.
+func (wd *withdrawal) hopeless(err error) bool {
+	if errors.Is(err, identityserver.ErrUnsupported) || errors.Is(err, errNoProof) {
+		return true
+	}
+	refused, ok := errors.AsType[*identityserver.Refusal](err)
+	switch {
+	case !ok || refused.Status == http.StatusTooManyRequests:
+		return false
+	case refused.Status < http.StatusInternalServerError:
+		return true
+	}
+	return slices.ContainsFunc(wd.targets, wd.client.svc.ProofExpired)
+}
+
+// The two results of an unbinding (CS API, /account/3pid/unbind).
+const (
+	unbindSuccess   = "success"
+	unbindNoSupport = "no-support"
+)
+
+type unbindAnswer struct {
+	Result string `json:"id_server_unbind_result"`
+}
+
+// errNoProof: the binding was not made through us.
+var errNoProof = errors.New("there is no session that proves the binding")
+
+// unbindAt ends one binding by the session that made it.
+func (c *Client) unbindAt(ctx context.Context, b verification.Binding) error {
+	if b.SID == "" {
+		return errNoProof
+	}
+	name, err := outbound.ParseName(b.IDServer)
+	if err != nil {
+		return err
+	}
+	return c.ids.Unbind(ctx, name, identityserver.Unbind{
+		SID: b.SID, ClientSecret: b.ClientSecret, UserID: b.User, Medium: string(b.Medium), Address: cmp.Or(b.Validated, b.Address),
+	})
+}

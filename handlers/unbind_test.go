@@ -1,0 +1,374 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package handlers
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/fakehs"
+	"github.com/caddy-threepid/caddy-threepid/internal/identityserver"
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+)
+
+const (
+	unbindPath     = "/_matrix/client/v3/account/3pid/unbind"
+	deletePath     = "/_matrix/client/v3/account/3pid/delete"
+	deactivatePath = "/_matrix/client/v3/account/deactivate"
+)
+
+// bound is a rig with a user whose address is bound at a server, through us.
+func bound(t *testing.T, server string) (*rig, string) {
+	t.Helper()
+	r := newRig(t, options{})
+	r.hs.AddUser("alice", "secret", "alice@x.org")
+	r.ids.start(server, "1", "s", "email", "alice@x.org")
+	token := r.login("alice", "secret")
+	wantStatus(t, r.as(token, "POST", bindPath, bindBody(server, "1", "s")), http.StatusOK)
+	r.ids.calls = nil
+	return r, token
+}
+
+func ofAlice(extra string) string { return `{"medium":"email","address":"alice@x.org"` + extra + `}` }
+
+// wantResult checks the answer of an unbinding and who is bound after it.
+func (r *rig) wantResult(t *testing.T, token, path, body, result, owner string) {
+	t.Helper()
+	rec := r.as(token, "POST", path, body)
+	wantStatus(t, rec, http.StatusOK)
+	wantCORS(t, rec)
+	if got := decoded(t, rec)["id_server_unbind_result"]; got != result {
+		t.Errorf("got result %v, want %s; calls %q", got, result, r.ids.made())
+	}
+	if got := r.ids.owner("id.example.org", "email", "alice@x.org"); got != owner {
+		t.Errorf("the address is bound to %q, want %q", got, owner)
+	}
+}
+
+const alice = "@alice:example.org"
+
+func (r *rig) wantBindings(t *testing.T, want int) {
+	t.Helper()
+	list, err := r.svc.Bindings(t.Context(), alice)
+	if err != nil || len(list) != want {
+		t.Errorf("got %d bindings recorded (%v), want %d", len(list), err, want)
+	}
+}
+
+func TestF33_UnbindByTheRecordedSession(t *testing.T) {
+	for _, extra := range []string{``, `,"id_server":null`, `,"id_server":""`, `,"id_server":"id.example.org"`, `,"id_server":"ID.example.org:443"`} {
+		r, token := bound(t, "id.example.org")
+		r.wantResult(t, token, unbindPath, strings.Replace(ofAlice(extra), "alice@", "Alice@", 1), "success", "")
+		if want := []string{"unbind id.example.org"}; !slices.Equal(r.ids.made(), want) {
+			t.Errorf("got calls %q, want %q", r.ids.made(), want)
+		}
+		r.wantBindings(t, 0)
+		if got := r.hs.Emails("alice"); len(got) != 1 {
+			t.Errorf("the account has %q; unbinding must leave it its address", got)
+		}
+		r.wantResult(t, token, unbindPath, ofAlice(extra[:0]), "no-support", "")
+	}
+}
+
+func TestF33_UnbindWithoutARecord(t *testing.T) {
+	r, token := bound(t, "id.example.org")
+	r.ids.start("other.example.org", "1", "s", "email", "alice@x.org")
+	r.wantResult(t, token, unbindPath, ofAlice(`,"id_server":"other.example.org"`), "no-support", "@alice:example.org")
+	r.hs.AddUser("bob", "secret", "bob@x.org")
+	r.wantResult(t, r.login("bob", "secret"), unbindPath, ofAlice(""), "no-support", "@alice:example.org")
+	r.wantBindings(t, 1)
+}
+
+func TestF33_UnbindWhenTheIdentityServerRefuses(t *testing.T) {
+	for name, c := range map[string]struct {
+		refusal error
+		status  int
+	}{
+		"expired":      {refused(http.StatusForbidden, "M_FORBIDDEN"), http.StatusOK},
+		"unsupported":  {identityserver.ErrUnsupported, http.StatusOK},
+		"broken":       {refused(http.StatusInternalServerError, "M_UNKNOWN"), http.StatusInternalServerError},
+		"limited":      {refused(http.StatusTooManyRequests, "M_LIMIT_EXCEEDED"), http.StatusTooManyRequests},
+		"unreachable":  {identityserver.ErrUnavailable, http.StatusBadGateway},
+		"other errors": {errors.New("other"), http.StatusBadGateway},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, token := bound(t, "id.example.org")
+			r.ids.refusal = c.refusal
+			rec := r.as(token, "POST", unbindPath, ofAlice(""))
+			wantStatus(t, rec, c.status)
+			if c.status == http.StatusOK && decoded(t, rec)["id_server_unbind_result"] != "no-support" {
+				t.Errorf("got %s, want no-support", rec.Body)
+			}
+			r.wantBindings(t, 1) // it may work another time
+		})
+	}
+}
+
+// TestF33_UnbindUnderTheSpellingThatWasValidated: Sydent binds in lower case
+// and unbinds what was typed.
+func TestF33_UnbindUnderTheSpellingThatWasValidated(t *testing.T) {
+	r := newRig(t, options{})
+	r.hs.AddUser("alice", "secret", "alice@x.org")
+	r.ids.start("id.example.org", "1", "s", "email", "Alice@X.org")
+	token := r.login("alice", "secret")
+	wantStatus(t, r.as(token, "POST", bindPath, bindBody("id.example.org", "1", "s")), http.StatusOK)
+	if got := r.ids.owner("id.example.org", "email", "alice@x.org"); got != alice {
+		t.Fatalf("the address is bound to %q, want %q", got, alice)
+	}
+	r.wantResult(t, token, unbindPath, ofAlice(""), "success", "")
+}
+
+// TestF33_UnbindAfterADay: Sydent answers 500 for a session that has expired.
+func TestF33_UnbindAfterADay(t *testing.T) {
+	r, token := bound(t, "id.example.org")
+	r.ids.refusal = refused(http.StatusInternalServerError, "M_UNKNOWN")
+	wantStatus(t, r.as(token, "POST", unbindPath, ofAlice("")), http.StatusInternalServerError)
+	r.clock.Advance(24 * time.Hour)
+	r.wantResult(t, token, unbindPath, ofAlice(""), "no-support", alice)
+}
+
+func TestF33_UnbindOnAHomeserverThatHasIt(t *testing.T) {
+	r, token := bound(t, "id.example.org")
+	legacy := r.next
+	var seen string
+	r.next = func(w http.ResponseWriter, req *http.Request) error {
+		if !strings.HasSuffix(req.URL.Path, "/3pid/unbind") {
+			return legacy(w, req)
+		}
+		if !strings.Contains(req.URL.Path, "/unstable/") { // as Synapse 1.4
+			return upstream(404, `{"errcode":"M_UNRECOGNIZED"}`)(w, req)
+		}
+		raw, err := readBody(w, req, 1<<20)
+		if err != nil || string(raw) == "{}" {
+			return errors.Join(err, upstream(401, `{"errcode":"M_MISSING_TOKEN"}`)(w, req))
+		}
+		seen = string(raw)
+		return upstream(200, `{"id_server_unbind_result":"success"}`)(w, req)
+	}
+	rec := r.as(token, "POST", unbindPath, ofAlice(""))
+	wantStatus(t, rec, http.StatusOK)
+	if want := `{"address":"alice@x.org","id_server":"id.example.org","medium":"email"}`; seen != want {
+		t.Errorf("the homeserver saw %s, want %s", seen, want)
+	}
+	if want := []string{"probe id.example.org"}; !slices.Equal(r.ids.made(), want) {
+		t.Errorf("got calls %q, want %q: the homeserver unbinds by itself", r.ids.made(), want)
+	}
+	r.wantBindings(t, 0)
+}
+
+func TestF33_DeleteLetsTheHomeserverUnbind(t *testing.T) {
+	for _, extra := range []string{``, `,"id_server":"id.example.org"`} {
+		r, token := bound(t, "id.example.org")
+		r.ids.expire("id.example.org") // days later, our own proof is worth nothing
+		r.wantResult(t, token, deletePath, ofAlice(extra), "success", "")
+		if want := []string{"probe id.example.org", "signed unbind id.example.org"}; !slices.Equal(r.ids.made(), want) {
+			t.Errorf("got calls %q, want %q", r.ids.made(), want)
+		}
+		if got := r.hs.Emails("alice"); len(got) != 0 {
+			t.Errorf("the account has %q, want nothing", got)
+		}
+		r.wantBindings(t, 0)
+	}
+}
+
+func TestF33_DeleteWithADeadIdentityServer(t *testing.T) {
+	for _, extra := range []string{``, `,"id_server":"id.example.org"`} {
+		r, token := bound(t, "id.example.org")
+		r.ids.kill("id.example.org")
+		r.wantResult(t, token, deletePath, ofAlice(extra), "no-support", "@alice:example.org")
+		if got := r.hs.Emails("alice"); len(got) != 0 {
+			t.Errorf("the account has %q, want nothing", got)
+		}
+		// When it is back, the user can still unbind.
+		r.ids.start("id.example.org", "1", "s", "email", "alice@x.org")
+		r.wantResult(t, token, unbindPath, ofAlice(""), "success", "")
+	}
+}
+
+func TestF33_DeleteWhenTheHomeserversOwnRecordIsDead(t *testing.T) {
+	r := newRig(t, options{})
+	r.hs.AddUser("alice", "secret", "alice@x.org")
+	token := r.login("alice", "secret")
+	// It was bound through the homeserver, before we were there.
+	body := `{"medium":"email","address":"alice@x.org"}`
+	held := 0
+	legacy := r.next
+	r.next = func(w http.ResponseWriter, req *http.Request) error {
+		if strings.HasSuffix(req.URL.Path, "/delete") && held == 0 {
+			held++
+			return upstream(500, `{"errcode":"M_UNKNOWN","error":"Failed to remove threepid"}`)(w, req)
+		}
+		return legacy(w, req)
+	}
+	r.wantResult(t, token, deletePath, body, "no-support", "")
+	if got := r.hs.Emails("alice"); len(got) != 0 || held != 1 {
+		t.Errorf("the account has %q after %d failures, want nothing after one", got, held)
+	}
+}
+
+func TestF33_DeleteThatFails(t *testing.T) {
+	r, token := bound(t, "id.example.org")
+	r.hs.Inject(2, func(req *http.Request) bool { return strings.HasSuffix(req.URL.Path, "/delete") },
+		func(w http.ResponseWriter, req *http.Request, _ http.Handler) {
+			_ = upstream(500, `{"errcode":"M_UNKNOWN","error":"disk full"}`)(w, req)
+		})
+	wantError(t, r.as(token, "POST", deletePath, ofAlice("")), http.StatusInternalServerError, "M_UNKNOWN")
+	r.wantBindings(t, 1)
+	if r.ids.owner("id.example.org", "email", "alice@x.org") == "" {
+		t.Error("the address was unbound although it was not deleted")
+	}
+}
+
+func TestDeleteOnDendrite(t *testing.T) {
+	r, token := bound(t, "id.example.org")
+	legacy := r.next
+	r.next = func(w http.ResponseWriter, req *http.Request) error {
+		if strings.HasSuffix(req.URL.Path, "/delete") {
+			return upstream(200, `{}`)(w, req) // it contacts nobody and says nothing
+		}
+		return legacy(w, req)
+	}
+	r.wantResult(t, token, deletePath, ofAlice(""), "success", "")
+	r.wantResult(t, token, deletePath, ofAlice(""), "no-support", "")
+}
+
+func TestUnbindBadInput(t *testing.T) {
+	for _, path := range []string{unbindPath, deletePath} {
+		r, token := bound(t, "id.example.org")
+		for body, errcode := range map[string]string{
+			`{`:                                     "M_NOT_JSON",
+			`[]`:                                    "M_BAD_JSON",
+			`{"medium":"email"}`:                    "M_MISSING_PARAM",
+			`{"address":"a@b.c"}`:                   "M_MISSING_PARAM",
+			`{"medium":"fax","address":"1"}`:        "M_INVALID_PARAM",
+			`{"medium":5,"address":"1"}`:            "M_INVALID_PARAM",
+			ofAlice(`,"id_server":5`):               "M_INVALID_PARAM",
+			ofAlice(`,"id_server":"https://x.org"`): "M_INVALID_PARAM",
+			ofAlice(`,"id_server":"127.1"`):         "M_INVALID_PARAM",
+		} {
+			wantError(t, r.as(token, "POST", path, body), http.StatusBadRequest, errcode)
+		}
+		wantError(t, r.do("POST", path, ofAlice("")), http.StatusUnauthorized, "M_MISSING_TOKEN")
+		wantError(t, r.as("x", "POST", path, ofAlice("")), http.StatusUnauthorized, "M_UNKNOWN_TOKEN")
+		r.ids.private["inside.example.org"] = true
+		wantError(t, r.as(token, "POST", path, ofAlice(`,"id_server":"inside.example.org"`)), http.StatusBadRequest, "M_SERVER_NOT_TRUSTED")
+		if want := []string{"probe inside.example.org"}; !slices.Equal(r.ids.made(), want) || len(r.hs.Emails("alice")) != 1 {
+			t.Errorf("got calls %q, want %q and nothing deleted", r.ids.made(), want)
+		}
+	}
+}
+
+func deactivation(extra string) string {
+	return `{"erase":false,"auth":{"type":"m.login.password","user":"alice","password":"secret"}` + extra + `}`
+}
+
+func TestF33_DeactivateUnbinds(t *testing.T) {
+	for name, before := range map[string]func(*rig, string){
+		"by signature": func(r *rig, _ string) { r.ids.expire("id.example.org") },
+		"by session": func(r *rig, token string) {
+			r.as(token, "POST", deletePath, `{"medium":"email","address":"alice@x.org","id_server":"x.org"}`)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, token := bound(t, "id.example.org")
+			before(r, token)
+			wantStatus(t, r.as(token, "POST", deactivatePath, `{}`), http.StatusUnauthorized)
+			if r.hs.HasUser("alice") == false {
+				t.Fatal("the first round already deactivated the account")
+			}
+			r.wantResult(t, token, deactivatePath, deactivation(""), "success", "")
+			if r.hs.HasUser("alice") {
+				t.Error("the account is still there")
+			}
+			r.wantBindings(t, 0)
+		})
+	}
+}
+
+func TestF33_DeactivateWithADeadIdentityServer(t *testing.T) {
+	for _, extra := range []string{``, `,"id_server":"id.example.org"`, `,"id_server":"nowhere.example.org"`} {
+		r, token := bound(t, "id.example.org")
+		r.ids.kill("id.example.org")
+		r.wantResult(t, token, deactivatePath, deactivation(extra), "no-support", "@alice:example.org")
+		if r.hs.HasUser("alice") {
+			t.Error("the account is still there")
+		}
+		r.wantBindings(t, 0)
+	}
+}
+
+func TestF33_DeactivateWhenTheHomeserverIsHeldUp(t *testing.T) {
+	r, token := bound(t, "id.example.org")
+	r.hs.Inject(1, func(req *http.Request) bool { return strings.HasSuffix(req.URL.Path, "/deactivate") },
+		func(w http.ResponseWriter, req *http.Request, _ http.Handler) {
+			_ = upstream(400, `{"errcode":"M_UNKNOWN","error":"Failed to remove threepid from ID server"}`)(w, req)
+		})
+	r.wantResult(t, token, deactivatePath, deactivation(""), "success", "") // by the session, afterwards
+	if r.hs.HasUser("alice") {
+		t.Error("the account is still there")
+	}
+}
+
+func TestDeactivateNeedsTheHomeserversConsent(t *testing.T) {
+	r, token := bound(t, "id.example.org")
+	wantError(t, r.as(token, "POST", deactivatePath, strings.Replace(deactivation(""), "secret", "wrong", 1)), http.StatusUnauthorized, "M_FORBIDDEN")
+	wantStatus(t, r.do("POST", deactivatePath, deactivation("")), http.StatusUnauthorized)
+	wantError(t, r.as("x", "POST", deactivatePath, deactivation("")), http.StatusUnauthorized, "M_UNKNOWN_TOKEN")
+	wantError(t, r.as(token, "POST", deactivatePath, deactivation(`,"id_server":"https://x.org"`)), http.StatusBadRequest, "M_INVALID_PARAM")
+	wantError(t, r.as(token, "POST", deactivatePath, "{"), http.StatusBadRequest, "M_NOT_JSON")
+	wantStatus(t, r.as(token, "POST", deactivatePath, ""), http.StatusUnauthorized)
+	if !r.hs.HasUser("alice") || r.ids.owner("id.example.org", "email", "alice@x.org") == "" {
+		t.Error("a refused deactivation had an effect")
+	}
+	r.wantBindings(t, 1)
+}
+
+func TestDeactivateByEmailSession(t *testing.T) {
+	r, token := bound(t, "id.example.org")
+	var forwarded string
+	legacy := r.next
+	r.next = func(w http.ResponseWriter, req *http.Request) error {
+		if !strings.HasSuffix(req.URL.Path, "/deactivate") {
+			return legacy(w, req)
+		}
+		raw, err := readBody(w, req, 1<<20)
+		forwarded = string(raw)
+		return errors.Join(err, upstream(200, `{}`)(w, req))
+	}
+	sid := r.validated("account/password", "c", "alice@x.org")
+	body := fmt.Sprintf(`{"auth":{"type":"m.login.email.identity","threepid_creds":{"sid":%q,"client_secret":"c"}}}`, sid)
+	r.wantResult(t, token, deactivatePath, body, "success", "")
+	if strings.Contains(forwarded, sid) || !strings.Contains(forwarded, `"id_server":"localhost:8443"`) {
+		t.Errorf("the homeserver saw %s, want an alias", forwarded)
+	}
+}
+
+func TestDeactivateEndsBindingsAtSeveralServers(t *testing.T) {
+	r, token := bound(t, "id.example.org")
+	for _, server := range []string{"two.example.org", "three.example.org"} {
+		r.ids.start(server, "1", "s", "email", "other@x.org")
+		wantStatus(t, r.as(token, "POST", bindPath, bindBody(server, "1", "s")), http.StatusOK)
+	}
+	r.ids.kill("two.example.org")
+	r.wantResult(t, token, deactivatePath, deactivation(""), "no-support", "")
+	if r.ids.owner("three.example.org", "email", "other@x.org") != "" || r.ids.owner("two.example.org", "email", "other@x.org") == "" {
+		t.Error("want the bindings at the two servers that are alive ended, and no other")
+	}
+	r.wantBindings(t, 0)
+}
+
+func TestUnbindOfANamedServerIsLimited(t *testing.T) {
+	r := newRig(t, options{service: func(c *verification.Config) { c.PerUser = verification.Limit{Burst: 2, Per: 1 << 40} }, hs: func(*fakehs.Options) {}})
+	r.hs.AddUser("alice", "secret")
+	token := r.login("alice", "secret")
+	for range 2 {
+		r.wantResult(t, token, deletePath, ofAlice(`,"id_server":"scan.example.org:22"`), "no-support", "")
+	}
+	wantError(t, r.as(token, "POST", deletePath, ofAlice(`,"id_server":"scan.example.org:23"`)), http.StatusTooManyRequests, "M_LIMIT_EXCEEDED")
+	r.wantResult(t, token, deletePath, ofAlice(""), "no-support", "")
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verification
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"strings"
+	"time"
+)
+
+// uiaTime is how long a client may take over a User-Interactive
+// Authentication of ours.
+const uiaTime = time.Hour
+
+// UIASession makes the session of a User-Interactive Authentication that we
+// run ourselves. It is stateless: all our flows have one stage, so there is no
+// progress to be kept, only the promise that the session belongs to this user
+// and this operation (CS API, "User-interactive API": a session must not be
+// used for another request than the one it was begun for).
+func (s *Service) UIASession(user, operation string) string {
+	end := binary.BigEndian.AppendUint64(nil, uint64(s.now().Add(uiaTime).UnixMilli()))
+	text := base64.RawURLEncoding.EncodeToString(end)
+	return text + "." + s.keys.HashText("uia", user, operation, text)
+}
+
+// UIASessionValid reports whether a session was made for this user and this
+// operation, and has not ended.
+func (s *Service) UIASessionValid(session, user, operation string) bool {
+	text, mac, _ := strings.Cut(session, ".")
+	end, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil || len(end) != 8 {
+		return false
+	}
+	if !equal(s.keys.Hash("uia mac", mac), s.keys.Hash("uia mac", s.keys.HashText("uia", user, operation, text))) {
+		return false
+	}
+	return s.now().Before(time.UnixMilli(int64(binary.BigEndian.Uint64(end)))) // we made it
+}
