@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -54,10 +55,7 @@ func TestR46_F28_SydentsRefusalsAreRelayed(t *testing.T) {
 			{"client_secret", "wrong", http.StatusNotFound, "M_NO_VALID_SESSION"},
 			{"id_access_token", "wrong", http.StatusUnauthorized, "M_UNAUTHORIZED"},
 		} {
-			body := stack.Object{}
-			for key, value := range good {
-				body[key] = value
-			}
+			body := maps.Clone(good)
 			body[c.key] = c.value
 			if got := w.want(u.post("3pid/bind", body), c.status).Text("errcode"); got != c.errcode {
 				t.Errorf("wrong %s: got %s, want %s", c.key, got, c.errcode)

@@ -76,7 +76,7 @@ func (c *Client) bind(w http.ResponseWriter, r *http.Request, next Next, route r
 
 // bindAs binds at the server of the user's choice, and records it.
 func (c *Client) bindAs(r *http.Request, who account, req bindRequest) (err error) {
-	ctx, cancel := detached(r, bindTime)
+	ctx, cancel := detached(r.Context(), bindTime)
 	defer cancel()
 	if err := c.svc.CountUser(ctx, "bind", who.user); err != nil {
 		return err

@@ -81,8 +81,8 @@ func exists(answer *capture) (bool, error) {
 
 // detached is a context that survives the client, for what must not be left
 // half done.
-func detached(r *http.Request, limit time.Duration) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(r.Context()), limit)
+func detached(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), limit)
 }
 
 // asRefusal finds the homeserver's refusal in an error.

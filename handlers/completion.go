@@ -248,7 +248,7 @@ func (j *completion) run(w http.ResponseWriter, r *http.Request, next Next, path
 	changes := j.changes(answer, outcome)
 	j.finish(r.Context(), outcome) // before the client learns of it
 	if j.withdrawal != nil && answer.status/100 == 2 {
-		result := j.withdrawal.settle(r, answer, unbindSuccess, true)
+		result := j.withdrawal.settle(ctx, answer, unbindSuccess, true)
 		changes = append(changes, Change{Action: "deactivated", User: j.client.svc.Pseudonym(j.who.user), Result: result})
 	}
 	for _, change := range changes {
@@ -275,10 +275,10 @@ func (j *completion) changes(answer *capture, outcome verification.Outcome) []Ch
 		return nil
 	}
 	var change Change
-	switch {
-	case j.route.purpose == verification.Add:
+	switch j.route.purpose {
+	case verification.Add:
 		change.Action = "added"
-	case j.route.purpose == verification.Register:
+	case verification.Register:
 		change.Action = "registered"
 	default:
 		return nil // an address was used, and none was changed

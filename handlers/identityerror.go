@@ -42,7 +42,9 @@ var ofTheHomeserver = map[string]bool{
 // relayable is a refusal of an identity server as a client may see it: without
 // what would make it log out, or begin a User-Interactive Authentication.
 func relayable(refused *identityserver.Refusal) *capture {
-	answer := &capture{header: http.Header{"Content-Type": {"application/json"}, "Cache-Control": {"no-store"}}, status: refused.Status}
+	answer := &capture{header: http.Header{
+		"Content-Type": {"application/json"}, "Cache-Control": {"no-store"}, "X-Content-Type-Options": {"nosniff"},
+	}, status: refused.Status}
 	body, err := parseObject(refused.Body)
 	if err != nil {
 		body = object{"errcode": member(refused.Errcode), "error": member(refused.Message)}

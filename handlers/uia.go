@@ -178,8 +178,9 @@ func (a *authentication) email(r *http.Request, next Next) error {
 	if creds == nil || creds.sid == "" {
 		return badRequest(codeMissingParam, "Missing params: ['threepid_creds']")
 	}
+	ctx := r.Context()
 	waiting := a.refuse(codeUnauthorized, "The address is not confirmed")
-	alias, err := a.client.svc.Claim(r.Context(), verification.Completion{
+	alias, err := a.client.svc.Claim(ctx, verification.Completion{
 		SID: creds.sid, ClientSecret: creds.secret, Purpose: verification.Password,
 	})
 	if errors.Is(err, verification.ErrNoSession) {
@@ -190,9 +191,9 @@ func (a *authentication) email(r *http.Request, next Next) error {
 	}
 	outcome := verification.Refused
 	defer func() {
-		ctx, cancel := detached(r, settleTime)
+		after, cancel := detached(ctx, settleTime)
 		defer cancel()
-		_ = a.client.svc.Finish(ctx, alias, outcome) // ends by itself, as in completion.finish
+		_ = a.client.svc.Finish(after, alias, outcome) // ends by itself, as in completion.finish
 	}()
 	if !alias.Live || alias.Medium != verification.Email {
 		return waiting
@@ -204,10 +205,10 @@ func (a *authentication) email(r *http.Request, next Next) error {
 	if !own {
 		return a.refuse(codeForbidden, "The address is not one of this account")
 	}
-	if err := a.client.svc.CountUser(r.Context(), "add", a.who.user); err != nil {
+	if err := a.client.svc.CountUser(ctx, "add", a.who.user); err != nil {
 		return err
 	}
-	if _, err := a.client.svc.Validated(context.WithoutCancel(r.Context()), alias.SID, alias.ClientSecret); err != nil {
+	if _, err := a.client.svc.Validated(context.WithoutCancel(ctx), alias.SID, alias.ClientSecret); err != nil {
 		return waiting
 	}
 	outcome = verification.Completed

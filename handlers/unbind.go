@@ -109,7 +109,7 @@ func namedServer(body object) (*outbound.Name, error) {
 // session that proves it. A server that is down is an error here, because
 // nothing else depends on it.
 func (c *Client) unbindHere(w http.ResponseWriter, r *http.Request, wd *withdrawal, asked unbindRequest) (int, error) {
-	ctx, cancel := detached(r, withdrawTime)
+	ctx, cancel := detached(r.Context(), withdrawTime)
 	defer cancel()
 	result, err := unbindNoSupport, error(nil)
 	if len(wd.targets) > 0 {

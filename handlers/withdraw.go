@@ -84,7 +84,7 @@ func (wd *withdrawal) passOn(w http.ResponseWriter, r *http.Request, next Next, 
 	if answer.status/100 != 2 {
 		return 0, &refusal{answer}
 	}
-	result := wd.settle(r, answer, unbindNoSupport, false)
+	result := wd.settle(r.Context(), answer, unbindNoSupport, false)
 	wd.client.obs.Changed(r, Change{
 		Action: asked.action, User: wd.client.svc.Pseudonym(wd.user), Medium: asked.medium,
 		Address: wd.client.svc.Pseudonym(asked.address), Result: result,
@@ -157,14 +157,14 @@ func heldUp(answer *capture) bool {
 // settle ends the bindings that the homeserver has not ended, and writes the
 // result into its answer. whenNone is the result if nothing was bound and the
 // homeserver does not say.
-func (wd *withdrawal) settle(r *http.Request, answer *capture, whenNone string, forget bool) string {
+func (wd *withdrawal) settle(ctx context.Context, answer *capture, whenNone string, forget bool) string {
 	body, err := parseObject(answer.body.Bytes())
 	if err != nil {
 		body = object{}
 	}
 	bound := len(wd.targets) > 0
 	said, _, _ := body.text("id_server_unbind_result") // Dendrite does not say
-	ctx, cancel := detached(r, withdrawTime)
+	ctx, cancel := detached(ctx, withdrawTime)
 	defer cancel()
 	if said == unbindSuccess && wd.signer != "" && !wd.barred {
 		wd.done(ctx, func(b verification.Binding) bool { return b.IDServer == wd.signer && (b.SID == "" || wd.signed(b)) })
