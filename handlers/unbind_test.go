@@ -237,6 +237,22 @@ func TestDeleteOnDendrite(t *testing.T) {
 	r.wantResult(t, token, deletePath, ofAlice(""), "no-support", "")
 }
 
+func TestDeleteWithAnAnswerThatCannotBeRead(t *testing.T) {
+	r, token := bound(t, "id.example.org")
+	legacy := r.next
+	r.next = func(w http.ResponseWriter, req *http.Request) error {
+		if strings.HasSuffix(req.URL.Path, "/delete") {
+			return upstream(200, "\x1f\x8b", "Content-Encoding", "gzip")(w, req)
+		}
+		return legacy(w, req)
+	}
+	rec := r.as(token, "POST", deletePath, ofAlice(""))
+	wantStatus(t, rec, http.StatusOK)
+	if got := rec.Header().Get("Content-Encoding"); got != "" || decoded(t, rec)["id_server_unbind_result"] != "success" {
+		t.Errorf("got %q %s, want a result that can be read", got, rec.Body)
+	}
+}
+
 func TestUnbindBadInput(t *testing.T) {
 	for _, path := range []string{unbindPath, deletePath} {
 		r, token := bound(t, "id.example.org")

@@ -187,6 +187,7 @@ func (wd *withdrawal) settle(ctx context.Context, answer *capture, whenNone stri
 		answer.body.Reset()
 		_, _ = answer.body.Write(raw) // never fails
 		answer.header.Set("Content-Type", "application/json")
+		answer.header.Del("Content-Encoding") // of what it was before
 	}
 	return result
 }
@@ -201,6 +202,8 @@ func (wd *withdrawal) done(ctx context.Context, ended func(verification.Binding)
 			left = append(left, b)
 		}
 	}
+	ctx, cancel := detached(ctx, settleTime)
+	defer cancel()
 	// A record that stays is only a binding that will be ended once more.
 	_ = wd.client.svc.Unbind(ctx, wd.user, gone...)
 	wd.targets = left
