@@ -115,9 +115,12 @@ func (w *whole) manage(access string) {
 	body := stack.Object{"sid": w.ask("v3", "account/3pid", canarySecret, second), "client_secret": canarySecret}
 	w.click(second)
 	w.do("POST", base+"add", access, body, http.StatusUnauthorized)
-	for password, want := range map[string]int{newPassword: http.StatusUnauthorized, oldPassword: http.StatusOK} {
-		body["auth"] = stack.Object{"type": "m.login.password", "password": password, "user": "alice"}
-		w.do("POST", base+"add", access, body, want)
+	for _, try := range []struct {
+		password string
+		want     int
+	}{{newPassword, http.StatusUnauthorized}, {oldPassword, http.StatusOK}} {
+		body["auth"] = stack.Object{"type": "m.login.password", "password": try.password, "user": "alice"}
+		w.do("POST", base+"add", access, body, try.want)
 	}
 	// There is nobody who would be trusted to answer.
 	bind := stack.Object{"id_server": "localhost:1", "id_access_token": canaryToken, "sid": "1", "client_secret": canarySecret}
