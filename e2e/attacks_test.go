@@ -190,3 +190,26 @@ func TestR26_Attack_RegistrationsUIASessionResetsAPassword(t *testing.T) {
 		w.login(name, password)
 	})
 }
+
+// TestF31_AQueryWithTwoReadings: Synapse splits a query at semicolons and finds
+// an access token where Caddy finds none, or another one.
+func TestF31_AQueryWithTwoReadings(t *testing.T) {
+	bothModes(t, func(t *testing.T, w *world) {
+		mallory, owner := unique("mallory"), unique("owner")
+		shared := owner + "@example.test"
+		w.register(mallory, mallory+"@example.test")
+		own := w.login(mallory, password)
+		sid := w.validated("account/3pid", "s1", shared)
+		w.register(owner, shared)
+		stolen := w.login(owner, password)
+		creds := stack.Object{"three_pid_creds": stack.Creds(sid, "s1")}
+		a := w.must(w.c.Do(t.Context(), "POST", "/_matrix/client/r0/account/3pid?x;access_token="+own, "", creds))
+		w.want(a, http.StatusBadRequest)
+		add := stack.Object{"sid": w.validated("account/3pid", "s2", mallory+".evil@example.test"), "client_secret": "s2", "auth": passwordStage("", mallory, password)}
+		a = w.must(w.c.Do(t.Context(), "POST", "/_matrix/client/v3/account/3pid/add?x;access_token="+stolen+"&access_token="+own, "", add))
+		w.want(a, http.StatusBadRequest)
+		if got := w.emails(stolen); len(got) != 1 || got[0] != shared {
+			t.Errorf("the owner has %q, want %q alone", got, shared)
+		}
+	})
+}

@@ -68,6 +68,8 @@ func (c *Client) addHere(w http.ResponseWriter, r *http.Request, next Next, rout
 	if err != nil && !errors.Is(err, verification.ErrNoSession) {
 		return 0, err
 	}
+	outcome, ctx := verification.Unknown, r.Context()
+	defer func() { auth.finish(ctx, outcome) }() // also when next panics
 	j := &completion{client: c, route: route, body: object{}, who: &who}
 	j.route.tail, j.route.version = "account/3pid", c.cfg.UpstreamVersion
 	creds.place = func(creds object) {
@@ -81,10 +83,18 @@ func (c *Client) addHere(w http.ResponseWriter, r *http.Request, next Next, rout
 		}
 	} else {
 		if err := auth.check(r, next); err != nil {
+			outcome = verification.Refused
 			return 0, err
 		}
 		creds.place(object{"sid": member(creds.sid), "client_secret": member(creds.secret)})
 		j.creds, j.changed = append(j.creds, creds), true
 	}
-	return j.run(w, r, next, c.upstreamPath(j.route), nil)
+	status, err := j.run(w, r, next, c.upstreamPath(j.route), nil)
+	switch {
+	case status/100 == 2:
+		outcome = verification.Completed
+	case status != 0 || !j.sent:
+		outcome = verification.Refused
+	}
+	return status, err
 }

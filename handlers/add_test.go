@@ -274,8 +274,16 @@ func TestF30_AHomeserverThatHasAddAsksItself(t *testing.T) {
 	var seen []string
 	r.next = func(w http.ResponseWriter, req *http.Request) error {
 		raw, err := readBody(w, req, 1<<20)
-		if req.Header.Get("Authorization") == "" {
+		answers := map[string]string{
+			"GET /_matrix/client/r0/account/whoami": `{"user_id":"@alice:example.org"}`, "GET /_matrix/client/r0/account/3pid": `{"threepids":[]}`,
+		}
+		switch {
+		case req.Header.Get("Authorization") == "":
 			return errors.Join(err, upstream(401, `{"errcode":"M_MISSING_TOKEN"}`)(w, req))
+		case answers[req.Method+" "+req.URL.Path] != "":
+			return upstream(200, answers[req.Method+" "+req.URL.Path])(w, req)
+		case strings.HasSuffix(req.URL.Path, "/requestToken"):
+			return upstream(403, `{"errcode":"M_FORBIDDEN"}`)(w, req) // our own answer, by way of its delegate
 		}
 		seen = append(seen, req.URL.Path+" "+string(raw))
 		return errors.Join(err, upstream(401, `{"flows":[],"session":"theirs"}`)(w, req))
@@ -288,6 +296,91 @@ func TestF30_AHomeserverThatHasAddAsksItself(t *testing.T) {
 	if len(seen) != 1 || strings.Contains(seen[0], sid) || !strings.Contains(seen[0], `"client_secret"`) ||
 		!strings.HasPrefix(seen[0], "/_matrix/client/r0/account/3pid/add ") {
 		t.Errorf("the homeserver saw %q, want one request with an alias", seen)
+	}
+}
+
+// TestF31_AHomeserverThatHasAddMovesAddressesToo: it looks at requestToken
+// only, and an address may find an owner after that.
+func TestF31_AHomeserverThatHasAddMovesAddressesToo(t *testing.T) {
+	r := newRig(t, options{})
+	r.hs.AddUser("alice", "secret")
+	token := r.login("alice", "secret")
+	sid := taken(t, r)
+	legacy := r.next
+	added := false
+	r.next = func(w http.ResponseWriter, req *http.Request) error {
+		if !strings.HasSuffix(req.URL.Path, "/3pid/add") {
+			return legacy(w, req)
+		}
+		if req.Header.Get("Authorization") == "" {
+			return upstream(401, `{"errcode":"M_MISSING_TOKEN"}`)(w, req)
+		}
+		added = true
+		return upstream(200, `{}`)(w, req)
+	}
+	wantError(t, r.as(token, "POST", addPath, addBody(sid, "c", "")), http.StatusBadRequest, "M_THREEPID_IN_USE")
+	if added {
+		t.Error("the homeserver was asked to add it")
+	}
+}
+
+// TestF31_OneReadingOfTheQuery: Python splits a query at semicolons, too, and
+// would find another access token than we do, or one where we find none.
+func TestF31_OneReadingOfTheQuery(t *testing.T) {
+	r := newRig(t, options{})
+	r.hs.AddUser("alice", "secret")
+	r.hs.AddUser("mallory", "secret")
+	stolen, own := r.login("alice", "secret"), r.login("mallory", "secret")
+	sid := r.validated("account/3pid", "c", "new@x.org")
+	r.hs.ResetRecordings()
+	for _, query := range []string{
+		"?x;access_token=" + own, "?x;access_token=" + stolen + "&access_token=" + own, "?access_token=" + own + ";y", "?%zz&access_token=" + own,
+	} {
+		for _, path := range []string{addPath, bindPath, unbindPath, deletePath, deactivatePath, "/_matrix/client/r0/account/3pid", "/_matrix/client/r0/account/password"} {
+			wantError(t, r.do("POST", path+query, addBody(sid, "c", "")), http.StatusBadRequest, "M_INVALID_PARAM")
+		}
+	}
+	if got := r.hs.Requests(); len(got) != 0 {
+		t.Errorf("the homeserver saw %d requests, want none", len(got))
+	}
+	creds := fmt.Sprintf(`{"three_pid_creds":{"sid":%q,"client_secret":"c"}}`, sid)
+	wantError(t, r.do("POST", "/_matrix/client/r0/account/3pid", creds), http.StatusUnauthorized, "M_MISSING_TOKEN")
+	wantStatus(t, r.do("POST", "/_matrix/client/r0/account/3pid?access_token="+own, creds), http.StatusOK)
+}
+
+// TestF30_AProofIsNotUsedUpByARefusal proves who one is by an address, for an
+// address that cannot be had, and then for one that can.
+func TestF30_AProofIsNotUsedUpByARefusal(t *testing.T) {
+	r := newRig(t, options{})
+	r.hs.AddUser("alice", "secret", "alice@x.org")
+	token := r.login("alice", "secret")
+	proof := r.validated("account/password", "p", "alice@x.org")
+	auth := fmt.Sprintf(`{"type":"m.login.email.identity","threepid_creds":{"sid":%q,"client_secret":"p"}}`, proof)
+	lost := taken(t, r)
+	wantError(t, r.as(token, "POST", addPath, addBody(lost, "c", auth)), http.StatusBadRequest, "M_THREEPID_IN_USE")
+	sid := r.validated("account/3pid", "d", "new@x.org")
+	wantStatus(t, r.as(token, "POST", addPath, addBody(sid, "d", auth)), http.StatusOK)
+	again := r.validated("account/3pid", "e", "newer@x.org")
+	wantStatus(t, r.as(token, "POST", addPath, addBody(again, "e", auth)), http.StatusUnauthorized)
+	r.wantEmails(t, "alice", "alice@x.org", "new@x.org")
+}
+
+// TestAMomentOfMaintenanceIsNotRemembered: what a homeserver can do is not
+// learnt from a page of the proxy before it.
+func TestAMomentOfMaintenanceIsNotRemembered(t *testing.T) {
+	r := newRig(t, options{})
+	req := mustRequest(t, "POST", addPath)
+	for _, c := range []struct {
+		next Next
+		want string
+	}{
+		{upstream(404, "<html>", "Content-Type", "text/html"), ""},
+		{upstream(401, `{"errcode":"M_MISSING_TOKEN"}`), "r0"},
+		{upstream(404, `{"errcode":"M_UNRECOGNIZED"}`), "r0"}, // remembered
+	} {
+		if got, err := r.client.has(req, c.next, "account/3pid/add"); err != nil || got != c.want {
+			t.Errorf("got %q, %v, want %q", got, err, c.want)
+		}
 	}
 }
 

@@ -40,6 +40,7 @@ func (c *Client) has(r *http.Request, next Next, tail string) (string, error) {
 		return known.version, nil
 	}
 	known = capability{until: time.Now().Add(knownFor)}
+	sure := true
 	for _, version := range []string{c.cfg.UpstreamVersion, "unstable"} {
 		answer, err := c.ask(r, next, http.MethodPost, version+"/"+tail, "", []byte("{}"))
 		if err != nil {
@@ -53,6 +54,10 @@ func (c *Client) has(r *http.Request, next Next, tail string) (string, error) {
 			known.version = version
 			break
 		}
+		sure = sure && answer.status/100 == 4 && errcodeOf(answer) == codeUnrecognized
+	}
+	if known.version == "" && !sure {
+		return "", nil // a page of somebody in between, perhaps
 	}
 	c.caps.mu.Lock()
 	defer c.caps.mu.Unlock()
@@ -65,18 +70,25 @@ func (c *Client) has(r *http.Request, next Next, tail string) (string, error) {
 
 // exists reads the answer to an empty request without a token.
 func exists(answer *capture) (bool, error) {
-	var body struct {
-		Errcode string `json:"errcode"`
-	}
-	isError := json.Unmarshal(answer.body.Bytes(), &body) == nil && body.Errcode != ""
+	errcode := errcodeOf(answer)
 	switch {
-	case answer.status == http.StatusNotFound, answer.status == http.StatusMethodNotAllowed,
-		isError && body.Errcode == codeUnrecognized:
+	case answer.status == http.StatusNotFound, answer.status == http.StatusMethodNotAllowed, errcode == codeUnrecognized:
 		return false, nil
-	case isError && answer.status/100 == 4 && answer.status != http.StatusTooManyRequests:
+	case errcode != "" && answer.status/100 == 4 && answer.status != http.StatusTooManyRequests:
 		return true, nil
 	}
 	return false, upstreamFailure(fmt.Errorf("the homeserver answered %d where it should refuse", answer.status))
+}
+
+// errcodeOf is the error code of an answer, or "".
+func errcodeOf(answer *capture) string {
+	var body struct {
+		Errcode string `json:"errcode"`
+	}
+	if json.Unmarshal(answer.body.Bytes(), &body) != nil {
+		return ""
+	}
+	return body.Errcode
 }
 
 // detached is a context that survives the client, for what must not be left

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -45,6 +46,10 @@ func (c *Client) ServeHTTP(w http.ResponseWriter, r *http.Request, next Next) er
 	case r.Method == http.MethodOptions:
 		preflight(w)
 		return nil
+	case ambiguousQuery(r.URL):
+		return c.observed(w, r, route, string(route.kind), func() (int, error) {
+			return 0, badRequest(codeInvalidParam, "The query cannot be read in one way only")
+		})
 	case route.kind == kindVersions:
 		return c.versions(w, r, next, route)
 	case route.kind == kindSubmit:
@@ -129,6 +134,14 @@ func (c *Client) upstreamPath(r route) string {
 		version = c.cfg.UpstreamVersion
 	}
 	return c.cfg.UpstreamPrefix + "/" + version + "/" + r.tail
+}
+
+// ambiguousQuery reports a query that we and the homeserver might read
+// differently: Python's parsers split at semicolons, too, and find an access
+// token where Go's finds none.
+func ambiguousQuery(u *url.URL) bool {
+	_, err := url.ParseQuery(u.RawQuery)
+	return err != nil || strings.Contains(u.RawQuery, ";")
 }
 
 // Ours reports whether a path is one that a Client would answer or rewrite.

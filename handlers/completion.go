@@ -102,6 +102,9 @@ func mentionsStage(body []byte) bool {
 }
 
 func (c *Client) completeElsewhere(w http.ResponseWriter, r *http.Request, next Next, route route, raw []byte) (int, error) {
+	if ambiguousQuery(r.URL) {
+		return 0, badRequest(codeInvalidParam, "The query cannot be read in one way only")
+	}
 	body, err := parseObject(raw)
 	if err != nil && !errors.Is(err, errNotJSON) && !errors.Is(err, errNotObject) {
 		return 0, err
@@ -132,7 +135,8 @@ type completion struct {
 	stages  []string // the UIA stage of each alias, or ""
 	changed bool
 	// who makes the request, where that has been found out.
-	who *account
+	who  *account
+	sent bool // the homeserver may have acted
 	// withdrawal, if not nil, is how the request is sent.
 	withdrawal *withdrawal
 }
@@ -240,6 +244,7 @@ func (j *completion) run(w http.ResponseWriter, r *http.Request, next Next, path
 	if j.auth != nil && j.changed {
 		j.body["auth"] = member(j.auth)
 	}
+	j.sent = true
 	answer, err := j.send(r, next, path)
 	if err != nil {
 		return 0, upstreamFailure(err)
@@ -267,41 +272,6 @@ func (j *completion) send(r *http.Request, next Next, path string) (*capture, er
 		return nil, err
 	}
 	return exchange(r, next, path, body)
-}
-
-// changes lists the addresses that an account has got by this request.
-func (j *completion) changes(answer *capture, outcome verification.Outcome) []Change {
-	if outcome != verification.Completed {
-		return nil
-	}
-	var change Change
-	switch j.route.purpose {
-	case verification.Add:
-		change.Action = "added"
-	case verification.Register:
-		change.Action = "registered"
-	default:
-		return nil // an address was used, and none was changed
-	}
-	var body struct {
-		UserID string `json:"user_id"`
-	}
-	_ = json.Unmarshal(answer.body.Bytes(), &body) // it is not in every answer
-	if j.who != nil {
-		body.UserID = j.who.user
-	}
-	if body.UserID != "" {
-		change.User = j.client.svc.Pseudonym(body.UserID)
-	}
-	var list []Change
-	for i, a := range j.aliases {
-		if !a.Live || (j.stages[i] == "") != (j.route.purpose == verification.Add) {
-			continue
-		}
-		change.Medium, change.Address = a.Medium, j.client.svc.Pseudonym(a.Address)
-		list = append(list, change)
-	}
-	return list
 }
 
 // resolve replaces one set of credentials, or decides to leave it alone.

@@ -62,17 +62,22 @@ func (c *Client) leaving(r *http.Request, next Next, who account, body object) (
 	if err != nil {
 		return nil, err
 	}
-	wd, err := c.withdrawal(r, who.user, named, func(verification.Binding) bool { return true })
+	wd, err := c.withdrawal(r, who.user, func(verification.Binding) bool { return true })
 	if err != nil {
 		return nil, err
 	}
+	wd.deactivation = true
 	// The first round only asks which stages there are.
-	if wd.unhurried = body.null("auth"); wd.unhurried || len(wd.targets) == 0 {
+	if wd.unhurried = body.null("auth"); wd.unhurried {
 		return wd, nil
 	}
-	list, err := c.threepids(r, next, who)
-	if err != nil {
+	if err := wd.forbidden(r.Context(), named); err != nil {
 		return nil, err
+	}
+	wd.alsoAt(r.Context(), named)
+	var list []threepid // without it the homeserver's word counts for none
+	if len(wd.targets) > 0 {
+		list, _ = c.threepids(r, next, who)
 	}
 	wd.signed = func(b verification.Binding) bool {
 		return slices.Contains(list, threepid{b.Medium, b.Address})

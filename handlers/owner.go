@@ -3,6 +3,7 @@
 package handlers
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -35,8 +36,12 @@ func canonicalAddress(medium verification.Medium, raw string) string {
 }
 
 // refuseTaken keeps an address of one account from being moved to another:
-// legacy homeservers do that without asking, if only the address is validated.
-// MSC2290 wants it refused.
+// homeservers do that without asking, if only the address is validated. Their
+// check is at requestToken, long before. MSC2290 wants it refused.
+//
+// The homeserver is asked for one more token, through an identity server that
+// it cannot trust. From 1.4 on, Synapse asks its own delegate instead, which is
+// us; we refuse what nobody has requested.
 func (c *Client) refuseTaken(r *http.Request, next Next, who account, alias *verification.Alias) error {
 	own, err := c.owns(r, next, who, alias.Medium, alias.Address)
 	if err != nil || own {
@@ -51,14 +56,8 @@ func (c *Client) refuseTaken(r *http.Request, next Next, who account, alias *ver
 	if err != nil {
 		return upstreamFailure(err)
 	}
-	var said struct {
-		Errcode string `json:"errcode"`
-	}
-	if json.Unmarshal(answer.body.Bytes(), &said) != nil {
-		return upstreamFailure(errNoOracle)
-	}
-	switch said.Errcode {
-	case codeServerNotTrusted:
+	switch errcodeOf(answer) {
+	case codeServerNotTrusted, codeForbidden:
 		return nil // all its other checks have passed
 	case codeThreepidInUse, codeThreepidDenied, codeLimitExceeded:
 		return &refusal{answer}
@@ -66,12 +65,12 @@ func (c *Client) refuseTaken(r *http.Request, next Next, who account, alias *ver
 	return upstreamFailure(errNoOracle)
 }
 
-// probeBody asks about the address that an alias proves.
+// probeBody asks about the address that an alias proves, in the name of nobody.
 func probeBody(alias *verification.Alias) ([]byte, error) {
 	if alias.Medium != verification.Email {
 		return nil, badRequest(codeMediumNotSupported, "This server cannot verify addresses of this kind")
 	}
 	return json.Marshal(forwardedToken{
-		ClientSecret: alias.ClientSecret, Email: alias.Address, SendAttempt: 1, IDServer: probeServer,
+		ClientSecret: rand.Text(), Email: alias.Address, SendAttempt: 1, IDServer: probeServer,
 	})
 }

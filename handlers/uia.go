@@ -43,6 +43,8 @@ type authentication struct {
 	who       account
 	operation string
 	auth      object // nil: not tried yet
+	// proof is the session that was shown, if it was one; see finish.
+	proof *verification.Alias
 }
 
 // refuse makes the 401 for this round; the reason is empty on the first.
@@ -189,12 +191,7 @@ func (a *authentication) email(r *http.Request, next Next) error {
 	if err != nil {
 		return err
 	}
-	outcome := verification.Refused
-	defer func() {
-		after, cancel := detached(ctx, settleTime)
-		defer cancel()
-		_ = a.client.svc.Finish(after, alias, outcome) // ends by itself, as in completion.finish
-	}()
+	a.proof = alias
 	if !alias.Live || alias.Medium != verification.Email {
 		return waiting
 	}
@@ -211,6 +208,16 @@ func (a *authentication) email(r *http.Request, next Next) error {
 	if _, err := a.client.svc.Validated(context.WithoutCancel(ctx), alias.SID, alias.ClientSecret); err != nil {
 		return waiting
 	}
-	outcome = verification.Completed
 	return nil
+}
+
+// finish uses the session up that was shown, if the homeserver has agreed to
+// what it was shown for.
+func (a *authentication) finish(ctx context.Context, outcome verification.Outcome) {
+	if a.proof == nil {
+		return
+	}
+	ctx, cancel := detached(ctx, settleTime)
+	defer cancel()
+	_ = a.client.svc.Finish(ctx, a.proof, outcome) // ends by itself, as in completion.finish
 }

@@ -41,13 +41,17 @@ func (c *Client) unbind(w http.ResponseWriter, r *http.Request, next Next, route
 	if err != nil {
 		return 0, err
 	}
-	wd, err := c.withdrawal(r, who.user, asked.server, asked.of)
+	wd, err := c.withdrawal(r, who.user, asked.of)
 	if err != nil {
+		return 0, err
+	}
+	wd.alone = route.tail == "account/3pid/unbind"
+	if err := wd.forbidden(r.Context(), asked.server); err != nil {
 		return 0, err
 	}
 	path := c.upstreamPath(route)
 	asked.action = "deleted"
-	if route.tail == "account/3pid/unbind" {
+	if wd.alone {
 		asked.action = "unbound"
 		version, err := c.has(r, next, route.tail)
 		if err != nil {
@@ -58,6 +62,7 @@ func (c *Client) unbind(w http.ResponseWriter, r *http.Request, next Next, route
 		}
 		path = c.cfg.UpstreamPrefix + "/" + version + "/" + route.tail
 	}
+	wd.alsoAt(r.Context(), asked.server)
 	return wd.passOn(w, r, next, path, body, asked)
 }
 
@@ -101,7 +106,10 @@ func namedServer(body object) (*outbound.Name, error) {
 		return nil, err
 	}
 	name, err := identityServerName(raw)
-	return &name, err
+	if err != nil {
+		return nil, err
+	}
+	return &name, nil
 }
 
 // unbindHere ends a binding without the homeserver, which has no endpoint for

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -271,10 +272,12 @@ func TestUnbindBadInput(t *testing.T) {
 		}
 		wantError(t, r.do("POST", path, ofAlice("")), http.StatusUnauthorized, "M_MISSING_TOKEN")
 		wantError(t, r.as("x", "POST", path, ofAlice("")), http.StatusUnauthorized, "M_UNKNOWN_TOKEN")
-		r.ids.private["inside.example.org"] = true
-		wantError(t, r.as(token, "POST", path, ofAlice(`,"id_server":"inside.example.org"`)), http.StatusBadRequest, "M_SERVER_NOT_TRUSTED")
-		if want := []string{"probe inside.example.org"}; !slices.Equal(r.ids.made(), want) || len(r.hs.Emails("alice")) != 1 {
-			t.Errorf("got calls %q, want %q and nothing deleted", r.ids.made(), want)
+		for _, server := range []string{"127.0.0.1", "10.0.0.1:8090", "[::1]", "[fe80::1]:443"} {
+			r.ids.private[strings.TrimSuffix(server, ":443")] = true
+			wantError(t, r.as(token, "POST", path, ofAlice(`,"id_server":"`+server+`"`)), http.StatusBadRequest, "M_SERVER_NOT_TRUSTED")
+		}
+		if got := r.hs.Emails("alice"); len(got) != 1 || r.ids.owner("id.example.org", "email", "alice@x.org") != alice {
+			t.Errorf("the account has %q; bad input must change nothing", got)
 		}
 	}
 }
@@ -378,6 +381,127 @@ func TestDeactivateEndsBindingsAtSeveralServers(t *testing.T) {
 	r.wantBindings(t, 0)
 }
 
+// TestF33_ANameThatHasBecomePrivate: a resolver that blocks an identity server
+// must not keep its users from deleting what they have.
+func TestF33_ANameThatHasBecomePrivate(t *testing.T) {
+	r, token := bound(t, "id.example.org")
+	r.ids.private["inside.example.org"] = true
+	named := `,"id_server":"inside.example.org"`
+	wantError(t, r.as(token, "POST", unbindPath, ofAlice(named)), http.StatusBadRequest, "M_SERVER_NOT_TRUSTED")
+	r.wantResult(t, token, deletePath, ofAlice(named), "no-support", alice)
+	if got := r.hs.Emails("alice"); len(got) != 0 {
+		t.Errorf("the account has %q, want nothing", got)
+	}
+	r.wantResult(t, token, deactivatePath, deactivation(named), "no-support", "")
+	if r.hs.HasUser("alice") {
+		t.Error("the account is still there")
+	}
+	for _, call := range r.hs.IDServerCalls() {
+		if strings.Contains(call.URL, "inside") {
+			t.Errorf("the homeserver was sent to %s", call.URL)
+		}
+	}
+}
+
+// TestF33_TheSignatureGoesWhereItIsNeeded: where the session has expired,
+// nothing else ends the binding.
+func TestF33_TheSignatureGoesWhereItIsNeeded(t *testing.T) {
+	r, token := bound(t, "old.example.org")
+	r.clock.Advance(49 * time.Hour)
+	r.ids.expire("old.example.org")
+	r.ids.start("new.example.org", "1", "s", "email", "alice@x.org")
+	wantStatus(t, r.as(token, "POST", bindPath, bindBody("new.example.org", "1", "s")), http.StatusOK)
+	r.wantResult(t, token, deletePath, ofAlice(""), "success", "")
+	for _, server := range []string{"old.example.org", "new.example.org"} {
+		if got := r.ids.owner(server, "email", "alice@x.org"); got != "" {
+			t.Errorf("%s still has %q", server, got)
+		}
+	}
+}
+
+// TestF33_AProxyThatLosesPatience: Synapse waits a minute for an identity
+// server that hangs, the proxy before it may not.
+func TestF33_AProxyThatLosesPatience(t *testing.T) {
+	for path, body := range map[string]string{deletePath: ofAlice(""), deactivatePath: deactivation("")} {
+		r, token := bound(t, "id.example.org")
+		legacy := r.next
+		r.next = func(w http.ResponseWriter, req *http.Request) error {
+			raw, err := readBody(w, req, 1<<20)
+			if err != nil || strings.Contains(string(raw), `"id_server":"id.example.org"`) {
+				return &UpstreamError{Status: http.StatusGatewayTimeout, Err: errNoAnswer}
+			}
+			setBody(req, raw)
+			return legacy(w, req)
+		}
+		r.wantResult(t, token, path, body, "success", "") // by the session
+	}
+}
+
+func TestDeactivateThatWasDoneBeforeTheAnswerWasLost(t *testing.T) {
+	r, token := bound(t, "id.example.org")
+	legacy := r.next
+	lost := false
+	r.next = func(w http.ResponseWriter, req *http.Request) error {
+		if !strings.HasSuffix(req.URL.Path, "/deactivate") || lost {
+			return legacy(w, req)
+		}
+		lost = true
+		if err := legacy(httptest.NewRecorder(), req); err != nil {
+			return err
+		}
+		return &UpstreamError{Status: http.StatusGatewayTimeout, Err: errNoAnswer}
+	}
+	r.wantResult(t, token, deactivatePath, deactivation(""), "success", "")
+	r.wantBindings(t, 0)
+}
+
+func TestDeactivateThatFailedIsNotRepeated(t *testing.T) {
+	r, token := bound(t, "id.example.org")
+	tries := 0
+	legacy := r.next
+	r.next = func(w http.ResponseWriter, req *http.Request) error {
+		if !strings.HasSuffix(req.URL.Path, "/deactivate") {
+			return legacy(w, req)
+		}
+		tries++
+		return upstream(500, `{"errcode":"M_UNKNOWN","error":"disk full"}`)(w, req)
+	}
+	wantError(t, r.as(token, "POST", deactivatePath, deactivation("")), http.StatusInternalServerError, "M_UNKNOWN")
+	if tries != 1 {
+		t.Errorf("got %d tries, want 1", tries)
+	}
+	r.wantBindings(t, 1)
+}
+
+func TestDeactivateWithoutAListOfAddresses(t *testing.T) {
+	r, token := bound(t, "id.example.org")
+	legacy := r.next
+	r.next = func(w http.ResponseWriter, req *http.Request) error {
+		if req.Method == http.MethodGet && strings.HasSuffix(req.URL.Path, "/3pid") {
+			return upstream(404, `{"errcode":"M_UNRECOGNIZED"}`)(w, req)
+		}
+		return legacy(w, req)
+	}
+	rec := r.as(token, "POST", deactivatePath, deactivation(""))
+	wantStatus(t, rec, http.StatusOK)
+	if r.hs.HasUser("alice") {
+		t.Error("the account is still there")
+	}
+}
+
+func TestDeactivateAsksNobodyBeforeItsAuthentication(t *testing.T) {
+	r := newRig(t, options{service: func(c *verification.Config) { c.PerUser = verification.Limit{Burst: 2, Per: 1 << 40} }})
+	r.hs.AddUser("alice", "secret", "alice@x.org")
+	token := r.login("alice", "secret")
+	for range 20 {
+		wantStatus(t, r.as(token, "POST", deactivatePath, `{"id_server":"id.example.org"}`), http.StatusUnauthorized)
+	}
+	if got := r.ids.made(); len(got) != 0 {
+		t.Errorf("got calls %q, want none", got)
+	}
+	r.wantResult(t, token, deactivatePath, deactivation(`,"id_server":"id.example.org"`), "no-support", "")
+}
+
 func TestUnbindOfANamedServerIsLimited(t *testing.T) {
 	r := newRig(t, options{service: func(c *verification.Config) { c.PerUser = verification.Limit{Burst: 2, Per: 1 << 40} }, hs: func(*fakehs.Options) {}})
 	r.hs.AddUser("alice", "secret")
@@ -385,6 +509,10 @@ func TestUnbindOfANamedServerIsLimited(t *testing.T) {
 	for range 2 {
 		r.wantResult(t, token, deletePath, ofAlice(`,"id_server":"scan.example.org:22"`), "no-support", "")
 	}
-	wantError(t, r.as(token, "POST", deletePath, ofAlice(`,"id_server":"scan.example.org:23"`)), http.StatusTooManyRequests, "M_LIMIT_EXCEEDED")
-	r.wantResult(t, token, deletePath, ofAlice(""), "no-support", "")
+	r.ids.calls = nil
+	r.wantResult(t, token, deletePath, ofAlice(`,"id_server":"scan.example.org:23"`), "no-support", "")
+	if got := r.ids.made(); len(got) != 0 {
+		t.Errorf("got calls %q, want none any more", got)
+	}
+	wantError(t, r.as(token, "POST", unbindPath, ofAlice(`,"id_server":"scan.example.org:23"`)), http.StatusTooManyRequests, "M_LIMIT_EXCEEDED")
 }

@@ -3,10 +3,13 @@
 package handlers
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -38,41 +41,75 @@ type withdrawal struct {
 	user    string
 	targets []verification.Binding
 	// signed selects the bindings that the homeserver ends if it says so.
-	signed func(verification.Binding) bool
-	signer string // whom the homeserver is told to call; "" leaves it to its own records
+	signed       func(verification.Binding) bool
+	signer       string // whom the homeserver is told to call; "" leaves it to its own records
+	deactivation bool
+	alone        bool // nothing else is to happen than the unbinding
 	// unhurried leaves identity servers alone until the homeserver agrees.
 	unhurried bool
 	barred    bool // the homeserver was kept from its identity server
 }
 
-// withdrawal finds what has to be unbound: recorded bindings, and one at a
-// server that the client has named, of which we may know nothing.
-func (c *Client) withdrawal(r *http.Request, user string, named *outbound.Name, of func(verification.Binding) bool) (*withdrawal, error) {
+// withdrawal finds the recorded bindings that have to end.
+func (c *Client) withdrawal(r *http.Request, user string, of func(verification.Binding) bool) (*withdrawal, error) {
 	wd := &withdrawal{client: c, user: user, signed: of}
 	recorded, err := c.svc.Bindings(r.Context(), user)
 	if err != nil {
 		return nil, err
 	}
-	known := named == nil
 	for _, b := range recorded {
 		if of(b) {
 			wd.targets = append(wd.targets, b)
-			known = known || b.IDServer == named.String()
 		}
 	}
-	if known {
-		return wd, nil
-	}
-	// A stranger's choice: it is looked at before anybody is sent there.
-	if err := c.svc.CountUser(r.Context(), "unbind", user); err != nil {
-		return nil, err
-	}
-	if err := c.ids.Probe(r.Context(), *named); errors.Is(err, outbound.ErrForbiddenAddress) {
-		return nil, identityFailure(err)
-	}
-	wd.targets = append(wd.targets, verification.Binding{User: user, IDServer: named.String()})
 	return wd, nil
 }
+
+// alsoAt adds the server that the client has named, if it is not one of those
+// that were found. It is a stranger's choice, so it is looked at before the
+// homeserver is sent there, and not often; but it must not hold up a deletion.
+func (wd *withdrawal) alsoAt(ctx context.Context, named *outbound.Name) {
+	if named == nil || wd.knows(named) {
+		return
+	}
+	wd.targets = append(wd.targets, verification.Binding{User: wd.user, IDServer: named.String()})
+	if wd.client.svc.CountUser(ctx, "unbind", wd.user) != nil {
+		wd.bar()
+	}
+}
+
+// forbidden refuses a server that the client has named and that is not on the
+// public internet. A name may have become one since it was bound (a resolver
+// that blocks it, say), and must not hold up a deletion; an address was one
+// always, and unbinding alone can be refused.
+func (wd *withdrawal) forbidden(ctx context.Context, named *outbound.Name) error {
+	if named == nil || wd.knows(named) || (!wd.alone && !isAddress(named.String())) {
+		return nil
+	}
+	if err := wd.client.svc.CountUser(ctx, "unbind", wd.user); err != nil {
+		return err
+	}
+	if err := wd.client.ids.Probe(ctx, *named); errors.Is(err, outbound.ErrForbiddenAddress) {
+		return identityFailure(err)
+	}
+	return nil
+}
+
+func (wd *withdrawal) knows(named *outbound.Name) bool {
+	return slices.ContainsFunc(wd.targets, func(b verification.Binding) bool { return b.IDServer == named.String() })
+}
+
+// isAddress reports whether a server's name is an IP address.
+func isAddress(name string) bool {
+	if _, err := netip.ParseAddrPort(name); err == nil {
+		return true
+	}
+	_, err := netip.ParseAddr(strings.Trim(name, "[]"))
+	return err == nil
+}
+
+// bar keeps the homeserver from all identity servers, by giving it our name.
+func (wd *withdrawal) bar() { wd.signer, wd.barred = wd.client.cfg.IdentityName, true }
 
 // passOn has the homeserver do its part, unbinds what it has not, and tells
 // the client both.
@@ -95,37 +132,58 @@ func (wd *withdrawal) passOn(w http.ResponseWriter, r *http.Request, next Next, 
 
 // send forwards the request, such that no identity server can hold it up.
 func (wd *withdrawal) send(r *http.Request, next Next, path string, body object) (*capture, error) {
-	if !wd.unhurried {
+	if !wd.unhurried && !wd.barred {
 		wd.chooseSigner(r.Context())
 	}
 	answer, err := wd.exchange(r, next, path, body)
-	if err != nil || wd.barred || !heldUp(answer) {
+	// A proxy in between may lose patience before the homeserver does.
+	late := err != nil && wd.signer != ""
+	if wd.barred || !late && (err != nil || !wd.heldUp(answer)) {
 		return answer, err
 	}
-	wd.signer, wd.barred = wd.client.cfg.IdentityName, true
-	return wd.exchange(r, next, path, body)
+	wd.bar()
+	again, err := wd.exchange(r, next, path, body)
+	if late && wd.deactivation && err == nil && again.status == http.StatusUnauthorized && errcodeOf(again) == "M_UNKNOWN_TOKEN" {
+		// The token was good a moment ago: the first try has done it.
+		again = &capture{header: http.Header{}, status: http.StatusOK}
+	}
+	return again, err
 }
 
-// chooseSigner takes the first server that is alive.
+// chooseSigner takes the first server that is alive, and begins with those
+// where only a signature can end the binding.
 func (wd *withdrawal) chooseSigner(ctx context.Context) {
-	asked := map[string]bool{}
-	for _, b := range wd.targets {
-		if asked[b.IDServer] {
-			continue
+	var names []string
+	for _, b := range slices.SortedStableFunc(slices.Values(wd.targets), wd.urgency) {
+		if !slices.Contains(names, b.IDServer) {
+			names = append(names, b.IDServer)
 		}
-		asked[b.IDServer] = true
-		name, err := outbound.ParseName(b.IDServer)
+	}
+	for _, raw := range names[:min(len(names), maxProbes)] {
+		name, err := outbound.ParseName(raw)
 		if err == nil && wd.client.ids.Probe(ctx, name) == nil {
-			wd.signer = b.IDServer
+			wd.signer = raw
 			return
 		}
-		if len(asked) == maxProbes {
-			break
+	}
+	if len(names) > 0 {
+		wd.bar()
+	}
+}
+
+// urgency orders bindings: those without a proof, then those whose proof has
+// expired, then the oldest.
+func (wd *withdrawal) urgency(a, b verification.Binding) int {
+	rank := func(x verification.Binding) int {
+		switch {
+		case x.SID == "":
+			return 0
+		case wd.client.svc.ProofExpired(x):
+			return 1
 		}
+		return 2
 	}
-	if len(wd.targets) > 0 {
-		wd.signer, wd.barred = wd.client.cfg.IdentityName, true
-	}
+	return cmp.Or(cmp.Compare(rank(a), rank(b)), a.Bound.Compare(b.Bound))
 }
 
 func (wd *withdrawal) exchange(r *http.Request, next Next, path string, body object) (*capture, error) {
@@ -140,18 +198,15 @@ func (wd *withdrawal) exchange(r *http.Request, next Next, path string, body obj
 	return exchange(r, next, path, raw)
 }
 
-// heldUp reports whether the homeserver may have failed because an identity
-// server did: Synapse answers 500 to a deletion, and to a deactivation 400
-// with no code of its own.
-func heldUp(answer *capture) bool {
-	if answer.status >= http.StatusInternalServerError {
-		return true
+// heldUp reports whether the homeserver has failed because an identity server
+// did: Synapse answers 500 to a deletion, and to a deactivation 400 with no
+// code of its own. A deactivation that failed in another way is not repeated:
+// it may have got far enough for the token to be gone.
+func (wd *withdrawal) heldUp(answer *capture) bool {
+	if wd.deactivation {
+		return answer.status == http.StatusBadRequest && errcodeOf(answer) == codeUnknown
 	}
-	var body struct {
-		Errcode string `json:"errcode"`
-	}
-	return answer.status == http.StatusBadRequest &&
-		json.Unmarshal(answer.body.Bytes(), &body) == nil && body.Errcode == codeUnknown
+	return answer.status >= http.StatusInternalServerError
 }
 
 // settle ends the bindings that the homeserver has not ended, and writes the
@@ -164,6 +219,9 @@ func (wd *withdrawal) settle(ctx context.Context, answer *capture, whenNone stri
 	}
 	bound := len(wd.targets) > 0
 	said, _, _ := body.text("id_server_unbind_result") // Dendrite does not say
+	if said != unbindSuccess && said != unbindNoSupport {
+		said = ""
+	}
 	ctx, cancel := detached(ctx, withdrawTime)
 	defer cancel()
 	if said == unbindSuccess && wd.signer != "" && !wd.barred {

@@ -40,6 +40,7 @@ type Key struct {
 // Ring seals and hashes with its first key, and opens with any.
 type Ring struct {
 	primary *key
+	ordered []*key // as given, the primary first
 	byID    map[byte]*key
 	random  io.Reader
 }
@@ -65,6 +66,7 @@ func New(keys ...Key) (*Ring, error) {
 			return nil, fmt.Errorf("key id %d appears twice", k.ID)
 		}
 		r.byID[k.ID] = derived
+		r.ordered = append(r.ordered, derived)
 		if r.primary == nil {
 			r.primary = derived
 		}
@@ -132,7 +134,11 @@ func (r *Ring) Open(context string, sealed []byte) ([]byte, error) {
 // Hash is a keyed hash over a label and parts; no two different lists of
 // parts have the same input, because each part is preceded by its length.
 func (r *Ring) Hash(label string, parts ...string) [HashSize]byte {
-	mac := hmac.New(sha256.New, r.primary.mac)
+	return r.primary.hash(label, parts)
+}
+
+func (k *key) hash(label string, parts []string) [HashSize]byte {
+	mac := hmac.New(sha256.New, k.mac)
 	write := func(s string) {
 		var size [8]byte
 		binary.BigEndian.PutUint64(size[:], uint64(len(s)))
@@ -152,6 +158,17 @@ func (r *Ring) Hash(label string, parts ...string) [HashSize]byte {
 func (r *Ring) HashText(label string, parts ...string) string {
 	sum := r.Hash(label, parts...)
 	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// HashTexts is HashText by every key, the one in use first: what outlives a
+// change of keys is found under the name that it was given.
+func (r *Ring) HashTexts(label string, parts ...string) []string {
+	texts := make([]string, len(r.ordered))
+	for i, k := range r.ordered {
+		sum := k.hash(label, parts)
+		texts[i] = base64.RawURLEncoding.EncodeToString(sum[:])
+	}
+	return texts
 }
 
 // Pseudonym names an address in logs: the same address has the same name for

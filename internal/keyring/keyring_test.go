@@ -224,3 +224,18 @@ func FuzzOpen(f *testing.F) {
 		}
 	})
 }
+
+func TestHashTextsBeginWithTheKeyInUse(t *testing.T) {
+	one, err := keyring.New(keyring.Key{ID: 1, Secret: bytes.Repeat([]byte{1}, keyring.SecretSize)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	both, err := keyring.New(keyring.Key{ID: 2, Secret: bytes.Repeat([]byte{2}, keyring.SecretSize)}, keyring.Key{ID: 1, Secret: bytes.Repeat([]byte{1}, keyring.SecretSize)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := both.HashTexts("label", "a", "b")
+	if len(got) != 2 || got[0] != both.HashText("label", "a", "b") || got[1] != one.HashText("label", "a", "b") || got[0] == got[1] {
+		t.Errorf("got %q, want the hash by each key, the one in use first", got)
+	}
+}

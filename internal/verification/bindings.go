@@ -3,6 +3,7 @@
 package verification
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,25 +38,41 @@ type Binding struct {
 	Validated string `cbor:"8,keyasint,omitempty"`
 }
 
-// bindingsOf is the beginning of the keys of a user's bindings, and where they
-// are.
-func (s *Service) bindingsOf(user string) (store.Partition, string) {
-	name := s.keys.HashText("bindings of user", user)
-	return s.shard(name), kindBinding + name + "/"
+// shelf is where the bindings of a user are: a partition, and the beginning of
+// their keys there.
+type shelf struct {
+	partition store.Partition
+	prefix    string
+	key       int // the keyring's key that it is named by
 }
 
-func (s *Service) bindingKey(prefix string, b Binding) string {
-	return prefix + s.keys.HashText("binding", b.User, string(b.Medium), b.Address, b.IDServer)
+// shelves are those of a user, the one in use first. Bindings have no end, so
+// they outlive a change of keys, and are found under the names of before it.
+func (s *Service) shelves(user string) []shelf {
+	names := s.keys.HashTexts("bindings of user", user)
+	list := make([]shelf, len(names))
+	for i, name := range names {
+		list[i] = shelf{s.shard(name), kindBinding + name + "/", i}
+	}
+	return list
+}
+
+func (s *Service) bindingKey(on shelf, b Binding) string {
+	return on.prefix + s.keys.HashTexts("binding", b.User, string(b.Medium), b.Address, b.IDServer)[on.key]
 }
 
 // Bind records a binding. The same address at the same server is recorded
 // once, with the newest credentials.
 func (s *Service) Bind(ctx context.Context, b Binding) error {
-	p, prefix := s.bindingsOf(b.User)
 	b.Bound = s.now()
-	return s.store.Update(ctx, p, func(txn store.Txn) error {
-		return s.recs.put(txn, s.bindingKey(prefix, b), b, time.Time{})
+	shelves := s.shelves(b.User)
+	err := s.store.Update(ctx, shelves[0].partition, func(txn store.Txn) error {
+		return s.recs.put(txn, s.bindingKey(shelves[0], b), b, time.Time{})
 	})
+	if err != nil {
+		return err
+	}
+	return s.remove(ctx, shelves[1:], []Binding{b})
 }
 
 // ProofExpired reports whether the session at the identity server must be too
@@ -65,13 +82,8 @@ func (s *Service) ProofExpired(b Binding) bool { return s.now().Sub(b.Bound) >= 
 
 // MayBind reports ErrTooManyBindings for a user who has as many as are kept.
 func (s *Service) MayBind(ctx context.Context, user string) error {
-	p, prefix := s.bindingsOf(user)
-	n := 0
-	err := s.store.Scan(ctx, p, prefix, func(string, []byte) (bool, error) {
-		n++
-		return n < MaxBindings, nil
-	})
-	if err == nil && n >= MaxBindings {
+	list, err := s.Bindings(ctx, user)
+	if err == nil && len(list) >= MaxBindings {
 		err = ErrTooManyBindings
 	}
 	return err
@@ -79,27 +91,28 @@ func (s *Service) MayBind(ctx context.Context, user string) error {
 
 // Bindings returns the bindings of a user, newest first.
 func (s *Service) Bindings(ctx context.Context, user string) ([]Binding, error) {
-	p, prefix := s.bindingsOf(user)
 	var found []Binding
-	err := s.store.Scan(ctx, p, prefix, func(key string, sealed []byte) (bool, error) {
-		raw, err := s.keys.Open(key, sealed)
+	for _, on := range s.shelves(user) {
+		err := s.store.Scan(ctx, on.partition, on.prefix, func(key string, sealed []byte) (bool, error) {
+			raw, err := s.keys.Open(key, sealed)
+			if err != nil {
+				return false, fmt.Errorf("open record %q: %w", kindOf(key), err)
+			}
+			var b Binding
+			if err := decode(raw, &b); err != nil {
+				return false, fmt.Errorf("decode record %q: %w", kindOf(key), err)
+			}
+			found = append(found, b)
+			return true, nil
+		})
 		if err != nil {
-			return false, fmt.Errorf("open record %q: %w", kindOf(key), err)
+			return nil, err
 		}
-		var b Binding
-		if err := decode(raw, &b); err != nil {
-			return false, fmt.Errorf("decode record %q: %w", kindOf(key), err)
-		}
-		found = append(found, b)
-		return true, nil
-	})
+	}
 	slices.SortStableFunc(found, func(a, b Binding) int {
-		if c := b.Bound.Compare(a.Bound); c != 0 {
-			return c
-		}
-		return strings.Compare(a.IDServer, b.IDServer)
+		return cmp.Or(b.Bound.Compare(a.Bound), strings.Compare(a.IDServer, b.IDServer))
 	})
-	return found, err
+	return found, nil
 }
 
 // Unbind forgets bindings of a user.
@@ -107,13 +120,22 @@ func (s *Service) Unbind(ctx context.Context, user string, gone ...Binding) erro
 	if len(gone) == 0 {
 		return nil
 	}
-	p, prefix := s.bindingsOf(user)
-	return s.store.Update(ctx, p, func(txn store.Txn) error {
-		for _, b := range gone {
-			if err := txn.Delete(s.bindingKey(prefix, b)); err != nil {
-				return err
+	return s.remove(ctx, s.shelves(user), gone)
+}
+
+func (s *Service) remove(ctx context.Context, shelves []shelf, gone []Binding) error {
+	for _, on := range shelves {
+		err := s.store.Update(ctx, on.partition, func(txn store.Txn) error {
+			for _, b := range gone {
+				if err := txn.Delete(s.bindingKey(on, b)); err != nil {
+					return err
+				}
 			}
+			return nil
+		})
+		if err != nil {
+			return err
 		}
-		return nil
-	})
+	}
+	return nil
 }

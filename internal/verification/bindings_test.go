@@ -13,6 +13,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -187,9 +188,9 @@ func TestBindingsAreSealed(t *testing.T) {
 func TestBindingThatWasTamperedWith(t *testing.T) {
 	f := newFixture(t)
 	f.bind(binding())
-	p, prefix := f.bindingsOf("@alice:example.org")
-	key := f.bindingKey(prefix, binding())
-	err := f.store.Update(bg, p, func(txn store.Txn) error {
+	on := f.shelves("@alice:example.org")[0]
+	key := f.bindingKey(on, binding())
+	err := f.store.Update(bg, on.partition, func(txn store.Txn) error {
 		value, err := txn.Get(key)
 		if err != nil {
 			return err
@@ -216,5 +217,36 @@ func TestProofExpiresAfterADay(t *testing.T) {
 	f.clock.Advance(time.Second)
 	if !f.ProofExpired(b) {
 		t.Error("the proof did not expire")
+	}
+}
+
+// TestBindingsOutliveAChangeOfKeys: they have no end, and keys have.
+func TestBindingsOutliveAChangeOfKeys(t *testing.T) {
+	key := func(id byte) keyring.Key {
+		return keyring.Key{ID: id, Secret: bytes.Repeat([]byte{id}, keyring.SecretSize)}
+	}
+	with := func(keys ...keyring.Key) func(*Config) {
+		ring, err := keyring.New(keys...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return func(c *Config) { c.Keys = ring }
+	}
+	before := newFixture(t, with(key(1)))
+	before.bind(binding(), binding(at("two.example.org")))
+	after := newFixture(t, with(key(2), key(1)), func(c *Config) { c.Store = before.store })
+	if got := after.bindings("@alice:example.org"); len(got) != 2 {
+		t.Fatalf("got %v, want both", got)
+	}
+	after.bind(binding(func(b *Binding) { b.SID = "newer" })) // replaces the one of before
+	if err := after.Unbind(bg, "@alice:example.org", binding(at("two.example.org"))); err != nil {
+		t.Fatal(err)
+	}
+	got := after.bindings("@alice:example.org")
+	if len(got) != 1 || got[0].SID != "newer" {
+		t.Errorf("got %+v, want the newer one alone", got)
+	}
+	if got := before.bindings("@alice:example.org"); len(got) != 0 {
+		t.Errorf("got %+v under the old key, want none left", got)
 	}
 }
