@@ -96,6 +96,10 @@ func hasControl(s string) bool {
 	})
 }
 
+// lines ends all lines alike. A carriage return alone would make the encoder of
+// mime/quotedprintable swallow the next line end.
+var lines = strings.NewReplacer("\r\n", "\n", "\r", "\n")
+
 // Compose builds the message. Apart from the MIME boundary the result is
 // always the same.
 func Compose(m Message) ([]byte, error) {
@@ -120,7 +124,7 @@ func Compose(m Message) ([]byte, error) {
 	e.From = forLibrary(from)
 	e.To = []string{"<" + m.To + ">"}
 	e.Subject = subject
-	e.Text, e.HTML = []byte(m.Text), []byte(m.HTML)
+	e.Text, e.HTML = []byte(lines.Replace(m.Text)), []byte(lines.Replace(m.HTML))
 	e.Headers.Set("Message-Id", m.MessageID)
 	e.Headers.Set("Date", m.Date.UTC().Format(time.RFC1123Z))
 	// RFC 3834 §5: nobody's auto-responder answers this.

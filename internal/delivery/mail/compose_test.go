@@ -192,3 +192,17 @@ func TestOrderHeaderRefusesWhatWasNotAskedFor(t *testing.T) {
 		}
 	}
 }
+
+// TestComposeKeepsLineEnds: the encoder of the standard library loses one after
+// a carriage return that stands alone.
+func TestComposeKeepsLineEnds(t *testing.T) {
+	m := sample()
+	m.Text = "\r=\n"
+	raw, err := Compose(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(raw), "\r\n\r\n\r\n=3D\r\n\r\n--") {
+		t.Errorf("got %q, want two line ends kept", raw)
+	}
+}
