@@ -113,6 +113,21 @@ type App struct {
 	// and sends nothing.
 	MailerRaw json.RawMessage `json:"mailer,omitempty" caddy:"namespace=threepid.mailers inline_key=type"`
 
+	// A folder with the operator's own words and layouts of mails and pages.
+	// What is not in it is as it comes. It is read when the configuration is
+	// loaded, and refused if a reader could not use it.
+	Templates string `json:"templates,omitempty"`
+
+	// Brands by name: looks and words for some of the hosts that are served.
+	Brands map[string]*Brand `json:"brands,omitempty"`
+
+	// How many messages may wait to be sent before requestToken answers 503.
+	// Default: 10000.
+	MaxQueued int `json:"max_queued,omitempty"`
+
+	// What became of mails after the relay took them.
+	Feedback *Feedback `json:"feedback,omitempty"`
+
 	// Whether to verify no email addresses at all: requestToken answers
 	// `M_THREEPID_MEDIUM_NOT_SUPPORTED`, and `/versions` is left alone. Default:
 	// false.
@@ -160,6 +175,18 @@ type Homeserver struct {
 	// The path prefix of the client-server API that the homeserver knows.
 	// Default: `/_matrix/client`.
 	PathPrefix string `json:"path_prefix,omitempty"`
+}
+
+// Brand is a look of its own for requests to some hosts. Its words and layouts
+// are in the folder `brands/<name>` of `templates`, if there is one.
+type Brand struct {
+	// The hosts of requests that it is for.
+	Hosts []string `json:"hosts,omitempty"`
+	// A picture for the top of pages: PNG, JPEG, GIF, WebP or SVG, at most 64
+	// KiB.
+	Logo string `json:"logo,omitempty"`
+	// Variables of the pages' style, such as `accent` and `dark-accent`.
+	CSS map[string]string `json:"css,omitempty"`
 }
 
 // Limit is a rate limit.

@@ -55,6 +55,21 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 //		allow_identity_servers <host[:port]...>
 //		max_body             <size>
 //		key_file             <path>
+//		templates            <folder>
+//		brand                <name> {
+//			host <host...>
+//			logo <file>
+//			css  <variable> <value>
+//		}
+//		max_queued           <n>
+//		feedback {
+//			bounces  <address>
+//			lmtp     <listen-address>
+//			ses      <topic-arn...>
+//			postmark <user> <password>
+//			mailgun  <signing-key>
+//			sendgrid <public-key>
+//		}
 //		store                <module> ...
 //		mailer               <module> ... | off
 //	}
@@ -77,6 +92,10 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"session_lifetime":       oneDuration(d, &a.SessionLifetime),
 		"max_tries":              oneCount(d, &a.MaxTries),
 		"limit":                  func() error { return a.readLimit(d) },
+		"templates":              oneArg(d, &a.Templates),
+		"brand":                  func() error { return a.readBrand(d) },
+		"max_queued":             oneCount(d, &a.MaxQueued),
+		"feedback":               func() error { return a.readFeedback(d) },
 		"max_body":               oneSize(d, &a.MaxBody),
 		"key_file":               oneArg(d, &a.KeyFile),
 		"store":                  func() error { return readGuest(d, "threepid.stores.", &a.StoreRaw) },

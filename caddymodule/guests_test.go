@@ -118,7 +118,9 @@ func TestSMTPMailerReadsItsCAFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	mailer := func(caFile, name string) *SMTPMailer {
-		m := &SMTPMailer{Server: inbox.Addr(), TLS: "tls", Sender: "a@example.test", CAFile: caFile, TLSServerName: name, Timeout: caddy.Duration(10 * time.Second)}
+		m := &SMTPMailer{Sender: "a@example.test", SMTPRelay: SMTPRelay{
+			Server: inbox.Addr(), TLS: "tls", CAFile: caFile, TLSServerName: name, Timeout: caddy.Duration(10 * time.Second),
+		}}
 		if err := errors.Join(m.Provision(caddy.Context{}), m.Validate()); err != nil {
 			t.Fatal(err)
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -74,6 +75,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 	release := rt.store.hold()
 	defer release()
+	if provider, ok := strings.CutPrefix(r.URL.Path, FeedbackPath); ok && rt.webhooks[provider] != nil {
+		rt.webhooks[provider].ServeHTTP(w, r)
+		return nil
+	}
 	err = rt.client.ServeHTTP(w, r, func(inner http.ResponseWriter, r *http.Request) error {
 		if inner == w {
 			// Passed on, for minutes perhaps, and no business of ours any more.

@@ -6,12 +6,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers"
 	"github.com/caddy-threepid/caddy-threepid/internal/delivery"
+	"github.com/caddy-threepid/caddy-threepid/internal/feedback"
+	"github.com/caddy-threepid/caddy-threepid/internal/feedback/lmtp"
 	"github.com/caddy-threepid/caddy-threepid/internal/identityserver"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbound"
@@ -35,6 +38,13 @@ type runtime struct {
 	client  *handlers.Client
 	outbox  *delivery.Outbox
 	sending bool
+	sender  *delivery.MailSender // nil: no mail
+
+	suppression *feedback.Suppression
+	tags        feedback.Tags
+	intake      *feedback.Intake
+	webhooks    map[string]http.Handler // by provider
+	lmtp        *lmtp.Server            // nil: bounces do not come by mail
 }
 
 // Start opens the store and starts the deliveries. An error rejects the
@@ -51,6 +61,12 @@ func (a *App) Start() error {
 		if err := s.Start(); err != nil {
 			return fmt.Errorf("start mailer: %w", err)
 		}
+	}
+	if signing, ok := a.mailer.(MailSigner); ok && rt.sender != nil {
+		rt.sender.DKIM = signing.Signer() // known since the mailer was started
+	}
+	if err := a.startLMTP(rt); err != nil {
+		return err
 	}
 	if a.mailer == nil {
 		// Messages that wait are kept for a configuration that can send them.
@@ -113,8 +129,13 @@ func (a *App) assemble(rt *runtime) error {
 			return fmt.Errorf("compose a sample mail: %w", err)
 		}
 		senders[verification.Email] = sender
+		rt.sender = sender
 	}
-	rt.outbox = delivery.New(delivery.Config{Store: rt.store, Keys: rt.keys, Observer: obs, Senders: senders})
+	_, embedded := a.store.(*BadgerStore)
+	rt.outbox = delivery.New(delivery.Config{
+		Store: rt.store, Keys: rt.keys, Observer: obs, Senders: senders, MaxQueued: a.settings.maxQueued,
+		Sole: embedded, Suppressed: rt.suppressed,
+	})
 	domain := a.settings.domain
 	domain.Store, domain.Keys, domain.Observer = rt.store, rt.keys, obs
 	domain.Outbox = relay{rt.outbox, rt.store}
@@ -122,16 +143,48 @@ func (a *App) assemble(rt *runtime) error {
 	if rt.service, err = verification.NewService(domain); err != nil {
 		return err
 	}
+	if err := a.assembleFeedback(rt); err != nil {
+		return err
+	}
 	servers := identityserver.New(identityserver.Options{Outbound: outbound.Options{Allow: a.settings.labs}})
 	rt.client = handlers.NewClient(a.settings.http, rt.service, servers, obs)
-	return nil
+	return rt.client.SetPages(handlers.PageOptions{Words: handlers.TemplateWords(a.settings.templates), Looks: a.settings.looks})
+}
+
+// suppressed asks the suppression list. It is made after the outbox, and there
+// before the first message.
+func (rt *runtime) suppressed(ctx context.Context, medium verification.Medium, address string) (string, error) {
+	entry, listed, err := rt.suppression.Lookup(ctx, medium, address)
+	if err != nil || !listed {
+		return "", err
+	}
+	return string(entry.Reason), nil
 }
 
 func (a *App) sender(keys *keyring.Ring) *delivery.MailSender {
 	publicURL := a.settings.http.PublicURL
 	return &delivery.MailSender{
 		From: a.mailer.From(), Transport: a.mailer, Templates: a.settings.templates, Keys: keys,
-		Link: func(sid, token string) string { return handlers.Link(publicURL, sid, token) },
+		Link:   func(sid, token string) string { return handlers.Link(publicURL, sid, token) },
+		Refuse: func(sid, refusal string) string { return handlers.RefuseLink(publicURL, sid, refusal) },
+		Bounce: a.bounce(keys),
+	}
+}
+
+// bounce makes the envelope sender of each message, if bounces have a place to
+// come back to.
+func (a *App) bounce(keys *keyring.Ring) func(verification.Message) string {
+	verp := a.settings.feedback.verp
+	if verp == (feedback.VERP{}) {
+		return nil
+	}
+	tags := feedback.NewTags(keys)
+	return func(m verification.Message) string {
+		tag, err := tags.Make(m.SID)
+		if err != nil {
+			return verp.Prefix + "@" + verp.Domain // a sample
+		}
+		return verp.Address(tag)
 	}
 }
 
@@ -148,6 +201,9 @@ func (a *App) Stop() error {
 // goroutine ends with the last send, each of which has a deadline.
 func (a *App) stopSending() {
 	rt := a.running.Load()
+	if rt != nil && rt.lmtp != nil {
+		_ = rt.lmtp.Close() // what it has accepted is done
+	}
 	if rt == nil || !rt.sending {
 		return
 	}

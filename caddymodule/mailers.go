@@ -37,6 +37,20 @@ type Starter interface {
 	Start() error
 }
 
+// RelayMailer is implemented by mailers that have relays to tell about.
+type RelayMailer interface {
+	// Status tells how each relay has done so far.
+	Status() []mail.RelayStatus
+	// Check connects to each relay and tells what it found. It sends nothing.
+	Check(ctx context.Context) []mail.Finding
+}
+
+// MailSigner is implemented by mailers whose mail is to be signed. Nil means
+// that it is not. The signer is known after Start.
+type MailSigner interface {
+	Signer() *mail.DKIM
+}
+
 func init() {
 	caddy.RegisterModule(new(FileMailer))
 }

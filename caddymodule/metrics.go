@@ -45,11 +45,16 @@ var (
 		Namespace: "caddy", Subsystem: "threepid", Name: "changes_total",
 		Help: "Changes of users' addresses and of their bindings, by their outcome.",
 	}, []string{"action", "medium", "outcome"})
+
+	feedbackTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: "caddy", Subsystem: "threepid", Name: "feedback_total",
+		Help: "Reports of bounces and complaints, and what was turned away in their place.",
+	}, []string{"provider", "kind", "outcome"})
 )
 
 // registerMetrics puts the collectors into a configuration's registry.
 func registerMetrics(registry prometheus.Registerer) error {
-	for _, c := range []prometheus.Collector{requestsTotal, requestSeconds, messagesTotal, messageSeconds, sessionsTotal, changesTotal} {
+	for _, c := range []prometheus.Collector{requestsTotal, requestSeconds, messagesTotal, messageSeconds, sessionsTotal, changesTotal, feedbackTotal} {
 		err := registry.Register(c)
 		// What is registered already is the same collector.
 		if are := (prometheus.AlreadyRegisteredError{}); err != nil && !errors.As(err, &are) {

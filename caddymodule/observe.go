@@ -5,6 +5,7 @@ package caddymodule
 import (
 	"cmp"
 	"net/http"
+	"sync/atomic"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -19,8 +20,15 @@ import (
 // contain all three.
 type observer struct{ logger *zap.Logger }
 
+// faceCalls counts the homeserver's questions about a session, so that it can be
+// seen whether it asks us at all. Like the metrics it belongs to the process.
+var faceCalls atomic.Uint64
+
 // Request implements handlers.Observer.
 func (o *observer) Request(r *http.Request, e handlers.Event) {
+	if e.Face == "identity" && e.Endpoint == "validated" {
+		faceCalls.Add(1)
+	}
 	requestsTotal.WithLabelValues(e.Face, e.Endpoint, e.Outcome).Inc()
 	requestSeconds.WithLabelValues(e.Face, e.Endpoint).Observe(e.Duration.Seconds())
 	level, text := zapcore.DebugLevel, "handled request"

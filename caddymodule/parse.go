@@ -17,7 +17,7 @@ import (
 type options map[string]func() error
 
 // repeatable options tell their instances apart by their first argument.
-var repeatable = []string{"limit"}
+var repeatable = []string{"limit", "relay", "brand", "css"}
 
 // readBlock reads a block, if there is one. An unknown subdirective, and one
 // that is given twice, is an error: what an operator has written must not be
@@ -145,6 +145,23 @@ func count(d *caddyfile.Dispenser, option, v string) (int, error) {
 		return 0, d.Errf("%s must be a positive number, not %q", option, v)
 	}
 	return n, nil
+}
+
+// oneRate reads a positive number that need not be whole.
+func oneRate(d *caddyfile.Dispenser, to *float64) func() error {
+	return func() error {
+		option := d.Val()
+		v, err := arg(d)
+		if err != nil {
+			return err
+		}
+		rate, err := strconv.ParseFloat(v, 64)
+		if err != nil || !(rate > 0 && rate <= 1e6) {
+			return d.Errf("%s must be a positive number, not %q", option, v)
+		}
+		*to = rate
+		return nil
+	}
 }
 
 // oneSize reads a size in bytes, which may have a unit.

@@ -26,6 +26,7 @@ import (
 // site is a public and a homeserver-facing site on ports of its own, served by
 // a Caddy inside this process.
 type site struct {
+	loaded   string // the Caddyfile of the last mustLoad
 	t        *testing.T
 	dir      string
 	public   int
@@ -134,6 +135,7 @@ func (s *site) load(config string) error {
 }
 
 func (s *site) mustLoad(config string) {
+	s.loaded = config
 	s.t.Helper()
 	if err := s.load(config); err != nil {
 		s.t.Fatalf("load: %v", err)

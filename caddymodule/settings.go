@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -61,6 +60,9 @@ type settings struct {
 	keyFile   string
 	labs      []outbound.Name // identity servers that may have any address
 	templates *templates.Set
+	looks     map[string]handlers.Look
+	feedback  loop
+	maxQueued int
 }
 
 // expander expands global placeholders and remembers what went wrong. It only
@@ -155,25 +157,14 @@ func (a *App) resolve() (settings, error) {
 		s.http.Proof = verification.ProofCode
 	}
 	s.labs = e.servers("allow_identity_servers", a.AllowIdentityServers)
+	s.feedback, s.maxQueued = a.Feedback.resolve(e), a.MaxQueued
 	if err := e.err(); err != nil {
 		return s, err
 	}
 	if err := errors.Join(s.http.Normalize(), s.domain.Validate()); err != nil {
 		return s, err
 	}
-	return s, s.words()
-}
-
-// words makes the templates of the mails, which name the public host.
-func (s *settings) words() error {
-	u, err := url.Parse(s.http.PublicURL)
-	if err != nil {
-		return fmt.Errorf("public_url: %w", err)
-	}
-	if s.templates, err = templates.New(u.Host); err != nil {
-		return fmt.Errorf("mail templates: %w", err)
-	}
-	return nil
+	return s, a.loadWords(&s)
 }
 
 // validate checks everything that Normalize has not.

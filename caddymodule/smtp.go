@@ -4,12 +4,14 @@ package caddymodule
 
 import (
 	"context"
+	"crypto"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"sync/atomic"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -21,44 +23,37 @@ func init() {
 	caddy.RegisterModule(new(SMTPMailer))
 }
 
-// SMTPMailer sends mail by an SMTP relay. The relay's certificate is always
-// verified, and credentials are never sent without TLS.
+// SMTPMailer sends mail by an SMTP relay, or by several: the next one is used
+// while one is out of order. A relay's certificate is always verified, and
+// credentials are never sent without TLS.
 type SMTPMailer struct {
-	// The relay, as host:port. Required.
-	Server string `json:"server,omitempty"`
-
-	// How the connection is protected: `starttls` (required of the relay, not
-	// only used if offered), `tls` (from the first byte, mostly port 465), or
-	// `none`, for a relay on this machine only. Default: `starttls`.
-	TLS string `json:"tls,omitempty"`
-
-	// The credentials. Use a placeholder like `{env.SMTP_PASSWORD}` for the
-	// password, so that it does not stand in the configuration. Default: none.
-	Username string `json:"username,omitempty"`
-	Password string `json:"password,omitempty"`
+	SMTPRelay
 
 	// The sender's mailbox, an address or `Name <address>`. Required.
 	Sender string `json:"from,omitempty"`
 
-	// The name by which to introduce oneself to the relay (EHLO): a host name
-	// that resolves to this server. Default: the system's host name.
-	Helo string `json:"helo,omitempty"`
+	// Further relays, in the order in which they are tried.
+	Relays []*SMTPRelay `json:"relays,omitempty"`
 
-	// How long one delivery may take. Default: 30s.
-	Timeout caddy.Duration `json:"timeout,omitempty"`
+	// Signs mail, for where the relay does not. Default: mail is not signed.
+	DKIM *DKIM `json:"dkim,omitempty"`
 
-	// A PEM file with the certificate authorities that are trusted for the
-	// relay, instead of the system's. It is read at start.
-	CAFile string `json:"ca_file,omitempty"`
-
-	// The name that the relay's certificate must be for. Default: the host of
-	// `server`.
-	TLSServerName string `json:"tls_server_name,omitempty"`
-
-	cfg       mail.SMTPConfig // resolved, holds the password
 	from      string
-	caFile    string
-	transport atomic.Pointer[mail.SMTP]
+	dkim      DKIM                      // resolved
+	signer    atomic.Pointer[mail.DKIM] // nil: mail is not signed
+	transport atomic.Pointer[mail.Relays]
+}
+
+// DKIM says how to sign mail (RFC 6376).
+type DKIM struct {
+	// The domain that signs; it should be that of `from`, or DMARC does not
+	// count the signature.
+	Domain string `json:"domain,omitempty"`
+	// The selector: the public key stands in DNS at
+	// <selector>._domainkey.<domain>.
+	Selector string `json:"selector,omitempty"`
+	// A PEM file with the private key: RSA of 2048 bits or more, or Ed25519.
+	KeyFile string `json:"key_file,omitempty"`
 }
 
 // CaddyModule returns the Caddy module information.
@@ -69,60 +64,64 @@ func (*SMTPMailer) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
+// all are the relays in their order.
+func (m *SMTPMailer) all() []*SMTPRelay {
+	return append([]*SMTPRelay{&m.SMTPRelay}, m.Relays...)
+}
+
 // Provision expands the options.
 func (m *SMTPMailer) Provision(caddy.Context) error {
 	e := newExpander()
-	m.cfg = mail.SMTPConfig{
-		Address:    e.text("server", m.Server),
-		TLS:        mail.TLSMode(e.text("tls", m.TLS)),
-		Username:   e.text("username", m.Username),
-		Password:   e.text("password", m.Password),
-		HELO:       e.text("helo", m.Helo),
-		Timeout:    time.Duration(m.Timeout),
-		ServerName: e.text("tls_server_name", m.TLSServerName),
-	}
-	if m.cfg.HELO == "" {
-		if name, err := os.Hostname(); err == nil {
-			m.cfg.HELO = name
+	m.from = e.text("from", m.Sender)
+	if m.DKIM != nil {
+		m.dkim = DKIM{
+			Domain: e.text("dkim", m.DKIM.Domain), Selector: e.text("dkim", m.DKIM.Selector), KeyFile: e.text("dkim", m.DKIM.KeyFile),
 		}
 	}
-	m.from = e.text("from", m.Sender)
-	m.caFile = e.text("ca_file", m.CAFile)
-	return e.err()
+	err := e.err()
+	for _, r := range m.all() {
+		err = errors.Join(err, r.provision())
+	}
+	return err
 }
 
 // Validate checks the options.
 func (m *SMTPMailer) Validate() error {
+	for i, r := range m.all() {
+		if err := r.validate(); err != nil {
+			if i > 0 {
+				err = fmt.Errorf("relay %d: %w", i+1, err)
+			}
+			return fmt.Errorf("mailer smtp: %w", err)
+		}
+	}
 	switch {
-	case m.cfg.Address == "":
-		return errors.New("mailer smtp: server is required")
 	case m.from == "":
 		return errors.New("mailer smtp: from is required")
-	case m.caFile != "" && m.cfg.TLS == mail.NoTLS:
-		return errors.New("mailer smtp: ca_file is of no use with tls none")
-	}
-	cfg := m.cfg
-	if err := cfg.Validate(); err != nil {
-		return fmt.Errorf("mailer smtp: %w", err)
+	case m.DKIM != nil && (m.dkim.Domain == "" || m.dkim.Selector == "" || m.dkim.KeyFile == ""):
+		return errors.New("mailer smtp: dkim needs a domain, a selector and a key_file")
 	}
 	return nil
 }
 
-// Start implements Starter: it reads the CA file. The relay itself is not
-// called, because a server must be able to start while its relay is down.
+// Start implements Starter: it reads certificates and keys.
 func (m *SMTPMailer) Start() error {
-	cfg := m.cfg
-	if m.caFile != "" {
-		pem, err := os.ReadFile(m.caFile)
+	if m.DKIM != nil {
+		signer, err := m.dkim.open()
 		if err != nil {
-			return fmt.Errorf("read ca_file: %w", err)
+			return err
 		}
-		cfg.RootCAs = x509.NewCertPool()
-		if !cfg.RootCAs.AppendCertsFromPEM(pem) {
-			return fmt.Errorf("ca_file %s has no certificate in PEM form", m.caFile)
-		}
+		m.signer.Store(signer)
 	}
-	transport, err := mail.NewSMTP(cfg)
+	var relays []mail.Relay
+	for _, r := range m.all() {
+		transport, err := r.open()
+		if err != nil {
+			return fmt.Errorf("relay %s: %w", r.cfg.Address, err)
+		}
+		relays = append(relays, mail.Relay{Name: r.cfg.Address, Transport: transport})
+	}
+	transport, err := mail.NewRelays(relays, mail.RelaysConfig{})
 	if err != nil {
 		return err
 	}
@@ -130,8 +129,45 @@ func (m *SMTPMailer) Start() error {
 	return nil
 }
 
+// open reads the key.
+func (k *DKIM) open() (*mail.DKIM, error) {
+	raw, err := os.ReadFile(k.KeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("read dkim key_file: %w", err)
+	}
+	block, _ := pem.Decode(raw)
+	if block == nil {
+		return nil, fmt.Errorf("dkim key_file %s is not in PEM form", k.KeyFile)
+	}
+	key, err := parsePrivateKey(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("dkim key_file %s: %w", k.KeyFile, err)
+	}
+	signer := &mail.DKIM{Domain: k.Domain, Selector: k.Selector, Signer: key}
+	if err := signer.Validate(); err != nil {
+		return nil, fmt.Errorf("dkim: %w", err)
+	}
+	return signer, nil
+}
+
+// parsePrivateKey reads what opendkim-genkey (PKCS #1) or openssl (PKCS #8)
+// write. What they say of a bad key may quote it, so it is left out.
+func parsePrivateKey(der []byte) (crypto.Signer, error) {
+	if key, err := x509.ParsePKCS1PrivateKey(der); err == nil {
+		return key, nil
+	}
+	key, err := x509.ParsePKCS8PrivateKey(der)
+	if signer, ok := key.(crypto.Signer); ok && err == nil {
+		return signer, nil
+	}
+	return nil, errors.New("it holds no RSA or Ed25519 key")
+}
+
 // From implements Mailer.
 func (m *SMTPMailer) From() string { return m.from }
+
+// Signer implements MailSigner.
+func (m *SMTPMailer) Signer() *mail.DKIM { return m.signer.Load() }
 
 // Send implements Mailer.
 func (m *SMTPMailer) Send(ctx context.Context, from, to string, message []byte) error {
@@ -140,6 +176,24 @@ func (m *SMTPMailer) Send(ctx context.Context, from, to string, message []byte) 
 		return errNotStarted
 	}
 	return transport.Send(ctx, from, to, message)
+}
+
+// Status implements RelayMailer.
+func (m *SMTPMailer) Status() []mail.RelayStatus {
+	if transport := m.transport.Load(); transport != nil {
+		return transport.Status()
+	}
+	return nil
+}
+
+// Check implements RelayMailer.
+func (m *SMTPMailer) Check(ctx context.Context) []mail.Finding {
+	transport := m.transport.Load()
+	_, sender, err := mail.Sender(m.from)
+	if transport == nil || err != nil {
+		return nil
+	}
+	return transport.Check(ctx, sender)
 }
 
 // Cleanup closes idle connections; those in use end with their message.
@@ -156,37 +210,63 @@ var errNotStarted = errors.New("smtp mailer is not started")
 // UnmarshalCaddyfile sets up the mailer from Caddyfile tokens. Syntax:
 //
 //	smtp {
-//		server          <host:port>
-//		tls             starttls|tls|none
-//		username        <name>
-//		password        <password>
-//		from            <mailbox>
-//		helo            <name>
-//		timeout         <duration>
-//		ca_file         <path>
-//		tls_server_name <name>
+//		server             <host:port>
+//		tls                starttls|tls|none
+//		allow_plaintext    on|off
+//		username           <name>
+//		password           <password>
+//		auth               auto|plain|login|scram-sha-256|scram-sha-256-plus|xoauth2|oauthbearer
+//		token_file         <path>
+//		from               <mailbox>
+//		helo               <name>
+//		timeout            <duration>
+//		ca_file            <path>
+//		tls_server_name    <name>
+//		client_certificate <certificate> <key>
+//		max_connections    <n>
+//		rate               <messages per second>
+//		dkim               <domain> <selector> <key-file>
+//		relay              <host:port> {
+//			... the same, without from, dkim and relay
+//		}
 //	}
 func (m *SMTPMailer) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume the module's name
 	if d.NextArg() {
 		return d.ArgErr()
 	}
-	return readBlock(d, 0, options{
-		"server":          oneArg(d, &m.Server),
-		"tls":             oneWord(d, &m.TLS, string(mail.STARTTLS), string(mail.ImplicitTLS), string(mail.NoTLS)),
-		"username":        oneArg(d, &m.Username),
-		"password":        oneArg(d, &m.Password),
-		"from":            oneArg(d, &m.Sender),
-		"helo":            oneArg(d, &m.Helo),
-		"timeout":         oneDuration(d, &m.Timeout),
-		"ca_file":         oneArg(d, &m.CAFile),
-		"tls_server_name": oneArg(d, &m.TLSServerName),
-	})
+	own := options{
+		"server": oneArg(d, &m.Server),
+		"from":   oneArg(d, &m.Sender),
+		"dkim": func() error {
+			m.DKIM = new(DKIM)
+			if !d.AllArgs(&m.DKIM.Domain, &m.DKIM.Selector, &m.DKIM.KeyFile) {
+				return d.ArgErr()
+			}
+			return nil
+		},
+		"relay": func() error { return m.readRelay(d) },
+	}
+	maps.Copy(own, m.options(d))
+	return readBlock(d, 0, own)
+}
+
+func (m *SMTPMailer) readRelay(d *caddyfile.Dispenser) error {
+	r := new(SMTPRelay)
+	args := d.RemainingArgs()
+	if len(args) != 1 {
+		return d.ArgErr()
+	}
+	r.Server = args[0]
+	m.Relays = append(m.Relays, r)
+	return readBlock(d, d.Nesting(), r.options(d))
 }
 
 // Interface guards
 var (
 	_ Mailer                = (*SMTPMailer)(nil)
+	_ RelayMailer           = (*SMTPMailer)(nil)
+	_ MailSigner            = (*SMTPMailer)(nil)
 	_ Starter               = (*SMTPMailer)(nil)
 	_ caddy.Provisioner     = (*SMTPMailer)(nil)
 	_ caddy.Validator       = (*SMTPMailer)(nil)

@@ -138,6 +138,8 @@ func TestF33_DeadIdentityServer(t *testing.T) {
 // either; older clients always name the server.
 func TestF33_DeadIdentityServerByName(t *testing.T) {
 	bothModes(t, func(t *testing.T, w *world) {
+		lookup.one.Lock()
+		t.Cleanup(lookup.one.Unlock)
 		name := unique("named")
 		email := name + "@example.test"
 		w.register(name, email)

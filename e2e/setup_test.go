@@ -5,10 +5,12 @@ package e2e
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"net/http"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,6 +24,11 @@ import (
 var shared = map[string]*stack.Stack{}
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	// They mostly wait, so there may be more of them than processors.
+	if err := flag.Set("test.parallel", "12"); err != nil {
+		panic(err) // it is a flag of the testing package
+	}
 	code, err := runAll(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "end-to-end tests:", err)
@@ -106,8 +113,10 @@ func bothModes(t *testing.T, run func(t *testing.T, w *world)) {
 	if unavailable != nil {
 		t.Skipf("NOT PROVEN HERE: the end-to-end tests need Synapse 1.3.1 and Sydent: %v", unavailable)
 	}
+	t.Parallel() // people take a second before they press a button
 	for _, mode := range modes {
 		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
 			s := shared[mode]
 			run(t, &world{t: t, s: s, c: s.Client(), callback: mode == "callback"})
 		})
@@ -122,10 +131,15 @@ type world struct {
 	callback bool
 }
 
+var (
+	started = time.Now().UnixNano()
+	names   atomic.Int64
+)
+
 // unique makes a name that no other test uses, so that tests can run in any
 // order and more than once against one homeserver.
 func unique(prefix string) string {
-	return fmt.Sprintf("%s%d", prefix, time.Now().UnixNano())
+	return fmt.Sprintf("%s%d.%d", prefix, started, names.Add(1))
 }
 
 func (w *world) must(a stack.Answer, err error) stack.Answer {

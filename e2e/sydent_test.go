@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/smtptest"
@@ -29,6 +30,7 @@ type identityServers struct {
 	inbox     *smtptest.Server
 	// mortal is the name of a second one, for tests that kill it.
 	mortal     string
+	one        sync.Mutex
 	mortalPort int
 	dir        string
 	stops      []func()
@@ -158,6 +160,8 @@ func threepid(email string) stack.Object { return stack.Object{"medium": "email"
 // mortalServer is an identity server that the test may kill.
 func mortalServer(t *testing.T) *sydent.Server {
 	t.Helper()
+	lookup.one.Lock() // there is one name for them
+	t.Cleanup(lookup.one.Unlock)
 	is, err := lookup.start(t.Context(), "mortal-"+unique("x"), lookup.mortalPort)
 	if err != nil {
 		t.Fatal(err)

@@ -43,6 +43,8 @@ func (c *Client) ServeHTTP(w http.ResponseWriter, r *http.Request, next Next) er
 		})
 	case route.kind == kindNone:
 		return c.other(w, r, next)
+	case route.kind == kindRefuse:
+		return c.refuse(w, r, route) // has no CORS
 	case r.Method == http.MethodOptions:
 		preflight(w)
 		return nil
@@ -69,6 +71,8 @@ func (c *Client) ServeHTTP(w http.ResponseWriter, r *http.Request, next Next) er
 			return c.unbind(w, r, next, route)
 		case kindDeactivate:
 			return c.deactivate(w, r, next, route)
+		case kindProbe:
+			return c.probe(w, r)
 		default:
 			return 0, unrecognized(http.StatusNotFound)
 		}

@@ -36,6 +36,10 @@ type Config struct {
 	NativeReset bool
 	// NoEmail says that there is no transport for mail.
 	NoEmail bool
+	// Match returns the language for an Accept-Language header, and Brand the
+	// brand of a host; nil means that there is one of each.
+	Match func(acceptLanguage string) string
+	Brand func(host string) string
 	// Proof is what a mail carries.
 	Proof verification.Proof
 	// TrustedIDServers, when not nil, are the only id_server values that

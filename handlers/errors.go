@@ -93,6 +93,15 @@ func asMatrixError(err error) *MatrixError {
 			Message: "There are too many bindings of this account; unbind some first",
 		}
 	}
+	if busy, ok := errors.AsType[interface {
+		error
+		RetryAfter() time.Duration
+	}](err); ok {
+		return &MatrixError{
+			Status: http.StatusServiceUnavailable, Errcode: codeUnknown,
+			Message: "The server cannot send messages at the moment. Please try again later.", RetryAfter: busy.RetryAfter(), Err: err,
+		}
+	}
 	return internal(err)
 }
 

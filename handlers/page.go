@@ -3,152 +3,242 @@
 package handlers
 
 import (
-	"bytes"
-	"crypto/sha256"
-	"embed"
-	"encoding/base64"
 	"errors"
-	"html/template"
 	"net/http"
 	"net/url"
-	"strconv"
+	"strings"
+	"time"
 
+	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
-//go:embed pages/*.html pages/style.css
-var pageFiles embed.FS
+// Look is the looks of a brand.
+type Look = web.Look
 
-// pages renders what a person sees. There is no script, and nothing is loaded
-// from anywhere.
+// pages renders what a person sees.
 type pages struct {
-	tmpl   *template.Template
-	style  template.CSS
-	hash   string // of the style, for the Content-Security-Policy
-	server string
+	*web.Pages
 }
 
+// PageOptions are the words and the looks of pages.
+type PageOptions struct {
+	// Words has the words; nil means English.
+	Words web.Dictionary
+	// Looks are the brands by name; "" is for all others.
+	Looks map[string]Look
+	// Now is the clock; nil means the real one.
+	Now func() time.Time
+}
+
+// newPages makes pages in English and in our own colours.
 func newPages(publicURL string) *pages {
-	style, err := pageFiles.ReadFile("pages/style.css")
+	p, err := web.New(web.Options{Server: hostOf(publicURL)})
 	if err != nil {
-		panic(err) // embedded
+		panic(err) // the name of the server is all that is given, and it was checked
 	}
-	sum := sha256.Sum256(style)
-	server := publicURL
-	if u, err := url.Parse(publicURL); err == nil {
-		server = u.Host
-	}
-	return &pages{
-		tmpl:   template.Must(template.ParseFS(pageFiles, "pages/*.html")),
-		style:  template.CSS(style), //nolint:gosec // our own embedded file
-		hash:   base64.StdEncoding.EncodeToString(sum[:]),
-		server: server,
-	}
+	return &pages{Pages: p}
 }
 
-// view is what the template is given; only typed data, never a request.
-type view struct {
-	Style   template.CSS
-	Action  string
-	Server  string
-	State   string // confirm, code, done, already, expired, invalid, error
-	Purpose verification.Purpose
-	Address string
-	SID     string
-	Token   string
-	Secret  string
+// hostOf is the name by which readers know the server.
+func hostOf(publicURL string) string {
+	if u, err := url.Parse(publicURL); err == nil && u.Host != "" {
+		return u.Host
+	}
+	return publicURL
 }
 
-// render writes a page. formTargets are the origins, besides our own, to which
-// the form may lead: browsers apply form-action to redirects as well.
-func (p *pages) render(w http.ResponseWriter, r *http.Request, status int, v view, formTarget string) {
-	v.Style, v.Server = p.style, p.server
-	v.Action = SubmitPath + string(verification.Email) + submitTail
-	var buf bytes.Buffer
-	if err := p.tmpl.ExecuteTemplate(&buf, "page.html", v); err != nil {
-		status = http.StatusInternalServerError
-		buf.Reset()
-		buf.WriteString("Internal server error\n")
+// SetPages gives the pages other words and looks. It must be called before the
+// first request.
+func (c *Client) SetPages(opts PageOptions) error {
+	p, err := web.New(web.Options{Server: hostOf(c.cfg.PublicURL), Words: opts.Words, Looks: opts.Looks, Now: opts.Now})
+	if err != nil {
+		return err
 	}
-	h := w.Header()
-	pageHeaders(h)
-	csp := "default-src 'none'; style-src 'sha256-" + p.hash + "'; form-action 'self'"
-	if formTarget != "" {
-		csp += " " + formTarget
-	}
-	h.Set("Content-Security-Policy", csp+"; frame-ancestors 'none'; base-uri 'none'")
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Length", strconv.Itoa(buf.Len()))
-	w.WriteHeader(status)
-	if r.Method != http.MethodHead {
-		_, _ = w.Write(buf.Bytes()) // the reader may be gone
-	}
+	c.page.Pages = p
+	return nil
 }
 
-// pageHeaders keep the page, whose address is a secret, out of caches, frames,
-// search engines and other servers' logs.
-func pageHeaders(h http.Header) {
-	h.Set("Cache-Control", "no-store")
-	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("X-Frame-Options", "DENY")
-	h.Set("X-Robots-Tag", "noindex, nofollow")
-	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+// gate tells people from programs.
+func (c *Client) gate() web.Gate {
+	return web.Gate{Seal: c.svc, Now: c.page.Now, Secure: strings.HasPrefix(c.cfg.PublicURL, "https://")}
+}
+
+// show renders a page that is no failure.
+func (c *Client) show(w http.ResponseWriter, r *http.Request, v web.View) (int, error) {
+	if err := c.page.Render(w, r, http.StatusOK, v); err != nil {
+		return 0, &rendered{internal(err)}
+	}
+	return http.StatusOK, nil
+}
+
+// showFailure renders a page for a verdict, which is reported.
+func (c *Client) showFailure(w http.ResponseWriter, r *http.Request, verdict *MatrixError, v web.View) (int, error) {
+	if err := c.page.Render(w, r, verdict.Status, v); err != nil {
+		return 0, &rendered{internal(err)}
+	}
+	return 0, &rendered{verdict}
 }
 
 // showPage is the link in the mail: it asks, and changes nothing.
 func (c *Client) showPage(w http.ResponseWriter, r *http.Request) (int, error) {
-	sub := pageSubmission(r.URL.Query())
+	query := r.URL.Query()
+	sub := pageSubmission(query)
+	if query.Get("help") != "" {
+		return c.helpPage(w, r, sub)
+	}
 	found, err := c.svc.Inspect(r.Context(), sub)
 	if err != nil {
 		return c.failedPage(w, r, err)
 	}
-	v := view{State: "confirm", Purpose: found.Purpose, SID: sub.SID, Token: sub.Token}
-	if sub.ClientSecret != nil {
-		v.Secret = *sub.ClientSecret
-	}
-	switch {
-	case found.Already && found.Proof == verification.ProofLink:
-		v.State = "already"
-	case found.Proof == verification.ProofCode && sub.Token == "":
-		v.State = "code"
-	}
-	if found.Proof == verification.ProofLink {
+	if found.Already && found.Proof == verification.ProofLink {
+		v := viewOf(found, web.Already)
 		v.Address = found.Address // the link proves that its reader knows it
+		return c.show(w, r, v)
 	}
-	target, _ := c.nextLinkOrigin(found.NextLink)
-	c.page.render(w, r, http.StatusOK, v, target)
-	return http.StatusOK, nil
+	if found.Proof == verification.ProofCode && !code(sub.Token) {
+		return c.show(w, r, c.codeView(sub, found, web.Code))
+	}
+	return c.show(w, r, c.pressView(sub, found, web.Confirm))
 }
 
 // confirmPage is the button of that page.
 func (c *Client) confirmPage(w http.ResponseWriter, r *http.Request) (int, error) {
-	raw, err := readBody(w, r, c.cfg.MaxBody)
+	values, err := c.pageForm(w, r)
 	if err != nil {
 		return c.failedPage(w, r, err)
 	}
-	values, err := url.ParseQuery(string(raw))
-	if err != nil {
-		return c.failedPage(w, r, verification.ErrNoSession)
-	}
 	sub := pageSubmission(values)
+	if !c.meant(r, values, sub) {
+		return c.askAgain(w, r, sub)
+	}
 	done, err := c.svc.Submit(r.Context(), sub)
+	if errors.Is(err, verification.ErrTokenIncorrect) {
+		return c.wrongToken(w, r, sub)
+	}
 	if err != nil {
 		return c.failedPage(w, r, err)
 	}
 	// The list may have changed since the link was accepted.
 	if done.NextLink != "" && c.nextLinkAllowed(done.NextLink) {
-		pageHeaders(w.Header())
+		web.Headers(w.Header())
 		w.Header().Set("Location", withSID(done.NextLink, sub.SID))
 		w.WriteHeader(http.StatusFound)
 		return http.StatusFound, nil
 	}
-	v := view{State: "done", Purpose: done.Purpose, Address: done.Address}
+	v := viewOf(done, web.Done)
+	v.Address = done.Address
 	if done.Already {
-		v.State = "already"
+		v.State = web.Already
 	}
-	c.page.render(w, r, http.StatusOK, v, "")
-	return http.StatusOK, nil
+	return c.show(w, r, v)
+}
+
+// pageForm reads the body of a form.
+func (c *Client) pageForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
+	raw, err := readBody(w, r, c.cfg.MaxBody)
+	if err != nil {
+		return nil, err
+	}
+	values, err := url.ParseQuery(string(raw))
+	if err != nil {
+		return nil, verification.ErrNoSession
+	}
+	return values, nil
+}
+
+// meant reports whether a person has sent this form. Where the token was typed
+// in, it is enough that the page was ours: no program types what is in a mail.
+func (c *Client) meant(r *http.Request, values url.Values, sub verification.Submission) bool {
+	nonce, gate := values.Get("nonce"), c.gate()
+	return gate.Human(r, nonce, aboutPress(sub)) || gate.Genuine(r, nonce, aboutCode(sub))
+}
+
+// aboutPress is what the nonce of a page with a button is about.
+func aboutPress(sub verification.Submission) string {
+	return "press\x00" + sub.SID + "\x00" + sub.Token
+}
+
+// aboutCode is what the nonce of a page that asks for a code is about.
+func aboutCode(sub verification.Submission) string { return "code\x00" + sub.SID }
+
+// errMachine is the verdict on a press that may have been a program's.
+var errMachine = &MatrixError{Status: http.StatusForbidden, Errcode: codeForbidden, Message: "A person has to press the button"}
+
+// askAgain answers a press that may have been a program's: it did not count.
+// What only the reader of the mail can do is to type its code; a mail with a
+// link has none, so there another press is asked for.
+func (c *Client) askAgain(w http.ResponseWriter, r *http.Request, sub verification.Submission) (int, error) {
+	found, err := c.svc.Inspect(r.Context(), sub)
+	if err != nil {
+		return c.failedPage(w, r, err)
+	}
+	switch {
+	case found.Proof == verification.ProofCode:
+		v := c.codeView(sub, found, web.Code)
+		v.Retype = true
+		return c.showFailure(w, r, errMachine, v)
+	case found.Already:
+		v := viewOf(found, web.Already)
+		v.Address = found.Address
+		return c.show(w, r, v)
+	}
+	return c.showFailure(w, r, errMachine, c.pressView(sub, found, web.Again))
+}
+
+// wrongToken asks for the code again, as long as there are tries.
+func (c *Client) wrongToken(w http.ResponseWriter, r *http.Request, sub verification.Submission) (int, error) {
+	found, err := c.svc.Inspect(r.Context(), sub)
+	if err != nil {
+		return c.failedPage(w, r, err)
+	}
+	return c.showFailure(w, r, asMatrixError(submitError(verification.ErrTokenIncorrect)), c.codeView(sub, found, web.Wrong))
+}
+
+// viewOf is a page about a session. It does not name the address.
+func viewOf(found verification.Confirmed, state web.State) web.View {
+	return web.View{State: state, Purpose: string(found.Purpose), Brand: found.Brand, Language: found.Language}
+}
+
+// pressView is a page with a button for the token of the link.
+func (c *Client) pressView(sub verification.Submission, found verification.Confirmed, state web.State) web.View {
+	press := web.First
+	if state == web.Again {
+		press = web.Second
+	}
+	v := c.formView(sub, found, state, c.gate().Nonce(press, aboutPress(sub)))
+	v.Fields = append(v.Fields, web.Field{Name: "token", Value: sub.Token})
+	if found.Proof == verification.ProofLink {
+		v.Address = found.Address // the link proves that its reader knows it
+	}
+	return v
+}
+
+// codeView is a page that a code is typed into.
+func (c *Client) codeView(sub verification.Submission, found verification.Confirmed, state web.State) web.View {
+	v := c.formView(sub, found, state, c.gate().Nonce(web.First, aboutCode(sub)))
+	v.Help = submitAction + "?" + helpQuery(sub)
+	return v
+}
+
+// submitAction is where the forms of the pages lead.
+const submitAction = SubmitPath + string(verification.Email) + submitTail
+
+func (c *Client) formView(sub verification.Submission, found verification.Confirmed, state web.State, nonce string) web.View {
+	v := viewOf(found, state)
+	v.Action = submitAction
+	v.Fields = []web.Field{{Name: "sid", Value: sub.SID}, {Name: "nonce", Value: nonce}}
+	if sub.ClientSecret != nil {
+		v.Fields = append(v.Fields, web.Field{Name: "client_secret", Value: *sub.ClientSecret})
+	}
+	v.FormTarget, _ = c.nextLinkOrigin(found.NextLink)
+	return v
+}
+
+// code reports whether a token may be one that we sent as a code: others are
+// not repeated in a page.
+func code(token string) bool {
+	return token != "" && len(token) <= 16 && strings.Trim(token, "0123456789") == ""
 }
 
 // pageSubmission reads a link's query or a form. The link in a mail has no
@@ -162,19 +252,27 @@ func pageSubmission(values url.Values) verification.Submission {
 	return sub
 }
 
-// failedPage tells a person what went wrong, in a 4xx page.
+// brandOf is the brand of the host that was asked, for pages that no session
+// says it of.
+func (c *Client) brandOf(r *http.Request) string {
+	if c.cfg.Brand == nil {
+		return ""
+	}
+	return c.cfg.Brand(r.Host)
+}
+
+// failedPage tells a person what went wrong.
 func (c *Client) failedPage(w http.ResponseWriter, r *http.Request, err error) (int, error) {
 	verdict := asMatrixError(submitError(err))
-	v := view{State: "error"}
+	v := web.View{State: web.Failed, Brand: c.brandOf(r)}
 	switch {
-	case errors.Is(err, verification.ErrExpired), errors.Is(err, verification.ErrRevoked):
-		v.State = "expired"
-	case verdict.Status == http.StatusBadRequest:
-		v.State = "invalid"
+	case errors.Is(err, verification.ErrExpired):
+		v.State = web.Expired
+	case errors.Is(err, verification.ErrRevoked):
+		v.State = web.Revoked
+	case verdict.Status < http.StatusInternalServerError:
+		v.State = web.Invalid
+		v.Help = submitAction + "?help=1"
 	}
-	c.page.render(w, r, verdict.Status, v, "")
-	if verdict.Status >= 500 {
-		return 0, &rendered{verdict}
-	}
-	return verdict.Status, nil
+	return c.showFailure(w, r, verdict, v)
 }

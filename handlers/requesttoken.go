@@ -50,6 +50,12 @@ func (c *Client) requestToken(w http.ResponseWriter, r *http.Request, next Next,
 	if err != nil {
 		return 0, err
 	}
+	if c.cfg.Match != nil {
+		req.Language = c.cfg.Match(r.Header.Get("Accept-Language"))
+	}
+	if c.cfg.Brand != nil {
+		req.Brand = c.cfg.Brand(r.Host)
+	}
 	var sid string
 	if c.cfg.Callback {
 		var answered int

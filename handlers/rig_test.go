@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/fakehs"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -64,6 +65,7 @@ func newRig(t *testing.T, opts options) *rig {
 		t.Fatal(err)
 	}
 	r.client = NewClient(cfg, r.svc, r.ids, r.events)
+	r.client.page.Now = r.clock.Now
 	r.face = NewIdentity(cfg, r.svc, r.events)
 	ho := fakehs.Options{
 		ServerName: "example.org", TrustedIDServers: []string{cfg.IdentityName}, ResetMode: fakehs.ResetRemote,
@@ -141,10 +143,17 @@ func (r *rig) validated(purpose, secret, email string) string {
 	return sid
 }
 
+// confirm opens the link and, where the page has one, presses its button.
 func (r *rig) confirm(sid, token string) *httptest.ResponseRecorder {
 	r.t.Helper()
-	form := url.Values{"sid": {sid}, "token": {token}}
-	return r.do("POST", linkPath, form.Encode(), "Content-Type", "application/x-www-form-urlencoded")
+	page := r.do("GET", linkQuery("sid", sid, "token", token), "")
+	form := fields(page)
+	if len(form) == 0 {
+		return page
+	}
+	form.Set("token", token)
+	r.clock.Advance(web.MinRead)
+	return r.post(form)
 }
 
 const linkPath = "/_threepid/validate/email/submitToken"

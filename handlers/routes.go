@@ -25,6 +25,8 @@ const (
 	kindDeactivate   kind = "deactivate"
 	kindVersions     kind = "versions"
 	kindSubmit       kind = "submit"
+	kindRefuse       kind = "refuse"
+	kindProbe        kind = "probe"
 	kindUnknown      kind = "unknown_medium"
 )
 
@@ -104,7 +106,7 @@ func (rt *router) classify(u *url.URL) (found route, suspicious bool) {
 // lastSegments are those that a path of ours can end with.
 var lastSegments = []string{
 	"requestToken", "register", "password", "3pid", "add", "bind", "unbind", "delete", "deactivate",
-	"versions", "submitToken",
+	"versions", "submitToken", "refuse", "probe",
 }
 
 // plainlyOther tells at little cost that a path is read alike by every parser
@@ -143,6 +145,11 @@ func (rt *router) match(p string, same comparison) route {
 	}
 	if rest, ok := cutPrefix(p, SubmitPath, same); ok {
 		return matchSubmit(rest, same)
+	}
+	for own, kind := range map[string]kind{RefusePath: kindRefuse, ProbePath: kindProbe} {
+		if same(p, own) {
+			return route{kind: kind}
+		}
 	}
 	if rest, ok := cutPrefix(p, identitySubmit, same); ok && rt.identity {
 		return matchSubmit(rest, same)

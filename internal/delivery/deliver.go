@@ -4,14 +4,11 @@ package delivery
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
-	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
 var (
@@ -19,8 +16,9 @@ var (
 	errPanicked = errors.New("the transport panicked")
 )
 
-// deliver works on one message: claim it, send it, write down what came of it.
-// No transaction is open while it is being sent.
+// deliver works on one message: claim it, wait for its turn, send it, write
+// down what came of it. No transaction is open while it is being sent, and no
+// turn is taken while the store works: the next message is sent meanwhile.
 func (o *Outbox) deliver(r ref) {
 	rec, err := o.claim(r)
 	switch {
@@ -32,64 +30,63 @@ func (o *Outbox) deliver(r ref) {
 	case rec == nil:
 		return // somebody else has it, or it is done, or not due
 	}
+	if rec.Lease != "" {
+		if rec = o.turn(r, rec); rec == nil {
+			return
+		}
+	}
 	e := o.event(rec)
 	if rec.Lease == "" {
 		e.Outcome = Expired // and deleted by the claim
 	} else {
 		o.try(rec, &e)
+		<-o.slots
 		if err := o.settle(r, rec, e.Outcome); err != nil {
 			// When the lease ends it will be tried once more.
 			o.trouble(fmt.Errorf("write down that a message was %s: %w", e.Outcome, err))
 		}
 	}
-	o.cfg.Observer.Delivery(e)
+	o.tell(e)
 }
 
-// claim leases a message that is due, or deletes it if it has expired; then it
-// has no lease. It returns nil if there is nothing to do.
-func (o *Outbox) claim(r ref) (*record, error) {
-	lease, err := o.leaseName()
-	if err != nil {
-		return nil, err
+// turn waits until a claimed message may be sent, and takes one of the slots.
+// It returns nil, without a slot, if it is not to be sent; and a record without
+// a lease, as claim does, if it has expired meanwhile.
+func (o *Outbox) turn(r ref, rec *record) *record {
+	took := false
+	select {
+	case o.slots <- struct{}{}:
+		took = true
+	case <-o.quit.Done():
 	}
-	ctx, cancel := context.WithTimeout(o.live, storeTimeout)
-	defer cancel()
-	var claimed *record
-	err = o.cfg.Store.Update(ctx, r.partition, func(txn store.Txn) error {
-		claimed = nil
-		rec, err := o.codec.get(txn, r.key)
-		if errors.Is(err, store.ErrNotFound) {
-			return nil
+	if o.quit.Err() != nil {
+		if took {
+			<-o.slots
 		}
-		if err != nil {
-			return err
-		}
-		now := o.cfg.Now()
-		if !rec.due(now) {
-			return nil
-		}
-		claimed = rec
-		if rec.expired(now) {
-			rec.Lease = ""
-			return txn.Delete(r.key)
-		}
-		rec.Lease, rec.LeaseUntil = lease, now.Add(o.cfg.SendTimeout+leaseMargin).UnixMilli()
-		return o.codec.put(txn, r.key, rec)
-	})
-	if err != nil {
-		return nil, err
+		o.giveBack(r, rec)
+		return nil
 	}
-	return claimed, nil
+	left := time.UnixMilli(rec.LeaseUntil).Sub(o.cfg.Now())
+	if left > o.cfg.SendTimeout+leaseMargin-staleAfter {
+		return rec
+	}
+	renewed, err := o.renew(r, rec)
+	if err != nil || renewed == nil || renewed.Lease == "" {
+		<-o.slots
+	}
+	if err != nil {
+		o.trouble(fmt.Errorf("prolong the lease of a message: %w", err))
+		return nil
+	}
+	return renewed
 }
 
-// leaseName names one try. Were it the same for all tries of one outbox, a
-// sender that overran its lease could settle the next try as its own.
-func (o *Outbox) leaseName() (string, error) {
-	var b [9]byte
-	if _, err := io.ReadFull(o.cfg.Random, b[:]); err != nil {
-		return "", fmt.Errorf("read randomness: %w", err)
+// giveBack returns a message that was claimed and not sent, so that the next
+// outbox need not wait for the lease to end.
+func (o *Outbox) giveBack(r ref, rec *record) {
+	if err := o.settle(r, rec, returned); err != nil {
+		o.trouble(fmt.Errorf("give back a message: %w", err))
 	}
-	return base64.RawURLEncoding.EncodeToString(b[:]), nil
 }
 
 // try sends a message once and says in e what came of it. On Deferred it has
@@ -97,6 +94,9 @@ func (o *Outbox) leaseName() (string, error) {
 func (o *Outbox) try(rec *record, e *Event) {
 	ctx, cancel := context.WithTimeout(o.live, o.cfg.SendTimeout)
 	defer cancel()
+	if o.suppressed(ctx, rec, e) {
+		return
+	}
 	start := o.cfg.Now()
 	err := o.send(ctx, rec.Message)
 	e.Duration = o.cfg.Now().Sub(start)
@@ -114,21 +114,43 @@ func (o *Outbox) try(rec *record, e *Event) {
 	case ctx.Err() == nil && !temporary(err):
 		e.Outcome = Failed
 	default:
-		o.postpone(rec, e)
+		o.postpone(rec, e, retryAfter(err))
 	}
+}
+
+// suppressed asks whether anything may be sent to the address at all, and says
+// in e if not. Where that cannot be found out, it is asked again later.
+func (o *Outbox) suppressed(ctx context.Context, rec *record, e *Event) bool {
+	if o.cfg.Suppressed == nil {
+		return false
+	}
+	reason, err := o.cfg.Suppressed(ctx, rec.Message.Medium, rec.Message.Address)
+	if err != nil {
+		rec.Tries++
+		e.Err, e.Operator, e.Tries = scrub(fmt.Errorf("look up suppression: %w", err), rec.Message), true, rec.Tries
+		o.postpone(rec, e, 0)
+		return true
+	}
+	if reason == "" {
+		return false
+	}
+	e.Outcome, e.Err = Suppressed, scrub(errors.New(reason), rec.Message)
+	return true
 }
 
 // postpone decides when a message is tried again, within its token's life. A
 // mail that arrives seconds before its token ends is of no use to its reader.
-func (o *Outbox) postpone(rec *record, e *Event) {
+// What the transport asks to wait comes before the jitter: messages that were
+// turned away together do not come back together.
+func (o *Outbox) postpone(rec *record, e *Event, wait time.Duration) {
 	now := o.cfg.Now()
-	left := rec.Message.Expires.Sub(now)
+	left := rec.Message.Expires.Sub(now) - wait
 	if left < backoffBase {
 		e.Outcome = Expired
 		return
 	}
 	e.Outcome = Deferred
-	rec.NotBefore = now.Add(backoff(o.cfg.Random, rec.Tries, left)).UnixMilli()
+	rec.NotBefore = now.Add(wait + backoff(o.cfg.Random, rec.Tries, left)).UnixMilli()
 }
 
 // send calls the transport. Its panic fails this message and no other; trying
@@ -145,46 +167,4 @@ func (o *Outbox) send(ctx context.Context, m verification.Message) (err error) {
 		}
 	}()
 	return sender.Send(ctx, m)
-}
-
-// settle ends the lease: a message that waits for another try is kept, any
-// other is removed. It does not end with the outbox: what was done must be
-// written down. A second attempt is made where the store recovers at once.
-func (o *Outbox) settle(r ref, rec *record, outcome string) error {
-	write := func() error {
-		ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
-		defer cancel()
-		return o.cfg.Store.Update(ctx, r.partition, func(txn store.Txn) error {
-			return o.release(txn, r.key, rec, outcome)
-		})
-	}
-	err := write()
-	if err == nil || errors.Is(err, store.ErrClosed) {
-		return err
-	}
-	pause := time.NewTimer(time.Second)
-	defer pause.Stop()
-	select {
-	case <-pause.C:
-	case <-o.live.Done():
-	}
-	return write()
-}
-
-// release is the transaction of settle. If the lease was lost meanwhile, the
-// message is not ours to change.
-func (o *Outbox) release(txn store.Txn, key string, rec *record, outcome string) error {
-	current, err := o.codec.get(txn, key)
-	if errors.Is(err, store.ErrNotFound) || (err == nil && current.Lease != rec.Lease) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if outcome != Deferred {
-		return txn.Delete(key)
-	}
-	kept := *rec
-	kept.Lease, kept.LeaseUntil = "", 0
-	return o.codec.put(txn, key, &kept)
 }

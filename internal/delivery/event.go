@@ -19,6 +19,8 @@ const (
 	Failed = "failed"
 	// Expired: its token ends before it could be sent.
 	Expired = "expired"
+	// Suppressed: nothing may be sent to this address.
+	Suppressed = "suppressed"
 	// Dropped: it cannot be read with these keys or by this version. It stays
 	// in the store, where another process may know better, until it expires.
 	Dropped = "dropped"
@@ -75,6 +77,14 @@ func (o *Outbox) trouble(err error) {
 	}
 	now, last := o.cfg.Now().UnixNano(), o.troubled.Load()
 	if (last == 0 || now-last >= int64(o.cfg.Sweep)) && o.troubled.CompareAndSwap(last, now) {
-		o.cfg.Observer.Delivery(Event{Outcome: Deferred, Operator: true, Err: err})
+		o.tell(Event{Outcome: Deferred, Operator: true, Err: err})
 	}
+}
+
+// tell passes an event on, and remembers it if something is wrong.
+func (o *Outbox) tell(e Event) {
+	if e.Err != nil {
+		o.history.add(o.cfg.Now(), e)
+	}
+	o.cfg.Observer.Delivery(e)
 }

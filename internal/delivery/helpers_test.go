@@ -105,7 +105,13 @@ func newRig(t *testing.T) *rig {
 	return &rig{T: t, store: storetest.NewMemory(nil), keys: testKeys(t, 1), diary: &diary{}}
 }
 
-func testKeys(t testing.TB, seed byte) *keyring.Ring {
+// tb is what a test and a property have in common.
+type tb interface {
+	Helper()
+	Fatal(args ...any)
+}
+
+func testKeys(t tb, seed byte) *keyring.Ring {
 	t.Helper()
 	keys, err := keyring.New(keyring.Key{ID: 1, Secret: bytes.Repeat([]byte{seed}, keyring.SecretSize)})
 	if err != nil {
@@ -137,6 +143,7 @@ func (r *rig) stop(o *Outbox) {
 const (
 	testAddress = "alice.liddell@mail.example"
 	testToken   = "t0ken-of-256-bits"
+	testRefusal = "refusal-of-256-bits"
 )
 
 // message is the n-th message of a test.
@@ -146,6 +153,7 @@ func message(n int) verification.Message {
 	return verification.Message{
 		ID: sid + ".1", SID: sid, Purpose: verification.Password, Medium: verification.Email,
 		Address: testAddress, Token: testToken, Created: now, Expires: now.Add(time.Hour),
+		Refusal: testRefusal, Attempt: 1,
 	}
 }
 
@@ -156,7 +164,7 @@ func (r *rig) put(o *Outbox, m verification.Message) ref {
 	if err := r.store.Update(r.Context(), p, func(txn store.Txn) error { return o.Put(txn, m) }); err != nil {
 		r.Fatal(err)
 	}
-	key, _ := keyOf(m.ID)
+	key, _ := verification.OutboxKey(m.ID)
 	return ref{p, key}
 }
 

@@ -3,8 +3,10 @@
 package delivery
 
 import (
+	"cmp"
 	"context"
 	"encoding/base32"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,7 +21,8 @@ type MailTransport interface {
 	Send(ctx context.Context, from, to string, message []byte) error
 }
 
-// MailSender turns messages into mail. All its fields are required.
+// MailSender turns messages into mail. All its fields are required but those
+// that say otherwise.
 type MailSender struct {
 	From      string // a mailbox: "Name <address>" or an address
 	Transport MailTransport
@@ -27,6 +30,15 @@ type MailSender struct {
 	Keys      *keyring.Ring
 	// Link makes the link that carries a token.
 	Link func(sid, token string) string
+	// Refuse makes the link "I did not ask for this". It takes a POST without
+	// any question as well (RFC 8058). Without it mails have no such link, and
+	// are in English.
+	Refuse func(sid, refusal string) string
+	// Bounce, if set, makes the envelope sender of a message, by which a bounce
+	// is led back to it, or is empty; see [verification.Service.BounceTag].
+	Bounce func(m verification.Message) string
+	// DKIM, if set, signs every mail.
+	DKIM *mail.DKIM
 }
 
 var _ Sender = (*MailSender)(nil)
@@ -48,7 +60,7 @@ func (s *MailSender) Check() error {
 		for _, proof := range []verification.Proof{verification.ProofLink, verification.ProofCode} {
 			_, _, err := s.compose(verification.Message{
 				ID: "sample", SID: "sample", Purpose: purpose, Medium: verification.Email, Proof: proof,
-				Address: "sample@sample.example", Token: "123456", Created: time.Unix(0, 0), Expires: time.Unix(0, 0),
+				Address: "sample@sample.example", Token: "123456", Created: time.Unix(0, 0), Expires: time.Unix(0, 0).Add(time.Hour), Refusal: "sample",
 			})
 			if err != nil {
 				return err
@@ -58,25 +70,52 @@ func (s *MailSender) Check() error {
 	return nil
 }
 
-// compose returns the mail and the address of its sender.
+// compose returns the mail and the address of its sender in the envelope.
 func (s *MailSender) compose(m verification.Message) (from string, raw []byte, err error) {
-	link := ""
-	if m.Proof == verification.ProofLink {
-		link = s.Link(m.SID, m.Token)
-	}
-	words, err := s.Templates.Render(m, link)
-	if err != nil {
-		return "", nil, err
-	}
 	_, from, err = mail.Sender(s.From)
 	if err != nil {
 		return "", nil, err
 	}
-	raw, err = mail.Compose(mail.Message{
+	words, links, err := s.words(m)
+	if err != nil {
+		return "", nil, err
+	}
+	composed := mail.Message{
 		From: s.From, To: m.Address, Subject: words.Subject, Text: words.Text, HTML: words.HTML,
-		MessageID: s.messageID(m, from), Date: m.Created,
-	})
-	return from, raw, err
+		MessageID: s.messageID(m, from), Date: m.Created, DKIM: s.DKIM,
+	}
+	if links.Refuse != "" {
+		composed.Language = s.Templates.Match(m.Language)
+	}
+	if strings.HasPrefix(links.Refuse, "https://") { // RFC 8058 §3.1 wants no other
+		composed.ListUnsubscribe = links.Refuse
+	}
+	if raw, err = mail.Compose(composed); err != nil {
+		return "", nil, err
+	}
+	if s.Bounce != nil {
+		from = cmp.Or(s.Bounce(m), from)
+	}
+	return from, raw, nil
+}
+
+// words finds what to say, and the links to say it with. A message of an
+// earlier version has no secret to refuse it with.
+func (s *MailSender) words(m verification.Message) (words templates.Rendered, links templates.Links, err error) {
+	if m.Proof == verification.ProofLink {
+		links.Confirm = s.Link(m.SID, m.Token)
+	}
+	if s.Refuse == nil || m.Refusal == "" {
+		words, err = s.Templates.Render(m, links.Confirm)
+		return words, links, err
+	}
+	links.Refuse = s.Refuse(m.SID, m.Refusal)
+	brand := m.Brand
+	if !slices.Contains(s.Templates.Brands(), brand) {
+		brand = "" // it was removed while the message waited
+	}
+	words, err = s.Templates.MailFor(brand, m, links)
+	return words, links, err
 }
 
 // idAlphabet is without upper case: some programs compare Message-IDs without

@@ -226,3 +226,88 @@ func TestCheckFindsWhatWouldFailLater(t *testing.T) {
 		t.Error("Check sent mail")
 	}
 }
+
+// TestEveryMailCanBeRefused: by the link in its text, and with one click in the
+// mail program (RFC 8058 wants https for that); in the reader's language.
+func TestEveryMailCanBeRefused(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(s *MailSender, m *verification.Message)
+		link   string // in the text
+		list   string // in the header
+		lang   string
+	}{
+		{"https", func(*MailSender, *verification.Message) {}, "https://m.example/refuse/", "https://m.example/refuse/", "en"},
+		{"German", func(_ *MailSender, m *verification.Message) { m.Language = "de" }, "https://m.example/refuse/", "https://m.example/refuse/", "de"},
+		{"http", func(s *MailSender, _ *verification.Message) {
+			s.Refuse = func(sid, refusal string) string { return "http://m.example/refuse/" + sid + "/" + refusal }
+		}, "http://m.example/refuse/", "", "en"},
+		{"a brand that is gone", func(_ *MailSender, m *verification.Message) { m.Brand = "gone" }, "https://m.example/refuse/", "https://m.example/refuse/", "en"},
+		{"of an earlier version", func(_ *MailSender, m *verification.Message) { m.Refusal = "" }, "", "", ""},
+		{"no such page", func(s *MailSender, _ *verification.Message) { s.Refuse = nil }, "", "", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tr := &relay{}
+			s, m := newMailSender(t, tr), message(1)
+			s.Refuse = func(sid, refusal string) string { return "https://m.example/refuse/" + sid + "/" + refusal }
+			tt.change(s, &m)
+			if err := errors.Join(s.Check(), s.Send(t.Context(), m)); err != nil {
+				t.Fatal(err)
+			}
+			got := smtptest.Message{Raw: []byte(tr.mails[0])}
+			if want := tt.link + m.SID + "/" + m.Refusal; strings.Contains(got.Text(), want) != (tt.link != "") {
+				t.Errorf("the text has the link to refuse, or not:\n%s", got.Text())
+			}
+			want := ""
+			if tt.list != "" {
+				want = "<" + tt.list + m.SID + "/" + m.Refusal + ">"
+			}
+			if h := got.Header("List-Unsubscribe"); h != want {
+				t.Errorf("List-Unsubscribe = %q, want %q", h, want)
+			}
+			if h := got.Header("List-Unsubscribe-Post"); (h == "List-Unsubscribe=One-Click") != (tt.list != "") {
+				t.Errorf("List-Unsubscribe-Post = %q", h)
+			}
+			if h := got.Header("Content-Language"); h != tt.lang {
+				t.Errorf("Content-Language = %q, want %q", h, tt.lang)
+			}
+		})
+	}
+}
+
+// TestBounceAddress: the envelope's sender is made for the message, the one in
+// the header stays, and so does the Message-ID.
+func TestBounceAddress(t *testing.T) {
+	r := newRig(t)
+	svc := r.service(r.outbox(nil))
+	opened, err := svc.RequestToken(t.Context(), ask("s1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr := &relay{}
+	s, m := newMailSender(t, tr), message(1)
+	m.SID, m.ID = opened.SID, opened.SID+".1"
+	if err := s.Send(t.Context(), m); err != nil || tr.from != "noreply@mail.example.org" {
+		t.Fatalf("sent by %q, %v", tr.from, err)
+	}
+	s.Bounce = func(m verification.Message) string { return "bounces+" + svc.BounceTag(m) + "@mail.example.org" }
+	if err := s.Send(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	tag, _ := strings.CutPrefix(tr.from, "bounces+")
+	tag, domain, _ := strings.Cut(tag, "@")
+	if sid, ok := svc.FromBounceTag(tag); !ok || sid != opened.SID || domain != "mail.example.org" {
+		t.Errorf("sent by %q, which leads to %q, %v", tr.from, sid, ok)
+	}
+	before, after := smtptest.Message{Raw: []byte(tr.mails[0])}, smtptest.Message{Raw: []byte(tr.mails[1])}
+	for _, name := range []string{"From", "Message-Id", "Date"} {
+		if before.Header(name) != after.Header(name) {
+			t.Errorf("%s = %q, and without a bounce address %q", name, after.Header(name), before.Header(name))
+		}
+	}
+	s.Bounce = func(verification.Message) string { return "" }
+	if err := s.Send(t.Context(), m); err != nil || tr.from != "noreply@mail.example.org" {
+		t.Errorf("without an address for it: sent by %q, %v", tr.from, err)
+	}
+}

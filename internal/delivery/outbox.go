@@ -20,7 +20,8 @@ import (
 
 // Defaults of [Config].
 const (
-	DefaultWorkers     = 4
+	DefaultWorkers     = 8
+	DefaultMaxQueued   = 10_000
 	DefaultSweep       = 5 * time.Second
 	DefaultSendTimeout = 45 * time.Second
 )
@@ -30,10 +31,17 @@ const (
 	// accesses to the store and the difference between two machines' clocks.
 	leaseMargin  = 30 * time.Second
 	storeTimeout = 5 * time.Second
+	// staleAfter is how long a claimed message waits for its turn before it is
+	// looked at again: it may have been withdrawn.
+	staleAfter = 2 * time.Second
 	// cutOff is what a send that was cut off by Stop has left to return and
 	// be written down.
 	cutOff      = 2 * time.Second
 	queueLength = 4096
+	// ahead is how many messages are being claimed or settled for each that is
+	// being sent. Both wait for a disk, and the more of them wait for it
+	// together, the fewer times it has to be waited for.
+	ahead = 3
 )
 
 // Sender brings one message to its address. It must return soon after ctx has
@@ -41,7 +49,8 @@ const (
 //
 // An error that has a method Temporary() bool returning true is tried again,
 // and so is one that comes when ctx has ended; any other is final. A method
-// Operator() bool returning true says that the message is not at fault.
+// RetryAfter() time.Duration says how long not to; Operator() bool returning
+// true says that the message is not at fault.
 type Sender interface {
 	Send(ctx context.Context, m verification.Message) error
 }
@@ -56,6 +65,16 @@ type Config struct {
 	Senders map[verification.Medium]Sender
 	// Workers is how many messages are sent at the same time.
 	Workers int
+	// MaxQueued is how many messages may wait in the store before Put refuses
+	// more with ErrFull. It is counted in memory, and exactly with every sweep.
+	MaxQueued int
+	// Sole says that no other process has the store open at the same time. What
+	// a process that died was sending is then sent again by the next one at
+	// once, and not when the lease ends.
+	Sole bool
+	// Suppressed, if set, is asked before every send why nothing may be sent to
+	// an address; an empty reason lets it pass.
+	Suppressed func(ctx context.Context, medium verification.Medium, address string) (reason string, err error)
 	// Sweep is how often the store is searched for messages that nobody was
 	// woken for: after a crash, a reload, a lost wake-up or a delay. It is also
 	// how late a message that was deferred may be.
@@ -72,12 +91,18 @@ type Outbox struct {
 	cfg   Config
 	codec codec
 	queue *queue
+	tally tally
+	// slots has an element for each message that is being sent.
+	slots   chan struct{}
+	history history
 
 	// quit ends when Stop begins: nothing new is started. live ends when Stop
 	// runs out of time: what was started is cut off.
 	quit, live context.Context
 	stop, kill context.CancelFunc
 	start      sync.Once
+	started    atomic.Bool
+	counting   atomic.Bool
 	wg         sync.WaitGroup
 
 	troubled atomic.Int64 // when the store's trouble was last reported
@@ -86,10 +111,23 @@ type Outbox struct {
 
 var _ verification.Outbox = (*Outbox)(nil)
 
+// due reports whether a record may be worked on.
+func (o *Outbox) due(rec *record) bool {
+	if o.cfg.Sole && rec.orphaned() {
+		free := *rec
+		free.Lease = ""
+		rec = &free
+	}
+	return rec.due(o.cfg.Now())
+}
+
 // New makes an outbox. It delivers nothing before Start.
 func New(cfg Config) *Outbox {
 	if cfg.Workers <= 0 {
 		cfg.Workers = DefaultWorkers
+	}
+	if cfg.MaxQueued <= 0 {
+		cfg.MaxQueued = DefaultMaxQueued
 	}
 	if cfg.Sweep <= 0 {
 		cfg.Sweep = DefaultSweep
@@ -110,10 +148,15 @@ func New(cfg Config) *Outbox {
 	if cfg.Senders == nil {
 		cfg.Senders = make(map[verification.Medium]Sender)
 	}
-	o := &Outbox{cfg: cfg, codec: codec{cfg.Keys}, queue: newQueue(queueLength)}
+	o := &Outbox{cfg: cfg, codec: codec{cfg.Keys}, queue: newQueue(queueLength), slots: make(chan struct{}, cfg.Workers)}
 	o.live, o.kill = context.WithCancel(context.Background())
 	o.quit, o.stop = context.WithCancel(o.live)
 	return o
+}
+
+// partitionOf is the partition that an id begins with.
+func partitionOf(id string) store.Partition {
+	return store.Partition(id[:len(verification.PartitionName(0))])
 }
 
 // errID refuses a message whose id does not begin with a partition.
@@ -123,20 +166,28 @@ var errID = errors.New("message id is too short")
 // a transport that is made after the outbox.
 func (o *Outbox) SetSender(m verification.Medium, s Sender) { o.cfg.Senders[m] = s }
 
-// Put writes a message into the transaction of its session. It sends nothing,
-// and works whether or not the outbox has been started.
+// Put writes a message into the transaction of its session, or returns ErrFull.
+// It sends nothing, and works whether or not the outbox has been started.
 func (o *Outbox) Put(txn store.Txn, m verification.Message) error {
-	key, ok := keyOf(m.ID)
+	key, ok := verification.OutboxKey(m.ID)
 	if !ok {
 		return errID
 	}
-	return o.codec.put(txn, key, &record{Message: m})
+	if o.tally.total.Load() >= int64(o.cfg.MaxQueued) {
+		o.recount()
+		return ErrFull
+	}
+	if err := o.codec.put(txn, key, &record{Message: m}); err != nil {
+		return err
+	}
+	o.tally.add(partitionOf(m.ID), 1)
+	return nil
 }
 
 // Wake says that a message was committed. It never waits: if the queue is full
 // the sweep will find the message.
 func (o *Outbox) Wake(p store.Partition, id string) {
-	if key, ok := keyOf(id); ok {
+	if key, ok := verification.OutboxKey(id); ok {
 		o.queue.offer(ref{p, key})
 	}
 }
@@ -144,7 +195,8 @@ func (o *Outbox) Wake(p store.Partition, id string) {
 // Start starts the workers and the sweep. Further calls do nothing.
 func (o *Outbox) Start() {
 	o.start.Do(func() {
-		for range o.cfg.Workers {
+		o.started.Store(true)
+		for range o.cfg.Workers * (1 + ahead) {
 			o.wg.Go(o.work)
 		}
 		o.wg.Go(o.sweep)

@@ -3,8 +3,11 @@
 package delivery
 
 import (
+	"crypto/rand"
+	"encoding/base64"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/fxamacker/cbor/v2"
@@ -14,7 +17,8 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
-// keyPrefix is the outbox's part of every partition.
+// keyPrefix is the outbox's part of every partition; see
+// [verification.OutboxKey].
 const keyPrefix = "o/"
 
 // recordVersion is the first byte of every plaintext record.
@@ -39,6 +43,18 @@ type record struct {
 	LeaseUntil int64  `cbor:"5,keyasint,omitempty"` // Unix milliseconds
 }
 
+// instance begins the names of all leases of this process.
+var instance = newInstance()
+
+func newInstance() string {
+	var b [6]byte
+	_, _ = rand.Read(b[:]) // it never fails; see crypto/rand
+	return base64.RawURLEncoding.EncodeToString(b[:]) + "."
+}
+
+// orphaned reports a lease of another process.
+func (r *record) orphaned() bool { return r.Lease != "" && !strings.HasPrefix(r.Lease, instance) }
+
 // due reports whether a record may be worked on. An expired one need not wait
 // for its next try.
 func (r *record) due(now time.Time) bool {
@@ -57,6 +73,9 @@ var strict = func() cbor.DecMode {
 		DupMapKey:         cbor.DupMapKeyEnforcedAPF,
 		IndefLength:       cbor.IndefLengthForbidden,
 		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField,
+		// The encoder does not look into strings, and what was once written
+		// must be readable.
+		UTF8: cbor.UTF8DecodeInvalid,
 	}.DecMode()
 	if err != nil {
 		panic(err) // constant options
@@ -105,15 +124,4 @@ func (c codec) get(txn store.Txn, key string) (*record, error) {
 		return nil, err
 	}
 	return c.open(key, sealed)
-}
-
-// keyOf is the store key of a message: its id without the partition that a sid
-// begins with. The sid is no secret to the store; it proves nothing without
-// the client_secret.
-func keyOf(id string) (string, bool) {
-	size := len(verification.PartitionName(0))
-	if len(id) <= size {
-		return "", false
-	}
-	return keyPrefix + id[size:], true
 }

@@ -42,3 +42,12 @@ func operator(err error) bool {
 	var t interface{ Operator() bool }
 	return errors.As(err, &t) && t.Operator()
 }
+
+// retryAfter is how long an error asks to wait, or zero.
+func retryAfter(err error) time.Duration {
+	var t interface{ RetryAfter() time.Duration }
+	if errors.As(err, &t) {
+		return max(0, t.RetryAfter())
+	}
+	return 0
+}

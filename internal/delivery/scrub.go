@@ -35,7 +35,7 @@ func scrub(err error, m verification.Message) error {
 	}, strings.ToValidUTF8(err.Error(), "?"))
 	text = without(text, m.Address, "[address]")
 	text = addressLike.ReplaceAllLiteralString(text, "[address]")
-	for _, secret := range []string{m.ID, m.SID, m.Token} {
+	for _, secret := range []string{m.ID, m.SID, m.Token, m.Refusal} {
 		text = without(text, secret, "[secret]")
 	}
 	if local, _, _ := strings.Cut(m.Address, "@"); len(local) > shortName {

@@ -34,22 +34,26 @@ func (o *Outbox) sweep() {
 // begins when the scan has ended: a snapshot is not held for a slow relay.
 func (o *Outbox) search(p store.Partition, unread map[ref]bool) {
 	var due []ref
+	count := 0
 	err := o.cfg.Store.Scan(o.quit, p, keyPrefix, func(key string, sealed []byte) (bool, error) {
+		count++
 		r := ref{p, key}
 		rec, err := o.codec.open(key, sealed)
 		switch {
 		case err != nil:
 			unread[r] = true
 			if !o.unread[r] { // once for each message, not for each sweep
-				o.cfg.Observer.Delivery(Event{Outcome: Dropped, Err: err})
+				o.tell(Event{Outcome: Dropped, Err: err})
 			}
-		case rec.due(o.cfg.Now()):
+		case len(due) < queueLength && o.due(rec):
 			due = append(due, r)
 		}
-		return len(due) < queueLength, nil
+		return true, nil
 	})
 	if err != nil {
 		o.trouble(err)
+	} else {
+		o.tally.set(p, count)
 	}
 	for _, r := range due {
 		o.queue.push(o.quit, r)

@@ -3,6 +3,7 @@
 package smtptest
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"maps"
@@ -20,6 +21,9 @@ var (
 	ErrSilence = errors.New("keep silent")
 	// ErrDrop makes the server close the connection without a word.
 	ErrDrop = errors.New("drop the connection")
+	// ErrReset makes the server reset the connection (RST), as a relay that
+	// crashed, or a firewall, does.
+	ErrReset = errors.New("reset the connection")
 )
 
 // Reply is an SMTP error for [Options.Fail].
@@ -98,8 +102,22 @@ func (c *faultyConn) begin() {
 	switch {
 	case errors.Is(err, ErrSilence):
 		<-c.s.done
+	case errors.Is(err, ErrReset):
+		abort(c.Conn)
 	case errors.As(err, &reply) && c.s.opts.Mode != TLS:
 		_, _ = fmt.Fprintf(c.Conn, "%d %s\r\n", reply.Code, reply.Message) // and the end, be it read or not
 	}
 	_ = c.Close() // nothing more is to be said
+}
+
+// abort makes the end of a connection a reset.
+func abort(c net.Conn) {
+	switch inner := c.(type) {
+	case *tls.Conn:
+		abort(inner.NetConn())
+	case *faultyConn:
+		abort(inner.Conn)
+	case *net.TCPConn:
+		_ = inner.SetLinger(0) // it may have ended meanwhile
+	}
 }

@@ -3,18 +3,17 @@
 package smtptest
 
 import (
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"io"
 	"log"
 	"net"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/emersion/go-smtp"
+	"github.com/xdg-go/scram"
 )
 
 // Mode is how the server speaks TLS.
@@ -33,22 +32,35 @@ type Options struct {
 	Mode     Mode
 	SMTPUTF8 bool
 	// Username and Password, when set, must be given before mail is accepted,
-	// by one of Mechanisms: PLAIN, LOGIN. Default: PLAIN.
+	// by one of Mechanisms: PLAIN, LOGIN, SCRAM-SHA-256, SCRAM-SHA-256-PLUS.
+	// XOAUTH2 and OAUTHBEARER take the Token instead. Default: PLAIN.
 	Username, Password string
+	Token              string
 	Mechanisms         []string
+	// SCRAM says how the server's side of SCRAM misbehaves.
+	SCRAM SCRAMFault
+	// Iterations is what SCRAM demands. Default: 4096.
+	Iterations int
 	// Fail is asked at each stage, with the address at hand; the error is
 	// answered, if it is a [Reply], [ErrSilence] or [ErrDrop]. It may block.
 	// The stages are "CONNECT" (before the greeting or the TLS handshake),
 	// "EHLO", "AUTH", "MAIL", "RCPT", "BODY" (DATA was accepted, nothing is
-	// read yet) and "DATA" (all is read).
+	// read yet), "MIDDATA" (some of it is read) and "DATA" (all is read).
 	Fail func(stage, address string) error
 	// Hosts are the names and addresses that the certificate is for. Default:
 	// localhost and 127.0.0.1.
 	Hosts []string
+	// Certificate is what is wrong with the certificate.
+	Certificate CertificateFault
+	// ClientCert makes the server demand Server.ClientCertificate of clients.
+	ClientCert bool
 	// MaxTLS, when set, is the newest version of TLS that is spoken.
 	MaxTLS uint16
 	// IdleTimeout closes silent connections, as real servers do.
 	IdleTimeout time.Duration
+	// Transcript, when set, is given all that is said in the clear or inside of
+	// TLS, both ways. It is written to by several connections at a time.
+	Transcript io.Writer
 }
 
 // Server is a running server.
@@ -58,6 +70,7 @@ type Server struct {
 	listener net.Listener
 	caPEM    []byte
 	pool     *x509.CertPool
+	client   tls.Certificate
 	once     sync.Once
 	done     chan struct{} // closed by Close
 	served   chan struct{} // closed when nothing is accepted any more
@@ -66,6 +79,7 @@ type Server struct {
 	messages    []Message
 	changed     chan struct{} // closed and replaced when a message arrives
 	open        map[net.Conn]struct{}
+	stored      *scram.StoredCredentials
 	connections int
 	helos       []string
 }
@@ -90,10 +104,10 @@ func Start(opts Options) (*Server, error) {
 	s.smtp.MaxMessageBytes = 64 << 20
 	s.smtp.ErrorLog = log.New(io.Discard, "", 0)
 	s.smtp.ReadTimeout = opts.IdleTimeout
-	config := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, MaxVersion: opts.MaxTLS}
-	if opts.MaxTLS != 0 {
-		config.MinVersion = min(config.MinVersion, opts.MaxTLS)
+	if opts.Transcript != nil {
+		s.smtp.Debug = opts.Transcript
 	}
+	config := s.tlsConfig(cert)
 	var l net.Listener = &listener{Listener: s.listener, s: s}
 	switch opts.Mode {
 	case STARTTLS:
@@ -108,6 +122,17 @@ func Start(opts Options) (*Server, error) {
 		_ = s.smtp.Serve(l) // until Close
 	}()
 	return s, nil
+}
+
+func (s *Server) tlsConfig(cert tls.Certificate) *tls.Config {
+	config := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, MaxVersion: s.opts.MaxTLS}
+	if s.opts.MaxTLS != 0 {
+		config.MinVersion = min(config.MinVersion, s.opts.MaxTLS)
+	}
+	if s.opts.ClientCert {
+		config.ClientAuth, config.ClientCAs = tls.RequireAndVerifyClientCert, s.pool
+	}
+	return config
 }
 
 // Addr is host:port.
@@ -129,72 +154,4 @@ func (s *Server) Close() error {
 		s.DropConnections()
 	})
 	return nil
-}
-
-// Connections is how many connections have been accepted.
-func (s *Server) Connections() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.connections
-}
-
-// Helos are the names that clients have introduced themselves by.
-func (s *Server) Helos() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return append([]string(nil), s.helos...)
-}
-
-// Messages returns the messages so far, in order of arrival.
-func (s *Server) Messages() []Message {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return append([]Message(nil), s.messages...)
-}
-
-// Wait waits until n messages have arrived.
-func (s *Server) Wait(ctx context.Context, n int) ([]Message, error) {
-	for {
-		s.mu.Lock()
-		have, changed := append([]Message(nil), s.messages...), s.changed
-		s.mu.Unlock()
-		if len(have) >= n {
-			return have, nil
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return have, fmt.Errorf("%d of %d messages: %w", len(have), n, ctx.Err())
-		}
-	}
-}
-
-// WaitFor waits for a message to a recipient that no earlier WaitFor has
-// returned, and returns the oldest such.
-func (s *Server) WaitFor(ctx context.Context, recipient string) (Message, error) {
-	for {
-		s.mu.Lock()
-		for i := range s.messages {
-			if m := &s.messages[i]; !m.taken && strings.EqualFold(m.To, recipient) {
-				m.taken = true
-				s.mu.Unlock()
-				return *m, nil
-			}
-		}
-		changed := s.changed
-		s.mu.Unlock()
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return Message{}, fmt.Errorf("no message to that recipient: %w", ctx.Err())
-		}
-	}
-}
-
-func (s *Server) deliver(m Message) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.messages = append(s.messages, m)
-	close(s.changed)
-	s.changed = make(chan struct{})
 }

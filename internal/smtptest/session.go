@@ -7,9 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 
-	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
 )
 
@@ -33,61 +31,6 @@ func (s *Server) session(c *smtp.Conn) (smtp.Session, error) {
 		return nil, err
 	}
 	return session, nil
-}
-
-// AuthMechanisms implements smtp.AuthSession.
-func (c *session) AuthMechanisms() []string {
-	switch {
-	case c.s.opts.Username == "":
-		return nil
-	case c.s.opts.Mechanisms != nil:
-		return c.s.opts.Mechanisms
-	}
-	return []string{sasl.Plain}
-}
-
-// Auth implements smtp.AuthSession.
-func (c *session) Auth(mechanism string) (sasl.Server, error) {
-	switch {
-	case !slices.Contains(c.AuthMechanisms(), mechanism):
-	case mechanism == sasl.Plain:
-		return sasl.NewPlainServer(func(_, username, password string) error {
-			return c.login(username, password)
-		}), nil
-	case mechanism == sasl.Login:
-		return &loginServer{check: c.login}, nil
-	}
-	return nil, smtp.ErrAuthUnknownMechanism
-}
-
-func (c *session) login(username, password string) error {
-	if err := c.fail("AUTH", username); err != nil {
-		return err
-	}
-	if username != c.s.opts.Username || password != c.s.opts.Password {
-		return smtp.ErrAuthFailed
-	}
-	c.authed = true
-	return nil
-}
-
-// loginServer is the server's side of LOGIN, which go-sasl has not.
-type loginServer struct {
-	check    func(username, password string) error
-	username *string
-}
-
-// Next implements sasl.Server.
-func (l *loginServer) Next(response []byte) (challenge []byte, done bool, err error) {
-	answer := string(response)
-	switch {
-	case l.username != nil:
-		return nil, true, l.check(*l.username, answer)
-	case response == nil:
-		return []byte("Username:"), false, nil
-	}
-	l.username = &answer
-	return []byte("Password:"), false, nil
 }
 
 // Mail implements smtp.Session.
@@ -119,9 +62,9 @@ func (c *session) Data(r io.Reader) error {
 	if err := c.fail("BODY", c.from); err != nil {
 		return err
 	}
-	raw, err := io.ReadAll(r)
+	raw, err := c.read(r)
 	if err != nil {
-		return fmt.Errorf("read message: %w", err)
+		return err
 	}
 	for _, to := range c.to {
 		if err := c.fail("DATA", to); err != nil {
@@ -135,6 +78,24 @@ func (c *session) Data(r io.Reader) error {
 	return nil
 }
 
+// read reads the text of a message, and may fail in the middle of it.
+func (c *session) read(r io.Reader) ([]byte, error) {
+	start := make([]byte, 64)
+	n, err := io.ReadFull(r, start)
+	if err == nil {
+		if err := c.fail("MIDDATA", c.from); err != nil {
+			return nil, err
+		}
+	} else if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, fmt.Errorf("read message: %w", err)
+	}
+	rest, err := io.ReadAll(r)
+	if err != nil {
+		return nil, fmt.Errorf("read message: %w", err)
+	}
+	return append(start[:n], rest...), nil
+}
+
 // fail asks Options.Fail, and does itself what no reply can say.
 func (c *session) fail(stage, address string) error {
 	if c.s.opts.Fail == nil {
@@ -144,7 +105,10 @@ func (c *session) fail(stage, address string) error {
 	if errors.Is(err, ErrSilence) {
 		<-c.s.done
 	}
-	if errors.Is(err, ErrSilence) || errors.Is(err, ErrDrop) {
+	if errors.Is(err, ErrReset) {
+		abort(c.conn.Conn())
+	}
+	if errors.Is(err, ErrSilence) || errors.Is(err, ErrDrop) || errors.Is(err, ErrReset) {
 		_ = c.conn.Conn().Close() // nothing more is to be said
 	}
 	return err

@@ -7,9 +7,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"html"
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -129,7 +131,14 @@ func EmailAuth(session string, creds Object) Object {
 	return auth
 }
 
-// Click opens the link of a mail and presses the button of its page.
+// hiddenField is a field of a page's form that its reader does not see.
+var hiddenField = regexp.MustCompile(`<input type="hidden" name="([a-z_]+)" value="([^"]*)">`)
+
+// readingTime is a little longer than the pages ask for.
+const readingTime = 1100 * time.Millisecond
+
+// Click opens the link of a mail, reads its page and presses the button. A page
+// without one is returned as the answer, too.
 func (c *Client) Click(ctx context.Context, link string) (page, confirmed Answer, err error) {
 	u, err := url.Parse(link)
 	if err != nil {
@@ -138,6 +147,18 @@ func (c *Client) Click(ctx context.Context, link string) (page, confirmed Answer
 	if page, err = c.Do(ctx, http.MethodGet, u.RequestURI(), "", nil); err != nil {
 		return page, confirmed, err
 	}
-	confirmed, err = c.Form(ctx, u.Path, url.Values{"sid": {u.Query().Get("sid")}, "token": {u.Query().Get("token")}})
+	form := url.Values{}
+	for _, m := range hiddenField.FindAllStringSubmatch(page.Body, -1) {
+		form.Add(m[1], html.UnescapeString(m[2]))
+	}
+	if len(form) == 0 {
+		return page, page, nil
+	}
+	select { // a press that comes sooner is taken for a program's
+	case <-time.After(readingTime):
+	case <-ctx.Done():
+		return page, confirmed, ctx.Err()
+	}
+	confirmed, err = c.Form(ctx, u.Path, form)
 	return page, confirmed, err
 }

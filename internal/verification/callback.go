@@ -33,7 +33,7 @@ func nonceKey(s *Service, nonce string) string {
 // Await notes a token request and returns the nonce that the homeserver is
 // shown as client_secret. No lock is held while it decides.
 func (s *Service) Await(ctx context.Context, req Request) (nonce string, err error) {
-	if err := s.limited(ctx, req); err != nil {
+	if err := s.limited(ctx, req.Medium, req.Address); err != nil {
 		return "", err
 	}
 	index := s.index(req)
@@ -42,11 +42,7 @@ func (s *Service) Await(ctx context.Context, req Request) (nonce string, err err
 	if err != nil {
 		return "", err
 	}
-	rec := nonceRecord{Request: openingRequest{
-		Purpose: req.Purpose, Medium: req.Medium, Address: req.Address,
-		Index: index, Secret: s.secret(req.ClientSecret), SendAttempt: req.SendAttempt,
-		NextLink: req.NextLink, Language: req.Language, Proof: req.Proof,
-	}}
+	rec := nonceRecord{Request: s.openingRequest(req, index)}
 	err = s.store.Update(ctx, p, func(txn store.Txn) error {
 		return s.recs.put(txn, nonceKey(s, nonce), rec, s.inFlightEnd())
 	})
@@ -83,7 +79,8 @@ func (s *Service) Callback(ctx context.Context, nonce string, medium Medium, add
 			return err
 		}
 		if rec.SID != "" {
-			o.opened, o.created, o.message = Opened{SID: rec.SID}, false, Message{}
+			o.reset()
+			o.opened.SID = rec.SID
 			return nil
 		}
 		if err := o.run(txn); err != nil {

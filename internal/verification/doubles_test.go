@@ -86,12 +86,14 @@ func (o *outbox) Put(txn store.Txn, m Message) error {
 	if o.refuse != nil {
 		return o.refuse
 	}
-	return txn.Set("o/"+m.ID, []byte{1}, m.Expires)
+	key, _ := OutboxKey(m.ID)
+	return txn.Set(key, []byte{1}, m.Expires)
 }
 
 func (o *outbox) Wake(p store.Partition, id string) {
 	err := o.store.View(bg, p, func(txn store.Txn) error {
-		_, err := txn.Get("o/" + id)
+		key, _ := OutboxKey(id)
+		_, err := txn.Get(key)
 		return err
 	})
 	o.mu.Lock()

@@ -36,46 +36,72 @@ func (l Limit) hit(tat, now time.Time) (time.Time, time.Duration) {
 }
 
 // limited counts one request against an address, whichever its purpose and
-// whether or not it will send: a flood of repeats is a flood too.
-func (s *Service) limited(ctx context.Context, req Request) error {
-	return s.count(ctx, s.cfg.PerAddress, "limit address", string(req.Medium), req.Address)
+// whether or not it will send: a flood of repeats is a flood too. An address
+// that is cooling down is refused whatever its limit.
+func (s *Service) limited(ctx context.Context, medium Medium, address string) error {
+	name := s.addressName(medium, address)
+	return s.count(ctx, s.cfg.PerAddress, name, func(txn store.Txn) (time.Duration, error) {
+		return s.cooling(txn, name)
+	})
+}
+
+// addressName stands for an address in the keys of its limits, all of which
+// are in one partition.
+func (s *Service) addressName(medium Medium, address string) string {
+	return s.keys.HashText("limit address", string(medium), address)
 }
 
 // CountUser counts one action of a user, and refuses it with a LimitError if
 // there were too many: MSC2290 asks for that where addresses are added and
 // bound.
 func (s *Service) CountUser(ctx context.Context, action, user string) error {
-	return s.count(ctx, s.cfg.PerUser, "limit user", action, user)
-}
-
-// count counts against whatever a label and its parts name.
-func (s *Service) count(ctx context.Context, limit Limit, label string, parts ...string) error {
-	if limit.off() {
+	if s.cfg.PerUser.off() {
 		return nil
 	}
-	name := s.keys.HashText(label, parts...)
-	p := s.shard(name)
+	return s.count(ctx, s.cfg.PerUser, s.keys.HashText("limit user", action, user), nil)
+}
+
+// count counts against what a name stands for, unless bar says how long it is
+// barred for another reason.
+func (s *Service) count(ctx context.Context, limit Limit, name string, bar func(store.Txn) (time.Duration, error)) error {
 	var wait time.Duration
-	err := s.store.Update(ctx, p, func(txn store.Txn) error {
-		var tat time.Time
-		raw, err := txn.Get(kindLimit + name)
-		if err == nil && len(raw) == 8 {
-			tat = time.UnixMicro(int64(binary.BigEndian.Uint64(raw)))
-		} else if err != nil && !errors.Is(err, store.ErrNotFound) {
-			return err
+	hit := func(txn store.Txn) (err error) {
+		if bar != nil {
+			if wait, err = bar(txn); err != nil || wait > 0 {
+				return err
+			}
 		}
-		tat, wait = limit.hit(tat, s.now())
-		if wait > 0 {
+		if limit.off() {
 			return nil
 		}
-		value := binary.BigEndian.AppendUint64(nil, uint64(tat.UnixMicro()))
-		return txn.Set(kindLimit+name, value, tat)
-	})
-	if err != nil {
+		wait, err = s.hit(txn, limit, kindLimit+name)
+		return err
+	}
+	access := s.store.Update
+	if limit.off() {
+		access = s.store.View // there is nothing to be written
+	}
+	if err := access(ctx, s.shard(name), hit); err != nil {
 		return err
 	}
 	if wait > 0 {
 		return &LimitError{RetryAfter: wait}
 	}
 	return nil
+}
+
+// hit applies a limit to its entry and returns how long to wait.
+func (s *Service) hit(txn store.Txn, limit Limit, key string) (time.Duration, error) {
+	var tat time.Time
+	raw, err := txn.Get(key)
+	if err == nil && len(raw) == 8 {
+		tat = time.UnixMicro(int64(binary.BigEndian.Uint64(raw)))
+	} else if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return 0, err
+	}
+	tat, wait := limit.hit(tat, s.now())
+	if wait > 0 {
+		return wait, nil
+	}
+	return 0, txn.Set(key, binary.BigEndian.AppendUint64(nil, uint64(tat.UnixMicro())), tat)
 }

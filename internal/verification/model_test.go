@@ -12,7 +12,9 @@ import (
 type model struct {
 	lifetime, tokenLife, inFlight time.Duration
 	maxTries                      int
+	cooldown                      time.Duration
 	current                       map[scope]*modelSession
+	cool                          map[string]time.Time // until when, by address
 }
 
 // scope is what one session is for.
@@ -34,6 +36,8 @@ type modelSession struct {
 	holder   *modelAlias
 	consumer string // the UIA session that consumed it
 	history  []modelToken
+	refused  time.Time // when its owner first refused it
+	withdrew bool      // revoked by somebody, not by wrong tokens
 }
 
 type modelToken struct {
@@ -101,11 +105,17 @@ func (m *model) request(req Request, now time.Time, sid, token string) (s *model
 		return s, false
 	}
 	s.attempt = req.SendAttempt
-	if s.holder != nil && !s.held(now) {
-		s.holder = nil // forgotten with the next write
-	}
 	if req.Proof != s.proof {
 		s.proof, s.tokens = req.Proof, nil
+	}
+	m.resent(s, now, token)
+	return s, true
+}
+
+// resent adds a token that was sent.
+func (m *model) resent(s *modelSession, now time.Time, token string) {
+	if s.holder != nil && !s.held(now) {
+		s.holder = nil // forgotten with the next write
 	}
 	sent := modelToken{token, earlier(now.Add(m.tokenLife), s.end)}
 	s.tokens, s.history = append(s.tokens, sent), append(s.history, sent)
@@ -114,7 +124,6 @@ func (m *model) request(req Request, now time.Time, sid, token string) (s *model
 		alive = 1
 	}
 	s.tokens = s.tokens[max(0, len(s.tokens)-alive):]
-	return s, true
 }
 
 func earlier(a, b time.Time) time.Time {
@@ -230,4 +239,38 @@ func (m *model) finish(a *modelAlias, outcome Outcome) {
 		}
 	}
 	s.holder = nil
+}
+
+// refuse is the owner of the address saying no; revoke is the operator.
+func (m *model) refuse(s *modelSession, now time.Time) error {
+	if s.gone(now) {
+		return ErrNoSession
+	}
+	if s.refused.IsZero() {
+		s.refused = now
+	}
+	if end := s.refused.Add(m.cooldown); end.After(m.cool[s.address]) {
+		m.cool[s.address] = end
+	}
+	return m.revoke(s, now)
+}
+
+func (m *model) revoke(s *modelSession, now time.Time) error {
+	if s.gone(now) {
+		return ErrNoSession
+	}
+	s.state = s.stands(now)
+	if !s.held(now) {
+		s.holder = nil
+	}
+	if s.state == Consumed {
+		return ErrConsumed
+	}
+	s.state, s.tokens, s.holder, s.withdrew = Revoked, nil, nil, true
+	return nil
+}
+
+// cools is how long nothing is sent to an address.
+func (m *model) cools(address string, now time.Time) time.Duration {
+	return max(0, m.cool[address].Sub(now))
 }

@@ -33,12 +33,13 @@ type fact struct {
 }
 
 func newMachine(t *rapid.T) *machine {
-	f := newFixture(t, func(c *Config) { c.MaxTries, c.SessionLifetime = 3, 24*time.Hour })
+	f := newFixture(t, func(c *Config) { c.MaxTries, c.SessionLifetime, c.Cooldown = 3, 24*time.Hour, 2*time.Hour })
 	return &machine{
 		fixture: f, t: t, facts: map[*modelSession]*fact{},
 		model: model{
 			lifetime: f.cfg.SessionLifetime, tokenLife: f.cfg.TokenLifetime, inFlight: f.cfg.InFlight,
 			maxTries: f.cfg.MaxTries, current: map[scope]*modelSession{},
+			cooldown: f.cfg.Cooldown, cool: map[string]time.Time{},
 		},
 	}
 }
@@ -63,6 +64,9 @@ func TestEveryHistory(t *testing.T) {
 			"wait":     m.doWait,
 			"resend":   m.doResend,
 			"abandon":  m.doAbandon,
+			"refuse":   m.doRefuse,
+			"revoke":   m.doRevoke,
+			"again":    m.doAdminResend,
 			"":         m.invariants,
 		})
 	})
@@ -89,6 +93,9 @@ func (m *machine) drawRequest(t *rapid.T) Request {
 func (m *machine) doRequest(t *rapid.T) {
 	req := m.drawRequest(t)
 	now := m.clock.Now()
+	if m.checkCool(req) {
+		return
+	}
 	before := m.continues(req, now)
 	m.checkOpened(req, before, m.open(req), now)
 }
@@ -99,6 +106,9 @@ func (m *machine) doResend(t *rapid.T) {
 	req := ask(purpose(s.purpose), secret(s.secret), mailbox(s.address), proof(s.proof),
 		attempt(s.attempt+rapid.Int64Range(0, 2).Draw(t, "more")))
 	now := m.clock.Now()
+	if m.checkCool(req) {
+		return
+	}
 	before := m.continues(req, now)
 	m.checkOpened(req, before, m.open(req), now)
 }
@@ -143,6 +153,9 @@ func (m *machine) checkOpened(req Request, before *modelSession, got Opened, now
 
 func (m *machine) doAwait(t *rapid.T) {
 	req := m.drawRequest(t)
+	if m.checkCool(req) {
+		return
+	}
 	m.nonces = append(m.nonces, &modelNonce{nonce: m.await(req), request: req, end: m.clock.Now().Add(m.inFlight)})
 }
 
@@ -219,7 +232,7 @@ func (m *machine) invariants(t *rapid.T) {
 		if end.Sub(fact.touched) > MaxLifetime || !end.Equal(s.end) {
 			t.Fatalf("session %s ends %v, last touched %v, want %v", s.sid, end, fact.touched, s.end)
 		}
-		if (rec.State == Validated || rec.State == Consumed) != fact.confirmed {
+		if proven := rec.State == Validated || rec.State == Consumed; proven != fact.confirmed && !(s.withdrew && rec.State == Revoked) {
 			t.Fatalf("session %s is %s, confirmed in time: %v", s.sid, rec.State, fact.confirmed)
 		}
 		for _, tok := range rec.Tokens {

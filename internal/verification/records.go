@@ -14,8 +14,8 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
-// Kinds of entries: the first letter of a store key. "o" belongs to the
-// outbox.
+// Kinds of entries: the first letter of a store key. What "o" holds is known to
+// the outbox alone.
 const (
 	kindSession = "s/"
 	kindIndex   = "i/" // (purpose, client_secret, address) → sid
@@ -25,6 +25,9 @@ const (
 	kindForeign = "h/" // sid of the homeserver's own session → nonce
 	kindTaint   = "u/" // UIA session that may hold a proof
 	kindBinding = "b/" // (user, address, identity server)
+	kindCool    = "c/" // address whose owner wants no more messages
+	kindState   = "d/" // what became of a session's newest message
+	kindMessage = "o/"
 )
 
 // recordVersion is the first byte of every plaintext record.
@@ -96,6 +99,10 @@ func (r records) get(txn store.Txn, key string, v any) error {
 	if err != nil {
 		return err
 	}
+	return r.open(key, sealed, v)
+}
+
+func (r records) open(key string, sealed []byte, v any) error {
 	raw, err := r.keys.Open(key, sealed)
 	if err != nil {
 		return fmt.Errorf("open record %q: %w", kindOf(key), err)

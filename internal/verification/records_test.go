@@ -4,6 +4,7 @@ package verification
 
 import (
 	"bytes"
+	"encoding/hex"
 	"errors"
 	"reflect"
 	"testing"
@@ -33,6 +34,7 @@ func drawSession(t *rapid.T) *Session {
 		Secret: drawHash(t, "secret"), SendAttempt: num.Draw(t, "attempt"), Sends: rapid.Int().Draw(t, "sends"),
 		Tries: rapid.Int().Draw(t, "tries"), Until: num.Draw(t, "until"), ValidatedAt: num.Draw(t, "validated"),
 		NextLink: text.Draw(t, "link"), Language: text.Draw(t, "language"),
+		Brand: text.Draw(t, "brand"), Created: num.Draw(t, "created"), Refused: num.Draw(t, "refused"),
 	}
 	if rapid.Bool().Draw(t, "consumed") {
 		s.ConsumedIn = drawHash(t, "consumed in")
@@ -54,6 +56,7 @@ func TestRecordsRoundTrip(t *testing.T) {
 		request := openingRequest{
 			Purpose: session.Purpose, Medium: session.Medium, Address: session.Address, Index: text.Draw(t, "index"),
 			Secret: session.Secret, SendAttempt: session.SendAttempt, NextLink: session.NextLink, Language: session.Language, Proof: session.Proof,
+			Brand: session.Brand,
 		}
 		for name, rec := range map[string]any{
 			"session": session,
@@ -126,6 +129,50 @@ func TestRecordForm(t *testing.T) {
 		"\x08\x01\x09\x01\x0a\x81\x82\x50" + string(zero) + "\x02\x0c\x03")
 	if !bytes.Equal(raw, want) {
 		t.Errorf("a session is written as\n%x, want\n%x", raw, want)
+	}
+}
+
+// TestOldRecordsAreRead: bytes that the version before brands and refusals has
+// written mean what they meant, and are written again as they were.
+func TestOldRecordsAreRead(t *testing.T) {
+	fill := func(b byte) (h hash) { return hash(bytes.Repeat([]byte{b}, len(h))) }
+	tests := []struct {
+		name, written string
+		got, want     any
+	}{
+		{
+			"session", "01b101782030306162636465666768696a6b6c6d6e6f707172737475765441475441475441026870617373776f72640365656d61" +
+				"696c046b6140782e6578616d706c6505010602075001010101010101010101010101010101080209030a81825002020202020202" +
+				"020202020202020202040b010c050d060e6968747470733a2f2f6e0f6264651083500303030303030303030303030303030307f5" +
+				"115004040404040404040404040404040404",
+			new(Session), &Session{
+				SID: "00abcdefghijklmnopqrstuvTAGTAGTA", Purpose: Password, Medium: Email, Address: "a@x.example", Proof: ProofCode,
+				State: Validated, Secret: fill(1), SendAttempt: 2, Sends: 3, Tokens: []Token{{Hash: fill(2), Expires: 4}}, Tries: 1, Until: 5,
+				ValidatedAt: 6, NextLink: "https://n", Language: "de", Claim: &Claim{ID: fill(3), Until: 7, Answered: true}, ConsumedIn: fill(4),
+			},
+		},
+		{
+			"nonce", "01a301a901636164640265656d61696c036b6140782e6578616d706c650463696478055001010101010101010101010101010101" +
+				"0602076968747470733a2f2f6e08626465090102617303f5",
+			new(nonceRecord), &nonceRecord{Request: openingRequest{
+				Purpose: Add, Medium: Email, Address: "a@x.example", Index: "idx", Secret: fill(1), SendAttempt: 2,
+				NextLink: "https://n", Language: "de", Proof: ProofCode,
+			}, SID: "s", Sent: true},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			written, err := hex.DecodeString(tt.written)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := decode(written, tt.got); err != nil || !reflect.DeepEqual(tt.got, tt.want) {
+				t.Errorf("decode = %v, %+v, want %+v", err, tt.got, tt.want)
+			}
+			if again, err := encode(tt.got); err != nil || !bytes.Equal(again, written) {
+				t.Errorf("it is written again as %x, %v", again, err)
+			}
+		})
 	}
 }
 

@@ -5,7 +5,6 @@ package verification
 import (
 	"context"
 	"errors"
-	"strconv"
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/store"
@@ -14,15 +13,11 @@ import (
 // RequestToken opens a session, or continues one, and commits its message with
 // it. It decides by itself: whether the address is in use is not its concern.
 func (s *Service) RequestToken(ctx context.Context, req Request) (Opened, error) {
-	if err := s.limited(ctx, req); err != nil {
+	if err := s.limited(ctx, req.Medium, req.Address); err != nil {
 		return Opened{}, err
 	}
 	index := s.index(req)
-	o, err := s.newOpening(s.shard(index), openingRequest{
-		Purpose: req.Purpose, Medium: req.Medium, Address: req.Address,
-		Index: index, Secret: s.secret(req.ClientSecret), SendAttempt: req.SendAttempt,
-		NextLink: req.NextLink, Language: req.Language, Proof: req.Proof,
-	})
+	o, err := s.newOpening(s.shard(index), s.openingRequest(req, index))
 	if err != nil {
 		return Opened{}, err
 	}
@@ -45,6 +40,15 @@ type openingRequest struct {
 	NextLink    string  `cbor:"7,keyasint,omitempty"`
 	Language    string  `cbor:"8,keyasint,omitempty"`
 	Proof       Proof   `cbor:"9,keyasint,omitempty"`
+	Brand       string  `cbor:"10,keyasint,omitempty"`
+}
+
+func (s *Service) openingRequest(req Request, index string) openingRequest {
+	return openingRequest{
+		Purpose: req.Purpose, Medium: req.Medium, Address: req.Address,
+		Index: index, Secret: s.secret(req.ClientSecret), SendAttempt: req.SendAttempt,
+		NextLink: req.NextLink, Language: req.Language, Brand: req.Brand, Proof: req.Proof,
+	}
 }
 
 // opening is one run of requestToken. All randomness is drawn before the
@@ -76,7 +80,7 @@ func (s *Service) newOpening(p store.Partition, req openingRequest) (*opening, e
 
 // run is the transaction.
 func (o *opening) run(txn store.Txn) error {
-	o.opened, o.created, o.message = Opened{}, false, Message{}
+	o.reset()
 	now := o.svc.now()
 	session, err := o.find(txn, now)
 	if err != nil {
@@ -94,11 +98,20 @@ func (o *opening) run(txn store.Txn) error {
 	} else {
 		due = session.request(o.req.SendAttempt)
 	}
-	o.opened = Opened{SID: session.SID, Sent: due}
 	if !due {
+		o.opened = Opened{SID: session.SID}
 		return nil
 	}
-	session.NextLink, session.Language = o.req.NextLink, o.req.Language
+	session.NextLink, session.Language, session.Brand = o.req.NextLink, o.req.Language, o.req.Brand
+	return o.send(txn, session, now)
+}
+
+// reset forgets a run: the store may run a transaction again.
+func (o *opening) reset() { o.opened, o.created, o.message = Opened{}, false, Message{} }
+
+// send makes the next message of a session and writes both.
+func (o *opening) send(txn store.Txn, session *Session, now time.Time) error {
+	o.opened = Opened{SID: session.SID, Sent: true}
 	if session.Proof != o.req.Proof { // the configuration has changed
 		session.Proof, session.Tokens = o.req.Proof, nil
 	}
@@ -149,7 +162,7 @@ func (o *opening) create(now time.Time) *Session {
 		SID: o.freshSID, State: Pending,
 		Purpose: o.req.Purpose, Medium: o.req.Medium, Address: o.req.Address,
 		Secret: o.req.Secret, SendAttempt: o.req.SendAttempt, Proof: o.req.Proof,
-		NextLink: o.req.NextLink, Language: o.req.Language,
+		NextLink: o.req.NextLink, Language: o.req.Language, Created: now.UnixMilli(),
 		Until: now.Add(o.svc.cfg.SessionLifetime).UnixMilli(),
 	}
 }
@@ -157,10 +170,11 @@ func (o *opening) create(now time.Time) *Session {
 func (o *opening) compose(session *Session, now time.Time) Message {
 	last := session.Tokens[len(session.Tokens)-1]
 	return Message{
-		ID: session.SID + "." + strconv.Itoa(session.Sends), SID: session.SID,
+		ID: messageID(session.SID, session.Sends), SID: session.SID,
 		Purpose: session.Purpose, Medium: session.Medium, Address: session.Address,
 		Proof: session.Proof, Token: o.token, Language: session.Language,
 		Created: now, Expires: time.UnixMilli(last.Expires),
+		Brand: session.Brand, Refusal: o.svc.refusal(session.SID), Attempt: session.SendAttempt,
 	}
 }
 

@@ -141,11 +141,12 @@ func TestMessage(t *testing.T) {
 	for _, p := range []Proof{ProofLink, ProofCode} {
 		t.Run(fmt.Sprint(p), func(t *testing.T) {
 			f := newFixture(t)
-			sid := f.open(ask(proof(p), func(r *Request) { r.Language = "de" })).SID
+			sid := f.open(ask(proof(p), attempt(7), func(r *Request) { r.Language, r.Brand = "de", "club" })).SID
 			m := f.outbox.last(t)
 			want := Message{
 				ID: sid + ".1", SID: sid, Purpose: Register, Medium: Email, Address: "alice@example.com",
 				Proof: p, Token: m.Token, Language: "de", Created: f.clock.Now(), Expires: f.clock.Now().Add(DefaultTokenLifetime).Local(),
+				Brand: "club", Refusal: m.Refusal, Attempt: 7,
 			}
 			if !m.Expires.Equal(want.Expires) {
 				t.Errorf("message expires %v, want %v", m.Expires, want.Expires)

@@ -27,6 +27,9 @@ const (
 	// DefaultInFlight is more than the longest time a homeserver is given to
 	// answer one request.
 	DefaultInFlight = 2 * time.Minute
+	// DefaultCooldown is as long as whoever typed in a wrong address could go on
+	// with the session that its owner has refused.
+	DefaultCooldown = 24 * time.Hour
 )
 
 // Config is what a Service is made of. Store, Keys and Outbox are required.
@@ -45,6 +48,10 @@ type Config struct {
 	// InFlight bounds how long a nonce or an alias is honoured: the time one
 	// request may spend at the homeserver.
 	InFlight time.Duration
+
+	// Cooldown is how long no message goes to an address whose owner has said
+	// "I did not ask for this".
+	Cooldown time.Duration
 
 	// Now and Random are the clock and the randomness; nil means the real ones.
 	Now    func() time.Time
@@ -68,7 +75,8 @@ func (cfg *Config) Validate() error {
 	setDefault(&cfg.TokenLifetime, min(DefaultTokenLifetime, cfg.SessionLifetime))
 	setDefault(&cfg.MaxTries, DefaultMaxTries)
 	setDefault(&cfg.InFlight, DefaultInFlight)
-	if cfg.TokenLifetime < 0 || cfg.SessionLifetime < 0 || cfg.MaxTries < 0 || cfg.InFlight < 0 {
+	setDefault(&cfg.Cooldown, DefaultCooldown)
+	if cfg.TokenLifetime < 0 || cfg.SessionLifetime < 0 || cfg.MaxTries < 0 || cfg.InFlight < 0 || cfg.Cooldown < 0 {
 		return errors.New("lifetimes and counts must be positive")
 	}
 	if cfg.SessionLifetime > MaxLifetime {

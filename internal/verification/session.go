@@ -69,7 +69,12 @@ type Session struct {
 	Claim       *Claim `cbor:"16,keyasint,omitempty"`
 	// ConsumedIn is the keyed hash of the UIA session that consumed this one,
 	// for registration only.
-	ConsumedIn hash `cbor:"17,keyasint,omitzero"`
+	ConsumedIn hash   `cbor:"17,keyasint,omitzero"`
+	Brand      string `cbor:"18,keyasint,omitempty"`
+	// Created and Refused are when the session was opened, and when the owner
+	// of the address first said that it was not theirs; Unix milliseconds.
+	Created int64 `cbor:"19,keyasint,omitempty"`
+	Refused int64 `cbor:"20,keyasint,omitempty"`
 }
 
 // Token is one link or code that was sent.
@@ -157,8 +162,7 @@ func (s *Session) confirm(token hash, now time.Time, life time.Duration, maxTrie
 	err := s.match(token, now)
 	if err != nil {
 		if s.Tries >= maxTries {
-			s.State = Revoked
-			s.Tokens = nil
+			s.revoke()
 		}
 		return err
 	}
@@ -238,4 +242,25 @@ func (s *Session) finish(id hash, outcome Outcome, uia hash) {
 		}
 	}
 	s.Claim = nil
+}
+
+// revoke ends a session before it has proven anything. A completion that has
+// not yet got its answer from us will not get it; one that has, can no longer
+// be told from one that was used, and does not complete here either.
+func (s *Session) revoke() {
+	s.State, s.Tokens, s.Claim = Revoked, nil, nil
+}
+
+// refuse is the owner of the address saying that this was not theirs. What is
+// consumed stays so, but the word counts from the first time it was given.
+func (s *Session) refuse(now time.Time) error {
+	s.settle(now)
+	if s.Refused == 0 {
+		s.Refused = now.UnixMilli()
+	}
+	if s.State == Consumed {
+		return ErrConsumed
+	}
+	s.revoke()
+	return nil
 }

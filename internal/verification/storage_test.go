@@ -72,6 +72,10 @@ func wholeLife(f *fixture) (secrets map[string]string) {
 	nonce := f.await(req)
 	f.callback(nonce, req)
 	f.settle(nonce)
+	refusal := f.outbox.last(f)
+	if err := f.Refuse(bg, refusal.SID, refusal.Refusal); err != nil {
+		f.Fatalf("Refuse: %v", err)
+	}
 	if err := f.Adopt(bg, "homeserver-sid", "homeserver-nonce", req); err != nil {
 		f.Fatalf("Adopt: %v", err)
 	}
@@ -82,7 +86,7 @@ func wholeLife(f *fixture) (secrets map[string]string) {
 		"refused alias": refused.SID, "secret of refused alias": refused.ClientSecret,
 		"alias": done.SID, "secret of alias": done.ClientSecret,
 		"nonce": nonce, "homeserver's sid": "homeserver-sid", "homeserver's nonce": "homeserver-nonce",
-		"purpose": string(Register),
+		"purpose": string(Register), "refusal": refusal.Refusal,
 	}
 	for _, m := range f.outbox.messages() {
 		if m.Proof == ProofLink {

@@ -25,17 +25,20 @@ type Confirmed struct {
 	Address  string
 	NextLink string
 	Language string
+	Brand    string
 	Proof    Proof
 	State    State
+	// Delivery is what became of the newest message.
+	Delivery DeliveryState
 	// Already says that nothing changed: the session was confirmed before.
 	Already bool
 }
 
-func describe(session *Session) Confirmed {
+func describe(session *Session, delivery DeliveryState) Confirmed {
 	return Confirmed{
 		Purpose: session.Purpose, Medium: session.Medium, Address: session.Address,
-		NextLink: session.NextLink, Language: session.Language, Proof: session.Proof,
-		State: session.State, Already: session.State != Pending,
+		NextLink: session.NextLink, Language: session.Language, Brand: session.Brand, Proof: session.Proof,
+		State: session.State, Already: session.State != Pending, Delivery: delivery,
 	}
 }
 
@@ -59,7 +62,7 @@ func (s *Service) Submit(ctx context.Context, sub Submission) (Confirmed, error)
 			return err
 		}
 		before = session.State
-		result = describe(session)
+		result = describe(session, Delivered) // or the token would not be here
 		verdict = session.confirm(s.tokenHash(sub.SID, sub.Token), s.now(), s.cfg.SessionLifetime, s.cfg.MaxTries)
 		result.State = session.State
 		if before != Pending {
@@ -89,10 +92,15 @@ func (s *Service) Inspect(ctx context.Context, sub Submission) (Confirmed, error
 	if !ok {
 		return Confirmed{}, ErrNoSession
 	}
-	var session *Session
-	err := s.store.View(ctx, p, func(txn store.Txn) error {
-		var err error
-		session, err = s.find(txn, sub)
+	var (
+		session  *Session
+		delivery DeliveryState
+	)
+	err := s.store.View(ctx, p, func(txn store.Txn) (err error) {
+		if session, err = s.find(txn, sub); err != nil {
+			return err
+		}
+		delivery, err = deliveryOf(txn, session)
 		return err
 	})
 	if err != nil {
@@ -105,7 +113,7 @@ func (s *Service) Inspect(ctx context.Context, sub Submission) (Confirmed, error
 	case session.State == Revoked:
 		return Confirmed{}, ErrRevoked
 	case session.Proof == ProofCode:
-		return describe(session), nil
+		return describe(session, delivery), nil
 	}
 	err = session.match(s.tokenHash(sub.SID, sub.Token), now)
 	if errors.Is(err, ErrExpired) && session.State != Pending {
@@ -114,7 +122,7 @@ func (s *Service) Inspect(ctx context.Context, sub Submission) (Confirmed, error
 	if err != nil {
 		return Confirmed{}, err
 	}
-	return describe(session), nil
+	return describe(session, delivery), nil
 }
 
 // find loads the session of a submission. A sid of ours without a record was

@@ -86,10 +86,12 @@ func TestF5_Verdicts(t *testing.T) {
 // second click is no error.
 func TestSubmitTells(t *testing.T) {
 	f := newFixture(t)
-	sid := f.open(ask(purpose(Add), func(r *Request) { r.NextLink, r.Language = "https://app.example/", "fr" })).SID
+	sid := f.open(ask(purpose(Add), func(r *Request) {
+		r.NextLink, r.Language, r.Brand = "https://app.example/", "fr", "club"
+	})).SID
 	want := Confirmed{
 		Purpose: Add, Medium: Email, Address: "alice@example.com", NextLink: "https://app.example/",
-		Language: "fr", Proof: ProofLink, State: Validated,
+		Language: "fr", Brand: "club", Proof: ProofLink, State: Validated, Delivery: Delivered,
 	}
 	token := f.outbox.last(t).Token
 	for _, already := range []bool{false, true, true} {

@@ -55,6 +55,9 @@ var (
 	// ErrNotValidated is the only thing the homeserver-facing side is told,
 	// whatever the reason.
 	ErrNotValidated = errors.New("session is not validated")
+	// ErrConsumed: the session has proven its address already, and nothing can
+	// be taken back here.
+	ErrConsumed = errors.New("session was used already")
 	// ErrUnknownNonce: a homeserver asked for a token that no client requested.
 	ErrUnknownNonce = errors.New("no token request is waiting for this nonce")
 )
@@ -80,7 +83,10 @@ type Request struct {
 	SendAttempt  int64
 	NextLink     string
 	Language     string
-	Proof        Proof
+	// Brand names the look and the words of the messages: that of the virtual
+	// host which was asked.
+	Brand string
+	Proof Proof
 }
 
 // Opened is the outcome of a Request.
@@ -112,12 +118,18 @@ type Message struct {
 	Created  time.Time `cbor:"9,keyasint"`
 	// Expires is when the token ends; a message is not worth sending after it.
 	Expires time.Time `cbor:"10,keyasint"`
+	Brand   string    `cbor:"11,keyasint,omitempty"`
+	// Refusal is the secret of the link "I did not ask for this".
+	Refusal string `cbor:"12,keyasint,omitempty"`
+	// Attempt is the send_attempt that the client asked with.
+	Attempt int64 `cbor:"13,keyasint,omitempty"`
 }
 
-// Outbox takes messages. It is implemented by the delivery side.
+// Outbox takes messages. It is implemented by the delivery side, which keeps
+// them under [OutboxKey] and tells of them by [NoteDelivery].
 type Outbox interface {
 	// Put writes the message into the transaction that opens its session, so
-	// that neither exists without the other.
+	// that neither exists without the other. Its error refuses the request.
 	Put(txn store.Txn, m Message) error
 	// Wake says that a message was committed. It must not block.
 	Wake(p store.Partition, id string)

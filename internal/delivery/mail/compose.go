@@ -9,7 +9,6 @@ import (
 	"net/mail"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/jordan-wright/email"
@@ -22,6 +21,8 @@ var (
 	ErrInvalidSubject   = errors.New("subject is empty, too long, or has forbidden characters")
 	ErrInvalidID        = errors.New("message id is not valid")
 	ErrInvalidBody      = errors.New("a body is empty or not UTF-8")
+	ErrInvalidList      = errors.New("unsubscribe link is not an https URL that fits into a header")
+	ErrInvalidLanguage  = errors.New("language is not a tag like pt-BR")
 )
 
 // Limits of header fields, in bytes. They keep a field readable; encoded it is
@@ -45,6 +46,13 @@ type Message struct {
 	HTML      string
 	MessageID string // with angle brackets; the same for every retry
 	Date      time.Time
+	// ListUnsubscribe, if set, is an https URL that takes a POST, without any
+	// cookie or question, as "I did not ask for this" (RFC 8058).
+	ListUnsubscribe string
+	// Language, if set, is the tag of the text's language (RFC 3282, RFC 5646).
+	Language string
+	// DKIM, if set, signs the message.
+	DKIM *DKIM
 }
 
 // Sender parses a From mailbox and returns it in the form that is written into
@@ -77,70 +85,56 @@ func forLibrary(mailbox string) string {
 	return "=?utf-8?b?" + base64.StdEncoding.EncodeToString([]byte(a.Name)) + "?= <" + a.Address + ">"
 }
 
-// bare reports whether s is an address and nothing else. mail.ParseAddress
-// alone accepts comments, names and quoted local parts, and unquotes the last:
-// a space would then begin an SMTP parameter.
-func bare(s string) bool {
-	if len(s) > maxAddress || hasControl(s) || strings.ContainsAny(s, "\"<>() ,;:\\[]") {
-		return false
+// validate refuses what could not be written as it is meant.
+func (m *Message) validate() error {
+	switch subject := strings.TrimSpace(m.Subject); {
+	case !bare(m.To):
+		return ErrInvalidRecipient
+	case subject == "" || len(subject) > maxSubject || hasControl(m.Subject) || looksEncoded(subject):
+		return ErrInvalidSubject
+	case !validID(m.MessageID):
+		return ErrInvalidID
+	case m.Text == "" || m.HTML == "" || !utf8.ValidString(m.Text) || !utf8.ValidString(m.HTML):
+		return ErrInvalidBody
+	case m.ListUnsubscribe != "" && !validUnsubscribe(m.ListUnsubscribe):
+		return ErrInvalidList
+	case m.Language != "" && !languageTag.MatchString(m.Language):
+		return ErrInvalidLanguage
 	}
-	a, err := mail.ParseAddress(s)
-	return err == nil && a.Name == "" && a.Address == s
-}
-
-// hasControl reports control characters, line and paragraph separators, and
-// what is not UTF-8.
-func hasControl(s string) bool {
-	return !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool {
-		return unicode.IsControl(r) || r == '\u2028' || r == '\u2029'
-	})
+	return nil
 }
 
 // lines ends all lines alike. A carriage return alone would make the encoder of
 // mime/quotedprintable swallow the next line end.
 var lines = strings.NewReplacer("\r\n", "\n", "\r", "\n")
 
-// Compose builds the message. Apart from the MIME boundary the result is
-// always the same.
+// Compose builds the message. Apart from the MIME boundary, and a signature,
+// the result is always the same.
 func Compose(m Message) ([]byte, error) {
 	from, _, err := Sender(m.From)
 	if err != nil {
 		return nil, err
 	}
-	if !bare(m.To) {
-		return nil, ErrInvalidRecipient
-	}
-	subject := strings.TrimSpace(m.Subject)
-	if subject == "" || len(subject) > maxSubject || hasControl(m.Subject) || looksEncoded(subject) {
-		return nil, ErrInvalidSubject
-	}
-	if !validID(m.MessageID) {
-		return nil, ErrInvalidID
-	}
-	if m.Text == "" || m.HTML == "" || !utf8.ValidString(m.Text) || !utf8.ValidString(m.HTML) {
-		return nil, ErrInvalidBody
+	if err := m.validate(); err != nil {
+		return nil, err
 	}
 	e := email.NewEmail()
 	e.From = forLibrary(from)
 	e.To = []string{"<" + m.To + ">"}
-	e.Subject = subject
+	e.Subject = strings.TrimSpace(m.Subject)
 	e.Text, e.HTML = []byte(lines.Replace(m.Text)), []byte(lines.Replace(m.HTML))
 	e.Headers.Set("Message-Id", m.MessageID)
 	e.Headers.Set("Date", m.Date.UTC().Format(time.RFC1123Z))
 	// RFC 3834 §5: nobody's auto-responder answers this.
 	e.Headers.Set("Auto-Submitted", "auto-generated")
 	e.Headers.Set("X-Auto-Response-Suppress", "All")
+	asked := setOptional(e.Headers, m)
 	raw, err := e.Bytes()
 	if err != nil {
 		return nil, fmt.Errorf("compose mail: %w", err)
 	}
-	return orderHeader(raw)
-}
-
-func validID(id string) bool {
-	inner, ok := strings.CutPrefix(id, "<")
-	inner, ok2 := strings.CutSuffix(inner, ">")
-	return ok && ok2 && len(id) <= 250 && strings.Count(inner, "@") == 1 && !strings.ContainsFunc(inner, func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("@.-_", r))
-	})
+	if raw, err = orderHeader(raw, asked...); err != nil || m.DKIM == nil {
+		return raw, err
+	}
+	return m.DKIM.Sign(raw)
 }

@@ -3,6 +3,8 @@
 package mail
 
 import (
+	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -27,21 +29,55 @@ const (
 	NoTLS TLSMode = "none"
 )
 
-// DefaultTimeout bounds one delivery, and each command in it.
-const DefaultTimeout = 30 * time.Second
+// Defaults of [SMTPConfig].
+const (
+	// DefaultTimeout bounds one delivery, and each command in it.
+	DefaultTimeout = 30 * time.Second
+	// DefaultConnectTimeout bounds dialling, TLS and log-in, so that time is
+	// left for another relay.
+	DefaultConnectTimeout = 15 * time.Second
+	// DefaultMaxConnections is what a relay bears from one client as a rule.
+	DefaultMaxConnections = 8
+	// DefaultMaxPerConnection is after how many mails a connection is replaced.
+	DefaultMaxPerConnection = 100
+	// DefaultIdleTimeout is how long an idle connection is kept.
+	DefaultIdleTimeout = 30 * time.Second
+)
 
 // SMTPConfig says how to reach a relay.
 type SMTPConfig struct {
 	Address            string // host:port
 	TLS                TLSMode
 	Username, Password string
-	HELO               string
-	Timeout            time.Duration
-	RootCAs            *x509.CertPool // nil means the system's
-	ServerName         string         // of the certificate; default: the host of Address
+	// Auth is how to log in. Default: [AuthAuto].
+	Auth AuthMethod
+	// Token returns an OAuth 2.0 access token; it takes the place of Password.
+	// It is asked for each new connection, so it is to keep what is still valid.
+	Token func(context.Context) (string, error)
+	// HELO is the name to introduce oneself by: a fully qualified host name, or
+	// an address literal like [192.0.2.1] (RFC 5321 §4.1.1.1). Default: the
+	// name of this machine if it is such a one, else the literal of the
+	// connection's own address; "localhost" to a relay on this machine.
+	HELO           string
+	Timeout        time.Duration
+	ConnectTimeout time.Duration
+	RootCAs        *x509.CertPool // nil means the system's
+	ServerName     string         // of the certificate; default: the host of Address
+	// Certificates are shown to a relay that asks for one.
+	Certificates []tls.Certificate
+	// GetClientCertificate is asked instead of Certificates when it is set.
+	GetClientCertificate func(*tls.CertificateRequestInfo) (*tls.Certificate, error)
 	// AllowPlaintext lets NoTLS be used for a relay on another machine, such as
 	// a container next door. A password is not sent to it even so.
 	AllowPlaintext bool
+	// MaxConnections bounds the open connections, idle ones included.
+	MaxConnections int
+	// MaxPerConnection is how many mails are sent over one connection.
+	MaxPerConnection int
+	// IdleTimeout is how long a connection without work is kept.
+	IdleTimeout time.Duration
+	// Rate bounds the messages per second; 0 means no bound.
+	Rate float64
 }
 
 // Validate checks the configuration without I/O, and fills in defaults.
@@ -53,6 +89,15 @@ func (c *SMTPConfig) Validate() error {
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
 		return fmt.Errorf("port %q of the server must be a number from 1 to 65535", port)
 	}
+	for _, check := range []func(host string) error{c.checkTLS, c.checkAuth, c.checkLimits, c.checkHELO} {
+		if err := check(host); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *SMTPConfig) checkTLS(host string) error {
 	if c.TLS == "" {
 		c.TLS = STARTTLS
 	}
@@ -62,31 +107,47 @@ func (c *SMTPConfig) Validate() error {
 		if !c.AllowPlaintext && !loopback(host) {
 			return fmt.Errorf("tls none is only allowed for a server on this machine, not for %q", host)
 		}
-		if c.Username != "" {
-			return errPlainAuth
+		if len(c.Certificates) > 0 || c.GetClientCertificate != nil {
+			return errors.New("a client certificate is of no use with tls none")
 		}
 	default:
 		return fmt.Errorf("tls %q must be starttls, tls or none", c.TLS)
 	}
-	if (c.Username == "") != (c.Password == "") {
-		return errors.New("username and password go together")
-	}
-	if c.Timeout == 0 {
-		c.Timeout = DefaultTimeout
-	}
-	if c.Timeout < 0 {
-		return errors.New("timeout must be positive")
-	}
 	if c.ServerName == "" {
 		c.ServerName = host
 	}
-	if c.HELO == "" {
-		c.HELO = "localhost"
-	}
-	if strings.ContainsFunc(c.HELO, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return fmt.Errorf("helo %q is not a host name", c.HELO)
-	}
 	return nil
+}
+
+func (c *SMTPConfig) checkLimits(string) error {
+	for name, d := range map[string]*time.Duration{"timeout": &c.Timeout, "connect timeout": &c.ConnectTimeout, "idle timeout": &c.IdleTimeout} {
+		if *d < 0 {
+			return fmt.Errorf("%s must be positive", name)
+		}
+	}
+	if c.MaxConnections < 0 || c.MaxPerConnection < 0 {
+		return errors.New("the limits of connections and of messages over one must be positive")
+	}
+	// Not-a-number is refused, too: it is not at least 0.
+	if !(c.Rate >= 0) || c.Rate > maxRate {
+		return fmt.Errorf("rate must be from 0 to %d messages per second", maxRate)
+	}
+	setDefault(&c.Timeout, DefaultTimeout)
+	setDefault(&c.ConnectTimeout, min(DefaultConnectTimeout, c.Timeout))
+	setDefault(&c.IdleTimeout, DefaultIdleTimeout)
+	setDefault(&c.MaxConnections, DefaultMaxConnections)
+	setDefault(&c.MaxPerConnection, DefaultMaxPerConnection)
+	return nil
+}
+
+// maxRate keeps the arithmetic of the limiter far from its ends.
+const maxRate = 1_000_000
+
+func setDefault[T comparable](value *T, preset T) {
+	var zero T
+	if *value == zero {
+		*value = preset
+	}
 }
 
 func loopback(host string) bool {

@@ -3,6 +3,7 @@
 package mail
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -14,9 +15,11 @@ func TestConfigDefaultsAreSafe(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := SMTPConfig{
-		Address: "smtp.example.org:587", TLS: STARTTLS, HELO: "localhost", Timeout: DefaultTimeout, ServerName: "smtp.example.org",
+		Address: "smtp.example.org:587", TLS: STARTTLS, Auth: AuthAuto, ServerName: "smtp.example.org",
+		Timeout: DefaultTimeout, ConnectTimeout: DefaultConnectTimeout, IdleTimeout: DefaultIdleTimeout,
+		MaxConnections: DefaultMaxConnections, MaxPerConnection: DefaultMaxPerConnection,
 	}
-	if c != want {
+	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got %+v, want %+v", c, want)
 	}
 }

@@ -5,27 +5,27 @@ package mail
 import (
 	"context"
 	"crypto/tls"
-	"encoding/base64"
-	"errors"
-	"io"
 	"net"
-	"net/textproto"
 	"strings"
 
-	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
 )
 
-// connect dials, secures the connection, and logs in.
-func (s *SMTP) connect(ctx context.Context) (*conn, *SendError) {
-	var d net.Dialer
-	raw, err := d.DialContext(ctx, "tcp", s.cfg.Address)
+// connect dials, secures the connection, and logs in, within the time for
+// that. What it finds on the way is told to an observer, which may be nil.
+func (s *SMTP) connect(ctx context.Context, saw observer) (*conn, *SendError) {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.ConnectTimeout)
+	defer cancel()
+	raw, err := s.dial(ctx, "tcp", s.cfg.Address)
 	if err != nil {
 		return nil, failure(ctx, "dial", err)
 	}
+	saw.ok(StepConnect, raw.RemoteAddr().String())
 	stop := context.AfterFunc(ctx, func() { _ = raw.Close() })
-	defer stop()
-	c, failed := s.greet(ctx, raw)
+	c, failed := s.greet(ctx, raw, saw)
+	if !stop() && failed == nil { // the end came with the last reply
+		failed = failure(ctx, "hello", ctx.Err())
+	}
 	if failed != nil {
 		_ = raw.Close() // it is of no use
 		return nil, failed
@@ -33,135 +33,107 @@ func (s *SMTP) connect(ctx context.Context) (*conn, *SendError) {
 	return c, nil
 }
 
-func (s *SMTP) greet(ctx context.Context, raw net.Conn) (*conn, *SendError) {
-	secured := raw
-	switch s.cfg.TLS {
-	case STARTTLS:
-		if stage, err := startTLS(raw, s.cfg.HELO); err != nil {
-			return nil, failure(ctx, stage, err)
-		}
-		fallthrough
-	case ImplicitTLS:
-		tc := tls.Client(raw, s.tls)
-		if err := tc.HandshakeContext(ctx); err != nil {
-			return nil, failure(ctx, "tls", err)
-		}
-		secured = tc
-	case NoTLS:
-	}
-	if s.cfg.TLS == STARTTLS {
-		secured = &greeted{Conn: secured, greeting: strings.NewReader("220 ready\r\n")}
+func (s *SMTP) greet(ctx context.Context, raw net.Conn, saw observer) (*conn, *SendError) {
+	helo := s.helo(raw)
+	secured, state, failed := s.secure(ctx, raw, helo, saw)
+	if failed != nil {
+		return nil, failed
 	}
 	client := smtp.NewClient(secured)
 	client.CommandTimeout, client.SubmissionTimeout = s.cfg.Timeout, s.cfg.Timeout
-	if err := client.Hello(s.cfg.HELO); err != nil {
+	if err := client.Hello(helo); err != nil {
 		return nil, failure(ctx, "hello", err)
 	}
-	if err := s.login(client); err != nil {
+	if s.cfg.TLS != STARTTLS { // told already
+		saw.ok(StepGreeting, "")
+	}
+	saw.ok(StepEHLO, offers(client))
+	method, err := s.login(ctx, client, state)
+	if err != nil {
 		return nil, failure(ctx, "auth", err)
+	}
+	if method != "" {
+		saw.ok(StepAuth, string(method))
 	}
 	return &conn{Client: client, net: raw}, nil
 }
 
-// startTLS runs the dialogue up to the handshake. go-smtp can do that, but
-// introduces itself as "localhost", which strict relays refuse.
-func startTLS(raw net.Conn, helo string) (stage string, err error) {
-	text := textproto.NewConn(&dialogue{Conn: raw, left: maxDialogue})
-	if _, _, err := text.ReadResponse(220); err != nil {
-		return "hello", reply(err)
+// secure puts TLS on a connection, as it is configured, and returns what to
+// speak SMTP on.
+func (s *SMTP) secure(ctx context.Context, raw net.Conn, helo string, saw observer) (net.Conn, *tls.ConnectionState, *SendError) {
+	if s.cfg.TLS == NoTLS {
+		return raw, nil, nil
 	}
-	if err := text.PrintfLine("EHLO %s", helo); err != nil {
-		return "hello", err
+	if s.cfg.TLS == STARTTLS {
+		if stage, err := startTLS(raw, helo, saw); stage == stageGreeting {
+			return nil, nil, ungreeted(failure(ctx, "hello", err))
+		} else if err != nil {
+			return nil, nil, failure(ctx, stage, err)
+		}
 	}
-	_, offers, err := text.ReadResponse(250)
-	if err != nil {
-		return "hello", reply(err)
+	asked := false
+	config := s.tls.Clone()
+	config.GetClientCertificate = func(info *tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		asked = true
+		return s.certificate(info)
 	}
-	offered := false
-	for line := range strings.Lines(offers) {
-		offered = offered || strings.EqualFold(strings.TrimSpace(line), "STARTTLS")
+	tc := tls.Client(raw, config)
+	if err := tc.HandshakeContext(ctx); err != nil {
+		if asked {
+			err = &askedError{err}
+		}
+		return nil, nil, failure(ctx, "tls", err)
 	}
-	if !offered {
-		return "tls", errNoSTARTTLS
+	state := tc.ConnectionState()
+	saw.tls(state)
+	if s.cfg.TLS == STARTTLS {
+		return &greeted{Conn: tc, greeting: strings.NewReader("220 ready\r\n")}, &state, nil
 	}
-	if err := text.PrintfLine("STARTTLS"); err != nil {
-		return "tls", err
-	}
-	if _, _, err := text.ReadResponse(220); err != nil {
-		return "tls", reply(err)
-	}
-	if text.R.Buffered() > 0 {
-		return "tls", errInjected
-	}
-	return "", nil
+	return tc, &state, nil
 }
 
-// reply makes textproto's error the one that [failure] knows.
-func reply(err error) error {
-	if te, ok := errors.AsType[*textproto.Error](err); ok {
-		return &smtp.SMTPError{Code: te.Code}
+// ungreeted gives a hint where a relay says nothing: with the setting for
+// another port, each side waits for the other to begin.
+func ungreeted(e *SendError) *SendError {
+	if e.Reason == ReasonTimeout {
+		e.Reason, e.Detail = ReasonNoGreeting, "timed out without a greeting; a port like 465 expects TLS from the first byte"
 	}
-	return err
+	return e
 }
 
-// maxDialogue bounds what is read before TLS, in bytes: textproto knows no
-// limit, and anybody on the way can write.
-const maxDialogue = 64 << 10
-
-// dialogue is a connection for textproto to talk on, and not to close.
-type dialogue struct {
-	net.Conn
-	left int
+// certificate is what a relay is shown that asks for one; an empty one if
+// there is none to its liking.
+func (s *SMTP) certificate(info *tls.CertificateRequestInfo) (*tls.Certificate, error) {
+	if s.cfg.GetClientCertificate != nil {
+		return s.cfg.GetClientCertificate(info)
+	}
+	for i := range s.cfg.Certificates {
+		if info.SupportsCertificate(&s.cfg.Certificates[i]) == nil {
+			return &s.cfg.Certificates[i], nil
+		}
+	}
+	return new(tls.Certificate), nil
 }
 
-// Read implements net.Conn.
-func (d *dialogue) Read(p []byte) (int, error) {
-	if d.left <= 0 {
-		return 0, errNotSMTP
-	}
-	n, err := d.Conn.Read(p[:min(len(p), d.left)])
-	d.left -= n
-	return n, err
-}
+// askedError is a handshake that failed after the relay had asked for a
+// certificate. With TLS 1.2, its alert may say no more than that it failed.
+type askedError struct{ error }
 
-// Close does nothing.
-func (*dialogue) Close() error { return nil }
+// Unwrap returns the error of the handshake.
+func (e *askedError) Unwrap() error { return e.error }
 
-// greeted is a connection whose greeting was read before TLS began; go-smtp
-// expects to read one.
-type greeted struct {
-	net.Conn
-	greeting *strings.Reader
-}
-
-// Read implements net.Conn.
-func (g *greeted) Read(p []byte) (int, error) {
-	if n, err := g.greeting.Read(p); !errors.Is(err, io.EOF) {
-		return n, err
+// offers lists the extensions that matter here, in words of this package.
+func offers(c *smtp.Client) string {
+	var got []string
+	for _, name := range []string{"8BITMIME", "SIZE", "SMTPUTF8", "DSN", "PIPELINING", "REQUIRETLS"} {
+		if ok, _ := c.Extension(name); ok {
+			got = append(got, name)
+		}
 	}
-	return g.Conn.Read(p)
-}
-
-// login authenticates, if there is a password. go-sasl would send it in plain
-// text; Validate has refused that already.
-func (s *SMTP) login(c *smtp.Client) error {
-	var mechanism sasl.Client
-	switch {
-	case s.cfg.Username == "":
-		return nil
-	case s.cfg.TLS == NoTLS:
-		return errPlainAuth
-	case c.SupportsAuth(sasl.Plain):
-		mechanism = sasl.NewPlainClient("", s.cfg.Username, s.cfg.Password)
-	case c.SupportsAuth(sasl.Login):
-		mechanism = sasl.NewLoginClient(s.cfg.Username, s.cfg.Password)
-	default:
-		return errNoAuth
+	for _, method := range AuthMethods()[1:] {
+		if name := AuthMethod(method).mechanism(); c.SupportsAuth(name) {
+			got = append(got, "AUTH="+name)
+		}
 	}
-	err := c.Auth(mechanism)
-	var garbled base64.CorruptInputError
-	if errors.Is(err, sasl.ErrUnexpectedServerChallenge) || errors.As(err, &garbled) {
-		return errLoginBroken
-	}
-	return err
+	return strings.Join(got, " ")
 }

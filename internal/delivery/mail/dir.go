@@ -34,7 +34,7 @@ func (d *Dir) Send(ctx context.Context, from, to string, message []byte) error {
 	}
 	if err := d.write(message); err != nil {
 		// The error of the file system names the folder and nothing else.
-		return &SendError{Stage: "write", Reason: err.Error(), cause: err, temporary: true, operator: true}
+		return &SendError{Stage: "write", Reason: ReasonFolder, Detail: err.Error(), cause: err, temporary: true, operator: true}
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"net/textproto"
 	"strings"
 	"syscall"
+	"time"
 	"unicode"
 
 	"github.com/emersion/go-smtp"
@@ -22,31 +23,41 @@ var ErrClosed = errors.New("the transport is closed")
 var (
 	errNoSTARTTLS  = errors.New("the relay does not offer STARTTLS")
 	errInjected    = errors.New("data was sent ahead of the TLS handshake")
-	errNoAuth      = errors.New("the relay offers no way to log in that is supported (PLAIN, LOGIN)")
+	errNoAuth      = errors.New("the relay offers no way to log in that is configured and supported")
 	errPlainAuth   = errors.New("a password is never sent without tls")
 	errNotSMTP     = errors.New("the relay does not speak SMTP")
 	errLost        = errors.New("connection lost")
-	errNoSMTPUTF8  = errors.New("the relay does not take addresses with non-ASCII letters (no SMTPUTF8)")
+	errNoSMTPUTF8  = errors.New("address needs SMTPUTF8, relay has it not")
+	errNo8BITMIME  = errors.New("the relay does not take messages with non-ASCII letters (no 8BITMIME)")
 	errLoginBroken = errors.New("the relay asked for something else than name and password")
+	errTooMuchWork = errors.New("the relay demands too much work for a log-in")
+	errNoBinding   = errors.New("this TLS connection cannot be bound to a log-in")
+	errAuthRefused = errors.New("the relay refused name or password")
+	errUnproven    = errors.New("the relay did not prove that it knows the password")
+	errNoToken     = errors.New("there is no valid token to log in with")
 )
 
 // SendError is a failed delivery. Its text tells the stage and the reply code
 // only: what a relay writes into its replies often repeats the recipient.
 type SendError struct {
-	// Stage is where it failed: "dial", "tls", "hello", "auth", "mail",
-	// "rcpt", "data", "write" (a folder), "closed" (our own transport).
+	// Stage is where it failed: "wait" (for its turn), "dial", "tls", "hello",
+	// "auth", "mail", "rcpt", "data", "write" (a folder), "closed" (our own
+	// transport), "relay" (none is left to try).
 	Stage string
 	// Code is the SMTP reply code, or 0.
 	Code int
 	// Enhanced is the enhanced status code (RFC 3463) like "5.1.1", or empty.
 	Enhanced string
-	// Reason is a word of ours on the cause, or empty.
+	// Reason is one of the words that are listed with [ReasonDNS].
 	Reason string
+	// Detail is a text of ours on the cause, or empty.
+	Detail string
 
 	// cause is nothing that a relay wrote, nor knows an address.
-	cause     error
-	temporary bool
-	operator  bool
+	cause      error
+	temporary  bool
+	operator   bool
+	retryAfter time.Duration
 }
 
 // Error implements error.
@@ -58,8 +69,8 @@ func (e *SendError) Error() string {
 	if e.Enhanced != "" {
 		text += " " + e.Enhanced
 	}
-	if e.Reason != "" {
-		text += ": " + e.Reason
+	if e.Detail != "" {
+		text += ": " + e.Detail
 	}
 	return text
 }
@@ -77,7 +88,12 @@ func (e *SendError) Operator() bool { return e.operator }
 
 // refused reports that the relay said no, and listens for what comes next.
 func (e *SendError) refused() bool {
-	return e.Code >= 400 && e.Code != 421 || errors.Is(e.cause, errNoSMTPUTF8)
+	return e.Code >= 400 && e.Code != 421 || e.lacking()
+}
+
+// lacking reports that this relay cannot carry this mail; another may.
+func (e *SendError) lacking() bool {
+	return errors.Is(e.cause, errNoSMTPUTF8) || errors.Is(e.cause, errNo8BITMIME)
 }
 
 // failure classifies an error: a 5xx to the recipient or the message is final;
@@ -92,13 +108,13 @@ func failure(ctx context.Context, stage string, err error) *SendError {
 	case errors.As(err, &reply):
 		e.refuse(reply)
 	case ctx.Err() != nil:
-		e.Reason, e.cause = "timed out", ctx.Err()
+		e.Reason, e.Detail, e.cause = ReasonTimeout, "timed out", ctx.Err()
 		if errors.Is(e.cause, context.Canceled) {
-			e.Reason = "interrupted"
+			e.Reason, e.Detail = ReasonInterrupted, "interrupted"
 		}
 	case timedOut(err):
-		e.Reason, e.cause = "timed out", context.DeadlineExceeded
-	case errors.Is(err, errNoSMTPUTF8):
+		e.Reason, e.Detail, e.cause = ReasonTimeout, "timed out", context.DeadlineExceeded
+	case errors.Is(err, errNoSMTPUTF8), errors.Is(err, errNo8BITMIME):
 		e.because(err)
 		e.temporary = false
 	case errors.As(err, &garbled): // its text is the relay's
@@ -106,6 +122,9 @@ func failure(ctx context.Context, stage string, err error) *SendError {
 		e.operator = setUp
 	case stage == "dial":
 		e.because(err)
+	case setUp && tlsReason(err) != "": // with TLS 1.3, the last word on it comes with the first reply
+		e.because(err)
+		e.operator = true
 	case !setUp || lost(err):
 		e.because(errLost)
 	default:
@@ -118,7 +137,7 @@ func failure(ctx context.Context, stage string, err error) *SendError {
 // because keeps an error that cannot hold an address: ours, and those of the
 // network and of TLS before any recipient was named.
 func (e *SendError) because(err error) {
-	e.Reason, e.cause = clean(err.Error()), err
+	e.Reason, e.Detail, e.cause = reasonFor(e.Stage, err), clean(err.Error()), err
 }
 
 func (e *SendError) refuse(reply *smtp.SMTPError) {
@@ -126,11 +145,14 @@ func (e *SendError) refuse(reply *smtp.SMTPError) {
 	if c := reply.EnhancedCode; c[0] == 4 || c[0] == 5 {
 		e.Enhanced = fmt.Sprintf("%d.%d.%d", c[0], c[1], c[2])
 	}
+	e.Reason = replyReason(e.Stage, e.Code, e.Enhanced)
 	if reply.Code/100 != 5 {
 		return
 	}
-	switch reply.Code {
-	case 530, 534, 535, 538: // RFC 4954 §6: log in first, or in another way
+	switch {
+	case e.Reason == ReasonPolicy: // what Postfix says to who has not logged in, see RFC 3463 §3.8
+		e.operator = true
+	case reply.Code == 530, reply.Code == 534, reply.Code == 535, reply.Code == 538: // RFC 4954 §6: log in first, or in another way
 		e.operator = true
 	default:
 		e.operator = e.Stage != "rcpt" && e.Stage != "data"

@@ -31,6 +31,8 @@ func TestFailureSaysWhoseFaultItIs(t *testing.T) {
 	}{
 		{"rcpt", reply(550), false, false, "delivery failed at rcpt with reply 550 5.1.1"},
 		{"data", reply(554), false, false, "delivery failed at data with reply 554 5.1.1"},
+		{"rcpt", &smtp.SMTPError{Code: 554, EnhancedCode: smtp.EnhancedCode{5, 7, 1}}, true, true, "delivery failed at rcpt with reply 554 5.7.1"},
+		{"data", &smtp.SMTPError{Code: 554, EnhancedCode: smtp.EnhancedCode{5, 7, 1}}, false, false, "delivery failed at data with reply 554 5.7.1"},
 		{"rcpt", reply(450), true, false, "delivery failed at rcpt with reply 450 4.1.1"},
 		{"mail", reply(421), true, false, "delivery failed at mail with reply 421 4.1.1"},
 		{"mail", reply(550), true, true, "delivery failed at mail with reply 550 5.1.1"},

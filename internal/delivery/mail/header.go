@@ -9,10 +9,15 @@ import (
 	"strings"
 )
 
-// headerOrder is the order of fields that readers of raw mail expect.
-var headerOrder = []string{
-	"date", "from", "to", "subject", "message-id", "auto-submitted", "x-auto-response-suppress", "mime-version", "content-type",
-}
+// headerOrder is the order of fields that readers of raw mail expect. Those of
+// optionalFields are there if they were asked for.
+var (
+	headerOrder = []string{
+		"date", "from", "to", "subject", "message-id", "auto-submitted", "x-auto-response-suppress",
+		"list-unsubscribe", "list-unsubscribe-post", "content-language", "mime-version", "content-type",
+	}
+	optionalFields = []string{"list-unsubscribe", "list-unsubscribe-post", "content-language"}
+)
 
 var (
 	errHeader = errors.New("compose mail: the header is not what was asked for")
@@ -21,7 +26,7 @@ var (
 
 // orderHeader sorts and folds the header, and refuses one with a field that
 // was not asked for: a last line of defence against injection.
-func orderHeader(raw []byte) ([]byte, error) {
+func orderHeader(raw []byte, asked ...string) ([]byte, error) {
 	head, body, found := bytes.Cut(raw, []byte("\r\n\r\n"))
 	if !found {
 		return nil, errHeader
@@ -33,12 +38,15 @@ func orderHeader(raw []byte) ([]byte, error) {
 	out := make([][]byte, 0, len(headerOrder)+2)
 	for _, name := range headerOrder {
 		field, ok := fields[name]
-		if !ok {
+		wanted := !slices.Contains(optionalFields, name) || slices.Contains(asked, name)
+		if ok != wanted {
 			return nil, errHeader
 		}
-		out = append(out, field)
+		if ok {
+			out = append(out, field)
+		}
 	}
-	if len(fields) != len(headerOrder) {
+	if len(fields) != len(out) {
 		return nil, errHeader
 	}
 	out = append(out, nil, body)

@@ -126,8 +126,8 @@ func TestSMTPRetiresConnections(t *testing.T) {
 	mustSend(t, transport)
 	wantConnections(t, server, 2)
 
-	transport.keep = maxIdleTime
-	for range maxPerConn { // the connection of the second message has one behind it
+	transport.keep = DefaultIdleTimeout
+	for range DefaultMaxPerConnection { // the connection of the second message has one behind it
 		mustSend(t, transport)
 	}
 	wantConnections(t, server, 3)

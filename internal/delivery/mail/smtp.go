@@ -6,37 +6,34 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"fmt"
+	"math"
 	"net"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/emersion/go-smtp"
-)
-
-// Limits of the pool of idle connections.
-const (
-	maxIdle     = 4
-	maxIdleTime = 30 * time.Second
-	maxPerConn  = 100
+	"github.com/xdg-go/scram"
+	"golang.org/x/time/rate"
 )
 
 // SMTP is a transport to one relay, with a few reused connections.
 type SMTP struct {
-	cfg  SMTPConfig
-	tls  *tls.Config
-	keep time.Duration // how long a connection is kept idle
-	mu   sync.Mutex
-	idle []*conn
-	down bool
-}
+	cfg     SMTPConfig
+	tls     *tls.Config
+	dial    func(ctx context.Context, network, address string) (net.Conn, error)
+	scram   *scram.Client // nil where the password is not fit for it
+	limiter *rate.Limiter // nil means no limit
+	slots   chan struct{} // one for each message that is being sent
+	keep    time.Duration // how long a connection is kept idle
+	probe   time.Duration // how long an idle one is trusted without a question
+	closed  chan struct{}
 
-// conn is one connection to the relay.
-type conn struct {
-	*smtp.Client
-	net  net.Conn
-	used int
-	last time.Time
+	mu     sync.Mutex
+	idle   []*conn // the one used last is at the end
+	reaper *time.Timer
+	down   bool
 }
 
 // NewSMTP makes a transport. It opens no connection.
@@ -44,9 +41,25 @@ func NewSMTP(cfg SMTPConfig) (*SMTP, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	return &SMTP{cfg: cfg, keep: maxIdleTime, tls: &tls.Config{
-		ServerName: cfg.ServerName, RootCAs: cfg.RootCAs, MinVersion: tls.VersionTLS12,
-	}}, nil
+	s := &SMTP{
+		cfg: cfg, keep: cfg.IdleTimeout, probe: probeAfter, dial: new(net.Dialer).DialContext,
+		slots: make(chan struct{}, cfg.MaxConnections), closed: make(chan struct{}),
+		tls: &tls.Config{ServerName: cfg.ServerName, RootCAs: cfg.RootCAs, MinVersion: tls.VersionTLS12},
+	}
+	if cfg.Rate > 0 {
+		// A tenth of a second's worth may go at once: timers are coarser than
+		// the distance between two messages can be.
+		s.limiter = rate.NewLimiter(rate.Limit(cfg.Rate), int(math.Ceil(cfg.Rate/10)))
+	}
+	if cfg.Password != "" {
+		client, err := scram.SHA256.NewClient(cfg.Username, cfg.Password, "")
+		if err == nil {
+			s.scram = client
+		} else if cfg.Auth == AuthSCRAM || cfg.Auth == AuthSCRAMPlus {
+			return nil, fmt.Errorf("auth %s: username or password has characters that SASLprep (RFC 4013) does not allow", cfg.Auth)
+		}
+	}
+	return s, nil
 }
 
 // Send delivers a message to the relay. A reused connection that turns out to
@@ -60,10 +73,15 @@ func (s *SMTP) Send(ctx context.Context, from, to string, message []byte) error 
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
 	defer cancel()
+	leave, failed := s.admit(ctx)
+	if failed != nil {
+		return failed
+	}
+	defer leave()
 	for {
-		c, reused, err := s.take(ctx)
-		if err != nil {
-			return err
+		c, reused, failed := s.take(ctx)
+		if failed != nil {
+			return failed
 		}
 		failed, usable := deliver(ctx, c, from, to, message)
 		s.give(c, usable)
@@ -94,12 +112,9 @@ func deliver(ctx context.Context, c *conn, from, to string, message []byte) (fai
 
 // transact returns the stage at which it failed.
 func transact(c *conn, from, to string, message []byte) (stage string, err error) {
-	opts := &smtp.MailOptions{}
-	if !ascii(from) || !ascii(to) {
-		if ok, _ := c.Extension("SMTPUTF8"); !ok {
-			return "mail", errNoSMTPUTF8
-		}
-		opts.UTF8 = true
+	opts := &smtp.MailOptions{Size: int64(len(message))} // for relays that offer SIZE
+	if err := envelope(c, opts, from, to, message); err != nil {
+		return "mail", err
 	}
 	if err := c.Mail(from, opts); err != nil {
 		return "mail", err
@@ -120,77 +135,22 @@ func transact(c *conn, from, to string, message []byte) (stage string, err error
 	return "", nil
 }
 
-func ascii(s string) bool {
-	return !strings.ContainsFunc(s, func(r rune) bool { return r > 0x7e })
-}
-
-// take returns an idle connection, or a new one.
-func (s *SMTP) take(ctx context.Context) (c *conn, reused bool, err error) {
-	s.mu.Lock()
-	if s.down {
-		s.mu.Unlock()
-		return nil, false, &SendError{Stage: "closed", Reason: ErrClosed.Error(), cause: ErrClosed, temporary: true}
-	}
-	for len(s.idle) > 0 && c == nil {
-		last := len(s.idle) - 1
-		c, s.idle = s.idle[last], s.idle[:last]
-		if time.Since(c.last) > s.keep {
-			_ = c.Close() // too old to be trusted
-			c = nil
+// envelope compares what the mail needs with what the relay offers. An address
+// with other letters than ASCII must be asked for (RFC 6531 §3.4), and so must
+// a message with any (RFC 6152); go-smtp asks for the second wherever it can.
+func envelope(c *conn, opts *smtp.MailOptions, from, to string, message []byte) error {
+	if !ascii(from) || !ascii(to) {
+		if ok, _ := c.Extension("SMTPUTF8"); !ok {
+			return errNoSMTPUTF8
 		}
+		opts.UTF8 = true
 	}
-	s.mu.Unlock()
-	if c != nil {
-		return c, true, nil
+	if ok, _ := c.Extension("8BITMIME"); !ok && bytes.ContainsFunc(message, func(r rune) bool { return r > 0x7f }) {
+		return errNo8BITMIME
 	}
-	c, failed := s.connect(ctx)
-	if failed != nil {
-		return nil, false, failed
-	}
-	return c, false, nil
-}
-
-// give keeps a usable connection for the next message.
-func (s *SMTP) give(c *conn, usable bool) {
-	if !usable {
-		_ = c.Close() // nothing more is to be said on it
-		return
-	}
-	c.last = time.Now()
-	s.mu.Lock()
-	kept := !s.down && c.used < maxPerConn && len(s.idle) < maxIdle
-	if kept {
-		s.idle = append(s.idle, c)
-	}
-	s.mu.Unlock()
-	if !kept {
-		c.quit()
-	}
-}
-
-// Close ends all idle connections; those in use end with their message.
-func (s *SMTP) Close() error {
-	s.mu.Lock()
-	idle := s.idle
-	s.idle, s.down = nil, true
-	s.mu.Unlock()
-	var wg sync.WaitGroup
-	for _, c := range idle {
-		wg.Go(c.quit)
-	}
-	wg.Wait()
 	return nil
 }
 
-// maxGoodbye bounds the last exchange on a connection.
-const maxGoodbye = time.Second
-
-// quit ends a connection as RFC 5321 §4.1.1.10 wants it: a relay may log the
-// other way as a fault. Nobody waits long for it.
-func (c *conn) quit() {
-	late := time.AfterFunc(maxGoodbye, func() { _ = c.net.Close() })
-	defer late.Stop()
-	if c.Quit() != nil {
-		_ = c.Close() // it was on its way out
-	}
+func ascii(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r > 0x7e })
 }

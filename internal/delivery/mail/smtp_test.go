@@ -163,8 +163,8 @@ func TestSMTPIsSafeForConcurrentUse(t *testing.T) {
 	if got, want := len(seen), workers*each; got != want || len(server.Messages()) != want {
 		t.Errorf("got %d messages to %d recipients, want %d", len(server.Messages()), got, want)
 	}
-	if got := len(transport.idle); got > maxIdle {
-		t.Errorf("got %d idle connections, want at most %d", got, maxIdle)
+	if got := len(transport.idle); got > DefaultMaxConnections {
+		t.Errorf("got %d idle connections, want at most %d", got, DefaultMaxConnections)
 	}
 }
 

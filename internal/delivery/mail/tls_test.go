@@ -46,7 +46,7 @@ func TestSMTPFailsClosedWithoutGoodTLS(t *testing.T) {
 			server := startServer(t, test.server)
 			test.cfg.Username, test.cfg.Password = "user", "secret"
 			got := mustFail(t, connectTo(t, server, test.cfg))
-			if got.Stage != test.stage || !strings.Contains(got.Reason, test.reason) {
+			if got.Stage != test.stage || !strings.Contains(got.Detail, test.reason) {
 				t.Errorf("got %q, want a failure at %s because of %q", got, test.stage, test.reason)
 			}
 			if !got.Temporary() || !got.Operator() {

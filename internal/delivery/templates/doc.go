@@ -1,12 +1,82 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package templates holds the words of the messages and renders them.
+// Package templates holds the words of mails and pages, in several languages
+// and looks, and renders the mails.
 //
 // Nothing that a client has sent gets into a message: no name, no link, no
 // text, and not the address either. A mail that a stranger can word is a mail
 // for phishing, sent from the operator's domain.
 //
-// Words and layout are apart. A language is one file of words, en/words.txt;
-// a look is one layout for text and one for HTML. Both are read through an
-// fs.FS, so that more languages and an operator's own look need no other code.
+// # Files
+//
+// Words and layout are apart. A language is one file of words, de/words.txt; a
+// look is a layout for text and one for HTML, layout/mail.txt and
+// layout/mail.html, and its colours, layout/look.txt. An operator's folder may
+// have any of them, and the same for each brand:
+//
+//	<language>/words.txt
+//	layout/mail.txt, layout/mail.html, layout/look.txt
+//	brands/<brand>/<language>/words.txt
+//	brands/<brand>/layout/...
+//
+// What is not there is taken from the next place: the brand's, the operator's,
+// ours. Of words and colours that goes for each text: a file has only what is
+// to be different. A language is named as BCP 47 does; that of a region, pt-PT,
+// has only what is not as in pt; a new one needs all texts.
+//
+// # Words
+//
+// Files of words, and look.txt, have the syntax of text/template, but only
+// this much of it:
+//
+//	{{define "password subject"}}Reset your password on {{.Server}}{{end}}
+//	{{- /* a comment */ -}}
+//
+// "name", "dir" (ltr or rtl) and "reviewed" (yes or no: whether a native speaker
+// has read it all) are about the language. The texts of mails begin with
+// register, password or add, the purpose: subject, title, asked (for which
+// server) and effect; or with link or code, the proof; or with refuse. They may
+// name {{.Server}}, and "link until" and "code until" also {{.Life}}, how long
+// the proof works, and {{.Until}}. "life minutes few" and so on are the plural
+// forms that CLDR has for the language, which may name the number, {{.N}}. "add
+// sms link" and "add sms code", and so on, are for short messages, which are
+// not sent yet.
+//
+// The texts of pages begin with page, and may name {{.Server}}; "page address"
+// names {{.Address}}. [PageKeys] returns them:
+//
+//	confirm register title, confirm register what, and the same for password and add:
+//	    confirm password title, confirm password what, confirm add title, confirm add what
+//	confirm button, confirm ignore, address
+//	code label, code hint, code wrong, code again (where a press may have been a program's)
+//	again title, again what (one more press is asked for)
+//	done title, done what, already title, already what
+//	expired title, expired what, revoked title, revoked what, invalid title, invalid what
+//	error title, error what
+//	refuse title, refuse what, refuse button, refuse keep, refuse link ("I did not ask for this")
+//	refused title, refused what
+//	help link, help title, help spam, help typo, help wait, help again, help admin
+//	delivery waiting, delivery delayed, delivery sent, delivery bounced (refused by the
+//	    reader's provider), delivery address (it says there is no such address),
+//	    delivery failed, delivery suspended, delivery none (nothing is known)
+//
+// # Layouts
+//
+// Layouts are templates of text/template and html/template without loops,
+// comparisons and functions, except wrap, which breaks a text into lines. They
+// can name Lang, Dir, RTL, Server, Logo, Subject, Link or Code, Refuse, the
+// words Title, Asked, Effect, Do, Button, Copy, Keep, Until, Ignore, RefuseDo
+// and RefuseButton, and the colours of [Look] as Look.Light.Accent.
+//
+// Which way a layout goes therefore depends on nothing but which values are
+// there, so that [Load], which renders each mail once, sees all that it can do.
+// It refuses one that lacks what a reader needs, or has what a mail must not
+// have: a script, a form, something that is loaded from elsewhere.
+//
+// # Directions
+//
+// In languages that are written from right to left, names of hosts and times
+// are isolated: with <bdi dir="ltr"> in HTML, and in text with U+2066 and
+// U+2069. Links and codes in text stand alone on a line, and have no invisible
+// characters around them, because those would be copied.
 package templates

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/address"
+	"github.com/caddy-threepid/caddy-threepid/internal/delivery"
+	"github.com/caddy-threepid/caddy-threepid/internal/delivery/mail"
+	"github.com/caddy-threepid/caddy-threepid/internal/doctor"
+)
+
+// Health is whether the server works.
+type Health struct {
+	Live  bool `json:"live"`
+	Ready bool `json:"ready"`
+	// Problem says why it is not ready.
+	Problem string `json:"problem,omitempty"`
+}
+
+func adminLive(context.Context, *App, *http.Request) (any, error) {
+	return Health{Live: true, Ready: true}, nil
+}
+
+// adminReady reports whether the store can serve.
+func adminReady(ctx context.Context, app *App, _ *http.Request) (any, error) {
+	rt, err := app.open()
+	if err == nil {
+		err = rt.service.Ping(ctx)
+	}
+	if err != nil {
+		return nil, caddy.APIError{HTTPStatus: http.StatusServiceUnavailable, Err: fmt.Errorf("not ready: %w", err)}
+	}
+	return Health{Live: true, Ready: true}, nil
+}
+
+// Status is how deliveries are doing.
+type Status struct {
+	Queue  delivery.Status `json:"queue"`
+	Relays []RelayState    `json:"relays"`
+}
+
+// RelayState is how a relay has fared.
+type RelayState struct {
+	Name        string     `json:"name"`
+	State       string     `json:"state"`
+	RetryAt     *time.Time `json:"retry_at,omitempty"`
+	LastError   string     `json:"last_error,omitempty"`
+	LastErrorAt *time.Time `json:"last_error_at,omitempty"`
+	LastSuccess *time.Time `json:"last_success,omitempty"`
+	Sent        uint64     `json:"sent"`
+	Refused     uint64     `json:"refused"`
+	Failed      uint64     `json:"failed"`
+	InFlight    int        `json:"in_flight"`
+}
+
+func adminStatus(ctx context.Context, app *App, _ *http.Request) (any, error) {
+	rt, release, err := app.serving()
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	queue, err := rt.outbox.Status(ctx)
+	return Status{Queue: queue, Relays: app.relayStates()}, err
+}
+
+// serving is the runtime, with its store held open.
+func (a *App) serving() (*runtime, func(), error) {
+	rt, err := a.open()
+	if err != nil {
+		return nil, nil, caddy.APIError{HTTPStatus: http.StatusServiceUnavailable, Err: err}
+	}
+	return rt, rt.store.hold(), nil
+}
+
+func (a *App) relayStates() []RelayState {
+	states := []RelayState{}
+	relayed, ok := a.mailer.(RelayMailer)
+	if !ok {
+		return states
+	}
+	for _, s := range relayed.Status() {
+		states = append(states, RelayState{
+			Name: s.Name, State: s.State, LastError: s.LastError, Sent: s.Sent, Refused: s.Refused, Failed: s.Failed, InFlight: s.InFlight,
+			RetryAt: known(s.RetryAt), LastErrorAt: known(s.LastErrorAt), LastSuccess: known(s.LastSuccess),
+		})
+	}
+	return states
+}
+
+// known is nil for a time that is not.
+func known(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+// adminDoctor looks for what is wrong.
+func adminDoctor(ctx context.Context, app *App, _ *http.Request) (any, error) {
+	rt, release, err := app.serving()
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	return doctor.Run(ctx, app.examination(caddy.ActiveContext(), rt)), nil
+}
+
+// testRequest is the body of send-test.
+type testRequest struct {
+	To string `json:"to"`
+}
+
+// TestResult is what became of a test mail.
+type TestResult struct {
+	Sent bool `json:"sent"`
+	// Problem says why it was not.
+	Problem string `json:"problem,omitempty"`
+	// Relays is how the relays are doing after it.
+	Relays []RelayState `json:"relays,omitempty"`
+}
+
+var errNoMailer = errors.New("there is no mailer: it is switched off in the configuration")
+
+// adminSendTest sends one mail past the queue, so that the operator sees at
+// once what the relay says to it.
+func adminSendTest(ctx context.Context, app *App, r *http.Request) (any, error) {
+	var req testRequest
+	if err := decodeAdmin(r, &req); err != nil {
+		return nil, err
+	}
+	to, err := address.Email(req.To)
+	if err != nil {
+		return nil, refused(errors.New("'to' is not an email address"))
+	}
+	if app.mailer == nil {
+		return nil, refused(errNoMailer)
+	}
+	raw, from, err := app.testMail(to)
+	if err != nil {
+		return nil, err
+	}
+	result := TestResult{Sent: true}
+	if err := app.mailer.Send(ctx, from, to, raw); err != nil {
+		result = TestResult{Problem: err.Error()}
+	}
+	result.Relays = app.relayStates()
+	return result, nil
+}
+
+// testMail composes a mail that carries no token.
+func (a *App) testMail(to string) (raw []byte, from string, err error) {
+	_, from, err = mail.Sender(a.mailer.From())
+	if err != nil {
+		return nil, "", err
+	}
+	m := mail.Message{
+		From: a.mailer.From(), To: to, Subject: "Test of " + a.settings.http.PublicURL,
+		Text:      "This mail was sent by the operator of " + a.settings.http.PublicURL + " to test its mail relay. There is nothing to do.\n",
+		HTML:      "<p>This mail was sent by the operator of this server to test its mail relay. There is nothing to do.</p>",
+		MessageID: testMessageID(from), Date: time.Now(),
+	}
+	if signing, ok := a.mailer.(MailSigner); ok {
+		m.DKIM = signing.Signer()
+	}
+	raw, err = mail.Compose(m)
+	return raw, from, err
+}

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/doctor"
+	"github.com/caddy-threepid/caddy-threepid/internal/stack"
+)
+
+// command runs a subcommand against the site's admin endpoint.
+func (s *site) command(cmd *cobra.Command, args ...string) (string, error) {
+	s.t.Helper()
+	var out bytes.Buffer
+	cmd.SetOut(&out)
+	cmd.SetErr(&out)
+	cmd.SilenceUsage, cmd.SilenceErrors = true, true
+	cmd.SetArgs(append(args, "--address", fmt.Sprintf("127.0.0.1:%d", s.admin)))
+	err := cmd.Execute()
+	return out.String(), err
+}
+
+func TestCommandsAreRegistered(t *testing.T) {
+	seen := map[string]bool{}
+	for _, make := range commands {
+		cmd := make()
+		name, _, _ := strings.Cut(cmd.Use, " ")
+		if cmd.Short == "" || cmd.Long == "" || cmd.RunE == nil || seen[name] {
+			t.Errorf("%s: got no description, nothing to run, or a second one of its name", name)
+		}
+		seen[name] = true
+	}
+}
+
+func TestDoctorOnARunningServer(t *testing.T) {
+	w := newWhole(t, "callback")
+	text, err := w.command(newDoctorCommand(), "--json")
+	var report doctor.Report
+	if jsonErr := json.Unmarshal([]byte(text), &report); jsonErr != nil {
+		t.Fatalf("got %q, %v, want a report", text, err)
+	}
+	found := map[string]doctor.Finding{}
+	for _, f := range report.Findings {
+		if f.Severity != doctor.OK {
+			t.Logf("%s %s %s: %s", f.Severity, f.Check, f.Code, f.Problem)
+		}
+		if old, ok := found[f.Check]; !ok || old.Severity == doctor.OK {
+			found[f.Check] = f
+		}
+	}
+	// What a test on loopback can have in order is in order.
+	for _, check := range []string{"relay", "homeserver.trust", "homeserver.versions", "store", "key_file", "clock"} {
+		if f, ok := found[check]; !ok || f.Severity != doctor.OK {
+			t.Errorf("%s: got %+v, want ok", check, f)
+		}
+	}
+	text, _ = w.command(newDoctorCommand())
+	for _, secret := range append(w.canaries(), "Bearer") {
+		if strings.Contains(text, secret) {
+			t.Errorf("the report has %q", secret)
+		}
+	}
+	if !strings.Contains(text, "homeserver.trust") {
+		t.Errorf("got %s, want a report for people", text)
+	}
+}
+
+// TestDoctorFindsAHomeserverThatDoesNotTrustUs is the fault that most first
+// installations have.
+func TestDoctorFindsAHomeserverThatDoesNotTrustUs(t *testing.T) {
+	w := newWhole(t, "callback")
+	w.mustLoad(strings.Replace(w.loaded, "identity_name "+w.identityName(), "identity_name localhost:1", 1))
+	text, err := w.command(newDoctorCommand())
+	if err == nil || !strings.Contains(text, "trusted_third_party_id_servers") {
+		t.Errorf("got %v, %s, want the line for homeserver.yaml", err, text)
+	}
+}
+
+func TestStatusAndSendTest(t *testing.T) {
+	w := newWhole(t, "off")
+	text, err := w.command(newSendTestCommand(), "--to", "somebody@example.test")
+	if err != nil || !strings.Contains(text, "has taken") {
+		t.Fatalf("got %q, %v, want it sent", text, err)
+	}
+	if _, err := w.inbox.WaitFor(t.Context(), "somebody@example.test"); err != nil {
+		t.Fatal(err)
+	}
+	text, err = w.command(newStatusCommand())
+	if err != nil || !strings.Contains(text, w.inbox.Addr()) || !strings.Contains(text, "in order") {
+		t.Errorf("got %q, %v, want the relay in order", text, err)
+	}
+	w.refuse.Store(true)
+	text, err = w.command(newSendTestCommand(), "--to", canaryAddress)
+	if err == nil || !strings.Contains(text, "not sent") || strings.Contains(text, canaryAddress) {
+		t.Errorf("got %q, %v, want a refusal without the address", text, err)
+	}
+	for _, to := range []string{"", "nobody", "a@b@c"} {
+		if text, err := w.command(newSendTestCommand(), "--to", to); err == nil {
+			t.Errorf("%q: got %q, want an error", to, text)
+		}
+	}
+}
+
+func TestCABundle(t *testing.T) {
+	w := newWhole(t, "off")
+	own := filepath.Join(t.TempDir(), "system.pem")
+	system := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: mustRoot(t, w.inbox.CAPEM())})
+	if err := os.WriteFile(own, bytes.TrimSuffix(system, []byte("\n")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "bundle.pem")
+	if text, err := w.command(newCABundleCommand(), "--system", own, "--output", file); err != nil {
+		t.Fatalf("got %q, %v", text, err)
+	}
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var subjects []string
+	for block, rest := pem.Decode(raw); block != nil; block, rest = pem.Decode(rest) {
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !cert.IsCA || cert.CheckSignatureFrom(cert) != nil {
+			t.Errorf("%s is no root", cert.Subject)
+		}
+		subjects = append(subjects, cert.Subject.String())
+	}
+	if len(subjects) != 2 {
+		t.Errorf("got %q, want the system's and ours", subjects)
+	}
+	text, err := w.command(newCABundleCommand(), "--system", "none")
+	if err != nil || strings.Count(text, "BEGIN CERTIFICATE") != 1 {
+		t.Errorf("got %q, %v, want ours alone", text, err)
+	}
+	for _, args := range [][]string{{"--ca", "unknown"}, {"--system", "/no/such/file"}, {"--output", "/no/such/folder/x"}} {
+		if text, err := w.command(newCABundleCommand(), args...); err == nil {
+			t.Errorf("%q: got %q, want an error", args, text)
+		}
+	}
+}
+
+func mustRoot(t *testing.T, raw []byte) []byte {
+	t.Helper()
+	block, _ := pem.Decode(raw)
+	if block == nil {
+		t.Fatal("no certificate")
+	}
+	return block.Bytes
+}
+
+func TestAdminEndpoint(t *testing.T) {
+	w := newWhole(t, "off")
+	admin := stack.NewClient(fmt.Sprintf("http://127.0.0.1:%d", w.admin))
+	for _, c := range []struct {
+		method, path string
+		body         any
+		want         int
+	}{
+		{"GET", "health/live", nil, http.StatusOK},
+		{"GET", "health/ready", nil, http.StatusOK},
+		{"GET", "status", nil, http.StatusOK},
+		{"POST", "status", nil, http.StatusMethodNotAllowed},
+		{"GET", "nothing", nil, http.StatusNotFound},
+		{"POST", "send-test", stack.Object{"to": "x", "more": 1}, http.StatusBadRequest},
+		{"POST", "send-test", nil, http.StatusBadRequest},
+	} {
+		a, err := admin.Do(t.Context(), c.method, adminBase+c.path, "", c.body)
+		if err != nil || a.Status != c.want {
+			t.Errorf("%s %s: got %d %s (%v), want %d", c.method, c.path, a.Status, a.Body, err, c.want)
+		}
+	}
+	w.mustLoad(w.without())
+	if a, err := admin.Do(t.Context(), "GET", adminBase+"status", "", nil); err != nil || a.Status != http.StatusNotFound {
+		t.Errorf("got %d %s (%v) without the app, want 404", a.Status, a.Body, err)
+	}
+}

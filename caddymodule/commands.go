@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"crypto/rand"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/doctor"
+)
+
+func newDoctorCommand() *cobra.Command {
+	cmd := newCommand("doctor", "Says what is wrong, and what to do",
+		`Looks at the server that is running, from inside and from outside: its relays and
+its sender's domain, whether public_url leads to it, whether the homeserver trusts
+it, its certificate, clock, store and key file. It sends no mail and changes nothing.
+
+Exits with 0 if nothing is worse than a remark, 1 if there are warnings, and 2 if
+something does not work.`, runDoctor)
+	return jsonFlag(remoteFlags(cmd))
+}
+
+func runDoctor(out io.Writer, flags caddycmd.Flags) (int, error) {
+	server, err := newRemote(flags)
+	if err != nil {
+		return exitFailed, err
+	}
+	var report doctor.Report
+	if err := server.call(http.MethodPost, adminBase+"doctor", struct{}{}, &report); err != nil {
+		return exitFailed, err
+	}
+	if flags.Bool("json") {
+		return report.ExitCode(), printJSON(out, report)
+	}
+	report.Text(out)
+	return report.ExitCode(), nil
+}
+
+func newSendTestCommand() *cobra.Command {
+	cmd := newCommand("send-test --to <address>", "Sends a mail, and says what the relay says",
+		`Sends one mail to an address, past the queue, through the relays of the server that
+is running. It carries no link. Exits with 0 if a relay has taken it.`, runSendTest)
+	cmd.Flags().String("to", "", "The address")
+	return jsonFlag(remoteFlags(cmd))
+}
+
+func runSendTest(out io.Writer, flags caddycmd.Flags) (int, error) {
+	server, err := newRemote(flags)
+	if err != nil {
+		return exitFailed, err
+	}
+	var result TestResult
+	if err := server.call(http.MethodPost, adminBase+"send-test", testRequest{To: flags.String("to")}, &result); err != nil {
+		return exitFailed, err
+	}
+	code := 0
+	if !result.Sent {
+		code = exitFailed
+	}
+	if flags.Bool("json") {
+		return code, printJSON(out, result)
+	}
+	if result.Sent {
+		_, err = fmt.Fprintln(out, "The relay has taken the mail. If it does not arrive, look into the spam folder, and run `caddy threepid doctor`.")
+		return code, err
+	}
+	_, err = fmt.Fprintf(out, "The mail was not sent: %s\n", result.Problem)
+	return code, err
+}
+
+func newStatusCommand() *cobra.Command {
+	cmd := newCommand("status", "Shows the queue and the relays",
+		`Shows how deliveries are doing: each relay with its last error. Exits with 1 if a
+relay is out of order.`, runStatus)
+	return jsonFlag(remoteFlags(cmd))
+}
+
+func runStatus(out io.Writer, flags caddycmd.Flags) (int, error) {
+	server, err := newRemote(flags)
+	if err != nil {
+		return exitFailed, err
+	}
+	var status Status
+	if err := server.call(http.MethodGet, adminBase+"status", nil, &status); err != nil {
+		return exitFailed, err
+	}
+	code := 0
+	for _, relay := range status.Relays {
+		if relay.State != "closed" {
+			code = 1
+		}
+	}
+	if flags.Bool("json") {
+		return code, printJSON(out, status)
+	}
+	return code, status.print(out)
+}
+
+func (s Status) print(out io.Writer) error {
+	total := 0
+	for _, n := range s.Queue.Waiting {
+		total += n
+	}
+	_, _ = fmt.Fprintf(out, "%d of at most %d messages wait, %d of them for another try; %d are being sent.", total, s.Queue.MaxQueued, s.Queue.Deferred, s.Queue.InFlight)
+	if s.Queue.Oldest > 0 {
+		_, _ = fmt.Fprintf(out, " The oldest is %s old.", s.Queue.Oldest.Round(time.Second))
+	}
+	_, _ = fmt.Fprintln(out)
+	for _, e := range s.Queue.Errors {
+		_, _ = fmt.Fprintf(out, "  %s  %s, %d times: %s\n", e.At.Local().Format(time.DateTime), e.Outcome, e.Count, e.Text)
+	}
+	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
+	_, _ = fmt.Fprintln(w, "RELAY\tSTATE\tSENT\tREFUSED\tFAILED\tIN FLIGHT\tLAST ERROR")
+	for _, r := range s.Relays {
+		last := "none"
+		if r.LastError != "" {
+			last = r.LastError
+		}
+		if r.LastErrorAt != nil {
+			last += " (" + r.LastErrorAt.Local().Format(time.DateTime) + ")"
+		}
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%d\t%d\t%s\n", r.Name, words[r.State], r.Sent, r.Refused, r.Failed, r.InFlight, last)
+	}
+	return w.Flush()
+}
+
+// words are what the states of a relay mean.
+var words = map[string]string{"closed": "in order", "open": "left alone", "half-open": "being tried"}
+
+// testMessageID is a new one for each test mail.
+func testMessageID(from string) string {
+	return "<" + strings.ToLower(rand.Text()) + from[strings.LastIndexByte(from, '@'):] + ">"
+}

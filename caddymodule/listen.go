@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"net"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+// errNotStream is returned for a network that has no connections.
+var errNotStream = errors.New("it is not an address that can be listened on")
+
+// listen opens a listener of Caddy's.
+func listen(addr caddy.NetworkAddress) (net.Listener, error) {
+	opened, err := addr.Listen(context.Background(), 0, net.ListenConfig{})
+	if err != nil {
+		return nil, err
+	}
+	ln, ok := opened.(net.Listener)
+	if !ok {
+		return nil, errNotStream
+	}
+	return ln, nil
+}

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/delivery/mail"
+)
+
+// SMTPRelay is one relay.
+type SMTPRelay struct {
+	// The relay, as host:port. Required.
+	Server string `json:"server,omitempty"`
+
+	// How the connection is protected: `starttls` (required of the relay, not
+	// only used if offered), `tls` (from the first byte, mostly port 465), or
+	// `none`, for a relay on this machine only. Default: `starttls`.
+	TLS string `json:"tls,omitempty"`
+
+	// Whether `tls none` may be used for a relay on another machine, such as a
+	// container next door. Security: everybody on the way can read the mail,
+	// and confirm addresses with it. A password is not sent even so. Default:
+	// false.
+	AllowPlaintext bool `json:"allow_plaintext,omitempty"`
+
+	// The credentials. Use a placeholder like `{env.SMTP_PASSWORD}` for the
+	// password, so that it does not stand in the configuration. Default: none.
+	Username string `json:"username,omitempty"`
+	Password string `json:"password,omitempty"`
+
+	// How to log in: `auto` (the strongest that the relay offers), `plain`,
+	// `login`, `scram-sha-256`, `scram-sha-256-plus`, `xoauth2` or
+	// `oauthbearer`. Nothing of it is sent without TLS. Default: `auto`.
+	Auth string `json:"auth,omitempty"`
+
+	// A file with an OAuth 2.0 access token, in place of a password. It is read
+	// for every new connection, so that something else can keep it fresh.
+	TokenFile string `json:"token_file,omitempty"`
+
+	// The name by which to introduce oneself to the relay (EHLO): a fully
+	// qualified host name that resolves to this server, or an address literal
+	// like `[192.0.2.1]`. Default: the system's host name if it is such a one.
+	Helo string `json:"helo,omitempty"`
+
+	// How long one delivery may take. Default: 30s.
+	Timeout caddy.Duration `json:"timeout,omitempty"`
+
+	// A PEM file with the certificate authorities that are trusted for the
+	// relay, instead of the system's. It is read at start.
+	CAFile string `json:"ca_file,omitempty"`
+
+	// The name that the relay's certificate must be for. Default: the host of
+	// `server`.
+	TLSServerName string `json:"tls_server_name,omitempty"`
+
+	// PEM files with a certificate and its key, for a relay that asks for one.
+	ClientCertificate string `json:"client_certificate,omitempty"`
+	ClientKey         string `json:"client_key,omitempty"`
+
+	// How many connections may be open at the same time. Default: 8.
+	MaxConnections int `json:"max_connections,omitempty"`
+
+	// How many messages per second are sent at most. Default: no limit.
+	Rate float64 `json:"rate,omitempty"`
+
+	cfg       mail.SMTPConfig // resolved, holds the password
+	caFile    string
+	tokenFile string
+	cert, key string
+}
+
+// provision expands the options.
+func (r *SMTPRelay) provision() error {
+	e := newExpander()
+	r.cfg = mail.SMTPConfig{
+		Address:        e.text("server", r.Server),
+		TLS:            mail.TLSMode(e.text("tls", r.TLS)),
+		AllowPlaintext: r.AllowPlaintext,
+		Username:       e.text("username", r.Username),
+		Password:       e.text("password", r.Password),
+		Auth:           mail.AuthMethod(e.text("auth", r.Auth)),
+		HELO:           e.text("helo", r.Helo),
+		Timeout:        time.Duration(r.Timeout),
+		ServerName:     e.text("tls_server_name", r.TLSServerName),
+		MaxConnections: r.MaxConnections,
+		Rate:           r.Rate,
+	}
+	r.caFile = e.text("ca_file", r.CAFile)
+	r.tokenFile = e.text("token_file", r.TokenFile)
+	r.cert, r.key = e.text("client_certificate", r.ClientCertificate), e.text("client_key", r.ClientKey)
+	if r.tokenFile != "" {
+		file := r.tokenFile
+		r.cfg.Token = func(context.Context) (string, error) { return readToken(file) }
+	}
+	return e.err()
+}
+
+// readToken reads an access token. The file's name is the operator's, its
+// content is not for a log.
+func readToken(file string) (string, error) {
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return "", fmt.Errorf("read token_file: %w", err)
+	}
+	return strings.TrimSpace(string(raw)), nil
+}
+
+// validate checks the options without I/O.
+func (r *SMTPRelay) validate() error {
+	switch {
+	case r.cfg.Address == "":
+		return errors.New("server is required")
+	case r.caFile != "" && r.cfg.TLS == mail.NoTLS:
+		return errors.New("ca_file is of no use with tls none")
+	case (r.cert == "") != (r.key == ""):
+		return errors.New("client_certificate and its key go together")
+	case r.tokenFile != "" && r.cfg.Password != "":
+		return errors.New("password and token_file exclude each other")
+	}
+	cfg := r.cfg
+	return cfg.Validate()
+}
+
+// open reads the files and makes the transport. The relay itself is not called,
+// because a server must be able to start while its relay is down.
+func (r *SMTPRelay) open() (*mail.SMTP, error) {
+	cfg := r.cfg
+	if r.caFile != "" {
+		pem, err := os.ReadFile(r.caFile)
+		if err != nil {
+			return nil, fmt.Errorf("read ca_file: %w", err)
+		}
+		cfg.RootCAs = x509.NewCertPool()
+		if !cfg.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("ca_file %s has no certificate in PEM form", r.caFile)
+		}
+	}
+	if r.cert != "" {
+		pair, err := tls.LoadX509KeyPair(r.cert, r.key)
+		if err != nil {
+			return nil, fmt.Errorf("read client_certificate: %w", err)
+		}
+		cfg.Certificates = []tls.Certificate{pair}
+	}
+	return mail.NewSMTP(cfg)
+}
+
+// options are the subdirectives of a relay, apart from its address.
+func (r *SMTPRelay) options(d *caddyfile.Dispenser) options {
+	return options{
+		"tls":             oneWord(d, &r.TLS, string(mail.STARTTLS), string(mail.ImplicitTLS), string(mail.NoTLS)),
+		"allow_plaintext": onOff(d, &r.AllowPlaintext),
+		"username":        oneArg(d, &r.Username),
+		"password":        oneArg(d, &r.Password),
+		"auth":            oneWord(d, &r.Auth, mail.AuthMethods()...),
+		"token_file":      oneArg(d, &r.TokenFile),
+		"helo":            oneArg(d, &r.Helo),
+		"timeout":         oneDuration(d, &r.Timeout),
+		"ca_file":         oneArg(d, &r.CAFile),
+		"tls_server_name": oneArg(d, &r.TLSServerName),
+		"client_certificate": func() error {
+			if !d.AllArgs(&r.ClientCertificate, &r.ClientKey) {
+				return d.ArgErr()
+			}
+			return nil
+		},
+		"max_connections": oneCount(d, &r.MaxConnections),
+		"rate":            oneRate(d, &r.Rate),
+	}
+}

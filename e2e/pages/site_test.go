@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pages
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/handlers"
+	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/store"
+	"github.com/caddy-threepid/caddy-threepid/store/storetest"
+)
+
+// publicURL is what the server believes to be called. It is a secure origin,
+// so all rules of the pages apply; the browser reaches it on loopback, which it
+// trusts as much, and the pages only have relative addresses.
+const publicURL = "https://matrix.example.org"
+
+const (
+	address = "alice@example.org"
+	secret  = "s3cret"
+)
+
+// site is the client-facing side over a store in memory.
+type site struct {
+	t      *testing.T
+	base   string
+	svc    *verification.Service
+	store  *brokenStore
+	box    *outbox
+	clock  *clock
+	client *handlers.Client
+}
+
+// newSite serves pages whose messages carry a proof.
+func newSite(t *testing.T, proof verification.Proof, words handlers.PageOptions) *site {
+	t.Helper()
+	s := &site{t: t, clock: &clock{now: time.Unix(1_800_000_000, 0)}, box: &outbox{}}
+	s.store = &brokenStore{Store: storetest.NewMemory(s.clock.Now)}
+	keys, err := keyring.New(keyring.Key{ID: 1, Secret: make([]byte, keyring.SecretSize)})
+	must(t, err)
+	s.svc, err = verification.NewService(verification.Config{Store: s.store, Keys: keys, Outbox: s.box, Now: s.clock.Now})
+	must(t, err)
+	cfg := handlers.Config{PublicURL: publicURL, IdentityName: "localhost:8443", Proof: proof}
+	must(t, cfg.Normalize())
+	s.client = handlers.NewClient(cfg, s.svc, nil, silent{})
+	words.Now = s.clock.Now
+	must(t, s.client.SetPages(words))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		err := s.client.ServeHTTP(w, r, func(w http.ResponseWriter, r *http.Request) error {
+			http.NotFound(w, r) // a favicon, say
+			return nil
+		})
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadGateway)
+		}
+	}))
+	t.Cleanup(server.Close)
+	s.base = server.URL
+	return s
+}
+
+// open opens a session and returns its sid.
+func (s *site) open(purpose verification.Purpose, proof verification.Proof) string {
+	s.t.Helper()
+	opened, err := s.svc.RequestToken(context.Background(), verification.Request{
+		Purpose: purpose, Medium: verification.Email, Address: address, ClientSecret: secret, SendAttempt: 1, Proof: proof,
+	})
+	must(s.t, err)
+	return opened.SID
+}
+
+// local is a link of ours as the browser reaches it.
+func (s *site) local(link string) string { return s.base + strings.TrimPrefix(link, publicURL) }
+
+// link is the link of the message.
+func (s *site) link(sid string) string {
+	return s.local(handlers.Link(publicURL, sid, s.box.last().Token))
+}
+
+// codeLink is the page that asks for the code.
+func (s *site) codeLink(sid string) string {
+	return s.local(handlers.Link(publicURL, sid, ""))
+}
+
+// refuseLink is the link of the message that ends the request.
+func (s *site) refuseLink(sid string) string {
+	return s.local(handlers.RefuseLink(publicURL, sid, s.box.last().Refusal))
+}
+
+// confirmed reports whether the session is validated.
+func (s *site) confirmed(sid string) bool {
+	s.t.Helper()
+	found, err := s.svc.Inspect(context.Background(), verification.Submission{SID: sid, Token: s.box.last().Token})
+	must(s.t, err)
+	return found.Already
+}
+
+// spoil ends a session by wrong codes.
+func (s *site) spoil(sid string) {
+	s.t.Helper()
+	for range verification.DefaultMaxTries {
+		_, err := s.svc.Submit(context.Background(), verification.Submission{SID: sid, Token: "wrong"})
+		if !errors.Is(err, verification.ErrTokenIncorrect) {
+			s.t.Fatalf("got %v, want %v", err, verification.ErrTokenIncorrect)
+		}
+	}
+}
+
+// wrongLink is a link with a token that was never sent.
+func (s *site) wrongLink(sid string) string {
+	return s.local(handlers.Link(publicURL, sid, url.QueryEscape("wrong")))
+}
+
+type outbox struct {
+	mu       sync.Mutex
+	messages []verification.Message
+}
+
+func (o *outbox) Put(_ store.Txn, m verification.Message) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.messages = append(o.messages, m)
+	return nil
+}
+
+func (o *outbox) Wake(store.Partition, string) {}
+
+func (o *outbox) last() verification.Message {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.messages[len(o.messages)-1]
+}
+
+// brokenStore fails when it is told to.
+type brokenStore struct {
+	store.Store
+	mu     sync.Mutex
+	broken bool
+}
+
+func (b *brokenStore) breakDown() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.broken = true
+}
+
+func (b *brokenStore) View(ctx context.Context, p store.Partition, f func(store.Txn) error) error {
+	b.mu.Lock()
+	broken := b.broken
+	b.mu.Unlock()
+	if broken {
+		return errors.New("the disk is gone")
+	}
+	return b.Store.View(ctx, p, f)
+}
+
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+type silent struct{}
+
+func (silent) Request(*http.Request, handlers.Event)  {}
+func (silent) Changed(*http.Request, handlers.Change) {}

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pages
+
+import (
+	"sync"
+	"testing"
+
+	"github.com/caddy-threepid/caddy-threepid/handlers"
+	"github.com/caddy-threepid/caddy-threepid/internal/delivery/templates"
+)
+
+var loaded = sync.OnceValues(func() (*templates.Set, error) {
+	return templates.Load(templates.Options{Server: "matrix.example.org"})
+})
+
+// pageOptions are the pages as they come, with the words of all languages.
+func pageOptions(t *testing.T) handlers.PageOptions {
+	t.Helper()
+	set, err := loaded()
+	must(t, err)
+	return handlers.PageOptions{Words: handlers.TemplateWords(set), Looks: handlers.TemplateLooks(set)}
+}

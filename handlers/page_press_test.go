@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package handlers
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+)
+
+// What browsers send when somebody presses a button of ours.
+var (
+	chrome = []string{
+		"User-Agent", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36",
+		"Sec-Fetch-Site", "same-origin", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document", "Sec-Fetch-User", "?1",
+	}
+	lynx = []string{"User-Agent", "Lynx/2.9.0dev.12 libwww-FM/2.14 SSL-MM/1.4.1 GNUTLS/3.7.8"}
+)
+
+// stillPending fails the test if somebody has confirmed the session.
+func (r *rig) stillPending(sid, why string) {
+	r.t.Helper()
+	if page := r.openLink(sid).Body.String(); strings.Contains(page, "Already confirmed") {
+		r.t.Errorf("%s: the session was confirmed", why)
+	}
+}
+
+// TestScannersConfirmNothing: those that follow the link, that send the form of
+// the page at once, and that make one up.
+func TestScannersConfirmNothing(t *testing.T) {
+	r := newPageRig(t, options{})
+	sid := r.request("account/password", "s", "alice@x.org")
+	token := r.box.last(t).Token
+	for range 5 {
+		r.openLink(sid)
+		r.do("HEAD", linkQuery("sid", sid, "token", token), "")
+	}
+	r.stillPending(sid, "links followed")
+
+	ask := r.openLink(sid)
+	wantPage(t, r.post(fields(ask)), http.StatusForbidden, "Please press once more")
+	wantPage(t, r.post(url.Values{"sid": {sid}, "token": {token}}), http.StatusForbidden, "Please press once more")
+	r.stillPending(sid, "a form that was sent at once, and one without a nonce")
+
+	for name, header := range map[string][]string{
+		"a form on another site":     {"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document", "Sec-Fetch-User", "?1"},
+		"a form on a neighbour":      {"Sec-Fetch-Site", "same-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"},
+		"a script":                   {"Sec-Fetch-Site", "same-origin", "Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty"},
+		"a frame":                    {"Sec-Fetch-Site", "same-origin", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "iframe"},
+		"a browser reading ahead":    {"Sec-Purpose", "prefetch"},
+		"a browser that says nobody": append([]string{"Sec-Fetch-User", ""}, chrome[:8]...),
+		"a name that is not its own": chrome[:2],
+		"another such name":          {"User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"},
+	} {
+		wantPage(t, r.press(r.openLink(sid), header...), http.StatusForbidden, "Please press once more")
+		r.stillPending(sid, name)
+	}
+}
+
+// TestNobodyIsLockedOut: each of these people gets through, at the latest with
+// the second press.
+func TestNobodyIsLockedOut(t *testing.T) {
+	for name, c := range map[string]struct {
+		header []string
+		second bool
+	}{
+		"today's browser":               {chrome, false},
+		"a text browser":                {lynx, false},
+		"nothing but a form":            {nil, false},
+		"an old browser":                {[]string{"User-Agent", "Mozilla/5.0 (Windows NT 6.1; rv:60.0) Gecko/20100101 Firefox/60.0"}, false},
+		"Safari, which names no user":   {[]string{"User-Agent", "Mozilla/5.0 (iPhone) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 Mobile/15E148 Safari/604.1", "Sec-Fetch-Site", "same-origin", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"}, false},
+		"behind a proxy that strips":    {chrome[:2], true},
+		"a reload of the answer":        {append([]string{"Sec-Fetch-Site", "none"}, chrome[4:]...), false},
+		"a script that presses for you": {chrome[:8], true},
+	} {
+		r := newPageRig(t, options{})
+		sid := r.request("register", "s", "a@x.org")
+		page := r.press(r.openLink(sid), c.header...)
+		if c.second {
+			wantPage(t, page, http.StatusForbidden, "Please press once more")
+			page = r.press(page, c.header...)
+		}
+		if page.Code != http.StatusOK {
+			t.Errorf("%s: locked out", name)
+		}
+		wantPage(t, page, http.StatusOK, "Confirmed")
+	}
+}
+
+// TestLateReaders: a page that was open for hours is shown again, and counts
+// then, as long as the token lives.
+func TestLateReaders(t *testing.T) {
+	r := newPageRig(t, options{})
+	sid := r.request("register", "s", "a@x.org")
+	early := r.openLink(sid)
+	r.clock.Advance(50 * time.Minute)
+	reloaded := r.openLink(sid)
+	wantPage(t, r.press(early), http.StatusOK, "Confirmed") // survives a reload elsewhere
+	wantPage(t, r.press(reloaded), http.StatusOK, "Already confirmed")
+}
+
+// TestNonceForgeries: a nonce counts for its own session, token, page and
+// press, and for an hour.
+func TestNonceForgeries(t *testing.T) {
+	r := newPageRig(t, options{})
+	sid := r.request("register", "s", "a@x.org")
+	token := r.box.last(t).Token
+	good := fields(r.openLink(sid))
+	other := r.request("register", "s2", "b@x.org")
+	foreign := fields(r.openLink(other))
+	nonce := good.Get("nonce")
+	head, mac, _ := strings.Cut(nonce, ".")
+	older := string(head[0]) + "0" + head[2:]
+	r.clock.Advance(5 * time.Second)
+	for name, forged := range map[string]string{
+		"none": "", "nonsense": "x", "a dot": ".", "no press": "." + mac, "of another session": foreign.Get("nonce"),
+		"made a second press": "2" + nonce[1:], "made older": older + "." + mac, "cut": nonce[:len(nonce)-1], "longer": nonce + "A",
+		"another key": head + "." + mac[:len(mac)-4] + "AAAA", "a user's session": r.svc.UIASession("@alice:example.org", "page"),
+		"of the right user": head + "." + r.svc.UIASession("page", "press\x00"+sid+"\x00"+token), "huge": strings.Repeat(nonce, 10000),
+	} {
+		form := url.Values{"sid": {sid}, "token": {token}, "nonce": {forged}}
+		if page := r.post(form); page.Code != http.StatusForbidden && page.Code != http.StatusRequestEntityTooLarge {
+			t.Errorf("%s: got status %d", name, page.Code)
+		}
+		r.stillPending(sid, name)
+	}
+	r.clock.Advance(time.Hour)
+	if page := r.post(good); page.Code == http.StatusOK {
+		t.Error("the nonce works after an hour")
+	}
+}
+
+// TestNonceWorksOnEveryNode: another process with the same key takes it.
+func TestNonceWorksOnEveryNode(t *testing.T) {
+	a, b := newPageRig(t, options{}), newPageRig(t, options{})
+	sid := a.request("register", "s", "a@x.org")
+	page := fields(a.openLink(sid))
+	b.clock.Advance(5 * time.Second)
+	req := url.Values{"sid": {sid}, "token": {a.box.last(t).Token}, "nonce": {page.Get("nonce")}}
+	// The other store does not have the session: to be told so is to have
+	// passed the gate.
+	wantPage(t, b.post(req), http.StatusBadRequest, "This has expired")
+	plain := httptest.NewRequest("POST", linkPath, http.NoBody)
+	if !b.client.gate().Human(plain, page.Get("nonce"), "press\x00"+sid+"\x00"+a.box.last(t).Token) {
+		t.Error("the nonce of one node is refused by the other")
+	}
+}
+
+// TestMachineThatClicksACodeHasToType: where the mail has a code, only who can
+// read it gets on.
+func TestMachineThatClicksACodeHasToType(t *testing.T) {
+	r := newPageRig(t, withCodes)
+	sid := r.request("register", "s", "a@x.org")
+	token := r.box.last(t).Token
+	page := r.post(fields(r.openLink(sid)))
+	wantPage(t, page, http.StatusForbidden, "Create your account?")
+	for _, want := range []string{`name="token" dir="ltr"`, "Please type the code from the message."} {
+		if !strings.Contains(page.Body.String(), want) {
+			t.Errorf("the page has no %q:\n%s", want, page.Body)
+		}
+	}
+	if strings.Contains(page.Body.String(), token) {
+		t.Error("the page tells the machine the code")
+	}
+	form := fields(page)
+	form.Set("token", token)
+	wantPage(t, r.post(form), http.StatusOK, "Confirmed")
+}
+
+// TestMachinesOfOurOwnNeedNoPage: submit_url is for clients.
+func TestMachinesOfOurOwnNeedNoPage(t *testing.T) {
+	r := newPageRig(t, options{})
+	sid := r.request("register", "s", "a@x.org")
+	wantStatus(t, r.submitJSON(submitBody(sid, "s", r.box.last(t).Token)), http.StatusOK)
+}

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pages
+
+import "strings"
+
+// State is which page is shown.
+type State string
+
+// The pages.
+const (
+	Confirm State = "confirm" // asks to press a button
+	Code    State = "code"    // asks for the code of the message
+	Wrong   State = "wrong"   // asks for it again
+	Again   State = "again"   // asks for one more press
+	Done    State = "done"
+	Already State = "already"
+	Expired State = "expired"
+	Revoked State = "revoked"
+	Invalid State = "invalid"
+	Failed  State = "error"
+	Refuse  State = "refuse" // asks whether to end the request
+	Refused State = "refused"
+	Help    State = "help" // why no message has arrived
+)
+
+// States lists all of them.
+var States = []State{Confirm, Code, Wrong, Again, Done, Already, Expired, Revoked, Invalid, Failed, Refuse, Refused, Help}
+
+// Field is a hidden field of a form.
+type Field struct{ Name, Value string }
+
+// View is one page; only checked data, never a request.
+type View struct {
+	State State
+	// Purpose is "register", "password" or "add", where it is known.
+	Purpose string
+	// Address is shown to those who have proven that they know it.
+	Address string
+	// Brand is a key of [Options.Looks]; others mean "".
+	Brand string
+	// Language is that of the session, for readers whose browser names none.
+	Language string
+	// Action and Fields are the form's, where the page has one.
+	Action string
+	Fields []Field
+	// Refusal says of an [Again] page that its button ends the request.
+	Refusal bool
+	// Retype tells the reader of a [Code] page that the press before did not
+	// count.
+	Retype bool
+	// Help is the address of the help page, or empty.
+	Help string
+	// Delivery is what became of the message, one of [Deliveries], or empty.
+	Delivery string
+	// FormTarget is the origin, besides our own, to which the form may lead:
+	// browsers apply form-action to redirects as well.
+	FormTarget string
+}
+
+// Deliveries are the states of a message that there are words for.
+var Deliveries = []string{"waiting", "delayed", "sent", "bounced", "address", "failed", "suspended", "none"}
+
+// form is what the template makes a form of.
+type form struct {
+	Action              string
+	Fields              []Field
+	Code                bool
+	Label, Hint, Button string
+}
+
+// content is a view in words.
+type content struct {
+	Title, Alert, Note string
+	Texts, Tips        []string
+	Address            string
+	Form               *form
+	Help, HelpText     string
+}
+
+// speaker looks words up and remembers the first failure.
+type speaker struct {
+	words Words
+	err   error
+}
+
+func (s *speaker) say(key string) string {
+	return s.name(key, "")
+}
+
+func (s *speaker) name(key, address string) string {
+	text, err := s.words.Text(key, address)
+	if err != nil && s.err == nil {
+		s.err = err
+	}
+	// Line breaks of a file of words do not count.
+	return strings.Join(strings.Fields(text), " ")
+}
+
+// fill puts a view into words.
+func fill(v View, w Words) (content, error) {
+	s := &speaker{words: w}
+	c := content{Help: v.Help}
+	if v.Address != "" {
+		c.Address = s.name("address", v.Address)
+	}
+	switch v.State {
+	case Confirm:
+		c.ask(s, v, s.say("confirm button"))
+	case Code, Wrong:
+		c.ask(s, v, s.say("confirm button"))
+		c.Form.Code, c.Form.Label, c.Form.Hint = true, s.say("code label"), s.say("code hint")
+		switch {
+		case v.State == Wrong:
+			c.Alert = s.say("code wrong")
+		case v.Retype:
+			c.Alert = s.say("code again")
+		}
+	case Again:
+		if v.Refusal {
+			c.askRefusal(s, v)
+		} else {
+			c.ask(s, v, s.say("confirm button"))
+		}
+		c.Title = s.say("again title")
+		c.Texts = append([]string{s.say("again what")}, c.Texts...)
+	case Refuse:
+		c.askRefusal(s, v)
+	case Help:
+		c.advise(s, v)
+	default:
+		c.Title, c.Texts = s.say(string(v.State)+" title"), []string{s.say(string(v.State) + " what")}
+	}
+	if c.Help != "" {
+		c.HelpText = s.say("help link")
+	}
+	return c, s.err
+}
+
+// ask fills the page that says what confirming does.
+func (c *content) ask(s *speaker, v View, button string) {
+	c.Title = s.say("confirm " + v.purpose() + " title")
+	c.Texts = []string{s.say("confirm " + v.purpose() + " what")}
+	c.Note = s.say("confirm ignore")
+	c.Form = &form{Action: v.Action, Fields: v.Fields, Button: button}
+}
+
+// askRefusal fills the page that says what refusing does.
+func (c *content) askRefusal(s *speaker, v View) {
+	c.Title, c.Texts, c.Note = s.say("refuse title"), []string{s.say("refuse what")}, s.say("refuse keep")
+	c.Form = &form{Action: v.Action, Fields: v.Fields, Button: s.say("refuse button")}
+}
+
+// advise fills the help page.
+func (c *content) advise(s *speaker, v View) {
+	c.Title, c.Help = s.say("help title"), ""
+	if v.Delivery != "" {
+		c.Texts = []string{s.say("delivery " + v.Delivery)}
+	}
+	for _, tip := range []string{"spam", "typo", "wait", "again", "admin"} {
+		c.Tips = append(c.Tips, s.say("help "+tip))
+	}
+}
+
+// purpose is a word in keys.
+func (v View) purpose() string {
+	switch v.Purpose {
+	case "register", "password":
+		return v.Purpose
+	default:
+		return "add"
+	}
+}

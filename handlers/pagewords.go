@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package handlers
+
+import (
+	"errors"
+	"html/template"
+	"net/http"
+	"net/url"
+
+	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
+	"github.com/caddy-threepid/caddy-threepid/internal/delivery/templates"
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+)
+
+// deliveries are the words for what became of a message. Of what nobody knows
+// nothing is said.
+var deliveries = map[verification.DeliveryState]string{
+	verification.Waiting:    "waiting",
+	verification.Deferred:   "delayed",
+	verification.Delivered:  "sent",
+	verification.Bounced:    "bounced",
+	verification.Failed:     "failed",
+	verification.Complained: "suspended",
+}
+
+// HelpLink is the page that says why no message has arrived, for a client to
+// show to the person who waits.
+func HelpLink(publicURL, sid, clientSecret string) string {
+	sub := verification.Submission{SID: sid}
+	if clientSecret != "" {
+		sub.ClientSecret = &clientSecret
+	}
+	return publicURL + submitAction + "?" + helpQuery(sub)
+}
+
+func helpQuery(sub verification.Submission) string {
+	q := url.Values{"help": {"1"}, "sid": {sub.SID}}
+	if sub.ClientSecret != nil {
+		q.Set("client_secret", *sub.ClientSecret)
+	}
+	return q.Encode()
+}
+
+// helpPage says why no message has arrived. It gives the same advice to
+// everybody; what became of the message is told to those who know its session.
+func (c *Client) helpPage(w http.ResponseWriter, r *http.Request, sub verification.Submission) (int, error) {
+	v, err := c.helpView(r, sub)
+	if err != nil && asMatrixError(submitError(err)).Status >= http.StatusInternalServerError {
+		return c.failedPage(w, r, err)
+	}
+	return c.show(w, r, v)
+}
+
+// helpView looks at a session without its token, which is what has not arrived:
+// the sid of a session with a code says enough, one with a link needs the
+// client_secret, too.
+func (c *Client) helpView(r *http.Request, sub verification.Submission) (web.View, error) {
+	v := web.View{State: web.Help, Brand: c.brandOf(r)}
+	found, err := c.svc.Inspect(r.Context(), sub)
+	switch {
+	case err == nil:
+		v = viewOf(found, web.Help)
+		v.Delivery = deliveries[found.Delivery]
+	case errors.Is(err, verification.ErrExpired):
+		v.Delivery = "none"
+	case errors.Is(err, verification.ErrTokenIncorrect) && sub.ClientSecret != nil:
+		session, err := c.svc.Describe(r.Context(), sub.SID) // Inspect has compared the secret
+		if err != nil {
+			return v, err
+		}
+		v.Brand, v.Language, v.Delivery = session.Brand, session.Language, deliveries[session.Delivery]
+	}
+	return v, err
+}
+
+// TemplateWords are the words of the messages' templates, which have those of
+// the pages as well, for every brand and in every language.
+func TemplateWords(set *templates.Set) web.Dictionary { return templateWords{set} }
+
+type templateWords struct{ set *templates.Set }
+
+// Words implements [web.Dictionary].
+func (d templateWords) Words(brand, acceptLanguage string) web.Words {
+	w := d.set.WordsFor(brand, d.set.Match(acceptLanguage))
+	return web.Words{Lang: w.Lang, Dir: w.Dir, Text: func(key, address string) (string, error) {
+		return w.Text("page "+key, templates.PageData{Address: address})
+	}}
+}
+
+// TemplateLooks are the looks of the messages' templates, so that a page looks
+// like the mail that led to it.
+func TemplateLooks(set *templates.Set) map[string]Look {
+	looks := map[string]Look{}
+	for _, brand := range set.Brands() {
+		l := set.Look(brand)
+		css := map[string]string{}
+		for prefix, p := range map[string]templates.Palette{"": l.Light, "dark-": l.Dark} {
+			for name, colour := range map[string]template.CSS{
+				"bg": p.Background, "card": p.Card, "text": p.Text, "muted": p.Muted, "accent": p.Accent, "on-accent": p.OnAccent,
+			} {
+				css[prefix+name] = string(colour)
+			}
+		}
+		looks[brand] = Look{Name: l.Logo, CSS: css}
+	}
+	return looks
+}

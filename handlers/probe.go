@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package handlers
+
+import "net/http"
+
+// ProbePath answers a nonce with a proof that only we can give, so that the
+// operator can find out whether public_url leads here, and not to another
+// server or past this handler.
+const ProbePath = "/_threepid/probe"
+
+// maxNonce bounds what is proved, in bytes.
+const maxNonce = 64
+
+// probe serves ProbePath.
+func (c *Client) probe(w http.ResponseWriter, r *http.Request) (int, error) {
+	if r.Method != http.MethodGet {
+		w.Header().Set("Allow", "GET, OPTIONS")
+		return 0, unrecognized(http.StatusMethodNotAllowed)
+	}
+	nonce := r.URL.Query().Get("nonce")
+	if nonce == "" || len(nonce) > maxNonce {
+		return 0, badRequest(codeInvalidParam, "'nonce' must be 1 to 64 characters")
+	}
+	writeJSON(w, http.StatusOK, struct {
+		Proof string `json:"proof"`
+	}{c.svc.Proof(nonce)})
+	return http.StatusOK, nil
+}

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package handlers
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+)
+
+func TestProbeProvesWhoAnswers(t *testing.T) {
+	r := newRig(t, options{})
+	rec := r.do("GET", ProbePath+"?nonce=n0nce", "")
+	wantStatus(t, rec, http.StatusOK)
+	if got, want := decoded(t, rec)["proof"], r.svc.Proof("n0nce"); got != want || want == r.svc.Proof("other") {
+		t.Errorf("got %v, want %s, and another for another nonce", got, want)
+	}
+	if got := rec.Header().Get("Cache-Control"); got != "no-store" {
+		t.Errorf("got Cache-Control %q", got)
+	}
+	for _, target := range []string{ProbePath, ProbePath + "?nonce=", ProbePath + "?nonce=" + strings.Repeat("x", 65)} {
+		wantError(t, r.do("GET", target, ""), http.StatusBadRequest, "M_INVALID_PARAM")
+	}
+	wantError(t, r.do("POST", ProbePath+"?nonce=x", ""), http.StatusMethodNotAllowed, "M_UNRECOGNIZED")
+	wantError(t, r.do("GET", ProbePath+"/?nonce=x", ""), http.StatusNotFound, "M_UNRECOGNIZED")
+	if got := r.hs.Requests(); len(got) != 0 {
+		t.Errorf("the homeserver saw %d requests, want none", len(got))
+	}
+}

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mail
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+// Defaults of [RelaysConfig].
+const (
+	DefaultBreakerThreshold = 5
+	DefaultBreakerDelay     = 5 * time.Second
+	DefaultBreakerMaxDelay  = 5 * time.Minute
+)
+
+// Transport brings one message to somewhere. [SMTP] and [Dir] are such.
+type Transport interface {
+	Send(ctx context.Context, from, to string, message []byte) error
+}
+
+// Relay is a transport with a name to tell it from others by.
+type Relay struct {
+	Name      string
+	Transport Transport
+}
+
+// RelaysConfig says how patient [Relays] are.
+type RelaysConfig struct {
+	// Threshold is how many failures in a row make a relay be left alone.
+	Threshold int
+	// Delay is for how long, about; it doubles up to MaxDelay.
+	Delay, MaxDelay time.Duration
+	// OnChange, if set, is told when a relay comes to be left alone, tried
+	// again, or used again. It must not call back.
+	OnChange func(RelayStatus)
+	Now      func() time.Time // the clock; default: time.Now
+	Random   io.Reader        // for jitter; default: crypto/rand
+}
+
+// Relays sends by the first of several relays that is in order.
+type Relays struct {
+	cfg    RelaysConfig
+	relays []*relay
+}
+
+var _ Transport = (*Relays)(nil)
+
+// NewRelays makes a transport of several, in the order of preference. There
+// must be one at least, and their names must differ.
+func NewRelays(relays []Relay, cfg RelaysConfig) (*Relays, error) {
+	if len(relays) == 0 {
+		return nil, errors.New("at least one relay is required")
+	}
+	if cfg.Threshold < 0 || cfg.Delay < 0 || cfg.MaxDelay < 0 {
+		return nil, errors.New("threshold and delays of a relay must be positive")
+	}
+	setDefault(&cfg.Threshold, DefaultBreakerThreshold)
+	setDefault(&cfg.Delay, DefaultBreakerDelay)
+	setDefault(&cfg.MaxDelay, max(DefaultBreakerMaxDelay, cfg.Delay))
+	if cfg.MaxDelay < cfg.Delay {
+		return nil, errors.New("the longest delay of a relay is shorter than the first")
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Random == nil {
+		cfg.Random = rand.Reader
+	}
+	r := &Relays{cfg: cfg}
+	names := map[string]bool{}
+	for _, one := range relays {
+		if one.Name == "" || names[one.Name] || one.Transport == nil {
+			return nil, fmt.Errorf("relay %q needs a name of its own, and a transport", one.Name)
+		}
+		names[one.Name] = true
+		r.relays = append(r.relays, &relay{
+			Relay: one,
+			breaker: breaker{
+				state: BreakerClosed, threshold: cfg.Threshold, base: cfg.Delay, cap: cfg.MaxDelay, random: cfg.Random,
+			},
+		})
+	}
+	return r, nil
+}
+
+// Send brings a message to the first relay that takes it. It goes on to the
+// next while nothing of the message was sent and the fault is not with the
+// recipient. A second relay after the text was sent could make two mails of
+// one; the outbox decides about that, later.
+func (r *Relays) Send(ctx context.Context, from, to string, message []byte) error {
+	var last *SendError
+	retry := time.Time{}
+	for _, one := range r.relays {
+		if last != nil && ctx.Err() != nil {
+			break // no other relay is to blame for that
+		}
+		now := r.cfg.Now()
+		p, again, ok := one.breaker.admit(now)
+		if !ok {
+			if retry.IsZero() || again.Before(retry) {
+				retry = again
+			}
+			continue
+		}
+		err := r.sendBy(ctx, one, attempt{permit: p, late: last != nil}, from, to, message)
+		failed, known := errors.AsType[*SendError](err)
+		if err == nil || !known {
+			return err
+		}
+		// Whoever waits can be helped by one relay that asks for it.
+		if last == nil || failed.Temporary() || !last.Temporary() {
+			last = failed
+		}
+		if !failed.elsewhere() {
+			return failed
+		}
+	}
+	if last != nil {
+		return last
+	}
+	return &SendError{
+		Stage: "relay", Reason: ReasonNoRelay, Detail: "every relay has failed repeatedly, and is left alone for a while",
+		temporary: true, operator: true, retryAfter: max(retry.Sub(r.cfg.Now()), 0),
+	}
+}
+
+// attempt is one message on its way to one relay.
+type attempt struct {
+	permit
+	late bool // another relay has used up some of the time
+}
+
+// sendBy uses one relay, and keeps account of what came of it.
+func (r *Relays) sendBy(ctx context.Context, one *relay, a attempt, from, to string, message []byte) error {
+	if a.probe {
+		r.changed(one)
+	}
+	one.begin()
+	v := unknown // if it panics
+	defer func() {
+		one.end()
+		if one.breaker.done(a.permit, v, r.cfg.Now()) {
+			r.changed(one)
+		}
+	}()
+	err := one.Transport.Send(ctx, from, to, message)
+	v = judge(err)
+	if v == broken && a.late && ctx.Err() != nil {
+		v = unknown // it had no fair chance
+	}
+	one.note(err, v, r.cfg.Now())
+	return err
+}
+
+func (r *Relays) changed(one *relay) {
+	if r.cfg.OnChange != nil {
+		r.cfg.OnChange(one.status())
+	}
+}
+
+// judge tells what the outcome of one message says about the relay.
+func judge(err error) verdict {
+	failed, ok := errors.AsType[*SendError](err)
+	switch {
+	case err == nil:
+		return healthy
+	case !ok: // the envelope, or a transport of another kind
+		return unknown
+	case failed.Reason == ReasonInterrupted, failed.Stage == "wait", failed.Stage == "closed":
+		return unknown
+	case failed.lacking(), failed.Stage == "rcpt" && failed.answered():
+		return healthy // greylisting included
+	case failed.Stage == "data" && failed.answered() && !failed.Temporary():
+		return healthy // a message that is asked to come back has not found fault with itself
+	}
+	return broken
+}
+
+// answered reports that a relay that works made a decision about this mail.
+func (e *SendError) answered() bool {
+	return e.Code >= 400 && e.Code != 421 && !e.operator
+}
+
+// elsewhere reports that another relay may be asked: nothing of the message was
+// sent, and it is not the recipient who was refused.
+func (e *SendError) elsewhere() bool {
+	switch {
+	case e.Stage == "data", e.Reason == ReasonInterrupted:
+		return false
+	case e.Stage == "rcpt":
+		return !e.answered()
+	}
+	return true
+}
+
+// RetryAfter is how long every relay will be left alone; 0 means nothing.
+func (e *SendError) RetryAfter() time.Duration { return e.retryAfter }
+
+// Close closes the transports that can be closed.
+func (r *Relays) Close() error {
+	var errs []error
+	for _, one := range r.relays {
+		if c, ok := one.Transport.(io.Closer); ok {
+			errs = append(errs, c.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Check goes through all relays, whatever their state (see [SMTP.Check]).
+func (r *Relays) Check(ctx context.Context, from string) []Finding {
+	var found []Finding
+	for _, one := range r.relays {
+		checker, ok := one.Transport.(interface {
+			Check(ctx context.Context, from string) []Finding
+		})
+		if !ok {
+			continue
+		}
+		for _, f := range checker.Check(ctx, from) {
+			f.Relay = cmp.Or(f.Relay, one.Name)
+			found = append(found, f)
+		}
+	}
+	return found
+}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mail
+
+import (
+	"errors"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// RelayStatus is what is known of a relay.
+type RelayStatus struct {
+	Name  string
+	State string // BreakerClosed, BreakerOpen or BreakerHalfOpen
+	// RetryAt is when an open one is tried again.
+	RetryAt time.Time
+	// LastError is the relay's last fault, in words of this package: the stage,
+	// a word of SendError.Reason, and the reply code if there was one.
+	LastError   string
+	LastErrorAt time.Time
+	LastSuccess time.Time
+	Sent        uint64 // taken by the relay
+	Refused     uint64 // not taken, for a reason of the recipient or the message
+	Failed      uint64 // not taken for another reason
+	InFlight    int
+}
+
+// relay is one of several, with what is known of it.
+type relay struct {
+	Relay
+	breaker breaker
+
+	mu    sync.Mutex
+	known RelayStatus
+}
+
+func (r *relay) begin() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.known.InFlight++
+}
+
+func (r *relay) end() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.known.InFlight--
+}
+
+func (r *relay) note(err error, v verdict, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case err == nil:
+		r.known.Sent++
+		r.known.LastSuccess = now
+	case v == healthy:
+		r.known.Refused++
+	default:
+		r.known.Failed++
+		if v == broken {
+			r.known.LastError, r.known.LastErrorAt = inWords(err), now
+		}
+	}
+}
+
+// inWords tells an error in words of this package only: nothing in it was
+// written by a relay, or names a reader.
+func inWords(err error) string {
+	failed, ok := errors.AsType[*SendError](err)
+	if !ok {
+		return "refused"
+	}
+	text := failed.Stage + ": " + failed.Reason
+	if failed.Code != 0 {
+		text += " " + strconv.Itoa(failed.Code)
+	}
+	return text
+}
+
+func (r *relay) status() RelayStatus {
+	state, until := r.breaker.snapshot()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	status := r.known
+	status.Name, status.State = r.Name, state
+	if state == BreakerOpen {
+		status.RetryAt = until
+	}
+	return status
+}
+
+// Status tells what is known of the relays, in the order of preference.
+func (r *Relays) Status() []RelayStatus {
+	all := make([]RelayStatus, 0, len(r.relays))
+	for _, one := range r.relays {
+		all = append(all, one.status())
+	}
+	return all
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package templates
+
+import (
+	"fmt"
+	htmltemplate "html/template"
+	"strings"
+)
+
+// PageData is what the words of a page may name besides the server.
+type PageData struct {
+	// Address is the reader's own. Only "page address" names it.
+	Address string
+}
+
+// Words are the words of pages in one language.
+type Words struct {
+	// Lang and Dir are for the HTML attributes of these names.
+	Lang, Dir string
+
+	scribe *scribe
+}
+
+// Words returns the words of pages in a language, as [Set.Match] returns it.
+func (s *Set) Words(lang string) Words { return s.WordsFor("", lang) }
+
+// WordsFor returns the words that pages of a brand have. A brand that there is
+// not has those of the default look.
+func (s *Set) WordsFor(brand, lang string) Words {
+	w := s.scribe(brand, lang)
+	return Words{Lang: w.words.Tag, Dir: w.words.dir(), scribe: w}
+}
+
+// Text returns the words for one of [PageKeys] as plain text, which is still
+// to be escaped. From right to left, names of hosts are between isolates.
+func (w Words) Text(key string, data PageData) (string, error) {
+	p, err := w.phrase(key)
+	if err != nil {
+		return "", err
+	}
+	if w.scribe.words.RTL {
+		return p.isolated(w.values(data)), nil
+	}
+	return p.plain(w.values(data)), nil
+}
+
+// HTML returns the words for one of [PageKeys] with names marked up and
+// everything escaped. It is not for attributes, nor for the title of a page.
+func (w Words) HTML(key string, data PageData) (htmltemplate.HTML, error) {
+	p, err := w.phrase(key)
+	if err != nil {
+		return "", err
+	}
+	return p.markup(w.values(data), w.scribe.words.RTL), nil
+}
+
+func (w Words) values(data PageData) *values {
+	return &values{server: w.scribe.server, address: data.Address}
+}
+
+func (w Words) phrase(key string) (phrase, error) {
+	if w.scribe == nil {
+		return nil, fmt.Errorf("words for %q of no language", key)
+	}
+	p, ok := w.scribe.words.phrases[key]
+	if !ok || !strings.HasPrefix(key, "page ") {
+		return nil, fmt.Errorf("there are no words for %q on a page", key)
+	}
+	return p, nil
+}

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package doctor
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// flood writes one piece again and again until nobody reads it any more.
+func flood(c net.Conn, piece string) {
+	for {
+		if _, err := io.WriteString(c, piece); err != nil {
+			return
+		}
+	}
+}
+
+// bomb is a long text of spaces, compressed to almost nothing.
+func bomb() []byte {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	spaces := bytes.Repeat([]byte(" "), 1<<20)
+	for range 64 {
+		_, _ = z.Write(spaces) // into memory
+	}
+	_ = z.Close()
+	return b.Bytes()
+}
+
+// misbehaviours are servers that answer HTTP in ways that should not hurt. Each
+// gets the connection after the request was read.
+func misbehaviours() map[string]func(net.Conn) {
+	const head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+	squeezed := bomb()
+	return map[string]func(net.Conn){
+		"garbage":            func(c net.Conn) { flood(c, "\x00\xff\x1b[2J garbage\r\n") },
+		"endless header":     func(c net.Conn) { flood(c, head+"X-More: "+strings.Repeat("x", 1000)+"\r\n") },
+		"endless line":       func(c net.Conn) { flood(c, strings.Repeat("x", 1000)) },
+		"endless 1xx":        func(c net.Conn) { flood(c, "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n") },
+		"endless body":       func(c net.Conn) { _, _ = io.WriteString(c, head+"\r\n"); flood(c, "[[[[[[[[") },
+		"broken chunks":      func(c net.Conn) { _, _ = io.WriteString(c, head+"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n") },
+		"less than promised": func(c net.Conn) { _, _ = io.WriteString(c, head+"Content-Length: 100\r\n\r\n{}") },
+		"two lengths":        func(c net.Conn) { _, _ = io.WriteString(c, head+"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}") },
+		"deep JSON":          func(c net.Conn) { _, _ = io.WriteString(c, head+"\r\n"+strings.Repeat(`{"a":`, 12_000)) },
+		"wrong types": func(c net.Conn) {
+			_, _ = io.WriteString(c, head+"\r\n"+`{"proof":{},"versions":7,"unstable_features":[],"errcode":{},"error":0}`)
+		},
+		"a bomb": func(c net.Conn) {
+			_, _ = fmt.Fprintf(c, "%sContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%s", head, len(squeezed), squeezed)
+		},
+		"no end of the header": func(c net.Conn) { _, _ = io.WriteString(c, head); silence(c) },
+		"a drip": func(c net.Conn) {
+			for _, b := range []byte(head) {
+				if _, err := c.Write([]byte{b}); err != nil {
+					return
+				}
+			}
+			silence(c)
+		},
+		"a year that is none": func(c net.Conn) {
+			_, _ = io.WriteString(c, head+"Date: Thu, 01 Jan 0000 00:00:00 GMT\r\nContent-Length: 2\r\n\r\n{}")
+		},
+	}
+}
+
+// readRequest reads one request, with its body if it has one.
+func readRequest(c net.Conn, then func(net.Conn)) {
+	buf := make([]byte, 64<<10)
+	var got []byte
+	for !bytes.Contains(got, []byte("\r\n\r\n")) {
+		n, err := c.Read(buf)
+		if err != nil {
+			return
+		}
+		got = append(got, buf[:n]...)
+	}
+	then(c)
+}
+
+// TestMisbehavingServers: whoever answers, the doctor ends in time, with an
+// error and without filling the memory.
+func TestMisbehavingServers(t *testing.T) {
+	t.Parallel()
+	for name, behave := range misbehaviours() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			address := serveRaw(t, func(c net.Conn) { readRequest(c, behave) })
+			o := Options{
+				PublicURL: "http://matrix.example.org", Client: client(newAuthority(t, "x"), to(address)),
+				IdentityName: identityName, FaceCalls: func() uint64 { return 0 }, IdentityDial: to(closedPort(t)),
+				stepTimeout: 500 * time.Millisecond,
+			}
+			for _, prove := range []func(string) string{prove, nil} {
+				o.Prove = prove
+				var before, after runtime.MemStats
+				runtime.ReadMemStats(&before)
+				start := time.Now()
+				r := Run(t.Context(), o)
+				runtime.ReadMemStats(&after)
+				if took := time.Since(start); took > DefaultTimeout/2 {
+					t.Errorf("took %s", took)
+				}
+				if r.Worst() != Error || slices.Contains(codesOf(r), codeFailed) {
+					t.Errorf("got %q", codesOf(r))
+				}
+				// The total of all that run beside it as well.
+				if used := after.TotalAlloc - before.TotalAlloc; used > 256<<20 {
+					t.Errorf("got %d MiB allocated", used>>20)
+				}
+				for _, f := range r.Findings {
+					if strings.ContainsAny(f.Problem, "\x1b\x00\r\n") || len(f.Problem) > 1000 {
+						t.Errorf("got the problem %q", f.Problem)
+					}
+				}
+			}
+		})
+	}
+}
+
+// TestMisbehavingIdentitySite is the same for the connection that is made by
+// hand.
+func TestMisbehavingIdentitySite(t *testing.T) {
+	t.Parallel()
+	for name, behave := range misbehaviours() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ca := newAuthority(t, "authority")
+			cert := ca.issue(t, good("localhost"))
+			address := serveRaw(t, func(c net.Conn) {
+				tc := tlsServer(c, cert)
+				readRequest(tc, behave)
+				_ = tc.Close() // the test's peer may be gone
+			})
+			r := Run(t.Context(), Options{
+				IdentityName: identityName, IdentityDial: to(address), IdentityRoots: ca.pool, stepTimeout: 500 * time.Millisecond,
+			})
+			if r.Worst() != Error || slices.Contains(codesOf(r), codeFailed) || slices.Contains(codesOf(r), codeTimedOut) {
+				t.Errorf("got %+v", r.Findings)
+			}
+		})
+	}
+}
+
+// TestSlowResolver: a name server that is slow is told from a missing record.
+func TestSlowResolver(t *testing.T) {
+	r := Run(t.Context(), Options{
+		Resolver: stuck{}, stepTimeout: 200 * time.Millisecond,
+		Domains: []Domain{{
+			From: "example.org", DKIM: &DKIM{"example.org", "s1", dkimKey}, RelayHosts: []string{"mail.example.org"},
+			SendingIPs: []netip.Addr{netip.MustParseAddr("192.0.2.1")},
+		}},
+	})
+	want := []string{codeDNSFailed, codeDNSFailed, codeDNSFailed, codeDNSFailed}
+	if got := codesOf(r); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// stuck is a resolver that waits for its context.
+type stuck struct{}
+
+func (stuck) LookupTXT(ctx context.Context, _ string) ([]string, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+func (stuck) LookupMX(ctx context.Context, _ string) ([]*net.MX, error) {
+	<-ctx.Done()
+	return nil, &net.DNSError{Err: "i/o timeout", IsTimeout: true}
+}
+
+func (stuck) LookupHost(ctx context.Context, _ string) ([]string, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// TestRunsBesideEachOther: two people may ask at once, also while other clients
+// use the server.
+func TestRunsBesideEachOther(t *testing.T) {
+	rig := newRig(t)
+	o := rig.options()
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			if r := Run(t.Context(), o); r.Worst() != OK {
+				t.Errorf("got %+v", r.Findings)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// TestOptionsAreNotChanged: they may be shared.
+func TestOptionsAreNotChanged(t *testing.T) {
+	o := newRig(t).options()
+	o.Domains[0].From = "Example.ORG"
+	key := *o.Domains[0].DKIM
+	key.Domain = "EXAMPLE.org"
+	o.Domains[0].DKIM = &key
+	redirects := func(*http.Request, []*http.Request) error { return nil }
+	o.Client.CheckRedirect = redirects
+	if r := Run(t.Context(), o); r.Worst() != OK {
+		t.Errorf("got %+v", r.Findings)
+	}
+	if o.Domains[0].From != "Example.ORG" || o.Domains[0].Envelope != "" || key.Domain != "EXAMPLE.org" || o.Client.CheckRedirect == nil {
+		t.Errorf("got %+v", o.Domains[0])
+	}
+}

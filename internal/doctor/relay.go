@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package doctor
+
+import (
+	"context"
+	"net/netip"
+	"strings"
+)
+
+// relaySentences say what a relay has refused; those of the connection are in
+// faultSentences.
+var relaySentences = map[string]string{
+	CodeGreetingRefused: "The relay turns us away before we have said a word",
+	CodeHelloRefused:    "The relay does not like the name by which we introduce ourselves",
+	CodeHELONotFQDN:     "The relay refuses our name because it is not fully qualified",
+	CodeNoSTARTTLS:      "The relay does not offer STARTTLS, and mail is never sent unencrypted",
+	CodeAuthRefused:     "The relay refuses the user name or the password",
+	CodeAuthNoMechanism: "The relay offers no way to log in that we know",
+	CodeSenderRefused:   "The relay does not let us send from this sender",
+	CodeRelayFailed:     "The relay fails",
+
+	CodeSTARTTLSRefused:  "The relay offers STARTTLS and then refuses it",
+	CodeSTARTTLSInjected: "Somebody wrote into the connection ahead of the TLS handshake, which was given up",
+	CodeClientCert:       "The relay wants a certificate of ours, or another one",
+	CodePlainAuth:        "There is a password, but no TLS, and a password is never sent in the clear",
+	CodeAuthRequired:     "The relay wants a log-in, and none is configured",
+	CodeNoToken:          "The source of OAuth tokens has failed",
+	CodeRelayDeferred:    "The relay is busy, and asks to come back later",
+}
+
+// stepCodes are what is assumed of a step that failed without a code.
+var stepCodes = map[string]string{
+	"dial": CodeUnreachable, "connect": CodeUnreachable, "greeting": CodeGreetingRefused,
+	"hello": CodeHelloRefused, "ehlo": CodeHelloRefused,
+	"tls": CodeTLSFailed, "auth": CodeAuthRefused, "mail": CodeSenderRefused,
+}
+
+// RelayCode is the code for an error at a step: that of the network or of TLS
+// if it is one of theirs, else what a refusal at this step means. Errors that
+// mean more than that (no STARTTLS, no mechanism) are the caller's to tell.
+func RelayCode(step string, err error) string {
+	if f, ok := faultOf(err); ok {
+		return f.code
+	}
+	if code, ok := stepCodes[step]; ok {
+		return code
+	}
+	return CodeRelayFailed
+}
+
+// examine tries the relay and explains the step at which it fails.
+func (relay Relay) examine(ctx context.Context, r *results) {
+	if relay.HELO != "" && !qualified(relay.HELO) {
+		r.report(CodeHELONotFQDN, "We introduce ourselves as %q, which is not a fully qualified name; strict relays refuse it.", relay.HELO)
+	}
+	if relay.Check == nil {
+		return
+	}
+	steps := relay.Check(ctx)
+	if len(steps) == 0 {
+		r.report(CodeRelayFailed, "The relay was not tried.")
+	}
+	for _, step := range steps {
+		if step.OK && step.Code == CodeCertExpiresSoon {
+			r.report(CodeCertExpiresSoon, "The relay's certificate ends soon (%s).", step.Detail)
+		}
+		if !step.OK {
+			step.report(r)
+			return // what comes after follows from it
+		}
+	}
+}
+
+func (step RelayStep) report(r *results) {
+	code := step.Code
+	if code == "" {
+		code = stepCodes[step.Step]
+	}
+	if _, ok := faultTexts[code]; ok {
+		r.reportFault("the relay", fault{code, step.Detail})
+		return
+	}
+	text, ok := relaySentences[code]
+	if !ok {
+		code, text = CodeRelayFailed, relaySentences[CodeRelayFailed]
+	}
+	if detail := strings.TrimRight(clean(step.Detail), "."); detail != "" {
+		text += " (" + detail + ")"
+	}
+	r.say(r.check.subject, code, text+".")
+}
+
+// qualified reports whether a name is one that means the same everywhere
+// (RFC 5321 §2.3.5, §4.1.1.1).
+func qualified(name string) bool {
+	name = strings.ToLower(strings.TrimSuffix(name, "."))
+	if _, err := netip.ParseAddr(name); err == nil || localName(name) {
+		return false
+	}
+	for label := range strings.SplitSeq(name, ".") {
+		if label == "" || len(label) > 63 || strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+			return false
+		}
+	}
+	return true
+}
+
+// localName reports whether a name, in lower case, means something in one
+// network only.
+func localName(name string) bool {
+	i := strings.LastIndexByte(name, '.')
+	switch name[i+1:] {
+	case "localhost", "localdomain", "local", "internal", "lan", "home", "invalid":
+		return true
+	}
+	return i < 0
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package feedback
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/store"
+)
+
+// guardPrefix begins the store key of every claim. No scan for
+// suppressionPrefix meets one.
+const guardPrefix = "xg/"
+
+// Guard binds a one-time token to the first content that it came with. Some
+// signatures cover a token and not the content (Mailgun): without the guard
+// whoever saw one request could sign any other. It lives in the store, so that
+// a reload and a second instance know what the first one has seen.
+type Guard struct {
+	store store.Store
+	keys  *keyring.Ring
+}
+
+// NewGuard makes a guard.
+func NewGuard(s store.Store, keys *keyring.Ring) *Guard { return &Guard{store: s, keys: keys} }
+
+// Claim reports whether the token is new, or came with the same content
+// before: a sender that got no answer repeats itself. The claim is forgotten
+// at until, when the caller must refuse the token for its age.
+func (g *Guard) Claim(ctx context.Context, token string, content [sha256.Size]byte, until time.Time) (bool, error) {
+	name := g.keys.HashText("webhook token", token)
+	key := guardPrefix + name
+	digest := g.keys.Hash("webhook content", string(content[:]))
+	var mine bool
+	err := g.store.Update(ctx, partition(name), func(txn store.Txn) error {
+		known, err := txn.Get(key)
+		if errors.Is(err, store.ErrNotFound) {
+			mine = true
+			return txn.Set(key, digest[:], until)
+		}
+		mine = err == nil && subtle.ConstantTimeCompare(known, digest[:]) == 1
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("claim webhook token: %w", err)
+	}
+	return mine, nil
+}

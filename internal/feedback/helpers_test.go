@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package feedback
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/store"
+	"github.com/caddy-threepid/caddy-threepid/store/storetest"
+)
+
+const (
+	alice = "alice@example.org"
+	bob   = "bob@example.org"
+	// aliceSID has the form of a session id.
+	aliceSID = "2aAAAAAAAAAAAAAAAAAAAAAAAATagTag"
+)
+
+var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+var errBroken = errors.New("broken on purpose")
+
+// fakeClock is a clock that stands until it is moved.
+type fakeClock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func newClock() *fakeClock { return &fakeClock{now: start} }
+
+func (c *fakeClock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *fakeClock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// fatal is what testing.T and rapid.T have in common here.
+type fatal interface {
+	Helper()
+	Fatal(args ...any)
+}
+
+func newKeys(t fatal, secret byte) *keyring.Ring {
+	t.Helper()
+	ring, err := keyring.New(keyring.Key{ID: secret, Secret: bytes.Repeat([]byte{secret}, keyring.SecretSize)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ring
+}
+
+// bench is a suppression list over a store in memory.
+type bench struct {
+	*Suppression
+	clock *fakeClock
+	store store.Store
+	keys  *keyring.Ring
+}
+
+func newBench(t fatal, p Policy) *bench {
+	t.Helper()
+	b := &bench{clock: newClock(), keys: newKeys(t, 7)}
+	b.store = storetest.NewMemory(b.clock.Now)
+	s, err := NewSuppression(SuppressionConfig{Store: b.store, Keys: b.keys, Policy: p, Now: b.clock.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Suppression = s
+	return b
+}
+
+func (b *bench) record(t fatal, addr string, r Report) {
+	t.Helper()
+	if err := b.Record(context.Background(), verification.Email, addr, r); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// reason is why an address gets no mail now; "" if it does.
+func (b *bench) reason(t fatal, addr string) Reason {
+	t.Helper()
+	e, ok, err := b.Lookup(context.Background(), verification.Email, addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !ok && e != (Entry{}) {
+		t.Fatal("an entry for an address that is not suppressed")
+	}
+	return e.Reason
+}
+
+// everything is all that the store holds, keys and values.
+func (b *bench) everything(t *testing.T) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	for n := range verification.Partitions {
+		p := verification.PartitionName(n)
+		err := b.store.Scan(context.Background(), p, "", func(key string, value []byte) (bool, error) {
+			all[string(p)+" "+key] = string(value)
+			return true, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return all
+}
+
+// brokenStore fails at everything.
+type brokenStore struct{ store.Store }
+
+func (brokenStore) View(context.Context, store.Partition, func(store.Txn) error) error {
+	return errBroken
+}
+
+func (brokenStore) Update(context.Context, store.Partition, func(store.Txn) error) error {
+	return errBroken
+}
+
+func (brokenStore) Scan(context.Context, store.Partition, string, func(string, []byte) (bool, error)) error {
+	return errBroken
+}
+
+func hardBounce(at time.Time) Report {
+	return Report{Kind: Bounce, Permanent: true, Code: "5.1.1", At: at, ID: "hard"}
+}
+
+func softBounce(at time.Time, id string) Report {
+	return Report{Kind: Bounce, Code: "4.2.2", At: at, ID: id}
+}

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package feedback
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"slices"
+	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/address"
+	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/store"
+)
+
+// Reason is why an address gets no mail.
+type Reason string
+
+// The reasons there are.
+const (
+	// ReasonManual: an operator said so.
+	ReasonManual Reason = "manual"
+	// ReasonSoft: too many messages in a row did not arrive.
+	ReasonSoft Reason = "soft"
+	// ReasonBounce: the address does not exist.
+	ReasonBounce Reason = "bounce"
+	// ReasonComplaint: the reader called our mail spam.
+	ReasonComplaint Reason = "complaint"
+)
+
+// reasons in the order in which one outweighs another of the same end.
+var reasons = []Reason{ReasonManual, ReasonSoft, ReasonBounce, ReasonComplaint}
+
+var errReason = errors.New("reason is unknown")
+
+// Policy says for how long an address gets no mail. Zero values are replaced
+// by those of [DefaultPolicy].
+type Policy struct {
+	// Bounce is the time after a bounce for which [Report.Hard] holds.
+	Bounce time.Duration
+	// Complaint is the time after a complaint.
+	Complaint time.Duration
+	// Strikes other bounces within Window cost Soft.
+	Strikes int
+	Window  time.Duration
+	Soft    time.Duration
+}
+
+const day = 24 * time.Hour
+
+// DefaultPolicy forgets: a mailbox that did not exist may be made, and a
+// reader may press the wrong button.
+func DefaultPolicy() Policy {
+	return Policy{Bounce: 90 * day, Complaint: 365 * day, Strikes: 5, Window: 7 * day, Soft: 7 * day}
+}
+
+// Entry says why, since when and until when an address gets no mail.
+type Entry struct {
+	Reason Reason
+	Since  time.Time
+	Until  time.Time
+	// Code is the enhanced status code that the reason came with, or empty.
+	Code string
+}
+
+// SuppressionConfig is what a Suppression is made of. Store and Keys are
+// required.
+type SuppressionConfig struct {
+	Store  store.Store
+	Keys   *keyring.Ring
+	Policy Policy
+	// Now is the clock; nil means the real one.
+	Now func() time.Time
+}
+
+// Suppression is the list of addresses that get no mail for a while. In the
+// store an address is a keyed hash, and its record is sealed.
+//
+// A hash is made with the first key of the ring: the list is empty after that
+// key was replaced, like the sessions.
+type Suppression struct {
+	cfg SuppressionConfig
+}
+
+// NewSuppression checks the configuration and fills in defaults.
+func NewSuppression(cfg SuppressionConfig) (*Suppression, error) {
+	if cfg.Store == nil || cfg.Keys == nil {
+		return nil, errors.New("store and keys are required")
+	}
+	def := DefaultPolicy()
+	p := &cfg.Policy
+	p.Bounce, p.Complaint, p.Strikes = cmp.Or(p.Bounce, def.Bounce), cmp.Or(p.Complaint, def.Complaint), cmp.Or(p.Strikes, def.Strikes)
+	p.Window, p.Soft = cmp.Or(p.Window, def.Window), cmp.Or(p.Soft, def.Soft)
+	if p.Bounce < 0 || p.Complaint < 0 || p.Strikes < 0 || p.Window < 0 || p.Soft < 0 {
+		return nil, errors.New("times and counts of the suppression policy must be positive")
+	}
+	if p.Strikes > maxStrikes {
+		return nil, fmt.Errorf("%d strikes are more than the %d that are remembered", p.Strikes, maxStrikes)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	return &Suppression{cfg: cfg}, nil
+}
+
+// Add suppresses an address until a time. It never shortens: what is already
+// known stays, until [Suppression.Remove].
+func (s *Suppression) Add(ctx context.Context, medium verification.Medium, addr string, reason Reason, until time.Time) error {
+	now := s.cfg.Now()
+	if !slices.Contains(reasons, reason) {
+		return errReason
+	}
+	if !until.After(now) {
+		return errors.New("suppression would end before it starts")
+	}
+	return s.change(ctx, medium, addr, func(r *record) { r.merge(Entry{Reason: reason, Since: now, Until: until}) })
+}
+
+// Record does what the policy says of a report. A report that says nothing
+// against the address changes nothing.
+func (s *Suppression) Record(ctx context.Context, medium verification.Medium, addr string, report Report) error {
+	now, p := s.cfg.Now(), s.cfg.Policy
+	at := report.At
+	if at.IsZero() || at.After(now) {
+		at = now // nobody's clock but ours makes a suppression longer
+	}
+	switch {
+	case report.Kind == Complaint:
+		return s.entry(ctx, medium, addr, now, Entry{Reason: ReasonComplaint, Since: at, Until: at.Add(p.Complaint), Code: report.Code})
+	case report.Hard():
+		return s.entry(ctx, medium, addr, now, Entry{Reason: ReasonBounce, Since: at, Until: at.Add(p.Bounce), Code: report.Code})
+	case report.Kind == Bounce && at.Add(p.Window+p.Soft).After(now):
+		return s.change(ctx, medium, addr, func(r *record) {
+			r.strike(strike{At: at.UnixMilli(), ID: s.eventID(report), Code: report.Code})
+		})
+	}
+	return nil
+}
+
+func (s *Suppression) entry(ctx context.Context, medium verification.Medium, addr string, now time.Time, e Entry) error {
+	if !e.Until.After(now) {
+		return nil // an old report that comes again
+	}
+	return s.change(ctx, medium, addr, func(r *record) { r.merge(e) })
+}
+
+// eventID tells two bounces apart and knows a repetition again. A report
+// without a name of its own is told by what it says.
+func (s *Suppression) eventID(r Report) []byte {
+	if r.ID == "" {
+		r.ID = r.MessageID + "|" + r.VERPTag + "|" + r.Code + "|" + r.At.UTC().Format(time.RFC3339Nano)
+	}
+	sum := s.cfg.Keys.Hash("suppression event", r.ID)
+	return sum[:8]
+}
+
+// Lookup reports whether an address gets no mail now, and why.
+func (s *Suppression) Lookup(ctx context.Context, medium verification.Medium, addr string) (Entry, bool, error) {
+	key, p, _, err := s.locate(medium, addr)
+	if err != nil {
+		return Entry{}, false, err
+	}
+	var r record
+	err = s.cfg.Store.View(ctx, p, func(txn store.Txn) error { return s.read(txn, key, &r) })
+	if errors.Is(err, store.ErrNotFound) {
+		return Entry{}, false, nil
+	}
+	if err != nil {
+		return Entry{}, false, fmt.Errorf("look up suppression: %w", err)
+	}
+	e, ok := r.entry(s.cfg.Policy, s.cfg.Now())
+	return e, ok, nil
+}
+
+// Remove forgets everything about an address, strikes too, and reports whether
+// there was anything.
+func (s *Suppression) Remove(ctx context.Context, medium verification.Medium, addr string) (bool, error) {
+	key, p, _, err := s.locate(medium, addr)
+	if err != nil {
+		return false, err
+	}
+	var found bool
+	err = s.cfg.Store.Update(ctx, p, func(txn store.Txn) error {
+		_, err := txn.Get(key)
+		if found = err == nil; !found && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		return txn.Delete(key)
+	})
+	if err != nil {
+		return false, fmt.Errorf("remove suppression: %w", err)
+	}
+	return found, nil
+}
+
+// suppressionPrefix begins the store key of every record.
+const suppressionPrefix = "x/"
+
+// locate returns the store key of an address, and its canonical form.
+func (s *Suppression) locate(medium verification.Medium, addr string) (string, store.Partition, string, error) {
+	if medium == verification.Email {
+		canonical, err := address.Email(addr)
+		if err != nil {
+			return "", "", "", err
+		}
+		addr = canonical
+	}
+	if addr == "" {
+		return "", "", "", address.ErrInvalid
+	}
+	name := s.cfg.Keys.HashText("suppression", string(medium), addr)
+	return suppressionPrefix + name, partition(name), addr, nil
+}
+
+// partition picks the partition of a name that is a keyed hash already.
+func partition(name string) store.Partition {
+	h := fnv.New32a()
+	h.Write([]byte(name))
+	return verification.PartitionName(int(h.Sum32() % verification.Partitions))
+}

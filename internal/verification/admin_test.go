@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verification
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/caddy-threepid/caddy-threepid/store"
+)
+
+// TestDescribe: the operator sees how a session stands, and nothing that would
+// let anybody act in its name or tell whose it is.
+func TestDescribe(t *testing.T) {
+	f := newFixture(t)
+	opened := f.clock.Now()
+	sid := f.open(ask(purpose(Password), func(r *Request) { r.Language, r.Brand = "de", "club" })).SID
+	f.clock.Advance(time.Minute)
+	f.open(ask(purpose(Password), attempt(2), func(r *Request) { r.Language, r.Brand = "fr", "club" }))
+	_, _ = f.Submit(bg, Submission{SID: sid, Token: "wrong"})
+	got, err := f.Describe(bg, sid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !got.Created.Equal(opened) || !got.Until.Equal(opened.Add(MaxLifetime)) {
+		t.Errorf("created %v until %v, want %v and a day later", got.Created, got.Until, opened)
+	}
+	got.Created, got.Until = time.Time{}, time.Time{}
+	want := Admin{
+		SID: sid, Purpose: Password, Medium: Email, Pseudonym: f.Pseudonym("alice@example.com"), State: Pending,
+		Delivery: Waiting, Sends: 2, Tries: 1, Language: "fr", Brand: "club",
+	}
+	if got != want {
+		t.Errorf("Describe =\n%+v, want\n%+v", got, want)
+	}
+	m := f.outbox.last(t)
+	for _, secret := range []string{"alice", m.Token, m.Refusal, "monkeys"} {
+		if strings.Contains(fmt.Sprintf("%+v", got), secret) {
+			t.Errorf("Describe tells %q", secret)
+		}
+	}
+	for _, sid := range []string{"", "foreign", sid[:31] + "!"} {
+		_, err := f.Describe(bg, sid)
+		wantErr(t, "Describe("+sid+")", err, ErrNoSession)
+		wantErr(t, "RevokeSession("+sid+")", f.RevokeSession(bg, sid), ErrNoSession)
+		wantErr(t, "Resend("+sid+")", f.Resend(bg, sid), ErrNoSession)
+	}
+}
+
+// TestDescribeSettles: a completion whose process died is shown as it counts.
+func TestDescribeSettles(t *testing.T) {
+	f := newFixture(t)
+	sid := f.validated(ask())
+	f.proves(f.claim(completes(sid)))
+	f.clock.Advance(DefaultInFlight)
+	if got, err := f.Describe(bg, sid); err != nil || got.State != Consumed {
+		t.Errorf("Describe = %+v, %v, want consumed", got, err)
+	}
+	wantErr(t, "RevokeSession", f.RevokeSession(bg, sid), ErrConsumed)
+}
+
+// TestFindByPseudonym: a log line of yesterday or today leads to the sessions
+// of whom it speaks, and to nobody else's.
+func TestFindByPseudonym(t *testing.T) {
+	f := newFixture(t)
+	yesterday := f.Pseudonym("alice@example.com")
+	first := f.open(ask()).SID
+	f.open(ask(mailbox("bob@example.com")))
+	f.clock.Advance(23 * time.Hour) // the next day
+	second := f.open(ask(secret("other"), purpose(Password))).SID
+	today := f.Pseudonym("alice@example.com")
+	if today == yesterday {
+		t.Fatal("the pseudonym did not change overnight")
+	}
+	for _, name := range []string{yesterday, today} {
+		got, err := f.FindByPseudonym(bg, name)
+		if err != nil || len(got) != 2 || got[0].SID != second || got[1].SID != first {
+			t.Fatalf("FindByPseudonym = %+v, %v, want %s and %s", got, err, second, first)
+		}
+		if got[0].Pseudonym != today || got[0].Delivery != Waiting {
+			t.Errorf("found %+v, want today's pseudonym and a message that waits", got[0])
+		}
+	}
+	f.clock.Advance(48 * time.Hour)
+	for _, name := range []string{yesterday, "", "alice@example.com"} {
+		if got, err := f.FindByPseudonym(bg, name); err != nil || len(got) != 0 {
+			t.Errorf("FindByPseudonym(%q) = %+v, %v, want nothing", name, got, err)
+		}
+	}
+	ended, cancel := context.WithCancel(bg)
+	cancel()
+	_, err := f.FindByPseudonym(ended, today)
+	wantErr(t, "FindByPseudonym with an ended context", err, context.Canceled)
+}
+
+// TestResendKeepsTheLimit: the operator's resend counts like the client's.
+func TestResendKeepsTheLimit(t *testing.T) {
+	f := newFixture(t, func(c *Config) { c.PerAddress = Limit{Burst: 2, Per: time.Hour} })
+	sid := f.open(ask(attempt(4), func(r *Request) { r.Brand, r.NextLink = "club", "https://app.example/" })).SID
+	if err := f.Resend(bg, sid); err != nil {
+		t.Fatal(err)
+	}
+	m := f.outbox.last(t)
+	if m.ID != sid+".2" || m.Attempt != 4 || m.Brand != "club" || m.Address != "alice@example.com" {
+		t.Errorf("the message is %+v", m)
+	}
+	var limit *LimitError
+	if err := f.Resend(bg, sid); !errors.As(err, &limit) || limit.RetryAfter <= 0 {
+		t.Errorf("the third within the hour: %v, want a limit", err)
+	}
+	f.clock.Advance(30 * time.Minute)
+	if got := f.open(ask(attempt(5))); got.SID != sid || !got.Sent {
+		t.Errorf("the client's next attempt = %+v, want another message", got)
+	}
+	if got := f.confirm(sid, m.Token); got.NextLink != "" && got.NextLink != "https://app.example/" {
+		t.Errorf("confirmed %+v", got)
+	}
+	f.outbox.refuse = errors.New("the outbox is full")
+	f.clock.Advance(30 * time.Minute)
+	wantErr(t, "Resend with a full outbox", f.Resend(bg, sid), f.outbox.refuse)
+}
+
+// TestForget: afterwards nothing in the store knows of the address, and what is
+// somebody else's is as it was.
+func TestForget(t *testing.T) {
+	f := newFixture(t, func(c *Config) { c.PerAddress = Limit{Burst: 50, Per: time.Hour} })
+	life := func(address, client string) {
+		sid := f.validated(ask(mailbox(address), secret(client)))
+		f.proves(f.claim(completes(sid, func(c *Completion) { c.ClientSecret = client })))
+		f.open(ask(mailbox(address), secret(client), purpose(Password), proof(ProofCode)))
+		m := f.outbox.last(t)
+		f.await(ask(mailbox(address), secret(client), purpose(Add)))
+		if err := f.Refuse(bg, m.SID, m.Refusal); err != nil {
+			t.Fatal(err)
+		}
+		for _, spelled := range []Binding{{Address: address}, {Address: strings.ToUpper(address), Validated: address}} {
+			spelled.User, spelled.Medium, spelled.IDServer = "@user:example.com", Email, "id.example"
+			if err := f.Bind(bg, spelled); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	life("bob@example.com", "secret-of-bob")
+	before := dump(t, f.cfg.Store)
+	life("alice@example.com", "secret-of-alice")
+	both := len(dump(t, f.cfg.Store))
+
+	n, err := f.Forget(bg, Email, "alice@example.com")
+	if err != nil || n != both-len(before) {
+		t.Errorf("Forget = %d, %v, want the %d entries that alice brought", n, err, both-len(before))
+	}
+	after := dump(t, f.cfg.Store)
+	for key, value := range after {
+		if before[key] != value {
+			t.Errorf("entry %q is left of her, or another's was changed", key)
+		}
+	}
+	if len(after) != len(before) {
+		t.Errorf("%d entries are left, want %d", len(after), len(before))
+	}
+	if n, err := f.Forget(bg, Email, "alice@example.com"); n != 0 || err != nil {
+		t.Errorf("Forget again = %d, %v", n, err)
+	}
+	if n, err := f.Forget(bg, MSISDN, "bob@example.com"); n != 0 || err != nil {
+		t.Errorf("Forget of the same text as a number = %d, %v", n, err)
+	}
+	f.open(ask()) // she may come back
+}
+
+// TestForgetPastUnreadable: an entry that cannot be opened holds up nobody.
+func TestForgetPastUnreadable(t *testing.T) {
+	f := newFixture(t)
+	sid := f.open(ask(secret("torn"))).SID
+	f.overwrite(sid, func(b []byte) []byte { return b[:10] })
+	for i := range eraseAtOnce/Partitions + 3 {
+		f.open(ask(secret(fmt.Sprint("s", i))))
+	}
+	n, err := f.Forget(bg, Email, "alice@example.com")
+	if err != nil || n != 3*(eraseAtOnce/Partitions+3) {
+		t.Errorf("Forget = %d, %v", n, err)
+	}
+	if f.entries(kindSession) != 1 {
+		t.Errorf("%d sessions are left, want the torn one", f.entries(kindSession))
+	}
+}
+
+// TestEraseInPieces: more keys than one transaction takes.
+func TestEraseInPieces(t *testing.T) {
+	f := newFixture(t)
+	var keys []string
+	err := f.cfg.Store.Update(bg, "00", func(txn store.Txn) error {
+		keys = nil
+		for i := range 2*eraseAtOnce + 1 {
+			keys = append(keys, fmt.Sprint("x/", i))
+			if err := txn.Set(keys[i], nil, time.Time{}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := f.erase(bg, "00", append(keys, "x/none")); err != nil || n != len(keys) || f.entries("x/") != 0 {
+		t.Errorf("erase = %d, %v, and %d left, want %d", n, err, f.entries("x/"), len(keys))
+	}
+}
+
+// TestBounceTag: a tag fits a local part, survives being folded to upper case,
+// leads back to its session, does not tell the sid, and cannot be made up.
+func TestBounceTag(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		f := newFixture(t)
+		sid, err := f.ids.sid(PartitionName(rapid.IntRange(0, Partitions-1).Draw(t, "partition")))
+		if err != nil {
+			t.Fatalf("sid: %v", err)
+		}
+		tag := f.BounceTag(Message{SID: sid, ID: sid + ".1"})
+		if len("bounces+"+tag) > 64 || strings.ToLower(tag) != tag || strings.Contains(tag, strings.ToLower(sid[2:10])) {
+			t.Fatalf("tag %q of %q", tag, sid)
+		}
+		for _, spelled := range []string{tag, strings.ToUpper(tag)} {
+			if got, ok := f.FromBounceTag(spelled); !ok || got != sid {
+				t.Fatalf("FromBounceTag(%q) = %q, %v, want %q", spelled, got, ok, sid)
+			}
+		}
+		at := rapid.IntRange(0, len(tag)-2).Draw(t, "position") // of the last, a bit means nothing
+		changed := []byte(tag)
+		changed[at] = "0123456789abcdefghijklmnopqrstuv"[(strings.IndexByte("0123456789abcdefghijklmnopqrstuv", tag[at])+1)%32]
+		if got, ok := f.FromBounceTag(string(changed)); ok {
+			t.Fatalf("a changed tag leads to %q", got)
+		}
+	})
+	f := newFixture(t)
+	for _, tag := range []string{"", "abc", strings.Repeat("0", 44), strings.Repeat("w", 44), strings.Repeat("é", 22)} {
+		if got, ok := f.FromBounceTag(tag); ok {
+			t.Errorf("FromBounceTag(%q) = %q", tag, got)
+		}
+	}
+	for _, sid := range []string{"", "foreign", strings.Repeat("0", 32)} {
+		if got := f.BounceTag(Message{SID: sid}); got != "" {
+			t.Errorf("BounceTag of %q = %q", sid, got)
+		}
+	}
+}

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verification
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/caddy-threepid/caddy-threepid/store"
+)
+
+// Forget erases everything that is stored about an address: its sessions with
+// all that leads to them, messages that wait, token requests that wait for a
+// homeserver, limits, the cool-down, and bindings. It returns how many entries
+// it has erased. What is asked for while it runs may be left; what was sealed
+// with a key that is gone cannot be read, by it or by anybody.
+func (s *Service) Forget(ctx context.Context, medium Medium, address string) (n int, err error) {
+	for i := range Partitions {
+		p := PartitionName(i)
+		keys, err := s.traces(ctx, p, medium, address)
+		if err != nil {
+			return n, err
+		}
+		erased, err := s.erase(ctx, p, keys)
+		n += erased
+		if err != nil {
+			return n, err
+		}
+	}
+	name := s.addressName(medium, address)
+	erased, err := s.erase(ctx, s.shard(name), []string{kindLimit + name, kindCool + name})
+	return n + erased, err
+}
+
+// traces are the keys of one partition that an address is found under.
+// Everything about a session is in its partition, under its sid or leading to
+// it.
+func (s *Service) traces(ctx context.Context, p store.Partition, medium Medium, address string) ([]string, error) {
+	mine := func(m Medium, a string) bool { return m == medium && a == address }
+	sids := map[string]bool{} // without the partition
+	var keys []string
+	each := func(kind string, found func(key string, value []byte) bool) error {
+		err := s.store.Scan(ctx, p, kind, func(key string, value []byte) (bool, error) {
+			if found(key, value) {
+				keys = append(keys, key)
+			}
+			return true, nil
+		})
+		if err != nil {
+			return fmt.Errorf("search partition: %w", err)
+		}
+		return nil
+	}
+	err := each(kindSession, func(key string, sealed []byte) bool {
+		var session Session
+		ok := s.recs.open(key, sealed, &session) == nil && mine(session.Medium, session.Address)
+		if ok {
+			sids[strings.TrimPrefix(key, kindSession)] = true
+		}
+		return ok
+	})
+	return keys, errors.Join(err,
+		each(kindIndex, func(_ string, sid []byte) bool {
+			return len(sid) > partitionSize && sids[string(sid[partitionSize:])]
+		}),
+		each(kindMessage, func(key string, _ []byte) bool {
+			sid, _, _ := strings.Cut(strings.TrimPrefix(key, kindMessage), ".")
+			return sids[sid]
+		}),
+		each(kindState, func(key string, _ []byte) bool { return sids[strings.TrimPrefix(key, kindState)] }),
+		each(kindAlias, func(key string, sealed []byte) bool {
+			var rec aliasRecord
+			return s.recs.open(key, sealed, &rec) == nil && len(rec.SID) > partitionSize && sids[rec.SID[partitionSize:]]
+		}),
+		each(kindNonce, func(key string, sealed []byte) bool {
+			var rec nonceRecord
+			return s.recs.open(key, sealed, &rec) == nil && mine(rec.Request.Medium, rec.Request.Address)
+		}),
+		each(kindBinding, func(key string, sealed []byte) bool {
+			var b Binding
+			return s.recs.open(key, sealed, &b) == nil && (mine(b.Medium, b.Address) || mine(b.Medium, b.Validated))
+		}),
+	)
+}
+
+// eraseAtOnce bounds a transaction.
+const eraseAtOnce = 500
+
+// erase deletes keys, and returns how many there were.
+func (s *Service) erase(ctx context.Context, p store.Partition, keys []string) (n int, err error) {
+	for len(keys) > 0 {
+		some := keys[:min(len(keys), eraseAtOnce)]
+		keys = keys[len(some):]
+		erased := 0
+		err := s.store.Update(ctx, p, func(txn store.Txn) error {
+			erased = 0
+			for _, key := range some {
+				_, err := txn.Get(key)
+				if errors.Is(err, store.ErrNotFound) {
+					continue
+				}
+				if err != nil {
+					return err
+				}
+				if err := txn.Delete(key); err != nil {
+					return err
+				}
+				erased++
+			}
+			return nil
+		})
+		if err != nil {
+			return n, fmt.Errorf("erase entries: %w", err)
+		}
+		n += erased
+	}
+	return n, nil
+}

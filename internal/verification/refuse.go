@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verification
+
+import (
+	"context"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/store"
+)
+
+// refusal is the secret of the link by which the owner of an address says "I
+// did not ask for this". It is drawn from the key and the sid, 256 bits of
+// them, and stored nowhere: so the link in every mail of a session works, not
+// only in the last ones, and there is nothing to be stolen. It gives the power
+// to revoke, and no other.
+func (s *Service) refusal(sid string) string {
+	a, b := s.keys.Hash("refusal", sid, "a"), s.keys.Hash("refusal", sid, "b")
+	return base64.RawURLEncoding.EncodeToString(append(a[:], b[:]...))
+}
+
+// refusable reports whether somebody holds the link of a session.
+func (s *Service) refusable(sid, refusal string) bool {
+	if !s.Owns(sid) {
+		return false
+	}
+	given, want := s.keys.Hash("refusal given", refusal), s.keys.Hash("refusal given", s.refusal(sid))
+	return subtle.ConstantTimeCompare(given[:], want[:]) == 1
+}
+
+// InspectRefusal looks at what a refusal would revoke, and changes nothing: it
+// serves the page behind the link. ErrNoSession is all that is said of a wrong
+// link, and of a session that is gone.
+func (s *Service) InspectRefusal(ctx context.Context, sid, refusal string) (Confirmed, error) {
+	if !s.refusable(sid, refusal) {
+		return Confirmed{}, ErrNoSession
+	}
+	session, delivery, err := s.look(ctx, sid)
+	if err != nil {
+		return Confirmed{}, err
+	}
+	return describe(session, delivery), nil
+}
+
+// Refuse revokes a session in the name of the address's owner, withdraws its
+// messages that are not being sent yet, and lets the address cool down. It may
+// be repeated. A session that was used already cannot be undone here: then the
+// rest is done and the answer is ErrConsumed.
+func (s *Service) Refuse(ctx context.Context, sid, refusal string) error {
+	if !s.refusable(sid, refusal) {
+		return ErrNoSession
+	}
+	session, verdict, err := s.revoke(ctx, sid, func(session *Session) error { return session.refuse(s.now()) })
+	if err != nil {
+		return err
+	}
+	// Should this not be reached, the next click does it: to the same end.
+	until := time.UnixMilli(session.Refused).Add(s.cfg.Cooldown)
+	if err := s.cool(ctx, session.Medium, session.Address, until); err != nil {
+		return err
+	}
+	return verdict
+}
+
+// RevokeSession ends a session, and withdraws its messages that are not being
+// sent yet. It may be repeated; a session that was used is ErrConsumed.
+func (s *Service) RevokeSession(ctx context.Context, sid string) error {
+	_, verdict, err := s.revoke(ctx, sid, func(session *Session) error {
+		session.settle(s.now())
+		if session.State == Consumed {
+			return ErrConsumed
+		}
+		session.revoke()
+		return nil
+	})
+	return errors.Join(err, verdict)
+}
+
+// revoke lets change revoke a session, and withdraws what waits to be sent in
+// the same transaction. The verdict of change is returned apart from the error
+// of the store: what it did is written either way.
+func (s *Service) revoke(ctx context.Context, sid string, change func(*Session) error) (after *Session, verdict, err error) {
+	var before State
+	err = s.change(ctx, sid, func(txn store.Txn, session *Session) error {
+		after, before = session, session.State
+		verdict = change(session)
+		if err := withdraw(txn, session); err != nil {
+			return err
+		}
+		return s.recs.putSession(txn, session)
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	if after.State == Revoked && before != Revoked {
+		s.cfg.Observer.Transition(after.Purpose, after.Medium, Revoked.String())
+	}
+	return after, verdict, nil
+}
+
+// change runs fn on a session, within a transaction that may be run again.
+func (s *Service) change(ctx context.Context, sid string, fn func(store.Txn, *Session) error) error {
+	p, ok := s.ids.parse(sid)
+	if !ok {
+		return ErrNoSession
+	}
+	return s.store.Update(ctx, p, func(txn store.Txn) error {
+		session, err := s.recs.session(txn, sid)
+		if errors.Is(err, store.ErrNotFound) {
+			return ErrNoSession
+		}
+		if err != nil {
+			return err
+		}
+		return fn(txn, session)
+	})
+}
+
+// withdraw deletes the messages of a session that are in the outbox. Who is
+// sending one at this moment finds it gone afterwards.
+func withdraw(txn store.Txn, session *Session) error {
+	for n := 1; n <= session.Sends; n++ {
+		key, _ := OutboxKey(messageID(session.SID, n))
+		_, err := txn.Get(key)
+		if errors.Is(err, store.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := txn.Delete(key); err != nil {
+			return err
+		}
+		if err := note(txn, session.SID, n, Failed, time.UnixMilli(session.Until).Add(time.Minute)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// cool lets no message go to an address until then.
+func (s *Service) cool(ctx context.Context, medium Medium, address string, until time.Time) error {
+	name := s.addressName(medium, address)
+	return s.store.Update(ctx, s.shard(name), func(txn store.Txn) error {
+		wait, err := s.cooling(txn, name)
+		if err != nil || !until.After(s.now().Add(wait)) {
+			return err // another refusal reaches further
+		}
+		value := binary.BigEndian.AppendUint64(nil, uint64(until.UnixMilli()))
+		return txn.Set(kindCool+name, value, until)
+	})
+}
+
+// cooling is how long an address still cools down.
+func (s *Service) cooling(txn store.Txn, name string) (time.Duration, error) {
+	raw, err := txn.Get(kindCool + name)
+	if errors.Is(err, store.ErrNotFound) || (err == nil && len(raw) != 8) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return max(0, time.UnixMilli(int64(binary.BigEndian.Uint64(raw))).Sub(s.now())), nil
+}
