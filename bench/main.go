@@ -47,6 +47,7 @@ func run(ctx context.Context, sessions, pairs int) error {
 		func(ctx context.Context, bin, dir string, r *report) error {
 			return requestTokens(ctx, bin, dir, sessions, r)
 		},
+		deliveries,
 	} {
 		if err := part(ctx, bin, dir, &r); err != nil {
 			return err

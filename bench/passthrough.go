@@ -36,8 +36,8 @@ func upstream() (addr string, stop func(), err error) {
 	return l.Addr().String(), func() { _ = server.Close() }, nil
 }
 
-// startCaddy runs a Caddy with or without our handler.
-func startCaddy(ctx context.Context, bin, dir, name, upstream string, ours bool) (*stack.Caddy, string, error) {
+// startCaddy runs a Caddy with or without our handler, and with more options.
+func startCaddy(ctx context.Context, bin, dir, name, upstream string, ours bool, options ...string) (*stack.Caddy, string, error) {
 	ports, err := stack.FreePorts(1)
 	if err != nil {
 		return nil, "", err
@@ -48,7 +48,9 @@ func startCaddy(ctx context.Context, bin, dir, name, upstream string, ours bool)
 	}
 	global, handler := "", ""
 	if ours {
-		global, handler = fmt.Sprintf("\tthreepid {\n\t\tpublic_url http://127.0.0.1:%d\n\t\tlimit address off\n\t}\n", ports[0]), "\tthreepid\n"
+		// The generator asks for more than anybody would wait for.
+		options = append(options, fmt.Sprintf("public_url http://127.0.0.1:%d", ports[0]), "limit address off", "max_queued 1000000")
+		global, handler = "\tthreepid {\n\t\t"+strings.Join(options, "\n\t\t")+"\n\t}\n", "\tthreepid\n"
 	}
 	caddyfile := fmt.Sprintf("{\n\tadmin off\n\tskip_install_trust\n\tlog {\n\t\tlevel ERROR\n\t}\n%s}\nhttp://127.0.0.1:%d {\n%s\treverse_proxy %s\n}\n",
 		global, ports[0], handler, upstream)

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -114,6 +115,17 @@ func readLogo(file string) ([]byte, string, error) {
 	return raw, kind, nil
 }
 
+// bareColour is a colour without its number sign, which begins a comment in a
+// Caddyfile.
+var bareColour = regexp.MustCompile(`^(?:[0-9A-Fa-f]{3}|[0-9A-Fa-f]{6})$`)
+
+func colour(value string) string {
+	if bareColour.MatchString(value) {
+		return "#" + value
+	}
+	return value
+}
+
 // readBrand reads a block of the Caddyfile.
 func (a *App) readBrand(d *caddyfile.Dispenser) error {
 	name, err := arg(d)
@@ -142,7 +154,7 @@ func (a *App) readBrand(d *caddyfile.Dispenser) error {
 			if _, twice := b.CSS[variable]; twice {
 				return d.Errf("css '%s' is given twice", variable)
 			}
-			b.CSS[variable] = value
+			b.CSS[variable] = colour(value)
 			return nil
 		},
 	})

@@ -156,6 +156,9 @@ func TestBounceByWebhook(t *testing.T) {
 		_ = resp.Body.Close()
 		return resp.StatusCode
 	}
+	if m := w.inbox.Messages()[0]; m.Header("X-PM-Metadata-threepid-tag") != body["Metadata"].(stack.Object)["threepid-tag"] {
+		t.Errorf("got tag %q for Postmark, want that of the envelope", m.Header("X-PM-Metadata-threepid-tag"))
+	}
 	if got := post("wrong"); got != http.StatusForbidden {
 		t.Errorf("got %d for a wrong password, want 403", got)
 	}

@@ -168,6 +168,21 @@ func (a *App) sender(keys *keyring.Ring) *delivery.MailSender {
 		Link:   func(sid, token string) string { return handlers.Link(publicURL, sid, token) },
 		Refuse: func(sid, refusal string) string { return handlers.RefuseLink(publicURL, sid, refusal) },
 		Bounce: a.bounce(keys),
+		Tag:    a.providerTag(keys),
+	}
+}
+
+// providerTag makes the tag for mail services that do not hand back the sender
+// in the envelope.
+func (a *App) providerTag(keys *keyring.Ring) func(verification.Message) string {
+	l := a.settings.feedback
+	if l.postmark == (Credentials{}) && l.sendgrid == "" {
+		return nil
+	}
+	tags := feedback.NewTags(keys)
+	return func(m verification.Message) string {
+		tag, _ := tags.Make(m.SID) // a sample has none
+		return tag
 	}
 }
 

@@ -22,10 +22,10 @@ const (
 	canaryToken   = "canary-id-access-token"
 )
 
-// TestNothingSecretIsWrittenDown goes the whole way, and wrong ways, with
+// TestAdvisory13_NothingSecretIsWrittenDown goes the whole way, and wrong ways, with
 // everything logged that Caddy can log, and then reads every file and every
 // metric.
-func TestNothingSecretIsWrittenDown(t *testing.T) {
+func TestAdvisory13_NothingSecretIsWrittenDown(t *testing.T) {
 	for _, checks := range []string{"off", "callback"} {
 		t.Run(checks, func(t *testing.T) {
 			w := newWhole(t, checks)

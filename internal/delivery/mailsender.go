@@ -37,6 +37,8 @@ type MailSender struct {
 	// Bounce, if set, makes the envelope sender of a message, by which a bounce
 	// is led back to it, or is empty; see [verification.Service.BounceTag].
 	Bounce func(m verification.Message) string
+	// Tag, if set, makes what a mail service hands back with its reports.
+	Tag func(m verification.Message) string
 	// DKIM, if set, signs every mail.
 	DKIM *mail.DKIM
 }
@@ -89,6 +91,9 @@ func (s *MailSender) compose(m verification.Message) (from string, raw []byte, e
 	}
 	if strings.HasPrefix(links.Refuse, "https://") { // RFC 8058 §3.1 wants no other
 		composed.ListUnsubscribe = links.Refuse
+	}
+	if s.Tag != nil {
+		composed.Tag = s.Tag(m)
 	}
 	if raw, err = mail.Compose(composed); err != nil {
 		return "", nil, err

@@ -22,6 +22,7 @@ var (
 	ErrInvalidID        = errors.New("message id is not valid")
 	ErrInvalidBody      = errors.New("a body is empty or not UTF-8")
 	ErrInvalidList      = errors.New("unsubscribe link is not an https URL that fits into a header")
+	ErrInvalidTag       = errors.New("tag is not of small letters and digits")
 	ErrInvalidLanguage  = errors.New("language is not a tag like pt-BR")
 )
 
@@ -51,6 +52,8 @@ type Message struct {
 	ListUnsubscribe string
 	// Language, if set, is the tag of the text's language (RFC 3282, RFC 5646).
 	Language string
+	// Tag, if set, is for the mail service to hand back with what it reports.
+	Tag string
 	// DKIM, if set, signs the message.
 	DKIM *DKIM
 }
@@ -98,6 +101,8 @@ func (m *Message) validate() error {
 		return ErrInvalidBody
 	case m.ListUnsubscribe != "" && !validUnsubscribe(m.ListUnsubscribe):
 		return ErrInvalidList
+	case m.Tag != "" && !feedbackTag.MatchString(m.Tag):
+		return ErrInvalidTag
 	case m.Language != "" && !languageTag.MatchString(m.Language):
 		return ErrInvalidLanguage
 	}

@@ -68,5 +68,14 @@ func setOptional(h textproto.MIMEHeader, m Message) (asked []string) {
 	if m.Language != "" {
 		set("Content-Language", m.Language)
 	}
+	if m.Tag != "" {
+		// Postmark and SendGrid hand back what is in these, and not the sender
+		// in the envelope. Others leave them alone.
+		set("X-PM-Metadata-threepid-tag", m.Tag)
+		set("X-SMTPAPI", `{"unique_args":{"threepid-tag":"`+m.Tag+`"}}`)
+	}
 	return asked
 }
+
+// feedbackTag is one that means nothing in a header and nothing in JSON.
+var feedbackTag = regexp.MustCompile(`^[0-9a-z]{1,64}$`)

@@ -14,9 +14,12 @@ import (
 var (
 	headerOrder = []string{
 		"date", "from", "to", "subject", "message-id", "auto-submitted", "x-auto-response-suppress",
-		"list-unsubscribe", "list-unsubscribe-post", "content-language", "mime-version", "content-type",
+		"list-unsubscribe", "list-unsubscribe-post", "content-language", "x-pm-metadata-threepid-tag", "x-smtpapi",
+		"mime-version", "content-type",
 	}
-	optionalFields = []string{"list-unsubscribe", "list-unsubscribe-post", "content-language"}
+	optionalFields = []string{
+		"list-unsubscribe", "list-unsubscribe-post", "content-language", "x-pm-metadata-threepid-tag", "x-smtpapi",
+	}
 )
 
 var (
