@@ -35,7 +35,7 @@ type MailSender struct {
 	// are in English.
 	Refuse func(sid, refusal string) string
 	// Bounce, if set, makes the envelope sender of a message, by which a bounce
-	// is led back to it, or is empty; see [verification.Service.BounceTag].
+	// is led back to it, or is empty.
 	Bounce func(m verification.Message) string
 	// Tag, if set, makes what a mail service hands back with its reports.
 	Tag func(m verification.Message) string

@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"pgregory.net/rapid"
-
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -209,43 +207,5 @@ func TestEraseInPieces(t *testing.T) {
 	}
 	if n, err := f.erase(bg, "00", append(keys, "x/none")); err != nil || n != len(keys) || f.entries("x/") != 0 {
 		t.Errorf("erase = %d, %v, and %d left, want %d", n, err, f.entries("x/"), len(keys))
-	}
-}
-
-// TestBounceTag: a tag fits a local part, survives being folded to upper case,
-// leads back to its session, does not tell the sid, and cannot be made up.
-func TestBounceTag(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		f := newFixture(t)
-		sid, err := f.ids.sid(PartitionName(rapid.IntRange(0, Partitions-1).Draw(t, "partition")))
-		if err != nil {
-			t.Fatalf("sid: %v", err)
-		}
-		tag := f.BounceTag(Message{SID: sid, ID: sid + ".1"})
-		if len("bounces+"+tag) > 64 || strings.ToLower(tag) != tag || strings.Contains(tag, strings.ToLower(sid[2:10])) {
-			t.Fatalf("tag %q of %q", tag, sid)
-		}
-		for _, spelled := range []string{tag, strings.ToUpper(tag)} {
-			if got, ok := f.FromBounceTag(spelled); !ok || got != sid {
-				t.Fatalf("FromBounceTag(%q) = %q, %v, want %q", spelled, got, ok, sid)
-			}
-		}
-		at := rapid.IntRange(0, len(tag)-2).Draw(t, "position") // of the last, a bit means nothing
-		changed := []byte(tag)
-		changed[at] = "0123456789abcdefghijklmnopqrstuv"[(strings.IndexByte("0123456789abcdefghijklmnopqrstuv", tag[at])+1)%32]
-		if got, ok := f.FromBounceTag(string(changed)); ok {
-			t.Fatalf("a changed tag leads to %q", got)
-		}
-	})
-	f := newFixture(t)
-	for _, tag := range []string{"", "abc", strings.Repeat("0", 44), strings.Repeat("w", 44), strings.Repeat("é", 22)} {
-		if got, ok := f.FromBounceTag(tag); ok {
-			t.Errorf("FromBounceTag(%q) = %q", tag, got)
-		}
-	}
-	for _, sid := range []string{"", "foreign", strings.Repeat("0", 32)} {
-		if got := f.BounceTag(Message{SID: sid}); got != "" {
-			t.Errorf("BounceTag of %q = %q", sid, got)
-		}
 	}
 }

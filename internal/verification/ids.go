@@ -93,12 +93,6 @@ func (m *idMaker) parse(sid string) (store.Partition, bool) {
 	return partitionOf(sid)
 }
 
-// partitionNumber is the n of [PartitionName].
-func partitionNumber(p store.Partition) byte {
-	const digits = "0123456789abcdef"
-	return byte(strings.IndexByte(digits, p[0])<<4 | strings.IndexByte(digits, p[1]))
-}
-
 // partitionOf reads the partition that an identifier of ours begins with.
 func partitionOf(id string) (store.Partition, bool) {
 	if len(id) < partitionSize {

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package outbox
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/delivery"
+	"github.com/caddy-threepid/caddy-threepid/internal/delivery/mail"
+	"github.com/caddy-threepid/caddy-threepid/internal/delivery/templates"
+	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/store"
+	"github.com/caddy-threepid/caddy-threepid/store/badgerstore"
+)
+
+// childRun turns this program into one that asks for tokens and sends their
+// mails, until its standard input ends.
+const childRun = "THREEPID_TEST_OUTBOX"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(childRun) == "" {
+		os.Exit(m.Run())
+	}
+	if err := runChild(os.Stdin, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "child:", err)
+		os.Exit(1)
+	}
+}
+
+// order is what a child is told on the first line of its standard input.
+type order struct {
+	Dir    string   // of the database
+	Relays []string // host:port
+	CA     []byte   // PEM
+	// Users are those for whom a token is to be requested. Each is told of on
+	// standard output as "<user> <sid>" when it has been.
+	Users []int
+}
+
+// machinery is a server without its HTTP face.
+type machinery struct {
+	store  store.Store
+	svc    *verification.Service
+	outbox *delivery.Outbox
+	relays *mail.Relays
+}
+
+func (m *machinery) close() error { return errors.Join(m.relays.Close(), m.store.Close()) }
+
+func runChild(in io.Reader, out io.Writer) error {
+	commands := bufio.NewReader(in)
+	line, err := commands.ReadBytes('\n')
+	if err != nil {
+		return err
+	}
+	var o order
+	if err := json.Unmarshal(line, &o); err != nil {
+		return err
+	}
+	m, err := assemble(o)
+	if err != nil {
+		return err
+	}
+	m.outbox.Start()
+	if err := m.requestAll(o.Users, out); err != nil {
+		return err
+	}
+	if _, err := io.Copy(io.Discard, commands); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	return errors.Join(m.outbox.Stop(ctx), m.close())
+}
+
+// maxQueued is less than there are messages, so that requests are refused and
+// come back.
+const maxQueued = 4000
+
+// complaints tells of messages that are given up.
+type complaints struct{}
+
+// Delivery implements delivery.Observer.
+func (complaints) Delivery(e delivery.Event) {
+	if e.Outcome != delivery.Sent && e.Outcome != delivery.Deferred {
+		fmt.Fprintf(os.Stderr, "child: a message was %s at try %d: %v\n", e.Outcome, e.Tries, e.Err)
+	}
+}
+
+func assemble(o order) (*machinery, error) {
+	keys, err := keyring.New(keyring.Key{ID: 1, Secret: bytes.Repeat([]byte{7}, keyring.SecretSize)})
+	if err != nil {
+		return nil, err
+	}
+	words, err := templates.New("matrix.example.org")
+	if err != nil {
+		return nil, err
+	}
+	relays, err := connectTo(o)
+	if err != nil {
+		return nil, err
+	}
+	db, err := badgerstore.Open(badgerstore.Options{Dir: o.Dir})
+	if err != nil {
+		return nil, err
+	}
+	m := &machinery{store: db, relays: relays}
+	m.outbox = delivery.New(delivery.Config{
+		Store: db, Keys: keys, Observer: complaints{}, Sole: true, MaxQueued: maxQueued, Sweep: time.Second,
+		Senders: map[verification.Medium]delivery.Sender{verification.Email: &delivery.MailSender{
+			From: "Example <noreply@mail.example.org>", Transport: relays, Templates: words, Keys: keys,
+			Link: func(sid, token string) string { return "https://matrix.example.org/c?sid=" + sid + "&token=" + token },
+			Refuse: func(sid, refusal string) string {
+				return "https://matrix.example.org/r?sid=" + sid + "&refusal=" + refusal
+			},
+		}},
+	})
+	m.svc, err = verification.NewService(verification.Config{Store: db, Keys: keys, Outbox: m.outbox})
+	if err != nil {
+		return nil, errors.Join(err, m.close())
+	}
+	return m, nil
+}
+
+// connectTo makes the relays of an order, which are tried again soon.
+func connectTo(o order) (*mail.Relays, error) {
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(o.CA)
+	var relays []mail.Relay
+	for i, address := range o.Relays {
+		smtp, err := mail.NewSMTP(mail.SMTPConfig{
+			Address: address, TLS: mail.STARTTLS, RootCAs: pool, HELO: "client.example.org", Timeout: 10 * time.Second,
+		})
+		if err != nil {
+			return nil, err
+		}
+		relays = append(relays, mail.Relay{Name: fmt.Sprint("relay", i), Transport: smtp})
+	}
+	return mail.NewRelays(relays, mail.RelaysConfig{Delay: 200 * time.Millisecond, MaxDelay: time.Second})
+}
+
+func userAddress(user int) string { return fmt.Sprintf("user%d@mail.example", user) }
+
+// requestAll asks for a token for every user, as so many clients would: when
+// there is no room, again a little later.
+func (m *machinery) requestAll(users []int, out io.Writer) error {
+	const clients = 48
+	var (
+		wg    sync.WaitGroup
+		mu    sync.Mutex
+		queue = make(chan int)
+		errs  []error
+	)
+	for range clients {
+		wg.Go(func() {
+			for user := range queue {
+				sid, err := m.request(user)
+				mu.Lock()
+				if err == nil {
+					_, err = fmt.Fprintln(out, user, sid)
+				}
+				errs = append(errs, err)
+				mu.Unlock()
+			}
+		})
+	}
+	for _, user := range users {
+		queue <- user
+	}
+	close(queue)
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+func (m *machinery) request(user int) (sid string, err error) {
+	for {
+		opened, err := m.svc.RequestToken(context.Background(), verification.Request{
+			Purpose: verification.Register, Medium: verification.Email, Address: userAddress(user),
+			ClientSecret: fmt.Sprint("secret", user), SendAttempt: 1, Language: "de",
+		})
+		if !errors.Is(err, delivery.ErrFull) {
+			return opened.SID, err
+		}
+		time.Sleep(50 * time.Millisecond) // as the answer asks a client to, if not as long
+	}
+}
