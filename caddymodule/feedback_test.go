@@ -87,6 +87,7 @@ func TestBounceByLMTP(t *testing.T) {
 	const email = "gone@example.test"
 	sid := w.ask("v3", "register", "secret", email)
 	tag := w.tagOf(email)
+	w.mustLoad(w.loaded) // two configurations have the listener for a moment
 	conn, err := net.DialTimeout("tcp", addr, 5*time.Second)
 	if err != nil {
 		t.Fatal(err)

@@ -50,7 +50,8 @@ type SMTPRelay struct {
 
 	// The name by which to introduce oneself to the relay (EHLO): a fully
 	// qualified host name that resolves to this server, or an address literal
-	// like `[192.0.2.1]`. Default: the system's host name if it is such a one.
+	// like `[192.0.2.1]`. Default: the system's host name if it is such a one,
+	// else the literal of the connection's own address.
 	Helo string `json:"helo,omitempty"`
 
 	// How long one delivery may take. Default: 30s.
