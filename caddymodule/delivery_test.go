@@ -162,6 +162,25 @@ func TestFullQueueIsHonest(t *testing.T) {
 	}
 }
 
+// TestReasonOfAFailureIsCounted: why no mail arrives is in the log, in the
+// metric and in what the doctor says.
+func TestReasonOfAFailureIsCounted(t *testing.T) {
+	w := newWhole(t, "off")
+	w.mustLoad(strings.Replace(w.loaded, "ca_file ", "tls_server_name wrong.example.test\nca_file ", 1))
+	w.ask("v3", "register", "secret", "somebody@example.test")
+	w.await("the failure", func() bool { return w.metric("caddy_threepid_delivery_failures_total") > 0 })
+	if !strings.Contains(w.log("caddy.log"), `"reason":"cert-wrong-name"`) {
+		t.Error("the log does not say why")
+	}
+	text, err := w.command(newDoctorCommand())
+	if err == nil || !strings.Contains(text, "cert_wrong_name") {
+		t.Errorf("got %v, %s, want the doctor to say why", err, text)
+	}
+	if got := len(w.inbox.Messages()); got != 0 {
+		t.Errorf("got %d mails, want none", got)
+	}
+}
+
 func TestSecondRelayTakesOver(t *testing.T) {
 	second, err := smtptest.Start(smtptest.Options{Mode: smtptest.STARTTLS})
 	if err != nil {

@@ -46,6 +46,11 @@ var (
 		Help: "Changes of users' addresses and of their bindings, by their outcome.",
 	}, []string{"action", "medium", "outcome"})
 
+	failuresTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: "caddy", Subsystem: "threepid", Name: "delivery_failures_total",
+		Help: "Tries to deliver a message that failed, by the reason.",
+	}, []string{"medium", "reason"})
+
 	feedbackTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: "caddy", Subsystem: "threepid", Name: "feedback_total",
 		Help: "Reports of bounces and complaints, and what was turned away in their place.",
@@ -54,7 +59,7 @@ var (
 
 // registerMetrics puts the collectors into a configuration's registry.
 func registerMetrics(registry prometheus.Registerer) error {
-	for _, c := range []prometheus.Collector{requestsTotal, requestSeconds, messagesTotal, messageSeconds, sessionsTotal, changesTotal, feedbackTotal} {
+	for _, c := range []prometheus.Collector{requestsTotal, requestSeconds, messagesTotal, messageSeconds, sessionsTotal, changesTotal, feedbackTotal, failuresTotal} {
 		err := registry.Register(c)
 		// What is registered already is the same collector.
 		if are := (prometheus.AlreadyRegisteredError{}); err != nil && !errors.As(err, &are) {

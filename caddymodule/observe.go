@@ -84,6 +84,9 @@ func (o *observer) Delivery(e delivery.Event) {
 	if e.Duration > 0 {
 		messageSeconds.WithLabelValues(medium).Observe(e.Duration.Seconds())
 	}
+	if e.Reason != "" {
+		failuresTotal.WithLabelValues(medium, e.Reason).Inc()
+	}
 	level := zapcore.ErrorLevel // somebody gets nothing
 	switch {
 	case e.Outcome == delivery.Sent:
@@ -93,7 +96,7 @@ func (o *observer) Delivery(e delivery.Event) {
 	}
 	if c := o.logger.Check(level, "tried to deliver message"); c != nil {
 		c.Write(
-			zap.String("outcome", e.Outcome), zap.String("medium", medium), zap.String("purpose", string(e.Purpose)),
+			zap.String("outcome", e.Outcome), zap.String("reason", e.Reason), zap.String("medium", medium), zap.String("purpose", string(e.Purpose)),
 			zap.String("pseudonym", e.Pseudonym), zap.Int("tries", e.Tries), zap.Bool("operator", e.Operator),
 			zap.Duration("duration", e.Duration), zap.Duration("age", e.Age), zap.Error(e.Err),
 		)

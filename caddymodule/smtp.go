@@ -15,6 +15,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/delivery/mail"
 )
@@ -38,6 +40,7 @@ type SMTPMailer struct {
 	// Signs mail, for where the relay does not. Default: mail is not signed.
 	DKIM *DKIM `json:"dkim,omitempty"`
 
+	logger    *zap.Logger
 	from      string
 	dkim      DKIM                      // resolved
 	signer    atomic.Pointer[mail.DKIM] // nil: mail is not signed
@@ -70,7 +73,11 @@ func (m *SMTPMailer) all() []*SMTPRelay {
 }
 
 // Provision expands the options.
-func (m *SMTPMailer) Provision(caddy.Context) error {
+func (m *SMTPMailer) Provision(ctx caddy.Context) error {
+	m.logger = zap.NewNop()
+	if ctx.Context != nil {
+		m.logger = ctx.Logger()
+	}
 	e := newExpander()
 	m.from = e.text("from", m.Sender)
 	if m.DKIM != nil {
@@ -121,12 +128,23 @@ func (m *SMTPMailer) Start() error {
 		}
 		relays = append(relays, mail.Relay{Name: r.cfg.Address, Transport: transport})
 	}
-	transport, err := mail.NewRelays(relays, mail.RelaysConfig{})
+	transport, err := mail.NewRelays(relays, mail.RelaysConfig{OnChange: m.changed})
 	if err != nil {
 		return err
 	}
 	m.transport.Store(transport)
 	return nil
+}
+
+// changed tells the operator that a relay is left alone, tried, or used again.
+func (m *SMTPMailer) changed(s mail.RelayStatus) {
+	level := zapcore.InfoLevel
+	if s.State == mail.BreakerOpen {
+		level = zapcore.WarnLevel
+	}
+	if e := m.logger.Check(level, "relay changed"); e != nil {
+		e.Write(zap.String("relay", s.Name), zap.String("state", s.State), zap.String("last_error", s.LastError), zap.Time("retry_at", s.RetryAt))
+	}
 }
 
 // open reads the key.

@@ -106,7 +106,7 @@ func (o *Outbox) try(rec *record, e *Event) {
 		e.Outcome = Sent
 		return
 	}
-	e.Err = scrub(err, rec.Message)
+	e.Err, e.Reason = scrub(err, rec.Message), reasonOf(err)
 	e.Operator = operator(err)
 	switch {
 	case o.live.Err() != nil: // we cut it off; nobody is to blame, so no delay

@@ -46,6 +46,9 @@ type Event struct {
 	// Operator says that the transport or its configuration is at fault, not
 	// this message: all others will fare the same.
 	Operator bool
+	// Reason is the transport's word for a failure, one of a closed set (see
+	// the package mail), or empty.
+	Reason string
 	// Err is why it was not sent; addresses and secrets are taken out.
 	Err error
 }

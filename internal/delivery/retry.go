@@ -8,6 +8,8 @@ import (
 	"io"
 	"math/bits"
 	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/delivery/mail"
 )
 
 // The delays between tries.
@@ -35,6 +37,14 @@ func backoff(random io.Reader, tries int, left time.Duration) time.Duration {
 func temporary(err error) bool {
 	var t interface{ Temporary() bool }
 	return errors.As(err, &t) && t.Temporary()
+}
+
+// reasonOf is the transport's word for a failure.
+func reasonOf(err error) string {
+	if failed, ok := errors.AsType[*mail.SendError](err); ok {
+		return failed.Reason
+	}
+	return ""
 }
 
 // operator reports whether the transport is at fault.

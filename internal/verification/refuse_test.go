@@ -211,6 +211,8 @@ func TestDelivery(t *testing.T) {
 		t.Fatal(err)
 	}
 	want("when it came back", Bounced)
+	settle(second, Delivered, true)
+	want("when the relay's answer is noted after its report", Bounced)
 	if got, err := f.Inspect(bg, Submission{SID: sid, Token: second.Token}); err != nil || got.Delivery != Bounced {
 		t.Errorf("Inspect = %+v, %v, want bounced", got, err)
 	}

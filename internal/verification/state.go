@@ -68,8 +68,13 @@ func OutboxKey(id string) (key string, ok bool) {
 
 func stateKey(sid string) string { return kindState + sid[partitionSize:] }
 
+// feedback reports a state that was heard of after the relay had taken the
+// message: there is nothing more to be known of it then.
+func (d DeliveryState) feedback() bool { return d == Bounced || d == Complained }
+
 // NoteDelivery writes down what became of a message, in the transaction in
-// which that is settled. A note on a later message of the session stays.
+// which that is settled. A note on a later message of the session stays, and so
+// does feedback: a relay's report may be here before its "250" is written down.
 func NoteDelivery(txn store.Txn, m Message, state DeliveryState) error {
 	sid, n, ok := splitID(m.ID)
 	if !ok {
@@ -80,8 +85,8 @@ func NoteDelivery(txn store.Txn, m Message, state DeliveryState) error {
 
 // note is two bytes of form and state, and four of the message's number.
 func note(txn store.Txn, sid string, n int, state DeliveryState, until time.Time) error {
-	known, _, err := noted(txn, sid)
-	if err != nil || known > n {
+	known, before, err := noted(txn, sid)
+	if err != nil || known > n || (known == n && before.feedback() && !state.feedback()) {
 		return err
 	}
 	for code, s := range deliveryCodes {
