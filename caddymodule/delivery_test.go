@@ -21,19 +21,23 @@ import (
 // askIn requests a token as a browser with a language does.
 func (w *whole) askIn(language, email string) {
 	w.t.Helper()
-	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, w.url()+"/_matrix/client/v3/register/email/requestToken",
-		strings.NewReader(`{"client_secret":"secret","email":"`+email+`","send_attempt":1}`))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	req.Header.Set("Accept-Language", language)
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	_ = resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		w.t.Fatalf("got %d, want 200", resp.StatusCode)
+	a := w.settled(func() (stack.Answer, error) {
+		req, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, w.url()+"/_matrix/client/v3/register/email/requestToken",
+			strings.NewReader(`{"client_secret":"secret","email":"`+email+`","send_attempt":1}`))
+		if err != nil {
+			return stack.Answer{}, err
+		}
+		req.Header.Set("Accept-Language", language)
+		// A connection that is kept may be one to the configuration of before.
+		req.Close = true
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return stack.Answer{}, err
+		}
+		return stack.Answer{Status: resp.StatusCode}, resp.Body.Close()
+	})
+	if a.Status != http.StatusOK {
+		w.t.Fatalf("got %d, want 200", a.Status)
 	}
 }
 
@@ -93,9 +97,9 @@ func TestBrandAndTemplatesOfTheOperator(t *testing.T) {
 		t.Errorf("got subject %q on another host", got)
 	}
 	link, _ := branded.Link()
-	page, err := w.client.Do(t.Context(), "GET", link, "", nil)
-	if err != nil || !strings.Contains(page.Body, `src="data:image/svg`) || !strings.Contains(page.Body, "--accent:#004488") {
-		t.Errorf("got a page without the brand's logo or colour (%v)", err)
+	page := w.settled(func() (stack.Answer, error) { return w.client.Do(t.Context(), "GET", link, "", nil) })
+	if !strings.Contains(page.Body, `src="data:image/svg`) || !strings.Contains(page.Body, "--accent:#004488") {
+		t.Errorf("got a page without the brand's logo or colour")
 	}
 	write("en/words.txt", `{{define "register subject"}}{{.Nobody}}{{end}}`+"\n")
 	if err := w.load(w.loaded); err == nil || !strings.Contains(err.Error(), "words.txt:1") {
@@ -167,7 +171,9 @@ func TestFullQueueIsHonest(t *testing.T) {
 func TestReasonOfAFailureIsCounted(t *testing.T) {
 	w := newWhole(t, "off")
 	w.mustLoad(strings.Replace(w.loaded, "ca_file ", "tls_server_name wrong.example.test\nca_file ", 1))
-	w.ask("v3", "register", "secret", "somebody@example.test")
+	w.settled(func() (stack.Answer, error) {
+		return w.client.RequestToken(t.Context(), "v3", "register", "secret", "somebody@example.test")
+	})
 	w.await("the failure", func() bool { return w.metric("caddy_threepid_delivery_failures_total") > 0 })
 	if !strings.Contains(w.log("caddy.log"), `"reason":"cert-wrong-name"`) {
 		t.Error("the log does not say why")
@@ -197,7 +203,9 @@ func TestSecondRelayTakesOver(t *testing.T) {
 	if err := w.inbox.Close(); err != nil {
 		t.Fatal(err)
 	}
-	w.ask("v3", "register", "secret", "somebody@example.test")
+	w.settled(func() (stack.Answer, error) {
+		return w.client.RequestToken(t.Context(), "v3", "register", "secret", "somebody@example.test")
+	})
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	if _, err := second.WaitFor(ctx, "somebody@example.test"); err != nil {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -85,17 +86,16 @@ func NoteDelivery(txn store.Txn, m Message, state DeliveryState) error {
 
 // note is two bytes of form and state, and four of the message's number.
 func note(txn store.Txn, sid string, n int, state DeliveryState, until time.Time) error {
+	code := slices.Index(deliveryCodes, state)
+	if code < 0 {
+		return errRecord // a state that is not to be noted
+	}
 	known, before, err := noted(txn, sid)
 	if err != nil || known > n || (known == n && before.feedback() && !state.feedback()) {
 		return err
 	}
-	for code, s := range deliveryCodes {
-		if s == state {
-			value := binary.BigEndian.AppendUint32([]byte{recordVersion, byte(code)}, uint32(n))
-			return txn.Set(stateKey(sid), value, until)
-		}
-	}
-	return errRecord // a state that is not ours to note
+	value := binary.BigEndian.AppendUint32([]byte{recordVersion, byte(code)}, uint32(n))
+	return txn.Set(stateKey(sid), value, until)
 }
 
 // noted reads a note; without one the number is zero.
