@@ -28,6 +28,22 @@ func (r *rig) stillPending(sid, why string) {
 	}
 }
 
+// scanner is a program that gives itself out as a browser, as those that follow
+// links in mail do.
+var scanner = []string{"User-Agent", "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36"}
+
+// TestAPersonMayBeQuick: a browser that tells of a person's gesture is believed,
+// and what does not give itself out as a browser has only its nonce to show.
+func TestAPersonMayBeQuick(t *testing.T) {
+	for name, header := range map[string][]string{"gesture": chrome, "text browser": {"User-Agent", "Lynx/2.9.0"}, "nameless": nil} {
+		r := newPageRig(t, options{})
+		sid := r.request("account/password", "s", "alice@x.org")
+		if page := r.post(fields(r.openLink(sid)), header...); page.Code != http.StatusOK {
+			t.Errorf("%s: got status %d, want 200", name, page.Code)
+		}
+	}
+}
+
 // TestScannersConfirmNothing: those that follow the link, that send the form of
 // the page at once, and that make one up.
 func TestScannersConfirmNothing(t *testing.T) {
@@ -41,7 +57,7 @@ func TestScannersConfirmNothing(t *testing.T) {
 	r.stillPending(sid, "links followed")
 
 	ask := r.openLink(sid)
-	wantPage(t, r.post(fields(ask)), http.StatusForbidden, "Please press once more")
+	wantPage(t, r.post(fields(ask), scanner...), http.StatusForbidden, "Please press once more")
 	wantPage(t, r.post(url.Values{"sid": {sid}, "token": {token}}), http.StatusForbidden, "Please press once more")
 	r.stillPending(sid, "a form that was sent at once, and one without a nonce")
 
@@ -155,7 +171,7 @@ func TestMachineThatClicksACodeHasToType(t *testing.T) {
 	r := newPageRig(t, withCodes)
 	sid := r.request("register", "s", "a@x.org")
 	token := r.box.last(t).Token
-	page := r.post(fields(r.openLink(sid)))
+	page := r.post(fields(r.openLink(sid)), scanner...)
 	wantPage(t, page, http.StatusForbidden, "Create your account?")
 	for _, want := range []string{`name="token" dir="ltr"`, "Please type the code from the message."} {
 		if !strings.Contains(page.Body.String(), want) {

@@ -116,7 +116,7 @@ func TestRefuseNeedsItsNonce(t *testing.T) {
 	m := newRefuseRig(t)
 	good := fields(m.do("GET", m.link(), ""))
 	crossSite := []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"}
-	wantPage(t, m.refuseForm(good), http.StatusForbidden, "Please press once more") // at once
+	wantPage(t, m.refuseForm(good, scanner...), http.StatusForbidden, "Please press once more") // at once
 	m.clock.Advance(5 * time.Second)
 	wantPage(t, m.refuseForm(good, crossSite...), http.StatusForbidden, "Please press once more")
 	wantPage(t, m.refuseForm(good, chrome[:2]...), http.StatusForbidden, "Please press once more")

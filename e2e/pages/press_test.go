@@ -43,19 +43,14 @@ func TestRealClickWithoutJavaScript(t *testing.T) {
 	}
 }
 
-// TestClickThatCameTooSoon: the browser that presses at once is asked again,
-// and gets through.
-func TestClickThatCameTooSoon(t *testing.T) {
+// TestAQuickClickIsAPersons: the browser tells of the gesture, so nobody has to
+// wait.
+func TestAQuickClickIsAPersons(t *testing.T) {
 	page, ctx := tab(t)
 	must(t, page.Use(ctx, plain(desktop)))
 	s := newSite(t, verification.ProofLink, pageOptions(t))
 	sid := s.open(verification.Register, verification.ProofLink)
 	must(t, page.Navigate(ctx, s.link(sid)), page.Loading(ctx, func() error { return page.Click(ctx, "button") }))
-	if status, _ := page.Status(""); status != 403 || s.confirmed(sid) {
-		t.Fatalf("status %d, confirmed %v", status, s.confirmed(sid))
-	}
-	s.clock.advance(reading)
-	must(t, page.Loading(ctx, func() error { return page.Click(ctx, "button") }))
 	if status, _ := page.Status(""); status != 200 || !s.confirmed(sid) {
 		t.Errorf("status %d, confirmed %v", status, s.confirmed(sid))
 	}
@@ -95,6 +90,12 @@ func TestScriptThatSubmits(t *testing.T) {
 	s.clock.advance(reading)
 	must(t, page.Loading(ctx, func() error { return page.Evaluate(ctx, "document.forms[0].submit()", nil) }))
 	if status, _ := page.Status(""); status != 403 || s.confirmed(sid) {
+		t.Errorf("status %d, confirmed %v", status, s.confirmed(sid))
+	}
+	// A person who looks at what came of it gets through.
+	s.clock.advance(reading)
+	must(t, page.Loading(ctx, func() error { return page.Click(ctx, "button") }))
+	if status, _ := page.Status(""); status != 200 || !s.confirmed(sid) {
 		t.Errorf("status %d, confirmed %v", status, s.confirmed(sid))
 	}
 }

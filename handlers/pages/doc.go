@@ -24,7 +24,9 @@
 //     be reloaded.
 //   - A browser that says where a request comes from (Fetch Metadata) must say
 //     that it is a navigation from this page.
-//   - Nobody reads a page in less than [MinRead].
+//   - Nobody reads a page in less than [MinRead]. This is asked of what gives
+//     itself out as a browser and does not tell of a person's gesture
+//     (Sec-Fetch-User).
 //   - A browser of a kind that sends Fetch Metadata must send it.
 //
 // A press that fails is not taken for a confirmation. The answer is a page that

@@ -78,10 +78,18 @@ func (g Gate) Human(r *http.Request, nonce, what string) bool {
 		return false
 	}
 	// Clocks of nodes may differ; whoever shows the page again has one clock.
-	if g.Now().Sub(made) < MinRead {
+	if g.Now().Sub(made) < MinRead && hurried(r.Header) {
 		return false
 	}
 	return press == Second || !g.Secure || plausible(r.Header)
+}
+
+// hurried reports whether time has to speak for what calls itself a browser,
+// because it does not say that a person has pressed something. Text browsers and
+// people's own tools may be as quick as they like: scanners do not read forms
+// under their own name.
+func hurried(h http.Header) bool {
+	return strings.HasPrefix(h.Get("User-Agent"), "Mozilla/") && h.Get("Sec-Fetch-User") != "?1"
 }
 
 // navigated reports whether a browser says, or does not deny, that this is a

@@ -49,14 +49,25 @@ const (
 	safariUA  = "Mozilla/5.0 (Macintosh) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.1 Safari/605.1.15"
 )
 
+// gesture is what a browser says when somebody presses a button.
+var gesture = []string{
+	"User-Agent", chromeUA, "Sec-Fetch-Site", "same-origin", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document", "Sec-Fetch-User", "?1",
+}
+
 // TestReadingTime: a press counts from the moment on at which a person can have
 // read the page; clocks of two nodes may differ either way.
 func TestReadingTime(t *testing.T) {
 	for _, p := range []Press{First, Second} {
 		nonce := at(0, true).Nonce(p, "x")
 		for after, want := range map[float64]bool{-5: false, 0: false, 0.5: false, 0.999: false, 1: true, 30: true, 3000: true} {
-			if got := at(after, true).Human(press(), nonce, "x"); got != want {
+			if got := at(after, true).Human(press("User-Agent", "Mozilla/5.0 (X11)"), nonce, "x"); got != want {
 				t.Errorf("press %c after %gs: got %v, want %v", p, after, got, want)
+			}
+			if !at(after, true).Human(press(), nonce, "x") {
+				t.Errorf("press %c after %gs: what is no browser by its name was refused", p, after)
+			}
+			if !at(after, true).Human(press(gesture...), nonce, "x") {
+				t.Errorf("press %c after %gs: a person's gesture was refused", p, after)
 			}
 			if !at(after, true).Genuine(press(), nonce, "x") {
 				t.Errorf("press %c after %gs: the page is not taken for ours", p, after)

@@ -134,9 +134,6 @@ func EmailAuth(session string, creds Object) Object {
 // hiddenField is a field of a page's form that its reader does not see.
 var hiddenField = regexp.MustCompile(`<input type="hidden" name="([a-z_]+)" value="([^"]*)">`)
 
-// readingTime is a little longer than the pages ask for.
-const readingTime = 1100 * time.Millisecond
-
 // Click opens the link of a mail, reads its page and presses the button. A page
 // without one is returned as the answer, too.
 func (c *Client) Click(ctx context.Context, link string) (page, confirmed Answer, err error) {
@@ -153,11 +150,6 @@ func (c *Client) Click(ctx context.Context, link string) (page, confirmed Answer
 	}
 	if len(form) == 0 {
 		return page, page, nil
-	}
-	select { // a press that comes sooner is taken for a program's
-	case <-time.After(readingTime):
-	case <-ctx.Done():
-		return page, confirmed, ctx.Err()
 	}
 	confirmed, err = c.Form(ctx, u.Path, form)
 	return page, confirmed, err
