@@ -48,15 +48,8 @@ func (c *Client) bind(w http.ResponseWriter, r *http.Request, next Next, route r
 		w.Header().Set("Allow", "POST, OPTIONS")
 		return 0, unrecognized(http.StatusMethodNotAllowed)
 	}
-	raw, err := readBody(w, r, c.cfg.MaxBody)
+	body, err := c.signedBody(w, r)
 	if err != nil {
-		return 0, err
-	}
-	body, err := parseObject(raw)
-	if err != nil {
-		return 0, err
-	}
-	if _, err := accessToken(r); err != nil {
 		return 0, err
 	}
 	req, err := readBind(body)
@@ -72,6 +65,20 @@ func (c *Client) bind(w http.ResponseWriter, r *http.Request, next Next, route r
 	}
 	writeJSON(w, http.StatusOK, struct{}{})
 	return http.StatusOK, nil
+}
+
+// signedBody reads the object that a client with an access token sends.
+func (c *Client) signedBody(w http.ResponseWriter, r *http.Request) (object, error) {
+	raw, err := readBody(w, r, c.cfg.MaxBody)
+	if err != nil {
+		return nil, err
+	}
+	body, err := parseObject(raw)
+	if err != nil {
+		return nil, err
+	}
+	_, err = accessToken(r)
+	return body, err
 }
 
 // bindAs binds at the server of the user's choice, and records it.

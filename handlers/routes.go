@@ -146,10 +146,11 @@ func (rt *router) match(p string, same comparison) route {
 	if rest, ok := cutPrefix(p, SubmitPath, same); ok {
 		return matchSubmit(rest, same)
 	}
-	for own, kind := range map[string]kind{RefusePath: kindRefuse, ProbePath: kindProbe} {
-		if same(p, own) {
-			return route{kind: kind}
-		}
+	switch {
+	case same(p, RefusePath):
+		return route{kind: kindRefuse}
+	case same(p, ProbePath):
+		return route{kind: kindProbe}
 	}
 	if rest, ok := cutPrefix(p, identitySubmit, same); ok && rt.identity {
 		return matchSubmit(rest, same)

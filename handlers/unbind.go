@@ -22,15 +22,8 @@ func (c *Client) unbind(w http.ResponseWriter, r *http.Request, next Next, route
 		setPath(r, c.upstreamPath(route))
 		return 0, next(w, r)
 	}
-	raw, err := readBody(w, r, c.cfg.MaxBody)
+	body, err := c.signedBody(w, r)
 	if err != nil {
-		return 0, err
-	}
-	body, err := parseObject(raw)
-	if err != nil {
-		return 0, err
-	}
-	if _, err := accessToken(r); err != nil {
 		return 0, err
 	}
 	asked, err := readUnbind(body)
