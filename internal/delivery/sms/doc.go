@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package sms brings short messages to phones: through gateways that take an
+// HTTP request, described by the operator or by a preset, or into files on a
+// laptop. Which gateway takes a message is decided by the country or the
+// beginning of its number; the next one is tried while one is out of order.
+//
+// There is no SMPP: no Go library for it is well kept. Kannel speaks it, and
+// takes HTTP.
+package sms
