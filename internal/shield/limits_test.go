@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package shield
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+)
+
+func TestBackoff(t *testing.T) {
+	f := newFixture(t, func(c *Config) {
+		c.Backoff = []time.Duration{30 * time.Second, time.Minute, 5 * time.Minute}
+	})
+	number := to(gb(1), "GB")
+	for i, wait := range []time.Duration{30 * time.Second, time.Minute, 5 * time.Minute, 5 * time.Minute} {
+		f.reserve(number)
+		f.reserve(to(gb(10+i), "GB")) // others do not wait
+		f.refuses(number, WhyBackoff, wait)
+	}
+	f.clock.Advance(24 * time.Hour)
+	f.reserve(number)
+	f.refuses(number, WhyBackoff, 30*time.Second) // all is forgotten
+}
+
+func TestPerNumber(t *testing.T) {
+	f := newFixture(t, func(c *Config) { c.PerNumber = 3 })
+	number := to(gb(1), "GB")
+	for range 3 {
+		f.reserve(number)
+		f.clock.Advance(time.Hour)
+	}
+	f.reserve(to(gb(2), "GB"))
+	for range 3 { // one falls out of the day after another
+		f.refuses(number, WhyNumber, f.after(number))
+		f.reserve(number)
+	}
+	if got, want := f.clock.Now().Sub(began), 26*time.Hour; got != want {
+		t.Errorf("the sixth message was sent after %s, want %s", got, want)
+	}
+}
+
+// after is what a refusal says now.
+func (f *fixture) after(r Request) time.Duration {
+	f.Helper()
+	_, err := f.Reserve(bg, r)
+	var refusal *Refusal
+	if !errors.As(err, &refusal) {
+		f.Fatalf("Reserve = %v, want a refusal", err)
+	}
+	return refusal.RetryAfter
+}
+
+func TestPerNumberLoweredByReload(t *testing.T) {
+	f := newFixture(t)
+	number := to(gb(1), "GB")
+	for range 5 {
+		f.reserve(number)
+		f.clock.Advance(time.Hour)
+	}
+	f.Shield = f.another(func(c *Config) { c.PerNumber = 2 })
+	f.refuses(number, WhyNumber, 22*time.Hour) // until the fourth is a day old
+	f.reserve(number)
+}
+
+func TestClients(t *testing.T) {
+	tests := []struct {
+		name, first, second string
+		same                bool
+	}{
+		{"one address", "192.0.2.1", "192.0.2.1", true},
+		{"two addresses", "192.0.2.1", "192.0.2.2", false},
+		{"mapped", "192.0.2.1", "::ffff:192.0.2.1", true},
+		{"one /64", "2001:db8:0:1::1", "2001:db8:0:1:ffff::2", true},
+		{"two /64", "2001:db8:0:1::1", "2001:db8:0:2::1", false},
+		{"zones", "fe80::1%eth0", "fe80::2%eth1", true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f := newFixture(t, func(c *Config) { c.NumbersPerClient = 1 })
+			f.reserve(to(gb(1), "GB", from(tt.first)))
+			f.reserve(to(gb(1), "GB", from(tt.second))) // the same number again
+			if tt.same {
+				f.refused(to(gb(2), "GB", from(tt.second)), WhyClientNumbers, 24*time.Hour)
+				return
+			}
+			// The second has reached one number, and not two.
+			f.refused(to(gb(2), "GB", from(tt.first)), WhyClientNumbers, 24*time.Hour)
+			f.Shield = f.another(func(c *Config) { c.NumbersPerClient = 2 })
+			f.reserve(to(gb(2), "GB", from(tt.second)))
+		})
+	}
+}
+
+func TestDifferentClientsHaveDifferentLimits(t *testing.T) {
+	f := newFixture(t, func(c *Config) { c.NumbersPerClient = 1 })
+	for i, addr := range []string{"192.0.2.1", "192.0.2.2", "2001:db8:0:1::1", "2001:db8:0:2::1"} {
+		f.reserve(to(gb(i), "GB", from(addr)))
+	}
+	for i := range 5 { // nobody knows who they are
+		f.reserve(to(gb(100+i), "GB"))
+	}
+}
+
+func TestNumbersPerClient(t *testing.T) {
+	f := newFixture(t, func(c *Config) { c.NumbersPerClient = 2 })
+	me := from("192.0.2.1")
+	f.reserve(to(gb(1), "GB", me))
+	f.clock.Advance(time.Hour)
+	f.reserve(to(gb(2), "GB", me))
+	f.clock.Advance(time.Hour)
+	f.reserve(to(gb(1), "GB", me)) // used again: the second is the older one now
+	f.refuses(to(gb(3), "GB", me), WhyClientNumbers, 23*time.Hour)
+	f.reserve(to(gb(3), "GB", me))
+	f.reserve(to(gb(1), "GB", me))
+	f.refused(to(gb(2), "GB", me), WhyClientNumbers, 24*time.Hour)
+}
+
+func TestCountriesPerClient(t *testing.T) {
+	f := newFixture(t, func(c *Config) { c.CountriesPerClient = 2 })
+	me := from("2001:db8::1")
+	f.reserve(to(gb(1), "GB", me))
+	f.clock.Advance(time.Hour)
+	f.reserve(to(fr(1), "FR", me))
+	f.reserve(to(fr(2), "FR", me))
+	f.reserve(to("882131234567", "", from("2001:db8:1::")))
+	f.refuses(to("882131234567", "", me), WhyClientCountries, 23*time.Hour)
+	f.reserve(to("882131234567", "", me))
+	f.watcher.want(t, "refused ZZ client_countries", 2)
+}
+
+// TestManyNumbersOfOneClient: where numbers are not limited, countries still
+// are, and the record of the client stays small.
+func TestManyNumbersOfOneClient(t *testing.T) {
+	f := newFixture(t, func(c *Config) { c.CountriesPerClient = 2 })
+	me := from("192.0.2.1")
+	f.reserve(to(fr(1), "FR", me))
+	for i := range maxUses + 20 {
+		f.reserve(to(gb(i), "GB", me))
+	}
+	f.refused(to("882131234567", "", me), WhyClientCountries, 24*time.Hour)
+	for key, value := range f.entries() {
+		if len(value) > 60<<10 {
+			t.Errorf("entry of kind %s has %d bytes", key[:2], len(value))
+		}
+	}
+}
+
+// TestLongestWaitCounts: the reason that is told is the first of the list, the
+// time that of the last obstacle.
+func TestLongestWaitCounts(t *testing.T) {
+	f := newFixture(t, func(c *Config) {
+		c.Budgets = []Budget{{Scope: "total", Limit: 1, Per: Hour}}
+		c.PerNumber, c.Backoff = 1, []time.Duration{time.Hour}
+	})
+	f.reserve(to(gb(1), "GB"))
+	f.refused(to(gb(1), "GB"), WhyBudget, 24*time.Hour)
+	f.watcher.want(t, "refused GB budget", 1)
+	got := fmt.Sprint(&Refusal{WhyBudget, time.Minute})
+	if want := "refuse message: budget, retry after 1m0s"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
