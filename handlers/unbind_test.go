@@ -347,6 +347,19 @@ func TestDeactivateNeedsTheHomeserversConsent(t *testing.T) {
 	r.wantBindings(t, 1)
 }
 
+// TestDeactivateWithATokenThatOnlyTheHomeserverFinds: Synapse looks for a token in a form,
+// too, and this body is an object and a form.
+func TestDeactivateWithATokenThatOnlyTheHomeserverFinds(t *testing.T) {
+	r, token := bound(t, "id.example.org")
+	body := deactivation(`,"id_server":"127.0.0.1:9000","x":"&access_token=` + token + `&"`)
+	wantStatus(t, r.do("POST", deactivatePath, body, "Content-Type", "application/x-www-form-urlencoded"), http.StatusUnauthorized)
+	seen := r.hs.Requests()
+	last := seen[len(seen)-1]
+	if got := last.Header.Get("Content-Type"); got != "application/json" || strings.Contains(string(last.Body), "127.0.0.1") {
+		t.Errorf("the homeserver saw %s of type %s, want an object without a server", last.Body, got)
+	}
+}
+
 func TestDeactivateByEmailSession(t *testing.T) {
 	r, token := bound(t, "id.example.org")
 	var forwarded string
