@@ -529,3 +529,26 @@ func TestUnbindOfANamedServerIsLimited(t *testing.T) {
 	}
 	wantError(t, r.as(token, "POST", unbindPath, ofAlice(`,"id_server":"scan.example.org:23"`)), http.StatusTooManyRequests, "M_LIMIT_EXCEEDED")
 }
+
+// TestUnbindOfANamedServerCountsOnce: on a homeserver that can unbind, the name
+// is looked at twice.
+func TestUnbindOfANamedServerCountsOnce(t *testing.T) {
+	r := newRig(t, options{service: func(c *verification.Config) { c.PerUser = verification.Limit{Burst: 2, Per: 1 << 40} }})
+	r.hs.AddUser("alice", "secret")
+	token := r.login("alice", "secret")
+	legacy := r.next
+	r.next = func(w http.ResponseWriter, req *http.Request) error {
+		switch {
+		case !strings.HasSuffix(req.URL.Path, "/3pid/unbind"):
+			return legacy(w, req)
+		case req.Header.Get("Authorization") == "":
+			return upstream(401, `{"errcode":"M_MISSING_TOKEN"}`)(w, req)
+		}
+		return upstream(200, `{"id_server_unbind_result":"no-support"}`)(w, req)
+	}
+	body := ofAlice(`,"id_server":"id.example.org"`)
+	for range 2 {
+		wantStatus(t, r.as(token, "POST", unbindPath, body), http.StatusOK)
+	}
+	wantError(t, r.as(token, "POST", unbindPath, body), http.StatusTooManyRequests, "M_LIMIT_EXCEEDED")
+}
