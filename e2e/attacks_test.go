@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -211,5 +212,29 @@ func TestF31_AQueryWithTwoReadings(t *testing.T) {
 		if got := w.emails(stolen); len(got) != 1 || got[0] != shared {
 			t.Errorf("the owner has %q, want %q alone", got, shared)
 		}
+	})
+}
+
+// TestAttack_ATokenInAForm: the real Synapse takes the token out of a body
+// that is an object and a form, and nothing of ours would see who leaves.
+func TestAttack_ATokenInAForm(t *testing.T) {
+	bothModes(t, func(t *testing.T, w *world) {
+		name, _ := w.victim()
+		body := fmt.Sprintf(`{"auth":{"type":"m.login.password","user":%q,"password":%q},"id_server":"127.0.0.1:9","x":"&access_token=%s&"}`,
+			name, password, w.login(name, password))
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.c.Base+"/_matrix/client/r0/account/deactivate", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if resp.StatusCode != http.StatusUnauthorized {
+			t.Errorf("got status %d, want 401", resp.StatusCode)
+		}
+		w.login(name, password)
 	})
 }

@@ -41,6 +41,10 @@ func TestF30_F31_R56_AddBySDK(t *testing.T) {
 			t.Errorf("the account has %d devices after the password was checked, want %d as before", got, before)
 		}
 		// The new address is as good as the first (R61).
+		w.call(w.anon, "loginRequest", stack.Object{
+			"type": "m.login.password", "password": password,
+			"identifier": stack.Object{"type": "m.id.thirdparty", "medium": "email", "address": second},
+		})
 		reset := w.requestMail(w.anon, "requestPasswordEmailToken", second, "reset")
 		w.click(second)
 		w.call(w.anon, "setPassword", emailStage("", reset, "reset"), "new password", true)

@@ -150,13 +150,28 @@ func TestPurposeIsBound(t *testing.T) {
 	wantError(t, rec, http.StatusBadRequest, "M_THREEPID_AUTH_FAILED")
 }
 
+// TestR60_ForeignIdentityServer: what a server of the user's choice has
+// validated counts for nothing, wherever it is shown.
 func TestR60_ForeignIdentityServer(t *testing.T) {
-	r := newRig(t, options{})
-	r.hs.AddUser("alice", "old", "alice@x.org")
-	rec := r.reset(`{"new_password":"x","auth":{"type":"m.login.email.identity","threepid_creds":{"sid":"x","client_secret":"s","id_server":"vector.im"}}}`)
-	wantError(t, rec, http.StatusBadRequest, "M_SERVER_NOT_TRUSTED")
-	if n := len(r.hs.Requests()); n != 0 {
-		t.Errorf("the homeserver saw %d requests, want none", n)
+	const creds = `{"sid":"x","client_secret":"s","id_server":"vector.im"}`
+	const auth = `"auth":{"type":"m.login.email.identity","threepid_creds":` + creds + `}`
+	for path, body := range map[string]string{
+		"/_matrix/client/r0/account/password": `{"new_password":"x",` + auth + `}`,
+		"/_matrix/client/v3/register":         `{"username":"mallory","password":"x",` + auth + `}`,
+		"/_matrix/client/r0/account/3pid":     `{"three_pid_creds":` + creds + `}`,
+		deactivatePath:                        `{` + auth + `}`,
+		"/_matrix/client/r0/delete_devices":   `{"devices":[],` + auth + `}`,
+	} {
+		r := newRig(t, options{})
+		r.hs.AddUser("alice", "old", "alice@x.org")
+		token := r.login("alice", "old")
+		wantError(t, r.as(token, "POST", path, body), http.StatusBadRequest, "M_SERVER_NOT_TRUSTED")
+		for _, req := range r.hs.Requests() {
+			if strings.Contains(string(req.Body), "vector.im") {
+				t.Errorf("%s: the homeserver saw %s", path, req.Body)
+			}
+		}
+		r.wantEmails(t, "alice", "alice@x.org")
 	}
 }
 

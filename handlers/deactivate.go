@@ -47,10 +47,16 @@ func (c *Client) completeAs(w http.ResponseWriter, r *http.Request, next Next, r
 	if err := j.collectUIA(); err != nil {
 		return 0, err
 	}
-	if who != nil {
-		if j.withdrawal, err = c.leaving(r, next, *who, body); err != nil {
-			return 0, err
-		}
+	if who == nil {
+		// We find no token, but Synapse looks for one in a form, too, and one
+		// text can be an object and a form. So it is sent as nothing but an
+		// object, and names no server that the homeserver would go to.
+		delete(body, "id_server")
+		j.changed = true
+		return j.run(w, r, next, path, raw)
+	}
+	if j.withdrawal, err = c.leaving(r, next, *who, body); err != nil {
+		return 0, err
 	}
 	return j.run(w, r, next, path, raw)
 }

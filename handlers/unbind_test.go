@@ -347,6 +347,19 @@ func TestDeactivateNeedsTheHomeserversConsent(t *testing.T) {
 	r.wantBindings(t, 1)
 }
 
+// TestDeactivateWithATokenThatOnlyTheHomeserverFinds: Synapse looks for a token in a form,
+// too, and this body is an object and a form.
+func TestDeactivateWithATokenThatOnlyTheHomeserverFinds(t *testing.T) {
+	r, token := bound(t, "id.example.org")
+	body := deactivation(`,"id_server":"127.0.0.1:9000","x":"&access_token=` + token + `&"`)
+	wantStatus(t, r.do("POST", deactivatePath, body, "Content-Type", "application/x-www-form-urlencoded"), http.StatusUnauthorized)
+	seen := r.hs.Requests()
+	last := seen[len(seen)-1]
+	if got := last.Header.Get("Content-Type"); got != "application/json" || strings.Contains(string(last.Body), "127.0.0.1") {
+		t.Errorf("the homeserver saw %s of type %s, want an object without a server", last.Body, got)
+	}
+}
+
 func TestDeactivateByEmailSession(t *testing.T) {
 	r, token := bound(t, "id.example.org")
 	var forwarded string
@@ -515,4 +528,27 @@ func TestUnbindOfANamedServerIsLimited(t *testing.T) {
 		t.Errorf("got calls %q, want none any more", got)
 	}
 	wantError(t, r.as(token, "POST", unbindPath, ofAlice(`,"id_server":"scan.example.org:23"`)), http.StatusTooManyRequests, "M_LIMIT_EXCEEDED")
+}
+
+// TestUnbindOfANamedServerCountsOnce: on a homeserver that can unbind, the name
+// is looked at twice.
+func TestUnbindOfANamedServerCountsOnce(t *testing.T) {
+	r := newRig(t, options{service: func(c *verification.Config) { c.PerUser = verification.Limit{Burst: 2, Per: 1 << 40} }})
+	r.hs.AddUser("alice", "secret")
+	token := r.login("alice", "secret")
+	legacy := r.next
+	r.next = func(w http.ResponseWriter, req *http.Request) error {
+		switch {
+		case !strings.HasSuffix(req.URL.Path, "/3pid/unbind"):
+			return legacy(w, req)
+		case req.Header.Get("Authorization") == "":
+			return upstream(401, `{"errcode":"M_MISSING_TOKEN"}`)(w, req)
+		}
+		return upstream(200, `{"id_server_unbind_result":"no-support"}`)(w, req)
+	}
+	body := ofAlice(`,"id_server":"id.example.org"`)
+	for range 2 {
+		wantStatus(t, r.as(token, "POST", unbindPath, body), http.StatusOK)
+	}
+	wantError(t, r.as(token, "POST", unbindPath, body), http.StatusTooManyRequests, "M_LIMIT_EXCEEDED")
 }

@@ -48,6 +48,7 @@ type withdrawal struct {
 	// unhurried leaves identity servers alone until the homeserver agrees.
 	unhurried bool
 	barred    bool // the homeserver was kept from its identity server
+	counted   bool // the server that the client has named, against its limit
 }
 
 // withdrawal finds the recorded bindings that have to end.
@@ -73,7 +74,7 @@ func (wd *withdrawal) alsoAt(ctx context.Context, named *outbound.Name) {
 		return
 	}
 	wd.targets = append(wd.targets, verification.Binding{User: wd.user, IDServer: named.String()})
-	if wd.client.svc.CountUser(ctx, "unbind", wd.user) != nil {
+	if wd.count(ctx) != nil {
 		wd.bar()
 	}
 }
@@ -86,13 +87,22 @@ func (wd *withdrawal) forbidden(ctx context.Context, named *outbound.Name) error
 	if named == nil || wd.knows(named) || (!wd.alone && !isAddress(named.String())) {
 		return nil
 	}
-	if err := wd.client.svc.CountUser(ctx, "unbind", wd.user); err != nil {
+	if err := wd.count(ctx); err != nil {
 		return err
 	}
 	if err := wd.client.ids.Probe(ctx, *named); errors.Is(err, outbound.ErrForbiddenAddress) {
 		return identityFailure(err)
 	}
 	return nil
+}
+
+// count counts a request that names a server, once.
+func (wd *withdrawal) count(ctx context.Context) error {
+	if wd.counted {
+		return nil
+	}
+	wd.counted = true
+	return wd.client.svc.CountUser(ctx, "unbind", wd.user)
 }
 
 func (wd *withdrawal) knows(named *outbound.Name) bool {
