@@ -41,10 +41,20 @@ file again after the system's certificates were updated.`, runCABundle)
 	cmd.Flags().StringP("output", "o", "-", "The file to write, or - for standard output")
 	cmd.Flags().String("ca", "local", "The name of the certificate authority in the configuration")
 	cmd.Flags().String("system", "", "The file with the system's certificates, if it is not found; none leaves them out")
-	return cmd
+	return jsonFlag(cmd)
+}
+
+// Bundle is what `ca-bundle` has written.
+type Bundle struct {
+	File         string `json:"file"`
+	Certificates int    `json:"certificates"`
 }
 
 func runCABundle(out io.Writer, flags caddycmd.Flags) (int, error) {
+	file := flags.String("output")
+	if flags.Bool("json") && file == "-" {
+		return exitFailed, errors.New("name a file with --output: --json tells of it")
+	}
 	server, err := newRemote(flags)
 	if err != nil {
 		return exitFailed, err
@@ -65,9 +75,12 @@ func runCABundle(out io.Writer, flags caddycmd.Flags) (int, error) {
 		bundle = append(bundle, '\n')
 	}
 	bundle = append(bundle, root...)
-	if file := flags.String("output"); file != "-" {
+	if file != "-" {
 		if err := replaceFile(file, bundle); err != nil {
 			return exitFailed, err
+		}
+		if flags.Bool("json") {
+			return 0, printJSON(out, Bundle{File: file, Certificates: bytes.Count(bundle, []byte("-----BEGIN CERTIFICATE-----"))})
 		}
 		return 0, nil
 	}

@@ -10,7 +10,6 @@ import (
 	"io"
 	"net/http"
 
-	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 )
@@ -26,7 +25,7 @@ homeserver. Most commands ask the server that is running, through its admin
 endpoint; name that with --address, or the configuration it is in with --config.
 
 They exit with 0 when all is well, with 1 for a warning or a usage error, and with
-2 or more when something is wrong; --json prints what programs can read.`,
+2 when something is wrong; --json prints what programs can read.`,
 		CobraFunc: func(cmd *cobra.Command) {
 			for _, make := range commands {
 				cmd.AddCommand(make())
@@ -50,10 +49,12 @@ func newCommand(use, short, long string, run runner) *cobra.Command {
 			code, err = run(cmd.OutOrStdout(), flags)
 			return code, err
 		})(cmd, args)
-		if err == nil && code != 0 {
-			// Caddy takes 1 without an error for success.
+		if code != 0 {
+			// Cobra would add that the program ends with this code.
 			cmd.SilenceErrors, cmd.SilenceUsage = true, true
-			return errSaid
+		}
+		if err == nil && code != 0 {
+			return errSaid // Caddy takes 1 without an error for success
 		}
 		return err
 	}
@@ -133,5 +134,6 @@ func printJSON(out io.Writer, v any) error {
 	return enc.Encode(v)
 }
 
-// exitFailed is the exit code of a command that did not work.
-const exitFailed = caddy.ExitCodeFailedStartup
+// exitFailed is the exit code of a command that did not work. It is not that of
+// a warning, so that a script can tell the doctor's from a server that is down.
+const exitFailed = 2

@@ -88,6 +88,46 @@ func TestDoctorFindsAHomeserverThatDoesNotTrustUs(t *testing.T) {
 	}
 }
 
+// TestDoctorSeesWhatWasConfigured: bounces that come back to another domain, and
+// templates that were broken after they were loaded, which the next reload would
+// stumble over.
+func TestDoctorSeesWhatWasConfigured(t *testing.T) {
+	own := t.TempDir()
+	w := newWhole(t, "off", "templates "+own, "feedback {\nbounces bounces@returns.test\n}")
+	report := w.examine()
+	if f := report["templates"]; f.Severity != doctor.OK {
+		t.Errorf("got %+v, want the templates in order", f)
+	}
+	if f := report["dns.spf"]; f.Subject != "returns.test" {
+		t.Errorf("got SPF of %q, want that of the envelope's domain", f.Subject)
+	}
+	if err := os.MkdirAll(filepath.Join(own, "en"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	words := []byte(`{{define "add asked"}}Click here{{end}}`)
+	if err := os.WriteFile(filepath.Join(own, "en", "words.txt"), words, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if f := w.examine()["templates"]; f.Code != "template_broken" || !strings.Contains(f.Problem, "en/words.txt:1") {
+		t.Errorf("got %+v, want file and line of the fault", f)
+	}
+}
+
+// examine runs the doctor, and returns the last finding of each check.
+func (w *whole) examine() map[string]doctor.Finding {
+	w.t.Helper()
+	text, err := w.command(newDoctorCommand(), "--json")
+	var report doctor.Report
+	if jsonErr := json.Unmarshal([]byte(text), &report); jsonErr != nil {
+		w.t.Fatalf("got %q, %v, want a report", text, err)
+	}
+	found := map[string]doctor.Finding{}
+	for _, f := range report.Findings {
+		found[f.Check] = f
+	}
+	return found
+}
+
 func TestStatusAndSendTest(t *testing.T) {
 	w := newWhole(t, "off")
 	text, err := w.command(newSendTestCommand(), "--to", "somebody@example.test")

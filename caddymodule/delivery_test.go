@@ -139,6 +139,46 @@ func TestRefusalEndsWhatWasAskedFor(t *testing.T) {
 	}
 }
 
+// formField is a hidden field of a page.
+var formField = regexp.MustCompile(`<input type="hidden" name="([a-z_]+)" value="([^"]*)">`)
+
+// TestTheMailHasTheCodeThatThePageAsksFor where a press may have been a
+// program's, in both parts.
+func TestTheMailHasTheCodeThatThePageAsksFor(t *testing.T) {
+	w := newWhole(t, "off")
+	const email = "somebody@example.test"
+	sid := w.ask("v3", "register", "secret", email)
+	m := w.mailTo(email)
+	code := regexp.MustCompile(`type ([0-9]{6}) there`).FindStringSubmatch(m.Text())
+	found, _ := m.Link()
+	link, err := url.Parse(found)
+	if err != nil || code == nil || !strings.Contains(m.HTML(), code[1]) {
+		t.Fatalf("got %v, and no link and code in\n%s", err, m.Text())
+	}
+	submit := func(form url.Values, want int) stack.Answer {
+		t.Helper()
+		a, err := w.client.Form(t.Context(), link.Path, form)
+		if err != nil || a.Status != want {
+			t.Fatalf("got %d %s (%v), want %d", a.Status, a.Body, err, want)
+		}
+		return a
+	}
+	page := submit(link.Query(), http.StatusForbidden) // without the nonce of a page
+	form := url.Values{}
+	for _, field := range formField.FindAllStringSubmatch(page.Body, -1) {
+		form.Set(field[1], field[2])
+	}
+	submit(form, http.StatusForbidden)
+	if got := w.session(sid).State; got != "pending" {
+		t.Errorf("got state %q before the code was typed, want pending", got)
+	}
+	form.Set("token", code[1])
+	submit(form, http.StatusOK)
+	if got := w.session(sid).State; got != "validated" {
+		t.Errorf("got state %q, want validated", got)
+	}
+}
+
 func TestFullQueueIsHonest(t *testing.T) {
 	w := newWhole(t, "off", "max_queued 1")
 	// Nobody takes mail any more, so that it waits.

@@ -36,6 +36,9 @@ func (a *App) examination(ctx caddy.Context, rt *runtime) doctor.Options {
 	o.IdentityRoots = roots
 	// public_url may be served by `tls internal` on a laptop.
 	o.Client = &http.Client{Transport: transportWith(roots)}
+	if a.Templates != "" {
+		o.Templates = func(context.Context) []doctor.TemplateProblem { return a.templateProblems() }
+	}
 	o.Outbox = func(ctx context.Context) (doctor.OutboxStatus, error) { return a.outboxHealth(ctx, rt) }
 	if badger, ok := a.store.(*BadgerStore); ok {
 		o.KeyFile.StorePath = badger.dir
@@ -45,6 +48,20 @@ func (a *App) examination(ctx caddy.Context, rt *runtime) doctor.Options {
 		a.examineMail(&o)
 	}
 	return o
+}
+
+// templateProblems loads the operator's templates as the next reload will: they
+// may have been changed since this configuration was loaded.
+func (a *App) templateProblems() []doctor.TemplateProblem {
+	err := a.loadWords(&settings{http: a.settings.http})
+	if err == nil {
+		return nil
+	}
+	var problems []doctor.TemplateProblem
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		problems = append(problems, doctor.TemplateProblem{File: a.Templates, Problem: line, Fatal: true})
+	}
+	return problems
 }
 
 // outboxHealth is the state of the queue in the doctor's words.
@@ -90,7 +107,9 @@ func (a *App) examineMail(o *doctor.Options) {
 		}})
 	}
 	if _, sender, err := mail.Sender(a.mailer.From()); err == nil {
-		domain := doctor.Domain{From: sender[strings.LastIndexByte(sender, '@')+1:], RelayHosts: hosts}
+		domain := doctor.Domain{
+			From: sender[strings.LastIndexByte(sender, '@')+1:], Envelope: a.settings.feedback.verp.Domain, RelayHosts: hosts,
+		}
 		if signing, ok := a.mailer.(MailSigner); ok && signing.Signer() != nil {
 			k := signing.Signer()
 			domain.DKIM = &doctor.DKIM{Domain: k.Domain, Selector: k.Selector, Key: k.Signer.Public()}

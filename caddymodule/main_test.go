@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 )
 
@@ -19,6 +20,7 @@ import (
 const (
 	childRun      = "THREEPID_TEST_RUN"
 	childValidate = "THREEPID_TEST_VALIDATE"
+	childCommand  = "THREEPID_TEST_COMMAND" // `caddy threepid` with the arguments of the program
 )
 
 // testHome holds everything that Caddy writes during the tests.
@@ -30,6 +32,11 @@ func TestMain(m *testing.M) {
 	}
 	if path := os.Getenv(childValidate); path != "" {
 		os.Exit(runChild(path, validate))
+	}
+	if os.Getenv(childCommand) != "" {
+		os.Args = append([]string{"caddy", "threepid"}, os.Args[1:]...)
+		caddycmd.Main()
+		os.Exit(0)
 	}
 	code, err := runTests(m)
 	if err != nil {

@@ -24,7 +24,15 @@ own just as the server would.`, runRender)
 	cmd.Flags().StringP("output", "o", "", "The folder to write into")
 	cmd.Flags().String("templates", "", "The folder with templates of one's own")
 	cmd.Flags().String("server", "matrix.example.org", "The name of the server in the mails")
-	return cmd
+	return jsonFlag(cmd)
+}
+
+// Written is what `render` has written.
+type Written struct {
+	Folder    string   `json:"folder"`
+	Languages []string `json:"languages"`
+	// Mails are the names of files, without .txt and .html.
+	Mails []string `json:"mails"`
 }
 
 func runRender(out io.Writer, flags caddycmd.Flags) (int, error) {
@@ -49,9 +57,12 @@ func runRender(out io.Writer, flags caddycmd.Flags) (int, error) {
 	if err != nil {
 		return exitFailed, err
 	}
-	mails := 0
+	written := Written{Folder: folder}
+	for _, language := range set.Languages() {
+		written.Languages = append(written.Languages, language.Tag)
+	}
 	err = set.Each(func(name string, r templates.Rendered) error {
-		mails++
+		written.Mails = append(written.Mails, name)
 		base := filepath.Join(folder, filepath.FromSlash(name))
 		if err := os.MkdirAll(filepath.Dir(base), 0o755); err != nil {
 			return err
@@ -64,6 +75,9 @@ func runRender(out io.Writer, flags caddycmd.Flags) (int, error) {
 	if err != nil {
 		return exitFailed, fmt.Errorf("write mails: %w", err)
 	}
-	_, err = fmt.Fprintf(out, "Wrote %d mails in %d languages into %s.\n", mails, len(set.Languages()), folder)
+	if flags.Bool("json") {
+		return 0, printJSON(out, written)
+	}
+	_, err = fmt.Fprintf(out, "Wrote %d mails in %d languages into %s.\n", len(written.Mails), len(written.Languages), folder)
 	return 0, err
 }

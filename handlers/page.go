@@ -99,7 +99,7 @@ func (c *Client) showPage(w http.ResponseWriter, r *http.Request) (int, error) {
 	if found.Proof == verification.ProofCode && !code(sub.Token) {
 		return c.show(w, r, c.codeView(sub, found, web.Code))
 	}
-	return c.show(w, r, c.pressView(sub, found, web.Confirm))
+	return c.show(w, r, c.pressView(sub, found))
 }
 
 // confirmPage is the button of that page.
@@ -109,7 +109,13 @@ func (c *Client) confirmPage(w http.ResponseWriter, r *http.Request) (int, error
 		return c.failedPage(w, r, err)
 	}
 	sub := pageSubmission(values)
-	if !c.meant(r, values, sub) {
+	if link := values.Get(linkField); link != "" {
+		typed := sub.Token
+		sub.Token, _ = verification.NormalizeToken(link)
+		if !c.typed(r, values, sub, typed) {
+			return c.askAgain(w, r, sub)
+		}
+	} else if !c.meant(r, values, sub) {
 		return c.askAgain(w, r, sub)
 	}
 	done, err := c.svc.Submit(r.Context(), sub)
@@ -154,6 +160,19 @@ func (c *Client) meant(r *http.Request, values url.Values, sub verification.Subm
 	return gate.Human(r, nonce, aboutPress(sub)) || gate.Genuine(r, nonce, aboutCode(sub))
 }
 
+// linkField has the token of the link where the code beside it is typed in.
+const linkField = "link"
+
+// typed reports whether the code beside the link was typed into a page of ours.
+func (c *Client) typed(r *http.Request, values url.Values, sub verification.Submission, code string) bool {
+	return c.gate().Genuine(r, values.Get("nonce"), aboutCheck(sub)) && c.svc.PressCodeValid(sub.SID, sub.Token, code)
+}
+
+// aboutCheck is what the nonce of a page that asks for that code is about.
+func aboutCheck(sub verification.Submission) string {
+	return "check\x00" + sub.SID + "\x00" + sub.Token
+}
+
 // aboutPress is what the nonce of a page with a button is about.
 func aboutPress(sub verification.Submission) string {
 	return "press\x00" + sub.SID + "\x00" + sub.Token
@@ -166,8 +185,9 @@ func aboutCode(sub verification.Submission) string { return "code\x00" + sub.SID
 var errMachine = &MatrixError{Status: http.StatusForbidden, Errcode: codeForbidden, Message: "A person has to press the button"}
 
 // askAgain answers a press that may have been a program's: it did not count.
-// What only the reader of the mail can do is to type its code; a mail with a
-// link has none, so there another press is asked for.
+// What only the reader of the mail can do is to type its code. A mail with a
+// link has one for this; it is worth nothing without the link, so that a wrong
+// one only asks once more.
 func (c *Client) askAgain(w http.ResponseWriter, r *http.Request, sub verification.Submission) (int, error) {
 	found, err := c.svc.Inspect(r.Context(), sub)
 	if err != nil {
@@ -183,7 +203,10 @@ func (c *Client) askAgain(w http.ResponseWriter, r *http.Request, sub verificati
 		v.Address = found.Address
 		return c.show(w, r, v)
 	}
-	return c.showFailure(w, r, errMachine, c.pressView(sub, found, web.Again))
+	v := c.formView(sub, found, web.Again, c.gate().Nonce(web.First, aboutCheck(sub)))
+	v.Fields = append(v.Fields, web.Field{Name: linkField, Value: sub.Token})
+	v.Address = found.Address // the link proves that its reader knows it
+	return c.showFailure(w, r, errMachine, v)
 }
 
 // wrongToken asks for the code again, as long as there are tries.
@@ -201,12 +224,8 @@ func viewOf(found verification.Confirmed, state web.State) web.View {
 }
 
 // pressView is a page with a button for the token of the link.
-func (c *Client) pressView(sub verification.Submission, found verification.Confirmed, state web.State) web.View {
-	press := web.First
-	if state == web.Again {
-		press = web.Second
-	}
-	v := c.formView(sub, found, state, c.gate().Nonce(press, aboutPress(sub)))
+func (c *Client) pressView(sub verification.Submission, found verification.Confirmed) web.View {
+	v := c.formView(sub, found, web.Confirm, c.gate().Nonce(web.First, aboutPress(sub)))
 	v.Fields = append(v.Fields, web.Field{Name: "token", Value: sub.Token})
 	if found.Proof == verification.ProofLink {
 		v.Address = found.Address // the link proves that its reader knows it

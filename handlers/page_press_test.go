@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
 // What browsers send when somebody presses a button of ours.
@@ -57,8 +59,8 @@ func TestScannersConfirmNothing(t *testing.T) {
 	r.stillPending(sid, "links followed")
 
 	ask := r.openLink(sid)
-	wantPage(t, r.post(fields(ask), scanner...), http.StatusForbidden, "Please press once more")
-	wantPage(t, r.post(url.Values{"sid": {sid}, "token": {token}}), http.StatusForbidden, "Please press once more")
+	wantCodePage(t, r.post(fields(ask), scanner...))
+	wantCodePage(t, r.post(url.Values{"sid": {sid}, "token": {token}}))
 	r.stillPending(sid, "a form that was sent at once, and one without a nonce")
 
 	for name, header := range map[string][]string{
@@ -71,13 +73,15 @@ func TestScannersConfirmNothing(t *testing.T) {
 		"a name that is not its own": chrome[:2],
 		"another such name":          {"User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"},
 	} {
-		wantPage(t, r.press(r.openLink(sid), header...), http.StatusForbidden, "Please press once more")
+		again := r.press(r.openLink(sid), header...)
+		wantCodePage(t, again)
+		wantCodePage(t, r.press(again, header...)) // it presses what it is shown once more
 		r.stillPending(sid, name)
 	}
 }
 
 // TestNobodyIsLockedOut: each of these people gets through, at the latest with
-// the second press.
+// the code that stands beside the link in the mail.
 func TestNobodyIsLockedOut(t *testing.T) {
 	for name, c := range map[string]struct {
 		header []string
@@ -96,14 +100,52 @@ func TestNobodyIsLockedOut(t *testing.T) {
 		sid := r.request("register", "s", "a@x.org")
 		page := r.press(r.openLink(sid), c.header...)
 		if c.second {
-			wantPage(t, page, http.StatusForbidden, "Please press once more")
-			page = r.press(page, c.header...)
+			wantCodePage(t, page)
+			page = r.typed(page, verification.PressCode(r.keys, sid, r.box.last(t).Token), c.header...)
 		}
 		if page.Code != http.StatusOK {
 			t.Errorf("%s: locked out", name)
 		}
 		wantPage(t, page, http.StatusOK, "Confirmed")
 	}
+}
+
+// TestTheCodeBesideTheLink is worth nothing but together with its link, and on
+// the page that asks for it.
+func TestTheCodeBesideTheLink(t *testing.T) {
+	r := newPageRig(t, options{})
+	other := r.request("register", "s2", "b@x.org")
+	foreign := verification.PressCode(r.keys, other, r.box.last(t).Token)
+	sid := r.request("register", "s", "a@x.org")
+	token := r.box.last(t).Token
+	code := verification.PressCode(r.keys, sid, token)
+	again := r.press(r.openLink(sid), chrome[:2]...)
+	good := fields(again)
+	if good.Get("link") != token || !strings.Contains(again.Body.String(), "a@x.org") || strings.Contains(again.Body.String(), code) {
+		t.Errorf("got fields %v, want the link's token, the address, and not the code", good)
+	}
+	for range 2 * verification.DefaultMaxTries { // no try of the session's is used up
+		wantCodePage(t, r.typed(again, foreign, chrome...))
+	}
+	for name, change := range map[string]func(url.Values){
+		"no nonce":           func(v url.Values) { v.Del("nonce") },
+		"the button's nonce": func(v url.Values) { v.Set("nonce", fields(r.openLink(sid)).Get("nonce")) },
+		"no code":            func(v url.Values) { v.Del("token") },
+		"the token for code": func(v url.Values) { v.Set("token", token) },
+	} {
+		form := url.Values{"sid": good["sid"], "link": good["link"], "nonce": good["nonce"], "token": {code}}
+		change(form)
+		wantCodePage(t, r.post(form, chrome...))
+		r.stillPending(sid, name)
+	}
+	form := url.Values{"sid": good["sid"], "nonce": good["nonce"], "link": {"x" + token}, "token": {code}}
+	wantPage(t, r.post(form, chrome...), http.StatusBadRequest, "That did not work")
+	if answer := r.do("POST", linkPath, `{"sid":"`+sid+`","token":"`+code+`"}`, "Content-Type", "application/json"); strings.Contains(answer.Body.String(), "true") {
+		t.Errorf("the code alone has confirmed: %s", answer.Body)
+	}
+	r.stillPending(sid, "all of these")
+	wantPage(t, r.typed(again, " "+code[:3]+" "+code[3:], chrome[:2]...), http.StatusOK, "Confirmed")
+	wantPage(t, r.typed(again, code, chrome[:2]...), http.StatusOK, "Already confirmed")
 }
 
 // TestLateReaders: a page that was open for hours is shown again, and counts

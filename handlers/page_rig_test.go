@@ -4,6 +4,7 @@ package handlers
 
 import (
 	"html"
+	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"regexp"
@@ -57,6 +58,23 @@ func (r *rig) press(page *httptest.ResponseRecorder, header ...string) *httptest
 	r.t.Helper()
 	r.clock.Advance(5 * time.Second)
 	return r.post(fields(page), header...)
+}
+
+// typed is press with a code typed in first.
+func (r *rig) typed(page *httptest.ResponseRecorder, code string, header ...string) *httptest.ResponseRecorder {
+	r.t.Helper()
+	r.clock.Advance(5 * time.Second)
+	form := fields(page)
+	form.Set("token", code)
+	return r.post(form, header...)
+}
+
+// wantCodePage checks that the code beside the link is asked for.
+func wantCodePage(t *testing.T, page *httptest.ResponseRecorder) {
+	t.Helper()
+	if body := page.Body.String(); page.Code != http.StatusForbidden || !strings.Contains(body, "Please type the code from the message.") || !strings.Contains(body, `id="token"`) {
+		t.Errorf("got status %d, want 403 and a page that asks for the code:\n%s", page.Code, body)
+	}
 }
 
 // post sends a form to where the links of mails lead.

@@ -69,9 +69,9 @@ func (c *Client) refusalView(found verification.Confirmed, sid, refusal string, 
 	}
 	v := viewOf(found, web.Refuse)
 	if press == web.Second {
-		v.State = web.Again
+		v.State = web.Insist
 	}
-	v.Action, v.Refusal = RefusePath, true
+	v.Action = RefusePath
 	v.Fields = []web.Field{
 		{Name: "sid", Value: sid},
 		{Name: "refusal", Value: refusal},
@@ -90,7 +90,7 @@ func (c *Client) confirmRefusal(w http.ResponseWriter, r *http.Request, values u
 		return c.failedRefusal(w, r, err)
 	}
 	if !c.gate().Human(r, values.Get("nonce"), aboutRefusal(sid, refusal)) {
-		if v := c.refusalView(found, sid, refusal, web.Second); v.State == web.Again {
+		if v := c.refusalView(found, sid, refusal, web.Second); v.State == web.Insist {
 			return c.showFailure(w, r, errMachine, v)
 		}
 		return c.show(w, r, viewOf(found, web.Refused)) // the same form again

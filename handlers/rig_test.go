@@ -27,6 +27,7 @@ type rig struct {
 	t      *testing.T
 	clock  *fakeClock
 	svc    *verification.Service
+	keys   *keyring.Ring
 	client *Client
 	face   *Identity
 	hs     *fakehs.Server
@@ -54,6 +55,7 @@ func newRig(t *testing.T, opts options) *rig {
 	if opts.service != nil {
 		opts.service(&vc)
 	}
+	r.keys = vc.Keys
 	if r.svc, err = verification.NewService(vc); err != nil {
 		t.Fatal(err)
 	}

@@ -17,10 +17,10 @@ type look struct {
 
 // looks are the ways of the screenshots, and then some.
 var looks = []look{
-	{"light", chromium.Mode{Width: 640, Height: 720, Language: "en"}},
-	{"dark", chromium.Mode{Width: 640, Height: 720, Language: "en", Dark: true}},
+	{"light", chromium.Mode{Width: 640, Height: 860, Language: "en"}},
+	{"dark", chromium.Mode{Width: 640, Height: 860, Language: "en", Dark: true}},
 	{"phone", chromium.Mode{Width: 390, Height: 844, Language: "en", Mobile: true}},
-	{"rtl", chromium.Mode{Width: 640, Height: 720, Language: "ar"}},
+	{"rtl", chromium.Mode{Width: 640, Height: 860, Language: "ar"}},
 	{"", chromium.Mode{Width: 390, Height: 844, Language: "ar", Mobile: true, Dark: true}},
 	{"", chromium.Mode{Width: 320, Height: 256, Language: "de", Dark: true}},
 }

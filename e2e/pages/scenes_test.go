@@ -72,6 +72,10 @@ var scenes = []scene{
 	{web.Refuse, verification.ProofLink, 200, func(ctx context.Context, s *site, tab *chromium.Tab) error {
 		return tab.Navigate(ctx, s.refuseLink(s.open(verification.Password, verification.ProofLink)))
 	}},
+	{web.Insist, verification.ProofLink, 403, func(ctx context.Context, s *site, tab *chromium.Tab) error {
+		return errors.Join(tab.Navigate(ctx, s.refuseLink(s.open(verification.Password, verification.ProofLink))),
+			tab.Loading(ctx, func() error { return tab.Evaluate(ctx, "document.forms[0].submit()", nil) }))
+	}},
 	{web.Refused, verification.ProofLink, 200, func(ctx context.Context, s *site, tab *chromium.Tab) error {
 		err := tab.Navigate(ctx, s.refuseLink(s.open(verification.Password, verification.ProofLink)))
 		s.clock.advance(reading)

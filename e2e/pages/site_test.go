@@ -39,6 +39,7 @@ type site struct {
 	box    *outbox
 	clock  *clock
 	client *handlers.Client
+	keys   *keyring.Ring
 }
 
 // newSite serves pages whose messages carry a proof.
@@ -48,6 +49,7 @@ func newSite(t *testing.T, proof verification.Proof, words handlers.PageOptions)
 	s.store = &brokenStore{Store: storetest.NewMemory(s.clock.Now)}
 	keys, err := keyring.New(keyring.Key{ID: 1, Secret: make([]byte, keyring.SecretSize)})
 	must(t, err)
+	s.keys = keys
 	s.svc, err = verification.NewService(verification.Config{Store: s.store, Keys: keys, Outbox: s.box, Now: s.clock.Now})
 	must(t, err)
 	cfg := handlers.Config{PublicURL: publicURL, IdentityName: "localhost:8443", Proof: proof}
@@ -85,6 +87,11 @@ func (s *site) local(link string) string { return s.base + strings.TrimPrefix(li
 // link is the link of the message.
 func (s *site) link(sid string) string {
 	return s.local(handlers.Link(publicURL, sid, s.box.last().Token))
+}
+
+// pressCode is the code beside the link of the message.
+func (s *site) pressCode(sid string) string {
+	return verification.PressCode(s.keys, sid, s.box.last().Token)
 }
 
 // codeLink is the page that asks for the code.

@@ -30,10 +30,10 @@
 //   - A browser of a kind that sends Fetch Metadata must send it.
 //
 // A press that fails is not taken for a confirmation. The answer is a page that
-// asks for the code of the mail, where the mail has one, and otherwise for one
-// more press. The second press is spared the last rule, because there are
-// proxies that remove headers; and a browser that never sends Fetch Metadata, old
-// or for text only, is subject to the nonce and the time alone. So nobody is
-// locked out for good. A program that waits like a person and looks like an old
+// asks for the code of the mail, which mails with a link have beside it: what
+// follows links does not type. Refusing has no code, only a second press, which
+// is spared the last rule, because there are proxies that remove headers. A
+// browser that never sends Fetch Metadata, old or for text only, is subject to
+// the nonce and the time alone. So nobody is locked out for good. A program that waits like a person and looks like an old
 // browser is not recognized: where that matters, let the mails carry codes.
 package pages

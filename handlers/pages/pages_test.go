@@ -95,7 +95,7 @@ func TestPageStructure(t *testing.T) {
 					t.Errorf("%s: got %d %s, want %d", state, got, name, want)
 				}
 			}
-			forms := map[State]bool{Confirm: true, Code: true, Wrong: true, Again: true, Refuse: true}
+			forms := map[State]bool{Confirm: true, Code: true, Wrong: true, Again: true, Refuse: true, Insist: true}
 			if got := count(doc, named("form")) == 1; got != forms[state] {
 				t.Errorf("%s: has a form: %v, want %v", state, got, forms[state])
 			}
@@ -121,14 +121,14 @@ func TestPageStructure(t *testing.T) {
 // TestEveryControlHasItsLabel: for those who cannot see where it stands.
 func TestEveryControlHasItsLabel(t *testing.T) {
 	p := newPages(t, Options{})
-	for _, v := range []View{full(Code), full(Wrong), {State: Code, Retype: true}} {
+	for _, v := range []View{full(Code), full(Wrong), {State: Code, Retype: true}, {State: Again}} {
 		body := render(t, p, v).Body.String()
 		for _, want := range []string{`<label for="token">`, `id="token"`, `id="hint"`, "required"} {
 			if strings.Count(body, want) != 1 {
 				t.Errorf("%s: got %d times %s, want it once", v.State, strings.Count(body, want), want)
 			}
 		}
-		complains := v.State == Wrong || v.Retype
+		complains := v.State == Wrong || v.State == Again || v.Retype
 		for _, want := range []string{`role="alert"`, `aria-describedby="problem hint"`, `aria-invalid="true"`} {
 			if strings.Contains(body, want) != complains {
 				t.Errorf("%s: has %s: %v, want %v", v.State, want, !complains, complains)

@@ -12,7 +12,7 @@ const (
 	Confirm State = "confirm" // asks to press a button
 	Code    State = "code"    // asks for the code of the message
 	Wrong   State = "wrong"   // asks for it again
-	Again   State = "again"   // asks for one more press
+	Again   State = "again"   // asks for the code beside the link, for the press did not count
 	Done    State = "done"
 	Already State = "already"
 	Expired State = "expired"
@@ -20,12 +20,13 @@ const (
 	Invalid State = "invalid"
 	Failed  State = "error"
 	Refuse  State = "refuse" // asks whether to end the request
+	Insist  State = "insist" // asks for one more press of that, for the first did not count
 	Refused State = "refused"
 	Help    State = "help" // why no message has arrived
 )
 
 // States lists all of them.
-var States = []State{Confirm, Code, Wrong, Again, Done, Already, Expired, Revoked, Invalid, Failed, Refuse, Refused, Help}
+var States = []State{Confirm, Code, Wrong, Again, Done, Already, Expired, Revoked, Invalid, Failed, Refuse, Insist, Refused, Help}
 
 // Field is a hidden field of a form.
 type Field struct{ Name, Value string }
@@ -44,8 +45,6 @@ type View struct {
 	// Action and Fields are the form's, where the page has one.
 	Action string
 	Fields []Field
-	// Refusal says of an [Again] page that its button ends the request.
-	Refusal bool
 	// Retype tells the reader of a [Code] page that the press before did not
 	// count.
 	Retype bool
@@ -108,8 +107,7 @@ func fill(v View, w Words) (content, error) {
 	case Confirm:
 		c.ask(s, v, s.say("confirm button"))
 	case Code, Wrong:
-		c.ask(s, v, s.say("confirm button"))
-		c.Form.Code, c.Form.Label, c.Form.Hint = true, s.say("code label"), s.say("code hint")
+		c.askCode(s, v)
 		switch {
 		case v.State == Wrong:
 			c.Alert = s.say("code wrong")
@@ -117,15 +115,14 @@ func fill(v View, w Words) (content, error) {
 			c.Alert = s.say("code again")
 		}
 	case Again:
-		if v.Refusal {
-			c.askRefusal(s, v)
-		} else {
-			c.ask(s, v, s.say("confirm button"))
-		}
-		c.Title = s.say("again title")
-		c.Texts = append([]string{s.say("again what")}, c.Texts...)
+		c.askCode(s, v)
+		c.Alert = s.say("code again")
 	case Refuse:
 		c.askRefusal(s, v)
+	case Insist:
+		c.askRefusal(s, v)
+		c.Title = s.say("again title")
+		c.Texts = append([]string{s.say("again what")}, c.Texts...)
 	case Help:
 		c.advise(s, v)
 	default:
@@ -143,6 +140,12 @@ func (c *content) ask(s *speaker, v View, button string) {
 	c.Texts = []string{s.say("confirm " + v.purpose() + " what")}
 	c.Note = s.say("confirm ignore")
 	c.Form = &form{Action: v.Action, Fields: v.Fields, Button: button}
+}
+
+// askCode fills the page that a code is typed into.
+func (c *content) askCode(s *speaker, v View) {
+	c.ask(s, v, s.say("confirm button"))
+	c.Form.Code, c.Form.Label, c.Form.Hint = true, s.say("code label"), s.say("code hint")
 }
 
 // askRefusal fills the page that says what refusing does.

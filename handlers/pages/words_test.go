@@ -22,7 +22,7 @@ func TestEveryWordIsUsed(t *testing.T) {
 		for _, purpose := range []string{"register", "password", "add", ""} {
 			for _, delivery := range Deliveries {
 				v := full(state)
-				v.Purpose, v.Delivery, v.Retype, v.Refusal = purpose, delivery, true, purpose == ""
+				v.Purpose, v.Delivery, v.Retype = purpose, delivery, true
 				if _, err := fill(v, words); err != nil {
 					t.Errorf("%s: %v", state, err)
 				}

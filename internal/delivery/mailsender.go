@@ -108,10 +108,10 @@ func (s *MailSender) compose(m verification.Message) (from string, raw []byte, e
 // earlier version has no secret to refuse it with.
 func (s *MailSender) words(m verification.Message) (words templates.Rendered, links templates.Links, err error) {
 	if m.Proof == verification.ProofLink {
-		links.Confirm = s.Link(m.SID, m.Token)
+		links.Confirm, links.Check = s.Link(m.SID, m.Token), verification.PressCode(s.Keys, m.SID, m.Token)
 	}
 	if s.Refuse == nil || m.Refusal == "" {
-		words, err = s.Templates.Render(m, links.Confirm)
+		words, err = s.Templates.Render(m, links)
 		return words, links, err
 	}
 	links.Refuse = s.Refuse(m.SID, m.Refusal)

@@ -180,7 +180,7 @@ var codeAdvice = map[string]string{
 	codeWrongSite:        "The site needs `threepid_identity` and nothing else that answers; it must not be the public one:\nhttps://{identity_name} {\n\tbind 127.0.0.1\n\ttls internal\n\tthreepid_identity\n}",
 	codeIdentityNoPort:   "Add the port to `identity_name` (like localhost:8443), in the Caddyfile and in {configuration}.",
 	codeMailNotSent:      "Configure one, with `mailer smtp`.",
-	codeTemplateBroken:   "Correct the file; until then the one that is built in is used. `caddy threepid render` shows the results.",
+	codeTemplateBroken:   "Correct it: the next start or reload will be refused; until then, what was loaded before is used. `caddy threepid render --templates <folder>` tries it out.",
 	codeTemplateDoubtful: "Read the results of `caddy threepid render`.",
 	codeClockSkew:        "Let the clock be set by NTP (timedatectl set-ntp true).",
 	codeClockWrong:       "Let the clock be set by NTP (timedatectl set-ntp true), and check the time zone of the machine's hardware clock.",

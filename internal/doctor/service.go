@@ -32,7 +32,7 @@ func (s *session) templates(ctx context.Context, r *results) {
 	for _, p := range s.opts.Templates(ctx) {
 		code, text := codeTemplateDoubtful, "The template may not say what it should: "
 		if p.Fatal {
-			code, text = codeTemplateBroken, "The template is not used: "
+			code, text = codeTemplateBroken, "A template cannot be used: "
 		}
 		r.say(p.File, code, text+strings.TrimRight(clean(p.Problem), ".")+".")
 	}

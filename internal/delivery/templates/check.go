@@ -28,6 +28,7 @@ const (
 	probeLink   = "https://sample.example:8443/_threepid/confirm/~a.b_c-d/%25?sid=a+b&token=c*d,e;f=g!h$i@j:k/l"
 	probeRefuse = "http://[2001:db8::1]/_threepid/refuse?sid=a+b&token=c*d,e;f=g!h$i@j:k/m"
 	probeCode   = "Zz_0-19"
+	probeCheck  = "Yy_0-28"
 )
 
 // The element that comes to life in HTML if something is not escaped, and the
@@ -65,9 +66,9 @@ func ofBrand(brand string) string {
 func (s *scribe) check(k kind) error {
 	expires := time.Date(2026, time.March, 4, 5, 6, 7, 0, time.UTC)
 	m := verification.Message{Purpose: k.purpose, Medium: verification.Email, Proof: k.proof, Created: expires.Add(-time.Hour), Expires: expires}
-	links := Links{Confirm: probeLink, Refuse: probeRefuse}
+	links := Links{Confirm: probeLink, Check: probeCheck, Refuse: probeRefuse}
 	if k.proof == verification.ProofCode {
-		m.Token, links.Confirm = probeCode, ""
+		m.Token, links.Confirm, links.Check = probeCode, "", ""
 	}
 	r, err := s.write(m, links)
 	if err != nil {
@@ -76,7 +77,7 @@ func (s *scribe) check(k kind) error {
 	if err := subjectFits(r.Subject); err != nil {
 		return fmt.Errorf("%s: %w", s.words.places[string(k.purpose)+" subject"], err)
 	}
-	v := &values{server: s.server, life: s.words.life(time.Hour), until: until(expires)}
+	v := &values{server: s.server, life: s.words.life(time.Hour), until: until(expires), code: links.Check}
 	said := compose(s, m, links, v, func(p phrase) string { return p.plain(v) })
 	if err := textFits(r.Text, said, k, links); err != nil {
 		return fmt.Errorf("%s: %w", s.layout.textPath, err)
@@ -93,7 +94,7 @@ func (s *scribe) withstands(m verification.Message, k kind) error {
 	m.Token = hostileCode
 	links := Links{Refuse: hostileLink}
 	if k.proof == verification.ProofLink {
-		links.Confirm = hostileLink
+		links.Confirm, links.Check = hostileLink, hostileCode
 	}
 	r, err := s.write(m, links)
 	if err != nil {
@@ -140,6 +141,7 @@ func needed(said *fields[string]) []struct{ what, text string } {
 		{"what happens, {{.Effect}},", said.Effect},
 		{"the expiry, {{.Until}},", said.Until},
 		{"what to do if it was somebody else, {{.Ignore}},", said.Ignore},
+		{"the code for the page, {{.Check}},", said.Check}, // empty if the mail has no link
 	}
 }
 

@@ -37,7 +37,9 @@
 // register, password or add, the purpose: subject, title, asked (for which
 // server) and effect; or with link or code, the proof; or with refuse. They may
 // name {{.Server}}, and "link until" and "code until" also {{.Life}}, how long
-// the proof works, and {{.Until}}. "life minutes few" and so on are the plural
+// the proof works, and {{.Until}}. "link check" names {{.Code}}, which the
+// page behind the link asks for where a program may have pressed its button.
+// "life minutes few" and so on are the plural
 // forms that CLDR has for the language, which may name the number, {{.N}}. "add
 // sms link" and "add sms code", and so on, are for short messages, which are
 // not sent yet.
@@ -49,7 +51,7 @@
 //	    confirm password title, confirm password what, confirm add title, confirm add what
 //	confirm button, confirm ignore, address
 //	code label, code hint, code wrong, code again (where a press may have been a program's)
-//	again title, again what (one more press is asked for)
+//	again title, again what (one more press is asked for before a request is ended)
 //	done title, done what, already title, already what
 //	expired title, expired what, revoked title, revoked what, invalid title, invalid what
 //	error title, error what
@@ -65,7 +67,7 @@
 // Layouts are templates of text/template and html/template without loops,
 // comparisons and functions, except wrap, which breaks a text into lines. They
 // can name Lang, Dir, RTL, Server, Logo, Subject, Link or Code, Refuse, the
-// words Title, Asked, Effect, Do, Button, Copy, Keep, Until, Ignore, RefuseDo
+// words Title, Asked, Effect, Do, Button, Copy, Check, Keep, Until, Ignore, RefuseDo
 // and RefuseButton, and the colours of [Look] as Look.Light.Accent.
 //
 // Which way a layout goes therefore depends on nothing but which values are

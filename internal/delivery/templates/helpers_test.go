@@ -20,6 +20,7 @@ const (
 	sampleLink   = "https://matrix.example.org/_threepid/confirm?sid=0fAbCdEf&token=s3cr3t_token-1"
 	sampleRefuse = "https://matrix.example.org/_threepid/refuse?sid=0fAbCdEf&token=s3cr3t_token-2"
 	sampleCode   = "041592"
+	sampleCheck  = "706152"
 	sampleUntil  = "2026-11-23\u00a014:05\u00a0UTC"
 )
 
@@ -36,7 +37,7 @@ func sample(k kind, lang string) (verification.Message, Links) {
 		m.Token = sampleCode
 		return m, Links{Refuse: sampleRefuse}
 	}
-	return m, Links{Confirm: sampleLink, Refuse: sampleRefuse}
+	return m, Links{Confirm: sampleLink, Check: sampleCheck, Refuse: sampleRefuse}
 }
 
 var linkMail = kind{verification.Password, verification.ProofLink}

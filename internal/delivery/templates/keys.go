@@ -69,6 +69,7 @@ func makeWordRules() map[string]rule {
 	for _, key := range []string{"link do", "link button", "link copy", "code do", "code keep", "refuse ignore", "refuse do", "refuse button"} {
 		rules[key] = rule{may: valueServer}
 	}
+	rules["link check"] = rule{may: valueServer | valueCode, must: valueCode}
 	until := rule{may: valueServer | valueLife | valueUntil, either: valueLife | valueUntil}
 	rules["link until"], rules["code until"] = until, until
 	for _, key := range PageKeys() {

@@ -23,7 +23,10 @@ type Rendered struct {
 // Links are what a reader of a mail can open.
 type Links struct {
 	Confirm string // empty for a code
-	Refuse  string // "I did not ask for this": it ends the request
+	// Check is what the page behind Confirm asks for where it cannot be sure that
+	// a person has pressed its button.
+	Check  string
+	Refuse string // "I did not ask for this": it ends the request
 }
 
 // fields are what layouts can name. The words are strings in text, where a
@@ -38,6 +41,7 @@ type fields[T any] struct {
 
 	Title, Asked, Effect           T
 	Do, Button, Copy, Keep, Until  T
+	Check                          T
 	Ignore, RefuseDo, RefuseButton T
 
 	Look Look
@@ -88,8 +92,11 @@ func known(m verification.Message, links Links) error {
 		if !isLink(links.Confirm) {
 			return errors.New("the link of a mail must be an absolute http(s) URL")
 		}
+		if !code.MatchString(links.Check) {
+			return errors.New("a mail with a link has a code for the page behind it")
+		}
 	case verification.ProofCode:
-		if links.Confirm != "" || !code.MatchString(m.Token) {
+		if links.Confirm != "" || links.Check != "" || !code.MatchString(m.Token) {
 			return errors.New("a mail with a code has a code and no link")
 		}
 	default:
@@ -109,7 +116,7 @@ type scribe struct {
 // write words one mail. Of the message only purpose, proof, times and the code
 // are read.
 func (s *scribe) write(m verification.Message, links Links) (Rendered, error) {
-	v := &values{server: s.server, life: s.words.life(m.Expires.Sub(m.Created)), until: until(m.Expires)}
+	v := &values{server: s.server, life: s.words.life(m.Expires.Sub(m.Created)), until: until(m.Expires), code: links.Check}
 	plain := phrase.plain
 	if s.words.RTL {
 		plain = phrase.isolated
@@ -142,7 +149,7 @@ func compose[T any](s *scribe, m verification.Message, links Links, v *values, s
 		Ignore: p("refuse ignore"), RefuseDo: p("refuse do"), RefuseButton: p("refuse button"),
 	}
 	if k.proof == verification.ProofLink {
-		f.Link, f.Button, f.Copy = links.Confirm, p("link button"), p("link copy")
+		f.Link, f.Button, f.Copy, f.Check = links.Confirm, p("link button"), p("link copy"), p("link check")
 	} else {
 		f.Code, f.Keep = m.Token, p("code keep")
 	}

@@ -31,14 +31,14 @@ func TestMailSaysWhatItIsFor(t *testing.T) {
 	s := newSet(t)
 	for _, k := range kinds() {
 		r := mailOf(t, s, k, "en")
-		proof := sampleCode
+		proof, check := sampleCode, ""
 		if k.proof == verification.ProofLink {
-			proof = sampleLink
+			proof, check = sampleLink, "Only if the page asks for a code, type "+sampleCheck+" there."
 		}
 		for part, got := range map[string]string{"text": r.Text, "HTML": html.UnescapeString(r.HTML)} {
 			got = strings.ReplaceAll(got, "\n", " ")
 			for _, want := range []string{
-				"You, or somebody else,", asked[k.purpose], effect[k.purpose], proof, sampleRefuse,
+				"You, or somebody else,", asked[k.purpose], effect[k.purpose], proof, check, sampleRefuse,
 				"works for 1 hour, until ", sampleUntil, "If it was not you, ignore this mail: nothing changes.",
 			} {
 				if !strings.Contains(got, want) {
@@ -58,13 +58,13 @@ func TestEveryMailIsWhole(t *testing.T) {
 		if proof == "" {
 			proof = m.token
 		}
-		for _, want := range []string{"\n" + m.links.Refuse + "\n", proof + "\n", testServer, sampleUntil} {
+		for _, want := range []string{"\n" + m.links.Refuse + "\n", proof + "\n", m.links.Check, testServer, sampleUntil} {
 			if !strings.Contains(m.Text, want) {
 				t.Errorf("the text lacks %q:\n%s", want, m.Text)
 			}
 		}
 		markup := html.UnescapeString(m.HTML)
-		for _, want := range []string{`href="` + m.links.Refuse + `"`, proof, testServer, sampleUntil} {
+		for _, want := range []string{`href="` + m.links.Refuse + `"`, proof, m.links.Check, testServer, sampleUntil} {
 			if !strings.Contains(markup, want) {
 				t.Errorf("the HTML lacks %q:\n%s", want, m.HTML)
 			}
@@ -81,7 +81,7 @@ func TestEveryMailIsWhole(t *testing.T) {
 // TestProofStaysOutOfTheSubject: subjects are shown on locked screens.
 func TestProofStaysOutOfTheSubject(t *testing.T) {
 	everyMail(t, func(t *testing.T, m aMail) {
-		if strings.Contains(m.Subject, m.token) || strings.Contains(m.Subject, "http") {
+		if strings.Contains(m.Subject, m.token) || m.links.Check != "" && strings.Contains(m.Subject, m.links.Check) || strings.Contains(m.Subject, "http") {
 			t.Errorf("subject = %q has the token", m.Subject)
 		}
 	})
@@ -187,6 +187,9 @@ func TestMessagesThatAreNotMail(t *testing.T) {
 		{"link with markup", verification.ProofLink, func(_ *message, l *Links) { l.Confirm += `"><script>` }},
 		{"link that a full stop ends", verification.ProofLink, func(_ *message, l *Links) { l.Confirm += "." }},
 		{"link that does not fit a line", verification.ProofLink, func(_ *message, l *Links) { l.Confirm += strings.Repeat("x", 999) }},
+		{"no code for the page", verification.ProofLink, func(_ *message, l *Links) { l.Check = "" }},
+		{"code for the page with a newline", verification.ProofLink, func(_ *message, l *Links) { l.Check = "12\n34" }},
+		{"code for a page that there is not", verification.ProofCode, func(_ *message, l *Links) { l.Check = sampleCheck }},
 		{"no code", verification.ProofCode, func(m *message, _ *Links) { m.Token = "" }},
 		{"code with a newline", verification.ProofCode, func(m *message, _ *Links) { m.Token = "12\n34" }},
 		{"code with a mark of direction", verification.ProofCode, func(m *message, _ *Links) { m.Token = "\u202e123456" }},
@@ -231,7 +234,7 @@ func TestRenderIsMailInEnglish(t *testing.T) {
 	s := newSet(t)
 	for _, k := range kinds() {
 		m, links := sample(k, "de")
-		r, err := s.Render(m, links.Confirm)
+		r, err := s.Render(m, links)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -242,7 +245,7 @@ func TestRenderIsMailInEnglish(t *testing.T) {
 			t.Errorf("the text ends with empty lines:\n%q", r.Text)
 		}
 	}
-	if _, err := s.Render(verification.Message{}, ""); err == nil {
+	if _, err := s.Render(verification.Message{}, Links{}); err == nil {
 		t.Error("an empty message was rendered")
 	}
 }
@@ -260,7 +263,7 @@ func TestAnyLinkArrivesWhole(t *testing.T) {
 		m, _ := sample(linkMail, rapid.SampledFrom(s.matcher.tags).Draw(t, "language"))
 		m.Created = time.Unix(rapid.Int64Range(0, 1<<34).Draw(t, "creation"), 0)
 		m.Expires = time.Unix(rapid.Int64Range(0, 1<<34).Draw(t, "expiry"), 0)
-		links := Links{Confirm: link("token"), Refuse: link("other")}
+		links := Links{Confirm: link("token"), Check: sampleCheck, Refuse: link("other")}
 		r, err := s.Mail(m, links)
 		if err != nil {
 			t.Fatal(err)

@@ -129,8 +129,8 @@ func (s *Set) load(r *reader, opts *Options, brand string, tags []string) error 
 }
 
 // Render words one mail in English that cannot be refused.
-func (s *Set) Render(m verification.Message, link string) (Rendered, error) {
-	links := Links{Confirm: link}
+func (s *Set) Render(m verification.Message, links Links) (Rendered, error) {
+	links.Refuse = ""
 	if err := known(m, links); err != nil {
 		return Rendered{}, err
 	}
@@ -232,7 +232,7 @@ func (k kind) sample(server string) (verification.Message, Links) {
 	page := "https://" + strings.ToLower(server) + "/_threepid/"
 	links := Links{Refuse: page + "refuse?sid=sample&token=sample-token"}
 	if k.proof == verification.ProofLink {
-		links.Confirm = page + "confirm?sid=sample&token=sample-token"
+		links.Confirm, links.Check = page+"confirm?sid=sample&token=sample-token", "564738"
 	} else {
 		m.Token = "918273"
 	}

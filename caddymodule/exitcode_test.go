@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/doctor"
+)
+
+// caddyThreepid runs `caddy threepid` as a script would: in a process of its
+// own, of which it sees the standard output and the exit code.
+func (s *site) caddyThreepid(args ...string) (stdout []byte, code int) {
+	s.t.Helper()
+	cmd := exec.CommandContext(s.t.Context(), os.Args[0], args...)
+	cmd.Env = append(os.Environ(), childCommand+"=1")
+	var out, log bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &log
+	var exit *exec.ExitError
+	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
+		s.t.Fatal(err)
+	}
+	s.t.Logf("%q: %d\n%s", args, cmd.ProcessState.ExitCode(), log.String())
+	return out.Bytes(), cmd.ProcessState.ExitCode()
+}
+
+// wantJSON runs a command with --json and reads what it prints.
+func (s *site) wantJSON(into any, want int, args ...string) {
+	s.t.Helper()
+	out, code := s.caddyThreepid(append(args, "--json")...)
+	if err := json.Unmarshal(out, into); err != nil || code != want {
+		s.t.Fatalf("%q: got code %d and %q (%v), want code %d and JSON", args, code, out, err, want)
+	}
+}
+
+// TestExitCodesAndJSON: what scripts go by when all is well.
+func TestExitCodesAndJSON(t *testing.T) {
+	w := newWhole(t, "off")
+	admin := fmt.Sprintf("127.0.0.1:%d", w.admin)
+	var report doctor.Report
+	out, code := w.caddyThreepid("doctor", "--json", "--address", admin)
+	if err := json.Unmarshal(out, &report); err != nil || code != report.ExitCode() || code == 0 {
+		t.Errorf("doctor: got code %d (%v), want that of the report, %d", code, err, report.ExitCode())
+	}
+	var test TestResult
+	w.wantJSON(&test, 0, "send-test", "--to", "somebody@example.test", "--address", admin)
+	if !test.Sent || len(test.Relays) != 1 {
+		t.Errorf("send-test: got %+v", test)
+	}
+	var status Status
+	w.wantJSON(&status, 0, "status", "--address", admin)
+	if len(status.Relays) != 1 || status.Relays[0].State != "closed" || status.Relays[0].Sent != 1 || status.Queue.MaxQueued == 0 {
+		t.Errorf("status: got %+v", status)
+	}
+	var written Written
+	w.wantJSON(&written, 0, "render", "--output", t.TempDir())
+	if len(written.Languages) != 17 || len(written.Mails) != 17*6 {
+		t.Errorf("render: got %d languages and %d mails", len(written.Languages), len(written.Mails))
+	}
+	var bundle Bundle
+	file := filepath.Join(t.TempDir(), "bundle.pem")
+	w.wantJSON(&bundle, 0, "ca-bundle", "--system", "none", "--output", file, "--address", admin)
+	if bundle != (Bundle{File: file, Certificates: 1}) {
+		t.Errorf("ca-bundle: got %+v", bundle)
+	}
+}
+
+// TestExitCodesOfTrouble: a server that is not there is worse than a warning.
+func TestExitCodesOfTrouble(t *testing.T) {
+	w := newWhole(t, "off")
+	admin := fmt.Sprintf("127.0.0.1:%d", w.admin)
+	w.refuse.Store(true)
+	var test TestResult
+	w.wantJSON(&test, 2, "send-test", "--to", "somebody@example.test", "--address", admin)
+	if test.Sent || test.Problem == "" {
+		t.Errorf("send-test to a relay that refuses: got %+v", test)
+	}
+	if err := w.inbox.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for range 6 { // until it is left alone
+		w.caddyThreepid("send-test", "--to", "somebody@example.test", "--address", admin)
+	}
+	var status Status
+	w.wantJSON(&status, 1, "status", "--address", admin)
+	if status.Relays[0].State != "open" || status.Relays[0].LastError == "" {
+		t.Errorf("status of a relay that is gone: got %+v", status.Relays)
+	}
+	for _, c := range []struct {
+		want int
+		args []string
+	}{
+		{2, []string{"doctor", "--address", w.inbox.Addr()}},
+		{2, []string{"status", "--json", "--address", w.inbox.Addr()}},
+		{2, []string{"send-test", "--to", "a@b@c", "--address", admin}},
+		{2, []string{"render"}},
+		{2, []string{"ca-bundle", "--ca", "unknown", "--address", admin}},
+		{2, []string{"ca-bundle", "--json", "--system", "none", "--address", admin}},
+		{1, []string{"status", "--no-such-flag"}},
+	} {
+		if _, code := w.caddyThreepid(c.args...); code != c.want {
+			t.Errorf("%q: got code %d, want %d", c.args, code, c.want)
+		}
+	}
+}
