@@ -40,7 +40,7 @@ type bindRequest struct {
 // had. The session was opened at the identity server by the client itself, so
 // its sid is none of ours, and the account's own addresses do not change.
 func (c *Client) bind(w http.ResponseWriter, r *http.Request, next Next, route route) (int, error) {
-	if c.cfg.NoEmail {
+	if c.cfg.idle() {
 		setPath(r, c.upstreamPath(route)) // nothing of this is served
 		return 0, next(w, r)
 	}

@@ -14,9 +14,21 @@ import (
 // forwardedToken is the requestToken body that the homeserver sees.
 type forwardedToken struct {
 	ClientSecret string `json:"client_secret"`
-	Email        string `json:"email"`
+	Email        string `json:"email,omitempty"`
+	Country      string `json:"country,omitempty"`
+	PhoneNumber  string `json:"phone_number,omitempty"`
 	SendAttempt  int64  `json:"send_attempt"`
 	IDServer     string `json:"id_server"`
+}
+
+// about names the address. A phone number is international, so that the
+// homeserver reads the same one wherever it was dialled from.
+func (f *forwardedToken) about(medium verification.Medium, address, country string) {
+	if medium == verification.MSISDN {
+		f.Country, f.PhoneNumber = country, "+"+address
+		return
+	}
+	f.Email = address
 }
 
 // settleTime bounds the bookkeeping after the homeserver has answered; it goes
@@ -28,36 +40,39 @@ const settleTime = 15 * time.Second
 // nonce, and the session is opened there. Its refusals go back as they are:
 // M_THREEPID_IN_USE, M_THREEPID_NOT_FOUND, M_THREEPID_DENIED.
 //
-// It returns the sid, or the status that it has written.
-func (c *Client) askHomeserver(w http.ResponseWriter, r *http.Request, next Next, route route, req verification.Request) (sid string, answered int, err error) {
+// It returns the session, or the status that it has written. What was sent is
+// told in any case.
+func (c *Client) askHomeserver(w http.ResponseWriter, r *http.Request, next Next, route route, req verification.Request, to dialled) (opened verification.Opened, answered int, err error) {
 	nonce, err := c.svc.Await(r.Context(), req)
 	if err != nil {
-		return "", 0, err
+		return opened, 0, err
 	}
-	body, err := json.Marshal(forwardedToken{
-		ClientSecret: nonce, Email: req.Address, SendAttempt: req.SendAttempt, IDServer: c.cfg.IdentityName,
-	})
+	forwarded := forwardedToken{ClientSecret: nonce, SendAttempt: req.SendAttempt, IDServer: c.cfg.IdentityName}
+	forwarded.about(req.Medium, req.Address, to.country)
+	body, err := json.Marshal(forwarded)
 	if err != nil {
-		return "", 0, err
+		return opened, 0, err
 	}
 	route.version = c.cfg.UpstreamVersion // requestToken is the same in all of them
 	answer, upErr := exchange(r, next, c.upstreamPath(route), body)
 
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), settleTime)
 	defer cancel()
-	opened, err := c.svc.Settle(ctx, nonce)
+	opened, err = c.svc.Settle(ctx, nonce)
 	switch {
 	case err != nil:
-		return "", 0, err
+		opened.Sent = true // perhaps: it is not known
+		return opened, 0, err
 	case upErr != nil:
-		return "", 0, upstreamFailure(upErr)
+		return opened, 0, upstreamFailure(upErr)
 	case answer.status/100 == 2 && opened.SID != "":
-		return opened.SID, 0, nil
+		return opened, 0, nil
 	case answer.status/100 != 2:
 		relayRefusal(w, answer)
-		return "", answer.status, nil
+		return opened, answer.status, nil
 	}
-	return c.adopt(ctx, w, answer, nonce, req)
+	answered, err = c.adopt(ctx, w, answer, nonce, req)
+	return opened, answered, err
 }
 
 // relayRefusal passes on an error of the homeserver's, unless it is not one
@@ -76,15 +91,15 @@ func relayRefusal(w http.ResponseWriter, answer *capture) {
 // adopt handles a homeserver that agreed and did not call us: it has mailed
 // its own link (Synapse 1.0-1.3.1 with its own mailer). It knows the session
 // under our nonce, so that is put back when the client completes.
-func (c *Client) adopt(ctx context.Context, w http.ResponseWriter, answer *capture, nonce string, req verification.Request) (string, int, error) {
+func (c *Client) adopt(ctx context.Context, w http.ResponseWriter, answer *capture, nonce string, req verification.Request) (int, error) {
 	var body struct {
 		SID string `json:"sid"`
 	}
 	if json.Unmarshal(answer.body.Bytes(), &body) == nil && body.SID != "" {
 		if err := c.svc.Adopt(ctx, body.SID, nonce, req); err != nil {
-			return "", 0, err
+			return 0, err
 		}
 	}
 	answer.relay(w)
-	return "", answer.status, nil
+	return answer.status, nil
 }

@@ -167,5 +167,5 @@ func Unavailable(w http.ResponseWriter) {
 // Link is the link of a mail: the page that asks its reader to confirm.
 func Link(publicURL, sid, token string) string {
 	q := url.Values{"sid": {sid}, "token": {token}}
-	return publicURL + SubmitPath + string(verification.Email) + submitTail + "?" + q.Encode()
+	return publicURL + submitPath(verification.Email) + "?" + q.Encode()
 }

@@ -36,6 +36,8 @@ type Config struct {
 	NativeReset bool
 	// NoEmail says that there is no transport for mail.
 	NoEmail bool
+	// Phones says how phone numbers are verified; nil means not at all.
+	Phones *Phones
 	// Match returns the language for an Accept-Language header, and Brand the
 	// brand of a host; nil means that there is one of each.
 	Match func(acceptLanguage string) string

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
+	"github.com/caddy-threepid/caddy-threepid/internal/phone"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -128,7 +129,12 @@ func (i *Identity) validateEmail(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return badRequest("M_INVALID_EMAIL", "The email address is not valid")
 	}
-	opened, err := i.svc.Callback(r.Context(), nonce, verification.Email, canonical)
+	return i.callback(w, r, nonce, verification.Email, canonical)
+}
+
+// callback opens the session that a nonce stands for.
+func (i *Identity) callback(w http.ResponseWriter, r *http.Request, nonce string, medium verification.Medium, address string) error {
+	opened, err := i.svc.Callback(r.Context(), nonce, medium, address)
 	if errors.Is(err, verification.ErrUnknownNonce) {
 		return &MatrixError{Status: http.StatusForbidden, Errcode: codeForbidden, Message: "No client has requested this token"}
 	}
@@ -148,9 +154,33 @@ func requiredIS(body object, key string) (string, error) {
 	return value, err
 }
 
-// validateMSISDN refuses: there is no transport for messages to phones.
-func (i *Identity) validateMSISDN(http.ResponseWriter, *http.Request) error {
-	return badRequest(codeMediumNotSupported, "This server cannot verify phone numbers")
+// validateMSISDN is the same for phone numbers, which stand in it as they were
+// shown to the homeserver.
+func (i *Identity) validateMSISDN(w http.ResponseWriter, r *http.Request) error {
+	if i.cfg.Phones == nil {
+		return errNoPhones
+	}
+	body, err := i.parameters(w, r)
+	if err != nil {
+		return err
+	}
+	nonce, err := requiredIS(body, "client_secret")
+	if err != nil {
+		return err
+	}
+	country, err := requiredIS(body, "country")
+	if err != nil {
+		return err
+	}
+	typed, err := requiredIS(body, "phone_number")
+	if err != nil {
+		return err
+	}
+	number, err := phone.Parse(typed, country, i.cfg.Phones.Policy)
+	if err != nil {
+		return badRequest("M_INVALID_ADDRESS", "The phone number is not valid")
+	}
+	return i.callback(w, r, nonce, verification.MSISDN, number.Digits)
 }
 
 // validated is getValidated3pid. All three members must be there, or Synapse

@@ -67,10 +67,7 @@ func (c *Client) refuseTaken(r *http.Request, next Next, who account, alias *ver
 
 // probeBody asks about the address that an alias proves, in the name of nobody.
 func probeBody(alias *verification.Alias) ([]byte, error) {
-	if alias.Medium != verification.Email {
-		return nil, badRequest(codeMediumNotSupported, "This server cannot verify addresses of this kind")
-	}
-	return json.Marshal(forwardedToken{
-		ClientSecret: rand.Text(), Email: alias.Address, SendAttempt: 1, IDServer: probeServer,
-	})
+	probe := forwardedToken{ClientSecret: rand.Text(), SendAttempt: 1, IDServer: probeServer}
+	probe.about(alias.Medium, alias.Address, regionOf(alias.Address))
+	return json.Marshal(probe)
 }

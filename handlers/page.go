@@ -118,7 +118,7 @@ func (c *Client) confirmPage(w http.ResponseWriter, r *http.Request) (int, error
 	} else if !c.meant(r, values, sub) {
 		return c.askAgain(w, r, sub)
 	}
-	done, err := c.svc.Submit(r.Context(), sub)
+	done, err := c.confirm(r.Context(), sub)
 	if errors.Is(err, verification.ErrTokenIncorrect) {
 		return c.wrongToken(w, r, sub)
 	}
@@ -220,7 +220,10 @@ func (c *Client) wrongToken(w http.ResponseWriter, r *http.Request, sub verifica
 
 // viewOf is a page about a session. It does not name the address.
 func viewOf(found verification.Confirmed, state web.State) web.View {
-	return web.View{State: state, Purpose: string(found.Purpose), Brand: found.Brand, Language: found.Language}
+	return web.View{
+		State: state, Purpose: string(found.Purpose), Brand: found.Brand, Language: found.Language,
+		Phone: found.Medium == verification.MSISDN,
+	}
 }
 
 // pressView is a page with a button for the token of the link.
@@ -236,16 +239,25 @@ func (c *Client) pressView(sub verification.Submission, found verification.Confi
 // codeView is a page that a code is typed into.
 func (c *Client) codeView(sub verification.Submission, found verification.Confirmed, state web.State) web.View {
 	v := c.formView(sub, found, state, c.gate().Nonce(web.First, aboutCode(sub)))
-	v.Help = submitAction + "?" + helpQuery(sub)
+	v.Help = submitPath(found.Medium) + "?" + helpQuery(sub)
 	return v
 }
 
-// submitAction is where the forms of the pages lead.
-const submitAction = SubmitPath + string(verification.Email) + submitTail
+// submitPath is where the tokens of a medium come back, and where the forms of
+// its pages lead.
+func submitPath(medium verification.Medium) string { return SubmitPath + string(medium) + submitTail }
+
+// mediumOf is that of the path that was asked, for pages about no session.
+func mediumOf(r *http.Request) verification.Medium {
+	if strings.Contains(r.URL.Path, "/"+string(verification.MSISDN)+"/") {
+		return verification.MSISDN
+	}
+	return verification.Email
+}
 
 func (c *Client) formView(sub verification.Submission, found verification.Confirmed, state web.State, nonce string) web.View {
 	v := viewOf(found, state)
-	v.Action = submitAction
+	v.Action = submitPath(found.Medium)
 	v.Fields = []web.Field{{Name: "sid", Value: sub.SID}, {Name: "nonce", Value: nonce}}
 	if sub.ClientSecret != nil {
 		v.Fields = append(v.Fields, web.Field{Name: "client_secret", Value: *sub.ClientSecret})
@@ -283,7 +295,7 @@ func (c *Client) brandOf(r *http.Request) string {
 // failedPage tells a person what went wrong.
 func (c *Client) failedPage(w http.ResponseWriter, r *http.Request, err error) (int, error) {
 	verdict := asMatrixError(submitError(err))
-	v := web.View{State: web.Failed, Brand: c.brandOf(r)}
+	v := web.View{State: web.Failed, Brand: c.brandOf(r), Phone: mediumOf(r) == verification.MSISDN}
 	switch {
 	case errors.Is(err, verification.ErrExpired):
 		v.State = web.Expired
@@ -291,7 +303,7 @@ func (c *Client) failedPage(w http.ResponseWriter, r *http.Request, err error) (
 		v.State = web.Revoked
 	case verdict.Status < http.StatusInternalServerError:
 		v.State = web.Invalid
-		v.Help = submitAction + "?help=1"
+		v.Help = submitPath(mediumOf(r)) + "?help=1"
 	}
 	return c.showFailure(w, r, verdict, v)
 }

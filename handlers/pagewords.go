@@ -31,7 +31,7 @@ func HelpLink(publicURL, sid, clientSecret string) string {
 	if clientSecret != "" {
 		sub.ClientSecret = &clientSecret
 	}
-	return publicURL + submitAction + "?" + helpQuery(sub)
+	return publicURL + submitPath(verification.Email) + "?" + helpQuery(sub)
 }
 
 func helpQuery(sub verification.Submission) string {
@@ -56,7 +56,7 @@ func (c *Client) helpPage(w http.ResponseWriter, r *http.Request, sub verificati
 // the sid of a session with a code says enough, one with a link needs the
 // client_secret, too.
 func (c *Client) helpView(r *http.Request, sub verification.Submission) (web.View, error) {
-	v := web.View{State: web.Help, Brand: c.brandOf(r)}
+	v := web.View{State: web.Help, Brand: c.brandOf(r), Phone: mediumOf(r) == verification.MSISDN}
 	found, err := c.svc.Inspect(r.Context(), sub)
 	switch {
 	case err == nil:

@@ -18,10 +18,14 @@ import (
 var clientSecret = regexp.MustCompile(`^[0-9a-zA-Z.=_-]{1,255}$`)
 
 // tokenResponse is the 200 of requestToken. submit_url is there if and only
-// if the message carries a code (MSC2078).
+// if the message carries a code (MSC2078). The last three are what Sydent
+// answers for a phone number, and what clients of then show.
 type tokenResponse struct {
-	SID       string `json:"sid"`
-	SubmitURL string `json:"submit_url,omitempty"`
+	SID           string `json:"sid"`
+	SubmitURL     string `json:"submit_url,omitempty"`
+	MSISDN        string `json:"msisdn,omitempty"`
+	International string `json:"intl_fmt,omitempty"`
+	Success       bool   `json:"success,omitempty"`
 }
 
 // requestToken serves the six endpoints of MSC2263, without authentication
@@ -34,9 +38,8 @@ func (c *Client) requestToken(w http.ResponseWriter, r *http.Request, next Next,
 	if route.purpose == verification.Password && c.cfg.NativeReset {
 		return 0, c.nativeToken(w, r, next, route)
 	}
-	if route.medium != verification.Email || c.cfg.NoEmail {
-		// No transport for this medium: say so before anything else (MSC4178).
-		return 0, badRequest(codeMediumNotSupported, "This server cannot verify addresses of this kind")
+	if err := c.cfg.supports(route.medium, route.purpose); err != nil {
+		return 0, err // before anything else (MSC4178)
 	}
 	raw, err := readBody(w, r, c.cfg.MaxBody)
 	if err != nil {
@@ -46,7 +49,7 @@ func (c *Client) requestToken(w http.ResponseWriter, r *http.Request, next Next,
 	if err != nil {
 		return 0, err
 	}
-	req, err := c.tokenRequest(body, route)
+	req, to, err := c.tokenRequest(body, route)
 	if err != nil {
 		return 0, err
 	}
@@ -56,26 +59,38 @@ func (c *Client) requestToken(w http.ResponseWriter, r *http.Request, next Next,
 	if c.cfg.Brand != nil {
 		req.Brand = c.cfg.Brand(r.Host)
 	}
-	var sid string
-	if c.cfg.Callback {
-		var answered int
-		sid, answered, err = c.askHomeserver(w, r, next, route, req)
-		if err != nil || answered != 0 {
-			return answered, err
-		}
-	} else {
-		opened, err := c.svc.RequestToken(r.Context(), req)
-		if err != nil {
-			return 0, err
-		}
-		sid = opened.SID
+	settle, err := c.admit(r, &req, to)
+	if err != nil {
+		return 0, err
 	}
+	opened, answered, err := c.open(w, r, next, route, req, to)
+	settle(opened.Sent)
+	if err != nil || answered != 0 {
+		return answered, err
+	}
+	writeJSON(w, http.StatusOK, c.tokenAnswer(opened.SID, req, to))
+	return http.StatusOK, nil
+}
+
+// open opens the session, or has the homeserver decide about it. It returns the
+// status if the homeserver's answer was written.
+func (c *Client) open(w http.ResponseWriter, r *http.Request, next Next, route route, req verification.Request, to dialled) (verification.Opened, int, error) {
+	if c.cfg.Callback {
+		return c.askHomeserver(w, r, next, route, req, to)
+	}
+	opened, err := c.svc.RequestToken(r.Context(), req)
+	return opened, 0, err
+}
+
+func (c *Client) tokenAnswer(sid string, req verification.Request, to dialled) tokenResponse {
 	resp := tokenResponse{SID: sid}
 	if req.Proof == verification.ProofCode {
-		resp.SubmitURL = c.cfg.PublicURL + SubmitPath + string(route.medium) + submitTail
+		resp.SubmitURL = c.cfg.PublicURL + submitPath(req.Medium)
 	}
-	writeJSON(w, http.StatusOK, resp)
-	return http.StatusOK, nil
+	if req.Medium == verification.MSISDN {
+		resp.MSISDN, resp.International, resp.Success = to.Digits, to.International(), true
+	}
+	return resp
 }
 
 // nativeToken leaves a request to the homeserver. Only id_access_token is taken
@@ -101,29 +116,51 @@ func (c *Client) nativeToken(w http.ResponseWriter, r *http.Request, next Next, 
 // tokenRequest checks the body. Only known fields leave here: unknown ones
 // would be a TypeError in Synapse 1.0-1.3.1, and id_access_token is nobody
 // else's business.
-func (c *Client) tokenRequest(body object, route route) (verification.Request, error) {
-	req := verification.Request{Purpose: route.purpose, Medium: route.medium, Proof: c.cfg.Proof}
-	var err error
+func (c *Client) tokenRequest(body object, route route) (req verification.Request, to dialled, err error) {
+	req = verification.Request{Purpose: route.purpose, Medium: route.medium, Proof: c.cfg.Proof}
+	keys := []string{"client_secret", "email", "send_attempt"}
+	if route.medium == verification.MSISDN {
+		keys = []string{"client_secret", "country", "phone_number", "send_attempt"}
+		req.Proof = verification.ProofCode // a link in a short message is what frauds send
+	}
+	for _, key := range keys {
+		if body.null(key) {
+			return req, to, badRequest(codeMissingParam, "Missing params: ['"+key+"']")
+		}
+	}
 	if req.ClientSecret, err = body.required("client_secret"); err != nil {
-		return req, err
+		return req, to, err
+	}
+	if req.SendAttempt, err = sendAttempt(body); err != nil {
+		return req, to, err
+	}
+	if !clientSecret.MatchString(req.ClientSecret) {
+		return req, to, badRequest(codeInvalidParam, "'client_secret' must be 1 to 255 characters of [0-9a-zA-Z.=_-]")
+	}
+	if req.Address, to, err = c.address(body, route.medium); err != nil {
+		return req, to, err
+	}
+	if req.NextLink, err = c.nextLink(body); err != nil {
+		return req, to, err
+	}
+	return req, to, c.checkIDServer(body)
+}
+
+// address reads what is to be verified, in canonical form.
+func (c *Client) address(body object, medium verification.Medium) (string, dialled, error) {
+	if medium == verification.MSISDN {
+		to, err := c.phoneNumber(body)
+		return to.Digits, to, err
 	}
 	typed, err := body.required("email")
 	if err != nil {
-		return req, err
+		return "", dialled{}, err
 	}
-	if req.SendAttempt, err = sendAttempt(body); err != nil {
-		return req, err
+	canonical, err := address.Email(typed)
+	if err != nil {
+		return "", dialled{}, badRequest(codeInvalidParam, "'email' is not a valid address")
 	}
-	if !clientSecret.MatchString(req.ClientSecret) {
-		return req, badRequest(codeInvalidParam, "'client_secret' must be 1 to 255 characters of [0-9a-zA-Z.=_-]")
-	}
-	if req.Address, err = address.Email(typed); err != nil {
-		return req, badRequest(codeInvalidParam, "'email' is not a valid address")
-	}
-	if req.NextLink, err = c.nextLink(body); err != nil {
-		return req, err
-	}
-	return req, c.checkIDServer(body)
+	return canonical, dialled{}, nil
 }
 
 // sendAttempt reads an integer; the examples of r0.2 and r0.3 have it as a

@@ -49,7 +49,7 @@ func editVersions(raw []byte) ([]byte, bool) {
 // versions serves /versions: the homeserver's answer with our flag in it. If
 // the answer is anything but an ordinary one it goes to the client untouched.
 func (c *Client) versions(w http.ResponseWriter, r *http.Request, next Next, route route) error {
-	if (r.Method != http.MethodGet && r.Method != http.MethodHead) || c.cfg.NoEmail {
+	if (r.Method != http.MethodGet && r.Method != http.MethodHead) || c.cfg.idle() {
 		return next(w, r)
 	}
 	if route.prefix != c.cfg.UpstreamPrefix {

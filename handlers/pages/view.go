@@ -33,6 +33,8 @@ type Field struct{ Name, Value string }
 
 // View is one page; only checked data, never a request.
 type View struct {
+	// Phone says that the page is about a message to a phone, not a mail.
+	Phone bool
 	State State
 	// Purpose is "register", "password" or "add", where it is known.
 	Purpose string

@@ -17,10 +17,10 @@
 //
 // # What it is not
 //
-// There is no federation, no sync, no admin API, no rate limiting, and no phone
-// numbers at requestToken (those paths are answered M_UNRECOGNIZED); the
-// m.login.msisdn stage itself exists. Rooms are only as real as a test needs to
-// see that a body passed unchanged. A second kind of homeserver would be a second
+// There is no federation, no sync, no admin API and no rate limiting. Rooms are
+// only as real as a test needs to see that a body passed unchanged. A reset by
+// phone fails with a 500 as Synapse's does, unless [Options.PhoneReset] makes it
+// that of a homeserver that can do it. A second kind of homeserver would be a second
 // route table over the same accounts: see routes.go.
 //
 // # Locking

@@ -76,6 +76,21 @@ func (s *Server) Emails(name string) []string {
 	return out
 }
 
+// AddThreepid gives an account one more validated address, of either medium.
+func (s *Server) AddThreepid(name, medium, address string) {
+	// Strings cannot be of the wrong type.
+	_ = s.addThreepid(s.storedID(name), medium, address, time.Now().UnixMilli())
+}
+
+// Threepids lists the addresses of an account as "medium address", oldest first.
+func (s *Server) Threepids(name string) []string {
+	var out []string
+	for _, t := range s.threepidsOf(s.storedID(name)) {
+		out = append(out, t.medium+" "+t.address)
+	}
+	return out
+}
+
 // BoundAt lists where the homeserver remembers to have bound an email address of
 // an account, sorted.
 func (s *Server) BoundAt(name, email string) []string {

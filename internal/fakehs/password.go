@@ -48,6 +48,9 @@ func (s *Server) resetOwner(x *exchange, body object) (string, object, error) {
 		return "", nil, err
 	}
 	found := result.threepid(stageEmail)
+	if found == nil && s.opts.PhoneReset {
+		found = result.threepid(stageMSISDN)
+	}
 	if found == nil {
 		return "", nil, fail(http.StatusInternalServerError, "M_UNKNOWN", "")
 	}

@@ -57,6 +57,9 @@ func (s *Server) synapseRoutes() []route {
 		post(now+`/register/email/requestToken`, s.postRegisterRequestToken),
 		post(now+`/account/3pid/email/requestToken`, s.postThreepidRequestToken),
 		post(now+`/account/password/email/requestToken`, s.postPasswordRequestToken),
+		post(now+`/register/msisdn/requestToken`, s.postRegisterMSISDN),
+		post(now+`/account/3pid/msisdn/requestToken`, s.postThreepidMSISDN),
+		post(now+`/account/password/msisdn/requestToken`, s.postPasswordMSISDN),
 
 		get(now+`/register/available`, s.getRegisterAvailable),
 		post(now+`/register`, s.postRegister),

@@ -57,6 +57,10 @@ type Options struct {
 	// stage. Synapse offers them by default, although nothing may implement them.
 	DisableMSISDNRegistration bool
 
+	// PhoneReset lets a password be reset by a phone number, which no Synapse can:
+	// it authenticates, and then answers 500.
+	PhoneReset bool
+
 	// AllowedLocal3PIDs are regular expressions, matched at the start of the address
 	// as sent, one of which an email address must match. Empty: all are allowed.
 	AllowedLocal3PIDs []string

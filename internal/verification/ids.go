@@ -9,6 +9,7 @@ import (
 	"io"
 	"math/big"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
@@ -135,5 +136,47 @@ func NormalizeToken(typed string) (string, bool) {
 		}
 		return r
 	}, typed)
-	return t, t != ""
+	return plainCode(t), t != ""
+}
+
+// maxCode is how long a code may be with what people put between its digits.
+const maxCode = 16
+
+// plainCode writes a code in the digits in which it was sent: keyboards of many
+// languages have others (Unicode, general category Nd). A token that is no code
+// stays as it is.
+func plainCode(typed string) string {
+	if utf8.RuneCountInString(typed) > maxCode {
+		return typed
+	}
+	var b strings.Builder
+	for _, r := range typed {
+		switch {
+		case r == '-' || r == '\u2010' || r == '\u2011' || r == '\u2013':
+		case unicode.IsDigit(r):
+			b.WriteByte(byte('0' + digitValue(r)))
+		default:
+			return typed
+		}
+	}
+	if b.Len() == 0 {
+		return typed
+	}
+	return b.String()
+}
+
+// digitValue is the value of a decimal digit: Unicode keeps the ten of a script
+// together and in order.
+func digitValue(r rune) int {
+	for _, block := range unicode.Nd.R16 {
+		if lo, hi := rune(block.Lo), rune(block.Hi); r >= lo && r <= hi {
+			return int(r-lo) % 10
+		}
+	}
+	for _, block := range unicode.Nd.R32 {
+		if lo, hi := rune(block.Lo), rune(block.Hi); r >= lo && r <= hi {
+			return int(r-lo) % 10
+		}
+	}
+	return 0
 }

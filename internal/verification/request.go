@@ -41,15 +41,35 @@ type openingRequest struct {
 	Language    string  `cbor:"8,keyasint,omitempty"`
 	Proof       Proof   `cbor:"9,keyasint,omitempty"`
 	Brand       string  `cbor:"10,keyasint,omitempty"`
+	RepeatOnly  bool    `cbor:"11,keyasint,omitempty"`
 }
 
 func (s *Service) openingRequest(req Request, index string) openingRequest {
 	return openingRequest{
 		Purpose: req.Purpose, Medium: req.Medium, Address: req.Address,
 		Index: index, Secret: s.secret(req.ClientSecret), SendAttempt: req.SendAttempt,
-		NextLink: req.NextLink, Language: req.Language, Brand: req.Brand, Proof: req.Proof,
+		NextLink: req.NextLink, Language: req.Language, Brand: req.Brand, Proof: req.Proof, RepeatOnly: req.RepeatOnly,
 	}
 }
+
+// Due reports whether a request would send a message, and not only repeat an
+// earlier one. What costs money is paid for between this and the request
+// itself, which says by RepeatOnly what was found here.
+func (s *Service) Due(ctx context.Context, req Request) (bool, error) {
+	index := s.index(req)
+	o := &opening{svc: s, req: s.openingRequest(req, index), partition: s.shard(index)}
+	due := false
+	err := s.store.View(ctx, o.partition, func(txn store.Txn) error {
+		session, err := o.find(txn, s.now())
+		due = session == nil || session.request(o.req.SendAttempt)
+		return err
+	})
+	return due, err
+}
+
+// repeatDelay is when to come back with a request that was taken for a
+// repetition, and whose session has just ended.
+const repeatDelay = time.Second
 
 // opening is one run of requestToken. All randomness is drawn before the
 // transaction, which the store may run again.
@@ -86,7 +106,10 @@ func (o *opening) run(txn store.Txn) error {
 	if err != nil {
 		return err
 	}
-	due := true
+	due := session == nil || session.request(o.req.SendAttempt)
+	if due && o.req.RepeatOnly {
+		return &LimitError{RetryAfter: repeatDelay}
+	}
 	if session == nil {
 		session = o.create(now)
 		// It has to be found for as long as it can live: one more lifetime
@@ -95,8 +118,6 @@ func (o *opening) run(txn store.Txn) error {
 		if err := txn.Set(kindIndex+o.req.Index, []byte(session.SID), end); err != nil {
 			return err
 		}
-	} else {
-		due = session.request(o.req.SendAttempt)
 	}
 	if !due {
 		o.opened = Opened{SID: session.SID}

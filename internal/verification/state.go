@@ -3,6 +3,7 @@
 package verification
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -37,12 +38,14 @@ const (
 	Bounced DeliveryState = "bounced"
 	// Complained: its reader calls it unwanted.
 	Complained DeliveryState = "complained"
+	// Arrived: the phone has it, its network says.
+	Arrived DeliveryState = "arrived"
 	// Unnoted: nobody knows.
 	Unnoted DeliveryState = ""
 )
 
 // deliveryCodes are how the states are stored: the index is the code.
-var deliveryCodes = []DeliveryState{Unnoted, Delivered, Deferred, Failed, Bounced, Complained}
+var deliveryCodes = []DeliveryState{Unnoted, Delivered, Deferred, Failed, Bounced, Complained, Arrived}
 
 // messageID names the n-th message of a session.
 func messageID(sid string, n int) string { return sid + "." + strconv.Itoa(n) }
@@ -71,7 +74,7 @@ func stateKey(sid string) string { return kindState + sid[partitionSize:] }
 
 // feedback reports a state that was heard of after the relay had taken the
 // message: there is nothing more to be known of it then.
-func (d DeliveryState) feedback() bool { return d == Bounced || d == Complained }
+func (d DeliveryState) feedback() bool { return d == Bounced || d == Complained || d == Arrived }
 
 // NoteDelivery writes down what became of a message, in the transaction in
 // which that is settled. A note on a later message of the session stays, and so
@@ -142,11 +145,29 @@ func deliveryOf(txn store.Txn, s *Session) (DeliveryState, error) {
 	return Unnoted, nil
 }
 
-// NoteFeedback writes down what was heard of a session's messages after a
-// relay had taken them: Bounced or Complained.
+// NoteFeedback writes down what was heard of the newest of a session's messages
+// after a relay had taken it: Bounced or Complained.
 func (s *Service) NoteFeedback(ctx context.Context, sid string, state DeliveryState) error {
+	return s.noteFeedback(ctx, sid, 0, state)
+}
+
+// NoteReceipt is NoteFeedback for one message, by its id: Arrived or Bounced.
+func (s *Service) NoteReceipt(ctx context.Context, messageID string, state DeliveryState) error {
+	sid, n, ok := splitID(messageID)
+	if !ok {
+		return ErrNoSession
+	}
+	return s.noteFeedback(ctx, sid, n, state)
+}
+
+// noteFeedback is about the n-th message, or the newest if n is zero.
+func (s *Service) noteFeedback(ctx context.Context, sid string, n int, state DeliveryState) error {
 	return s.change(ctx, sid, func(txn store.Txn, session *Session) error {
-		return note(txn, sid, session.Sends, state, time.UnixMilli(session.Until).Add(time.Minute))
+		about := cmp.Or(n, session.Sends)
+		if about > session.Sends {
+			return ErrNoSession
+		}
+		return note(txn, sid, about, state, time.UnixMilli(session.Until).Add(time.Minute))
 	})
 }
 

@@ -87,6 +87,9 @@ type Request struct {
 	// host which was asked.
 	Brand string
 	Proof Proof
+	// RepeatOnly refuses the request with a LimitError if it would send a
+	// message: it was found to repeat an earlier one, so nobody has paid for it.
+	RepeatOnly bool
 }
 
 // Opened is the outcome of a Request.
@@ -123,6 +126,9 @@ type Message struct {
 	Refusal string `cbor:"12,keyasint,omitempty"`
 	// Attempt is the send_attempt that the client asked with.
 	Attempt int64 `cbor:"13,keyasint,omitempty"`
+	// Uncertain says that an earlier try may have sent it. It is not stored: the
+	// outbox knows, and tells the transport.
+	Uncertain bool `cbor:"-"`
 }
 
 // Outbox takes messages. It is implemented by the delivery side, which keeps

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package handlers
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/phone"
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+)
+
+// Phones says how phone numbers are verified.
+type Phones struct {
+	// Policy says which numbers are taken.
+	Policy phone.Policy
+	// Reset says that the homeserver can finish a password reset that was
+	// confirmed by phone; Synapse cannot.
+	Reset bool
+	// Guard pays for messages.
+	Guard PhoneGuard
+}
+
+// PhoneGuard keeps strangers from spending the operator's money.
+type PhoneGuard interface {
+	// Admit pays for one message to a number before it is sent, or refuses it
+	// with an error that is the client's answer. What was paid for and not sent
+	// is given back by release.
+	Admit(r *http.Request, req verification.Request, to phone.Number) (release func(context.Context), err error)
+	// Verified tells that a number has proven to be read by a person.
+	Verified(ctx context.Context, number string)
+}
+
+// errNoPhones answers where there is no transport for messages to phones
+// (MSC4178).
+var errNoPhones = badRequest(codeMediumNotSupported, "This server cannot verify phone numbers")
+
+// errNoPhoneReset answers a reset by phone that would lead nowhere.
+var errNoPhoneReset = badRequest(codeMediumNotSupported, "This server cannot reset passwords by phone")
+
+// supports says whether addresses of a medium are verified for a purpose.
+func (c *Config) supports(medium verification.Medium, purpose verification.Purpose) error {
+	switch {
+	case medium == verification.Email && !c.NoEmail:
+		return nil
+	case medium == verification.MSISDN && c.Phones == nil:
+		return errNoPhones
+	case medium == verification.MSISDN && purpose == verification.Password && !c.Phones.Reset:
+		return errNoPhoneReset
+	case medium == verification.MSISDN:
+		return nil
+	}
+	return badRequest(codeMediumNotSupported, "This server cannot verify addresses of this kind")
+}
+
+// idle says that nothing is verified here at all.
+func (c *Config) idle() bool { return c.NoEmail && c.Phones == nil }
+
+// dialled is a number as it was asked for.
+type dialled struct {
+	phone.Number
+	// country is from where it was dialled, in upper case.
+	country string
+}
+
+// phoneNumber reads country and phone_number (CS API, requestToken for msisdn).
+func (c *Client) phoneNumber(body object) (dialled, error) {
+	country, err := body.required("country")
+	if err != nil {
+		return dialled{}, err
+	}
+	typed, err := body.required("phone_number")
+	if err != nil {
+		return dialled{}, err
+	}
+	number, err := phone.Parse(typed, country, c.cfg.Phones.Policy)
+	switch {
+	case errors.Is(err, phone.ErrCountry):
+		return dialled{}, badRequest(codeInvalidParam, "'country' must be a code of two letters (ISO 3166-1)")
+	case errors.Is(err, phone.ErrKind):
+		return dialled{}, &MatrixError{
+			Status: http.StatusForbidden, Errcode: codeThreepidDenied, Message: "Numbers of this kind are not allowed on this server",
+		}
+	case err != nil:
+		return dialled{}, badRequest(codeInvalidParam, "'phone_number' is not a valid number")
+	}
+	return dialled{number, strings.ToUpper(country)}, nil
+}
+
+// admit pays for a message to a phone, unless the request only repeats an
+// earlier one, which sends nothing. What is returned gives back what was paid
+// for a message that was not sent.
+func (c *Client) admit(r *http.Request, req *verification.Request, to dialled) (settle func(sent bool), err error) {
+	nothing := func(bool) {}
+	if req.Medium != verification.MSISDN {
+		return nothing, nil
+	}
+	due, err := c.svc.Due(r.Context(), *req)
+	if err != nil {
+		return nil, err
+	}
+	if !due {
+		req.RepeatOnly = true
+		return nothing, nil
+	}
+	release, err := c.cfg.Phones.Guard.Admit(r, *req, to.Number)
+	if err != nil {
+		return nil, err
+	}
+	return func(sent bool) {
+		if sent {
+			return
+		}
+		ctx, cancel := detached(r.Context(), settleTime)
+		defer cancel()
+		release(ctx)
+	}, nil
+}
+
+// confirm submits a token, and tells who pays for messages that one was read.
+func (c *Client) confirm(ctx context.Context, sub verification.Submission) (verification.Confirmed, error) {
+	done, err := c.svc.Submit(ctx, sub)
+	if err == nil && !done.Already && done.Medium == verification.MSISDN && c.cfg.Phones != nil {
+		c.cfg.Phones.Guard.Verified(ctx, done.Address)
+	}
+	return done, err
+}
+
+// worldwide is the region of numbers that belong to no country.
+const worldwide = "001"
+
+// regionOf is a country that a number may be said to be dialled from.
+func regionOf(number string) string {
+	if n, err := phone.FromDigits(number); err == nil && n.Region != worldwide {
+		return n.Region
+	}
+	return "GB" // it does not matter: the number is international
+}
