@@ -94,7 +94,7 @@ func golden(t *testing.T, name, want string) {
 }
 
 // changing is what differs from one page to the next.
-var changing = regexp.MustCompile(`(name="(?:nonce|sid|token|refusal)" value=|sid=)("[^"]*"|[0-9A-Za-z_-]+)`)
+var changing = regexp.MustCompile(`(name="(?:nonce|sid|token|link|refusal)" value=|sid=)("[^"]*"|[0-9A-Za-z_-]+)`)
 
 // digest is that of all that decides what a page looks like.
 func digest(t *testing.T, ctx context.Context, page *chromium.Tab) string {
