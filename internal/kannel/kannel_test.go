@@ -6,15 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
 	"slices"
-	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -141,34 +137,6 @@ func TestTwoServersAtOnce(t *testing.T) {
 	for i, s := range servers {
 		if got, want := wait(t, s, 1).Text, fmt.Sprint("for ", i); got != want || len(s.Messages()) != 1 {
 			t.Errorf("got %q, want %q alone", got, want)
-		}
-	}
-}
-
-func TestStopLeavesNothingBehind(t *testing.T) {
-	s, err := Start(t.Context(), install(t), Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := len(s.processes); got != 3 {
-		t.Errorf("got %d processes, want 3", got)
-	}
-	for range 2 {
-		if err := s.Stop(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, p := range s.processes {
-		if err := syscall.Kill(-p.ID(), 0); !errors.Is(err, syscall.ESRCH) {
-			t.Errorf("got %v, want no process of the group", err)
-		}
-	}
-	if _, err := os.Stat(s.dir); !os.IsNotExist(err) {
-		t.Errorf("got %v, want no directory", err)
-	}
-	for _, port := range []int{s.ports.admin, s.ports.box, s.ports.smsc, s.ports.sendsms} {
-		if _, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); !errors.Is(err, syscall.ECONNREFUSED) {
-			t.Errorf("got %v, want nobody at port %d", err, port)
 		}
 	}
 }
