@@ -136,7 +136,7 @@ func (l layout) settings(env Env, o Options, next string) map[string]string {
 }
 
 // configure writes all that the server reads.
-func (l layout) configure(env Env, o Options, ports [2]int, next string, ca *smtptest.Authority) error {
+func (l layout) configure(env Env, o Options, ports []int, next string, ca *smtptest.Authority) error {
 	var main strings.Builder
 	set := l.settings(env, o, next)
 	for _, name := range slices.Sorted(maps.Keys(set)) {

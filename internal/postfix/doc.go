@@ -6,10 +6,8 @@
 // What it accepts, it delivers by SMTP to a server of package smtptest, which
 // keeps it.
 //
-// [Install] has apt download the packages that are missing, checked as apt
-// checks them, and unpacks them into the user's cache directory, once per
-// machine. Nothing is installed in the system's sense: no file outside of that
-// directory is written, no package script runs, no user is made. [Start] runs
+// [Install] unpacks the packages into the user's cache directory, as package
+// debian does it: nothing is installed in the system's sense. [Start] runs
 // master(8) on free ports, with configuration, queue and log in a directory of
 // its own; a Postfix that belongs to the system is not touched, nor is syslog.
 //

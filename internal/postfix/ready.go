@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -26,8 +25,8 @@ func (s *Server) await(ctx context.Context) error {
 			return nil
 		}
 		select {
-		case <-s.gone:
-			return fmt.Errorf("postfix ended: %w", s.err)
+		case <-s.main.Gone():
+			return fmt.Errorf("postfix ended: %w", s.main.Err())
 		case <-ctx.Done():
 			return fmt.Errorf("postfix does not answer: %w", err)
 		case <-time.After(20 * time.Millisecond):
@@ -57,23 +56,4 @@ func (s *Server) hello(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// lines is what master prints before it can write a log.
-type lines struct {
-	mu sync.Mutex
-	b  strings.Builder
-}
-
-// Write implements io.Writer.
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }

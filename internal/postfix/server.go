@@ -17,6 +17,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/debian"
 	"github.com/caddy-threepid/caddy-threepid/internal/smtptest"
 )
 
@@ -63,12 +64,11 @@ func (o *Options) domains() []string {
 // Server is a running Postfix.
 type Server struct {
 	files layout
-	ports [2]int // with STARTTLS, and with TLS from the first byte
+	ports []int // with STARTTLS, and with TLS from the first byte
 	ca    *smtptest.Authority
 	next  *smtptest.Server
-	cmd   *exec.Cmd
-	out   lines
-	gone  chan struct{} // closed when master has ended
+	main  *debian.Process // master(8)
+	out   debian.Output
 	once  sync.Once
 	err   error
 }
@@ -77,7 +77,7 @@ type Server struct {
 // whatever way.
 func Start(ctx context.Context, env Env, o Options) (*Server, error) {
 	o.setDefaults()
-	s := &Server{gone: make(chan struct{})}
+	s := &Server{}
 	who, err := findOwner()
 	if err != nil {
 		return nil, err
@@ -111,10 +111,8 @@ func (s *Server) prepare(ctx context.Context, env Env, o Options, who ids) (err 
 	if s.next, err = smtptest.Start(o.Next); err != nil {
 		return err
 	}
-	for i := range s.ports {
-		if s.ports[i], err = freePort(); err != nil {
-			return err
-		}
+	if s.ports, err = debian.FreePorts(2); err != nil {
+		return err
 	}
 	host, port, err := net.SplitHostPort(s.next.Addr())
 	if err != nil {
@@ -124,23 +122,21 @@ func (s *Server) prepare(ctx context.Context, env Env, o Options, who ids) (err 
 		return err
 	}
 	// master would tell nobody what it has against its configuration.
-	if _, err := run(ctx, s.files.base, env.environ(), env.command("postconf"), "-c", s.files.conf(), "-m"); err != nil {
+	if _, err := debian.Run(ctx, s.files.base, env.environ(), env.command("postconf"), "-c", s.files.conf(), "-m"); err != nil {
 		return fmt.Errorf("check the configuration: %w", err)
 	}
 	return s.files.setPassword(ctx, env, o, who)
 }
 
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("find a free port: %w", err)
-	}
-	defer l.Close()
-	addr, ok := l.Addr().(*net.TCPAddr)
-	if !ok {
-		return 0, errors.New("find a free port: it is no TCP port")
-	}
-	return addr.Port, nil
+// spawn starts master, which tells its whole process group when it is told to
+// end.
+func (s *Server) spawn(env Env) (err error) {
+	cmd := exec.Command(filepath.Join(env.daemons(), "master"), "-c", s.files.conf(), "-d") //nolint:gosec // G204: of our own installation
+	cmd.Dir = s.files.queue()
+	cmd.Env = append([]string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C"}, env.environ()...)
+	cmd.Stdout, cmd.Stderr = &s.out, &s.out
+	s.main, err = debian.Start(cmd)
+	return err
 }
 
 // Addr is host:port of submission with STARTTLS.
@@ -182,7 +178,7 @@ func (s *Server) Logs() string {
 // Stop ends the server, and removes its files.
 func (s *Server) Stop() error {
 	s.once.Do(func() {
-		s.end()
+		s.main.End()
 		s.err = s.clean()
 	})
 	return s.err
