@@ -30,7 +30,7 @@ func (p phrase) names() value {
 
 // values are what the parts of a phrase stand for.
 type values struct {
-	server, life, until, n, address string
+	server, life, until, n, address, code string
 }
 
 func (v *values) of(which value) string {
@@ -45,7 +45,8 @@ func (v *values) of(which value) string {
 		return v.n
 	case valueAddress:
 		return v.address
-	case valueLink, valueCode: // only short messages have them
+	case valueCode:
+		return v.code
 	}
 	return ""
 }
