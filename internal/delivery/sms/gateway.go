@@ -23,6 +23,9 @@ type Message struct {
 	// ReceiptURL is where the gateway reports what became of the message. It
 	// is of this message only, and cannot be guessed; or empty.
 	ReceiptURL string
+	// Repeat says that the outcome of an earlier try is not known: this one may
+	// cost another message.
+	Repeat bool
 }
 
 // Accepted is what a gateway says when it has taken a message.
@@ -49,7 +52,7 @@ const (
 	ReasonRedirect    = "redirect"      // it sends us elsewhere; we do not go
 	ReasonAnswer      = "answer"        // its answer is not in the form that was configured
 	ReasonAuth        = "auth-refused"  // the credentials are wrong
-	ReasonCredit      = "no-credit"     // the account is empty, or may not send there
+	ReasonCredit      = "no-credit"     // the account is empty, or may not send there or in that name
 	ReasonRate        = "rate-limited"  // it asks to come back later
 	ReasonGateway     = "gateway-error" // it fails by itself (5xx)
 	ReasonRejected    = "rejected"      // it does not take this message or this number
