@@ -88,7 +88,9 @@ func TestHTTPJSON(t *testing.T) {
 func TestHTTPQueryTextAndNone(t *testing.T) {
 	m := hostile()
 	query := Body{Type: BodyQuery, Fields: []Field{
-		{Name: "password", Value: "{p}&", Literal: true}, {Name: "text", Value: "{text}"}, {Name: "from", Value: "{from}"},
+		{Name: "password", Value: "{p}&", Literal: true},
+		{Name: "text", Value: "{text}"},
+		{Name: "from", Value: "{from}"},
 		{Name: "dlr", Value: "{receipt_url}&s=%d"},
 	}}
 	d := startDouble(t, says(http.StatusOK, ""))

@@ -255,7 +255,7 @@ func TestHTTPTLS(t *testing.T) {
 	defer server.Close()
 	old := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { served.Add(1) }))
 	old.Config.ErrorLog = quiet()
-	old.TLS = &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11} //nolint:gosec // this is the server that must be refused
+	old.TLS = &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}
 	old.StartTLS()
 	defer old.Close()
 	plain := startDouble(t, func(http.ResponseWriter, *http.Request) { served.Add(1) })
