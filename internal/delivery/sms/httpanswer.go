@@ -79,7 +79,7 @@ func newVerdicts(cfg HTTPConfig) (*verdicts, error) {
 	if v.success, err = newMatcher(cfg.Success); err != nil {
 		return nil, fmt.Errorf("success: %w", err)
 	}
-	known := []string{ReasonRejected, ReasonAuth, ReasonCredit, ReasonRate, ReasonGateway}
+	known := []string{ReasonRejected, ReasonAuth, ReasonCredit, ReasonAnswer, ReasonRate, ReasonGateway}
 	for _, r := range cfg.Refusals {
 		m, err := newMatcher(r.Match)
 		switch {
@@ -128,7 +128,7 @@ func (v *verdicts) judge(a *answer) (Accepted, *SendError) {
 func (v *verdicts) refused(a *answer, reason string) *SendError {
 	e := &SendError{Reason: reason, Status: a.status}
 	switch reason {
-	case ReasonAuth, ReasonCredit:
+	case ReasonAuth, ReasonCredit, ReasonAnswer:
 		e.Fault = true
 	case ReasonRate:
 		e.Again, e.Wait = true, v.wait(a)

@@ -112,7 +112,8 @@ type Match struct {
 
 // Refusal is an answer that does not take the message, and what it means:
 // [ReasonRejected] (this number or message is refused; no other gateway is
-// asked), [ReasonAuth], [ReasonCredit], [ReasonRate] or [ReasonGateway].
+// asked), [ReasonAuth], [ReasonCredit], [ReasonAnswer] (it does not understand
+// the request), [ReasonRate] or [ReasonGateway].
 type Refusal struct {
 	Match
 	Reason string
