@@ -28,9 +28,6 @@ type Message struct {
 	// ReceiptURL is where the gateway reports what became of the message, or
 	// empty. It has the tag in it.
 	ReceiptURL string
-	// Repeat says that the outcome of an earlier try is not known: this one may
-	// cost another message.
-	Repeat bool
 }
 
 // Accepted is what a gateway says when it has taken a message.
