@@ -74,8 +74,8 @@ type Stack struct {
 	// Phones is the gateway that short messages are handed to, unless Options
 	// say otherwise.
 	Phones *smstest.Server
-	Caddy      *Caddy
-	stops      []func()
+	Caddy  *Caddy
+	stops  []func()
 }
 
 // mapVersions is what an administrator would write. The paths that the module
