@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
@@ -96,4 +97,15 @@ func (s *Service) before(ctx context.Context, kind string, former []string, unit
 		}
 	}
 	return latest, nil
+}
+
+// Origin is which of the keys of a ring a session was opened with: what must be
+// the same for as long as the session lives is made with that one. It is the
+// key in use for a sid that is none.
+func Origin(keys *keyring.Ring, sid string) int {
+	if len(sid) != sidSize {
+		return 0
+	}
+	tags := (&idMaker{keys: keys}).tags(sid[:sidSize-tagSize])
+	return max(0, slices.Index(tags, sid[sidSize-tagSize:]))
 }
