@@ -31,6 +31,9 @@ const adminBase = "/threepid/"
 //	POST /threepid/addresses/forget           {"medium": ..., "address": ...}
 //	POST /threepid/suppressions/add, /remove  the same
 //	GET  /threepid/suppressions   addresses that get no mail, as pseudonyms
+//	POST /threepid/keys/rotate    begins to use a new key
+//	POST /threepid/keys/prune     drops keys that nothing needs any more
+//	POST /threepid/store/backup   answers with a backup
 //	POST /threepid/send-test      {"to": "<address>", "language": "<tag>"}
 //
 // It also keeps the metrics of that endpoint whole: Caddy sets the endpoint up
@@ -77,6 +80,10 @@ var adminEndpoints = map[string]adminEndpoint{
 	"suppressions":        {http.MethodGet, adminSuppressions},
 	"suppressions/add":    {http.MethodPost, adminSuppress},
 	"suppressions/remove": {http.MethodPost, adminRelease},
+
+	"keys/rotate":  {http.MethodPost, adminRotate},
+	"keys/prune":   {http.MethodPost, adminPrune},
+	"store/backup": {http.MethodPost, adminBackup},
 }
 
 // Errors of the admin endpoint.
@@ -110,6 +117,9 @@ func (a *AdminAPI) serve(w http.ResponseWriter, r *http.Request) error {
 	answer, err := endpoint.serve(ctx, app, r)
 	if err != nil {
 		return err
+	}
+	if stream, ok := answer.(streamed); ok {
+		return stream.serve(w)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
