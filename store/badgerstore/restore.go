@@ -61,8 +61,12 @@ func Restore(ctx context.Context, opts Options, from io.Reader, what RestoreOpti
 		return done, err
 	}
 	// This is where a server that was started meanwhile is found out: a folder
-	// is only replaced by another one if it is empty.
-	if err := os.Rename(opts.Dir, dir); err != nil {
+	// is only removed if it is empty, and there is no rename onto another one.
+	err = os.Remove(dir)
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		err = os.Rename(opts.Dir, dir)
+	}
+	if err != nil {
 		if checkEmpty(dir) != nil {
 			err = ErrNotEmpty
 		}
