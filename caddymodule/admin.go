@@ -119,7 +119,7 @@ func (a *AdminAPI) serve(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if stream, ok := answer.(streamed); ok {
-		return stream.serve(w)
+		return stream.serve(r.Context(), w)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")

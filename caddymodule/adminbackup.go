@@ -13,15 +13,16 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/store/badgerstore"
 )
 
-// streamed is an answer that is written while it is made.
-type streamed func(w io.Writer) error
+// streamed is an answer that is written while it is made. It is bound by the
+// connection, and not by the time for an answer.
+type streamed func(ctx context.Context, w io.Writer) error
 
 // serve writes it. An error in the middle is seen by the reader, who misses the
 // checksum at the end.
-func (s streamed) serve(w http.ResponseWriter) error {
+func (s streamed) serve(ctx context.Context, w http.ResponseWriter) error {
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.Header().Set("Cache-Control", "no-store")
-	return s(w)
+	return s(ctx, w)
 }
 
 // backingUp is a store that can be backed up while it serves.
@@ -29,8 +30,7 @@ type backingUp interface {
 	Backup(ctx context.Context, w io.Writer) (badgerstore.BackupInfo, error)
 }
 
-// adminBackup is bound by the connection, and not by the time for an answer.
-func adminBackup(_ context.Context, app *App, r *http.Request) (any, error) {
+func adminBackup(_ context.Context, app *App, _ *http.Request) (any, error) {
 	rt, release, err := app.serving()
 	if err != nil {
 		return nil, err
@@ -40,9 +40,9 @@ func adminBackup(_ context.Context, app *App, r *http.Request) (any, error) {
 		release()
 		return nil, caddy.APIError{HTTPStatus: http.StatusNotImplemented, Err: errors.New("this store has its own way of being backed up")}
 	}
-	return streamed(func(w io.Writer) error {
+	return streamed(func(ctx context.Context, w io.Writer) error {
 		defer release()
-		_, err := source.Backup(r.Context(), w)
+		_, err := source.Backup(ctx, w)
 		return err
 	}), nil
 }

@@ -69,7 +69,7 @@ func (a *App) lookAfterKeys(ctx context.Context, rt *runtime, now time.Time) (Ke
 	moved, err := rt.reseal(ctx)
 	answer := Keys{Moved: moved, Dropped: []int{}}
 	if ctx.Err() != nil {
-		a.resealLater(rt)
+		a.resealLater(rt) //nolint:contextcheck // it goes on after the request
 		answer.Pending = true
 		return answer, nil
 	}

@@ -12,7 +12,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 	"time"
 )
 
@@ -135,20 +134,4 @@ func writeBeside(path string, f *keyFile) (name string, err error) {
 		return "", fmt.Errorf("write key file: %w", err)
 	}
 	return tmp.Name(), nil
-}
-
-// syncFolder makes a new name in a file's folder survive a power cut.
-func syncFolder(path string) error {
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return fmt.Errorf("open folder of key file: %w", err)
-	}
-	err = dir.Sync()
-	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EINVAL) {
-		err = nil // not every system can, or needs to
-	}
-	if err = errors.Join(err, dir.Close()); err != nil {
-		return fmt.Errorf("write folder of key file: %w", err)
-	}
-	return nil
 }

@@ -134,6 +134,7 @@ func TestForget(t *testing.T) {
 		f.open(ask(mailbox(address), secret(client), purpose(Password), proof(ProofCode)))
 		m := f.outbox.last(t)
 		f.await(ask(mailbox(address), secret(client), purpose(Add)))
+		wantErr(t, "Adopt", f.Adopt(bg, "sid-of-"+client, "nonce", ask(mailbox(address), secret(client))), nil)
 		if err := f.Refuse(bg, m.SID, m.Refusal); err != nil {
 			t.Fatal(err)
 		}
@@ -152,6 +153,11 @@ func TestForget(t *testing.T) {
 	gone, err := f.Forget(bg, Email, "alice@example.com")
 	if err != nil || gone.Total() != both-len(before) {
 		t.Errorf("Forget = %v, %v, want the %d entries that alice brought", gone, err, both-len(before))
+	}
+	for kind, name := range kindNames {
+		if gone[name] == 0 {
+			t.Errorf("there was nothing of kind %q, want some of each to be forgotten", kind)
+		}
 	}
 	after := dump(t, f.cfg.Store)
 	for key, value := range after {

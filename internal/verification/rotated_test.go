@@ -165,6 +165,9 @@ func TestSessionAcrossARotation(t *testing.T) {
 			if got := len(j.outbox.messages()); got != 1 {
 				t.Errorf("%d messages were sent, want 1", got)
 			}
+			if n := j.entries(kindAlias) + j.entries(kindNonce); n != 0 {
+				t.Errorf("%d aliases and nonces are left, want none", n)
+			}
 			if got := j.record(j.sid); got == nil || got.State != Consumed {
 				t.Errorf("the session is %+v, want it used up", got)
 			}

@@ -68,8 +68,12 @@ func TestBackupAndRestore(t *testing.T) {
 		key, value string
 		err        error
 	}{
-		{"00", "s/long", "until later", nil}, {"3f", "b/ever", "", nil}, {"00", "u/restored", "yes", nil},
-		{"00", "s/short", "", store.ErrNotFound}, {"3f", "b/gone", "", store.ErrNotFound}, {"shield", "c/x", "", store.ErrNotFound},
+		{"00", "s/long", "until later", nil},
+		{"3f", "b/ever", "", nil},
+		{"00", "u/restored", "yes", nil},
+		{"00", "s/short", "", store.ErrNotFound},
+		{"3f", "b/gone", "", store.ErrNotFound},
+		{"shield", "c/x", "", store.ErrNotFound},
 	} {
 		if got, err := lookup(r, e.p, e.key); got != e.value || !errors.Is(err, e.err) {
 			t.Errorf("%s %s = %q, %v, want %q, %v", e.p, e.key, got, err, e.value, e.err)

@@ -88,7 +88,7 @@ func checkEmpty(dir string) error {
 
 // fill writes a backup into a new database and closes it.
 func fill(ctx context.Context, opts Options, from io.Reader, what RestoreOptions) (done Restored, err error) {
-	s, err := Open(opts)
+	s, err := Open(opts) //nolint:contextcheck // its background ends with Close, not with ctx
 	if err != nil {
 		return done, err
 	}

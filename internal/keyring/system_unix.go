@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"syscall"
 )
 
@@ -40,4 +41,20 @@ func lock(path string) (unlock func(), err error) {
 		}
 		_ = file.Close() // it was replaced
 	}
+}
+
+// syncFolder makes a new name in a file's folder survive a power cut.
+func syncFolder(path string) error {
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return fmt.Errorf("open folder of key file: %w", err)
+	}
+	err = dir.Sync()
+	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EINVAL) {
+		err = nil // not every file system can, or needs to
+	}
+	if err = errors.Join(err, dir.Close()); err != nil {
+		return fmt.Errorf("write folder of key file: %w", err)
+	}
+	return nil
 }
