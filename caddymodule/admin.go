@@ -33,6 +33,9 @@ const adminBase = "/threepid/"
 //	GET  /threepid/suppressions   addresses that get no mail, as pseudonyms
 //	GET  /threepid/sms            what is spent on messages to phones, and paused
 //	POST /threepid/sms/resume     {"prefix": ...} or {"all": true}
+//	POST /threepid/keys/rotate    begins to use a new key
+//	POST /threepid/keys/prune     drops keys that nothing needs any more
+//	POST /threepid/store/backup   answers with a backup
 //	POST /threepid/send-test      {"to": "<address>", "language": "<tag>"}
 //
 // It also keeps the metrics of that endpoint whole: Caddy sets the endpoint up
@@ -80,8 +83,11 @@ var adminEndpoints = map[string]adminEndpoint{
 	"suppressions/add":    {http.MethodPost, adminSuppress},
 	"suppressions/remove": {http.MethodPost, adminRelease},
 
-	"sms":        {http.MethodGet, adminPhones},
-	"sms/resume": {http.MethodPost, adminResume},
+	"sms":          {http.MethodGet, adminPhones},
+	"sms/resume":   {http.MethodPost, adminResume},
+	"keys/rotate":  {http.MethodPost, adminRotate},
+	"keys/prune":   {http.MethodPost, adminPrune},
+	"store/backup": {http.MethodPost, adminBackup},
 }
 
 // Errors of the admin endpoint.
@@ -115,6 +121,9 @@ func (a *AdminAPI) serve(w http.ResponseWriter, r *http.Request) error {
 	answer, err := endpoint.serve(ctx, app, r)
 	if err != nil {
 		return err
+	}
+	if stream, ok := answer.(streamed); ok {
+		return stream.serve(r.Context(), w)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")

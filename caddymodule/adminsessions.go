@@ -161,11 +161,6 @@ func readAddress(r *http.Request) (addressRequest, error) {
 	return req, nil
 }
 
-// Forgotten is how much was erased.
-type Forgotten struct {
-	Entries int `json:"entries"`
-}
-
 func adminForget(ctx context.Context, app *App, r *http.Request) (any, error) {
 	req, err := readAddress(r)
 	if err != nil {
@@ -176,19 +171,7 @@ func adminForget(ctx context.Context, app *App, r *http.Request) (any, error) {
 		return nil, err
 	}
 	defer release()
-	n, err := rt.service.Forget(ctx, req.Medium, req.Address)
-	if err != nil {
-		return nil, err
-	}
-	listed, err := rt.suppression.Remove(ctx, req.Medium, req.Address)
-	if listed {
-		n++
-	}
-	if err != nil || rt.phones == nil || req.Medium != verification.MSISDN {
-		return Forgotten{n}, err
-	}
-	counted, err := rt.phones.shield.Forget(ctx, req.Address)
-	return Forgotten{n + counted}, err
+	return rt.forget(ctx, req)
 }
 
 // Suppressions are the addresses that get no mail.

@@ -73,6 +73,9 @@ func (a *App) Start() error {
 	if err := a.startLMTP(rt); err != nil {
 		return err
 	}
+	if len(rt.keys.Keys()) > 1 {
+		a.resealLater(rt) // the process may have died over it
+	}
 	if a.mailer == nil && rt.phones == nil {
 		// Messages that wait are kept for a configuration that can send them.
 		return nil
@@ -113,15 +116,11 @@ func (a *App) open() (*runtime, error) {
 // newRuntime does all the I/O of starting. When it fails it has given back what
 // it had taken.
 func (a *App) newRuntime() (*runtime, error) {
-	keys, err := keyring.LoadOrCreate(a.settings.keyFile)
-	if err != nil {
-		return nil, fmt.Errorf("key file: %w", err)
-	}
-	key, shared, err := acquireStore(a.store, keys)
+	key, shared, err := a.acquire()
 	if err != nil {
 		return nil, err
 	}
-	rt := &runtime{key: key, store: shared, keys: keys}
+	rt := &runtime{key: key, store: shared, keys: shared.keys}
 	if err := a.assemble(rt); err != nil {
 		return nil, errors.Join(err, releaseStore(key))
 	}

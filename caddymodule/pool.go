@@ -3,6 +3,7 @@
 package caddymodule
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -41,18 +42,15 @@ func acquireStore(mod StoreModule, keys *keyring.Ring) (any, *sharedStore, error
 		return nil, nil, fmt.Errorf("store: %w", err)
 	}
 	key := poolKey{mod.CaddyModule().ID, name}
-	fixed := fixedOptions{
-		options: mod.FixedOptions(),
-		// What is stored is found by keyed hashes. A hash of nothing in
-		// particular tells two keys apart.
-		keys: keys.Hash("identity of the key in use"),
-	}
+	fixed := fixedOptions{options: mod.FixedOptions()}
 	value, _, err := stores.LoadOrNew(key, func() (caddy.Destructor, error) {
 		opened, err := mod.OpenStore(processLogger("threepid.store"))
 		if err != nil {
 			return nil, err
 		}
-		return &sharedStore{Store: opened, fixed: fixed, idle: make(chan struct{}), grace: closingGrace}, nil
+		shared := &sharedStore{Store: opened, fixed: fixed, keys: keys, idle: make(chan struct{}), grace: closingGrace}
+		shared.life, shared.end = context.WithCancel(context.Background())
+		return shared, nil
 	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("open store: %w", err)
@@ -61,10 +59,14 @@ func acquireStore(mod StoreModule, keys *keyring.Ring) (any, *sharedStore, error
 	if !ok {
 		return nil, nil, errors.Join(fmt.Errorf("open store: pool holds a %T", value), releaseStore(key))
 	}
-	if shared.fixed != fixed {
+	// What is stored is found by keyed hashes: with other keys every open
+	// session would be lost, in silence. A file that has been rotated knows the
+	// key in use.
+	if shared.fixed != fixed || !keys.Knows(shared.keys) {
 		err := fmt.Errorf("store %s: its options or the contents of the key file have changed while it is open: %w", name, errRestart)
 		return nil, nil, errors.Join(err, releaseStore(key))
 	}
+	shared.keys.Replace(keys)
 	return key, shared, nil
 }
 
@@ -79,7 +81,6 @@ func releaseStore(key any) error {
 // fixedOptions are those that cannot change while a store is open.
 type fixedOptions struct {
 	options string
-	keys    [keyring.HashSize]byte
 }
 
 // sharedStore is an open store with those who use it. It implements
@@ -88,6 +89,13 @@ type sharedStore struct {
 	store.Store
 	fixed fixedOptions
 	grace time.Duration
+	// keys are those of all configurations that have the store open.
+	keys *keyring.Ring
+	// moving is held by who moves entries, and by who must see all of them.
+	moving sync.Mutex
+	// life ends when the store is about to be closed.
+	life context.Context
+	end  func()
 
 	mu       sync.Mutex
 	holds    int
@@ -119,6 +127,9 @@ func (s *sharedStore) hold() (release func()) {
 // Destruct closes the store when nobody uses it any more, or after a while in
 // any case. The pool calls it once.
 func (s *sharedStore) Destruct() error {
+	if s.end != nil {
+		s.end()
+	}
 	s.mu.Lock()
 	s.closing = true
 	if s.holds == 0 {

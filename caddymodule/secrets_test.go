@@ -33,10 +33,11 @@ func TestAdvisory13_NothingSecretIsWrittenDown(t *testing.T) {
 			secrets := append(w.canaries(), learned...)
 			w.manage(learned[1])
 			w.goWrong(sid)
+			keys := w.lookAfter()
 			if logged := w.log("access.log"); !strings.Contains(logged, "token=REDACTED") || !strings.Contains(logged, "client_secret=REDACTED") {
 				t.Error("the access log does not show that there was something to be redacted")
 			}
-			for _, text := range []string{`"msg":"handled request"`, `"msg":"tried to deliver message"`, `"pseudonym":"`, `"msg":"address added"`, `"msg":"address bound"`, `"msg":"address deleted"`} {
+			for _, text := range []string{`"msg":"handled request"`, `"msg":"tried to deliver message"`, `"pseudonym":"`, `"msg":"address added"`, `"msg":"address bound"`, `"msg":"address deleted"`, `"msg":"a new key is in use"`} {
 				if !strings.Contains(w.log("caddy.log"), text) {
 					t.Errorf("the log has no %s", text)
 				}
@@ -45,7 +46,7 @@ func TestAdvisory13_NothingSecretIsWrittenDown(t *testing.T) {
 			if err != nil || !strings.Contains(metrics.Body, "caddy_threepid_sessions_total") {
 				t.Fatalf("got %d (%v) for the metrics", metrics.Status, err)
 			}
-			found(t, secrets, "metrics", metrics.Body)
+			found(t, append(keys, secrets...), "metrics", metrics.Body)
 			// With everything in it written to the disk.
 			w.mustLoad(w.without())
 			err = filepath.WalkDir(w.dir, func(path string, d fs.DirEntry, err error) error {
@@ -54,6 +55,9 @@ func TestAdvisory13_NothingSecretIsWrittenDown(t *testing.T) {
 				}
 				raw, err := os.ReadFile(path)
 				found(t, secrets, path, string(raw))
+				if d.Name() != "keys.json" {
+					found(t, keys, path, string(raw))
+				}
 				return err
 			})
 			if err != nil {
@@ -152,6 +156,28 @@ func (w *whole) goWrong(sid string) {
 	w.do("POST", "/_matrix/client/r0/account/password", "", stack.Object{
 		"new_password": newPassword, "auth": stack.EmailAuth("", stack.Creds("unknown", canarySecret)),
 	}, http.StatusBadRequest)
+}
+
+// lookAfter does what operators do: it rotates the keys, makes a backup, which
+// then lies beside the store, and forgets an address. It returns the secrets of
+// the keys.
+func (w *whole) lookAfter() (keys []string) {
+	w.t.Helper()
+	keys = append(keys, w.keySecret())
+	if text, err := w.command(newRotateKeysCommand()); err != nil {
+		w.t.Fatalf("got %q, %v", text, err)
+	}
+	keys = append(keys, w.keySecret())
+	if keys[0] == keys[1] {
+		w.t.Error("the key was not rotated")
+	}
+	if text, err := w.command(newBackupCommand(), "--output", w.path("backup")); err != nil {
+		w.t.Fatalf("got %q, %v", text, err)
+	}
+	if gone := w.forgets(canaryAddress); gone.Entries == 0 {
+		w.t.Error("nothing was forgotten")
+	}
+	return keys
 }
 
 // refusal is a reply that repeats what it was told, as many relays do.

@@ -129,9 +129,11 @@ var idAlphabet = base32.NewEncoding("0123456789abcdefghijklmnopqrstuv").WithPadd
 
 // messageID is the same for every try of one message, so that a mail program
 // shows a retry once. The hash has a key: the id travels through many hands,
-// and must not tell the sid.
+// and must not tell the sid. The key is that of the session, so that a retry
+// after a change of keys is the same message too.
 func (s *MailSender) messageID(m verification.Message, from string) string {
-	hash := s.Keys.Hash("message id", m.ID)
+	keys := s.Keys.Fixed()
+	hash := keys.Hashes("message id", m.ID)[verification.Origin(keys, m.SID)]
 	domain := from[strings.LastIndexByte(from, '@')+1:]
 	return "<" + idAlphabet.EncodeToString(hash[:]) + "@" + domain + ">"
 }

@@ -34,9 +34,20 @@ func NewGuard(s store.Store, keys *keyring.Ring) *Guard { return &Guard{store: s
 // before: a sender that got no answer repeats itself. The claim is forgotten
 // at until, when the caller must refuse the token for its age.
 func (g *Guard) Claim(ctx context.Context, token string, content [sha256.Size]byte, until time.Time) (bool, error) {
-	name := g.keys.HashText("webhook token", token)
+	const label = "webhook content"
+	names := g.keys.HashTexts("webhook token", token)
+	for _, former := range names[1:] {
+		known, err := g.claimed(ctx, former)
+		if err != nil {
+			return false, fmt.Errorf("look for webhook token: %w", err)
+		}
+		if known != nil {
+			return len(known) == keyring.HashSize && g.keys.Made([keyring.HashSize]byte(known), label, string(content[:])), nil
+		}
+	}
+	name := names[0]
 	key := guardPrefix + name
-	digest := g.keys.Hash("webhook content", string(content[:]))
+	digest := g.keys.Hash(label, string(content[:]))
 	var mine bool
 	err := g.store.Update(ctx, partition(name), func(txn store.Txn) error {
 		known, err := txn.Get(key)
@@ -51,4 +62,17 @@ func (g *Guard) Claim(ctx context.Context, token string, content [sha256.Size]by
 		return false, fmt.Errorf("claim webhook token: %w", err)
 	}
 	return mine, nil
+}
+
+// claimed is what is stored under a name of before a change of keys, or nil.
+// Nothing is written there any more.
+func (g *Guard) claimed(ctx context.Context, name string) (known []byte, err error) {
+	err = g.store.View(ctx, partition(name), func(txn store.Txn) error {
+		known, err = txn.Get(guardPrefix + name)
+		return err
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	return known, err
 }

@@ -3,6 +3,7 @@
 package feedback
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -78,10 +79,9 @@ type SuppressionConfig struct {
 }
 
 // Suppression is the list of addresses that get no mail for a while. In the
-// store an address is a keyed hash, and its record is sealed.
-//
-// A hash is made with the first key of the ring: the list is empty after that
-// key was replaced, like the sessions.
+// store an address is a keyed hash, and its record is sealed. Records of before
+// a change of keys are found under their former names, and move when they are
+// written, or by [Suppression.Reseal].
 type Suppression struct {
 	cfg SuppressionConfig
 }
@@ -135,7 +135,7 @@ func (s *Suppression) Record(ctx context.Context, medium verification.Medium, ad
 		return s.entry(ctx, medium, addr, now, Entry{Reason: ReasonBounce, Since: at, Until: at.Add(p.Bounce), Code: report.Code})
 	case report.Kind == Bounce && at.Add(p.Window+p.Soft).After(now):
 		return s.change(ctx, medium, addr, func(r *record) {
-			r.strike(strike{At: at.UnixMilli(), ID: s.eventID(report), Code: report.Code})
+			r.strike(strike{At: at.UnixMilli(), ID: s.eventID(r, report), Code: report.Code})
 		})
 	}
 	return nil
@@ -148,27 +148,29 @@ func (s *Suppression) entry(ctx context.Context, medium verification.Medium, add
 	return s.change(ctx, medium, addr, func(r *record) { r.merge(e) })
 }
 
-// eventID tells two bounces apart and knows a repetition again. A report
-// without a name of its own is told by what it says.
-func (s *Suppression) eventID(r Report) []byte {
+// eventID tells two bounces apart and knows a repetition again, by the id that
+// the record has for it already. A report without a name of its own is told by
+// what it says.
+func (s *Suppression) eventID(known *record, r Report) []byte {
 	if r.ID == "" {
 		r.ID = r.MessageID + "|" + r.VERPTag + "|" + r.Code + "|" + r.At.UTC().Format(time.RFC3339Nano)
 	}
-	sum := s.cfg.Keys.Hash("suppression event", r.ID)
-	return sum[:8]
+	sums := s.cfg.Keys.Hashes("suppression event", r.ID)
+	for _, sum := range sums[1:] {
+		if slices.ContainsFunc(known.Strikes, func(s strike) bool { return bytes.Equal(s.ID, sum[:8]) }) {
+			return sum[:8]
+		}
+	}
+	return sums[0][:8]
 }
 
 // Lookup reports whether an address gets no mail now, and why.
 func (s *Suppression) Lookup(ctx context.Context, medium verification.Medium, addr string) (Entry, bool, error) {
-	key, p, _, err := s.locate(medium, addr)
+	places, _, err := s.locate(medium, addr)
 	if err != nil {
 		return Entry{}, false, err
 	}
-	var r record
-	err = s.cfg.Store.View(ctx, p, func(txn store.Txn) error { return s.read(txn, key, &r) })
-	if errors.Is(err, store.ErrNotFound) {
-		return Entry{}, false, nil
-	}
+	r, err := s.former(ctx, places)
 	if err != nil {
 		return Entry{}, false, fmt.Errorf("look up suppression: %w", err)
 	}
@@ -179,20 +181,24 @@ func (s *Suppression) Lookup(ctx context.Context, medium verification.Medium, ad
 // Remove forgets everything about an address, strikes too, and reports whether
 // there was anything.
 func (s *Suppression) Remove(ctx context.Context, medium verification.Medium, addr string) (bool, error) {
-	key, p, _, err := s.locate(medium, addr)
+	places, _, err := s.locate(medium, addr)
 	if err != nil {
 		return false, err
 	}
-	var found bool
-	err = s.cfg.Store.Update(ctx, p, func(txn store.Txn) error {
-		_, err := txn.Get(key)
-		if found = err == nil; !found && !errors.Is(err, store.ErrNotFound) {
-			return err
+	found := false
+	for _, at := range places {
+		var here bool
+		err = s.cfg.Store.Update(ctx, at.partition, func(txn store.Txn) error {
+			_, err := txn.Get(at.key)
+			if here = err == nil; !here && !errors.Is(err, store.ErrNotFound) {
+				return err
+			}
+			return txn.Delete(at.key)
+		})
+		if err != nil {
+			return false, fmt.Errorf("remove suppression: %w", err)
 		}
-		return txn.Delete(key)
-	})
-	if err != nil {
-		return false, fmt.Errorf("remove suppression: %w", err)
+		found = found || here
 	}
 	return found, nil
 }
@@ -200,20 +206,31 @@ func (s *Suppression) Remove(ctx context.Context, medium verification.Medium, ad
 // suppressionPrefix begins the store key of every record.
 const suppressionPrefix = "x/"
 
-// locate returns the store key of an address, and its canonical form.
-func (s *Suppression) locate(medium verification.Medium, addr string) (string, store.Partition, string, error) {
+// place is where a record is.
+type place struct {
+	partition store.Partition
+	key       string
+}
+
+// locate returns where the record of an address is, by every key, the one in use
+// first, and its canonical form.
+func (s *Suppression) locate(medium verification.Medium, addr string) ([]place, string, error) {
 	if medium == verification.Email {
 		canonical, err := address.Email(addr)
 		if err != nil {
-			return "", "", "", err
+			return nil, "", err
 		}
 		addr = canonical
 	}
 	if addr == "" {
-		return "", "", "", address.ErrInvalid
+		return nil, "", address.ErrInvalid
 	}
-	name := s.cfg.Keys.HashText("suppression", string(medium), addr)
-	return suppressionPrefix + name, partition(name), addr, nil
+	names := s.cfg.Keys.HashTexts("suppression", string(medium), addr)
+	places := make([]place, len(names))
+	for i, name := range names {
+		places[i] = place{partition(name), suppressionPrefix + name}
+	}
+	return places, addr, nil
 }
 
 // partition picks the partition of a name that is a keyed hash already.

@@ -124,16 +124,21 @@ func (r *record) prune(p Policy, now time.Time) {
 
 // change reads, changes and writes the record of one address.
 func (s *Suppression) change(ctx context.Context, medium verification.Medium, addr string, edit func(*record)) error {
-	key, p, addr, err := s.locate(medium, addr)
+	places, addr, err := s.locate(medium, addr)
 	if err != nil {
 		return err
 	}
-	now := s.cfg.Now()
-	err = s.cfg.Store.Update(ctx, p, func(txn store.Txn) error {
+	former, err := s.former(ctx, places[1:])
+	if err != nil {
+		return fmt.Errorf("read suppression: %w", err)
+	}
+	now, key := s.cfg.Now(), places[0].key
+	err = s.cfg.Store.Update(ctx, places[0].partition, func(txn store.Txn) error {
 		r := record{}
 		if err := s.read(txn, key, &r); err != nil && !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
+		r.take(former)
 		r.Medium, r.Address = string(medium), addr
 		r.prune(s.cfg.Policy, now)
 		edit(&r)
@@ -146,7 +151,7 @@ func (s *Suppression) change(ctx context.Context, medium verification.Medium, ad
 	if err != nil {
 		return fmt.Errorf("change suppression: %w", err)
 	}
-	return nil
+	return s.leave(ctx, places[1:])
 }
 
 func (s *Suppression) read(txn store.Txn, key string, r *record) error {

@@ -104,7 +104,7 @@ func (t Tags) Make(sid string) (string, error) {
 	if err != nil || len(raw) != sidBytes {
 		return "", errors.New("make bounce tag: session id has another form")
 	}
-	return tagAlphabet.EncodeToString(append(raw, t.mac(sid)...)), nil
+	return tagAlphabet.EncodeToString(append(raw, t.macs(sid)[0]...)), nil
 }
 
 // Check returns the session of a tag that Make made with these keys.
@@ -114,13 +114,22 @@ func (t Tags) Check(tag string) (sid string, ok bool) {
 		return "", false
 	}
 	sid = base64.RawURLEncoding.EncodeToString(raw[:sidBytes])
-	if subtle.ConstantTimeCompare(raw[sidBytes:], t.mac(sid)) != 1 {
+	made := 0
+	for _, mac := range t.macs(sid) {
+		made |= subtle.ConstantTimeCompare(raw[sidBytes:], mac)
+	}
+	if made != 1 {
 		return "", false
 	}
 	return sid, true
 }
 
-func (t Tags) mac(sid string) []byte {
-	sum := t.keys.Hash("bounce tag", sid)
-	return sum[:macBytes]
+// macs are those by every key, the one in use first.
+func (t Tags) macs(sid string) [][]byte {
+	sums := t.keys.Hashes("bounce tag", sid)
+	macs := make([][]byte, len(sums))
+	for i := range sums {
+		macs[i] = sums[i][:macBytes]
+	}
+	return macs
 }

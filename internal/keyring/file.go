@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 // keyFile is the JSON form of a key file. The first key is the one in use.
@@ -23,6 +24,8 @@ type keyFile struct {
 type fileKey struct {
 	ID     byte   `json:"id"`
 	Secret []byte `json:"secret"` // base64 in JSON
+	// Since is when the key came into use. Files of before rotation lack it.
+	Since time.Time `json:"since,omitzero"`
 }
 
 // LoadOrCreate reads the key file, or makes one with a fresh key when there
@@ -41,6 +44,27 @@ func LoadOrCreate(path string) (*Ring, error) {
 
 // Load reads a key file.
 func Load(path string) (*Ring, error) {
+	f, err := read(path)
+	if err != nil {
+		return nil, err
+	}
+	return f.ring(path)
+}
+
+// ring makes a ring of the keys of a file.
+func (f *keyFile) ring(path string) (*Ring, error) {
+	keys := make([]Key, len(f.Keys))
+	for i, k := range f.Keys {
+		keys[i] = Key(k)
+	}
+	ring, err := New(keys...)
+	if err != nil {
+		return nil, fmt.Errorf("key file %s: %w", path, err)
+	}
+	return ring, nil
+}
+
+func read(path string) (*keyFile, error) {
 	raw, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("read key file: %w", err)
@@ -57,45 +81,57 @@ func Load(path string) (*Ring, error) {
 	if f.Version != 1 {
 		return nil, fmt.Errorf("key file %s has version %d, want 1", path, f.Version)
 	}
-	keys := make([]Key, len(f.Keys))
-	for i, k := range f.Keys {
-		keys[i] = Key(k)
-	}
-	ring, err := New(keys...)
-	if err != nil {
-		return nil, fmt.Errorf("key file %s: %w", path, err)
-	}
-	return ring, nil
+	return &f, nil
 }
 
 // create writes a new key file; it fails with fs.ErrExist when another process
 // was faster. The link makes the complete file appear in one step, which a
 // rename would too, but a rename would replace the other one's key.
 func create(path string) error {
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("make folder of key file: %w", err)
 	}
-	secret := make([]byte, SecretSize)
-	if _, err := rand.Read(secret); err != nil {
-		return fmt.Errorf("make key: %w", err)
-	}
-	raw, err := json.MarshalIndent(keyFile{Version: 1, Keys: []fileKey{{ID: 1, Secret: secret}}}, "", "\t")
+	first, err := newKey(1, time.Now())
 	if err != nil {
-		return fmt.Errorf("encode key file: %w", err)
+		return err
 	}
-	tmp, err := os.CreateTemp(dir, ".keys-*") // mode 0600
+	tmp, err := writeBeside(path, &keyFile{Version: 1, Keys: []fileKey{first}})
 	if err != nil {
-		return fmt.Errorf("create key file: %w", err)
+		return err
 	}
-	defer os.Remove(tmp.Name())
-	_, err = tmp.Write(append(raw, '\n'))
-	err = errors.Join(err, tmp.Sync(), tmp.Close())
-	if err != nil {
-		return fmt.Errorf("write key file: %w", err)
-	}
-	if err := os.Link(tmp.Name(), path); err != nil {
+	defer os.Remove(tmp)
+	if err := os.Link(tmp, path); err != nil {
 		return fmt.Errorf("place key file: %w", err)
 	}
-	return nil
+	return syncFolder(path)
+}
+
+func newKey(id byte, now time.Time) (fileKey, error) {
+	secret := make([]byte, SecretSize)
+	if _, err := rand.Read(secret); err != nil {
+		return fileKey{}, fmt.Errorf("make key: %w", err)
+	}
+	return fileKey{ID: id, Secret: secret, Since: now.UTC().Truncate(time.Second)}, nil
+}
+
+// tempPrefix begins the names of files that are being written.
+const tempPrefix = ".keys-"
+
+// writeBeside writes a key file under another name in the same folder, to the
+// disk.
+func writeBeside(path string, f *keyFile) (name string, err error) {
+	raw, err := json.MarshalIndent(f, "", "\t")
+	if err != nil {
+		return "", fmt.Errorf("encode key file: %w", err)
+	}
+	tmp, err := os.CreateTemp(filepath.Dir(path), tempPrefix+"*") // mode 0600
+	if err != nil {
+		return "", fmt.Errorf("create key file: %w", err)
+	}
+	_, err = tmp.Write(append(raw, '\n'))
+	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
+		_ = os.Remove(tmp.Name()) // the first error is the one to be told
+		return "", fmt.Errorf("write key file: %w", err)
+	}
+	return tmp.Name(), nil
 }

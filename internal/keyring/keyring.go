@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 )
 
@@ -30,25 +31,33 @@ const HashSize = 16
 var ErrSealed = errors.New("record cannot be opened with these keys")
 
 // Key is one master secret. Its ID is written before every record it seals,
-// so that records of an older key can be read. Hashes are made with the first
-// key only: sessions that are open when it changes are lost.
+// so that records of an older key can be read.
 type Key struct {
 	ID     byte
 	Secret []byte
+	// Since is when it came into use; zero if that is not known.
+	Since time.Time
 }
 
-// Ring seals and hashes with its first key, and opens with any.
+// Ring seals and hashes with its first key, and opens and recognises with any.
+// Its keys can be replaced while it is in use, see [Ring.Replace].
 type Ring struct {
+	set    atomic.Pointer[keySet]
+	random io.Reader
+}
+
+// keySet is what a ring has at one moment. It does not change.
+type keySet struct {
 	primary *key
 	ordered []*key // as given, the primary first
 	byID    map[byte]*key
-	random  io.Reader
 }
 
 type key struct {
-	id   byte
-	aead cipher.AEAD
-	mac  []byte
+	id    byte
+	since time.Time
+	aead  cipher.AEAD
+	mac   []byte
 }
 
 // New makes a ring from master secrets, the one in use first.
@@ -56,22 +65,26 @@ func New(keys ...Key) (*Ring, error) {
 	if len(keys) == 0 {
 		return nil, errors.New("a keyring needs at least one key")
 	}
-	r := &Ring{byID: make(map[byte]*key, len(keys)), random: rand.Reader}
+	set := &keySet{byID: make(map[byte]*key, len(keys))}
 	for _, k := range keys {
 		derived, err := derive(k)
 		if err != nil {
 			return nil, err
 		}
-		if _, dup := r.byID[k.ID]; dup {
+		if _, dup := set.byID[k.ID]; dup {
 			return nil, fmt.Errorf("key id %d appears twice", k.ID)
 		}
-		r.byID[k.ID] = derived
-		r.ordered = append(r.ordered, derived)
-		if r.primary == nil {
-			r.primary = derived
-		}
+		set.byID[k.ID] = derived
+		set.ordered = append(set.ordered, derived)
 	}
-	return r, nil
+	set.primary = set.ordered[0]
+	return newRing(set), nil
+}
+
+func newRing(set *keySet) *Ring {
+	r := &Ring{random: rand.Reader}
+	r.set.Store(set)
+	return r
 }
 
 // derive makes the sealing and the hashing key of one master secret, so that
@@ -96,13 +109,13 @@ func derive(k Key) (*key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make AEAD: %w", err)
 	}
-	return &key{id: k.ID, aead: aead, mac: mac}, nil
+	return &key{id: k.ID, since: k.Since, aead: aead, mac: mac}, nil
 }
 
 // Seal encrypts a record. The context (its store key, say) is not stored but
 // must be the same to open it: a sealed record moved elsewhere does not open.
 func (r *Ring) Seal(context string, plain []byte) []byte {
-	k := r.primary
+	k := r.set.Load().primary
 	nonceEnd := 1 + k.aead.NonceSize()
 	out := make([]byte, nonceEnd, nonceEnd+len(plain)+k.aead.Overhead())
 	out[0] = k.id
@@ -119,7 +132,7 @@ func (r *Ring) Open(context string, sealed []byte) ([]byte, error) {
 	if len(sealed) == 0 {
 		return nil, ErrSealed
 	}
-	k, ok := r.byID[sealed[0]]
+	k, ok := r.set.Load().byID[sealed[0]]
 	if !ok || len(sealed) < 1+k.aead.NonceSize()+k.aead.Overhead() {
 		return nil, ErrSealed
 	}
@@ -134,7 +147,7 @@ func (r *Ring) Open(context string, sealed []byte) ([]byte, error) {
 // Hash is a keyed hash over a label and parts; no two different lists of
 // parts have the same input, because each part is preceded by its length.
 func (r *Ring) Hash(label string, parts ...string) [HashSize]byte {
-	return r.primary.hash(label, parts)
+	return r.set.Load().primary.hash(label, parts)
 }
 
 func (k *key) hash(label string, parts []string) [HashSize]byte {
@@ -160,21 +173,9 @@ func (r *Ring) HashText(label string, parts ...string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// HashTexts is HashText by every key, the one in use first: what outlives a
-// change of keys is found under the name that it was given.
-func (r *Ring) HashTexts(label string, parts ...string) []string {
-	texts := make([]string, len(r.ordered))
-	for i, k := range r.ordered {
-		sum := k.hash(label, parts)
-		texts[i] = base64.RawURLEncoding.EncodeToString(sum[:])
-	}
-	return texts
-}
-
 // Pseudonym names an address in logs: the same address has the same name for
 // one day (UTC), so that an operator can follow a complaint, and another name
 // the next day, so that logs cannot be joined into a history of a person.
 func (r *Ring) Pseudonym(now time.Time, address string) string {
-	sum := r.Hash("log pseudonym", now.UTC().Format(time.DateOnly), address)
-	return base64.RawURLEncoding.EncodeToString(sum[:9])
+	return r.Pseudonyms(now, address)[0]
 }

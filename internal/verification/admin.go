@@ -83,7 +83,7 @@ func (s *Service) FindByPseudonym(ctx context.Context, pseudonym string) ([]Admi
 	for n := range Partitions {
 		sessions, err := s.sessions(ctx, PartitionName(n), func(session *Session) bool {
 			return slices.ContainsFunc(days, func(day time.Time) bool {
-				return s.keys.Pseudonym(day, session.Address) == pseudonym
+				return slices.Contains(s.keys.Pseudonyms(day, session.Address), pseudonym)
 			})
 		})
 		if err != nil {

@@ -134,6 +134,7 @@ func TestForget(t *testing.T) {
 		f.open(ask(mailbox(address), secret(client), purpose(Password), proof(ProofCode)))
 		m := f.outbox.last(t)
 		f.await(ask(mailbox(address), secret(client), purpose(Add)))
+		wantErr(t, "Adopt", f.Adopt(bg, "sid-of-"+client, "nonce", ask(mailbox(address), secret(client))), nil)
 		if err := f.Refuse(bg, m.SID, m.Refusal); err != nil {
 			t.Fatal(err)
 		}
@@ -149,9 +150,14 @@ func TestForget(t *testing.T) {
 	life("alice@example.com", "secret-of-alice")
 	both := len(dump(t, f.cfg.Store))
 
-	n, err := f.Forget(bg, Email, "alice@example.com")
-	if err != nil || n != both-len(before) {
-		t.Errorf("Forget = %d, %v, want the %d entries that alice brought", n, err, both-len(before))
+	gone, err := f.Forget(bg, Email, "alice@example.com")
+	if err != nil || gone.Total() != both-len(before) {
+		t.Errorf("Forget = %v, %v, want the %d entries that alice brought", gone, err, both-len(before))
+	}
+	for kind, name := range kindNames {
+		if gone[name] == 0 {
+			t.Errorf("there was nothing of kind %q, want some of each to be forgotten", kind)
+		}
 	}
 	after := dump(t, f.cfg.Store)
 	for key, value := range after {
@@ -162,11 +168,11 @@ func TestForget(t *testing.T) {
 	if len(after) != len(before) {
 		t.Errorf("%d entries are left, want %d", len(after), len(before))
 	}
-	if n, err := f.Forget(bg, Email, "alice@example.com"); n != 0 || err != nil {
-		t.Errorf("Forget again = %d, %v", n, err)
+	if gone, err := f.Forget(bg, Email, "alice@example.com"); gone.Total() != 0 || err != nil {
+		t.Errorf("Forget again = %v, %v", gone, err)
 	}
-	if n, err := f.Forget(bg, MSISDN, "bob@example.com"); n != 0 || err != nil {
-		t.Errorf("Forget of the same text as a number = %d, %v", n, err)
+	if gone, err := f.Forget(bg, MSISDN, "bob@example.com"); gone.Total() != 0 || err != nil {
+		t.Errorf("Forget of the same text as a number = %v, %v", gone, err)
 	}
 	f.open(ask()) // she may come back
 }
@@ -179,9 +185,9 @@ func TestForgetPastUnreadable(t *testing.T) {
 	for i := range eraseAtOnce/Partitions + 3 {
 		f.open(ask(secret(fmt.Sprint("s", i))))
 	}
-	n, err := f.Forget(bg, Email, "alice@example.com")
-	if err != nil || n != 3*(eraseAtOnce/Partitions+3) {
-		t.Errorf("Forget = %d, %v", n, err)
+	gone, err := f.Forget(bg, Email, "alice@example.com")
+	if err != nil || gone.Total() != 3*(eraseAtOnce/Partitions+3) {
+		t.Errorf("Forget = %v, %v", gone, err)
 	}
 	if f.entries(kindSession) != 1 {
 		t.Errorf("%d sessions are left, want the torn one", f.entries(kindSession))
@@ -205,7 +211,8 @@ func TestEraseInPieces(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n, err := f.erase(bg, "00", append(keys, "x/none")); err != nil || n != len(keys) || f.entries("x/") != 0 {
-		t.Errorf("erase = %d, %v, and %d left, want %d", n, err, f.entries("x/"), len(keys))
+	gone := Forgotten{}
+	if err := f.erase(bg, "00", append(keys, "x/none"), gone); err != nil || gone.Total() != len(keys) || f.entries("x/") != 0 {
+		t.Errorf("erase = %v, %v, and %d left, want %d", gone, err, f.entries("x/"), len(keys))
 	}
 }

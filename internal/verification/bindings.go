@@ -6,11 +6,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -38,27 +38,35 @@ type Binding struct {
 	Validated string `cbor:"8,keyasint,omitempty"`
 }
 
+// same reports whether two are the binding of one address at one server, as a
+// bindingKey is.
+func (b Binding) same(o Binding) bool {
+	return b.User == o.User && b.Medium == o.Medium && b.Address == o.Address && b.IDServer == o.IDServer
+}
+
 // shelf is where the bindings of a user are: a partition, and the beginning of
 // their keys there.
 type shelf struct {
 	partition store.Partition
 	prefix    string
-	key       int // the keyring's key that it is named by
+	keys      *keyring.Ring // at the moment when it was named
+	key       int           // the one of them that it is named by
 }
 
 // shelves are those of a user, the one in use first. Bindings have no end, so
 // they outlive a change of keys, and are found under the names of before it.
 func (s *Service) shelves(user string) []shelf {
-	names := s.keys.HashTexts("bindings of user", user)
+	keys := s.keys.Fixed()
+	names := keys.HashTexts("bindings of user", user)
 	list := make([]shelf, len(names))
 	for i, name := range names {
-		list[i] = shelf{s.shard(name), kindBinding + name + "/", i}
+		list[i] = shelf{s.shard(name), kindBinding + name + "/", keys, i}
 	}
 	return list
 }
 
 func (s *Service) bindingKey(on shelf, b Binding) string {
-	return on.prefix + s.keys.HashTexts("binding", b.User, string(b.Medium), b.Address, b.IDServer)[on.key]
+	return on.prefix + on.keys.HashTexts("binding", b.User, string(b.Medium), b.Address, b.IDServer)[on.key]
 }
 
 // Bind records a binding. The same address at the same server is recorded
@@ -94,15 +102,13 @@ func (s *Service) Bindings(ctx context.Context, user string) ([]Binding, error) 
 	var found []Binding
 	for _, on := range s.shelves(user) {
 		err := s.store.Scan(ctx, on.partition, on.prefix, func(key string, sealed []byte) (bool, error) {
-			raw, err := s.keys.Open(key, sealed)
-			if err != nil {
-				return false, fmt.Errorf("open record %q: %w", kindOf(key), err)
-			}
 			var b Binding
-			if err := decode(raw, &b); err != nil {
-				return false, fmt.Errorf("decode record %q: %w", kindOf(key), err)
+			if err := s.recs.open(key, sealed, &b); err != nil {
+				return false, err
 			}
-			found = append(found, b)
+			if !slices.ContainsFunc(found, b.same) { // it is being moved
+				found = append(found, b)
+			}
 			return true, nil
 		})
 		if err != nil {

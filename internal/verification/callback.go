@@ -24,11 +24,22 @@ type foreignRecord struct {
 	Nonce   string  `cbor:"1,keyasint"`
 	Secret  hash    `cbor:"2,keyasint"`
 	Purpose Purpose `cbor:"3,keyasint"`
+	// Medium and Address are there to be found, and forgotten. Records of an
+	// earlier version lack them; they live for a day.
+	Medium  Medium `cbor:"4,keyasint,omitempty"`
+	Address string `cbor:"5,keyasint,omitempty"`
 }
 
 func nonceKey(s *Service, nonce string) string {
-	return kindNonce + s.keys.HashText("nonce", nonce)
+	return kindNonce + s.keys.HashText(nonceLabel, nonce)
 }
+
+// nonceLabel and foreignLabel keep the names of nonces and of the homeserver's
+// sessions apart from others.
+const (
+	nonceLabel   = "nonce"
+	foreignLabel = "foreign session"
+)
 
 // Await notes a token request and returns the nonce that the homeserver is
 // shown as client_secret. No lock is held while it decides.
@@ -36,13 +47,16 @@ func (s *Service) Await(ctx context.Context, req Request) (nonce string, err err
 	if err := s.limited(ctx, req.Medium, req.Address); err != nil {
 		return "", err
 	}
-	index := s.index(req)
-	p := s.shard(index)
+	asked, err := s.locate(ctx, req)
+	if err != nil {
+		return "", err
+	}
+	p := s.shard(asked.Index)
 	nonce, err = s.ids.in(p)
 	if err != nil {
 		return "", err
 	}
-	rec := nonceRecord{Request: s.openingRequest(req, index)}
+	rec := nonceRecord{Request: asked}
 	err = s.store.Update(ctx, p, func(txn store.Txn) error {
 		return s.recs.put(txn, nonceKey(s, nonce), rec, s.inFlightEnd())
 	})
@@ -75,7 +89,8 @@ func (s *Service) Callback(ctx context.Context, nonce string, medium Medium, add
 	}
 	err = s.store.Update(ctx, p, func(txn store.Txn) error {
 		rec := nonceRecord{} // nothing may be left of a run that was not committed
-		if err := s.recs.get(txn, nonceKey(s, nonce), &rec); err != nil {
+		key, err := s.recall(txn, kindNonce, nonceLabel, nonce, &rec)
+		if err != nil {
 			return err
 		}
 		if rec.SID != "" {
@@ -87,7 +102,7 @@ func (s *Service) Callback(ctx context.Context, nonce string, medium Medium, add
 			return err
 		}
 		rec.SID, rec.Sent = o.opened.SID, o.opened.Sent
-		return s.recs.put(txn, nonceKey(s, nonce), rec, s.inFlightEnd())
+		return s.recs.put(txn, key, rec, s.inFlightEnd())
 	})
 	if errors.Is(err, store.ErrNotFound) {
 		return Opened{}, ErrUnknownNonce
@@ -102,7 +117,8 @@ func (s *Service) Callback(ctx context.Context, nonce string, medium Medium, add
 func (s *Service) pending(ctx context.Context, p store.Partition, nonce string) (nonceRecord, error) {
 	var rec nonceRecord
 	err := s.store.View(ctx, p, func(txn store.Txn) error {
-		return s.recs.get(txn, nonceKey(s, nonce), &rec)
+		_, err := s.recall(txn, kindNonce, nonceLabel, nonce, &rec)
+		return err
 	})
 	if errors.Is(err, store.ErrNotFound) {
 		return rec, ErrUnknownNonce
@@ -121,10 +137,11 @@ func (s *Service) Settle(ctx context.Context, nonce string) (Opened, error) {
 	var rec nonceRecord
 	err := s.store.Update(ctx, p, func(txn store.Txn) error {
 		rec = nonceRecord{}
-		if err := s.recs.get(txn, nonceKey(s, nonce), &rec); err != nil {
+		key, err := s.recall(txn, kindNonce, nonceLabel, nonce, &rec)
+		if err != nil {
 			return err
 		}
-		return txn.Delete(nonceKey(s, nonce))
+		return txn.Delete(key)
 	})
 	if errors.Is(err, store.ErrNotFound) {
 		return Opened{}, nil // the homeserver took longer than any nonce lives
@@ -136,8 +153,11 @@ func (s *Service) Settle(ctx context.Context, nonce string) (Opened, error) {
 // (Synapse 1.0-1.3.1 with its own mailer): it knows it under the nonce, the
 // client under its client_secret.
 func (s *Service) Adopt(ctx context.Context, sid, nonce string, req Request) error {
-	name := s.keys.HashText("foreign session", sid)
-	rec := foreignRecord{Nonce: nonce, Secret: s.secret(req.ClientSecret), Purpose: req.Purpose}
+	name := s.keys.HashText(foreignLabel, sid)
+	rec := foreignRecord{
+		Nonce: nonce, Secret: s.secret(req.ClientSecret), Purpose: req.Purpose,
+		Medium: req.Medium, Address: req.Address,
+	}
 	return s.store.Update(ctx, s.shard(name), func(txn store.Txn) error {
 		return s.recs.put(txn, kindForeign+name, rec, s.now().Add(MaxLifetime))
 	})
@@ -146,9 +166,9 @@ func (s *Service) Adopt(ctx context.Context, sid, nonce string, req Request) err
 // Adopted returns the nonce under which the homeserver knows one of its own
 // sessions, or ErrNoSession.
 func (s *Service) Adopted(ctx context.Context, sid, clientSecret string, purpose Purpose) (string, error) {
-	name := s.keys.HashText("foreign session", sid)
 	var rec foreignRecord
-	err := s.store.View(ctx, s.shard(name), func(txn store.Txn) error {
+	err := s.anywhere(ctx, s.keys.HashTexts(foreignLabel, sid), func(txn store.Txn, name string) error {
+		rec = foreignRecord{}
 		return s.recs.get(txn, kindForeign+name, &rec)
 	})
 	if errors.Is(err, store.ErrNotFound) {
@@ -157,8 +177,7 @@ func (s *Service) Adopted(ctx context.Context, sid, clientSecret string, purpose
 	if err != nil {
 		return "", err
 	}
-	given := s.secret(clientSecret)
-	if rec.Purpose != purpose || !equal(rec.Secret, given) {
+	if rec.Purpose != purpose || !s.keys.Made(rec.Secret, secretLabel, clientSecret) {
 		return "", ErrNoSession
 	}
 	return rec.Nonce, nil

@@ -45,8 +45,16 @@ type Alias struct {
 func equal(a, b hash) bool { return subtle.ConstantTimeCompare(a[:], b[:]) == 1 }
 
 func aliasKey(s *Service, aliasSID string) string {
-	return kindAlias + s.keys.HashText("alias", aliasSID)
+	return kindAlias + s.keys.HashText(aliasLabel, aliasSID)
 }
+
+// aliasLabel, uiaLabel and taintLabel keep the hashes of aliases and UIA
+// sessions apart from others.
+const (
+	aliasLabel = "alias"
+	uiaLabel   = "uia session"
+	taintLabel = "tainted uia session"
+)
 
 // Completion is a request that uses a session: the client's credentials, the
 // purpose of the path they came by, and the UIA session, if any.
@@ -111,7 +119,7 @@ func (s *Service) mint(p store.Partition, c Completion) (*Alias, error) {
 	a := &Alias{SID: aliasSID, ClientSecret: secret, sid: c.SID, purpose: c.Purpose}
 	a.claim = s.keys.Hash("claim", aliasSID, secret)
 	if c.UIASession != "" {
-		a.uia = s.keys.Hash("uia session", c.UIASession)
+		a.uia = s.keys.Hash(uiaLabel, c.UIASession)
 	}
 	return a, nil
 }
@@ -128,7 +136,7 @@ func (s *Service) usable(ctx context.Context, p store.Partition, c Completion, a
 		if !s.owns(session, c.ClientSecret) || session.Purpose != c.Purpose {
 			return nil
 		}
-		a.Replayed = session.State == Consumed && c.UIASession != "" && equal(session.ConsumedIn, a.uia)
+		a.Replayed = session.State == Consumed && c.UIASession != "" && s.keys.Made(session.ConsumedIn, uiaLabel, c.UIASession)
 		ok = session.State == Validated && !session.Expired(s.now())
 		return nil
 	})
@@ -149,10 +157,10 @@ func (s *Service) Validated(ctx context.Context, aliasSID, aliasSecret string) (
 	err := s.store.Update(ctx, p, func(txn store.Txn) error {
 		proof = ThreePID{}
 		var rec aliasRecord
-		if err := s.recs.get(txn, aliasKey(s, aliasSID), &rec); err != nil {
+		if _, err := s.recall(txn, kindAlias, aliasLabel, aliasSID, &rec); err != nil {
 			return err
 		}
-		if !equal(rec.Secret, s.secret(aliasSecret)) {
+		if !s.keys.Made(rec.Secret, secretLabel, aliasSecret) {
 			return ErrNotValidated
 		}
 		session, err := s.recs.session(txn, rec.SID)
@@ -184,8 +192,10 @@ func (s *Service) Finish(ctx context.Context, a *Alias, outcome Outcome) error {
 	consumed := false
 	err := s.store.Update(ctx, p, func(txn store.Txn) error {
 		consumed = false
-		if err := txn.Delete(aliasKey(s, a.SID)); err != nil {
-			return err
+		for _, name := range s.keys.HashTexts(aliasLabel, a.SID) {
+			if err := txn.Delete(kindAlias + name); err != nil {
+				return err
+			}
 		}
 		session, err := s.recs.session(txn, a.sid)
 		if errors.Is(err, store.ErrNotFound) {
@@ -213,7 +223,7 @@ const uiaLifetime = 30 * 24 * time.Hour
 // Synapse up to 1.3.1 keeps the proof with that session and would accept the
 // session alone, any number of times, for another reset.
 func (s *Service) Taint(ctx context.Context, uiaSession string) error {
-	name := s.keys.HashText("tainted uia session", uiaSession)
+	name := s.keys.HashText(taintLabel, uiaSession)
 	return s.store.Update(ctx, s.shard(name), func(txn store.Txn) error {
 		return txn.Set(kindTaint+name, []byte{recordVersion}, s.now().Add(uiaLifetime))
 	})
@@ -221,8 +231,10 @@ func (s *Service) Taint(ctx context.Context, uiaSession string) error {
 
 // Tainted reports whether a UIA session may hold a proof of ours.
 func (s *Service) Tainted(ctx context.Context, uiaSession string) (bool, error) {
-	name := s.keys.HashText("tainted uia session", uiaSession)
-	err := s.store.View(ctx, s.shard(name), func(txn store.Txn) error {
+	if restored, err := s.restored(ctx); err != nil || restored {
+		return restored, err
+	}
+	err := s.anywhere(ctx, s.keys.HashTexts(taintLabel, uiaSession), func(txn store.Txn, name string) error {
 		_, err := txn.Get(kindTaint + name)
 		return err
 	})

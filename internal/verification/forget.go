@@ -11,27 +11,51 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
+// Forgotten is how many entries of each kind were erased, by the names of the
+// kinds; see [kindNames].
+type Forgotten map[string]int
+
+// Total is how many entries that are.
+func (f Forgotten) Total() (n int) {
+	for _, of := range f {
+		n += of
+	}
+	return n
+}
+
+// kindNames are the kinds of entries that can tell of an address.
+var kindNames = map[string]string{
+	kindSession: "sessions", kindIndex: "session_index", kindMessage: "messages", kindState: "deliveries",
+	kindAlias: "aliases", kindNonce: "token_requests", kindForeign: "homeserver_sessions", kindBinding: "bindings",
+	kindLimit: "limits", kindCool: "cooldowns",
+}
+
 // Forget erases everything that is stored about an address: its sessions with
 // all that leads to them, messages that wait, token requests that wait for a
 // homeserver, limits, the cool-down, and bindings. It returns how many entries
-// it has erased. What is asked for while it runs may be left; what was sealed
-// with a key that is gone cannot be read, by it or by anybody.
-func (s *Service) Forget(ctx context.Context, medium Medium, address string) (n int, err error) {
+// it has erased, also with an error. What is asked for while it runs may be left;
+// what was sealed with a key that is gone cannot be read, by it or by anybody.
+func (s *Service) Forget(ctx context.Context, medium Medium, address string) (Forgotten, error) {
+	gone := Forgotten{}
+	for _, name := range kindNames {
+		gone[name] = 0
+	}
 	for i := range Partitions {
 		p := PartitionName(i)
 		keys, err := s.traces(ctx, p, medium, address)
 		if err != nil {
-			return n, err
+			return gone, err
 		}
-		erased, err := s.erase(ctx, p, keys)
-		n += erased
-		if err != nil {
-			return n, err
+		if err := s.erase(ctx, p, keys, gone); err != nil {
+			return gone, err
 		}
 	}
-	name := s.addressName(medium, address)
-	erased, err := s.erase(ctx, s.shard(name), []string{kindLimit + name, kindCool + name})
-	return n + erased, err
+	for _, name := range s.addressNames(medium, address) {
+		if err := s.erase(ctx, s.shard(name), []string{kindLimit + name, kindCool + name}, gone); err != nil {
+			return gone, err
+		}
+	}
+	return gone, nil
 }
 
 // traces are the keys of one partition that an address is found under.
@@ -78,6 +102,10 @@ func (s *Service) traces(ctx context.Context, p store.Partition, medium Medium, 
 			var rec nonceRecord
 			return s.recs.open(key, sealed, &rec) == nil && mine(rec.Request.Medium, rec.Request.Address)
 		}),
+		each(kindForeign, func(key string, sealed []byte) bool {
+			var rec foreignRecord
+			return s.recs.open(key, sealed, &rec) == nil && mine(rec.Medium, rec.Address)
+		}),
 		each(kindBinding, func(key string, sealed []byte) bool {
 			var b Binding
 			return s.recs.open(key, sealed, &b) == nil && (mine(b.Medium, b.Address) || mine(b.Medium, b.Validated))
@@ -88,14 +116,14 @@ func (s *Service) traces(ctx context.Context, p store.Partition, medium Medium, 
 // eraseAtOnce bounds a transaction.
 const eraseAtOnce = 500
 
-// erase deletes keys, and returns how many there were.
-func (s *Service) erase(ctx context.Context, p store.Partition, keys []string) (n int, err error) {
+// erase deletes keys, and adds up what there was of each kind.
+func (s *Service) erase(ctx context.Context, p store.Partition, keys []string, gone Forgotten) error {
 	for len(keys) > 0 {
 		some := keys[:min(len(keys), eraseAtOnce)]
 		keys = keys[len(some):]
-		erased := 0
+		var erased []string
 		err := s.store.Update(ctx, p, func(txn store.Txn) error {
-			erased = 0
+			erased = erased[:0]
 			for _, key := range some {
 				_, err := txn.Get(key)
 				if errors.Is(err, store.ErrNotFound) {
@@ -107,14 +135,16 @@ func (s *Service) erase(ctx context.Context, p store.Partition, keys []string) (
 				if err := txn.Delete(key); err != nil {
 					return err
 				}
-				erased++
+				erased = append(erased, key)
 			}
 			return nil
 		})
 		if err != nil {
-			return n, fmt.Errorf("erase entries: %w", err)
+			return fmt.Errorf("erase entries: %w", err)
 		}
-		n += erased
+		for _, key := range erased {
+			gone[kindNames[kindOf(key)+"/"]]++
+		}
 	}
-	return n, nil
+	return nil
 }

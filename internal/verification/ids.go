@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -79,7 +80,16 @@ func (m *idMaker) sid(p store.Partition) (string, error) {
 }
 
 func (m *idMaker) tag(body string) string {
-	return m.keys.HashText("sid tag", body)[:tagSize]
+	return m.tags(body)[0]
+}
+
+// tags are the tags by every key: a session is known for as long as its key is.
+func (m *idMaker) tags(body string) []string {
+	tags := m.keys.HashTexts("sid tag", body)
+	for i, text := range tags {
+		tags[i] = text[:tagSize]
+	}
+	return tags
 }
 
 // parse reports whether sid was made here, and its partition.
@@ -88,7 +98,7 @@ func (m *idMaker) parse(sid string) (store.Partition, bool) {
 		return "", false
 	}
 	body := sid[:sidSize-tagSize]
-	if sid[sidSize-tagSize:] != m.tag(body) {
+	if !slices.Contains(m.tags(body), sid[sidSize-tagSize:]) {
 		return "", false
 	}
 	return partitionOf(sid)

@@ -39,16 +39,26 @@ func (l Limit) hit(tat, now time.Time) (time.Time, time.Duration) {
 // whether or not it will send: a flood of repeats is a flood too. An address
 // that is cooling down is refused whatever its limit.
 func (s *Service) limited(ctx context.Context, medium Medium, address string) error {
-	name := s.addressName(medium, address)
-	return s.count(ctx, s.cfg.PerAddress, name, func(txn store.Txn) (time.Duration, error) {
-		return s.cooling(txn, name)
+	names := s.addressNames(medium, address)
+	cooling, err := s.before(ctx, kindCool, names[1:], time.UnixMilli)
+	if err != nil {
+		return err
+	}
+	return s.count(ctx, s.cfg.PerAddress, names, func(txn store.Txn) (time.Duration, error) {
+		wait, err := s.cooling(txn, names[0])
+		return max(wait, cooling.Sub(s.now())), err
 	})
 }
 
 // addressName stands for an address in the keys of its limits, all of which
 // are in one partition.
 func (s *Service) addressName(medium Medium, address string) string {
-	return s.keys.HashText("limit address", string(medium), address)
+	return s.addressNames(medium, address)[0]
+}
+
+// addressNames are the names by every key, the one in use first.
+func (s *Service) addressNames(medium Medium, address string) []string {
+	return s.keys.HashTexts("limit address", string(medium), address)
 }
 
 // CountUser counts one action of a user, and refuses it with a LimitError if
@@ -58,12 +68,16 @@ func (s *Service) CountUser(ctx context.Context, action, user string) error {
 	if s.cfg.PerUser.off() {
 		return nil
 	}
-	return s.count(ctx, s.cfg.PerUser, s.keys.HashText("limit user", action, user), nil)
+	return s.count(ctx, s.cfg.PerUser, s.keys.HashTexts("limit user", action, user), nil)
 }
 
 // count counts against what a name stands for, unless bar says how long it is
-// barred for another reason.
-func (s *Service) count(ctx context.Context, limit Limit, name string, bar func(store.Txn) (time.Duration, error)) error {
+// barred for another reason. What was counted under its former names counts.
+func (s *Service) count(ctx context.Context, limit Limit, names []string, bar func(store.Txn) (time.Duration, error)) error {
+	former, err := s.before(ctx, kindLimit, names[1:], time.UnixMicro)
+	if err != nil {
+		return err
+	}
 	var wait time.Duration
 	hit := func(txn store.Txn) (err error) {
 		if bar != nil {
@@ -74,14 +88,14 @@ func (s *Service) count(ctx context.Context, limit Limit, name string, bar func(
 		if limit.off() {
 			return nil
 		}
-		wait, err = s.hit(txn, limit, kindLimit+name)
+		wait, err = s.hit(txn, limit, kindLimit+names[0], former)
 		return err
 	}
 	access := s.store.Update
 	if limit.off() {
 		access = s.store.View // there is nothing to be written
 	}
-	if err := access(ctx, s.shard(name), hit); err != nil {
+	if err := access(ctx, s.shard(names[0]), hit); err != nil {
 		return err
 	}
 	if wait > 0 {
@@ -90,9 +104,9 @@ func (s *Service) count(ctx context.Context, limit Limit, name string, bar func(
 	return nil
 }
 
-// hit applies a limit to its entry and returns how long to wait.
-func (s *Service) hit(txn store.Txn, limit Limit, key string) (time.Duration, error) {
-	var tat time.Time
+// hit applies a limit to its entry and returns how long to wait. Without an
+// entry, tat is the one under a former name.
+func (s *Service) hit(txn store.Txn, limit Limit, key string, tat time.Time) (time.Duration, error) {
 	raw, err := txn.Get(key)
 	if err == nil && len(raw) == 8 {
 		tat = time.UnixMicro(int64(binary.BigEndian.Uint64(raw)))

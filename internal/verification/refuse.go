@@ -19,8 +19,19 @@ import (
 // only in the last ones, and there is nothing to be stolen. It gives the power
 // to revoke, and no other.
 func (s *Service) refusal(sid string) string {
-	a, b := s.keys.Hash("refusal", sid, "a"), s.keys.Hash("refusal", sid, "b")
-	return base64.RawURLEncoding.EncodeToString(append(a[:], b[:]...))
+	return s.refusals(sid)[0]
+}
+
+// refusals are the secrets by every key, the one in use first: a link that was
+// mailed before a change of keys works after it.
+func (s *Service) refusals(sid string) []string {
+	keys := s.keys.Fixed()
+	as, bs := keys.Hashes("refusal", sid, "a"), keys.Hashes("refusal", sid, "b")
+	texts := make([]string, len(as))
+	for i := range as {
+		texts[i] = base64.RawURLEncoding.EncodeToString(append(as[i][:], bs[i][:]...))
+	}
+	return texts
 }
 
 // refusable reports whether somebody holds the link of a session.
@@ -28,8 +39,11 @@ func (s *Service) refusable(sid, refusal string) bool {
 	if !s.Owns(sid) {
 		return false
 	}
-	given, want := s.keys.Hash("refusal given", refusal), s.keys.Hash("refusal given", s.refusal(sid))
-	return subtle.ConstantTimeCompare(given[:], want[:]) == 1
+	right := 0
+	for _, want := range s.refusals(sid) {
+		right |= subtle.ConstantTimeCompare([]byte(refusal), []byte(want))
+	}
+	return right == 1
 }
 
 // InspectRefusal looks at what a refusal would revoke, and changes nothing: it

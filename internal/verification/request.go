@@ -16,8 +16,11 @@ func (s *Service) RequestToken(ctx context.Context, req Request) (Opened, error)
 	if err := s.limited(ctx, req.Medium, req.Address); err != nil {
 		return Opened{}, err
 	}
-	index := s.index(req)
-	o, err := s.newOpening(s.shard(index), s.openingRequest(req, index))
+	asked, err := s.locate(ctx, req)
+	if err != nil {
+		return Opened{}, err
+	}
+	o, err := s.newOpening(s.shard(asked.Index), asked)
 	if err != nil {
 		return Opened{}, err
 	}
@@ -44,10 +47,10 @@ type openingRequest struct {
 	RepeatOnly  bool    `cbor:"11,keyasint,omitempty"`
 }
 
-func (s *Service) openingRequest(req Request, index string) openingRequest {
+func openingRequestOf(req Request, index string, secret hash) openingRequest {
 	return openingRequest{
 		Purpose: req.Purpose, Medium: req.Medium, Address: req.Address,
-		Index: index, Secret: s.secret(req.ClientSecret), SendAttempt: req.SendAttempt,
+		Index: index, Secret: secret, SendAttempt: req.SendAttempt,
 		NextLink: req.NextLink, Language: req.Language, Brand: req.Brand, Proof: req.Proof, RepeatOnly: req.RepeatOnly,
 	}
 }
@@ -56,10 +59,13 @@ func (s *Service) openingRequest(req Request, index string) openingRequest {
 // earlier one. What costs money is paid for between this and the request
 // itself, which says by RepeatOnly what was found here.
 func (s *Service) Due(ctx context.Context, req Request) (bool, error) {
-	index := s.index(req)
-	o := &opening{svc: s, req: s.openingRequest(req, index), partition: s.shard(index)}
+	asked, err := s.locate(ctx, req)
+	if err != nil {
+		return false, err
+	}
+	o := &opening{svc: s, req: asked, partition: s.shard(asked.Index)}
 	due := false
-	err := s.store.View(ctx, o.partition, func(txn store.Txn) error {
+	err = s.store.View(ctx, o.partition, func(txn store.Txn) error {
 		session, err := o.find(txn, s.now())
 		due = session == nil || session.request(o.req.SendAttempt)
 		return err

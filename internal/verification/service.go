@@ -133,15 +133,22 @@ func (s *Service) shard(name string) store.Partition {
 // send_attempt: address and client_secret (IS API, send_attempt), and here the
 // purpose too.
 func (s *Service) index(req Request) string {
-	return s.keys.HashText("session index", string(req.Purpose), string(req.Medium), req.ClientSecret, req.Address)
+	return s.indexes(req, s.keys)[0]
 }
 
+// secretLabel and tokenLabel keep the hashes of secrets and tokens apart from
+// others.
+const (
+	secretLabel = "client secret"
+	tokenLabel  = "token"
+)
+
 func (s *Service) secret(clientSecret string) hash {
-	return s.keys.Hash("client secret", clientSecret)
+	return s.keys.Hash(secretLabel, clientSecret)
 }
 
 func (s *Service) tokenHash(sid, token string) hash {
-	return s.keys.Hash("token", sid, token)
+	return s.keys.Hash(tokenLabel, sid, token)
 }
 
 // Owns reports whether sid was made by this server, whether or not the

@@ -144,7 +144,7 @@ func (s *Session) sent(token hash, now time.Time, life time.Duration) {
 // confirm applies a submitted token. Validating sets a new absolute end,
 // because it is a modification (IS API, "Terminology": 24 hours since the most
 // recent one).
-func (s *Session) confirm(token hash, now time.Time, life time.Duration, maxTries int) error {
+func (s *Session) confirm(token tokens, now time.Time, life time.Duration, maxTries int) error {
 	switch {
 	case s.Expired(now):
 		return ErrExpired
@@ -172,13 +172,19 @@ func (s *Session) confirm(token hash, now time.Time, life time.Duration, maxTrie
 	return nil
 }
 
+// tokens are the hashes of one token, by every key: it may have been sent
+// before the one in use.
+type tokens []hash
+
 // match finds the token among those sent. All are compared, each in constant
 // time, whatever the outcome.
-func (s *Session) match(token hash, now time.Time) error {
+func (s *Session) match(token tokens, now time.Time) error {
 	found := -1
 	for i := range s.Tokens {
-		if subtle.ConstantTimeCompare(s.Tokens[i].Hash[:], token[:]) == 1 {
-			found = i
+		for _, one := range token {
+			if subtle.ConstantTimeCompare(s.Tokens[i].Hash[:], one[:]) == 1 {
+				found = i
+			}
 		}
 	}
 	if found < 0 {

@@ -4,7 +4,6 @@ package verification
 
 import (
 	"context"
-	"crypto/subtle"
 	"errors"
 
 	"github.com/caddy-threepid/caddy-threepid/store"
@@ -63,7 +62,7 @@ func (s *Service) Submit(ctx context.Context, sub Submission) (Confirmed, error)
 		}
 		before = session.State
 		result = describe(session, Delivered) // or the token would not be here
-		verdict = session.confirm(s.tokenHash(sub.SID, sub.Token), s.now(), s.cfg.SessionLifetime, s.cfg.MaxTries)
+		verdict = session.confirm(s.keys.Hashes(tokenLabel, sub.SID, sub.Token), s.now(), s.cfg.SessionLifetime, s.cfg.MaxTries)
 		result.State = session.State
 		if before != Pending {
 			return nil
@@ -115,7 +114,7 @@ func (s *Service) Inspect(ctx context.Context, sub Submission) (Confirmed, error
 	case session.Proof == ProofCode:
 		return describe(session, delivery), nil
 	}
-	err = session.match(s.tokenHash(sub.SID, sub.Token), now)
+	err = session.match(s.keys.Hashes(tokenLabel, sub.SID, sub.Token), now)
 	if errors.Is(err, ErrExpired) && session.State != Pending {
 		err = nil
 	}
@@ -142,6 +141,5 @@ func (s *Service) find(txn store.Txn, sub Submission) (*Session, error) {
 }
 
 func (s *Service) owns(session *Session, clientSecret string) bool {
-	given := s.secret(clientSecret)
-	return subtle.ConstantTimeCompare(session.Secret[:], given[:]) == 1
+	return s.keys.Made(session.Secret, secretLabel, clientSecret)
 }

@@ -7,6 +7,8 @@ import (
 	"encoding/binary"
 	"strings"
 	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 )
 
 // uiaTime is how long a client may take over a User-Interactive
@@ -32,7 +34,8 @@ func (s *Service) UIASessionValid(session, user, operation string) bool {
 	if err != nil || len(end) != 8 {
 		return false
 	}
-	if !equal(s.keys.Hash("uia mac", mac), s.keys.Hash("uia mac", s.keys.HashText("uia", user, operation, text))) {
+	sum, err := base64.RawURLEncoding.Strict().DecodeString(mac)
+	if err != nil || len(sum) != keyring.HashSize || !s.keys.Made(hash(sum), "uia", user, operation, text) {
 		return false
 	}
 	return s.now().Before(time.UnixMilli(int64(binary.BigEndian.Uint64(end)))) // we made it

@@ -83,9 +83,14 @@ func decode(raw []byte, now time.Time) (value []byte, live bool, err error) {
 	if len(raw) < headerSize {
 		return nil, false, errCorrupt
 	}
-	var b [8]byte
-	copy(b[8-headerSize:], raw)
-	units := int64(binary.BigEndian.Uint64(b[:]))
+	units := unitsOf(raw)
 	live = units == 0 || now.UnixMilli() < units*expiryUnit.Milliseconds()
 	return raw[headerSize:], live, nil
+}
+
+// unitsOf reads the expiry of an entry.
+func unitsOf(raw []byte) int64 {
+	var b [8]byte
+	copy(b[8-headerSize:], raw[:headerSize])
+	return int64(binary.BigEndian.Uint64(b[:]))
 }

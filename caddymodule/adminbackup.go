@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-threepid/caddy-threepid/store/badgerstore"
+)
+
+// streamed is an answer that is written while it is made. It is bound by the
+// connection, and not by the time for an answer.
+type streamed func(ctx context.Context, w io.Writer) error
+
+// serve writes it. An error in the middle is seen by the reader, who misses the
+// checksum at the end.
+func (s streamed) serve(ctx context.Context, w http.ResponseWriter) error {
+	w.Header().Set("Content-Type", "application/octet-stream")
+	w.Header().Set("Cache-Control", "no-store")
+	return s(ctx, w)
+}
+
+// backingUp is a store that can be backed up while it serves.
+type backingUp interface {
+	Backup(ctx context.Context, w io.Writer) (badgerstore.BackupInfo, error)
+}
+
+func adminBackup(_ context.Context, app *App, _ *http.Request) (any, error) {
+	rt, release, err := app.serving()
+	if err != nil {
+		return nil, err
+	}
+	source, ok := rt.store.Store.(backingUp)
+	if !ok {
+		release()
+		return nil, caddy.APIError{HTTPStatus: http.StatusNotImplemented, Err: errors.New("this store has its own way of being backed up")}
+	}
+	return streamed(func(ctx context.Context, w io.Writer) error {
+		defer release()
+		_, err := source.Backup(ctx, w)
+		return err
+	}), nil
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"context"
+
+	"go.uber.org/zap"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+)
+
+// Forgotten is what was erased.
+type Forgotten struct {
+	Entries int `json:"entries"`
+	// Erased is how many entries of each kind.
+	Erased map[string]int `json:"erased"`
+	// Compacted says that the files of the store do not have them any more
+	// either. Otherwise that happens by itself, in time.
+	Compacted bool `json:"compacted"`
+}
+
+// compacting is a store whose files keep what was deleted until it is asked.
+type compacting interface {
+	Compact(ctx context.Context) error
+}
+
+// forget erases an address wherever it is kept. Nothing is moved meanwhile, or
+// it could be missed on its way.
+func (rt *runtime) forget(ctx context.Context, req addressRequest) (Forgotten, error) {
+	rt.store.moving.Lock()
+	defer rt.store.moving.Unlock()
+	gone, err := rt.service.Forget(ctx, req.Medium, req.Address)
+	if err != nil {
+		return Forgotten{}, err
+	}
+	listed, err := rt.suppression.Remove(ctx, req.Medium, req.Address)
+	if err != nil {
+		return Forgotten{}, err
+	}
+	gone["suppressions"] = 0
+	if listed {
+		gone["suppressions"] = 1
+	}
+	if rt.phones != nil && req.Medium == verification.MSISDN {
+		if gone["shield"], err = rt.phones.shield.Forget(ctx, req.Address); err != nil {
+			return Forgotten{}, err
+		}
+	}
+	answer := Forgotten{Entries: gone.Total(), Erased: gone}
+	if files, ok := rt.store.Store.(compacting); ok {
+		err := files.Compact(ctx)
+		if answer.Compacted = err == nil; !answer.Compacted {
+			processLogger("threepid.store").Warn("what was erased is still in the files of the store", zap.Error(err))
+		}
+	}
+	return answer, nil
+}

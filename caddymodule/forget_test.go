@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/fakehs"
+	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/stack"
+)
+
+func (s *site) adminURL() string { return fmt.Sprintf("http://127.0.0.1:%d", s.admin) }
+
+// traces counts the entries in the files of the store, former versions of each
+// too, which tell of an address to who has the keys.
+func (s *site) traces(address string) (n int) {
+	s.t.Helper()
+	keys, err := keyring.Load(s.path("keys.json"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	db, err := badger.Open(badger.DefaultOptions(s.path("store")).WithLogger(nil))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer func() {
+		if err := db.Close(); err != nil {
+			s.t.Error(err)
+		}
+	}()
+	err = db.View(func(txn *badger.Txn) error {
+		opts := badger.DefaultIteratorOptions
+		opts.AllVersions = true
+		it := txn.NewIterator(opts)
+		defer it.Close()
+		for it.Rewind(); it.Valid(); it.Next() {
+			raw, err := it.Item().ValueCopy(nil)
+			if err != nil {
+				return err
+			}
+			_, key, _ := strings.Cut(string(it.Item().Key()), "/")
+			text := string(raw)
+			if len(raw) > 5 { // behind the expiry
+				if plain, err := keys.Open(key, raw[5:]); err == nil {
+					text = string(plain)
+				}
+			}
+			if strings.Contains(text, address) {
+				n++
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return n
+}
+
+// TestForgetErasesEverywhere goes the whole way with two addresses, forgets one,
+// and reads the files of the store with the keys.
+func TestForgetErasesEverywhere(t *testing.T) {
+	w := newWhole(t, "off")
+	const alice, bob = "alice@example.test", "bob@example.test"
+	w.live("alice")
+	kept := w.live("bob")
+	before := w.loaded
+	w.mustLoad(w.without())
+	w.loaded = before
+	of := map[string]int{alice: w.traces(alice), bob: w.traces(bob)}
+	if of[alice] < 3 || of[bob] < 3 {
+		t.Fatalf("got %v, want sessions and a suppression of each: the search finds nothing", of)
+	}
+	w.mustLoad(before)
+	gone := w.forgets("Alice@EXAMPLE.test", "--medium", "email")
+	if !gone.Compacted || gone.Erased["sessions"] != 2 || gone.Erased["session_index"] != 2 || gone.Erased["suppressions"] != 1 {
+		t.Errorf("got %+v, want two sessions and a suppression erased, from the files too", gone)
+	}
+	sum := 0
+	for _, n := range gone.Erased {
+		sum += n
+	}
+	if sum != gone.Entries || sum == 0 {
+		t.Errorf("got %d entries, and %d when all kinds are added up", gone.Entries, sum)
+	}
+	if again := w.forgets(alice); again.Entries != 0 {
+		t.Errorf("got %+v the second time, want nothing", again)
+	}
+	if got := w.ask("r0", "register", "pending-of-bob", bob); got != kept {
+		t.Error("the session of somebody else is gone")
+	}
+	w.mustLoad(w.without())
+	if n := w.traces(alice); n != 0 {
+		t.Errorf("the files of the store have %d entries of a forgotten address", n)
+	}
+	if n := w.traces(bob); n < 3 {
+		t.Errorf("the files of the store have %d entries of somebody else, want those of before", n)
+	}
+}
+
+func TestForgetRefuses(t *testing.T) {
+	_, upstream := homeserver(t, fakehs.Options{})
+	s := newSite(t, upstream)
+	s.mustLoad(s.simple())
+	for name, args := range map[string][]string{
+		"no address":     nil,
+		"no mailbox":     {"--address", "nobody"},
+		"unknown medium": {"--address", "alice@example.test", "--medium", "pigeon"},
+	} {
+		text, err := offline(newForgetCommand(), append(args, "--admin", strings.TrimPrefix(s.adminURL(), "http://"))...)
+		if err == nil || strings.Contains(text+err.Error(), "alice") {
+			t.Errorf("%s: got %q, %v, want an error without the address", name, text, err)
+		}
+	}
+	text, err := offline(newForgetCommand(), "--admin", strings.TrimPrefix(s.adminURL(), "http://"), "--address", "alice@example.test")
+	if err != nil || !strings.HasPrefix(text, "0 entries") {
+		t.Errorf("nobody's address: got %q, %v", text, err)
+	}
+}
+
+// live makes what there can be of an address: a session that was used, one that
+// waits, under another key, and a suppression.
+func (w *whole) live(user string) (sid string) {
+	w.t.Helper()
+	address := user + "@example.test"
+	body := w.confirmed(user, "secret-of-"+user)
+	w.do("POST", "/_matrix/client/r0/account/password", "", body, http.StatusOK)
+	if _, err := w.command(newRotateKeysCommand()); err != nil {
+		w.t.Fatal(err)
+	}
+	sid = w.ask("r0", "register", "pending-of-"+user, address)
+	if status, err := w.adminPost("suppressions/add", stack.Object{"medium": "email", "address": address}, nil); err != nil || status != http.StatusOK {
+		w.t.Fatalf("got %d, %v", status, err)
+	}
+	return sid
+}
+
+func (w *whole) forgets(address string, args ...string) Forgotten {
+	w.t.Helper()
+	text, err := offline(newForgetCommand(), append(args, "--admin", strings.TrimPrefix(w.adminURL(), "http://"), "--address", address, "--json")...)
+	var gone Forgotten
+	if jsonErr := json.Unmarshal([]byte(text), &gone); err != nil || jsonErr != nil {
+		w.t.Fatalf("got %q, %v", text, err)
+	}
+	return gone
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/store"
+)
+
+// keyFiles is held from reading a key file to using what was read: a reload must
+// not put back the keys of before a rotation.
+var keyFiles sync.Mutex
+
+// acquire reads the key file, and opens the store or joins those who have.
+func (a *App) acquire() (any, *sharedStore, error) {
+	keyFiles.Lock()
+	defer keyFiles.Unlock()
+	keys, err := keyring.LoadOrCreate(a.settings.keyFile)
+	if err != nil {
+		return nil, nil, fmt.Errorf("key file: %w", err)
+	}
+	return acquireStore(a.store, keys)
+}
+
+// errOtherKeys refuses to touch a key file that the server does not run with.
+var errOtherKeys = errors.New("the key file does not have the key that this server is using: reload the configuration first")
+
+// changeKeys changes the key file, and then lets everybody use what is in it. The
+// file comes first: what is sealed by a key must not outlive it.
+func (a *App) changeKeys(rt *runtime, change func(path string) (*keyring.Ring, error)) error {
+	keyFiles.Lock()
+	defer keyFiles.Unlock()
+	path := a.settings.keyFile
+	before, err := keyring.Load(path)
+	if err != nil {
+		return err
+	}
+	if !before.Knows(rt.keys) {
+		return errOtherKeys
+	}
+	after, err := change(path)
+	if err != nil {
+		return err
+	}
+	if !after.Knows(rt.keys) {
+		return errOtherKeys
+	}
+	rt.keys.Replace(after)
+	return nil
+}
+
+// resealTime bounds what goes on in the background; the next start goes on.
+const resealTime = time.Hour
+
+// reseal moves what outlives a former key to the one in use.
+func (rt *runtime) reseal(ctx context.Context) (moved int, err error) {
+	rt.store.moving.Lock()
+	defer rt.store.moving.Unlock()
+	moved, err = rt.service.Reseal(ctx)
+	if err != nil {
+		return moved, fmt.Errorf("seal bindings with the new key: %w", err)
+	}
+	listed, err := rt.suppression.Reseal(ctx)
+	if err != nil {
+		err = fmt.Errorf("seal suppressions with the new key: %w", err)
+	}
+	return moved + listed, err
+}
+
+// resealLater is reseal in the background. It ends early when the store is about
+// to be closed.
+func (a *App) resealLater(rt *runtime) {
+	release := rt.store.hold()
+	go func() {
+		defer release()
+		ctx, cancel := context.WithTimeout(rt.store.life, resealTime)
+		defer cancel()
+		moved, err := rt.reseal(ctx)
+		switch {
+		case rt.store.life.Err() != nil:
+		case err != nil:
+			a.logger.Warn("old records are still sealed with former keys", zap.Error(err))
+		case moved > 0:
+			a.logger.Info("old records are sealed with the new key", zap.Int("records", moved))
+		}
+	}()
+}
+
+// shieldPartition is where the limits of short messages are, each of them sealed.
+// See package shield.
+const shieldPartition store.Partition = "shield"
+
+// sealedBy counts all records by the key that has sealed them.
+func (rt *runtime) sealedBy(ctx context.Context) (map[byte]int, error) {
+	counts := map[byte]int{}
+	if err := rt.service.SealedBy(ctx, counts); err != nil {
+		return nil, err
+	}
+	if err := rt.suppression.SealedBy(ctx, counts); err != nil {
+		return nil, err
+	}
+	err := rt.store.Scan(ctx, shieldPartition, "", func(_ string, sealed []byte) (bool, error) {
+		if id, ok := keyring.SealedBy(sealed); ok {
+			counts[id]++
+		}
+		return true, nil
+	})
+	return counts, err
+}
+
+// retention is how long a former key stays, whatever is sealed by it: names in
+// the store are hashes, and do not tell by which key.
+func (rt *runtime) retention() time.Duration {
+	return max(rt.service.Retention(), 35*24*time.Hour) // the longest limits of short messages count days
+}
+
+// drop drops the keys that were replaced long ago and have sealed nothing that is
+// left.
+func (a *App) drop(ctx context.Context, rt *runtime, now time.Time) error {
+	counts, err := rt.sealedBy(ctx)
+	if err != nil {
+		return err
+	}
+	return a.changeKeys(rt, func(path string) (*keyring.Ring, error) {
+		return keyring.Drop(path, func(k keyring.KeyInfo) bool {
+			return !k.Retired.IsZero() && now.Sub(k.Retired) >= rt.retention() && counts[k.ID] == 0
+		})
+	})
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package feedback
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/store"
+)
+
+// take merges what another record of the same address says. The rules of
+// merging make it the same to take it twice.
+func (r *record) take(o record) {
+	if o.Reason != "" {
+		r.merge(Entry{Reason: o.Reason, Since: time.UnixMilli(o.Since), Until: time.UnixMilli(o.Until), Code: o.Code})
+	}
+	for _, s := range o.Strikes {
+		r.strike(s)
+	}
+}
+
+// former is what is known at some places together.
+func (s *Suppression) former(ctx context.Context, places []place) (record, error) {
+	var all record
+	for _, at := range places {
+		var r record
+		err := s.cfg.Store.View(ctx, at.partition, func(txn store.Txn) error { return s.read(txn, at.key, &r) })
+		if errors.Is(err, store.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return all, err
+		}
+		all.take(r)
+	}
+	return all, nil
+}
+
+// leave deletes what was merged into the record under the newest name.
+func (s *Suppression) leave(ctx context.Context, places []place) error {
+	for _, at := range places {
+		err := s.cfg.Store.Update(ctx, at.partition, func(txn store.Txn) error {
+			_, err := txn.Get(at.key)
+			if errors.Is(err, store.ErrNotFound) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			return txn.Delete(at.key)
+		})
+		if err != nil {
+			return fmt.Errorf("remove former suppression: %w", err)
+		}
+	}
+	return nil
+}
+
+// SealedBy counts the records by the key that has sealed them.
+func (s *Suppression) SealedBy(ctx context.Context, counts map[byte]int) error {
+	return s.each(ctx, func(_ place, sealed []byte) {
+		if id, ok := keyring.SealedBy(sealed); ok {
+			counts[id]++
+		}
+	})
+}
+
+// Reseal moves every record to where the key in use has it, and returns how
+// many it has moved. It may end in the middle, and be begun again. A record that
+// is removed by an operator in the very moment of its move may stay.
+func (s *Suppression) Reseal(ctx context.Context) (moved int, err error) {
+	var stale []record
+	err = s.each(ctx, func(at place, sealed []byte) {
+		var r record
+		if s.open(at.key, sealed, &r) != nil {
+			return // of a key that is gone
+		}
+		places, _, err := s.locate(verification.Medium(r.Medium), r.Address)
+		if err == nil && (places[0] != at || !s.cfg.Keys.InUse(sealed)) {
+			stale = append(stale, r)
+		}
+	})
+	if err != nil {
+		return 0, err
+	}
+	for _, r := range stale {
+		err := s.change(ctx, verification.Medium(r.Medium), r.Address, func(*record) {})
+		if err != nil {
+			return moved, err
+		}
+		moved++
+	}
+	return moved, nil
+}
+
+func (s *Suppression) each(ctx context.Context, do func(at place, sealed []byte)) error {
+	for n := range verification.Partitions {
+		p := verification.PartitionName(n)
+		err := s.cfg.Store.Scan(ctx, p, suppressionPrefix, func(key string, sealed []byte) (bool, error) {
+			do(place{p, key}, sealed)
+			return true, nil
+		})
+		if err != nil {
+			return fmt.Errorf("search suppressions: %w", err)
+		}
+	}
+	return nil
+}

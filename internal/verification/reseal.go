@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verification
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/store"
+)
+
+// Retention is how long after its rotation a former key is needed: nothing that
+// this service makes lives longer under its name, but bindings, which Reseal
+// moves. What is made at the very moment of a rotation is covered by a day.
+func (s *Service) Retention() time.Duration {
+	return max(uiaLifetime, 2*MaxLifetime, s.cfg.PerAddress.Per, s.cfg.PerUser.Per, s.cfg.Cooldown) + 24*time.Hour
+}
+
+// sealedKinds are the kinds of entries whose value is a sealed record.
+var sealedKinds = []string{kindSession, kindNonce, kindAlias, kindForeign, kindBinding, kindMessage}
+
+// SealedBy counts the records by the key that has sealed them, the messages of
+// the outbox among them.
+func (s *Service) SealedBy(ctx context.Context, counts map[byte]int) error {
+	for n := range Partitions {
+		for _, kind := range sealedKinds {
+			err := s.store.Scan(ctx, PartitionName(n), kind, func(_ string, sealed []byte) (bool, error) {
+				if id, ok := keyring.SealedBy(sealed); ok {
+					counts[id]++
+				}
+				return true, nil
+			})
+			if err != nil {
+				return fmt.Errorf("count records: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// Reseal moves every binding to where the key in use has it, sealed by that
+// key, and returns how many it has moved. It may end in the middle, and be begun
+// again; the bindings are found at every moment. What cannot be opened stays.
+func (s *Service) Reseal(ctx context.Context) (moved int, err error) {
+	for n := range Partitions {
+		stale, err := s.staleBindings(ctx, PartitionName(n))
+		if err != nil {
+			return moved, err
+		}
+		for _, old := range stale {
+			if err := s.moveBinding(ctx, old); err != nil {
+				return moved, fmt.Errorf("move binding: %w", err)
+			}
+			moved++
+		}
+	}
+	return moved, nil
+}
+
+// placed is a binding and where it is.
+type placed struct {
+	partition store.Partition
+	key       string
+	binding   Binding
+}
+
+func (s *Service) staleBindings(ctx context.Context, p store.Partition) (stale []placed, err error) {
+	err = s.store.Scan(ctx, p, kindBinding, func(key string, sealed []byte) (bool, error) {
+		var b Binding
+		if s.recs.open(key, sealed, &b) != nil {
+			return true, nil
+		}
+		if on := s.shelves(b.User)[0]; !s.keys.InUse(sealed) || on.partition != p || !strings.HasPrefix(key, on.prefix) {
+			stale = append(stale, placed{p, key, b})
+		}
+		return true, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("search bindings: %w", err)
+	}
+	return stale, nil
+}
+
+// moveBinding writes the new entry before it deletes the old one. There is no
+// transaction over two partitions: who finds the old one gone meanwhile takes
+// the new one back, because somebody has undone the binding.
+func (s *Service) moveBinding(ctx context.Context, old placed) error {
+	on := s.shelves(old.binding.User)[0]
+	key := s.bindingKey(on, old.binding)
+	err := s.store.Update(ctx, on.partition, func(txn store.Txn) error {
+		var there Binding
+		err := s.recs.get(txn, key, &there)
+		if err == nil && (on.partition != old.partition || key != old.key) {
+			return nil // it was bound anew, or moved by somebody who died then
+		}
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		if errors.Is(err, store.ErrNotFound) && on.partition == old.partition && key == old.key {
+			return nil // undone
+		}
+		if err == nil {
+			return s.recs.put(txn, key, there, time.Time{}) // the same place, sealed anew
+		}
+		return s.recs.put(txn, key, old.binding, time.Time{})
+	})
+	if err != nil || (on.partition == old.partition && key == old.key) {
+		return err
+	}
+	undone := false
+	err = s.store.Update(ctx, old.partition, func(txn store.Txn) error {
+		_, err := txn.Get(old.key)
+		if undone = errors.Is(err, store.ErrNotFound); undone {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return txn.Delete(old.key)
+	})
+	if err != nil || !undone {
+		return err
+	}
+	return s.store.Update(ctx, on.partition, func(txn store.Txn) error {
+		var there Binding
+		err := s.recs.get(txn, key, &there)
+		if errors.Is(err, store.ErrNotFound) || (err == nil && !there.Bound.Equal(old.binding.Bound)) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return txn.Delete(key)
+	})
+}

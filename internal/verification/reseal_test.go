@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verification
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/store"
+)
+
+// bindAll records n bindings of a user at as many servers.
+func (f *fixture) bindAll(user string, n int) {
+	f.Helper()
+	for i := range n {
+		b := Binding{User: user, Medium: Email, Address: "alice@example.com", IDServer: fmt.Sprintf("id%d.example", i)}
+		if err := f.Bind(bg, b); err != nil {
+			f.Fatalf("Bind: %v", err)
+		}
+	}
+}
+
+// TestReseal: afterwards the former key is needed for no binding.
+func TestReseal(t *testing.T) {
+	f := newFixture(t)
+	f.bindAll("@u:example.com", 5)
+	f.bindAll("@v:example.com", 2)
+	before := f.bound("@u:example.com")
+	f.rotate()
+	f.rotate()
+	f.bindAll("@u:example.com", 1) // again: it moves by itself
+	if n, err := f.Reseal(bg); err != nil || n != 6 {
+		t.Errorf("Reseal = %d, %v, want the 6 that are sealed with the first key", n, err)
+	}
+	if n, err := f.Reseal(bg); err != nil || n != 0 {
+		t.Errorf("Reseal again = %d, %v, want nothing to do", n, err)
+	}
+	counts := map[byte]int{}
+	if err := f.SealedBy(bg, counts); err != nil || counts[1] != 0 || counts[3] != 7 {
+		t.Errorf("got %v (%v), want all 7 sealed with key 3", counts, err)
+	}
+	f.renew(testKey(3))
+	if got := f.bound("@u:example.com"); !slices.Equal(got, before) {
+		t.Errorf("without the former keys: got %q, want %q", got, before)
+	}
+	if got := len(f.bound("@v:example.com")); got != 2 {
+		t.Errorf("another user has %d, want 2", got)
+	}
+}
+
+// faulty fails one access of many, as a process that dies there would.
+type faulty struct {
+	store.Store
+	left int
+}
+
+var errDied = errors.New("died")
+
+func (s *faulty) Update(ctx context.Context, p store.Partition, fn func(store.Txn) error) error {
+	if s.left--; s.left == 0 {
+		return errDied
+	}
+	return s.Store.Update(ctx, p, fn)
+}
+
+// TestResealDiesAnywhere: whenever the process dies, every binding is there, once,
+// and the next one goes on to the end.
+func TestResealDiesAnywhere(t *testing.T) {
+	const bindings = 4
+	died := 0
+	for at := 1; ; at++ {
+		f := newFixture(t)
+		f.bindAll("@u:example.com", bindings)
+		want := f.bound("@u:example.com")
+		f.rotate()
+		whole := f.store
+		f.Service.store = &faulty{whole, at}
+		_, err := f.Reseal(bg)
+		f.Service.store = whole
+		if got := f.bound("@u:example.com"); !slices.Equal(got, want) {
+			t.Errorf("died at %d: got %q, want %q", at, got, want)
+		}
+		if _, err := f.Reseal(bg); err != nil {
+			t.Errorf("died at %d: the next Reseal: %v", at, err)
+		}
+		if got := f.bound("@u:example.com"); !slices.Equal(got, want) || f.entries(kindBinding) != bindings {
+			t.Errorf("died at %d and went on: got %q in %d entries, want %q", at, got, f.entries(kindBinding), want)
+		}
+		if err == nil {
+			break
+		}
+		wantErr(t, "Reseal", err, errDied)
+		died++
+	}
+	if died < bindings {
+		t.Errorf("died %d times, want once in every write", died)
+	}
+}
+
+// TestResealAndUnbind: a binding that is undone, or bound anew, while it is being
+// moved stays so.
+func TestResealAndUnbind(t *testing.T) {
+	b := Binding{User: "@u:example.com", Medium: Email, Address: "alice@example.com", IDServer: "id0.example"}
+	for _, when := range []string{"before it is written", "before it is deleted"} {
+		for what, do := range map[string]func(*fixture) error{
+			"undone":     func(f *fixture) error { return f.Unbind(bg, b.User, b) },
+			"bound anew": func(f *fixture) error { f.clock.Advance(time.Minute); return f.Bind(bg, b) },
+		} {
+			t.Run(what+" "+when, func(t *testing.T) {
+				f := newFixture(t)
+				f.bindAll(b.User, 1)
+				f.rotate()
+				bound := f.clock.Now()
+				f.meanwhile(func() {
+					if when == "before it is deleted" {
+						f.meanwhile(func() { wantErr(t, what, do(f), nil) })
+						return
+					}
+					wantErr(t, what, do(f), nil)
+				})
+				if _, err := f.Reseal(bg); err != nil {
+					t.Fatal(err)
+				}
+				list, err := f.Bindings(bg, b.User)
+				switch {
+				case err != nil:
+					t.Fatal(err)
+				case what == "undone" && len(list) != 0:
+					t.Errorf("got %v, want nothing", list)
+				case what == "bound anew" && (len(list) != 1 || !list[0].Bound.After(bound)):
+					t.Errorf("got %v, want the newer one", list)
+				}
+				if f.entries(kindBinding) != len(list) {
+					t.Errorf("%d entries for %d bindings", f.entries(kindBinding), len(list))
+				}
+			})
+		}
+	}
+}
+
+// TestRetention: no key is dropped while something can be named by it.
+func TestRetention(t *testing.T) {
+	f := newFixture(t)
+	if got := f.Retention(); got <= uiaLifetime || got <= 2*MaxLifetime {
+		t.Errorf("got %v, want more than UIA sessions and sessions live", got)
+	}
+	f = newFixture(t, func(c *Config) { c.PerUser = Limit{Burst: 1, Per: 90 * 24 * time.Hour} })
+	if got := f.Retention(); got <= 90*24*time.Hour {
+		t.Errorf("got %v, want more than the limit of 90 days", got)
+	}
+	// And nothing that this service makes has a later end, but bindings.
+	f = newFixture(t)
+	begin := f.clock.Now()
+	sid := f.validated(ask())
+	f.await(ask(purpose(Add)))
+	f.proves(f.claim(completes(sid)))
+	wantErr(t, "Taint", f.Taint(bg, "uia"), nil)
+	wantErr(t, "Adopt", f.Adopt(bg, "12", "nonce", ask()), nil)
+	f.open(ask(purpose(Password)))
+	m := f.outbox.last(t)
+	wantErr(t, "Refuse", f.Refuse(bg, m.SID, m.Refusal), nil)
+	if len(dump(t, f.cfg.Store)) < 8 {
+		t.Fatalf("there are only %d entries", len(dump(t, f.cfg.Store)))
+	}
+	f.clock.Advance(f.Retention() - f.clock.Now().Sub(begin))
+	if left := dump(t, f.cfg.Store); len(left) != 0 {
+		t.Errorf("%d entries outlive the key", len(left))
+	}
+}
+
+// TestForgetAcrossARotation: what was stored under former keys is found, too, and
+// the answer tells how much there was of each kind.
+func TestForgetAcrossARotation(t *testing.T) {
+	f := newFixture(t, func(c *Config) { c.PerAddress = Limit{Burst: 50, Per: time.Hour} })
+	for range 2 {
+		client := secret(fmt.Sprint("client", len(f.keys.Keys())))
+		sid := f.validated(ask(client))
+		f.proves(f.claim(completes(sid, func(c *Completion) { c.ClientSecret = ask(client).ClientSecret })))
+		f.open(ask(client, purpose(Password)))
+		m := f.outbox.last(t)
+		f.await(ask(client, purpose(Add)))
+		wantErr(t, "Refuse", f.Refuse(bg, m.SID, m.Refusal), nil)
+		f.clock.Advance(DefaultCooldown) // or nothing is sent any more
+		f.rotate()
+	}
+	f.bindAll("@u:example.com", 1)
+	f.rotate()
+	f.bindAll("@u:example.com", 2)
+	f.open(ask(secret("now")))
+	f.await(ask(secret("now"), purpose(Add)))
+	m := f.outbox.last(t)
+	wantErr(t, "Adopt", f.Adopt(bg, "12", "nonce", ask()), nil)
+	wantErr(t, "Refuse", f.Refuse(bg, m.SID, m.Refusal), nil)
+	f.rotate()
+	all := dump(t, f.cfg.Store)
+	gone, err := f.Forget(bg, Email, "alice@example.com")
+	if err != nil || gone.Total() != len(all) {
+		t.Errorf("Forget = %v, %v, want all %d entries", gone, err, len(all))
+	}
+	if left := dump(t, f.cfg.Store); len(left) != 0 {
+		t.Errorf("%d entries are left", len(left))
+	}
+	for _, kind := range []string{"sessions", "session_index", "token_requests", "homeserver_sessions", "bindings", "limits", "cooldowns", "deliveries"} {
+		if gone[kind] == 0 {
+			t.Errorf("got %v, want some of %s", gone, kind)
+		}
+	}
+	if len(gone) != len(kindNames) {
+		t.Errorf("got %v, want every kind", gone)
+	}
+}
+
+// TestSessionEntry: a backup is restored without what could be used twice, and
+// with what protects others.
+func TestSessionEntry(t *testing.T) {
+	f := newFixture(t, func(c *Config) { c.PerAddress = Limit{Burst: 50, Per: time.Hour} })
+	sid := f.validated(ask())
+	f.claim(completes(sid))
+	f.await(ask(purpose(Add)))
+	f.bindAll("@u:example.com", 1)
+	wantErr(t, "Taint", f.Taint(bg, "uia"), nil)
+	f.open(ask(purpose(Password)))
+	m := f.outbox.last(t)
+	wantErr(t, "Refuse", f.Refuse(bg, m.SID, m.Refusal), nil)
+	kept := map[string]int{}
+	for name := range dump(t, f.cfg.Store) {
+		p, key, _ := strings.Cut(name, ":")
+		if !SessionEntry(store.Partition(p), key) {
+			kept[kindOf(key)+"/"]++
+		}
+	}
+	if len(kept) != 4 || kept[kindLimit] == 0 || kept[kindCool] != 1 || kept[kindBinding] != 1 || kept[kindTaint] != 1 {
+		t.Errorf("got %v, want limits, the cool-down, the binding and the taint", kept)
+	}
+	for _, p := range []store.Partition{"shield", "ff", ""} {
+		if SessionEntry(p, kindNonce+"x") {
+			t.Errorf("an entry of partition %q is taken for one of a session", p)
+		}
+	}
+}
+
+// TestMarkRestored: a UIA session that has held a proof since the backup was made
+// is not known, so all are taken for one, until none of them can be left.
+func TestMarkRestored(t *testing.T) {
+	f := newFixture(t)
+	tainted := func(want bool) {
+		t.Helper()
+		if got, err := f.Tainted(bg, "uia"); err != nil || got != want {
+			t.Errorf("Tainted = %v, %v, want %v", got, err, want)
+		}
+	}
+	tainted(false)
+	wantErr(t, "MarkRestored", MarkRestored(bg, f.cfg.Store, f.clock.Now()), nil)
+	tainted(true)
+	f.clock.Advance(uiaLifetime)
+	tainted(false)
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verification
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/store"
+)
+
+// What was made before a change of keys has the names and the hashes of the
+// former key. Here it is found again. With one key, which is the common case,
+// none of this costs anything.
+
+// indexes are the names of a request's session by every key of a ring.
+func (s *Service) indexes(req Request, keys *keyring.Ring) []string {
+	return keys.HashTexts("session index", string(req.Purpose), string(req.Medium), req.ClientSecret, req.Address)
+}
+
+// locate names the session that a request continues, and by that the partition
+// that it belongs to: under the key that it was opened with if it is still
+// open, else under the one in use.
+func (s *Service) locate(ctx context.Context, req Request) (openingRequest, error) {
+	keys := s.keys.Fixed()
+	indexes, secrets := s.indexes(req, keys), keys.Hashes(secretLabel, req.ClientSecret)
+	newest := openingRequestOf(req, indexes[0], secrets[0])
+	if len(indexes) == 1 {
+		return newest, nil
+	}
+	for i, index := range indexes {
+		o := opening{svc: s, req: openingRequestOf(req, index, secrets[i]), partition: s.shard(index)}
+		var session *Session
+		err := s.store.View(ctx, o.partition, func(txn store.Txn) (err error) {
+			session, err = o.find(txn, s.now())
+			return err
+		})
+		if err != nil {
+			return newest, err
+		}
+		if session != nil {
+			return o.req, nil
+		}
+	}
+	return newest, nil
+}
+
+// recall reads what was stored under the name of a text, by whichever key, and
+// returns where it is. All names of an identifier that begins with its
+// partition are in that partition.
+func (s *Service) recall(txn store.Txn, kind, label, text string, into any) (key string, err error) {
+	for _, name := range s.keys.HashTexts(label, text) {
+		err = s.recs.get(txn, kind+name, into)
+		if !errors.Is(err, store.ErrNotFound) {
+			return kind + name, err
+		}
+	}
+	return "", err
+}
+
+// anywhere runs fn with one name after another, each in its partition, until
+// one is not store.ErrNotFound.
+func (s *Service) anywhere(ctx context.Context, names []string, fn func(txn store.Txn, name string) error) (err error) {
+	for _, name := range names {
+		err = s.store.View(ctx, s.shard(name), func(txn store.Txn) error { return fn(txn, name) })
+		if !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+	}
+	return err
+}
+
+// before is the latest of the times that are stored under the former names of
+// something, as unit reads them; zero if there is none. Nothing is written there
+// any more, so that it may be read ahead of the transaction that needs it.
+func (s *Service) before(ctx context.Context, kind string, former []string, unit func(int64) time.Time) (latest time.Time, err error) {
+	for _, name := range former {
+		err := s.store.View(ctx, s.shard(name), func(txn store.Txn) error {
+			raw, err := txn.Get(kind + name)
+			if errors.Is(err, store.ErrNotFound) || (err == nil && len(raw) != 8) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			if at := unit(int64(binary.BigEndian.Uint64(raw))); at.After(latest) {
+				latest = at
+			}
+			return nil
+		})
+		if err != nil {
+			return latest, err
+		}
+	}
+	return latest, nil
+}
+
+// Origin is which of the keys of a ring a session was opened with: what must be
+// the same for as long as the session lives is made with that one. It is the
+// key in use for a sid that is none.
+func Origin(keys *keyring.Ring, sid string) int {
+	if len(sid) != sidSize {
+		return 0
+	}
+	tags := (&idMaker{keys: keys}).tags(sid[:sidSize-tagSize])
+	return max(0, slices.Index(tags, sid[sidSize-tagSize:]))
+}
