@@ -147,7 +147,7 @@ func (a *App) assemble(rt *runtime) error {
 		return err
 	}
 	servers := identityserver.New(identityserver.Options{Outbound: outbound.Options{Allow: a.settings.labs}})
-	rt.client = handlers.NewClient(a.settings.http, rt.service, servers, obs)
+	rt.client = handlers.NewClient(a.withPolicy(rt), rt.service, servers, obs)
 	return rt.client.SetPages(handlers.PageOptions{Words: handlers.TemplateWords(a.settings.templates), Looks: a.settings.looks})
 }
 

@@ -63,6 +63,7 @@ type settings struct {
 	looks     map[string]handlers.Look
 	feedback  loop
 	maxQueued int
+	email     emailPolicy
 }
 
 // expander expands global placeholders and remembers what went wrong. It only
@@ -157,6 +158,7 @@ func (a *App) resolve() (settings, error) {
 		s.http.Proof = verification.ProofCode
 	}
 	s.labs = e.servers("allow_identity_servers", a.AllowIdentityServers)
+	s.email = a.loadPolicy(e)
 	s.feedback, s.maxQueued = a.Feedback.resolve(e), a.MaxQueued
 	if err := e.err(); err != nil {
 		return s, err
