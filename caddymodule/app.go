@@ -132,6 +132,10 @@ type App struct {
 	// What became of mails after the relay took them.
 	Feedback *Feedback `json:"feedback,omitempty"`
 
+	// Whose email addresses may be verified. Default: everybody's whose domain has
+	// a dot.
+	EmailPolicy *EmailPolicy `json:"email_policy,omitempty"`
+
 	// Whether to verify no email addresses at all: requestToken answers
 	// `M_THREEPID_MEDIUM_NOT_SUPPORTED`, and `/versions` is left alone. Default:
 	// false.

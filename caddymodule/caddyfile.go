@@ -63,6 +63,14 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 //			css  <variable> <value>
 //		}
 //		max_queued           <n>
+//		email_policy {
+//			allow       <rule...>
+//			deny        <rule...>
+//			disposable  <file>
+//			check_mx    on|off
+//			require_dot on|off
+//			log_only    on|off
+//		}
 //		feedback {
 //			bounces  <address>
 //			lmtp     <listen-address>
@@ -112,6 +120,7 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"limit":                  func() error { return a.readLimit(d) },
 		"templates":              oneArg(d, &a.Templates),
 		"brand":                  func() error { return a.readBrand(d) },
+		"email_policy":           func() error { return a.readEmailPolicy(d) },
 		"max_queued":             oneCount(d, &a.MaxQueued),
 		"feedback":               func() error { return a.readFeedback(d) },
 		"max_body":               oneSize(d, &a.MaxBody),

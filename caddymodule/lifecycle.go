@@ -160,7 +160,7 @@ func (a *App) assemble(rt *runtime) error {
 		return err
 	}
 	servers := identityserver.New(identityserver.Options{Outbound: outbound.Options{Allow: a.settings.labs}})
-	http := a.settings.http
+	http := a.withPolicy(rt)
 	if rt.phones != nil {
 		phones := *http.Phones
 		phones.Guard, http.Phones = rt.phones.guard, &phones

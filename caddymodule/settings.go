@@ -65,6 +65,7 @@ type settings struct {
 	feedback  loop
 	sms       *smsSettings // nil: no phone numbers
 	maxQueued int
+	email     emailPolicy
 }
 
 // expander expands global placeholders and remembers what went wrong. It only
@@ -168,6 +169,7 @@ func (a *App) resolve() (settings, error) {
 		s.http.Proof = verification.ProofCode
 	}
 	s.labs = e.servers("allow_identity_servers", a.AllowIdentityServers)
+	s.email = a.loadPolicy(e)
 	s.feedback, s.maxQueued = a.Feedback.resolve(e), a.MaxQueued
 	s.sms = a.SMS.resolve(e)
 	s.http.Phones = s.sms.phones(hs.PhoneReset)

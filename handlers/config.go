@@ -36,6 +36,9 @@ type Config struct {
 	NativeReset bool
 	// NoEmail says that there is no transport for mail.
 	NoEmail bool
+	// EmailPolicy decides who may register with an email address or add one; nil
+	// lets everybody.
+	EmailPolicy EmailPolicy
 	// Phones says how phone numbers are verified; nil means not at all.
 	Phones *Phones
 	// Match returns the language for an Accept-Language header, and Brand the

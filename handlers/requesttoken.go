@@ -53,6 +53,9 @@ func (c *Client) requestToken(w http.ResponseWriter, r *http.Request, next Next,
 	if err != nil {
 		return 0, err
 	}
+	if err := c.judge(r.Context(), req); err != nil {
+		return 0, err
+	}
 	if c.cfg.Match != nil {
 		req.Language = c.cfg.Match(r.Header.Get("Accept-Language"))
 	}

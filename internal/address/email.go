@@ -48,7 +48,7 @@ func Email(typed string) (string, error) {
 	if !found || strings.Contains(domain, "@") {
 		return "", ErrInvalid
 	}
-	domain, err := canonicalDomain(domain)
+	domain, err := Domain(domain)
 	if err != nil {
 		return "", err
 	}
@@ -62,11 +62,13 @@ func Email(typed string) (string, error) {
 	return local + "@" + domain, nil
 }
 
-func canonicalDomain(domain string) (string, error) {
-	if strings.IndexFunc(domain, invisible) >= 0 {
+// Domain returns the canonical form of the domain of an address: lower-case
+// A-labels, as they are asked of the domain name system and told to relays.
+func Domain(typed string) (string, error) {
+	if len(typed) > 4*maxEmail || !utf8.ValidString(typed) || strings.IndexFunc(typed, invisible) >= 0 {
 		return "", ErrInvalid
 	}
-	ascii, err := domains.ToASCII(domain)
+	ascii, err := domains.ToASCII(typed)
 	if err != nil || ascii == "" || strings.HasSuffix(ascii, ".") || endsInNumber(ascii) {
 		return "", ErrInvalid
 	}
@@ -94,7 +96,7 @@ func canonicalLocal(local string) (string, error) {
 	// the pair is stable after the second round (Unicode §3.13, D145).
 	folded := local
 	for range 2 {
-		folded = norm.NFC.String(cases.Fold().String(norm.NFC.String(folded)))
+		folded = norm.NFC.String(fold(norm.NFC.String(folded)))
 	}
 	// Normalisation may bring forth a character that was not there before.
 	if strings.IndexFunc(folded, forbiddenInLocal) >= 0 {
@@ -106,6 +108,27 @@ func canonicalLocal(local string) (string, error) {
 	}
 	return folded, nil
 }
+
+// fold is the full case folding of Unicode (§3.13, D144), which maps one
+// character at a time. The small letters of Cherokee fold to the capitals, which
+// are older; x/text folds those to the small letters in turn, so that the two
+// would never meet.
+func fold(s string) string {
+	if strings.IndexFunc(s, cherokeeCapital) < 0 {
+		return cases.Fold().String(s)
+	}
+	var b strings.Builder
+	for _, r := range s {
+		if cherokeeCapital(r) {
+			b.WriteRune(r)
+			continue
+		}
+		b.WriteString(cases.Fold().String(string(r)))
+	}
+	return b.String()
+}
+
+func cherokeeCapital(r rune) bool { return r >= 0x13a0 && r <= 0x13f5 }
 
 // forbiddenInLocal reports what a dot-atom (RFC 5322 §3.2.3, RFC 6531 §3.3)
 // cannot hold. Quoted local parts are refused altogether: parsers disagree on

@@ -27,6 +27,8 @@ func TestF19_EmailIsCanonical(t *testing.T) {
 		{"decomposed and composed are one", "Jose\u0301@example.com", "jos\u00e9@example.com"},
 		{"final sigma", "ΣΊΣΥΦΟΣ@example.com", "σίσυφοσ@example.com"},
 		{"Turkish dotless i stays another letter", "ılk@example.com", "ılk@example.com"},
+		{"small Cherokee folds to capitals", "\uab70\u13fd@example.com", "\u13a0\u13f5@example.com"},
+		{"Cherokee capitals stay", "\u13a0\u13f5S@example.com", "\u13a0\u13f5s@example.com"},
 		{"plus and other dot-atom characters", "a.b+c!#$%&'*-/=?^_`{|}~@example.com", "a.b+c!#$%&'*-/=?^_`{|}~@example.com"},
 		{"IDN becomes A-labels", "info@Bücher.example", "info@xn--bcher-kva.example"},
 		{"IDN top level", "info@例え.テスト", "info@xn--r8jz45g.xn--zckzah"},

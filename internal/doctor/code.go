@@ -130,6 +130,9 @@ const (
 	codeMailNotSent      = "mail_not_sent"
 	codeChecksOff        = "checks_off"
 	codeIdentityNoPort   = "identity_no_port"
+	codeListMissing      = "list_missing"
+	codeListBroken       = "list_broken"
+	codeListOld          = "list_old"
 )
 
 // notErrors are the codes of a milder severity than Error.
@@ -148,6 +151,7 @@ var notErrors = map[string]Severity{
 	codeClockSkew: Warning, codeDiskLow: Warning, codeKeyOwner: Warning, codeKeyBesideStore: Warning,
 	codeOutboxOld: Warning, codeOutboxNearlyFull: Warning, codeRelayFailing: Warning,
 	codeTemplateDoubtful: Warning, codeMailNotSent: Warning, codeIdentityNoPort: Warning,
+	codeListMissing: Warning, codeListBroken: Warning, codeListOld: Warning,
 }
 
 // severityOf is fixed for each code, so that a script may go by either.

@@ -114,6 +114,9 @@
 //	key_file_mode          | error    | key_file                        | others may read it
 //	key_file_owner         | warning  | key_file                        | belongs to somebody else
 //	key_file_beside_store  | warning  | key_file                        | in the store's folder
+//	list_missing           | warning  | disposable                      | the file is gone
+//	list_broken            | warning  | disposable                      | the file cannot be used
+//	list_old               | warning  | disposable                      | more than 90 days
 //	outbox_unknown         | error    | outbox                          | the state is unknown
 //	outbox_old             | warning  | outbox                          | waiting for more than 5 minutes
 //	outbox_nearly_full     | warning  | outbox                          | more than 80 %

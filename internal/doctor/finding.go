@@ -52,13 +52,14 @@ const (
 	checkKeyFile   = "key_file"
 	checkOutbox    = "outbox"
 	checkTemplates = "templates"
+	checkList      = "disposable"
 )
 
 // checkOrder is the order of a report: first what mail needs, then what clients
 // need, then the machine.
 var checkOrder = []string{
 	checkConfig, checkRelay, checkMX, checkSPF, checkDKIM, checkDMARC, checkTemplates, checkOutbox,
-	checkPublicURL, checkVersions, checkTrust, checkIdentity, checkClock, checkStore, checkDisk, checkKeyFile,
+	checkPublicURL, checkVersions, checkTrust, checkIdentity, checkClock, checkStore, checkDisk, checkKeyFile, checkList,
 }
 
 // Finding is one thing that a check has to say.

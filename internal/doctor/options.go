@@ -58,6 +58,8 @@ type Options struct {
 	Store *Store
 	// KeyFile is the file that seals the database.
 	KeyFile *KeyFile
+	// DomainList is the list of disposable domains.
+	DomainList *DomainList
 
 	// Now is the clock that is checked. Default: [time.Now].
 	Now func() time.Time

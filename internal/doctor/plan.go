@@ -44,6 +44,9 @@ func (s *session) plan() [][]check {
 	if o.KeyFile != nil {
 		alone(checkKeyFile, o.KeyFile.Path, "The file belongs to us, and nobody else can read it.", s.keyFile)
 	}
+	if o.DomainList != nil {
+		alone(checkList, o.DomainList.Path, "The list is in force, and not old.", s.domainList)
+	}
 	if way := s.planWay(); len(way) > 0 {
 		groups = append(groups, way)
 	}

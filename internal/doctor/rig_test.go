@@ -81,6 +81,8 @@ type rig struct {
 	templates []TemplateProblem
 	keyPath   string
 	faceCalls atomic.Uint64
+	listAge   time.Duration
+	listErr   error
 
 	// change has the last word.
 	change func(*Options)
@@ -212,7 +214,8 @@ func (r *rig) options() Options {
 			Name: filepath.Join(filepath.Dir(r.keyPath), "store"),
 			Ping: func(context.Context) error { return nil }, Free: func() (uint64, error) { return 1 << 40, nil },
 		},
-		KeyFile: &KeyFile{Path: r.keyPath, StorePath: filepath.Join(filepath.Dir(r.keyPath), "store")},
+		KeyFile:    &KeyFile{Path: r.keyPath, StorePath: filepath.Join(filepath.Dir(r.keyPath), "store")},
+		DomainList: &DomainList{Path: "/etc/disposable.txt", State: func() (time.Time, error) { return time.Now().Add(-r.listAge), r.listErr }},
 		// Other tests may keep this machine busy.
 		CheckTimeout: 20 * time.Second, Timeout: time.Minute,
 	}

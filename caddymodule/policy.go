@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/caddy-threepid/caddy-threepid/handlers"
+	"github.com/caddy-threepid/caddy-threepid/internal/doctor"
+	"github.com/caddy-threepid/caddy-threepid/internal/policy"
+)
+
+// EmailPolicy says whose email addresses may be verified to register or to add
+// them; any other gets `M_THREEPID_DENIED`. Passwords of existing accounts can be
+// reset whatever it says, and sessions that are open already go on.
+//
+// A rule is `example.org` for a domain and everything below it, `=example.org`
+// for the domain alone, `.example.org` for everything below it, or `*`. It
+// matches whole domains, in any spelling. If several match, the one with the
+// longest name decides, and `deny` if both lists have one of that length.
+type EmailPolicy struct {
+	// The domains that are allowed. If there are any, all others are refused.
+	// Default: every domain is.
+	Allow []string `json:"allow,omitempty"`
+
+	// The domains that are refused. Default: none.
+	Deny []string `json:"deny,omitempty"`
+
+	// A file with disposable domains, one per line, `#` before comments. They and
+	// everything below them are refused, unless `allow` has a rule with as long a
+	// name. A new file is noticed within seconds; one that cannot be used leaves
+	// the list as it was. Default: none.
+	Disposable string `json:"disposable,omitempty"`
+
+	// Whether to ask the domain name system if a domain takes mail, and to refuse
+	// one that does not. No answer within two seconds counts as yes. Privacy: the
+	// name server learns the domains of your users' addresses. Default: false.
+	CheckMX bool `json:"check_mx,omitempty"`
+
+	// Whether to take domains without a dot, like `localhost`. Security: relays
+	// deliver such mail inside of their own network. Default: false; a rule in
+	// `allow` with the name lets a single one through.
+	AllowDotless bool `json:"allow_dotless,omitempty"`
+
+	// Whether to refuse nothing, and only to log and count what would be. For
+	// trying rules out. Default: false.
+	LogOnly bool `json:"log_only,omitempty"`
+}
+
+// policyTotal is what the policy has decided. Both labels are closed sets.
+var policyTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
+	Namespace: "caddy", Subsystem: "threepid", Name: "policy_total",
+	Help: "Decisions about email addresses, by the rule that made them.",
+}, []string{"rule", "action"})
+
+// nameServers are asked about domains. Tests have their own.
+var nameServers policy.Resolver = policy.NewResolver()
+
+// emailPolicy is the policy of one configuration.
+type emailPolicy struct {
+	*policy.Policy
+	file string
+	list *policy.List // nil: none
+}
+
+// loadPolicy reads the rules and, so that `caddy validate` finds what is wrong
+// with it, the list. Without an option, only dotless domains are refused.
+func (a *App) loadPolicy(e *expander) (p emailPolicy) {
+	option := a.EmailPolicy
+	if option == nil {
+		option = new(EmailPolicy)
+	} else if a.NoEmail {
+		e.errs = append(e.errs, errors.New("email_policy is configured, although email is switched off"))
+	}
+	config := policy.Config{
+		Allow: e.list("email_policy allow", option.Allow), Deny: e.list("email_policy deny", option.Deny),
+		Dotless: option.AllowDotless, LogOnly: option.LogOnly,
+	}
+	if option.CheckMX {
+		config.MX = policy.NewMX(policy.MXOptions{Resolver: nameServers})
+	}
+	var err error
+	if p.file = e.text("email_policy disposable", option.Disposable); p.file != "" {
+		if p.list, err = policy.LoadList(policy.ListOptions{Path: p.file, Report: a.listChanged(p.file)}); err != nil {
+			e.errs = append(e.errs, fmt.Errorf("email_policy disposable %s: %w", p.file, err))
+		}
+		config.Disposable = p.list
+	}
+	if p.Policy, err = policy.New(config); err != nil {
+		e.errs = append(e.errs, fmt.Errorf("email_policy: %w", err))
+	}
+	return p
+}
+
+// listChanged tells the operator that a new list is in force, or why it is not.
+func (a *App) listChanged(file string) func(int, error) {
+	return func(domains int, err error) {
+		if err != nil {
+			a.logger.Error("cannot use the list of disposable domains; going on with the one before",
+				zap.String("file", file), zap.Int("domains", domains), zap.Error(err))
+			return
+		}
+		a.logger.Info("read the list of disposable domains", zap.String("file", file), zap.Int("domains", domains))
+	}
+}
+
+// withPolicy is the configuration of the client-facing side with the policy in
+// it, which needs the keys to name an address in the log.
+func (a *App) withPolicy(rt *runtime) handlers.Config {
+	config := a.settings.http
+	config.EmailPolicy = func(ctx context.Context, email string) bool {
+		v := a.settings.email.Check(ctx, email)
+		policyTotal.WithLabelValues(string(v.Rule), string(v.Action)).Inc()
+		if v.Action != policy.Allowed {
+			a.logger.Info("address denied by policy", zap.String("rule", string(v.Rule)), zap.String("action", string(v.Action)),
+				zap.String("pseudonym", rt.service.Pseudonym(email)))
+		}
+		return v.Action == policy.Refused
+	}
+	return config
+}
+
+// examineList adds the list of disposable domains, if there is one.
+func (a *App) examineList(o *doctor.Options) {
+	if p := a.settings.email; p.list != nil {
+		o.DomainList = &doctor.DomainList{Path: p.file, State: p.list.State}
+	}
+}
+
+// readEmailPolicy reads the block of the Caddyfile. Rules are checked where they
+// stand, except for placeholders.
+func (a *App) readEmailPolicy(d *caddyfile.Dispenser) error {
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	p := new(EmailPolicy)
+	a.EmailPolicy = p
+	dot := true
+	err := readBlock(d, d.Nesting(), options{
+		"allow":       domainRules(d, &p.Allow),
+		"deny":        domainRules(d, &p.Deny),
+		"disposable":  oneArg(d, &p.Disposable),
+		"check_mx":    onOff(d, &p.CheckMX),
+		"require_dot": onOff(d, &dot),
+		"log_only":    onOff(d, &p.LogOnly),
+	})
+	p.AllowDotless = !dot
+	return err
+}
+
+func domainRules(d *caddyfile.Dispenser, to *[]string) func() error {
+	return func() error {
+		option := d.Val()
+		if err := manyArgs(d, to)(); err != nil {
+			return err
+		}
+		for _, text := range *to {
+			if placeholder(text) {
+				continue
+			}
+			if err := policy.CheckRule(text); err != nil {
+				return d.Errf("%s: %v", option, err)
+			}
+		}
+		return nil
+	}
+}
