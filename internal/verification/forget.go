@@ -29,8 +29,13 @@ func (s *Service) Forget(ctx context.Context, medium Medium, address string) (n 
 			return n, err
 		}
 	}
+	erased, err := s.erase(ctx, limitsPartition, []string{kindLimit + s.mailboxName(medium, address)})
+	n += erased
+	if err != nil {
+		return n, err
+	}
 	name := s.addressName(medium, address)
-	erased, err := s.erase(ctx, s.shard(name), []string{kindLimit + name, kindCool + name})
+	erased, err = s.erase(ctx, s.shard(name), []string{kindCool + name})
 	return n + erased, err
 }
 

@@ -22,86 +22,113 @@ func (l Limit) off() bool { return l.Burst <= 0 || l.Per <= 0 }
 
 // hit is the generic cell rate algorithm (ITU-T I.371): one timestamp, the
 // theoretical arrival time (tat), is all the state there is. It returns the
-// new tat, or how long to wait.
-func (l Limit) hit(tat, now time.Time) (time.Time, time.Duration) {
-	interval := l.Per / time.Duration(l.Burst)
-	if tat.Before(now) {
-		tat = now
-	}
-	next := tat.Add(interval)
+// new tat, or how long to wait. One request costs a share of what is refilled
+// for one: 1/1 for all but those that send nothing.
+func (l Limit) hit(tat, now time.Time, share int) (time.Time, time.Duration) {
+	tat = l.within(tat, now)
+	next := tat.Add(l.cost(share))
 	if wait := next.Sub(now) - l.Per; wait > 0 {
 		return tat, wait
 	}
 	return next, 0
 }
 
-// limited counts one request against an address, whichever its purpose and
-// whether or not it will send: a flood of repeats is a flood too. An address
-// that is cooling down is refused whatever its limit.
-func (s *Service) limited(ctx context.Context, medium Medium, address string) error {
-	name := s.addressName(medium, address)
-	return s.count(ctx, s.cfg.PerAddress, name, func(txn store.Txn) (time.Duration, error) {
-		return s.cooling(txn, name)
-	})
+func (l Limit) cost(share int) time.Duration {
+	return l.Per / time.Duration(l.Burst) / time.Duration(share)
 }
 
-// addressName stands for an address in the keys of its limits, all of which
-// are in one partition.
-func (s *Service) addressName(medium Medium, address string) string {
-	return s.keys.HashText("limit address", string(medium), address)
+// within bounds a tat by what the limit itself can bring it to. Others are
+// there when the clock was set back, or the limit was made smaller: nobody
+// must be locked out for longer than Per.
+func (l Limit) within(tat, now time.Time) time.Time {
+	if tat.Before(now) {
+		return now
+	}
+	if latest := now.Add(l.Per); tat.After(latest) {
+		return latest
+	}
+	return tat
 }
 
-// CountUser counts one action of a user, and refuses it with a LimitError if
-// there were too many: MSC2290 asks for that where addresses are added and
-// bound.
-func (s *Service) CountUser(ctx context.Context, action, user string) error {
-	if s.cfg.PerUser.off() {
+// cell is one limit for one subject: what a request counts against.
+type cell struct {
+	limit Limit
+	kind  LimitKind
+	name  string
+	// share makes one of so many repetitions cost as much as one request.
+	share int
+}
+
+// limitsPartition is where all limits are. In one partition, one transaction
+// counts a request against all of them or against none. The budget is a single
+// cell anyway that every message meets.
+var limitsPartition = PartitionName(0)
+
+// spend counts against all cells, or against none if one refuses; then the
+// error says how long the slowest wants to be waited for.
+func (s *Service) spend(ctx context.Context, cells []cell) error {
+	if len(cells) == 0 {
 		return nil
 	}
-	return s.count(ctx, s.cfg.PerUser, s.keys.HashText("limit user", action, user), nil)
-}
-
-// count counts against what a name stands for, unless bar says how long it is
-// barred for another reason.
-func (s *Service) count(ctx context.Context, limit Limit, name string, bar func(store.Txn) (time.Duration, error)) error {
-	var wait time.Duration
-	hit := func(txn store.Txn) (err error) {
-		if bar != nil {
-			if wait, err = bar(txn); err != nil || wait > 0 {
+	var refused *LimitError
+	err := s.store.Update(ctx, limitsPartition, func(txn store.Txn) error {
+		refused = nil
+		now := s.now()
+		tats := make([]time.Time, len(cells))
+		for i, c := range cells {
+			tat, err := readTAT(txn, c.name)
+			if err != nil {
+				return err
+			}
+			next, wait := c.limit.hit(tat, now, c.share)
+			if wait > 0 && (refused == nil || wait > refused.RetryAfter) {
+				refused = &LimitError{RetryAfter: wait, Limit: c.kind}
+			}
+			tats[i] = next
+		}
+		if refused != nil {
+			return nil
+		}
+		for i, c := range cells {
+			if err := writeTAT(txn, c.name, tats[i]); err != nil {
 				return err
 			}
 		}
-		if limit.off() {
-			return nil
-		}
-		wait, err = s.hit(txn, limit, kindLimit+name)
+		return nil
+	})
+	if err != nil {
 		return err
 	}
-	access := s.store.Update
-	if limit.off() {
-		access = s.store.View // there is nothing to be written
-	}
-	if err := access(ctx, s.shard(name), hit); err != nil {
-		return err
-	}
-	if wait > 0 {
-		return &LimitError{RetryAfter: wait}
+	if refused != nil {
+		return refused
 	}
 	return nil
 }
 
-// hit applies a limit to its entry and returns how long to wait.
-func (s *Service) hit(txn store.Txn, limit Limit, key string) (time.Duration, error) {
-	var tat time.Time
-	raw, err := txn.Get(key)
-	if err == nil && len(raw) == 8 {
-		tat = time.UnixMicro(int64(binary.BigEndian.Uint64(raw)))
-	} else if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return 0, err
+// giveBack undoes what was counted against one cell.
+func (s *Service) giveBack(ctx context.Context, c cell) error {
+	return s.store.Update(ctx, limitsPartition, func(txn store.Txn) error {
+		tat, err := readTAT(txn, c.name)
+		if err != nil || tat.IsZero() {
+			return err
+		}
+		// A time that has passed deletes the entry.
+		return writeTAT(txn, c.name, tat.Add(-c.limit.cost(c.share)))
+	})
+}
+
+// readTAT is zero where there is none.
+func readTAT(txn store.Txn, name string) (time.Time, error) {
+	raw, err := txn.Get(kindLimit + name)
+	if errors.Is(err, store.ErrNotFound) || (err == nil && len(raw) != 8) {
+		return time.Time{}, nil
 	}
-	tat, wait := limit.hit(tat, s.now())
-	if wait > 0 {
-		return wait, nil
+	if err != nil {
+		return time.Time{}, err
 	}
-	return 0, txn.Set(key, binary.BigEndian.AppendUint64(nil, uint64(tat.UnixMicro())), tat)
+	return time.UnixMicro(int64(binary.BigEndian.Uint64(raw))), nil
+}
+
+func writeTAT(txn store.Txn, name string, tat time.Time) error {
+	return txn.Set(kindLimit+name, binary.BigEndian.AppendUint64(nil, uint64(tat.UnixMicro())), tat)
 }

@@ -5,6 +5,7 @@ package verification
 import (
 	"context"
 	"errors"
+	"math"
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/store"
@@ -13,16 +14,24 @@ import (
 // RequestToken opens a session, or continues one, and commits its message with
 // it. It decides by itself: whether the address is in use is not its concern.
 func (s *Service) RequestToken(ctx context.Context, req Request) (Opened, error) {
-	if err := s.limited(ctx, req.Medium, req.Address); err != nil {
+	if err := s.admit(ctx, &req); err != nil {
 		return Opened{}, err
 	}
-	index := s.index(req)
-	o, err := s.newOpening(s.shard(index), s.openingRequest(req, index))
+	return s.openNow(ctx, s.openingRequest(req, s.index(req)))
+}
+
+// openNow runs a request that was admitted.
+func (s *Service) openNow(ctx context.Context, req openingRequest) (Opened, error) {
+	o, err := s.newOpening(s.shard(req.Index), req)
+	if err == nil {
+		err = s.store.Update(ctx, o.partition, o.run)
+	}
 	if err != nil {
+		s.unsent(ctx, req)
 		return Opened{}, err
 	}
-	if err := s.store.Update(ctx, o.partition, o.run); err != nil {
-		return Opened{}, err
+	if !o.opened.Sent {
+		s.unsent(ctx, req)
 	}
 	o.announce()
 	return o.opened, nil
@@ -42,6 +51,7 @@ type openingRequest struct {
 	Proof       Proof   `cbor:"9,keyasint,omitempty"`
 	Brand       string  `cbor:"10,keyasint,omitempty"`
 	RepeatOnly  bool    `cbor:"11,keyasint,omitempty"`
+	Held        bool    `cbor:"12,keyasint,omitempty"`
 }
 
 func (s *Service) openingRequest(req Request, index string) openingRequest {
@@ -49,6 +59,7 @@ func (s *Service) openingRequest(req Request, index string) openingRequest {
 		Purpose: req.Purpose, Medium: req.Medium, Address: req.Address,
 		Index: index, Secret: s.secret(req.ClientSecret), SendAttempt: req.SendAttempt,
 		NextLink: req.NextLink, Language: req.Language, Brand: req.Brand, Proof: req.Proof, RepeatOnly: req.RepeatOnly,
+		Held: req.Held,
 	}
 }
 
@@ -106,11 +117,12 @@ func (o *opening) run(txn store.Txn) error {
 	if err != nil {
 		return err
 	}
-	due := session == nil || session.request(o.req.SendAttempt)
-	if due && o.req.RepeatOnly {
-		return &LimitError{RetryAfter: repeatDelay}
+	fresh := session == nil
+	due := !o.req.Held && (fresh || session.request(o.req.SendAttempt))
+	if (due || fresh) && o.req.RepeatOnly {
+		return &LimitError{RetryAfter: repeatDelay, Limit: LimitRepeat}
 	}
-	if session == nil {
+	if fresh {
 		session = o.create(now)
 		// It has to be found for as long as it can live: one more lifetime
 		// after it is validated at its very end.
@@ -121,6 +133,10 @@ func (o *opening) run(txn store.Txn) error {
 	}
 	if !due {
 		o.opened = Opened{SID: session.SID}
+		if o.req.Held && fresh {
+			session.SendAttempt = math.MinInt64 // the message is still to come
+			return o.svc.recs.putSession(txn, session)
+		}
 		return nil
 	}
 	session.NextLink, session.Language, session.Brand = o.req.NextLink, o.req.Language, o.req.Brand
