@@ -83,6 +83,10 @@ func (s *Service) traces(ctx context.Context, p store.Partition, medium Medium, 
 			var rec nonceRecord
 			return s.recs.open(key, sealed, &rec) == nil && mine(rec.Request.Medium, rec.Request.Address)
 		}),
+		each(kindProgress, func(key string, sealed []byte) bool {
+			var rec progressRecord
+			return s.recs.open(key, sealed, &rec) == nil && rec.Held != nil && mine(rec.Held.Medium, rec.Held.Address)
+		}),
 		each(kindBinding, func(key string, sealed []byte) bool {
 			var b Binding
 			return s.recs.open(key, sealed, &b) == nil && (mine(b.Medium, b.Address) || mine(b.Medium, b.Validated))
