@@ -73,6 +73,8 @@ func readOffer(answer *capture) (*offer, error) {
 	switch {
 	case answer.status == http.StatusUnauthorized && len(body.Flows) > 0:
 		return &offer{flows: body.Flows}, nil
+	case answer.status/100 == 2: // it registers whoever comes: with no address, and not again for us
+		return &offer{}, nil
 	case answer.status == http.StatusForbidden, body.Errcode == codeUnrecognized,
 		answer.status == http.StatusNotFound, answer.status == http.StatusMethodNotAllowed, answer.status == http.StatusNotImplemented:
 		return &offer{closed: true}, nil
