@@ -3,6 +3,7 @@
 package caddymodule
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -94,6 +95,11 @@ type sharedStore struct {
 	closing  bool
 	idle     chan struct{} // closed when closing and not held
 	outboxes []*delivery.Outbox
+}
+
+// UpdateSoon implements store.Soon by what the store can.
+func (s *sharedStore) UpdateSoon(ctx context.Context, p store.Partition, fn func(store.Txn) error) error {
+	return store.UpdateSoon(ctx, s.Store, p, fn)
 }
 
 // hold defers closing until release is called, which may be called twice. A

@@ -33,12 +33,11 @@ func nonceKey(s *Service, nonce string) string {
 // Await notes a token request and returns the nonce that the homeserver is
 // shown as client_secret. No lock is held while it decides.
 func (s *Service) Await(ctx context.Context, req Request) (nonce string, err error) {
-	if err := s.admit(ctx, &req); err != nil {
+	rec := nonceRecord{Request: s.openingRequest(req, s.index(req))}
+	if err := s.admit(ctx, req, &rec.Request); err != nil {
 		return "", err
 	}
-	index := s.index(req)
-	p := s.shard(index)
-	rec := nonceRecord{Request: s.openingRequest(req, index)}
+	p := s.shard(rec.Request.Index)
 	nonce, err = s.ids.in(p)
 	if err == nil {
 		err = s.store.Update(ctx, p, func(txn store.Txn) error {

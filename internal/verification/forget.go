@@ -29,13 +29,9 @@ func (s *Service) Forget(ctx context.Context, medium Medium, address string) (n 
 			return n, err
 		}
 	}
-	erased, err := s.erase(ctx, limitsPartition, []string{kindLimit + s.mailboxName(medium, address)})
-	n += erased
-	if err != nil {
-		return n, err
-	}
-	name := s.addressName(medium, address)
-	erased, err = s.erase(ctx, s.shard(name), []string{kindCool + name})
+	erased, err := s.erase(ctx, limitsPartition, []string{
+		kindLimit + s.mailboxName(medium, address), kindCool + s.addressName(medium, address),
+	})
 	return n + erased, err
 }
 

@@ -65,14 +65,19 @@ type cell struct {
 var limitsPartition = PartitionName(0)
 
 // spend counts against all cells, or against none if one refuses; then the
-// error says how long the slowest wants to be waited for.
-func (s *Service) spend(ctx context.Context, cells []cell) error {
-	if len(cells) == 0 {
-		return nil
-	}
+// error says how long the slowest wants to be waited for. An address that cools
+// down is refused whatever the limits are; cool is its name, or empty.
+func (s *Service) spend(ctx context.Context, cool string, cells ...cell) error {
 	var refused *LimitError
-	err := s.store.Update(ctx, limitsPartition, func(txn store.Txn) error {
+	// Whatever it is counted for waits for the disk by itself.
+	err := store.UpdateSoon(ctx, s.store, limitsPartition, func(txn store.Txn) error {
 		refused = nil
+		if cool != "" {
+			if wait, err := s.cooling(txn, cool); err != nil || wait > 0 {
+				refused = &LimitError{RetryAfter: wait, Limit: LimitCooldown}
+				return err
+			}
+		}
 		now := s.now()
 		tats := make([]time.Time, len(cells))
 		for i, c := range cells {
@@ -107,7 +112,7 @@ func (s *Service) spend(ctx context.Context, cells []cell) error {
 
 // giveBack undoes what was counted against one cell.
 func (s *Service) giveBack(ctx context.Context, c cell) error {
-	return s.store.Update(ctx, limitsPartition, func(txn store.Txn) error {
+	return store.UpdateSoon(ctx, s.store, limitsPartition, func(txn store.Txn) error {
 		tat, err := readTAT(txn, c.name)
 		if err != nil || tat.IsZero() {
 			return err

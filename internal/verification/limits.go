@@ -5,7 +5,6 @@ package verification
 import (
 	"context"
 	"net/netip"
-	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
 	"github.com/caddy-threepid/caddy-threepid/store"
@@ -41,38 +40,34 @@ const repeatShare = 10
 
 // admit counts a request against its limits, whichever its purpose. One that is
 // found to send nothing is marked as such, so that it will not, and costs
-// nothing of the budget. An address that cools down is refused whatever the
-// limits are.
-func (s *Service) admit(ctx context.Context, req *Request) error {
-	if err := s.cooled(ctx, req.Medium, req.Address); err != nil {
-		return err
-	}
-	cells := s.cells(*req, 1)
+// nothing of the budget.
+func (s *Service) admit(ctx context.Context, req Request, opening *openingRequest) error {
+	cool := s.addressName(req.Medium, req.Address)
+	cells := s.cells(req, 1)
 	budget := s.budget(req.Medium)
 	if len(cells) == 0 && budget.limit.off() {
-		return nil
+		return s.spend(ctx, cool)
 	}
-	if !req.RepeatOnly {
-		due, err := s.Due(ctx, *req)
+	if !opening.RepeatOnly {
+		due, err := s.due(ctx, *opening)
 		if err != nil {
 			return err
 		}
-		req.RepeatOnly = !due
+		opening.RepeatOnly = !due
 	}
 	switch {
-	case req.RepeatOnly:
-		cells = s.cells(*req, repeatShare)
-	case s.charged(openingRequest{Medium: req.Medium, Held: req.Held}):
+	case opening.RepeatOnly:
+		for i := range cells {
+			cells[i].share = repeatShare
+		}
+	case s.charged(*opening):
 		cells = append(cells, budget)
 	}
-	return s.spend(ctx, cells)
+	return s.spend(ctx, cool, cells...)
 }
 
 // admitAgain counts a message that the operator has sent again.
 func (s *Service) admitAgain(ctx context.Context, session *Session) error {
-	if err := s.cooled(ctx, session.Medium, session.Address); err != nil {
-		return err
-	}
 	var cells []cell
 	if !s.cfg.PerAddress.off() {
 		cells = append(cells, s.mailbox(session.Medium, session.Address, 1))
@@ -80,21 +75,16 @@ func (s *Service) admitAgain(ctx context.Context, session *Session) error {
 	if budget := s.budget(session.Medium); !budget.limit.off() {
 		cells = append(cells, budget)
 	}
-	return s.spend(ctx, cells)
+	return s.spend(ctx, s.addressName(session.Medium, session.Address), cells...)
 }
 
-// cooled refuses an address whose owner wants no more messages.
-func (s *Service) cooled(ctx context.Context, medium Medium, addr string) error {
-	name := s.addressName(medium, addr)
-	var wait time.Duration
-	err := s.store.View(ctx, s.shard(name), func(txn store.Txn) (err error) {
-		wait, err = s.cooling(txn, name)
-		return err
-	})
-	if err == nil && wait > 0 {
-		err = &LimitError{RetryAfter: wait, Limit: LimitCooldown}
+// glance is a View that does not wait for what is being written to the disk, as
+// an engine's own may. What it finds is only acted upon by updates that do.
+func (s *Service) glance(ctx context.Context, p store.Partition, fn func(store.Txn) error) error {
+	if soon, ok := s.store.(store.Soon); ok {
+		return soon.UpdateSoon(ctx, p, fn)
 	}
-	return err
+	return s.store.View(ctx, p, fn)
 }
 
 // cells are what a request counts against, the budget left out.
@@ -130,7 +120,7 @@ func (s *Service) mailbox(medium Medium, addr string, share int) cell {
 
 // budget is the cell that every message of a medium counts against.
 func (s *Service) budget(medium Medium) cell {
-	return cell{s.cfg.Messages, LimitMessages, s.keys.HashText("limit messages", string(medium)), 1}
+	return cell{s.cfg.Messages, LimitMessages, s.budgets[medium], 1}
 }
 
 // charged reports whether a request was counted against the budget.
@@ -163,7 +153,7 @@ func (s *Service) CountUser(ctx context.Context, action, user string) error {
 	if s.cfg.PerUser.off() {
 		return nil
 	}
-	return s.spend(ctx, []cell{{s.cfg.PerUser, LimitUser, s.keys.HashText("limit user", action, user), 1}})
+	return s.spend(ctx, "", cell{s.cfg.PerUser, LimitUser, s.keys.HashText("limit user", action, user), 1})
 }
 
 // addressName stands for an address in the key of its cool-down.

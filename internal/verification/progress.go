@@ -166,14 +166,13 @@ func (s *Service) markReady(ctx context.Context, name string, sent *openingReque
 // release sends the message of a request that was held. It counts against the
 // budget now; against all else it was counted when it was made.
 func (s *Service) release(ctx context.Context, held openingRequest) error {
-	if err := s.cooled(ctx, held.Medium, held.Address); err != nil {
-		return err
-	}
 	held.RepeatOnly = false
+	var cells []cell
 	if s.charged(held) {
-		if err := s.spend(ctx, []cell{s.budget(held.Medium)}); err != nil {
-			return err
-		}
+		cells = append(cells, s.budget(held.Medium))
+	}
+	if err := s.spend(ctx, s.addressName(held.Medium, held.Address), cells...); err != nil {
+		return err
 	}
 	_, err := s.openNow(ctx, held)
 	return err

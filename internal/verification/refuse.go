@@ -145,7 +145,7 @@ func withdraw(txn store.Txn, session *Session) error {
 // cool lets no message go to an address until then.
 func (s *Service) cool(ctx context.Context, medium Medium, address string, until time.Time) error {
 	name := s.addressName(medium, address)
-	return s.store.Update(ctx, s.shard(name), func(txn store.Txn) error {
+	return s.store.Update(ctx, limitsPartition, func(txn store.Txn) error {
 		wait, err := s.cooling(txn, name)
 		if err != nil || !until.After(s.now().Add(wait)) {
 			return err // another refusal reaches further

@@ -14,10 +14,11 @@ import (
 // RequestToken opens a session, or continues one, and commits its message with
 // it. It decides by itself: whether the address is in use is not its concern.
 func (s *Service) RequestToken(ctx context.Context, req Request) (Opened, error) {
-	if err := s.admit(ctx, &req); err != nil {
+	opening := s.openingRequest(req, s.index(req))
+	if err := s.admit(ctx, req, &opening); err != nil {
 		return Opened{}, err
 	}
-	return s.openNow(ctx, s.openingRequest(req, s.index(req)))
+	return s.openNow(ctx, opening)
 }
 
 // openNow runs a request that was admitted.
@@ -67,10 +68,13 @@ func (s *Service) openingRequest(req Request, index string) openingRequest {
 // earlier one. What costs money is paid for between this and the request
 // itself, which says by RepeatOnly what was found here.
 func (s *Service) Due(ctx context.Context, req Request) (bool, error) {
-	index := s.index(req)
-	o := &opening{svc: s, req: s.openingRequest(req, index), partition: s.shard(index)}
+	return s.due(ctx, s.openingRequest(req, s.index(req)))
+}
+
+func (s *Service) due(ctx context.Context, req openingRequest) (bool, error) {
+	o := &opening{svc: s, req: req, partition: s.shard(req.Index)}
 	due := false
-	err := s.store.View(ctx, o.partition, func(txn store.Txn) error {
+	err := s.glance(ctx, o.partition, func(txn store.Txn) error {
 		session, err := o.find(txn, s.now())
 		due = session == nil || session.request(o.req.SendAttempt)
 		return err

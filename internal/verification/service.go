@@ -75,6 +75,8 @@ type Service struct {
 	ids   *idMaker
 	recs  records
 	now   func() time.Time
+	// budgets are the names of the budgets' cells.
+	budgets map[Medium]string
 }
 
 // Validate fills in the defaults of what can be checked without a store, and
@@ -118,6 +120,9 @@ func NewService(cfg Config) (*Service, error) {
 		cfg: cfg, store: cfg.Store, keys: cfg.Keys, now: cfg.Now,
 		ids:  &idMaker{keys: cfg.Keys, random: cfg.Random},
 		recs: records{keys: cfg.Keys},
+		budgets: map[Medium]string{
+			Email: cfg.Keys.HashText("limit messages", string(Email)), MSISDN: cfg.Keys.HashText("limit messages", string(MSISDN)),
+		},
 	}, nil
 }
 
