@@ -46,7 +46,7 @@ func startRelayed(ctx context.Context, bin, dir, name, upstream string, hook smt
 		return nil, err
 	}
 	mailer := "mailer smtp {\n\t\t\tserver " + relay.Addr() + "\n\t\t\tca_file " + ca + "\n\t\t\tfrom bench@example.test\n\t\t\thelo bench.example.test\n\t\t}"
-	c, url, err := startCaddy(ctx, bin, dir, name, upstream, true, mailer)
+	c, url, err := startCaddy(ctx, bin, dir, name, upstream, true, append(limits("off"), mailer)...)
 	if err != nil {
 		return nil, err
 	}

@@ -16,16 +16,17 @@ import (
 func main() {
 	sessions := flag.Int("sessions", 100_000, "open sessions for the memory and disk figures")
 	pairs := flag.Int("pairs", 9, "pairs of the pass-through measurement")
+	only := flag.String("only", "", "measure one part and write no results: passthrough, tokens, limits or deliveries")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *sessions, *pairs); err != nil {
+	if err := run(ctx, *sessions, *pairs, *only); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, sessions, pairs int) error {
+func run(ctx context.Context, sessions, pairs int, only string) error {
 	root, err := stack.Root()
 	if err != nil {
 		return err
@@ -40,20 +41,30 @@ func run(ctx context.Context, sessions, pairs int) error {
 	}
 	defer os.RemoveAll(dir)
 	var r report
-	for _, part := range []func(context.Context, string, string, *report) error{
-		func(ctx context.Context, bin, dir string, r *report) error {
+	for _, part := range []struct {
+		name string
+		run  func(context.Context, string, string, *report) error
+	}{
+		{"passthrough", func(ctx context.Context, bin, dir string, r *report) error {
 			return passThrough(ctx, bin, dir, pairs, r)
-		},
-		func(ctx context.Context, bin, dir string, r *report) error {
+		}},
+		{"tokens", func(ctx context.Context, bin, dir string, r *report) error {
 			return requestTokens(ctx, bin, dir, sessions, r)
-		},
-		deliveries,
+		}},
+		{"limits", limitChecks},
+		{"deliveries", deliveries},
 	} {
-		if err := part(ctx, bin, dir, &r); err != nil {
+		if only != "" && part.name != only {
+			continue
+		}
+		if err := part.run(ctx, bin, dir, &r); err != nil {
 			return err
 		}
 	}
 	fmt.Print(r.table())
+	if only != "" {
+		return r.verdict()
+	}
 	if err := r.write(filepath.Join(root, "bench", "RESULTS.md")); err != nil {
 		return err
 	}

@@ -30,6 +30,11 @@ func upstream() (addr string, stop func(), err error) {
 	body := strings.Repeat("x", 2000)
 	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body) // the proxy may have gone
+		if strings.HasSuffix(r.URL.Path, "/register") {
+			w.WriteHeader(http.StatusUnauthorized)
+			_, _ = io.WriteString(w, `{"session":"s","flows":[{"stages":["m.login.email.identity"]}],"params":{}}`)
+			return
+		}
 		_, _ = io.WriteString(w, body)
 	})}
 	go func() { _ = server.Serve(l) }() // until Close
@@ -49,9 +54,11 @@ func startCaddy(ctx context.Context, bin, dir, name, upstream string, ours bool,
 	global, handler := "", ""
 	if ours {
 		// The generator asks for more than anybody would wait for.
-		options = append(options, fmt.Sprintf("public_url http://127.0.0.1:%d", ports[0]), "limit address off", "max_queued 1000000")
+		options = append(options, fmt.Sprintf("public_url http://127.0.0.1:%d", ports[0]), "max_queued 1000000")
 		global, handler = "\tthreepid {\n\t\t"+strings.Join(options, "\n\t\t")+"\n\t}\n", "\tthreepid\n"
 	}
+	// The generator's clients are whom it says.
+	global += "\tservers {\n\t\ttrusted_proxies static private_ranges\n\t}\n"
 	caddyfile := fmt.Sprintf("{\n\tadmin off\n\tskip_install_trust\n\tlog {\n\t\tlevel ERROR\n\t}\n%s}\nhttp://127.0.0.1:%d {\n%s\treverse_proxy %s\n}\n",
 		global, ports[0], handler, upstream)
 	c, err := stack.StartCaddy(ctx, bin, sub, caddyfile, nil, ports[0])

@@ -27,7 +27,7 @@ func requestTokens(ctx context.Context, bin, dir string, sessions int, r *report
 		return err
 	}
 	defer stop()
-	caddy, url, err := startCaddy(ctx, bin, dir, "tokens", addr, true)
+	caddy, url, err := startCaddy(ctx, bin, dir, "tokens", addr, true, limits("off")...)
 	if err != nil {
 		return err
 	}

@@ -52,7 +52,8 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 //		token_lifetime       <duration>
 //		session_lifetime     <duration>
 //		max_tries            <n>
-//		limit address|user   <count> <per-duration> | off
+//		limit address|client|domain|user|uia|messages|guesses <count> <per-duration> | off
+//		registration_gate    offered|completed|off
 //		allow_identity_servers <host[:port]...>
 //		max_body             <size>
 //		key_file             <path>
@@ -118,6 +119,7 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"session_lifetime":       oneDuration(d, &a.SessionLifetime),
 		"max_tries":              oneCount(d, &a.MaxTries),
 		"limit":                  func() error { return a.readLimit(d) },
+		"registration_gate":      oneWord(d, &a.RegistrationGate, gateWords...),
 		"templates":              oneArg(d, &a.Templates),
 		"brand":                  func() error { return a.readBrand(d) },
 		"email_policy":           func() error { return a.readEmailPolicy(d) },
@@ -198,41 +200,6 @@ func (a *App) readIdentityServers(d *caddyfile.Dispenser) error {
 			return d.Errf("allow_identity_servers %q: %v", name, err)
 		}
 	}
-	return nil
-}
-
-// readLimit reads one of the limits, each of which may be given once. That is
-// why the block does not see to it.
-func (a *App) readLimit(d *caddyfile.Dispenser) error {
-	args := d.RemainingArgs()
-	if len(args) == 0 {
-		return d.ArgErr()
-	}
-	limits := map[string]**Limit{"address": &a.LimitAddress, "user": &a.LimitUser}
-	to, known := limits[args[0]]
-	name := "limit " + args[0]
-	switch {
-	case !known:
-		return d.Errf("unrecognized limit '%s'", args[0])
-	case *to != nil:
-		return d.Errf("option '%s' is given twice", name)
-	}
-	var err error
-	limit := new(Limit)
-	switch {
-	case len(args) == 2 && args[1] == "off":
-		limit.Count = -1
-	case len(args) == 3:
-		if limit.Count, err = count(d, name, args[1]); err != nil {
-			return err
-		}
-		if limit.Per, err = positive(d, name, args[2]); err != nil {
-			return err
-		}
-	default:
-		return d.ArgErr()
-	}
-	*to = limit
 	return nil
 }
 

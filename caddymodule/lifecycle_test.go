@@ -107,7 +107,8 @@ func call(t *testing.T, app *App, r *http.Request, next caddyhttp.Handler) *http
 }
 
 func tokenRequest(secret string) *http.Request {
-	return httptest.NewRequest(http.MethodPost, "/_matrix/client/r0/register/email/requestToken",
+	// A purpose about which no homeserver is asked.
+	return httptest.NewRequest(http.MethodPost, "/_matrix/client/r0/account/3pid/email/requestToken",
 		strings.NewReader(`{"client_secret":"`+secret+`","email":"alice@example.test","send_attempt":1}`))
 }
 

@@ -59,7 +59,7 @@ var (
 
 // registerMetrics puts the collectors into a configuration's registry.
 func registerMetrics(registry prometheus.Registerer) error {
-	collectors := []prometheus.Collector{requestsTotal, requestSeconds, messagesTotal, messageSeconds, sessionsTotal, changesTotal, feedbackTotal, failuresTotal, policyTotal}
+	collectors := []prometheus.Collector{requestsTotal, requestSeconds, messagesTotal, messageSeconds, sessionsTotal, changesTotal, feedbackTotal, failuresTotal, policyTotal, limitedTotal}
 	for _, c := range append(collectors, phoneCollectors...) {
 		err := registry.Register(c)
 		// What is registered already is the same collector.

@@ -31,6 +31,9 @@ func (o *observer) Request(r *http.Request, e handlers.Event) {
 	}
 	requestsTotal.WithLabelValues(e.Face, e.Endpoint, e.Outcome).Inc()
 	requestSeconds.WithLabelValues(e.Face, e.Endpoint).Observe(e.Duration.Seconds())
+	if e.Limit != "" {
+		limitedTotal.WithLabelValues(string(e.Limit)).Inc()
+	}
 	level, text := zapcore.DebugLevel, "handled request"
 	if e.Status >= http.StatusInternalServerError {
 		level, text = zapcore.ErrorLevel, "request failed"

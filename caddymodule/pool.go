@@ -104,6 +104,11 @@ type sharedStore struct {
 	outboxes []*delivery.Outbox
 }
 
+// UpdateSoon implements store.Soon by what the store can.
+func (s *sharedStore) UpdateSoon(ctx context.Context, p store.Partition, fn func(store.Txn) error) error {
+	return store.UpdateSoon(ctx, s.Store, p, fn)
+}
+
 // hold defers closing until release is called, which may be called twice. A
 // hold on a store that is being closed has no effect: the caller will get
 // store.ErrClosed soon.

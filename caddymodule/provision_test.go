@@ -68,6 +68,19 @@ func TestR38_DefaultsWorkOnALaptop(t *testing.T) {
 	if got, want := app.settings.domain.PerUser, (verification.Limit{Burst: 20, Per: time.Hour}); got != want {
 		t.Errorf("got limit %+v, want %+v", got, want)
 	}
+	domain := app.settings.domain
+	for name, got := range map[string]verification.Limit{
+		"60 per client": domain.PerClient, "200 per domain": domain.PerDomain, "10 per uia": domain.PerUIA,
+		"500 messages": domain.Messages, "30 guesses": domain.Guesses,
+	} {
+		want := verification.Limit{Per: time.Hour}
+		if _, err := fmt.Sscan(name, &want.Burst); err != nil || got != want {
+			t.Errorf("%s: got %+v, want that per hour (%v)", name, got, err)
+		}
+	}
+	if got, want := app.settings.http.RegistrationGate, handlers.GateOffered; got != want {
+		t.Errorf("got gate %q, want %q", got, want)
+	}
 	if len(app.settings.labs) != 0 {
 		t.Errorf("got %v, want no identity server on a private address", app.settings.labs)
 	}
@@ -113,6 +126,7 @@ func TestR38_ChecksFollowTheKind(t *testing.T) {
 
 func TestProvisionTranslatesEverything(t *testing.T) {
 	t.Setenv("THREEPID_TEST_HOST", "matrix.example.org")
+	t.Setenv("THREEPID_TEST_GATE", "completed")
 	app := mustProvision(t, `{
 		"public_url": "https://{env.THREEPID_TEST_HOST}:443/",
 		"homeserver": {"kind": "synapse", "identity_name": "{env.THREEPID_TEST_HOST}:8443/_idp", "password_reset": "native", "client_version": "v1", "path_prefix": "/_matrix/hs"},
@@ -120,7 +134,9 @@ func TestProvisionTranslatesEverything(t *testing.T) {
 		"id_server_policy": "trusted", "trusted_id_servers": ["{env.THREEPID_TEST_HOST}"], "id_access_token": "required",
 		"next_link": ["https://app.{env.THREEPID_TEST_HOST}"], "email_proof": "code", "identity_submit_path": true,
 		"token_lifetime": "30m", "session_lifetime": "12h", "max_tries": 3,
-		"limit_address": {"count": 2, "per": "10m"}, "limit_user": {"count": 3, "per": "11m"},
+		"limit_address": {"count": 2, "per": "10m"}, "limit_user": {"count": 3, "per": "11m"}, "limit_client": {"count": 4, "per": "12m"}, "limit_domain": {"count": 5, "per": "13m"},
+		"limit_uia": {"count": 6, "per": "14m"}, "limit_messages": {"count": 7, "per": "15m"}, "limit_guesses": {"count": 8, "per": "16m"},
+		"registration_gate": "{env.THREEPID_TEST_GATE}",
 		"allow_identity_servers": ["ID.{env.THREEPID_TEST_HOST}:443", "127.0.0.1:8090"], "max_body": 1000, "key_file": "/{env.THREEPID_TEST_HOST}/keys",
 		"no_email": true
 	}`)
@@ -130,16 +146,21 @@ func TestProvisionTranslatesEverything(t *testing.T) {
 		Callback: true, NativeReset: true, NoEmail: true, Proof: verification.ProofCode,
 		TrustedIDServers: []string{"matrix.example.org"}, RequireIDAccessToken: true,
 		NextLinkOrigins: []string{"https://app.matrix.example.org"}, IdentitySubmit: true, MaxBody: 1000,
+		RegistrationGate: handlers.GateCompleted,
 	}
 	got := app.settings.http
-	got.IdentityAllow, got.Match, got.Brand = nil, nil, nil
+	got.IdentityAllow, got.Match, got.Brand, got.ClientAddr = nil, nil, nil, nil
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got\n%+v, want\n%+v", got, want)
 	}
 	domain := app.settings.domain
-	if domain.TokenLifetime != 30*time.Minute || domain.SessionLifetime != 12*time.Hour || domain.MaxTries != 3 ||
-		domain.PerAddress != (verification.Limit{Burst: 2, Per: 10 * time.Minute}) ||
-		domain.PerUser != (verification.Limit{Burst: 3, Per: 11 * time.Minute}) {
+	limits := []verification.Limit{domain.PerAddress, domain.PerUser, domain.PerClient, domain.PerDomain, domain.PerUIA, domain.Messages, domain.Guesses}
+	for i, got := range limits {
+		if want := (verification.Limit{Burst: 2 + i, Per: time.Duration(10+i) * time.Minute}); got != want {
+			t.Errorf("limit %d: got %+v, want %+v", i, got, want)
+		}
+	}
+	if domain.TokenLifetime != 30*time.Minute || domain.SessionLifetime != 12*time.Hour || domain.MaxTries != 3 {
 		t.Errorf("got %+v", domain)
 	}
 	if got, want := fmt.Sprint(app.settings.labs), "[id.matrix.example.org 127.0.0.1:8090]"; got != want {

@@ -115,7 +115,7 @@ func (s *site) options(more ...string) []string {
 		"key_file " + s.path("keys.json"),
 		"store badger {\npath " + s.path("store") + "\n}",
 		"homeserver {\nidentity_name " + s.identityName() + "\n}",
-		"limit address off",
+		"limit address off", "limit client off", "limit domain off", "limit messages off",
 	}, more...)
 }
 

@@ -27,15 +27,6 @@ const (
 	defaultIdentityName = "localhost:8443"
 )
 
-var (
-	// defaultAddressLimit is enough for a person who mistypes and asks again,
-	// and too little to fill a mailbox.
-	defaultAddressLimit = verification.Limit{Burst: 10, Per: time.Hour}
-	// defaultUserLimit is enough for a person with many addresses, and too
-	// little to guess a password.
-	defaultUserLimit = verification.Limit{Burst: 20, Per: time.Hour}
-)
-
 // The words that options accept. The Caddyfile checks them where they stand,
 // and settings.validate checks them again, after placeholders are expanded.
 var (
@@ -45,6 +36,7 @@ var (
 	proofWords  = []string{"link", "code"}
 	policyWords = []string{"ignore", "trusted"}
 	accessWords = []string{"optional", "required"}
+	gateWords   = []string{string(handlers.GateOffered), string(handlers.GateCompleted), string(handlers.GateOff)}
 )
 
 // settings is the configuration with placeholders expanded and defaults
@@ -147,9 +139,8 @@ func (a *App) resolve() (settings, error) {
 		TokenLifetime:   time.Duration(a.TokenLifetime),
 		SessionLifetime: time.Duration(a.SessionLifetime),
 		MaxTries:        a.MaxTries,
-		PerAddress:      a.LimitAddress.resolve(defaultAddressLimit),
-		PerUser:         a.LimitUser.resolve(defaultUserLimit),
 	}
+	a.resolveLimits(&s.domain)
 	s.http = handlers.Config{
 		Prefixes:             e.list("path_prefixes", a.PathPrefixes),
 		PublicURL:            cmp.Or(e.text("public_url", a.PublicURL), defaultPublicURL),
@@ -164,6 +155,8 @@ func (a *App) resolve() (settings, error) {
 		NextLinkOrigins:      e.list("next_link", a.NextLink),
 		IdentitySubmit:       a.IdentitySubmitPath,
 		MaxBody:              a.MaxBody,
+		ClientAddr:           clientOf,
+		RegistrationGate:     handlers.Gate(e.text("registration_gate", a.RegistrationGate)),
 	}
 	if s.proof == "code" {
 		s.http.Proof = verification.ProofCode
@@ -193,8 +186,8 @@ func (s *settings) validate(mailer Mailer) error {
 		checkWord("id_server_policy", s.policy, policyWords),
 		checkWord("id_access_token", s.access, accessWords),
 		s.validatePolicy(),
-		validateLimit("limit address", s.domain.PerAddress),
-		validateLimit("limit user", s.domain.PerUser),
+		checkWord("registration_gate", string(s.http.RegistrationGate), gateWords),
+		validateLimits(s.domain),
 	}
 	if mailer != nil {
 		if _, _, err := mail.Sender(mailer.From()); err != nil {

@@ -36,30 +36,34 @@ type sdkWorld struct {
 // bothModesBySDK runs a test in front of each stack, with an SDK of its own.
 func bothModesBySDK(t *testing.T, opts jssdk.Options, run func(t *testing.T, w *sdkWorld)) {
 	t.Helper()
-	bothModes(t, func(t *testing.T, w *world) {
-		env, err := sdkEnv()
-		if errors.Is(err, jssdk.ErrUnavailable) && os.Getenv("CI") != "true" {
-			t.Skipf("NOT PROVEN HERE: this test needs matrix-js-sdk: %v", err)
+	bothModes(t, func(t *testing.T, w *world) { run(t, w.bySDK(t, opts)) })
+}
+
+// bySDK gives a world an SDK of its own.
+func (w *world) bySDK(t *testing.T, opts jssdk.Options) *sdkWorld {
+	t.Helper()
+	env, err := sdkEnv()
+	if errors.Is(err, jssdk.ErrUnavailable) && os.Getenv("CI") != "true" {
+		t.Skipf("NOT PROVEN HERE: this test needs matrix-js-sdk: %v", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	session, err := jssdk.Start(t.Context(), env, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the SDK's log ends:\n%s", session.Logs())
 		}
-		if err != nil {
-			t.Fatal(err)
+		if err := session.Close(); err != nil {
+			t.Error(err)
 		}
-		session, err := jssdk.Start(t.Context(), env, opts)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			if t.Failed() {
-				t.Logf("the SDK's log ends:\n%s", session.Logs())
-			}
-			if err := session.Close(); err != nil {
-				t.Error(err)
-			}
-		})
-		sw := &sdkWorld{world: w, sdk: session}
-		sw.anon = sw.client(jssdk.ClientOptions{})
-		run(t, sw)
 	})
+	sw := &sdkWorld{world: w, sdk: session}
+	sw.anon = sw.client(jssdk.ClientOptions{})
+	return sw
 }
 
 // client makes a client of the public site.

@@ -54,6 +54,7 @@ func runAll(m *testing.M) (code int, err error) {
 	if err != nil {
 		return 1, err
 	}
+	program, server = bin, env
 	dir, err := os.MkdirTemp("", "threepid-e2e-")
 	if err != nil {
 		return 1, err
@@ -102,6 +103,12 @@ func startStack(ctx context.Context, bin, dir, mode string, env synapse.Env) (*s
 }
 
 var modes = []string{"off", "callback"}
+
+// program and server are for tests with a stack of their own.
+var (
+	program string
+	server  synapse.Env
+)
 
 // unavailable says why there is no Synapse on this machine. Under CI=true that
 // is a failure, see runAll.

@@ -21,6 +21,7 @@ type Client struct {
 	router *router
 	page   *pages
 	caps   capabilities
+	offers offers
 }
 
 // NewClient makes the client-facing side of a normalized configuration.
@@ -95,6 +96,7 @@ func (c *Client) observedAs(w http.ResponseWriter, r *http.Request, route route,
 	}
 	e := Event{Face: "client", Endpoint: endpoint, Purpose: route.purpose, Medium: route.medium, Duration: time.Since(start)}
 	e.Outcome, e.Status, e.Err = outcomeOf(err)
+	e.Limit = limitOf(err)
 	if err == nil {
 		e.Status = status
 		if status >= 400 {

@@ -18,6 +18,7 @@ import (
 // /account/password, /account/3pid and /account/3pid/add.
 func (c *Client) complete(w http.ResponseWriter, r *http.Request, next Next, route route) (int, error) {
 	path := c.upstreamPath(route)
+	next = c.watch(r, next, route)
 	if r.Method != http.MethodPost {
 		setPath(r, path)
 		return 0, next(w, r)

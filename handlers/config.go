@@ -3,8 +3,10 @@
 package handlers
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -60,6 +62,12 @@ type Config struct {
 	IdentityAllow []netip.Prefix
 	// MaxBody bounds request bodies, in bytes.
 	MaxBody int64
+	// ClientAddr is the address of the client of a request, or none, for the
+	// limits. Nil means the one that the connection comes from.
+	ClientAddr func(*http.Request) netip.Addr
+	// RegistrationGate says when messages for registrations are sent. Default:
+	// GateOffered.
+	RegistrationGate Gate
 }
 
 // DefaultPrefixes are the path prefixes that are served unless told otherwise.
@@ -91,6 +99,7 @@ func (c *Config) Normalize() error {
 	if c.IdentityAllow == nil {
 		c.IdentityAllow = localNetworks
 	}
+	c.RegistrationGate = cmp.Or(c.RegistrationGate, GateOffered)
 	var errs []error
 	if c.MaxBody < 0 {
 		errs = append(errs, errors.New("max_body must be positive"))

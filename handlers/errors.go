@@ -82,10 +82,7 @@ func asMatrixError(err error) *MatrixError {
 		return me
 	}
 	if limit, ok := errors.AsType[*verification.LimitError](err); ok {
-		return &MatrixError{
-			Status: http.StatusTooManyRequests, Errcode: codeLimitExceeded,
-			Message: "Too many requests", RetryAfter: limit.RetryAfter,
-		}
+		return limitReached(limit)
 	}
 	if errors.Is(err, verification.ErrTooManyBindings) {
 		return &MatrixError{
@@ -105,6 +102,21 @@ func asMatrixError(err error) *MatrixError {
 	return internal(err)
 }
 
+// limitReached says whose fault it is: when the server has sent all that it may,
+// it is not the client's.
+func limitReached(limit *verification.LimitError) *MatrixError {
+	if limit.Limit == verification.LimitMessages {
+		return &MatrixError{
+			Status: http.StatusServiceUnavailable, Errcode: codeUnknown, RetryAfter: limit.RetryAfter, Err: limit,
+			Message: "The server has sent as many messages as it may for now. Please try again later.",
+		}
+	}
+	return &MatrixError{
+		Status: http.StatusTooManyRequests, Errcode: codeLimitExceeded,
+		Message: "Too many requests", RetryAfter: limit.RetryAfter, Err: limit,
+	}
+}
+
 // errorBody is the standard error response. Success is only set on
 // submit_url, where old clients look at it before they look at errcode.
 type errorBody struct {
@@ -115,17 +127,22 @@ type errorBody struct {
 }
 
 func (e *MatrixError) body() errorBody {
-	return errorBody{Errcode: e.Errcode, Error: e.Message, RetryAfterMS: e.RetryAfter.Milliseconds()}
+	// Rounded up, or who comes back in time comes too early.
+	wait := (e.RetryAfter + time.Millisecond - 1).Milliseconds()
+	return errorBody{Errcode: e.Errcode, Error: e.Message, RetryAfterMS: wait}
 }
 
 // writeError renders a refusal; it is the only place that does. A wait is told
 // in the body for old clients and in the header for new ones (MSC4041).
 func writeError(w http.ResponseWriter, e *MatrixError, body errorBody) {
-	if e.RetryAfter > 0 {
-		seconds := int64(math.Ceil(e.RetryAfter.Seconds()))
-		w.Header().Set("Retry-After", strconv.FormatInt(seconds, 10))
-	}
+	e.setRetryAfter(w.Header())
 	writeJSON(w, e.Status, body)
+}
+
+func (e *MatrixError) setRetryAfter(h http.Header) {
+	if e.RetryAfter > 0 {
+		h.Set("Retry-After", strconv.FormatInt(int64(math.Ceil(e.RetryAfter.Seconds())), 10))
+	}
 }
 
 // writeJSON writes one of our own answers, with CORS.

@@ -3,6 +3,7 @@
 package handlers
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"strings"
@@ -26,6 +27,8 @@ type Event struct {
 	Outcome  string
 	Status   int
 	Duration time.Duration
+	// Limit is the limit that has refused the request, or empty.
+	Limit verification.LimitKind
 	// Err is the private cause of a failure, or nil.
 	Err error
 }
@@ -52,6 +55,16 @@ type Change struct {
 type Observer interface {
 	Request(r *http.Request, e Event)
 	Changed(r *http.Request, c Change)
+}
+
+// limitOf is the limit that has refused a request, or empty. One that does not
+// say which it is was not one of the service's.
+func limitOf(err error) verification.LimitKind {
+	limit, ok := errors.AsType[*verification.LimitError](err)
+	if !ok {
+		return ""
+	}
+	return cmp.Or(limit.Limit, "other")
 }
 
 // outcomeOf is the metric label of an error.

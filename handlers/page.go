@@ -118,7 +118,7 @@ func (c *Client) confirmPage(w http.ResponseWriter, r *http.Request) (int, error
 	} else if !c.meant(r, values, sub) {
 		return c.askAgain(w, r, sub)
 	}
-	done, err := c.confirm(r.Context(), sub)
+	done, err := c.confirm(r, sub)
 	if errors.Is(err, verification.ErrTokenIncorrect) {
 		return c.wrongToken(w, r, sub)
 	}
@@ -301,6 +301,8 @@ func (c *Client) failedPage(w http.ResponseWriter, r *http.Request, err error) (
 		v.State = web.Expired
 	case errors.Is(err, verification.ErrRevoked):
 		v.State = web.Revoked
+	case verdict.RetryAfter > 0:
+		verdict.setRetryAfter(w.Header()) // a matter of time, not of the link
 	case verdict.Status < http.StatusInternalServerError:
 		v.State = web.Invalid
 		v.Help = submitPath(mediumOf(r)) + "?help=1"

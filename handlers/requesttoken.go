@@ -62,6 +62,10 @@ func (c *Client) requestToken(w http.ResponseWriter, r *http.Request, next Next,
 	if c.cfg.Brand != nil {
 		req.Brand = c.cfg.Brand(r.Host)
 	}
+	c.identify(r, &req)
+	if err := c.mayRegister(r, next, &req); err != nil {
+		return 0, err
+	}
 	settle, err := c.admit(r, &req, to)
 	if err != nil {
 		return 0, err
@@ -70,6 +74,9 @@ func (c *Client) requestToken(w http.ResponseWriter, r *http.Request, next Next,
 	settle(r.Context(), opened.Sent)
 	if err != nil || answered != 0 {
 		return answered, err
+	}
+	if err := c.hold(r, req); err != nil {
+		return 0, err
 	}
 	writeJSON(w, http.StatusOK, c.tokenAnswer(opened.SID, req, to))
 	return http.StatusOK, nil
@@ -83,6 +90,14 @@ func (c *Client) open(w http.ResponseWriter, r *http.Request, next Next, route r
 	}
 	opened, err := c.svc.RequestToken(r.Context(), req)
 	return opened, 0, err
+}
+
+// hold keeps the message back of a request that is to wait.
+func (c *Client) hold(r *http.Request, req verification.Request) error {
+	if !req.Held {
+		return nil
+	}
+	return c.svc.Hold(r.Context(), req)
 }
 
 func (c *Client) tokenAnswer(sid string, req verification.Request, to dialled) tokenResponse {

@@ -56,7 +56,7 @@ func (c *Client) submitMachine(w http.ResponseWriter, r *http.Request, route rou
 		if err != nil {
 			return 0, err
 		}
-		if _, err := c.confirm(r.Context(), sub); err != nil {
+		if _, err := c.confirm(r, sub); err != nil {
 			return 0, submitError(err)
 		}
 		writeJSON(w, http.StatusOK, struct {

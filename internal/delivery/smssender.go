@@ -39,7 +39,8 @@ func (s *SMSSender) Send(ctx context.Context, m verification.Message) error {
 		return err
 	}
 	count := gsm7.Of(text)
-	id := s.Keys.Hash("short message id", m.ID)
+	keys := s.Keys.Fixed()
+	id := keys.Hashes("short message id", m.ID)[verification.Origin(keys, m.SID)]
 	short := sms.Message{
 		// Some gateways bear no more than 40 characters, or no others than these.
 		ID: idAlphabet.EncodeToString(id[:]),

@@ -8,9 +8,12 @@ import (
 	"unicode/utf8"
 )
 
-// registerFlows computes the flows of /register as Synapse does without captcha and
-// terms. Phone flows are offered unless they are disabled.
-func (s *Server) registerFlows() [][]string {
+// registerFlows computes the flows of /register as Synapse does. Phone flows are
+// offered unless they are disabled.
+func (s *Server) registerFlows() [][]string { return s.gated(s.addressFlows()) }
+
+// addressFlows are the flows without captcha, terms and token.
+func (s *Server) addressFlows() [][]string {
 	var flows [][]string
 	if !s.opts.Require3PIDEmail {
 		flows = append(flows, []string{stageDummy})

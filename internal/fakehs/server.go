@@ -57,6 +57,17 @@ type Options struct {
 	// stage. Synapse offers them by default, although nothing may implement them.
 	DisableMSISDNRegistration bool
 
+	// CaptchaResponse is the response that solves the captcha before every flow of
+	// /register. Empty: there is none.
+	CaptchaResponse string
+
+	// Terms has them accepted in every flow of /register.
+	Terms bool
+
+	// RegistrationToken is asked for before every flow of /register, which no
+	// Synapse before 1.42 could. Empty: it is not.
+	RegistrationToken string
+
 	// PhoneReset lets a password be reset by a phone number, which no Synapse can:
 	// it authenticates, and then answers 500.
 	PhoneReset bool

@@ -23,7 +23,9 @@ func (s *Server) checkStage(x *exchange, stage string, auth object, forReset boo
 	case stageDummy, stageTerms:
 		return true, nil
 	case stageRecaptcha:
-		return nil, stageFailure(http.StatusBadRequest, "M_CAPTCHA_NEEDED", "Captcha response is required")
+		return s.checkCaptcha(auth)
+	case stageToken:
+		return s.checkToken(auth)
 	}
 	// Every other type is tried as a log-in, which in 1.3.1 knows no identifier
 	// object here: the user goes by auth.user.

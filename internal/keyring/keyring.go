@@ -13,7 +13,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -58,6 +60,9 @@ type key struct {
 	since time.Time
 	aead  cipher.AEAD
 	mac   []byte
+	// macs are hash.Hash values that have taken in the key: to prepare one
+	// costs as much as to use it.
+	macs sync.Pool
 }
 
 // New makes a ring from master secrets, the one in use first.
@@ -151,7 +156,12 @@ func (r *Ring) Hash(label string, parts ...string) [HashSize]byte {
 }
 
 func (k *key) hash(label string, parts []string) [HashSize]byte {
-	mac := hmac.New(sha256.New, k.mac)
+	mac, ok := k.macs.Get().(hash.Hash)
+	if !ok {
+		mac = hmac.New(sha256.New, k.mac)
+	}
+	defer k.macs.Put(mac)
+	mac.Reset()
 	write := func(s string) {
 		var size [8]byte
 		binary.BigEndian.PutUint64(size[:], uint64(len(s)))

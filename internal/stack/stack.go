@@ -39,6 +39,12 @@ type Options struct {
 	Callback bool
 	// RequireEmail makes the homeserver register nobody without an address.
 	RequireEmail bool
+	// DisableRegistration makes it register nobody at all, and CaptchaVerify is
+	// the URL by which it has captchas judged, if it has any.
+	DisableRegistration bool
+	CaptchaVerify       string
+	// Gate is our registration_gate, or empty.
+	Gate string
 	// NextLink is an origin that next_link may name, or empty.
 	NextLink string
 	// MapVersions lets the public site map the client paths that the module
@@ -160,6 +166,9 @@ func (s *Stack) caddyfile(opts Options, public, identity, direct int) string {
 	if len(opts.IdentityServers) > 0 {
 		options += "\t\tallow_identity_servers " + strings.Join(opts.IdentityServers, " ") + "\n"
 	}
+	if opts.Gate != "" {
+		options += "\t\tregistration_gate " + opts.Gate + "\n"
+	}
 	if opts.MapVersions {
 		mapping = mapVersions
 	}
@@ -178,7 +187,11 @@ func (s *Stack) caddyfile(opts Options, public, identity, direct int) string {
 			checks %s
 		}
 		limit address 1000 1h
+		limit client 100000 1h
+		limit domain 100000 1h
 		limit user 1000 1h
+		limit messages 100000 1h
+		limit guesses 1000 1h
 		mailer smtp {
 			server %s
 			tls starttls
@@ -222,6 +235,7 @@ func (s *Stack) startSynapse(ctx context.Context, opts Options, port int) error 
 		Dir: filepath.Join(opts.Dir, "synapse"), ServerName: s.ServerName, Port: port,
 		Federation: opts.Federation, CAFiles: opts.CAFiles,
 		RequireEmail: opts.RequireEmail, TrustedIDServers: []string{s.Identity},
+		DisableRegistration: opts.DisableRegistration, CaptchaVerify: opts.CaptchaVerify,
 		ResetTrust: true, CAFile: s.Caddy.CAFile(),
 	})
 	if err != nil {
@@ -243,7 +257,7 @@ func (s *Stack) startDouble(opts Options, port int) error {
 	}
 	hs := fakehs.New(fakehs.Options{
 		ServerName: s.ServerName, TrustedIDServers: []string{s.Identity}, ResetMode: fakehs.ResetRemote,
-		RegistrationEnabled: true, Require3PIDEmail: opts.RequireEmail,
+		RegistrationEnabled: !opts.DisableRegistration, Require3PIDEmail: opts.RequireEmail,
 		HTTPClient: &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}},
 	})
 	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))

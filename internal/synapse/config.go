@@ -32,6 +32,9 @@ type Options struct {
 	// RequireEmail makes every registration flow contain the email stage;
 	// without it, the email stage is one of the choices.
 	RequireEmail bool
+	// CaptchaVerify is the URL that judges the responses to captchas, in place of
+	// reCAPTCHA's. If there is one, every registration has a captcha.
+	CaptchaVerify string
 	// TrustedIDServers are the names Synapse accepts as id_server, compared
 	// byte for byte, port included. Empty means none.
 	TrustedIDServers []string
@@ -133,6 +136,11 @@ func homeserver(dir string, opts Options) object {
 		"trusted_key_servers":         []string{},
 		"federation_domain_whitelist": []string{},
 		"url_preview_enabled":         false,
+	}
+	if opts.CaptchaVerify != "" {
+		conf["enable_registration_captcha"] = true
+		conf["recaptcha_siteverify_api"] = opts.CaptchaVerify
+		conf["recaptcha_public_key"], conf["recaptcha_private_key"] = "public", "private"
 	}
 	if opts.RequireEmail {
 		conf["registrations_require_3pid"] = []string{"email"}

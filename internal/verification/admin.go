@@ -122,7 +122,7 @@ func (s *Service) sessions(ctx context.Context, p store.Partition, match func(*S
 }
 
 // Resend sends another message for a session that is still open. It counts
-// against the address like a request of its client, but leaves the client's
+// against the address and the budget like a request of its client, but leaves the client's
 // send_attempt alone, so that the client's next request sends again.
 func (s *Service) Resend(ctx context.Context, sid string) error {
 	session, _, err := s.look(ctx, sid)
@@ -133,12 +133,14 @@ func (s *Service) Resend(ctx context.Context, sid string) error {
 	if err := session.open(s.now()); err != nil {
 		return err
 	}
-	if err := s.limited(ctx, session.Medium, session.Address); err != nil {
+	if err := s.admitAgain(ctx, session); err != nil {
 		return err
 	}
 	p, _ := s.ids.parse(sid)
-	o, err := s.newOpening(p, openingRequest{Purpose: session.Purpose, Medium: session.Medium, Proof: session.Proof})
+	request := openingRequest{Purpose: session.Purpose, Medium: session.Medium, Proof: session.Proof}
+	o, err := s.newOpening(p, request)
 	if err != nil {
+		s.unsent(ctx, request)
 		return err
 	}
 	err = s.change(ctx, sid, func(txn store.Txn, session *Session) error {
@@ -151,6 +153,7 @@ func (s *Service) Resend(ctx context.Context, sid string) error {
 		return o.send(txn, session, now)
 	})
 	if err != nil {
+		s.unsent(ctx, request)
 		return err
 	}
 	o.announce()

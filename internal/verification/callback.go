@@ -44,23 +44,23 @@ const (
 // Await notes a token request and returns the nonce that the homeserver is
 // shown as client_secret. No lock is held while it decides.
 func (s *Service) Await(ctx context.Context, req Request) (nonce string, err error) {
-	if err := s.limited(ctx, req.Medium, req.Address); err != nil {
-		return "", err
-	}
 	asked, err := s.locate(ctx, req)
 	if err != nil {
 		return "", err
 	}
-	p := s.shard(asked.Index)
-	nonce, err = s.ids.in(p)
-	if err != nil {
+	rec := nonceRecord{Request: asked}
+	if err := s.admit(ctx, req, &rec.Request); err != nil {
 		return "", err
 	}
-	rec := nonceRecord{Request: asked}
-	err = s.store.Update(ctx, p, func(txn store.Txn) error {
-		return s.recs.put(txn, nonceKey(s, nonce), rec, s.inFlightEnd())
-	})
+	p := s.shard(rec.Request.Index)
+	nonce, err = s.ids.in(p)
+	if err == nil {
+		err = s.store.Update(ctx, p, func(txn store.Txn) error {
+			return s.recs.put(txn, nonceKey(s, nonce), rec, s.inFlightEnd())
+		})
+	}
 	if err != nil {
+		s.unsent(ctx, rec.Request)
 		return "", err
 	}
 	return nonce, nil
@@ -145,6 +145,9 @@ func (s *Service) Settle(ctx context.Context, nonce string) (Opened, error) {
 	})
 	if errors.Is(err, store.ErrNotFound) {
 		return Opened{}, nil // the homeserver took longer than any nonce lives
+	}
+	if err == nil && !rec.Sent {
+		s.unsent(ctx, rec.Request)
 	}
 	return Opened{SID: rec.SID, Sent: rec.Sent}, err
 }

@@ -50,12 +50,14 @@ func (s *Service) Forget(ctx context.Context, medium Medium, address string) (Fo
 			return gone, err
 		}
 	}
-	for _, name := range s.addressNames(medium, address) {
-		if err := s.erase(ctx, s.shard(name), []string{kindLimit + name, kindCool + name}, gone); err != nil {
-			return gone, err
-		}
+	var spent []string
+	for _, name := range s.mailboxNames(medium, address) {
+		spent = append(spent, kindLimit+name)
 	}
-	return gone, nil
+	for _, name := range s.addressNames(medium, address) {
+		spent = append(spent, kindCool+name)
+	}
+	return gone, s.erase(ctx, limitsPartition, spent, gone)
 }
 
 // traces are the keys of one partition that an address is found under.
@@ -105,6 +107,10 @@ func (s *Service) traces(ctx context.Context, p store.Partition, medium Medium, 
 		each(kindForeign, func(key string, sealed []byte) bool {
 			var rec foreignRecord
 			return s.recs.open(key, sealed, &rec) == nil && mine(rec.Medium, rec.Address)
+		}),
+		each(kindProgress, func(key string, sealed []byte) bool {
+			var rec progressRecord
+			return s.recs.open(key, sealed, &rec) == nil && rec.Held != nil && mine(rec.Held.Medium, rec.Held.Address)
 		}),
 		each(kindBinding, func(key string, sealed []byte) bool {
 			var b Binding

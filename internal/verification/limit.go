@@ -22,100 +22,125 @@ func (l Limit) off() bool { return l.Burst <= 0 || l.Per <= 0 }
 
 // hit is the generic cell rate algorithm (ITU-T I.371): one timestamp, the
 // theoretical arrival time (tat), is all the state there is. It returns the
-// new tat, or how long to wait.
-func (l Limit) hit(tat, now time.Time) (time.Time, time.Duration) {
-	interval := l.Per / time.Duration(l.Burst)
-	if tat.Before(now) {
-		tat = now
-	}
-	next := tat.Add(interval)
+// new tat, or how long to wait. One request costs a share of what is refilled
+// for one: 1/1 for all but those that send nothing.
+func (l Limit) hit(tat, now time.Time, share int) (time.Time, time.Duration) {
+	tat = l.within(tat, now)
+	next := tat.Add(l.cost(share))
 	if wait := next.Sub(now) - l.Per; wait > 0 {
 		return tat, wait
 	}
 	return next, 0
 }
 
-// limited counts one request against an address, whichever its purpose and
-// whether or not it will send: a flood of repeats is a flood too. An address
-// that is cooling down is refused whatever its limit.
-func (s *Service) limited(ctx context.Context, medium Medium, address string) error {
-	names := s.addressNames(medium, address)
-	cooling, err := s.before(ctx, kindCool, names[1:], time.UnixMilli)
-	if err != nil {
-		return err
+func (l Limit) cost(share int) time.Duration {
+	return l.Per / time.Duration(l.Burst) / time.Duration(share)
+}
+
+// within bounds a tat by what the limit itself can bring it to. Others are
+// there when the clock was set back, or the limit was made smaller: nobody
+// must be locked out for longer than Per.
+func (l Limit) within(tat, now time.Time) time.Time {
+	if tat.Before(now) {
+		return now
 	}
-	return s.count(ctx, s.cfg.PerAddress, names, func(txn store.Txn) (time.Duration, error) {
-		wait, err := s.cooling(txn, names[0])
-		return max(wait, cooling.Sub(s.now())), err
-	})
-}
-
-// addressName stands for an address in the keys of its limits, all of which
-// are in one partition.
-func (s *Service) addressName(medium Medium, address string) string {
-	return s.addressNames(medium, address)[0]
-}
-
-// addressNames are the names by every key, the one in use first.
-func (s *Service) addressNames(medium Medium, address string) []string {
-	return s.keys.HashTexts("limit address", string(medium), address)
-}
-
-// CountUser counts one action of a user, and refuses it with a LimitError if
-// there were too many: MSC2290 asks for that where addresses are added and
-// bound.
-func (s *Service) CountUser(ctx context.Context, action, user string) error {
-	if s.cfg.PerUser.off() {
-		return nil
+	if latest := now.Add(l.Per); tat.After(latest) {
+		return latest
 	}
-	return s.count(ctx, s.cfg.PerUser, s.keys.HashTexts("limit user", action, user), nil)
+	return tat
 }
 
-// count counts against what a name stands for, unless bar says how long it is
-// barred for another reason. What was counted under its former names counts.
-func (s *Service) count(ctx context.Context, limit Limit, names []string, bar func(store.Txn) (time.Duration, error)) error {
-	former, err := s.before(ctx, kindLimit, names[1:], time.UnixMicro)
-	if err != nil {
-		return err
-	}
-	var wait time.Duration
-	hit := func(txn store.Txn) (err error) {
-		if bar != nil {
-			if wait, err = bar(txn); err != nil || wait > 0 {
+// cell is one limit for one subject: what a request counts against.
+type cell struct {
+	limit Limit
+	kind  LimitKind
+	// names are those by every key, the one in use first: what was counted
+	// before a change of keys still counts.
+	names []string
+	// share makes one of so many repetitions cost as much as one request.
+	share int
+}
+
+// limitsPartition is where all limits are. In one partition, one transaction
+// counts a request against all of them or against none. The budget is a single
+// cell anyway that every message meets.
+var limitsPartition = PartitionName(0)
+
+// spend counts against all cells, or against none if one refuses; then the
+// error says how long the slowest wants to be waited for. An address that cools
+// down is refused whatever the limits are; cool are its names, or none.
+func (s *Service) spend(ctx context.Context, cool []string, cells ...cell) error {
+	var refused *LimitError
+	// Whatever it is counted for waits for the disk by itself.
+	err := store.UpdateSoon(ctx, s.store, limitsPartition, func(txn store.Txn) error {
+		refused = nil
+		if len(cool) > 0 {
+			if wait, err := s.cooling(txn, cool); err != nil || wait > 0 {
+				refused = &LimitError{RetryAfter: wait, Limit: LimitCooldown}
 				return err
 			}
 		}
-		if limit.off() {
+		now := s.now()
+		tats := make([]time.Time, len(cells))
+		for i, c := range cells {
+			tat, err := readTAT(txn, c.names)
+			if err != nil {
+				return err
+			}
+			next, wait := c.limit.hit(tat, now, c.share)
+			if wait > 0 && (refused == nil || wait > refused.RetryAfter) {
+				refused = &LimitError{RetryAfter: wait, Limit: c.kind}
+			}
+			tats[i] = next
+		}
+		if refused != nil {
 			return nil
 		}
-		wait, err = s.hit(txn, limit, kindLimit+names[0], former)
+		for i, c := range cells {
+			if err := writeTAT(txn, c.names[0], tats[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
 		return err
 	}
-	access := s.store.Update
-	if limit.off() {
-		access = s.store.View // there is nothing to be written
-	}
-	if err := access(ctx, s.shard(names[0]), hit); err != nil {
-		return err
-	}
-	if wait > 0 {
-		return &LimitError{RetryAfter: wait}
+	if refused != nil {
+		return refused
 	}
 	return nil
 }
 
-// hit applies a limit to its entry and returns how long to wait. Without an
-// entry, tat is the one under a former name.
-func (s *Service) hit(txn store.Txn, limit Limit, key string, tat time.Time) (time.Duration, error) {
-	raw, err := txn.Get(key)
-	if err == nil && len(raw) == 8 {
-		tat = time.UnixMicro(int64(binary.BigEndian.Uint64(raw)))
-	} else if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return 0, err
+// giveBack undoes what was counted against one cell.
+func (s *Service) giveBack(ctx context.Context, c cell) error {
+	return store.UpdateSoon(ctx, s.store, limitsPartition, func(txn store.Txn) error {
+		tat, err := readTAT(txn, c.names)
+		if err != nil || tat.IsZero() {
+			return err
+		}
+		// A time that has passed deletes the entry.
+		return writeTAT(txn, c.names[0], tat.Add(-c.limit.cost(c.share)))
+	})
+}
+
+// readTAT is the latest under any of the names, and zero where there is none.
+func readTAT(txn store.Txn, names []string) (latest time.Time, err error) {
+	for _, name := range names {
+		raw, err := txn.Get(kindLimit + name)
+		if errors.Is(err, store.ErrNotFound) || (err == nil && len(raw) != 8) {
+			continue
+		}
+		if err != nil {
+			return time.Time{}, err
+		}
+		if tat := time.UnixMicro(int64(binary.BigEndian.Uint64(raw))); tat.After(latest) {
+			latest = tat
+		}
 	}
-	tat, wait := limit.hit(tat, s.now())
-	if wait > 0 {
-		return wait, nil
-	}
-	return 0, txn.Set(key, binary.BigEndian.AppendUint64(nil, uint64(tat.UnixMicro())), tat)
+	return latest, nil
+}
+
+func writeTAT(txn store.Txn, name string, tat time.Time) error {
+	return txn.Set(kindLimit+name, binary.BigEndian.AppendUint64(nil, uint64(tat.UnixMicro())), tat)
 }

@@ -40,7 +40,7 @@ func TestF21_LimitModel(t *testing.T) {
 		)
 		for range rapid.IntRange(1, 60).Draw(t, "requests") {
 			now = now.Add(time.Duration(rapid.Int64Range(0, int64(2*interval)).Draw(t, "gap")))
-			next, wait := l.hit(tat, now)
+			next, wait := l.hit(tat, now, 1)
 			if want := conforms(l, passed, now); (wait == 0) != want {
 				t.Fatalf("after %d requests let through, wait %s, want let through: %v", len(passed), wait, want)
 			}
@@ -54,7 +54,7 @@ func TestF21_LimitModel(t *testing.T) {
 			if conforms(l, passed, now.Add(wait-1)) || !conforms(l, passed, now.Add(wait)) {
 				t.Fatalf("wait %s is not the shortest that suffices", wait)
 			}
-			if _, again := l.hit(next, now.Add(wait)); again != 0 {
+			if _, again := l.hit(next, now.Add(wait), 1); again != 0 {
 				t.Fatalf("after waiting %s one must wait another %s", wait, again)
 			}
 		}
@@ -75,11 +75,13 @@ func TestLimitOff(t *testing.T) {
 func TestF21_Limit(t *testing.T) {
 	limit := Limit{Burst: 4, Per: time.Hour}
 	f := newFixture(t, func(c *Config) { c.PerAddress = limit })
+	var n int64
+	next := func(r *Request) { n++; r.SendAttempt = n } // each would send
 	ways := []func() error{
-		func() error { _, err := f.RequestToken(bg, ask()); return err },
-		func() error { _, err := f.RequestToken(bg, ask(secret("other"), purpose(Password))); return err },
-		func() error { _, err := f.Await(bg, ask(purpose(Add))); return err },
-		func() error { _, err := f.RequestToken(bg, ask()); return err }, // would send nothing
+		func() error { _, err := f.RequestToken(bg, ask(next)); return err },
+		func() error { _, err := f.RequestToken(bg, ask(next, secret("other"), purpose(Password))); return err },
+		func() error { _, err := f.Await(bg, ask(next, purpose(Add))); return err },
+		func() error { _, err := f.RequestToken(bg, ask(next, mailbox("alice+tag@example.com"))); return err },
 	}
 	for i, way := range ways {
 		if err := way(); err != nil {

@@ -28,6 +28,9 @@ const (
 	kindCool    = "c/" // address whose owner wants no more messages
 	kindState   = "d/" // what became of a session's newest message
 	kindMessage = "o/"
+	// kindProgress is how far a registration has come, and kindTie whose it is.
+	kindProgress = "g/"
+	kindTie      = "t/"
 )
 
 // recordVersion is the first byte of every plaintext record.

@@ -158,25 +158,28 @@ func withdraw(txn store.Txn, session *Session) error {
 
 // cool lets no message go to an address until then.
 func (s *Service) cool(ctx context.Context, medium Medium, address string, until time.Time) error {
-	name := s.addressName(medium, address)
-	return s.store.Update(ctx, s.shard(name), func(txn store.Txn) error {
-		wait, err := s.cooling(txn, name)
+	names := s.addressNames(medium, address)
+	return s.store.Update(ctx, limitsPartition, func(txn store.Txn) error {
+		wait, err := s.cooling(txn, names)
 		if err != nil || !until.After(s.now().Add(wait)) {
 			return err // another refusal reaches further
 		}
 		value := binary.BigEndian.AppendUint64(nil, uint64(until.UnixMilli()))
-		return txn.Set(kindCool+name, value, until)
+		return txn.Set(kindCool+names[0], value, until)
 	})
 }
 
-// cooling is how long an address still cools down.
-func (s *Service) cooling(txn store.Txn, name string) (time.Duration, error) {
-	raw, err := txn.Get(kindCool + name)
-	if errors.Is(err, store.ErrNotFound) || (err == nil && len(raw) != 8) {
-		return 0, nil
+// cooling is how long an address still cools down, by whichever of its names.
+func (s *Service) cooling(txn store.Txn, names []string) (longest time.Duration, err error) {
+	for _, name := range names {
+		raw, err := txn.Get(kindCool + name)
+		if errors.Is(err, store.ErrNotFound) || (err == nil && len(raw) != 8) {
+			continue
+		}
+		if err != nil {
+			return 0, err
+		}
+		longest = max(longest, time.UnixMilli(int64(binary.BigEndian.Uint64(raw))).Sub(s.now()))
 	}
-	if err != nil {
-		return 0, err
-	}
-	return max(0, time.UnixMilli(int64(binary.BigEndian.Uint64(raw))).Sub(s.now())), nil
+	return longest, nil
 }

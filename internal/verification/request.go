@@ -5,6 +5,7 @@ package verification
 import (
 	"context"
 	"errors"
+	"math"
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/store"
@@ -13,19 +14,28 @@ import (
 // RequestToken opens a session, or continues one, and commits its message with
 // it. It decides by itself: whether the address is in use is not its concern.
 func (s *Service) RequestToken(ctx context.Context, req Request) (Opened, error) {
-	if err := s.limited(ctx, req.Medium, req.Address); err != nil {
-		return Opened{}, err
-	}
 	asked, err := s.locate(ctx, req)
 	if err != nil {
 		return Opened{}, err
 	}
-	o, err := s.newOpening(s.shard(asked.Index), asked)
-	if err != nil {
+	if err := s.admit(ctx, req, &asked); err != nil {
 		return Opened{}, err
 	}
-	if err := s.store.Update(ctx, o.partition, o.run); err != nil {
+	return s.openNow(ctx, asked)
+}
+
+// openNow runs a request that was admitted.
+func (s *Service) openNow(ctx context.Context, req openingRequest) (Opened, error) {
+	o, err := s.newOpening(s.shard(req.Index), req)
+	if err == nil {
+		err = s.store.Update(ctx, o.partition, o.run)
+	}
+	if err != nil {
+		s.unsent(ctx, req)
 		return Opened{}, err
+	}
+	if !o.opened.Sent {
+		s.unsent(ctx, req)
 	}
 	o.announce()
 	return o.opened, nil
@@ -45,6 +55,7 @@ type openingRequest struct {
 	Proof       Proof   `cbor:"9,keyasint,omitempty"`
 	Brand       string  `cbor:"10,keyasint,omitempty"`
 	RepeatOnly  bool    `cbor:"11,keyasint,omitempty"`
+	Held        bool    `cbor:"12,keyasint,omitempty"`
 }
 
 func openingRequestOf(req Request, index string, secret hash) openingRequest {
@@ -52,6 +63,7 @@ func openingRequestOf(req Request, index string, secret hash) openingRequest {
 		Purpose: req.Purpose, Medium: req.Medium, Address: req.Address,
 		Index: index, Secret: secret, SendAttempt: req.SendAttempt,
 		NextLink: req.NextLink, Language: req.Language, Brand: req.Brand, Proof: req.Proof, RepeatOnly: req.RepeatOnly,
+		Held: req.Held,
 	}
 }
 
@@ -63,9 +75,13 @@ func (s *Service) Due(ctx context.Context, req Request) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	o := &opening{svc: s, req: asked, partition: s.shard(asked.Index)}
+	return s.due(ctx, asked)
+}
+
+func (s *Service) due(ctx context.Context, req openingRequest) (bool, error) {
+	o := &opening{svc: s, req: req, partition: s.shard(req.Index)}
 	due := false
-	err = s.store.View(ctx, o.partition, func(txn store.Txn) error {
+	err := s.glance(ctx, o.partition, func(txn store.Txn) error {
 		session, err := o.find(txn, s.now())
 		due = session == nil || session.request(o.req.SendAttempt)
 		return err
@@ -112,11 +128,12 @@ func (o *opening) run(txn store.Txn) error {
 	if err != nil {
 		return err
 	}
-	due := session == nil || session.request(o.req.SendAttempt)
-	if due && o.req.RepeatOnly {
-		return &LimitError{RetryAfter: repeatDelay}
+	fresh := session == nil
+	due := !o.req.Held && (fresh || session.request(o.req.SendAttempt))
+	if (due || fresh) && o.req.RepeatOnly {
+		return &LimitError{RetryAfter: repeatDelay, Limit: LimitRepeat}
 	}
-	if session == nil {
+	if fresh {
 		session = o.create(now)
 		// It has to be found for as long as it can live: one more lifetime
 		// after it is validated at its very end.
@@ -127,6 +144,10 @@ func (o *opening) run(txn store.Txn) error {
 	}
 	if !due {
 		o.opened = Opened{SID: session.SID}
+		if o.req.Held && fresh {
+			session.SendAttempt = math.MinInt64 // the message is still to come
+			return o.svc.recs.putSession(txn, session)
+		}
 		return nil
 	}
 	session.NextLink, session.Language, session.Brand = o.req.NextLink, o.req.Language, o.req.Brand

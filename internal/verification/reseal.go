@@ -17,11 +17,15 @@ import (
 // this service makes lives longer under its name, but bindings, which Reseal
 // moves. What is made at the very moment of a rotation is covered by a day.
 func (s *Service) Retention() time.Duration {
-	return max(uiaLifetime, 2*MaxLifetime, s.cfg.PerAddress.Per, s.cfg.PerUser.Per, s.cfg.Cooldown) + 24*time.Hour
+	longest := max(uiaLifetime, 2*MaxLifetime, s.cfg.Cooldown)
+	for _, limit := range []Limit{s.cfg.PerAddress, s.cfg.PerClient, s.cfg.PerDomain, s.cfg.PerUser, s.cfg.PerUIA, s.cfg.Messages, s.cfg.Guesses} {
+		longest = max(longest, limit.Per)
+	}
+	return longest + 24*time.Hour
 }
 
 // sealedKinds are the kinds of entries whose value is a sealed record.
-var sealedKinds = []string{kindSession, kindNonce, kindAlias, kindForeign, kindBinding, kindMessage}
+var sealedKinds = []string{kindSession, kindNonce, kindAlias, kindForeign, kindBinding, kindMessage, kindProgress, kindTie}
 
 // SealedBy counts the records by the key that has sealed them, the messages of
 // the outbox among them.

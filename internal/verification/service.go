@@ -42,8 +42,17 @@ type Config struct {
 	TokenLifetime   time.Duration
 	SessionLifetime time.Duration
 	MaxTries        int
-	PerAddress      Limit
-	PerUser         Limit
+
+	// PerAddress, PerClient, PerDomain, PerUser and PerUIA limit how often a
+	// token may be requested: for one mailbox, from one network, for addresses
+	// of one registered domain, by one user, and in one session of
+	// User-Interactive Authentication. PerUser also limits other actions, each
+	// by itself.
+	PerAddress, PerClient, PerDomain, PerUser, PerUIA Limit
+	// Messages limits how many messages are sent, whoever asks.
+	Messages Limit
+	// Guesses limits how many wrong tokens come from one network.
+	Guesses Limit
 
 	// InFlight bounds how long a nonce or an alias is honoured: the time one
 	// request may spend at the homeserver.

@@ -5,6 +5,7 @@ package verification
 import (
 	"context"
 	"errors"
+	"net/netip"
 
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
@@ -15,6 +16,9 @@ type Submission struct {
 	SID          string
 	Token        string
 	ClientSecret *string
+	// Client is where it came from, if that is known. It is counted, and not
+	// stored.
+	Client netip.Addr
 }
 
 // Confirmed is what the person who submitted a token may be shown.
@@ -41,14 +45,32 @@ func describe(session *Session, delivery DeliveryState) Confirmed {
 	}
 }
 
-// Submit confirms a session with a token. The try is counted in the same
-// transaction that compares it, and no answer is given before that is
-// committed: concurrent guesses cannot share one count.
+// Submit confirms a session with a token. It counts as a guess before it is
+// compared, and is given back when it was none, so that of concurrent guesses
+// no more are compared than are allowed.
 func (s *Service) Submit(ctx context.Context, sub Submission) (Confirmed, error) {
 	p, ok := s.ids.parse(sub.SID)
 	if !ok {
 		return Confirmed{}, ErrNoSession
 	}
+	guess, counted := s.guess(sub.Client)
+	if counted {
+		if err := s.spend(ctx, nil, guess); err != nil {
+			return Confirmed{}, err
+		}
+	}
+	result, err := s.submit(ctx, p, sub)
+	if counted && !errors.Is(err, ErrTokenIncorrect) {
+		// Should it fail, a right token has counted as a wrong one.
+		_ = s.giveBack(context.WithoutCancel(ctx), guess)
+	}
+	return result, err
+}
+
+// submit counts the try of the session in the same transaction that compares
+// the token, and no answer is given before that is committed: concurrent
+// guesses cannot share one count.
+func (s *Service) submit(ctx context.Context, p store.Partition, sub Submission) (Confirmed, error) {
 	var (
 		result  Confirmed
 		verdict error

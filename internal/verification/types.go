@@ -5,6 +5,7 @@ package verification
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/store"
@@ -66,6 +67,8 @@ var (
 type LimitError struct {
 	// RetryAfter is how long to wait; always positive.
 	RetryAfter time.Duration
+	// Limit says which limit it was, if it was one of ours.
+	Limit LimitKind
 }
 
 // Error implements error.
@@ -90,6 +93,15 @@ type Request struct {
 	// RepeatOnly refuses the request with a LimitError if it would send a
 	// message: it was found to repeat an earlier one, so nobody has paid for it.
 	RepeatOnly bool
+	// Client, AccessToken and UIA say who asks, as far as it is known: their
+	// address, the token that they have sent, which proves nothing, and their
+	// session of User-Interactive Authentication. They are counted against
+	// limits, and not stored.
+	Client      netip.Addr
+	AccessToken string
+	UIA         string
+	// Held opens the session, and sends nothing: see [Service.Hold].
+	Held bool
 }
 
 // Opened is the outcome of a Request.

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/store"
+	"github.com/caddy-threepid/caddy-threepid/store/badgerstore"
+)
+
+// noOutbox sends nothing, so that nothing but the requests is measured.
+type noOutbox struct{}
+
+func (noOutbox) Put(txn store.Txn, m verification.Message) error {
+	return txn.Set("o/"+m.ID, make([]byte, 300), m.Expires)
+}
+func (noOutbox) Wake(store.Partition, string) {}
+
+// BenchmarkLimits is what the limits add to a request without its HTTP.
+func BenchmarkLimits(b *testing.B) {
+	on := verification.Limit{Burst: 1_000_000, Per: 24 * time.Hour}
+	for _, c := range []struct {
+		name  string
+		limit verification.Limit
+	}{{"off", verification.Limit{}}, {"four", on}} {
+		b.Run(c.name, func(b *testing.B) {
+			s, err := badgerstore.Open(badgerstore.Options{Dir: b.TempDir()})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer s.Close()
+			keys, err := keyring.New(keyring.Key{ID: 1, Secret: make([]byte, keyring.SecretSize)})
+			if err != nil {
+				b.Fatal(err)
+			}
+			svc, err := verification.NewService(verification.Config{
+				Store: s, Keys: keys, Outbox: noOutbox{},
+				PerAddress: c.limit, PerClient: c.limit, PerDomain: c.limit, Messages: c.limit,
+			})
+			if err != nil {
+				b.Fatal(err)
+			}
+			var next atomic.Int64
+			var wg sync.WaitGroup
+			b.ResetTimer()
+			for range tokenWorkers {
+				wg.Go(func() {
+					for n := next.Add(1); n <= int64(b.N); n = next.Add(1) {
+						_, err := svc.RequestToken(b.Context(), verification.Request{
+							Purpose: verification.Register, Medium: verification.Email, Address: fmt.Sprintf("reader@host%d.test", n),
+							ClientSecret: fmt.Sprint("secret", n), SendAttempt: 1,
+							Client: netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)}),
+						})
+						if err != nil {
+							b.Error(err)
+							return
+						}
+					}
+				})
+			}
+			wg.Wait()
+		})
+	}
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package handlers
+
+import (
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+)
+
+// maxUIASession bounds the name of a session that a client gives, in bytes.
+const maxUIASession = 255
+
+// identify notes who asks for a token, for the limits. An access token is not
+// looked at: to ask the homeserver whose it is would cost more than the limits
+// save, and whoever makes tokens up is still counted by everything else.
+func (c *Client) identify(r *http.Request, req *verification.Request) {
+	req.Client = c.clientAddr(r)
+	if token, err := accessToken(r); err == nil {
+		req.AccessToken = token
+	}
+	if req.Purpose == verification.Register {
+		req.UIA = uiaSession(req.NextLink)
+	}
+}
+
+// clientAddr is the address of the client, or none.
+func (c *Client) clientAddr(r *http.Request) netip.Addr {
+	if c.cfg.ClientAddr != nil {
+		return c.cfg.ClientAddr(r)
+	}
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return peer.Addr()
+}
+
+// uiaSession is the session of a registration that a client names. No field of
+// requestToken is for that, but Element's next_link leads back to the
+// registration and has its session as "session_id", in the query or in the
+// query of the fragment: ".../#/register?...&session_id=...".
+func uiaSession(nextLink string) string {
+	u, err := url.Parse(nextLink)
+	if err != nil {
+		return ""
+	}
+	_, fragment, _ := strings.Cut(u.Fragment, "?")
+	var found string
+	for _, raw := range []string{u.RawQuery, fragment} {
+		values, err := url.ParseQuery(raw)
+		if err != nil {
+			continue
+		}
+		for _, key := range []string{"session_id", "session"} {
+			for _, v := range values[key] {
+				if v == "" || len(v) > maxUIASession || (found != "" && found != v) {
+					return "" // it is not clear which one is meant
+				}
+				found = v
+			}
+		}
+	}
+	return found
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package handlers
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+)
+
+// offerTime is how long it is taken for granted what the homeserver offers to
+// those who register. Every registration that passes by tells it anew.
+const offerTime = 5 * time.Minute
+
+// offer is what the homeserver offers to those who register: the flows of its
+// 401, or none if it registers nobody (CS API, "POST /register").
+type offer struct {
+	flows  []flow
+	closed bool
+}
+
+// stageOf is the stage of a flow that proves an address.
+func stageOf(medium verification.Medium) string {
+	if medium == verification.MSISDN {
+		return stageMSISDN
+	}
+	return stageEmail
+}
+
+// has reports whether an address of the medium can be part of a registration.
+func (o *offer) has(medium verification.Medium) bool {
+	return slices.ContainsFunc(o.flows, func(f flow) bool { return slices.Contains(f.Stages, stageOf(medium)) })
+}
+
+// reached reports whether somebody who has completed some stages has come to
+// the one of a medium, in one flow at least. The stages before it that count
+// are those which keep programs and strangers out: not the dummy, and not the
+// other medium's, whose message has a gate of its own.
+func (o *offer) reached(medium verification.Medium, completed []string) bool {
+	return slices.ContainsFunc(o.flows, func(f flow) bool {
+		end := slices.Index(f.Stages, stageOf(medium))
+		return end >= 0 && !slices.ContainsFunc(f.Stages[:end], func(stage string) bool {
+			switch stage {
+			case stageDummy, stageEmail, stageMSISDN:
+				return false
+			}
+			return !slices.Contains(completed, stage)
+		})
+	})
+}
+
+// free reports whether nothing has to be done before.
+func (o *offer) free(medium verification.Medium) bool { return o.reached(medium, nil) }
+
+// errNoFlows is an answer to a registration that is none of the API's.
+var errNoFlows = errors.New("the homeserver's answer to a registration is not understood")
+
+// readOffer reads the homeserver's answer to a registration without anything in
+// it. An answer that says nothing about what is offered is an error.
+func readOffer(answer *capture) (*offer, error) {
+	var body struct {
+		Errcode string `json:"errcode"`
+		Flows   []flow `json:"flows"`
+	}
+	_ = json.Unmarshal(answer.body.Bytes(), &body) // what is not understood is empty
+	switch {
+	case answer.status == http.StatusUnauthorized && len(body.Flows) > 0:
+		return &offer{flows: body.Flows}, nil
+	case answer.status/100 == 2: // it registers whoever comes: with no address, and not again for us
+		return &offer{}, nil
+	case answer.status == http.StatusForbidden, body.Errcode == codeUnrecognized,
+		answer.status == http.StatusNotFound, answer.status == http.StatusMethodNotAllowed, answer.status == http.StatusNotImplemented:
+		return &offer{closed: true}, nil
+	case answer.status == http.StatusTooManyRequests:
+		return nil, &refusal{answer}
+	}
+	return nil, upstreamFailure(fmt.Errorf("%w: status %d", errNoFlows, answer.status))
+}
+
+// offers remembers what the homeserver offers. It asks once, however many want
+// to know.
+type offers struct {
+	mu     sync.Mutex
+	known  *offer
+	until  time.Time
+	flight *flight
+}
+
+// flight is a question on its way.
+type flight struct {
+	done chan struct{}
+	err  error // set before done is closed
+}
+
+// learn takes in what the homeserver has said.
+func (o *offers) learn(known *offer, now time.Time) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.known, o.until = known, now.Add(offerTime)
+}
+
+// get returns what is known, or has it asked.
+func (o *offers) get(ctx context.Context, now func() time.Time, ask func() (*offer, error)) (*offer, error) {
+	for {
+		known, f, mine := o.begin(now())
+		switch {
+		case known != nil:
+			return known, nil
+		case mine:
+			return o.lead(f, now, ask)
+		}
+		select {
+		case <-f.done:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		// A refusal was meant for the one who asked: the next asks itself.
+		if _, personal := errors.AsType[*refusal](f.err); f.err != nil && !personal {
+			return nil, f.err
+		}
+	}
+}
+
+// begin returns what is known or else the question to wait for, which is the
+// caller's to ask if it is new.
+func (o *offers) begin(now time.Time) (known *offer, f *flight, mine bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch {
+	case o.known != nil && now.Before(o.until):
+		return o.known, nil, false
+	case o.flight != nil:
+		return nil, o.flight, false
+	}
+	o.flight = &flight{done: make(chan struct{}), err: errNoAnswer}
+	return nil, o.flight, true
+}
+
+func (o *offers) lead(f *flight, now func() time.Time, ask func() (*offer, error)) (found *offer, err error) {
+	defer func() { // also when the handlers behind us panic
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		o.flight = nil
+		close(f.done)
+	}()
+	found, err = ask()
+	f.err = err
+	if err == nil {
+		o.learn(found, now())
+	}
+	return found, err
+}

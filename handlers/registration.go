@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package handlers
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+)
+
+// Gate says when a message for a registration is sent.
+type Gate string
+
+// The gates.
+const (
+	// GateOffered sends while the homeserver offers a stage for the medium.
+	GateOffered Gate = "offered"
+	// GateCompleted sends when, besides, all stages before it are complete.
+	GateCompleted Gate = "completed"
+	// GateOff sends always.
+	GateOff Gate = "off"
+)
+
+const stageDummy = "m.login.dummy"
+
+var (
+	errRegistrationClosed = &MatrixError{
+		Status: http.StatusForbidden, Errcode: codeForbidden, Message: "Registration is disabled on this homeserver",
+	}
+	errStageNotOffered = &MatrixError{
+		Status: http.StatusForbidden, Errcode: codeForbidden, Message: "This homeserver asks for no address of this kind at registration",
+	}
+	errNotBegun = &MatrixError{
+		Status: http.StatusForbidden, Errcode: codeForbidden,
+		Message: "Please begin the registration first: no registration is under way that this request belongs to",
+	}
+	errStagesMissing = &MatrixError{
+		Status: http.StatusForbidden, Errcode: codeForbidden, Message: "Please complete the earlier steps of the registration first",
+	}
+)
+
+// mayRegister refuses a message for a registration that cannot be: a server
+// that registers nobody must not be used to mail strangers. Where the earlier
+// stages have to be complete and are not, a mail is held back, as
+// [verification.Service.Hold] says: matrix-js-sdk asks for it as soon as it
+// knows the flows, and gives the registration up if it is refused.
+func (c *Client) mayRegister(r *http.Request, next Next, req *verification.Request) error {
+	if req.Purpose != verification.Register || c.cfg.RegistrationGate == GateOff {
+		return nil
+	}
+	offered, err := c.offers.get(r.Context(), c.page.Now, func() (*offer, error) {
+		answer, err := c.ask(r, next, http.MethodPost, c.cfg.UpstreamVersion+"/register", "", []byte("{}"))
+		if err != nil {
+			return nil, upstreamFailure(err)
+		}
+		return readOffer(answer)
+	})
+	switch {
+	case err != nil:
+		return err
+	case offered.closed:
+		return errRegistrationClosed
+	case !offered.has(req.Medium):
+		return errStageNotOffered
+	case c.cfg.RegistrationGate != GateCompleted || offered.free(req.Medium):
+		return nil
+	}
+	if req.UIA == "" {
+		if req.UIA, err = c.svc.Tied(r.Context(), req.Client, r.UserAgent()); err != nil {
+			return err
+		}
+		if req.UIA == "" {
+			return errNotBegun
+		}
+	}
+	ready, err := c.svc.Reached(r.Context(), req.UIA, req.Medium)
+	switch {
+	case err != nil || ready:
+		return err
+	case req.Medium == verification.MSISDN:
+		return errStagesMissing // clients ask for it at its stage, and it is paid for at once
+	}
+	req.Held = true
+	return nil
+}
+
+// watch looks at the homeserver's answers to registrations: at what it offers
+// and, where that matters, at how far somebody has come.
+func (c *Client) watch(r *http.Request, next Next, route route) Next {
+	kind := r.URL.Query()["kind"]
+	guest := len(kind) > 0 && kind[0] != "user"
+	if c.cfg.RegistrationGate == GateOff || route.tail != "register" || route.version == "api/v1" || guest {
+		return next
+	}
+	return func(w http.ResponseWriter, r *http.Request) error {
+		header := r.Header
+		r.Header = header.Clone()
+		defer func() { r.Header = header }()
+		r.Header.Set("Accept-Encoding", "identity") // an answer that can be read
+		held := &challengeHolder{ResponseWriter: w}
+		if err := next(held, r); err != nil {
+			return err
+		}
+		if held.holds() {
+			// Before the client learns of it, and asks for the mail.
+			c.progress(r, held.body.Bytes())
+			held.pass()
+		}
+		return nil
+	}
+}
+
+// progress takes in the 401 of a registration.
+func (c *Client) progress(r *http.Request, body []byte) {
+	var told struct {
+		Session   string   `json:"session"`
+		Completed []string `json:"completed"`
+		Flows     []flow   `json:"flows"`
+	}
+	if json.Unmarshal(body, &told) != nil || len(told.Flows) == 0 {
+		return
+	}
+	offered := &offer{flows: told.Flows}
+	c.offers.learn(offered, c.page.Now())
+	if c.cfg.RegistrationGate != GateCompleted || told.Session == "" || len(told.Session) > maxUIASession {
+		return
+	}
+	ctx, cancel := detached(r.Context(), settleTime)
+	defer cancel()
+	err := c.svc.Tie(ctx, c.clientAddr(r), r.UserAgent(), told.Session)
+	for _, medium := range []verification.Medium{verification.Email, verification.MSISDN} {
+		if err == nil && offered.reached(medium, told.Completed) && !offered.free(medium) {
+			err = c.svc.Advance(ctx, told.Session, medium)
+		}
+	}
+	if err != nil {
+		// The client's next request tries again.
+		e := Event{Face: "client", Endpoint: "release", Purpose: verification.Register, Limit: limitOf(err)}
+		e.Outcome, e.Status, e.Err = outcomeOf(err)
+		c.obs.Request(r, e)
+	}
+}

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package address
+
+import (
+	"strings"
+
+	"golang.org/x/net/publicsuffix"
+)
+
+// dotless are the domains whose mailboxes are the same with and without dots,
+// and the domain that their mailboxes are counted under.
+var dotless = map[string]string{"gmail.com": "gmail.com", "googlemail.com": "gmail.com"}
+
+// AbuseKey is what the limits count a canonical address under: the spellings
+// that one mailbox is known to have, with tags ("+tag") and with dots, count as
+// one. It is for counting only. Mail goes to the address itself, and so does
+// the proof: at some servers a tag names another person's mailbox.
+func AbuseKey(canonical string) string {
+	local, domain, found := strings.Cut(canonical, "@")
+	if !found {
+		return canonical
+	}
+	if plain, _, tagged := strings.Cut(local, "+"); tagged && plain != "" {
+		local = plain
+	}
+	if same, ok := dotless[domain]; ok {
+		local, domain = strings.ReplaceAll(local, ".", ""), same
+	}
+	return local + "@" + domain
+}
+
+// Registrable is the domain that somebody has registered, to which the domain
+// of a canonical address belongs: whoever has it can make up any number of
+// names below it. A name that nobody can register stands for itself.
+func Registrable(canonical string) string {
+	_, domain, _ := strings.Cut(canonical, "@")
+	if registered, err := publicsuffix.EffectiveTLDPlusOne(domain); err == nil {
+		return registered
+	}
+	return domain
+}

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verification
+
+import (
+	"context"
+	"net/netip"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/address"
+	"github.com/caddy-threepid/caddy-threepid/store"
+)
+
+// LimitKind says which limit has refused a request. It is a metric label, so
+// the set is closed, and it never says whom it has refused.
+type LimitKind string
+
+// The limits.
+const (
+	LimitAddress LimitKind = "address"
+	LimitClient  LimitKind = "client"
+	LimitDomain  LimitKind = "domain"
+	LimitUser    LimitKind = "user"
+	LimitUIA     LimitKind = "uia"
+	// LimitMessages is the budget of messages, of which there is one for each
+	// medium: it is nobody's fault in particular.
+	LimitMessages LimitKind = "messages"
+	// LimitGuesses counts wrong tokens.
+	LimitGuesses LimitKind = "guesses"
+	// LimitCooldown is the owner of an address who wants no more messages.
+	LimitCooldown LimitKind = "cooldown"
+	// LimitRepeat is a repetition that turned out to be none.
+	LimitRepeat LimitKind = "repeat"
+)
+
+// repeatShare is how many requests that send nothing cost as much as one that
+// sends. They are counted, as a flood of them is a flood too, but clients do
+// repeat a request whose answer was lost, or when the user comes back to a
+// page, and must not use up the user's next message by that.
+const repeatShare = 10
+
+// admit counts a request against its limits, whichever its purpose. One that is
+// found to send nothing is marked as such, so that it will not, and costs
+// nothing of the budget.
+func (s *Service) admit(ctx context.Context, req Request, opening *openingRequest) error {
+	cool := s.addressNames(req.Medium, req.Address)
+	cells := s.cells(req, 1)
+	budget := s.budget(req.Medium)
+	if len(cells) == 0 && budget.limit.off() {
+		return s.spend(ctx, cool)
+	}
+	if !opening.RepeatOnly {
+		due, err := s.due(ctx, *opening)
+		if err != nil {
+			return err
+		}
+		opening.RepeatOnly = !due
+	}
+	switch {
+	case opening.RepeatOnly:
+		for i := range cells {
+			cells[i].share = repeatShare
+		}
+	case s.charged(*opening):
+		cells = append(cells, budget)
+	}
+	return s.spend(ctx, cool, cells...)
+}
+
+// admitAgain counts a message that the operator has sent again.
+func (s *Service) admitAgain(ctx context.Context, session *Session) error {
+	var cells []cell
+	if !s.cfg.PerAddress.off() {
+		cells = append(cells, s.mailbox(session.Medium, session.Address, 1))
+	}
+	if budget := s.budget(session.Medium); !budget.limit.off() {
+		cells = append(cells, budget)
+	}
+	return s.spend(ctx, s.addressNames(session.Medium, session.Address), cells...)
+}
+
+// glance is a View that does not wait for what is being written to the disk, as
+// an engine's own may. What it finds is only acted upon by updates that do.
+func (s *Service) glance(ctx context.Context, p store.Partition, fn func(store.Txn) error) error {
+	if soon, ok := s.store.(store.Soon); ok {
+		return soon.UpdateSoon(ctx, p, fn)
+	}
+	return s.store.View(ctx, p, fn)
+}
+
+// cells are what a request counts against, the budget left out.
+func (s *Service) cells(req Request, share int) []cell {
+	cells := make([]cell, 0, 6)
+	add := func(kind LimitKind, limit Limit, subject ...string) {
+		if !limit.off() {
+			cells = append(cells, cell{limit, kind, s.keys.HashTexts("limit "+string(kind), subject...), share})
+		}
+	}
+	if !s.cfg.PerAddress.off() {
+		cells = append(cells, s.mailbox(req.Medium, req.Address, share))
+	}
+	if req.Client.IsValid() {
+		add(LimitClient, s.cfg.PerClient, network(req.Client))
+	}
+	if req.Medium == Email {
+		add(LimitDomain, s.cfg.PerDomain, address.Registrable(req.Address))
+	}
+	if req.AccessToken != "" {
+		add(LimitUser, s.cfg.PerUser, "token", req.AccessToken)
+	}
+	if req.UIA != "" {
+		add(LimitUIA, s.cfg.PerUIA, req.UIA)
+	}
+	return cells
+}
+
+// mailbox is the cell of an address.
+func (s *Service) mailbox(medium Medium, addr string, share int) cell {
+	return cell{s.cfg.PerAddress, LimitAddress, s.mailboxNames(medium, addr), share}
+}
+
+// budget is the cell that every message of a medium counts against.
+func (s *Service) budget(medium Medium) cell {
+	return cell{s.cfg.Messages, LimitMessages, s.keys.HashTexts("limit messages", string(medium)), 1}
+}
+
+// charged reports whether a request was counted against the budget.
+func (s *Service) charged(req openingRequest) bool {
+	return !s.cfg.Messages.off() && !req.RepeatOnly && !req.Held
+}
+
+// unsent gives back what was counted for a message that was not sent. Should it
+// fail, one message less is sent within the hour.
+func (s *Service) unsent(ctx context.Context, req openingRequest) {
+	if s.charged(req) {
+		_ = s.giveBack(context.WithoutCancel(ctx), s.budget(req.Medium))
+	}
+}
+
+// guess is the cell that wrong tokens from an address of the network count
+// against: somebody who opens many sessions has few tries in each, but many in
+// all. Nothing is counted of one whose address is unknown.
+func (s *Service) guess(client netip.Addr) (c cell, counted bool) {
+	if s.cfg.Guesses.off() || !client.IsValid() {
+		return cell{}, false
+	}
+	return cell{s.cfg.Guesses, LimitGuesses, s.keys.HashTexts("limit guesses", network(client)), 1}, true
+}
+
+// CountUser counts one action of a user, and refuses it with a LimitError if
+// there were too many: MSC2290 asks for that where addresses are added and
+// bound.
+func (s *Service) CountUser(ctx context.Context, action, user string) error {
+	if s.cfg.PerUser.off() {
+		return nil
+	}
+	return s.spend(ctx, nil, cell{s.cfg.PerUser, LimitUser, s.keys.HashTexts("limit user", action, user), 1})
+}
+
+// addressNames stand for an address in the key of its cool-down, by every key of
+// the ring, the one in use first.
+func (s *Service) addressNames(medium Medium, addr string) []string {
+	return s.keys.HashTexts("limit address", string(medium), addr)
+}
+
+// mailboxNames stand for all spellings of an address in the key of its limit.
+func (s *Service) mailboxNames(medium Medium, addr string) []string {
+	if medium == Email {
+		addr = address.AbuseKey(addr)
+	}
+	return s.keys.HashTexts("limit mailbox", string(medium), addr)
+}
+
+// network is as much of an address as one subscriber has: all of an IPv4
+// address, and a /64 of IPv6 (RFC 6177), within which they can choose.
+func network(client netip.Addr) string {
+	client = client.Unmap().WithZone("")
+	if client.Is4() {
+		return client.String()
+	}
+	prefix, err := client.Prefix(64)
+	if err != nil {
+		return client.String()
+	}
+	return prefix.String()
+}
