@@ -214,7 +214,7 @@ func (s *summedReader) piece(most int) []byte {
 		s.fail(ErrBackup)
 		return nil
 	}
-	return s.read(int(n)) //nolint:gosec // the bound was checked
+	return s.read(int(n))
 }
 
 // end reads the checksum, behind which there is nothing.
