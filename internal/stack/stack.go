@@ -48,6 +48,8 @@ type Options struct {
 	ServerName string
 	// Federation lets identity servers ask the homeserver about its users.
 	Federation bool
+	// TrustAnyIDServer is the option of Synapse that is for testing only.
+	TrustAnyIDServer bool
 	// CAFiles are certificates that the homeserver trusts besides Caddy's.
 	CAFiles []string
 	// Roots is the file of the certificates that our Caddy trusts instead of
@@ -68,6 +70,8 @@ type Stack struct {
 	ServerName string
 	Inbox      *smtptest.Server
 	Caddy      *Caddy
+	// Homeserver is the real Synapse; nil where the double runs.
+	Homeserver *synapse.Server
 	stops      []func()
 }
 
@@ -214,11 +218,12 @@ func (s *Stack) startSynapse(ctx context.Context, opts Options, port int) error 
 		Dir: filepath.Join(opts.Dir, "synapse"), ServerName: s.ServerName, Port: port,
 		Federation: opts.Federation, CAFiles: opts.CAFiles,
 		RequireEmail: opts.RequireEmail, TrustedIDServers: []string{s.Identity},
-		ResetTrust: true, CAFile: s.Caddy.CAFile(),
+		ResetTrust: true, CAFile: s.Caddy.CAFile(), TrustAnyIDServer: opts.TrustAnyIDServer,
 	})
 	if err != nil {
 		return err
 	}
+	s.Homeserver = hs
 	s.stops = append(s.stops, hs.Stop)
 	return nil
 }
