@@ -5,6 +5,7 @@ package caddymodule
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -268,7 +269,7 @@ func skipBody(r *bufio.Reader, head []string) error {
 		if err != nil {
 			return fmt.Errorf("read a length: %w", err)
 		}
-		if _, err := io.CopyN(io.Discard, r, int64(n)); err != nil && err != io.EOF { // a client that broke off
+		if _, err := io.CopyN(io.Discard, r, int64(n)); err != nil && !errors.Is(err, io.EOF) { // a client that broke off
 			return fmt.Errorf("read a body: %w", err)
 		}
 	}

@@ -76,7 +76,7 @@ type Stack struct {
 	// Phones is the gateway that short messages are handed to, unless Options
 	// say otherwise.
 	Phones *smstest.Server
-	Caddy      *Caddy
+	Caddy  *Caddy
 	// Homeserver is the real Synapse; nil where the double runs.
 	Homeserver *synapse.Server
 	stops      []func()
