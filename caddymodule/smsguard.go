@@ -90,7 +90,7 @@ func clientAddress(r *http.Request) netip.Addr {
 
 // refusalOf is the client's answer to what the shield refuses.
 func refusalOf(err error) error {
-	refused, ok := errors.AsType[*shield.Refusal](err)
+	refused, ok := errors.AsType[*shield.RefusedError](err)
 	switch {
 	case !ok:
 		return err

@@ -96,7 +96,7 @@ type HTTPSMS struct {
 	reader sms.ReceiptReader
 	// verified says that receipts prove by themselves who sent them.
 	verified bool
-	caFile string
+	caFile   string
 	// gateway is made by Start.
 	gateway atomic.Pointer[sms.HTTP]
 }
@@ -181,7 +181,7 @@ func (m *HTTPSMS) Provision(caddy.Context) error {
 }
 
 func (e *expander) fields(option string, list []SMSField) []sms.Field {
-	var out []sms.Field
+	out := make([]sms.Field, 0, len(list))
 	for _, f := range list {
 		out = append(out, sms.Field{Name: e.outer(option, f.Name), Value: e.outer(option, f.Value)})
 	}

@@ -87,7 +87,7 @@ func (a *App) gatewayChanged(s sms.GatewayStatus) {
 
 // gatewayStates are how gateways have fared.
 func gatewayStates(list []sms.GatewayStatus) []RelayState {
-	states := []RelayState{}
+	states := make([]RelayState, 0, len(list))
 	for _, s := range list {
 		states = append(states, RelayState{
 			Name: s.Name, State: s.State, LastError: s.LastError, Sent: s.Sent, Refused: s.Refused, Failed: s.Failed, InFlight: s.InFlight,
@@ -126,7 +126,6 @@ func (a *App) receiptURL(name string, gateway SMSGateway) string {
 
 // longestTag is that of the thousandth message of a session.
 const longestTag = tagMAC + 32 + len(".999")
-
 
 // startGateways does the I/O that gateways need before they can send.
 func (a *App) startGateways() error {

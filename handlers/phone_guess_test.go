@@ -83,7 +83,7 @@ type shielded struct{ *shield.Shield }
 
 func (s shielded) Admit(r *http.Request, _ verification.Request, to phone.Number) (func(context.Context), error) {
 	paid, err := s.Reserve(r.Context(), shield.Request{Digits: to.Digits, Region: to.Region, Segments: 1})
-	if refused, ok := errors.AsType[*shield.Refusal](err); ok {
+	if refused, ok := errors.AsType[*shield.RefusedError](err); ok {
 		return nil, &verification.LimitError{RetryAfter: refused.RetryAfter}
 	}
 	return func(ctx context.Context) { _ = s.Release(ctx, paid) }, err

@@ -12,8 +12,10 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -101,6 +103,9 @@ func TestHTTPLostRequests(t *testing.T) {
 	}
 }
 
+// enough is time for a busy machine to get a request out, before it is up.
+const enough = 500 * time.Millisecond
+
 // hang answers with a beginning, and nothing more.
 func hang(beginning string) func(net.Conn, *bufio.Reader) {
 	return func(c net.Conn, in *bufio.Reader) {
@@ -112,15 +117,17 @@ func hang(beginning string) func(net.Conn, *bufio.Reader) {
 }
 
 func TestHTTPHangs(t *testing.T) {
+	t.Parallel()
 	for name, beginning := range map[string]string{
 		"silent": "", "head": "HTTP/1.1 200 OK\r\n", "answer": "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{",
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			cfg := simple(listen(t, hang(beginning)))
-			cfg.Timeout = 50 * time.Millisecond
+			cfg.Timeout = enough
 			wantOutcome(t, refusedBy(t, newHTTP(t, cfg), message()), outcome{reason: ReasonTimeout, again: true, unsure: true})
 			cfg.Timeout = time.Minute
-			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			ctx, cancel := context.WithTimeout(t.Context(), enough)
 			defer cancel()
 			_, err := newHTTP(t, cfg).Send(ctx, message())
 			failed, _ := errors.AsType[*SendError](err)
@@ -134,6 +141,7 @@ func TestHTTPHangs(t *testing.T) {
 
 // A gateway that sends a byte now and then does not hold a worker for ever.
 func TestHTTPDrips(t *testing.T) {
+	t.Parallel()
 	cfg := simple(listen(t, func(c net.Conn, in *bufio.Reader) {
 		if readRequest(in) != nil {
 			return
@@ -144,7 +152,7 @@ func TestHTTPDrips(t *testing.T) {
 			time.Sleep(time.Millisecond)
 		}
 	}))
-	cfg.Timeout = 50 * time.Millisecond
+	cfg.Timeout = enough
 	wantOutcome(t, refusedBy(t, newHTTP(t, cfg), message()), outcome{reason: ReasonTimeout, again: true, unsure: true})
 }
 
@@ -172,8 +180,27 @@ func TestHTTPNotReached(t *testing.T) {
 	}
 	_ = l.Close()
 	wantOutcome(t, refusedBy(t, newHTTP(t, simple("http://"+l.Addr().String())), message()), outcome{reason: ReasonRefused, again: true})
-	// RFC 6761 §6.4: this name never resolves.
-	wantOutcome(t, refusedBy(t, newHTTP(t, simple("https://gateway.invalid/")), message()), outcome{reason: ReasonDNS, again: true})
+}
+
+// What a look-up or a dial comes to, without asking a network.
+func TestHTTPDialErrors(t *testing.T) {
+	for _, tt := range []struct {
+		err  error
+		want string
+	}{
+		{&net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: "gossip.example", IsNotFound: true}}, ReasonDNS},
+		{&net.OpError{Op: "dial", Err: &net.DNSError{Err: "i/o timeout", Name: "gossip.example", IsTimeout: true}}, ReasonTimeout},
+		{&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.EHOSTUNREACH)}, ReasonUnreachable},
+		{&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}, ReasonRefused},
+		{&net.OpError{Op: "dial", Err: errPlain}, ReasonTLS},
+		{errors.New("gossip"), ReasonLost},
+	} {
+		got := lost(t.Context(), t.Context(), tt.err, &witness{})
+		if got.Reason != tt.want || !got.Again || got.Unsure {
+			t.Errorf("%v: got %+v, want %s", tt.err, got, tt.want)
+		}
+		wantDiscreet(t, got)
+	}
 }
 
 // Plain http goes to this machine only, whatever it is called.
