@@ -20,11 +20,12 @@ CADDY   := bin/caddy
 tool_version = $(shell sed -n 's|.*$(1) \(v[0-9.]*\).*|\1|p' .ci/tools/go.mod)
 LINTER    := build/tools/golangci-lint-$(call tool_version,github.com/golangci/golangci-lint/v2)
 GOTESTSUM := build/tools/gotestsum-$(call tool_version,gotest.tools/gotestsum)
+VULNCHECK := build/tools/govulncheck-$(call tool_version,golang.org/x/vuln)
 
 # The race detector needs a C compiler; the go command turns cgo off without one.
 RACE := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
 
-.PHONY: help build test lint fmt unit golden conformance example demo bench fuzz xcaddy clean
+.PHONY: help build test lint fmt unit golden conformance licenses vuln example demo bench fuzz xcaddy clean
 
 help: ## show the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -37,6 +38,7 @@ test: ## lint and run every test; under CI=true none may be skipped
 	@$(MAKE) --no-print-directory build
 	@$(MAKE) --no-print-directory unit
 	@$(MAKE) --no-print-directory example
+	$(GO) run ./internal/licenses -check
 	$(GO) run ./internal/conformance -run build/test.json -check
 
 lint: $(LINTER) ## run the linters and check the formatting
@@ -76,6 +78,14 @@ golden: ## rewrite the golden files (tests with an -update flag); read the diff 
 conformance: unit ## run the tests and rewrite docs/conformance.md
 	$(GO) run ./internal/conformance -run build/test.json -write
 
+licenses: ## look at the modules' licences and rewrite docs/licenses.md
+	$(GO) run ./internal/licenses -write
+
+# Not a part of `make test`: what is known changes from day to day, and is asked of
+# the open internet. VULNFLAGS=-db=file:///… uses a copy.
+vuln: $(VULNCHECK) ## look for known vulnerabilities (asks vuln.go.dev; not in make test)
+	$(VULNCHECK) -tags $(TAGS) $(VULNFLAGS) ./...
+
 demo: build ## walk through everything against a real Synapse, then stay up (DEMO_EXIT=1: leave)
 	$(GO) run -tags $(TAGS) ./cmd/demo
 
@@ -98,4 +108,8 @@ $(LINTER): .ci/tools/go.sum
 
 $(GOTESTSUM): .ci/tools/go.sum
 	CGO_ENABLED=0 $(GO) build -C .ci/tools -trimpath -ldflags "-s -w" -o $(CURDIR)/$@ gotest.tools/gotestsum
+	@touch $@
+
+$(VULNCHECK): .ci/tools/go.sum
+	CGO_ENABLED=0 $(GO) build -C .ci/tools -trimpath -ldflags "-s -w" -o $(CURDIR)/$@ golang.org/x/vuln/cmd/govulncheck
 	@touch $@

@@ -37,7 +37,16 @@ const (
 // newWhole starts everything. more are further options of the app.
 func newWhole(t *testing.T, checks string, more ...string) *whole {
 	t.Helper()
-	w := new(whole)
+	w, config := prepareWhole(t, checks, more...)
+	w.mustLoad(config)
+	w.awaitIdentity()
+	return w
+}
+
+// prepareWhole starts everything but Caddy, and returns its Caddyfile.
+func prepareWhole(t *testing.T, checks string, more ...string) (w *whole, config string) {
+	t.Helper()
+	w = new(whole)
 	inbox, err := smtptest.Start(smtptest.Options{
 		Mode: smtptest.STARTTLS, Username: relayUser, Password: relayPassword,
 		Fail: func(stage, address string) error {
@@ -73,9 +82,7 @@ func newWhole(t *testing.T, checks string, more ...string) *whole {
 		"mailer smtp {\nserver " + inbox.Addr() + "\nca_file " + ca + "\nusername " + relayUser +
 			"\npassword {env.THREEPID_TEST_RELAY_PASSWORD}\nfrom \"Example <noreply@example.test>\"\n}",
 	}, more...)
-	w.mustLoad(w.caddyfile(options...))
-	w.awaitIdentity()
-	return w
+	return w, w.caddyfile(options...)
 }
 
 // both runs a test with the homeserver asked about addresses, and not.

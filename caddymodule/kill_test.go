@@ -20,8 +20,9 @@ import (
 
 // child is a Caddy in a process of its own.
 type child struct {
-	cmd   *exec.Cmd
-	stdin io.Closer
+	cmd    *exec.Cmd
+	stdin  io.WriteCloser
+	stdout *bufio.Reader
 }
 
 // startChild runs a Caddyfile and returns when it serves.
@@ -39,9 +40,9 @@ func (s *site) startChild(config string) *child {
 	if err := errors.Join(inErr, outErr, cmd.Start()); err != nil {
 		s.t.Fatal(err)
 	}
-	c := &child{cmd: cmd, stdin: stdin}
+	c := &child{cmd: cmd, stdin: stdin, stdout: bufio.NewReader(stdout)}
 	s.t.Cleanup(c.kill)
-	if line, err := bufio.NewReader(stdout).ReadString('\n'); err != nil || line != "ready\n" {
+	if line, err := c.stdout.ReadString('\n'); err != nil || line != "ready\n" {
 		s.t.Fatalf("got %q (%v) from the child, want it ready", line, err)
 	}
 	return c

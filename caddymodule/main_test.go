@@ -3,11 +3,13 @@
 package caddymodule
 
 import (
+	"bufio"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
+	goruntime "runtime"
+	"runtime/debug"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
@@ -68,6 +70,7 @@ func runTests(m *testing.M) (code int, err error) {
 }
 
 // runChild is a Caddy that lives until its parent closes the pipe, or kills it.
+// Every line on the pipe is the name of a file to dump its heap into.
 func runChild(path string, run func(config []byte) error) int {
 	raw, err := os.ReadFile(path)
 	if err == nil {
@@ -81,8 +84,33 @@ func runChild(path string, run func(config []byte) error) int {
 		return 1
 	}
 	fmt.Println("ready")
-	_, _ = io.Copy(io.Discard, os.Stdin) // until the parent is gone
+	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); { // until the parent is gone
+		if err := dumpHeap(lines.Text()); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		fmt.Println("dumped")
+	}
+	if err := caddy.Stop(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	return 0
+}
+
+// dumpHeap writes everything that is alive: objects, stacks, variables.
+func dumpHeap(name string) error {
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	// A pool keeps what was returned to it for two collections more; a third
+	// collects what the second has finalized.
+	for range 4 {
+		goruntime.GC()
+	}
+	debug.WriteHeapDump(f.Fd())
+	return f.Close()
 }
 
 // storageDir is where Caddy keeps its certificate authority. All tests share

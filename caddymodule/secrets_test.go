@@ -42,28 +42,40 @@ func TestAdvisory13_NothingSecretIsWrittenDown(t *testing.T) {
 					t.Errorf("the log has no %s", text)
 				}
 			}
-			metrics, err := stack.NewClient(fmt.Sprintf("http://127.0.0.1:%d", w.admin)).Do(t.Context(), "GET", "/metrics", "", nil)
-			if err != nil || !strings.Contains(metrics.Body, "caddy_threepid_sessions_total") {
-				t.Fatalf("got %d (%v) for the metrics", metrics.Status, err)
-			}
-			found(t, append(keys, secrets...), "metrics", metrics.Body)
+			w.readMetrics(append(keys, secrets...))
 			// With everything in it written to the disk.
 			w.mustLoad(w.without())
-			err = filepath.WalkDir(w.dir, func(path string, d fs.DirEntry, err error) error {
-				if err != nil || d.IsDir() {
-					return err
-				}
-				raw, err := os.ReadFile(path)
-				found(t, secrets, path, string(raw))
-				if d.Name() != "keys.json" {
-					found(t, keys, path, string(raw))
-				}
-				return err
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
+			w.readFiles(secrets, keys...)
 		})
+	}
+}
+
+func (w *whole) readMetrics(secrets []string) {
+	w.t.Helper()
+	metrics, err := stack.NewClient(fmt.Sprintf("http://127.0.0.1:%d", w.admin)).Do(w.t.Context(), "GET", "/metrics", "", nil)
+	if err != nil || !strings.Contains(metrics.Body, "caddy_threepid_sessions_total") {
+		w.t.Fatalf("got %d (%v) for the metrics", metrics.Status, err)
+	}
+	found(w.t, secrets, "metrics", metrics.Body)
+}
+
+// readFiles reads every file of the site: the store, the logs, the settings.
+// The keys may stand in their own file.
+func (w *whole) readFiles(secrets []string, keys ...string) {
+	w.t.Helper()
+	err := filepath.WalkDir(w.dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		raw, err := os.ReadFile(path)
+		found(w.t, secrets, path, string(raw))
+		if d.Name() != "keys.json" {
+			found(w.t, keys, path, string(raw))
+		}
+		return err
+	})
+	if err != nil {
+		w.t.Fatal(err)
 	}
 }
 

@@ -23,6 +23,12 @@ import (
 // are started once: the tests use addresses and names of their own.
 var shared = map[string]*stack.Stack{}
 
+// parts are what a stack of a test's own is made from.
+var parts struct {
+	caddy   string
+	synapse synapse.Env
+}
+
 func TestMain(m *testing.M) {
 	flag.Parse()
 	// They mostly wait, so there may be more of them than processors.
@@ -60,6 +66,7 @@ func runAll(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	defer os.RemoveAll(dir)
+	parts.caddy, parts.synapse = bin, env
 	if err := startIdentityServers(ctx, dir); err != nil {
 		if os.Getenv("CI") != "true" && errors.Is(err, sydent.ErrUnavailable) {
 			unavailable = err

@@ -18,7 +18,7 @@ import (
 )
 
 // These tests replay what other implementations were attacked with. Numbers are
-// the rows of our list of advisories; docs/advisories.md names all of them.
+// the rows of our list of advisories; docs/security.md names all of them.
 
 // Sydent 1.0.3: an unknown session and a wrong secret must look the same, and
 // nothing of a fault be shown.

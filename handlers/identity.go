@@ -184,9 +184,14 @@ func (i *Identity) validateMSISDN(w http.ResponseWriter, r *http.Request) error 
 }
 
 // validated is getValidated3pid. All three members must be there, or Synapse
-// answers 500.
+// answers 500. Dendrite puts the client's sid into the query as it came, so a
+// parameter that stands there twice is somebody's attempt to name another
+// session.
 func (i *Identity) validated(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
+	if ambiguousQuery(r.URL) || len(q["sid"]) > 1 || len(q["client_secret"]) > 1 {
+		return badRequest(codeInvalidParam, "The query cannot be read in one way only")
+	}
 	proof, err := i.svc.Validated(r.Context(), q.Get("sid"), q.Get("client_secret"))
 	if errors.Is(err, verification.ErrNotValidated) {
 		writeJSON(w, http.StatusOK, errorBody{

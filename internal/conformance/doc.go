@@ -15,6 +15,9 @@
 // exactly what this run proves, so that the document can neither promise a test
 // that does not exist nor keep quiet about one that went missing.
 //
+// With -check it also holds docs/security.md to its word: the tables of that
+// document are complete, and every test that it names ran and passed.
+//
 // Under CI=true it is strict: a skipped test is a failure. Elsewhere a machine
 // may lack a part (no PyPI, no root); a proof that was skipped there is kept as
 // the document has it, and said aloud.

@@ -41,6 +41,9 @@ func run(args []string, strict bool, out io.Writer) error {
 	}
 	in.Strict, in.Rewrite = strict, *write
 	rep := evaluate(in)
+	if !*write { // the threat model is written by hand
+		rep.checkSecurity(in.Security, in)
+	}
 	document := render(rep.Rows)
 	path := documentPath(*root)
 	if *write {
@@ -69,6 +72,11 @@ func load(root, runFile string) (in input, committed string, err error) {
 	if in.Exceptions, err = parseExceptions(string(open), in.Requirements); err != nil {
 		return in, "", fmt.Errorf("read docs/open.tsv: %w", err)
 	}
+	security, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(securityDocument)))
+	if err != nil {
+		return in, "", err
+	}
+	in.Security = string(security)
 	module, err := modulePath(filepath.Join(root, "go.mod"))
 	if err != nil {
 		return in, "", err

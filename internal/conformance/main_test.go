@@ -57,6 +57,10 @@ func project(t *testing.T) string {
 	}
 	put(t, root, "go.mod", "module "+testModule+"\n\ngo 1.26.0\n")
 	put(t, root, "docs/requirements.tsv", table)
+	put(t, root, securityDocument, threatModel())
+	for _, id := range namedTests(threatModel()) {
+		events += fmt.Sprintf("{\"Action\":\"pass\",\"Package\":%q,\"Test\":%q}\n", testModule+"/"+id.Package, id.Name)
+	}
 	put(t, root, "docs/open.tsv", lines("id\tstate\treason", "R1\topen\tlater"))
 	put(t, root, "run.json", events)
 	return root
@@ -122,6 +126,9 @@ func TestCheckFindsChange(t *testing.T) {
 		{"lost proof", false, func(t *testing.T, root string) {
 			put(t, root, "run.json", passEvent("TestR2_X"))
 		}, "the document names a.TestR3_X, which does not exist"},
+		{"threat model names what does not exist", false, func(t *testing.T, root string) {
+			put(t, root, securityDocument, threatModel()+"`a.TestGone`\n")
+		}, "docs/security.md names a.TestGone, which does not exist"},
 		{"skip in CI", true, func(t *testing.T, root string) {
 			text, err := os.ReadFile(filepath.Join(root, "run.json"))
 			if err != nil {

@@ -38,6 +38,8 @@ type input struct {
 	// Committed lists, by requirement, the proofs that the document in the
 	// repository names.
 	Committed map[string][]testID
+	// Security is the threat model of the repository.
+	Security string
 	// Strict makes a skipped test a problem.
 	Strict bool
 	// Rewrite says that the committed document is about to be replaced, so that

@@ -55,6 +55,8 @@ type Options struct {
 	ServerName string
 	// Federation lets identity servers ask the homeserver about its users.
 	Federation bool
+	// TrustAnyIDServer is the option of Synapse that is for testing only.
+	TrustAnyIDServer bool
 	// CAFiles are certificates that the homeserver trusts besides Caddy's.
 	CAFiles []string
 	// Roots is the file of the certificates that our Caddy trusts instead of
@@ -81,7 +83,9 @@ type Stack struct {
 	// say otherwise.
 	Phones *smstest.Server
 	Caddy  *Caddy
-	stops  []func()
+	// Homeserver is the real Synapse; nil where the double runs.
+	Homeserver *synapse.Server
+	stops      []func()
 }
 
 // mapVersions is what an administrator would write. The paths that the module
@@ -236,11 +240,12 @@ func (s *Stack) startSynapse(ctx context.Context, opts Options, port int) error 
 		Federation: opts.Federation, CAFiles: opts.CAFiles,
 		RequireEmail: opts.RequireEmail, TrustedIDServers: []string{s.Identity},
 		DisableRegistration: opts.DisableRegistration, CaptchaVerify: opts.CaptchaVerify,
-		ResetTrust: true, CAFile: s.Caddy.CAFile(),
+		ResetTrust: true, CAFile: s.Caddy.CAFile(), TrustAnyIDServer: opts.TrustAnyIDServer,
 	})
 	if err != nil {
 		return err
 	}
+	s.Homeserver = hs
 	s.stops = append(s.stops, hs.Stop)
 	return nil
 }

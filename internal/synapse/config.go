@@ -50,6 +50,10 @@ type Options struct {
 	// about a user (see [Options.ServerName] on how it finds them). The server
 	// still federates with no one.
 	Federation bool
+	// TrustAnyIDServer makes Synapse believe every identity server, and every
+	// certificate, by the option that its authors named "just for testing, do
+	// not use". It shows what a site has to fear that forgot it.
+	TrustAnyIDServer bool
 	// AllowedLocal3PIDs restrict the addresses that may be used; empty allows
 	// all of them.
 	AllowedLocal3PIDs []LocalPattern
@@ -144,6 +148,9 @@ func homeserver(dir string, opts Options) object {
 	}
 	if opts.RequireEmail {
 		conf["registrations_require_3pid"] = []string{"email"}
+	}
+	if opts.TrustAnyIDServer {
+		conf["use_insecure_ssl_client_just_for_testing_do_not_use"] = true
 	}
 	if opts.ResetTrust {
 		// Any other content of an email section would switch Synapse to

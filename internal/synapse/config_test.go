@@ -52,6 +52,8 @@ func TestConfigFollowsOptions(t *testing.T) {
 		// An absent key would mean matrix.org and vector.im.
 		{"trusts no one by default", "trusted_third_party_id_servers", Options{}, []any{}},
 		{"trusts", "trusted_third_party_id_servers", Options{TrustedIDServers: []string{"localhost:8443"}}, []any{"localhost:8443"}},
+		{"checks certificates", "use_insecure_ssl_client_just_for_testing_do_not_use", Options{}, nil},
+		{"checks nothing", "use_insecure_ssl_client_just_for_testing_do_not_use", Options{TrustAnyIDServer: true}, true},
 		{"resets off", "email", Options{}, nil},
 		{"resets by trust", "email", Options{ResetTrust: true}, map[string]any{"trust_identity_server_for_password_resets": true}},
 		{"any address", "allowed_local_3pids", Options{}, []any{}},

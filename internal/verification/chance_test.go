@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verification
+
+import (
+	"math"
+	"strings"
+	"testing"
+)
+
+// Sydent 1.0.3: sids that count, and tokens that can be foreseen. A hundred
+// thousand of them, from the real source: none comes twice, and every character
+// is as frequent as any other, by a chi-square test at every place. The bound is
+// seven standard deviations from the mean: a run in a hundred million is wrong.
+func TestAdvisory02_SIDsAndTokensAreRandom(t *testing.T) {
+	const n, alphabet = 50_000, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	f := newFixture(t, func(c *Config) { c.Random = nil })
+	makers := map[string]func() (string, error){
+		"sid": func() (string, error) {
+			sid, err := f.ids.sid(PartitionName(0))
+			return sid[partitionSize : partitionSize+randomSize], err
+		},
+		"token": func() (string, error) { return f.ids.token(ProofLink) },
+	}
+	for what, next := range makers {
+		seen := make(map[string]bool, n)
+		var counts [][64]float64
+		for range n {
+			text, err := next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if seen[text] {
+				t.Fatalf("%s %q was made twice", what, text)
+			}
+			seen[text] = true
+			if counts == nil {
+				counts = make([][64]float64, len(text)-1) // the last has fewer bits
+			}
+			for i := range counts {
+				counts[i][strings.IndexByte(alphabet, text[i])]++
+			}
+		}
+		const freedom = 63
+		limit := freedom + 7*math.Sqrt(2*freedom)
+		for place := range counts {
+			chi := 0.0
+			for _, got := range counts[place] {
+				chi += (got - n/64.0) * (got - n/64.0) / (n / 64.0)
+			}
+			if chi > limit {
+				t.Errorf("%s: place %d has chi-square %.0f over %d degrees of freedom, want at most %.0f", what, place, chi, freedom, limit)
+			}
+		}
+	}
+}
