@@ -96,7 +96,9 @@ func TestF21_OtherSubjects(t *testing.T) {
 		return r.do("POST", "/_matrix/client/r0/"+purpose+"/email/requestToken",
 			fmt.Sprintf(`{"client_secret":"s%d","email":"a%d@x.org","send_attempt":1%s}`, n, n, more), header...).Code
 	}
-	link := func(id string) string { return `,"next_link":"https://app.example.org/#/register?session_id=` + id + `"` }
+	link := func(id string) string {
+		return `,"next_link":"https://app.example.org/#/register?session_id=` + id + `"`
+	}
 	for _, c := range []struct {
 		purpose, more string
 		header        []string
@@ -118,6 +120,20 @@ func TestF21_OtherSubjects(t *testing.T) {
 	got := r.events.refusals()
 	if len(got) != 2 || got[0] != verification.LimitUser || got[1] != verification.LimitUIA {
 		t.Errorf("got refusals %v, want by user and by uia", got)
+	}
+}
+
+// TestF21_DomainLimit: names below one registered domain are one.
+func TestF21_DomainLimit(t *testing.T) {
+	r := newRig(t, options{service: func(c *verification.Config) { c.PerDomain = verification.Limit{Burst: 1, Per: time.Hour} }})
+	for i, c := range []struct {
+		email string
+		want  int
+	}{{"a@x.example.co.uk", 200}, {"b@y.example.co.uk", 429}, {"b@Y.EXAMPLE.co.uk", 429}, {"a@example2.co.uk", 200}} {
+		rec := r.do("POST", registerToken, fmt.Sprintf(`{"client_secret":"s%d","email":"%s","send_attempt":1}`, i, c.email))
+		if rec.Code != c.want {
+			t.Errorf("%s: got %d, want %d", c.email, rec.Code, c.want)
+		}
 	}
 }
 
@@ -198,5 +214,21 @@ func TestF21_ClientOfTheConnection(t *testing.T) {
 	}
 	if got := ask(2, "X-Forwarded-For", "203.0.113.9"); got != http.StatusTooManyRequests {
 		t.Errorf("got %d, want 429", got)
+	}
+}
+
+func TestF21_Registrable(t *testing.T) {
+	for _, tt := range []struct{ in, want string }{
+		{"a@example.org", "example.org"},
+		{"a@b.c.example.org", "example.org"},
+		{"a@mail.example.co.uk", "example.co.uk"},
+		{"a@one.github.io", "one.github.io"}, // each is somebody else's
+		{"a@xn--bcher-kva.example", "xn--bcher-kva.example"},
+		{"a@co.uk", "co.uk"},
+		{"a@localhost", "localhost"},
+	} {
+		if got := registrable(tt.in); got != tt.want {
+			t.Errorf("registrable(%q) = %q, want %q", tt.in, got, tt.want)
+		}
 	}
 }

@@ -109,7 +109,7 @@ func (c *Client) admit(r *http.Request, req *verification.Request, to dialled) (
 	if err != nil {
 		return nil, err
 	}
-	return func(sent bool) {
+	return func(sent bool) { //nolint:contextcheck // it detaches the request's
 		if sent {
 			return
 		}
