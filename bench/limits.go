@@ -20,8 +20,9 @@ const (
 
 // limits are all that requestToken knows, each of them the same.
 func limits(value string) []string {
-	var options []string
-	for _, name := range []string{"address", "client", "domain", "user", "uia", "messages"} {
+	names := []string{"address", "client", "domain", "user", "uia", "messages"}
+	options := make([]string, 0, len(names)+1)
+	for _, name := range names {
 		options = append(options, "limit "+name+" "+value)
 	}
 	return options

@@ -19,7 +19,6 @@ func ownStack(t *testing.T, opts stack.Options) *world {
 	if unavailable != nil {
 		t.Skipf("NOT PROVEN HERE: the end-to-end tests need Synapse 1.3.1 and Sydent: %v", unavailable)
 	}
-	t.Parallel()
 	opts.Dir, opts.Caddy, opts.Synapse, opts.MapVersions, opts.Logf = t.TempDir(), program, &server, true, logf
 	s, err := stack.Start(t.Context(), opts)
 	if err != nil {
@@ -45,8 +44,10 @@ func (w *world) wantNoMail(email string) {
 // TestGate_RegistrationIsDisabled: a real homeserver that registers nobody mails
 // nobody, in either mode.
 func TestGate_RegistrationIsDisabled(t *testing.T) {
+	t.Parallel()
 	for _, mode := range modes {
 		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
 			w := ownStack(t, stack.Options{Callback: mode == "callback", DisableRegistration: true})
 			for i := range 3 {
 				a := w.must(w.c.RequestToken(t.Context(), "v3", "register", fmt.Sprint("s", i), fmt.Sprintf("stranger%d@example.test", i)))
@@ -79,8 +80,10 @@ func captchas(t *testing.T) string {
 // TestGate_TheCaptchaComesFirst: with a real homeserver and its captcha, the mail
 // is sent when it is solved, and by that alone.
 func TestGate_TheCaptchaComesFirst(t *testing.T) {
+	t.Parallel()
 	for _, mode := range modes {
 		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
 			w := ownStack(t, stack.Options{
 				Callback: mode == "callback", RequireEmail: true, CaptchaVerify: captchas(t), Gate: "completed",
 			})

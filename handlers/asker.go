@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"strings"
 
+	"golang.org/x/net/publicsuffix"
+
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -19,12 +21,26 @@ const maxUIASession = 255
 // save, and whoever makes tokens up is still counted by everything else.
 func (c *Client) identify(r *http.Request, req *verification.Request) {
 	req.Client = c.clientAddr(r)
+	if req.Medium == verification.Email {
+		req.Domain = registrable(req.Address)
+	}
 	if token, err := accessToken(r); err == nil {
 		req.AccessToken = token
 	}
 	if req.Purpose == verification.Register {
 		req.UIA = uiaSession(req.NextLink)
 	}
+}
+
+// registrable is the domain that somebody has registered, to which the domain of
+// a canonical address belongs: whoever has it can make up any number of names
+// below it. A name that nobody can register stands for itself.
+func registrable(canonical string) string {
+	_, domain, _ := strings.Cut(canonical, "@")
+	if registered, err := publicsuffix.EffectiveTLDPlusOne(domain); err == nil {
+		return registered
+	}
+	return domain
 }
 
 // clientAddr is the address of the client, or none.

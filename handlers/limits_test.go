@@ -123,6 +123,20 @@ func TestF21_OtherSubjects(t *testing.T) {
 	}
 }
 
+// TestF21_DomainLimit: names below one registered domain are one.
+func TestF21_DomainLimit(t *testing.T) {
+	r := newRig(t, options{service: func(c *verification.Config) { c.PerDomain = verification.Limit{Burst: 1, Per: time.Hour} }})
+	for i, c := range []struct {
+		email string
+		want  int
+	}{{"a@x.example.co.uk", 200}, {"b@y.example.co.uk", 429}, {"b@Y.EXAMPLE.co.uk", 429}, {"a@example2.co.uk", 200}} {
+		rec := r.do("POST", registerToken, fmt.Sprintf(`{"client_secret":"s%d","email":"%s","send_attempt":1}`, i, c.email))
+		if rec.Code != c.want {
+			t.Errorf("%s: got %d, want %d", c.email, rec.Code, c.want)
+		}
+	}
+}
+
 // TestF21_BudgetIsNobodysFault: what the server may send in all is told as what
 // it is, before the homeserver is asked.
 func TestF21_BudgetIsNobodysFault(t *testing.T) {
@@ -200,5 +214,21 @@ func TestF21_ClientOfTheConnection(t *testing.T) {
 	}
 	if got := ask(2, "X-Forwarded-For", "203.0.113.9"); got != http.StatusTooManyRequests {
 		t.Errorf("got %d, want 429", got)
+	}
+}
+
+func TestF21_Registrable(t *testing.T) {
+	for _, tt := range []struct{ in, want string }{
+		{"a@example.org", "example.org"},
+		{"a@b.c.example.org", "example.org"},
+		{"a@mail.example.co.uk", "example.co.uk"},
+		{"a@one.github.io", "one.github.io"}, // each is somebody else's
+		{"a@xn--bcher-kva.example", "xn--bcher-kva.example"},
+		{"a@co.uk", "co.uk"},
+		{"a@localhost", "localhost"},
+	} {
+		if got := registrable(tt.in); got != tt.want {
+			t.Errorf("registrable(%q) = %q, want %q", tt.in, got, tt.want)
+		}
 	}
 }

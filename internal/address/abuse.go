@@ -2,11 +2,7 @@
 
 package address
 
-import (
-	"strings"
-
-	"golang.org/x/net/publicsuffix"
-)
+import "strings"
 
 // dotless are the domains whose mailboxes are the same with and without dots,
 // and the domain that their mailboxes are counted under.
@@ -28,15 +24,4 @@ func AbuseKey(canonical string) string {
 		local, domain = strings.ReplaceAll(local, ".", ""), same
 	}
 	return local + "@" + domain
-}
-
-// Registrable is the domain that somebody has registered, to which the domain
-// of a canonical address belongs: whoever has it can make up any number of
-// names below it. A name that nobody can register stands for itself.
-func Registrable(canonical string) string {
-	_, domain, _ := strings.Cut(canonical, "@")
-	if registered, err := publicsuffix.EffectiveTLDPlusOne(domain); err == nil {
-		return registered
-	}
-	return domain
 }

@@ -47,19 +47,3 @@ func TestF21_AbuseKeyIsStable(t *testing.T) {
 		}
 	})
 }
-
-func TestF21_Registrable(t *testing.T) {
-	for _, tt := range []struct{ in, want string }{
-		{"a@example.org", "example.org"},
-		{"a@b.c.example.org", "example.org"},
-		{"a@mail.example.co.uk", "example.co.uk"},
-		{"a@one.github.io", "one.github.io"}, // each is somebody else's
-		{"a@xn--bcher-kva.example", "xn--bcher-kva.example"},
-		{"a@co.uk", "co.uk"},
-		{"a@localhost", "localhost"},
-	} {
-		if got := Registrable(tt.in); got != tt.want {
-			t.Errorf("Registrable(%q) = %q, want %q", tt.in, got, tt.want)
-		}
-	}
-}

@@ -101,8 +101,8 @@ func (s *Service) cells(req Request, share int) []cell {
 	if req.Client.IsValid() {
 		add(LimitClient, s.cfg.PerClient, network(req.Client))
 	}
-	if req.Medium == Email {
-		add(LimitDomain, s.cfg.PerDomain, address.Registrable(req.Address))
+	if req.Domain != "" {
+		add(LimitDomain, s.cfg.PerDomain, req.Domain)
 	}
 	if req.AccessToken != "" {
 		add(LimitUser, s.cfg.PerUser, "token", req.AccessToken)

@@ -19,8 +19,7 @@ func from(client string) func(*Request) {
 // refusedBy is which limit has refused, or "" if none did.
 func refusedBy(t *testing.T, err error) LimitKind {
 	t.Helper()
-	var limit *LimitError
-	if errors.As(err, &limit) {
+	if limit, ok := errors.AsType[*LimitError](err); ok {
 		if limit.RetryAfter <= 0 {
 			t.Errorf("got a wait of %s, want a positive one", limit.RetryAfter)
 		}
@@ -38,6 +37,7 @@ func TestF21_LimitsBySubject(t *testing.T) {
 	one := Limit{Burst: 1, Per: time.Hour}
 	token := func(s string) func(*Request) { return func(r *Request) { r.AccessToken = s } }
 	uia := func(s string) func(*Request) { return func(r *Request) { r.UIA = s } }
+	domain := func(s string) func(*Request) { return func(r *Request) { r.Domain = s } }
 	phone := func(r *Request) { r.Medium, r.Address, r.Proof = MSISDN, "447700900123", ProofCode }
 	for _, tt := range []struct {
 		kind               LimitKind
@@ -48,8 +48,8 @@ func TestF21_LimitsBySubject(t *testing.T) {
 		{LimitClient, func(c *Config) { c.PerClient = one }, from("192.0.2.1"), from("::ffff:192.0.2.1"), from("192.0.2.2")},
 		{LimitClient, func(c *Config) { c.PerClient = one }, from("2001:db8:0:1::1"), from("2001:db8:0:1:ffff::2"), from("2001:db8:0:2::1")},
 		{LimitClient, func(c *Config) { c.PerClient = one }, from("fe80::1%eth0"), from("fe80::2%eth1"), func(*Request) {}},
-		{LimitDomain, func(c *Config) { c.PerDomain = one }, mailbox("a@x.example.co.uk"), mailbox("b@y.example.co.uk"), mailbox("a@example2.co.uk")},
-		{LimitDomain, func(c *Config) { c.PerDomain = one }, func(*Request) {}, func(*Request) {}, phone},
+		{LimitDomain, func(c *Config) { c.PerDomain = one }, domain("example.co.uk"), domain("example.co.uk"), domain("example2.co.uk")},
+		{LimitDomain, func(c *Config) { c.PerDomain = one }, domain("example.org"), domain("example.org"), phone},
 		{LimitUser, func(c *Config) { c.PerUser = one }, token("t1"), token("t1"), token("t2")},
 		{LimitUser, func(c *Config) { c.PerUser = one }, token("t1"), token("t1"), token("")},
 		{LimitUIA, func(c *Config) { c.PerUIA = one }, uia("s1"), uia("s1"), uia("s2")},

@@ -93,6 +93,9 @@ type Request struct {
 	// RepeatOnly refuses the request with a LimitError if it would send a
 	// message: it was found to repeat an earlier one, so nobody has paid for it.
 	RepeatOnly bool
+	// Domain is the registered domain that the address belongs to, or empty. It
+	// is counted against its limit.
+	Domain string
 	// Client, AccessToken and UIA say who asks, as far as it is known: their
 	// address, the token that they have sent, which proves nothing, and their
 	// session of User-Interactive Authentication. They are counted against
