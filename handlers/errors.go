@@ -3,6 +3,7 @@
 package handlers
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -87,6 +88,10 @@ func asMatrixError(err error) *MatrixError {
 			Message: "Too many requests", RetryAfter: limit.RetryAfter,
 		}
 	}
+	if errors.Is(err, context.Canceled) {
+		// Only the client's connection ends our work in this way: no fault of ours.
+		return &MatrixError{Status: 499, Errcode: codeUnknown, Message: "Client closed the connection", Err: err}
+	}
 	if errors.Is(err, verification.ErrTooManyBindings) {
 		return &MatrixError{
 			Status: http.StatusForbidden, Errcode: codeForbidden,
@@ -122,10 +127,14 @@ func (e *MatrixError) body() errorBody {
 // in the body for old clients and in the header for new ones (MSC4041).
 func writeError(w http.ResponseWriter, e *MatrixError, body errorBody) {
 	if e.RetryAfter > 0 {
-		seconds := int64(math.Ceil(e.RetryAfter.Seconds()))
-		w.Header().Set("Retry-After", strconv.FormatInt(seconds, 10))
+		w.Header().Set("Retry-After", retryAfter(e.RetryAfter))
 	}
 	writeJSON(w, e.Status, body)
+}
+
+// retryAfter is a wait as the header has it, in whole seconds.
+func retryAfter(wait time.Duration) string {
+	return strconv.FormatInt(int64(math.Ceil(wait.Seconds())), 10)
 }
 
 // writeJSON writes one of our own answers, with CORS.

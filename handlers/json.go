@@ -40,6 +40,11 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 	control := http.NewResponseController(w)
 	_ = control.SetReadDeadline(time.Now().Add(bodyTime))
 	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	if err != nil && r.ProtoMajor == 1 {
+		// The rest is of no use, and without this net/http would wait for some of it
+		// before it answers: what Caddy makes of w keeps MaxBytesReader from saying so.
+		w.Header().Set("Connection", "close")
+	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return nil, &MatrixError{Status: http.StatusRequestEntityTooLarge, Errcode: codeTooLarge, Message: "Request body is too large"}
 	}
