@@ -25,7 +25,7 @@ VULNCHECK := build/tools/govulncheck-$(call tool_version,golang.org/x/vuln)
 # The race detector needs a C compiler; the go command turns cgo off without one.
 RACE := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
 
-.PHONY: help build test lint fmt unit golden conformance licenses vuln example demo bench fuzz xcaddy clean
+.PHONY: help build test lint fmt unit golden conformance licenses vuln example demo bench soak fuzz xcaddy clean
 
 help: ## show the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -92,9 +92,14 @@ demo: build ## walk through everything against a real Synapse, then stay up (DEM
 bench: build ## measure and rewrite bench/RESULTS.md
 	$(GO) run -tags $(TAGS) ./bench
 
+SOAK ?= 10m
+soak: ## keep the program under good and hostile load for SOAK (10m) and watch what it takes
+	$(GO) run -tags $(TAGS) ./e2e/soak -for $(SOAK)
+
 FUZZTIME ?= 10s
-fuzz: ## run every fuzz test for FUZZTIME (10s)
-	@.ci/fuzz $(FUZZTIME) $(TAGS)
+FUZZ ?= .
+fuzz: ## run every fuzz test for FUZZTIME (10s), or those like FUZZ; table in build/fuzz.txt
+	@.ci/fuzz $(FUZZTIME) $(TAGS) "$(FUZZ)"
 
 xcaddy: ## build build/caddy from xcaddy.json, as the plugin's users would
 	$(GO) run ./internal/xbuild -config xcaddy.json -o build/caddy

@@ -159,11 +159,11 @@ func (p *pairing) report(name string, r *report) {
 // idleMemory compares both before they have done anything.
 func idleMemory(plain, ours *stack.Caddy, r *report) error {
 	time.Sleep(2 * time.Second) // until start-up work is over
-	a, err := residentMiB(plain.PID())
+	a, err := stack.ResidentMiB(plain.PID())
 	if err != nil {
 		return err
 	}
-	b, err := residentMiB(ours.PID())
+	b, err := stack.ResidentMiB(ours.PID())
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/stack"
 	"github.com/caddy-threepid/caddy-threepid/store/badgerstore"
 )
 
@@ -48,7 +49,7 @@ func requestTokens(ctx context.Context, bin, dir string, sessions int, r *report
 	if err := awaitMail(ctx, filepath.Join(caddy.DataDir(), "threepid", "outbox"), sessions); err != nil {
 		return err
 	}
-	mem, err := residentMiB(caddy.PID())
+	mem, err := stack.ResidentMiB(caddy.PID())
 	if err != nil {
 		return err
 	}
@@ -88,7 +89,7 @@ func diskPerSession(ctx context.Context, dir string, sessions int, r *report) er
 	if err := s.Close(); err != nil {
 		return err
 	}
-	size, err := allocated(dir)
+	size, err := stack.Allocated(dir)
 	if err != nil {
 		return err
 	}

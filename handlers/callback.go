@@ -75,13 +75,21 @@ func (c *Client) askHomeserver(w http.ResponseWriter, r *http.Request, next Next
 	return opened, answered, err
 }
 
+// maxWait bounds a wait that a homeserver tells, in milliseconds.
+const maxWait = 24 * 60 * 60 * 1000
+
 // relayRefusal passes on an error of the homeserver's, unless it is not one
 // that a Matrix client understands (Dendrite: 500 {"Err":""}, proxies: HTML).
 func relayRefusal(w http.ResponseWriter, answer *capture) {
 	var body struct {
-		Errcode string `json:"errcode"`
+		Errcode      string `json:"errcode"`
+		RetryAfterMS any    `json:"retry_after_ms"` // what is no number is no reason to doubt the rest
 	}
 	if json.Unmarshal(answer.body.Bytes(), &body) == nil && body.Errcode != "" {
+		// It is our own wait, perhaps, of which a homeserver passes on the body only.
+		if ms, ok := body.RetryAfterMS.(float64); ok && ms > 0 && ms < maxWait && answer.header.Get("Retry-After") == "" {
+			answer.header.Set("Retry-After", retryAfter(time.Duration(ms)*time.Millisecond))
+		}
 		answer.relay(w)
 		return
 	}

@@ -3,6 +3,7 @@
 package handlers
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -84,6 +85,10 @@ func asMatrixError(err error) *MatrixError {
 	if limit, ok := errors.AsType[*verification.LimitError](err); ok {
 		return limitReached(limit)
 	}
+	if errors.Is(err, context.Canceled) {
+		// Only the client's connection ends our work in this way: no fault of ours.
+		return &MatrixError{Status: 499, Errcode: codeUnknown, Message: "Client closed the connection", Err: err}
+	}
 	if errors.Is(err, verification.ErrTooManyBindings) {
 		return &MatrixError{
 			Status: http.StatusForbidden, Errcode: codeForbidden,
@@ -141,8 +146,13 @@ func writeError(w http.ResponseWriter, e *MatrixError, body errorBody) {
 
 func (e *MatrixError) setRetryAfter(h http.Header) {
 	if e.RetryAfter > 0 {
-		h.Set("Retry-After", strconv.FormatInt(int64(math.Ceil(e.RetryAfter.Seconds())), 10))
+		h.Set("Retry-After", retryAfter(e.RetryAfter))
 	}
+}
+
+// retryAfter is a wait as the header has it, in whole seconds.
+func retryAfter(wait time.Duration) string {
+	return strconv.FormatInt(int64(math.Ceil(wait.Seconds())), 10)
 }
 
 // writeJSON writes one of our own answers, with CORS.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"time"
 	"unicode/utf8"
 )
 
@@ -26,18 +27,32 @@ var (
 	errTooDeep   = badRequest(codeBadJSON, "Content is nested too deeply.")
 )
 
+// bodyTime bounds how long a client may take to send a body that we read. Caddy
+// has no such bound by default, and a body that never ends costs a goroutine.
+const bodyTime = 30 * time.Second
+
 // readBody reads a whole request body of at most limit bytes.
 func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
 	if r.Body == nil {
 		return nil, nil
 	}
+	// Where the connection does not support it, there is no bound of ours.
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(time.Now().Add(bodyTime))
 	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	if err != nil && r.ProtoMajor == 1 {
+		// The rest is of no use, and without this net/http would wait for some of it
+		// before it answers: what Caddy makes of w keeps MaxBytesReader from saying so.
+		w.Header().Set("Connection", "close")
+	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return nil, &MatrixError{Status: http.StatusRequestEntityTooLarge, Errcode: codeTooLarge, Message: "Request body is too large"}
 	}
 	if err != nil {
 		return nil, &MatrixError{Status: http.StatusBadRequest, Errcode: codeNotJSON, Message: "Request body is incomplete", Err: err}
 	}
+	// It would end the request while the homeserver is asked.
+	_ = control.SetReadDeadline(time.Time{})
 	return raw, nil
 }
 

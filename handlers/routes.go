@@ -3,6 +3,7 @@
 package handlers
 
 import (
+	"encoding/hex"
 	"net/url"
 	"path"
 	"slices"
@@ -92,7 +93,7 @@ func (rt *router) classify(u *url.URL) (found route, suspicious bool) {
 	}
 	found = rt.match(u.Path, exact)
 	if found.kind == kindNone {
-		return route{}, slices.ContainsFunc(readings(u.Path), func(p string) bool {
+		return route{}, len(u.Path) > maxOddPath || slices.ContainsFunc(readings(u.Path), func(p string) bool {
 			return rt.match(p, fold).kind != kindNone
 		})
 	}
@@ -254,37 +255,83 @@ func plainVersion(v string) bool {
 	return v != "." && v != ".."
 }
 
-// readings are the ways in which lenient parsers read a path: as it stands,
-// decoded again, in canonical form, and in canonical form without white space.
+// maxOddPath bounds a path that parsers may read differently, in bytes. No
+// Matrix request is near it, and each of its readings costs memory.
+const maxOddPath = 8 << 10
+
+// leniencies are what lenient parsers do to a path, in the order in which it is
+// done; each of them may be left out.
+var leniencies = []func(string) string{
+	decodeOnce, decodeOnce, decodeOnce,
+	dropBlanks,
+	func(p string) string { return strings.ReplaceAll(p, `\`, "/") },
+	cutParameters,
+	removeDots,
+	func(p string) string { return path.Clean("/" + p) },
+}
+
+// readings are the ways in which lenient parsers read a path.
 func readings(p string) []string {
-	decoded := unescape(p)
-	kept := canonical(decoded)
-	return []string{p, decoded, kept, canonical(dropBlanks(decoded))}
-}
-
-// loosen applies all of that at once.
-func loosen(p string) string { return canonical(dropBlanks(unescape(p))) }
-
-// unescape decodes a path that was encoded more than once.
-func unescape(p string) string {
-	for range 3 {
-		decoded, err := url.PathUnescape(p)
-		if err != nil || decoded == p {
-			break
+	all := []string{p}
+	for _, lenient := range leniencies {
+		for _, one := range all { // as many as there are at this moment
+			if other := lenient(one); !slices.Contains(all, other) {
+				all = append(all, other)
+			}
 		}
-		p = decoded
 	}
-	return p
+	return all
 }
 
-// canonical takes a backslash for a slash, drops matrix parameters, merges
-// slashes, resolves dots and ignores a trailing slash.
-func canonical(p string) string {
-	segments := strings.Split(strings.ReplaceAll(p, `\`, "/"), "/")
+// decodeOnce decodes as parsers do that leave alone what is no escape.
+func decodeOnce(p string) string {
+	var b strings.Builder
+	for {
+		before, after, found := strings.Cut(p, "%")
+		b.WriteString(before)
+		if !found {
+			return b.String()
+		}
+		if c, err := hex.DecodeString(after[:min(2, len(after))]); err == nil && len(c) == 1 {
+			b.Write(c)
+			after = after[2:]
+		} else {
+			b.WriteByte('%')
+		}
+		p = after
+	}
+}
+
+// cutParameters drops matrix parameters.
+func cutParameters(p string) string {
+	segments := strings.Split(p, "/")
 	for i, s := range segments {
 		segments[i], _, _ = strings.Cut(s, ";")
 	}
-	return path.Clean("/" + strings.Join(segments, "/"))
+	return strings.Join(segments, "/")
+}
+
+// removeDots resolves dots as RFC 3986 (5.2.4) does: an empty segment is one, and
+// two dots remove it.
+func removeDots(p string) string {
+	var kept []string
+	for s := range strings.SplitSeq(strings.TrimPrefix(p, "/"), "/") {
+		switch {
+		case s == "..":
+			kept = kept[:max(0, len(kept)-1)]
+		case s != ".":
+			kept = append(kept, s)
+		}
+	}
+	return "/" + strings.Join(kept, "/")
+}
+
+// loosen applies all of that at once.
+func loosen(p string) string {
+	for _, lenient := range leniencies {
+		p = lenient(p)
+	}
+	return p
 }
 
 // dropBlanks removes white space and control characters.

@@ -21,6 +21,10 @@ func TestHostileSpellingsAre404(t *testing.T) {
 		"/_matrix/client/VERSIONS", "/_threepid/validate/EMAIL/submitToken", "/_threepid//validate/email/submitToken",
 		"/CHAT/client/r0/account/3pid", "/_matrix/client/r%30/account/3pid",
 		"/_matrix/client/%20/ACCount%2FpAssword",
+		// Found by comparing with Caddy's own cleaning of paths: dots that an
+		// empty segment, or one with a parameter, stands before.
+		"/_matrix/client/r0/account//../password", "/_matrix/client/r0/register/..;/..", "/_matrix/client/r%252fx/../0/register",
+		"/_matrix/client/r0/register/" + strings.Repeat("%25", 9000),
 	} {
 		r := newRig(t, options{})
 		rec := r.do("POST", path, validToken)

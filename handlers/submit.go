@@ -3,7 +3,6 @@
 package handlers
 
 import (
-	"context"
 	"errors"
 	"mime"
 	"net/http"
@@ -134,8 +133,6 @@ func submitError(err error) error {
 		return badRequest(codeSessionExpired, "This validation session has ended")
 	case errors.Is(err, verification.ErrNoSession):
 		return badRequest(codeInvalidParam, "No valid session was found matching that sid and client secret")
-	case errors.Is(err, context.Canceled):
-		return &MatrixError{Status: 499, Errcode: codeUnknown, Message: "Client closed the connection", Err: err}
 	}
 	return err
 }

@@ -69,6 +69,10 @@ func (s *Server) WaitFor(ctx context.Context, recipient string) (Message, error)
 }
 
 func (s *Server) deliver(m Message) {
+	if s.opts.Received != nil {
+		s.opts.Received(m)
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.messages = append(s.messages, m)

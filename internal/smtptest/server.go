@@ -58,6 +58,8 @@ type Options struct {
 	MaxTLS uint16
 	// IdleTimeout closes silent connections, as real servers do.
 	IdleTimeout time.Duration
+	// Received, when set, is given the messages, which are then not kept.
+	Received func(Message)
 	// Transcript, when set, is given all that is said in the clear or inside of
 	// TLS, both ways. It is written to by several connections at a time.
 	Transcript io.Writer

@@ -137,6 +137,11 @@ var hiddenField = regexp.MustCompile(`<input type="hidden" name="([a-z_]+)" valu
 // Click opens the link of a mail, reads its page and presses the button. A page
 // without one is returned as the answer, too.
 func (c *Client) Click(ctx context.Context, link string) (page, confirmed Answer, err error) {
+	return c.ClickSlowly(ctx, link, 0)
+}
+
+// ClickSlowly is Click by somebody who reads the page for a while.
+func (c *Client) ClickSlowly(ctx context.Context, link string, read time.Duration) (page, confirmed Answer, err error) {
 	u, err := url.Parse(link)
 	if err != nil {
 		return page, confirmed, fmt.Errorf("read link: %w", err)
@@ -150,6 +155,11 @@ func (c *Client) Click(ctx context.Context, link string) (page, confirmed Answer
 	}
 	if len(form) == 0 {
 		return page, page, nil
+	}
+	select {
+	case <-ctx.Done():
+		return page, confirmed, ctx.Err()
+	case <-time.After(read):
 	}
 	confirmed, err = c.Form(ctx, u.Path, form)
 	return page, confirmed, err

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"math"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestSoak is a short soak of the real program: everything that `make soak`
+// watches, but for the slope, which needs longer.
+func TestSoak(t *testing.T) {
+	r, err := soak(t.Context(), 20*time.Second, t.Logf)
+	if r != nil {
+		t.Log("\n" + r.text())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"200", "429 M_LIMIT_EXCEEDED", "413 M_TOO_LARGE", "404 M_UNRECOGNIZED", "400 M_NOT_JSON"} {
+		if r.tally.statuses[want] == 0 {
+			t.Errorf("nobody was answered %s: this load is not mixed", want)
+		}
+	}
+}
+
+// TestVerdict: each bound is one that a run can exceed.
+func TestVerdict(t *testing.T) {
+	run := func(change func(*report), value func(i int) sample) error {
+		r := &report{length: 10 * time.Minute, tally: newTally(), idle: 50, after: 60}
+		r.tally.good["register"] = 1
+		for i := range 600 {
+			s := value(i)
+			s.at = time.Duration(i) * time.Second
+			r.samples = append(r.samples, s)
+		}
+		change(r)
+		return r.verdict()
+	}
+	same := func(*report) {}
+	flat := func(i int) sample {
+		return sample{memory: 90 + 5*math.Sin(float64(i)), goroutines: 100 + i%7, disk: 20, mails: i}
+	}
+	if err := run(same, flat); err != nil {
+		t.Errorf("a flat run is refused: %v", err)
+	}
+	for name, tt := range map[string]struct {
+		change func(*report)
+		value  func(i int) sample
+		want   string
+	}{
+		"memory":     {same, func(i int) sample { return sample{memory: 90 + float64(i)/40, goroutines: 100} }, "memory grows by 90 MiB/hour"},
+		"leap":       {func(r *report) { r.length = time.Minute }, func(i int) sample { return sample{memory: float64(i) / 5} }, "memory has grown by 80 MiB"},
+		"goroutines": {same, func(i int) sample { return sample{goroutines: i} }, "goroutines have grown by 399"},
+		"left over":  {func(r *report) { r.after = 200 }, flat, "200 goroutines are left, there were 50"},
+		"disk":       {same, func(i int) sample { return sample{disk: float64(i), mails: 10} }, "the store takes 97 MiB"},
+		"500":        {func(r *report) { r.tally.count("GET /", &answer{status: 500}) }, flat, "not deliberate: GET / 500"},
+		"503":        {func(r *report) { r.tally.count("GET /", &answer{status: 503}) }, flat, "not deliberate: GET / 503"},
+		"failed":     {func(r *report) { r.tally.note(r.tally.failed, "reset: 401") }, flat, "a good user failed: reset: 401"},
+		"nobody":     {func(r *report) { clear(r.tally.good) }, flat, "no good user"},
+		"panic":      {func(r *report) { r.logs = "panic: x" }, flat, "panic"},
+		"too short":  {func(r *report) { r.samples = r.samples[:2] }, flat, "too few samples"},
+	} {
+		if err := run(tt.change, tt.value); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: got %v, want %q", name, err, tt.want)
+		}
+	}
+}
