@@ -30,7 +30,12 @@ func (s *Service) Forget(ctx context.Context, medium Medium, address string) (n 
 		}
 	}
 	name := s.addressName(medium, address)
-	erased, err := s.erase(ctx, s.shard(name), []string{kindLimit + name, kindCool + name})
+	keys := []string{kindLimit + name, kindCool + name}
+	for _, purpose := range []Purpose{Register, Password, Add} {
+		_, key := s.explainedKey(purpose, medium, address)
+		keys = append(keys, key)
+	}
+	erased, err := s.erase(ctx, s.shard(name), keys)
 	return n + erased, err
 }
 

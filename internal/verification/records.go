@@ -28,6 +28,8 @@ const (
 	kindCool    = "c/" // address whose owner wants no more messages
 	kindState   = "d/" // what became of a session's newest message
 	kindMessage = "o/"
+	// Whether the owner of an address was told why there is no token.
+	kindExplained = "e/"
 )
 
 // recordVersion is the first byte of every plaintext record.

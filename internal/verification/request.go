@@ -79,6 +79,7 @@ type opening struct {
 	partition store.Partition
 	freshSID  string
 	token     string
+	decoy     bool
 
 	// Set by each run.
 	opened  Opened
@@ -137,6 +138,7 @@ func (o *opening) send(txn store.Txn, session *Session, now time.Time) error {
 		session.Proof, session.Tokens = o.req.Proof, nil
 	}
 	session.sent(o.svc.tokenHash(session.SID, o.token), now, o.svc.cfg.TokenLifetime)
+	session.Decoy = o.decoy
 	o.message = o.compose(session, now)
 	if err := o.svc.cfg.Outbox.Put(txn, o.message); err != nil {
 		return err
@@ -189,19 +191,25 @@ func (o *opening) create(now time.Time) *Session {
 }
 
 func (o *opening) compose(session *Session, now time.Time) Message {
-	last := session.Tokens[len(session.Tokens)-1]
+	last, token := session.Tokens[len(session.Tokens)-1], o.token
+	if o.decoy {
+		token = "" // nobody is to have it
+	}
 	return Message{
 		ID: messageID(session.SID, session.Sends), SID: session.SID,
 		Purpose: session.Purpose, Medium: session.Medium, Address: session.Address,
-		Proof: session.Proof, Token: o.token, Language: session.Language,
+		Proof: session.Proof, Token: token, Language: session.Language,
 		Created: now, Expires: time.UnixMilli(last.Expires),
 		Brand: session.Brand, Refusal: o.svc.refusal(session.SID), Attempt: session.SendAttempt,
+		Decoy: o.decoy,
 	}
 }
 
 // announce tells, after the commit, what was done.
 func (o *opening) announce() {
 	switch {
+	case o.created && o.decoy:
+		o.svc.cfg.Observer.Transition(o.req.Purpose, o.req.Medium, "decoy")
 	case o.created:
 		o.svc.cfg.Observer.Transition(o.req.Purpose, o.req.Medium, "pending")
 	case o.opened.Sent:

@@ -126,6 +126,9 @@ type Message struct {
 	Refusal string `cbor:"12,keyasint,omitempty"`
 	// Attempt is the send_attempt that the client asked with.
 	Attempt int64 `cbor:"13,keyasint,omitempty"`
+	// Decoy says that it carries no token: it tells the owner of the address why
+	// there is none, see decoy.go.
+	Decoy bool `cbor:"14,keyasint,omitempty"`
 	// Uncertain says that an earlier try may have sent it. It is not stored: the
 	// outbox knows, and tells the transport.
 	Uncertain bool `cbor:"-"`
@@ -145,6 +148,7 @@ type Outbox interface {
 // block.
 type Observer interface {
 	// Transition is called once for each committed change of state; to is one
-	// of "pending", "resent", "validated", "consumed", "revoked".
+	// of "pending", "decoy" (in place of "pending"), "resent", "validated",
+	// "consumed", "revoked".
 	Transition(purpose Purpose, medium Medium, to string)
 }
