@@ -93,7 +93,7 @@ func (c *Client) showPage(w http.ResponseWriter, r *http.Request) (int, error) {
 	}
 	if found.Already && found.Proof == verification.ProofLink {
 		v := viewOf(found, web.Already)
-		v.Address = found.Address // the link proves that its reader knows it
+		v.Address = shown(found) // the link proves that its reader knows it
 		return c.show(w, r, v)
 	}
 	if found.Proof == verification.ProofCode && !code(sub.Token) {
@@ -133,7 +133,7 @@ func (c *Client) confirmPage(w http.ResponseWriter, r *http.Request) (int, error
 		return http.StatusFound, nil
 	}
 	v := viewOf(done, web.Done)
-	v.Address = done.Address
+	v.Address = shown(done)
 	if done.Already {
 		v.State = web.Already
 	}
@@ -200,12 +200,12 @@ func (c *Client) askAgain(w http.ResponseWriter, r *http.Request, sub verificati
 		return c.showFailure(w, r, errMachine, v)
 	case found.Already:
 		v := viewOf(found, web.Already)
-		v.Address = found.Address
+		v.Address = shown(found)
 		return c.show(w, r, v)
 	}
 	v := c.formView(sub, found, web.Again, c.gate().Nonce(web.First, aboutCheck(sub)))
 	v.Fields = append(v.Fields, web.Field{Name: linkField, Value: sub.Token})
-	v.Address = found.Address // the link proves that its reader knows it
+	v.Address = shown(found) // the link proves that its reader knows it
 	return c.showFailure(w, r, errMachine, v)
 }
 
@@ -231,7 +231,7 @@ func (c *Client) pressView(sub verification.Submission, found verification.Confi
 	v := c.formView(sub, found, web.Confirm, c.gate().Nonce(web.First, aboutPress(sub)))
 	v.Fields = append(v.Fields, web.Field{Name: "token", Value: sub.Token})
 	if found.Proof == verification.ProofLink {
-		v.Address = found.Address // the link proves that its reader knows it
+		v.Address = shown(found) // the link proves that its reader knows it
 	}
 	return v
 }

@@ -19,6 +19,7 @@ var deliveries = map[verification.DeliveryState]string{
 	verification.Waiting:    "waiting",
 	verification.Deferred:   "delayed",
 	verification.Delivered:  "sent",
+	verification.Arrived:    "arrived",
 	verification.Bounced:    "bounced",
 	verification.Failed:     "failed",
 	verification.Complained: "suspended",

@@ -138,3 +138,11 @@ func regionOf(number string) string {
 	}
 	return "GB" // it does not matter: the number is international
 }
+
+// shown is an address as people write it.
+func shown(found verification.Confirmed) string {
+	if found.Medium == verification.MSISDN {
+		return "+" + found.Address
+	}
+	return found.Address
+}

@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package pages renders what a person sees: the page behind the link of a
-// mail, the one that a code is typed into, and what became of either.
+// mail, the one that the code of a message is typed into, and what became of
+// either.
 //
 // There is no script, and nothing is loaded from anywhere: the style and the
 // logo are in the page, and its Content-Security-Policy allows the one by its
 // digest and the other as data. Nothing that a client has sent is repeated,
 // but for the hidden fields of a form, which are escaped.
+//
+// Where the message went to a phone ([View.Phone]), words that begin with "sms "
+// take the place of those that would speak of mail. The field for a code takes
+// what is pasted, with the spaces of a message in it, and lets phones offer the
+// code that they have just received (HTML, autocomplete "one-time-code").
 //
 // A page is a [State] in somebody's language ([Words]) and in the colours of a
 // brand ([Look]). Colours are refused where their contrast is too low to be

@@ -33,11 +33,11 @@ type Field struct{ Name, Value string }
 
 // View is one page; only checked data, never a request.
 type View struct {
-	// Phone says that the page is about a message to a phone, not a mail.
-	Phone bool
 	State State
 	// Purpose is "register", "password" or "add", where it is known.
 	Purpose string
+	// Phone says that the message goes to a phone, and the address is a number.
+	Phone bool
 	// Address is shown to those who have proven that they know it.
 	Address string
 	// Brand is a key of [Options.Looks]; others mean "".
@@ -59,8 +59,10 @@ type View struct {
 	FormTarget string
 }
 
-// Deliveries are the states of a message that there are words for.
-var Deliveries = []string{"waiting", "delayed", "sent", "bounced", "address", "failed", "suspended", "none"}
+// Deliveries are the states of a message that there are words for. Only of a
+// message to a phone can be known that it has arrived; of a mail, that its
+// provider has it.
+var Deliveries = []string{"waiting", "delayed", "sent", "arrived", "bounced", "address", "failed", "suspended", "none"}
 
 // form is what the template makes a form of.
 type form struct {
@@ -82,6 +84,7 @@ type content struct {
 // speaker looks words up and remembers the first failure.
 type speaker struct {
 	words Words
+	phone bool
 	err   error
 }
 
@@ -90,6 +93,9 @@ func (s *speaker) say(key string) string {
 }
 
 func (s *speaker) name(key, address string) string {
+	if _, other := englishWords[phonePrefix+key]; other && s.phone {
+		key = phonePrefix + key
+	}
 	text, err := s.words.Text(key, address)
 	if err != nil && s.err == nil {
 		s.err = err
@@ -100,7 +106,7 @@ func (s *speaker) name(key, address string) string {
 
 // fill puts a view into words.
 func fill(v View, w Words) (content, error) {
-	s := &speaker{words: w}
+	s := &speaker{words: w, phone: v.Phone}
 	c := content{Help: v.Help}
 	if v.Address != "" {
 		c.Address = s.name("address", v.Address)
@@ -159,10 +165,16 @@ func (c *content) askRefusal(s *speaker, v View) {
 // advise fills the help page.
 func (c *content) advise(s *speaker, v View) {
 	c.Title, c.Help = s.say("help title"), ""
-	if v.Delivery != "" {
-		c.Texts = []string{s.say("delivery " + v.Delivery)}
+	delivery, first := v.Delivery, "spam"
+	if v.Phone {
+		first = "signal"
+	} else if delivery == "arrived" {
+		delivery = "sent"
 	}
-	for _, tip := range []string{"spam", "typo", "wait", "again", "admin"} {
+	if delivery != "" {
+		c.Texts = []string{s.say("delivery " + delivery)}
+	}
+	for _, tip := range []string{first, "typo", "wait", "again", "admin"} {
 		c.Tips = append(c.Tips, s.say("help "+tip))
 	}
 }

@@ -52,6 +52,10 @@ func Keys() []string {
 	return keys
 }
 
+// phonePrefix begins the words that are said in place of others where the
+// message went to a phone: it was no mail, and there is no folder for spam.
+const phonePrefix = "sms "
+
 // maxAccept bounds an Accept-Language header; browsers send far less.
 const maxAccept = 256
 
@@ -86,8 +90,8 @@ var englishWords = map[string]string{
 	"confirm register title": "Create your account?",
 	"confirm password title": "Reset your password?",
 	"confirm add title":      "Add this address to your account?",
-	"confirm register what":  "Confirming lets the app where this was requested create an account on {server} with this address.",
-	"confirm password what":  "Confirming lets the app where this was requested set a new password for the account on {server} that uses this address.",
+	"confirm register what":  "Confirming lets the app where this was requested create an account on {server}.",
+	"confirm password what":  "Confirming lets the app where this was requested set a new password for your account on {server}.",
 	"confirm add what":       "Confirming lets the app where this was requested add this address to an account on {server}.",
 	"confirm button":         "Confirm",
 	"address":                "Address: {address}",
@@ -137,4 +141,28 @@ var englishWords = map[string]string{
 	"delivery none":      "There is no message for this request. Please start again in your app.",
 	"delivery failed":    "The message could not be sent. Please ask for a new one, or use another address.",
 	"delivery suspended": "No messages are sent to this address at the moment, because earlier ones were refused.",
+
+	"sms address":            "Phone number: {address}",
+	"sms confirm add title":  "Add this phone number to your account?",
+	"sms confirm add what":   "Confirming lets the app where this was requested add this phone number to an account on {server}.",
+	"sms code again":         "Please type the code from the text message.",
+	"sms again what":         "It is not certain that it was you who pressed the button, so nothing has happened yet. Read this, then press the button.",
+	"sms invalid title":      "That did not work",
+	"sms invalid what":       "Please start again in your app, and type the code from the newest text message you got.",
+	"sms refuse what":        "Stopping ends this request on {server}: its code stops working, and for some time no more text messages are sent to your number.",
+	"sms refused what":       "This request has ended, and its code does not work any more. Nothing has changed on your account.",
+	"sms help link":          "No text message?",
+	"sms help title":         "Why did no text message arrive?",
+	"sms help signal":        "See that your phone is switched on and has a signal, and that it does not block messages from unknown senders.",
+	"sms help typo":          "Check the number in your app, and the country as well: one wrong digit, and somebody else has the message.",
+	"sms help wait":          "A text message can take some minutes, and longer while you are abroad.",
+	"sms delivery waiting":   "The text message is waiting to be sent.",
+	"sms delivery delayed":   "The phone network did not take the text message yet. We go on trying.",
+	"sms delivery sent":      "The phone network has taken the text message.",
+	"sms delivery arrived":   "The text message has reached your phone. It may be among those from unknown senders.",
+	"sms delivery bounced":   "The phone network could not deliver the text message. Please see that the phone is switched on.",
+	"sms delivery address":   "The phone network says that there is no such number. Please check it.",
+	"sms delivery failed":    "The text message could not be sent. Please ask for a new one, or use another number.",
+	"sms delivery suspended": "No text messages are sent to this number at the moment, because earlier ones were refused.",
+	"sms delivery none":      "There is no text message for this request. Please start again in your app.",
 }

@@ -18,13 +18,15 @@ func TestEveryWordIsUsed(t *testing.T) {
 		used[key] = true
 		return text(key, address)
 	}
-	for _, state := range States {
-		for _, purpose := range []string{"register", "password", "add", ""} {
-			for _, delivery := range Deliveries {
-				v := full(state)
-				v.Purpose, v.Delivery, v.Retype = purpose, delivery, true
-				if _, err := fill(v, words); err != nil {
-					t.Errorf("%s: %v", state, err)
+	for _, phone := range []bool{false, true} {
+		for _, state := range States {
+			for _, purpose := range []string{"register", "password", "add", ""} {
+				for _, delivery := range Deliveries {
+					v := full(state)
+					v.Phone, v.Purpose, v.Delivery, v.Retype = phone, purpose, delivery, true
+					if _, err := fill(v, words); err != nil {
+						t.Errorf("%s: %v", state, err)
+					}
 				}
 			}
 		}

@@ -47,11 +47,15 @@ func (o *Outbox) lease(r ref, take, free func(*record) bool) (*record, error) {
 		if err != nil {
 			return err
 		}
+		before := rec.Lease
 		if !free(rec) || !take(rec) {
 			return nil
 		}
 		now := o.cfg.Now()
 		claimed = rec
+		if before != "" && before != rec.Lease {
+			rec.Uncertain = true // somebody was sending it, and nobody knows how that ended
+		}
 		if expired = rec.expired(now); expired {
 			rec.Lease = ""
 			return o.remove(txn, r.key, rec, Expired)

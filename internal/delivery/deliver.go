@@ -98,7 +98,9 @@ func (o *Outbox) try(rec *record, e *Event) {
 		return
 	}
 	start := o.cfg.Now()
-	err := o.send(ctx, rec.Message)
+	m := rec.Message
+	m.Uncertain = rec.Uncertain
+	err := o.send(ctx, m)
 	e.Duration = o.cfg.Now().Sub(start)
 	rec.Tries++
 	e.Tries = rec.Tries
@@ -108,6 +110,7 @@ func (o *Outbox) try(rec *record, e *Event) {
 	}
 	e.Err, e.Reason = scrub(err, rec.Message), reasonOf(err)
 	e.Operator = operator(err)
+	rec.Uncertain = rec.Uncertain || uncertain(err)
 	switch {
 	case o.live.Err() != nil: // we cut it off; nobody is to blame, so no delay
 		e.Outcome, rec.NotBefore = Deferred, 0

@@ -50,7 +50,8 @@ const (
 // An error that has a method Temporary() bool returning true is tried again,
 // and so is one that comes when ctx has ended; any other is final. A method
 // RetryAfter() time.Duration says how long not to; Operator() bool returning
-// true says that the message is not at fault.
+// true says that the message is not at fault. Uncertain() bool returning true
+// says that the message may have been sent all the same; the next try is told.
 type Sender interface {
 	Send(ctx context.Context, m verification.Message) error
 }

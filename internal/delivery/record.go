@@ -41,6 +41,8 @@ type record struct {
 	// Lease names the one try that holds the message until LeaseUntil.
 	Lease      string `cbor:"4,keyasint,omitempty"`
 	LeaseUntil int64  `cbor:"5,keyasint,omitempty"` // Unix milliseconds
+	// Uncertain says that a try may have sent it: its outcome was lost.
+	Uncertain bool `cbor:"6,keyasint,omitempty"`
 }
 
 // instance begins the names of all leases of this process.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/delivery/mail"
+	"github.com/caddy-threepid/caddy-threepid/internal/delivery/sms"
 )
 
 // The delays between tries.
@@ -44,7 +45,16 @@ func reasonOf(err error) string {
 	if failed, ok := errors.AsType[*mail.SendError](err); ok {
 		return failed.Reason
 	}
+	if failed, ok := errors.AsType[*sms.SendError](err); ok {
+		return failed.Reason
+	}
 	return ""
+}
+
+// uncertain reports whether the message may have been sent all the same.
+func uncertain(err error) bool {
+	var u interface{ Uncertain() bool }
+	return errors.As(err, &u) && u.Uncertain()
 }
 
 // operator reports whether the transport is at fault.

@@ -131,7 +131,7 @@ func NormalizeToken(typed string) (string, bool) {
 		return "", false
 	}
 	t := strings.Map(func(r rune) rune {
-		if strings.ContainsRune(" \t\r\n\u00a0", r) {
+		if unicode.IsSpace(r) || (r > 0x7f && unicode.In(r, unicode.Zs, unicode.Cf)) {
 			return -1
 		}
 		return r
@@ -152,7 +152,7 @@ func plainCode(typed string) string {
 	var b strings.Builder
 	for _, r := range typed {
 		switch {
-		case r == '-' || r == '\u2010' || r == '\u2011' || r == '\u2013':
+		case r == '-' || r >= '\u2010' && r <= '\u2015': // dashes
 		case unicode.IsDigit(r):
 			b.WriteByte(byte('0' + digitValue(r)))
 		default:

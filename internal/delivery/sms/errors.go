@@ -36,6 +36,3 @@ func (e *SendError) Operator() bool { return e.Fault }
 
 // RetryAfter is how long the outbox should wait at least.
 func (e *SendError) RetryAfter() time.Duration { return e.Wait }
-
-// Word is the reason, for metrics.
-func (e *SendError) Word() string { return e.Reason }

@@ -20,8 +20,13 @@ type Message struct {
 	Text     string
 	Unicode  bool
 	Segments int
-	// ReceiptURL is where the gateway reports what became of the message. It
-	// is of this message only, and cannot be guessed; or empty.
+	// Repeat says that the outcome of an earlier try is not known: this one may
+	// cost another message.
+	Repeat bool
+	// Tag is what a receipt for this message is known by. It cannot be guessed.
+	Tag string
+	// ReceiptURL is where the gateway reports what became of the message, or
+	// empty. It has the tag in it.
 	ReceiptURL string
 }
 

@@ -89,7 +89,7 @@ func TestIsLink(t *testing.T) {
 
 // TestPhrase: the same words in a header, in text and in HTML.
 func TestPhrase(t *testing.T) {
-	v := &values{server: "s.example", life: "1 <h>", until: "2026", n: "5", address: "a&b@x.example"}
+	v := &values{server: "s.example", life: "1 <h>", until: "2026", n: "5", address: "a&b@x.example", code: "<1>"}
 	tests := []struct{ text, plain, isolated, markup string }{
 		{"a <b> & c", "a <b> & c", "a <b> & c", "a &lt;b&gt; &amp; c"},
 		{"{{.Server}}", "s.example", "\u2066s.example\u2069", `<bdi dir="ltr">s.example</bdi>`},
@@ -97,7 +97,7 @@ func TestPhrase(t *testing.T) {
 		{"{{.Address}}", "a&b@x.example", "\u2068a&b@x.example\u2069", "<bdi>a&amp;b@x.example</bdi>"},
 		{"{{.Life}} {{.N}}", "1 <h> 5", "1 <h> 5", "1 &lt;h&gt; 5"},
 		{"{{.Until}}", "2026", "\u20662026\u2069", `<bdi dir="ltr" style="white-space:nowrap">2026</bdi>`},
-		{"{{.Link}}{{.Code}}.", ".", ".", "."},
+		{"{{.Code}}.", "<1>.", "<1>.", "&lt;1&gt;."},
 	}
 	rules := map[string]rule{"x": {may: 1<<8 - 1}}
 	for _, tt := range tests {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package templates holds the words of mails and pages, in several languages
-// and looks, and renders the mails.
+// Package templates holds the words of mails, short messages and pages, in
+// several languages and looks, and renders the messages.
 //
 // Nothing that a client has sent gets into a message: no name, no link, no
 // text, and not the address either. A mail that a stranger can word is a mail
@@ -40,9 +40,15 @@
 // the proof works, and {{.Until}}. "link check" names {{.Code}}, which the
 // page behind the link asks for where a program may have pressed its button.
 // "life minutes few" and so on are the plural
-// forms that CLDR has for the language, which may name the number, {{.N}}. "add
-// sms link" and "add sms code", and so on, are for short messages, which are
-// not sent yet.
+// forms that CLDR has for the language, which may name the number, {{.N}}.
+//
+// "register sms", "password sms" and "add sms" are short messages, which name
+// {{.Server}} and {{.Code}}. A network carries 160 characters of its own
+// alphabet at the price of one message (3GPP TS 23.038), but as soon as one
+// character is not in it, 70. Therefore ours do without such characters where
+// the language allows it, say what the code does before anything else, and fit
+// one message if the name of the server has at most 20 characters. What they
+// cost with another name, [Set.SMSCosts] tells; more than three are refused.
 //
 // The texts of pages begin with page, and may name {{.Server}}; "page address"
 // names {{.Address}}. [PageKeys] returns them:
@@ -62,6 +68,17 @@
 //	    reader's provider), delivery address (it says there is no such address),
 //	    delivery failed, delivery suspended, delivery none (nothing is known)
 //
+// Where the message went to a phone, these are said instead; "sms help signal"
+// takes the place of "help spam":
+//
+//	sms address, sms confirm add title, sms confirm add what, sms code again,
+//	sms again what, sms invalid title, sms invalid what, sms refuse what, sms refused what
+//	sms help link, sms help title, sms help signal, sms help typo, sms help wait
+//	sms delivery waiting, sms delivery delayed, sms delivery sent (the network has it),
+//	    sms delivery arrived (the phone has it), sms delivery bounced (the network gave up),
+//	    sms delivery address (there is no such number), sms delivery failed,
+//	    sms delivery suspended, sms delivery none
+//
 // # Layouts
 //
 // Layouts are templates of text/template and html/template without loops,
@@ -80,5 +97,7 @@
 // In languages that are written from right to left, names of hosts and times
 // are isolated: with <bdi dir="ltr"> in HTML, and in text with U+2066 and
 // U+2069. Links and codes in text stand alone on a line, and have no invisible
-// characters around them, because those would be copied.
+// characters around them, because those would be copied. In a short message,
+// where each is paid for, a name is isolated only if it would be shown out of
+// order without: an ordinary one between words of the language is not.
 package templates

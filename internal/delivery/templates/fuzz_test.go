@@ -31,6 +31,11 @@ func tryFolder(pairs ...string) (*scribe, error) {
 			return nil, err
 		}
 	}
+	for _, purpose := range purposes {
+		if err := s.checkSMS(purpose); err != nil {
+			return nil, err
+		}
+	}
 	return s, nil
 }
 
@@ -69,16 +74,23 @@ func mustServe(t *testing.T, s *scribe) {
 			}
 		}
 	}
+	for _, purpose := range purposes {
+		text := s.message(purpose, sampleCode)
+		if !strings.Contains(text, testServer) || !strings.Contains(text, sampleCode) || strings.ContainsAny(text, "\r\n\x00") {
+			t.Errorf("short message %q", text)
+		}
+	}
 }
 
 // FuzzWords: whatever an operator writes into a file of words, either it is
-// refused, or every mail serves its reader (row 5 of the advisories: lint the
+// refused, or every message serves its reader (row 5 of the advisories: lint the
 // templates of users).
 func FuzzWords(f *testing.F) {
 	for _, seed := range []string{
 		"", define("password subject", "{{.Server}}"), define("password subject", "x\ny"), define("code until", "{{.Until}}"), "{{", "{{define",
 		define("add title", "{{range 9}}{{end}}"), define("dir", "ltr"), define("password asked", "\u2066{{.Server}}"), define("refuse do", "</style>"),
-		define("link do", "{{.Server}}{{.Server}}") + define("reviewed", "yes"), define("life hours one", ""), "{{/* */}}", define("ar/words.txt", "x"),
+		define("link do", "{{.Server}}{{.Server}}") + define("reviewed", "yes"), define("life hours one", ""), "{{/* */}}",
+		define("add sms", "{{.Server}}\n{{.Code}}"), define("add sms", "{{.Code}}{{.Code}} \t{{.Server}}ا"), define("ar/words.txt", "x"),
 	} {
 		f.Add(seed)
 	}

@@ -34,7 +34,11 @@ func TestPagesGolden(t *testing.T) {
 	for _, lang := range goldenLanguages {
 		var b strings.Builder
 		for _, key := range PageKeys() {
-			text, err := s.Words(lang).Text(key, PageData{Address: "reader@mail.example"})
+			address := "reader@mail.example"
+			if key == "page sms address" {
+				address = "+49 170 1234567"
+			}
+			text, err := s.Words(lang).Text(key, PageData{Address: address})
 			if err != nil {
 				t.Error(err)
 			}
@@ -49,7 +53,7 @@ func TestListOfLanguages(t *testing.T) {
 	var b strings.Builder
 	b.WriteString(`# Languages
 
-The words of mails and pages, and whether a native speaker has read all of them. Whoever speaks one of those that are not reviewed is
+The words of messages and pages, and whether a native speaker has read all of them. Whoever speaks one of those that are not reviewed is
 welcome to read its ` + "`words.txt`" + `, mend it, and set ` + "`reviewed`" + ` to ` + "`yes`" + `.
 
 | Tag | Language | Direction | Reviewed by a native speaker |

@@ -13,14 +13,13 @@ const (
 	valueUntil
 	valueN
 	valueAddress
-	valueLink
 	valueCode
 )
 
 // valueNames are the names by which texts know them.
 var valueNames = map[string]value{
 	"Server": valueServer, "Life": valueLife, "Until": valueUntil, "N": valueN,
-	"Address": valueAddress, "Link": valueLink, "Code": valueCode,
+	"Address": valueAddress, "Code": valueCode,
 }
 
 // rule says what a text may and must name.
@@ -62,9 +61,7 @@ func makeWordRules() map[string]rule {
 		rules[p+" title"] = rule{may: valueServer}
 		rules[p+" asked"] = rule{may: valueServer, must: valueServer}
 		rules[p+" effect"] = rule{may: valueServer}
-		// Short messages are not sent yet; a language may have the words already.
-		rules[p+" sms link"] = rule{may: valueServer | valueLink, must: valueLink, optional: true}
-		rules[p+" sms code"] = rule{may: valueServer | valueCode, must: valueCode, optional: true}
+		rules[p+" sms"] = rule{may: valueServer | valueCode, must: valueServer | valueCode}
 	}
 	for _, key := range []string{"link do", "link button", "link copy", "code do", "code keep", "refuse ignore", "refuse do", "refuse button"} {
 		rules[key] = rule{may: valueServer}
@@ -77,7 +74,8 @@ func makeWordRules() map[string]rule {
 	}
 	// A page shows an address only to a reader who has proven to know it, and
 	// on a line of its own.
-	rules["page address"] = rule{may: valueAddress, must: valueAddress}
+	address := rule{may: valueAddress, must: valueAddress}
+	rules["page address"], rules["page sms address"] = address, address
 	return rules
 }
 
@@ -96,6 +94,10 @@ var pageKeys = []struct{ page, parts string }{
 	{"refused", "title|what"},
 	{"help", "link|title|spam|typo|wait|again|admin"},
 	{"delivery", "waiting|delayed|sent|bounced|address|failed|suspended|none"},
+	// What the pages say otherwise where the message went to a phone.
+	{"sms", "address|confirm add title|confirm add what|code again|again what|invalid title|invalid what|refuse what|refused what"},
+	{"sms help", "link|title|signal|typo|wait"},
+	{"sms delivery", "waiting|delayed|sent|arrived|bounced|address|failed|suspended|none"},
 }
 
 // PageKeys returns the keys of the words of pages. Every language has them all.

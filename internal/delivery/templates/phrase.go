@@ -47,7 +47,6 @@ func (v *values) of(which value) string {
 		return v.address
 	case valueCode:
 		return v.code
-	case valueLink: // only short messages have it
 	}
 	return ""
 }

@@ -68,6 +68,9 @@ func Load(opts Options) (*Set, error) {
 	if err := s.check(); err != nil {
 		return nil, err
 	}
+	if err := s.checkSMS(); err != nil {
+		return nil, err
+	}
 	return s, nil
 }
 

@@ -46,7 +46,7 @@ func TestWordsThatAreRefused(t *testing.T) {
 		{"a direction that is none", define("dir", "up"), `"dir" is "up", not ltr or rtl`},
 		{"a review that is none", define("reviewed", "maybe"), "not yes or no"},
 		{"no number of several", define("life hours other", "Stunden"), "must have {{.N}}"},
-		{"a short message without a link", define("add sms link", "x"), "must have {{.Link}}"},
+		{"a short message without a code", "\n" + define("add sms", "{{.Server}}"), `de/words.txt:2: the text "add sms" must have {{.Code}} and {{.Server}}`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -79,11 +79,11 @@ func TestAllFaultsAreTold(t *testing.T) {
 	}
 }
 
-// TestWordsThatAreAccepted: line breaks do not count, what is not ours to know
-// stays as it is, and short messages may have words before they are sent.
+// TestWordsThatAreAccepted: line breaks do not count, and what is not ours to
+// know stays as it is.
 func TestWordsThatAreAccepted(t *testing.T) {
 	s := loaded(t, folder("de/words.txt", strings.Join([]string{
-		"{{- /* a comment */ -}}\n", define("add title", "\n  two\n\tlines {{.Server}}\n"), define("add sms code", "{{.Code}} {{.Server}}"),
+		"{{- /* a comment */ -}}\n", define("add title", "\n  two\n\tlines {{.Server}}\n"),
 		define("page done what", "nbsp\u00a0: zwnj\u200c rlm\u200f <b>&amp;"), define("password subject", "\n {{.Server}}: {{- /* x */ -}} los \n"),
 	}, "")))
 	w := s.brands[""]["de"].words
