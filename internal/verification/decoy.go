@@ -49,7 +49,9 @@ type failure struct {
 type BusyError struct{ wait time.Duration }
 
 // Error implements error.
-func (e *BusyError) Error() string { return fmt.Sprintf("too many messages wait, retry after %s", e.wait) }
+func (e *BusyError) Error() string {
+	return fmt.Sprintf("too many messages wait, retry after %s", e.wait)
+}
 
 // RetryAfter is how long to wait.
 func (e *BusyError) RetryAfter() time.Duration { return e.wait }

@@ -14,62 +14,48 @@ import (
 // token, for each purpose: whoever makes such requests must not fill a mailbox.
 const explainEvery = 24 * time.Hour
 
-// Explanation is what is known of the message that explains to the owner of an
-// address why there is no token, and of which there is one a day.
+// Explanation is what is known of the one message a day that tells the owner of
+// an address why there is no token.
 type Explanation struct {
 	// Ours says that it is the message that was asked about.
 	Ours bool
-	// State is Waiting, Delivered or Failed.
-	State DeliveryState
+	// Sent says that it was sent.
+	Sent bool
 }
 
 // explained is the note of it, beside the limits of its address.
 type explained struct {
 	_       struct{} `cbor:",toarray"`
 	Message string
-	State   DeliveryState
-	Until   int64 // Unix milliseconds
+	Sent    bool
 }
 
 // Explain asks, before a decoy's message is sent, whether it is the one of this
-// day. The first message that asks is, and stays it however often it is tried.
-func (s *Service) Explain(ctx context.Context, m Message) (e Explanation, err error) {
-	err = s.explained(ctx, m, func(note *explained) bool {
-		e = Explanation{Ours: note.Message == m.ID, State: note.State}
-		return false
-	})
-	return e, err
-}
-
-// Explained notes what became of that message: Delivered or Failed.
-func (s *Service) Explained(ctx context.Context, m Message, state DeliveryState) error {
-	return s.explained(ctx, m, func(note *explained) bool {
-		changed := note.Message == m.ID && note.State != state
-		if changed {
-			note.State = state
-		}
-		return changed
-	})
-}
-
-// explained runs fn on the note of a message's address and purpose. If there is
-// none, the message makes it its own.
-func (s *Service) explained(ctx context.Context, m Message, fn func(*explained) (changed bool)) error {
+// day. The first message that asks is, until it is too old to be sent.
+func (s *Service) Explain(ctx context.Context, m Message) (Explanation, error) {
+	var note explained
 	p, key := s.explainedKey(m.Purpose, m.Medium, m.Address)
-	return s.store.Update(ctx, p, func(txn store.Txn) error {
-		var note explained
+	err := s.store.Update(ctx, p, func(txn store.Txn) error {
+		note = explained{}
 		err := s.recs.get(txn, key, &note)
-		if err != nil && !errors.Is(err, store.ErrNotFound) {
+		if !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
-		fresh := err != nil
-		if fresh {
-			note = explained{Message: m.ID, State: Waiting, Until: s.now().Add(explainEvery).UnixMilli()}
+		note = explained{Message: m.ID}
+		return s.recs.put(txn, key, note, m.Expires)
+	})
+	return Explanation{Ours: note.Message == m.ID, Sent: note.Sent}, err
+}
+
+// Explained notes what became of that message. One that was not sent leaves the
+// day to the next.
+func (s *Service) Explained(ctx context.Context, m Message, sent bool) error {
+	p, key := s.explainedKey(m.Purpose, m.Medium, m.Address)
+	return s.store.Update(ctx, p, func(txn store.Txn) error {
+		if !sent {
+			return txn.Delete(key)
 		}
-		if !fn(&note) && !fresh {
-			return nil
-		}
-		return s.recs.put(txn, key, note, time.UnixMilli(note.Until))
+		return s.recs.put(txn, key, explained{Message: m.ID, Sent: true}, s.now().Add(explainEvery))
 	})
 }
 
