@@ -21,15 +21,20 @@ type Client struct {
 	router *router
 	page   *pages
 	caps   capabilities
+	pace   *pace // nil if there is nothing to hide
 }
 
 // NewClient makes the client-facing side of a normalized configuration.
 func NewClient(cfg Config, svc *verification.Service, ids IdentityServers, obs Observer) *Client {
-	return &Client{
+	c := &Client{
 		cfg: cfg, svc: svc, ids: ids, obs: obs,
 		router: &router{prefixes: cfg.Prefixes, identity: cfg.IdentitySubmit},
 		page:   newPages(cfg.PublicURL),
 	}
+	if cfg.Callback && !cfg.Reveal {
+		c.pace = newPace(leastPace)
+	}
+	return c
 }
 
 // ServeHTTP answers what is ours and passes on the rest. Whoever calls it

@@ -32,6 +32,9 @@ type Config struct {
 	IdentityName string
 	// Callback asks the homeserver whether an address may have a token.
 	Callback bool
+	// Reveal tells clients what the homeserver says about the owner of an
+	// address: that it is in use, or not found. Without it they cannot tell.
+	Reveal bool
 	// NativeReset leaves password resets to the homeserver.
 	NativeReset bool
 	// NoEmail says that there is no transport for mail.

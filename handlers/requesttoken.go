@@ -76,7 +76,12 @@ func (c *Client) requestToken(w http.ResponseWriter, r *http.Request, next Next,
 // status if the homeserver's answer was written.
 func (c *Client) open(w http.ResponseWriter, r *http.Request, next Next, route route, req verification.Request, to dialled) (verification.Opened, int, error) {
 	if c.cfg.Callback {
-		return c.askHomeserver(w, r, next, route, req, to)
+		beat := c.pace.begin()
+		opened, answered, err := c.askHomeserver(w, r, next, route, req, to)
+		if err == nil && answered == 0 {
+			beat.wait(r.Context(), !opened.Decoy)
+		}
+		return opened, answered, err
 	}
 	opened, err := c.svc.RequestToken(r.Context(), req)
 	return opened, 0, err

@@ -19,6 +19,7 @@ type nonceRecord struct {
 	// Failure is set when it called back, or refused, and no session could be
 	// opened.
 	Failure *failure `cbor:"4,keyasint,omitempty"`
+	Decoy   bool     `cbor:"5,keyasint,omitempty"`
 }
 
 // foreignRecord is a session that the homeserver opened for itself, under a
@@ -91,13 +92,14 @@ func (s *Service) decided(ctx context.Context, nonce string, match func(openingR
 		}
 		if rec.SID != "" {
 			o.reset()
-			o.opened.SID = rec.SID
+			o.opened.SID, o.opened.Decoy = rec.SID, rec.Decoy
 			return nil
 		}
 		if err := o.run(txn); err != nil {
 			return err
 		}
-		rec.SID, rec.Sent = o.opened.SID, o.opened.Sent
+		o.opened.Decoy = decoy
+		rec.SID, rec.Sent, rec.Decoy = o.opened.SID, o.opened.Sent, decoy
 		return s.recs.put(txn, nonceKey(s, nonce), rec, s.inFlightEnd())
 	})
 	if errors.Is(err, store.ErrNotFound) {
@@ -145,7 +147,7 @@ func (s *Service) Settle(ctx context.Context, nonce string) (Opened, error) {
 	if err == nil && rec.SID == "" {
 		err = rec.Failure.err()
 	}
-	return Opened{SID: rec.SID, Sent: rec.Sent}, err
+	return Opened{SID: rec.SID, Sent: rec.Sent, Decoy: rec.Decoy}, err
 }
 
 // Adopt remembers a session that the homeserver opened and mailed by itself

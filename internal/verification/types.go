@@ -98,6 +98,8 @@ type Opened struct {
 	// Sent says that a message was put into the outbox; a repeated
 	// send_attempt answers the same sid and sends nothing.
 	Sent bool
+	// Decoy says that the homeserver has refused, see decoy.go.
+	Decoy bool
 }
 
 // ThreePID is what a completed validation proves.
