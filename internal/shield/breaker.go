@@ -89,9 +89,7 @@ func (p *prefixRecord) expires() (at time.Time) {
 		at = time.Unix(0, p.Until).Add(day)
 	}
 	if n := len(p.Buckets); n > 0 {
-		if gone := p.span.gone(p.Buckets[n-1].Index); gone.After(at) {
-			at = gone
-		}
+		at = later(at, p.span.gone(p.Buckets[n-1].Index))
 	}
 	return at
 }

@@ -99,9 +99,9 @@ func (c Config) check() error {
 	case c.NumbersPerClient > maxUses:
 		return fmt.Errorf("a client reaches at most %d numbers in 24 hours; a negative number switches the limit off", maxUses)
 	}
-	for _, d := range c.Backoff {
-		if d < 0 || d > day {
-			return errors.New("the time between two messages is between nothing and 24 hours")
+	for i, d := range c.Backoff {
+		if d < 0 || d > day || i > 0 && d < c.Backoff[i-1] {
+			return errors.New("the time between two messages is between nothing and 24 hours, and does not become shorter")
 		}
 	}
 	return nil

@@ -97,6 +97,7 @@ func TestNewRefuses(t *testing.T) {
 		{"too many per client", func(c *Config) { c.NumbersPerClient = 1001 }, "at most 1000 numbers"},
 		{"negative back-off", func(c *Config) { c.Backoff = []time.Duration{-1} }, "time between"},
 		{"endless back-off", func(c *Config) { c.Backoff = []time.Duration{25 * time.Hour} }, "time between"},
+		{"shorter and shorter", func(c *Config) { c.Backoff = []time.Duration{2, 1} }, "become shorter"},
 		{"a ratio over one", func(c *Config) { c.Conversion = Conversion{Ratio: 1.1} }, "ratio must be"},
 		{"a negative ratio", func(c *Config) { c.Conversion = Conversion{Ratio: -0.1} }, "ratio must be"},
 		{"a negative pause", func(c *Config) { c.Conversion = Conversion{Pause: -1} }, "nothing may be negative"},

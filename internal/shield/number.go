@@ -54,14 +54,31 @@ func (n *numberRecord) full(limit int, now time.Time) time.Duration {
 }
 
 // early is how long the number must wait because it has just had one. The more
-// it has had, the longer.
+// it has had, the longer; but while it waits, some of them may be forgotten.
 func (n *numberRecord) early(backoff []time.Duration, now time.Time) time.Duration {
 	sent := len(n.Sends)
 	if sent == 0 || len(backoff) == 0 {
 		return 0
 	}
-	pause := backoff[min(sent, len(backoff))-1]
-	return max(0, time.Unix(0, n.Sends[sent-1].At).Add(pause).Sub(now))
+	last := time.Unix(0, n.Sends[sent-1].At)
+	for i, s := range n.Sends {
+		end := last.Add(backoff[min(sent-i, len(backoff))-1])
+		if forgotten := time.Unix(0, s.At).Add(day); end.After(forgotten) {
+			continue // by then it has had one less
+		}
+		if i > 0 {
+			end = later(end, time.Unix(0, n.Sends[i-1].At).Add(day))
+		}
+		return max(0, end.Sub(now))
+	}
+	return max(0, last.Add(day).Sub(now))
+}
+
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
 }
 
 // take removes a message and reports whether it was there.

@@ -35,7 +35,16 @@ var (
 	daySpan  = span{time.Hour, 24}
 )
 
-func (s span) index(t time.Time) int64 { return t.UnixNano() / int64(s.size) }
+// index is the bucket of a time. It is rounded down, in the years before 1970
+// too, which is where a machine without a battery begins.
+func (s span) index(t time.Time) int64 {
+	ns, size := t.UnixNano(), int64(s.size)
+	i := ns / size
+	if ns%size < 0 {
+		i--
+	}
+	return i
+}
 
 // start is when a bucket begins.
 func (s span) start(index int64) time.Time { return time.Unix(0, index*int64(s.size)) }

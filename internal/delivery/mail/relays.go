@@ -5,18 +5,26 @@ package mail
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/delivery/breaker"
 )
 
 // Defaults of [RelaysConfig].
 const (
-	DefaultBreakerThreshold = 5
-	DefaultBreakerDelay     = 5 * time.Second
-	DefaultBreakerMaxDelay  = 5 * time.Minute
+	DefaultBreakerThreshold = breaker.DefaultThreshold
+	DefaultBreakerDelay     = breaker.DefaultDelay
+	DefaultBreakerMaxDelay  = breaker.DefaultMaxDelay
+)
+
+// The states of a relay's breaker, as they are shown to people.
+const (
+	BreakerClosed   = breaker.Closed   // all goes through
+	BreakerOpen     = breaker.Open     // nothing does, until a moment that is known
+	BreakerHalfOpen = breaker.HalfOpen // one message does, to see
 )
 
 // Transport brings one message to somewhere. [SMTP] and [Dir] are such.
@@ -57,20 +65,14 @@ func NewRelays(relays []Relay, cfg RelaysConfig) (*Relays, error) {
 	if len(relays) == 0 {
 		return nil, errors.New("at least one relay is required")
 	}
-	if cfg.Threshold < 0 || cfg.Delay < 0 || cfg.MaxDelay < 0 {
-		return nil, errors.New("threshold and delays of a relay must be positive")
-	}
-	setDefault(&cfg.Threshold, DefaultBreakerThreshold)
-	setDefault(&cfg.Delay, DefaultBreakerDelay)
-	setDefault(&cfg.MaxDelay, max(DefaultBreakerMaxDelay, cfg.Delay))
-	if cfg.MaxDelay < cfg.Delay {
-		return nil, errors.New("the longest delay of a relay is shorter than the first")
+	patience, err := breaker.Config{
+		Threshold: cfg.Threshold, Delay: cfg.Delay, MaxDelay: cfg.MaxDelay, Random: cfg.Random,
+	}.WithDefaults()
+	if err != nil {
+		return nil, fmt.Errorf("leave a broken relay alone: %w", err)
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
-	}
-	if cfg.Random == nil {
-		cfg.Random = rand.Reader
 	}
 	r := &Relays{cfg: cfg}
 	names := map[string]bool{}
@@ -79,12 +81,7 @@ func NewRelays(relays []Relay, cfg RelaysConfig) (*Relays, error) {
 			return nil, fmt.Errorf("relay %q needs a name of its own, and a transport", one.Name)
 		}
 		names[one.Name] = true
-		r.relays = append(r.relays, &relay{
-			Relay: one,
-			breaker: breaker{
-				state: BreakerClosed, threshold: cfg.Threshold, base: cfg.Delay, cap: cfg.MaxDelay, random: cfg.Random,
-			},
-		})
+		r.relays = append(r.relays, &relay{Relay: one, breaker: breaker.New(patience)})
 	}
 	return r, nil
 }
@@ -101,14 +98,14 @@ func (r *Relays) Send(ctx context.Context, from, to string, message []byte) erro
 			break // no other relay is to blame for that
 		}
 		now := r.cfg.Now()
-		p, again, ok := one.breaker.admit(now)
+		p, again, ok := one.breaker.Admit(now)
 		if !ok {
 			if retry.IsZero() || again.Before(retry) {
 				retry = again
 			}
 			continue
 		}
-		err := r.sendBy(ctx, one, attempt{permit: p, late: last != nil}, from, to, message)
+		err := r.sendBy(ctx, one, attempt{Permit: p, late: last != nil}, from, to, message)
 		failed, known := errors.AsType[*SendError](err)
 		if err == nil || !known {
 			return err
@@ -132,27 +129,27 @@ func (r *Relays) Send(ctx context.Context, from, to string, message []byte) erro
 
 // attempt is one message on its way to one relay.
 type attempt struct {
-	permit
+	breaker.Permit
 	late bool // another relay has used up some of the time
 }
 
 // sendBy uses one relay, and keeps account of what came of it.
 func (r *Relays) sendBy(ctx context.Context, one *relay, a attempt, from, to string, message []byte) error {
-	if a.probe {
+	if a.Probe() {
 		r.changed(one)
 	}
 	one.begin()
-	v := unknown // if it panics
+	v := breaker.Unknown // if it panics
 	defer func() {
 		one.end()
-		if one.breaker.done(a.permit, v, r.cfg.Now()) {
+		if one.breaker.Done(a.Permit, v, r.cfg.Now()) {
 			r.changed(one)
 		}
 	}()
 	err := one.Transport.Send(ctx, from, to, message)
 	v = judge(err)
-	if v == broken && a.late && ctx.Err() != nil {
-		v = unknown // it had no fair chance
+	if v == breaker.Broken && a.late && ctx.Err() != nil {
+		v = breaker.Unknown // it had no fair chance
 	}
 	one.note(err, v, r.cfg.Now())
 	return err
@@ -165,21 +162,21 @@ func (r *Relays) changed(one *relay) {
 }
 
 // judge tells what the outcome of one message says about the relay.
-func judge(err error) verdict {
+func judge(err error) breaker.Verdict {
 	failed, ok := errors.AsType[*SendError](err)
 	switch {
 	case err == nil:
-		return healthy
+		return breaker.Healthy
 	case !ok: // the envelope, or a transport of another kind
-		return unknown
+		return breaker.Unknown
 	case failed.Reason == ReasonInterrupted, failed.Stage == "wait", failed.Stage == "closed":
-		return unknown
+		return breaker.Unknown
 	case failed.lacking(), failed.Stage == "rcpt" && failed.answered():
-		return healthy // greylisting included
+		return breaker.Healthy // greylisting included
 	case failed.Stage == "data" && failed.answered() && !failed.Temporary():
-		return healthy // a message that is asked to come back has not found fault with itself
+		return breaker.Healthy // a message that is asked to come back has not found fault with itself
 	}
-	return broken
+	return breaker.Broken
 }
 
 // answered reports that a relay that works made a decision about this mail.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/emersion/go-smtp"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/delivery/breaker"
 	"github.com/caddy-threepid/caddy-threepid/internal/smtptest"
 )
 
@@ -95,32 +96,32 @@ func send(t *testing.T, r *Relays) error {
 func TestRelaysGoOnOnlyWhereItIsSafe(t *testing.T) {
 	tests := []struct {
 		err       *SendError
-		elsewhere bool    // the next relay is asked
-		says      verdict // about the relay
+		elsewhere bool            // the next relay is asked
+		says      breaker.Verdict // about the relay
 	}{
-		{failed("dial", 0), true, broken},
-		{failed("tls", 0), true, broken},
-		{failed("tls", 454), true, broken},
-		{failed("hello", 421), true, broken},
-		{failed("hello", 554), true, broken},
-		{failed("auth", 535), true, broken},
-		{failed("auth", 454), true, broken},
-		{failed("mail", 451), true, broken},
-		{failed("mail", 550), true, broken},
-		{failed("mail", 0), true, broken},
-		{failed("rcpt", 0), true, broken},
-		{failed("rcpt", 421), true, broken},
-		{failed("rcpt", 530), true, broken},
-		{failure(t.Context(), "rcpt", &smtp.SMTPError{Code: 554, EnhancedCode: smtp.EnhancedCode{5, 7, 1}}), true, broken},
-		{failed("rcpt", 450), false, healthy}, // greylisted
-		{failed("rcpt", 550), false, healthy}, // no such person
-		{failed("data", 0), false, broken},    // nobody knows whether it arrived
-		{failed("data", 451), false, broken},
-		{failed("data", 421), false, broken},
-		{failed("data", 554), false, healthy},
-		{failure(t.Context(), "mail", errNoSMTPUTF8), true, healthy}, // the next may have it
-		{&SendError{Stage: "wait", Reason: ReasonBusy, temporary: true}, true, unknown},
-		{closedError(), true, unknown},
+		{failed("dial", 0), true, breaker.Broken},
+		{failed("tls", 0), true, breaker.Broken},
+		{failed("tls", 454), true, breaker.Broken},
+		{failed("hello", 421), true, breaker.Broken},
+		{failed("hello", 554), true, breaker.Broken},
+		{failed("auth", 535), true, breaker.Broken},
+		{failed("auth", 454), true, breaker.Broken},
+		{failed("mail", 451), true, breaker.Broken},
+		{failed("mail", 550), true, breaker.Broken},
+		{failed("mail", 0), true, breaker.Broken},
+		{failed("rcpt", 0), true, breaker.Broken},
+		{failed("rcpt", 421), true, breaker.Broken},
+		{failed("rcpt", 530), true, breaker.Broken},
+		{failure(t.Context(), "rcpt", &smtp.SMTPError{Code: 554, EnhancedCode: smtp.EnhancedCode{5, 7, 1}}), true, breaker.Broken},
+		{failed("rcpt", 450), false, breaker.Healthy}, // greylisted
+		{failed("rcpt", 550), false, breaker.Healthy}, // no such person
+		{failed("data", 0), false, breaker.Broken},    // nobody knows whether it arrived
+		{failed("data", 451), false, breaker.Broken},
+		{failed("data", 421), false, breaker.Broken},
+		{failed("data", 554), false, breaker.Healthy},
+		{failure(t.Context(), "mail", errNoSMTPUTF8), true, breaker.Healthy}, // the next may have it
+		{&SendError{Stage: "wait", Reason: ReasonBusy, temporary: true}, true, breaker.Unknown},
+		{closedError(), true, breaker.Unknown},
 	}
 	for _, test := range tests {
 		first, second := &fake{err: test.err}, &fake{}

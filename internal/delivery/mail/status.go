@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/delivery/breaker"
 )
 
 // RelayStatus is what is known of a relay.
@@ -29,7 +31,7 @@ type RelayStatus struct {
 // relay is one of several, with what is known of it.
 type relay struct {
 	Relay
-	breaker breaker
+	breaker *breaker.Breaker
 
 	mu    sync.Mutex
 	known RelayStatus
@@ -47,18 +49,18 @@ func (r *relay) end() {
 	r.known.InFlight--
 }
 
-func (r *relay) note(err error, v verdict, now time.Time) {
+func (r *relay) note(err error, v breaker.Verdict, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
 	case err == nil:
 		r.known.Sent++
 		r.known.LastSuccess = now
-	case v == healthy:
+	case v == breaker.Healthy:
 		r.known.Refused++
 	default:
 		r.known.Failed++
-		if v == broken {
+		if v == breaker.Broken {
 			r.known.LastError, r.known.LastErrorAt = inWords(err), now
 		}
 	}
@@ -79,7 +81,7 @@ func inWords(err error) string {
 }
 
 func (r *relay) status() RelayStatus {
-	state, until := r.breaker.snapshot()
+	state, until := r.breaker.Snapshot()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	status := r.known
