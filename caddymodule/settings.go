@@ -151,6 +151,7 @@ func (a *App) resolve() (settings, error) {
 		RequireIDAccessToken: s.access == "required",
 		NextLinkOrigins:      e.list("next_link", a.NextLink),
 		IdentitySubmit:       a.IdentitySubmitPath,
+		Reveal:               a.RevealAccountExistence,
 		MaxBody:              a.MaxBody,
 	}
 	if s.proof == "code" {

@@ -296,3 +296,7 @@ func wantCORS(t *testing.T, rec *httptest.ResponseRecorder) {
 }
 
 var callback = options{config: func(c *Config) { c.Callback = true }}
+
+// revealing also tells clients what the homeserver says of the owner of an
+// address.
+var revealing = options{config: func(c *Config) { c.Callback, c.Reveal = true, true }}
