@@ -31,8 +31,8 @@ func NewClient(cfg Config, svc *verification.Service, ids IdentityServers, obs O
 		router: &router{prefixes: cfg.Prefixes, identity: cfg.IdentitySubmit},
 		page:   newPages(cfg.PublicURL),
 	}
-	if cfg.Callback && !cfg.Reveal {
-		c.pace = newPace(leastPace)
+	if cfg.Callback && !cfg.Reveal && cfg.Pace > 0 {
+		c.pace = newPace(cfg.Pace)
 	}
 	return c
 }

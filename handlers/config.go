@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -35,6 +36,9 @@ type Config struct {
 	// Reveal tells clients what the homeserver says about the owner of an
 	// address: that it is in use, or not found. Without it they cannot tell.
 	Reveal bool
+	// Pace is the shortest time after which a request is answered that the
+	// homeserver has decided, see pace.go. Default: 400 ms; negative: at once.
+	Pace time.Duration
 	// NativeReset leaves password resets to the homeserver.
 	NativeReset bool
 	// NoEmail says that there is no transport for mail.
@@ -84,6 +88,9 @@ func (c *Config) Normalize() error {
 	}
 	if c.UpstreamVersion == "" {
 		c.UpstreamVersion = "r0"
+	}
+	if c.Pace == 0 {
+		c.Pace = leastPace
 	}
 	if c.MaxBody == 0 {
 		c.MaxBody = DefaultMaxBody
