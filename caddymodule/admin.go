@@ -31,6 +31,8 @@ const adminBase = "/threepid/"
 //	POST /threepid/addresses/forget           {"medium": ..., "address": ...}
 //	POST /threepid/suppressions/add, /remove  the same
 //	GET  /threepid/suppressions   addresses that get no mail, as pseudonyms
+//	GET  /threepid/sms            what is spent on messages to phones, and paused
+//	POST /threepid/sms/resume     {"prefix": ...} or {"all": true}
 //	POST /threepid/send-test      {"to": "<address>", "language": "<tag>"}
 //
 // It also keeps the metrics of that endpoint whole: Caddy sets the endpoint up
@@ -77,6 +79,9 @@ var adminEndpoints = map[string]adminEndpoint{
 	"suppressions":        {http.MethodGet, adminSuppressions},
 	"suppressions/add":    {http.MethodPost, adminSuppress},
 	"suppressions/remove": {http.MethodPost, adminRelease},
+
+	"sms":        {http.MethodGet, adminPhones},
+	"sms/resume": {http.MethodPost, adminResume},
 }
 
 // Errors of the admin endpoint.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
 	"github.com/caddy-threepid/caddy-threepid/internal/feedback"
+	"github.com/caddy-threepid/caddy-threepid/internal/phone"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -90,6 +91,9 @@ func adminFind(ctx context.Context, app *App, r *http.Request) (any, error) {
 
 // adminVerdict gives an error of the domain its status.
 func adminVerdict(err error) error {
+	if api, ok := errors.AsType[caddy.APIError](err); ok {
+		return api
+	}
 	status := http.StatusInternalServerError
 	var limited *verification.LimitError
 	switch {
@@ -107,7 +111,9 @@ func adminVerdict(err error) error {
 type done struct{}
 
 func adminResend(ctx context.Context, app *App, r *http.Request) (any, error) {
-	return app.onSession(ctx, r, (*verification.Service).Resend)
+	return app.onSession(ctx, r, func(s *verification.Service, ctx context.Context, sid string) error {
+		return app.resend(ctx, s, sid)
+	})
 }
 
 func adminRevoke(ctx context.Context, app *App, r *http.Request) (any, error) {
@@ -146,7 +152,9 @@ func readAddress(r *http.Request) (addressRequest, error) {
 	case verification.Email:
 		req.Address, err = address.Email(req.Address)
 	case verification.MSISDN:
-		req.Address = strings.TrimPrefix(req.Address, "+")
+		var number phone.Number
+		number, err = phone.FromDigits(strings.TrimPrefix(req.Address, "+"))
+		req.Address = number.Digits
 	default:
 		err = fmt.Errorf("medium %q is neither email nor msisdn", req.Medium)
 	}
@@ -179,7 +187,11 @@ func adminForget(ctx context.Context, app *App, r *http.Request) (any, error) {
 	if listed {
 		n++
 	}
-	return Forgotten{n}, err
+	if err != nil || rt.phones == nil || req.Medium != verification.MSISDN {
+		return Forgotten{n}, err
+	}
+	counted, err := rt.phones.shield.Forget(ctx, req.Address)
+	return Forgotten{n + counted}, err
 }
 
 // Suppressions are the addresses that get no mail.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -44,6 +45,8 @@ func adminReady(ctx context.Context, app *App, _ *http.Request) (any, error) {
 type Status struct {
 	Queue  delivery.Status `json:"queue"`
 	Relays []RelayState    `json:"relays"`
+	// Phones is there if phone numbers are verified.
+	Phones *PhoneStatus `json:"phones,omitempty"`
 }
 
 // RelayState is how a relay has fared.
@@ -66,8 +69,14 @@ func adminStatus(ctx context.Context, app *App, _ *http.Request) (any, error) {
 		return nil, err
 	}
 	defer release()
-	queue, err := rt.outbox.Status(ctx)
-	return Status{Queue: queue, Relays: app.relayStates()}, err
+	status := Status{Relays: app.relayStates()}
+	if status.Queue, err = rt.outbox.Status(ctx); err != nil {
+		return nil, err
+	}
+	if rt.phones != nil {
+		status.Phones, err = app.phoneStatus(ctx, rt)
+	}
+	return status, err
 }
 
 // serving is the runtime, with its store held open.
@@ -135,9 +144,12 @@ func adminSendTest(ctx context.Context, app *App, r *http.Request) (any, error) 
 	if err := decodeAdmin(r, &req); err != nil {
 		return nil, err
 	}
+	if strings.HasPrefix(req.To, "+") {
+		return app.sendTestSMS(ctx, req.To)
+	}
 	to, err := address.Email(req.To)
 	if err != nil {
-		return nil, refused(errors.New("'to' is not an email address"))
+		return nil, refused(errors.New("'to' is neither an email address nor a phone number that begins with +"))
 	}
 	if app.mailer == nil {
 		return nil, refused(errNoMailer)

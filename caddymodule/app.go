@@ -121,6 +121,9 @@ type App struct {
 	// and sends nothing.
 	MailerRaw json.RawMessage `json:"mailer,omitempty" caddy:"namespace=threepid.mailers inline_key=type"`
 
+	// How messages are sent to phones. Default: phone numbers are not verified.
+	SMS *SMS `json:"sms,omitempty"`
+
 	// A folder with the operator's own words and layouts of mails and pages.
 	// What is not in it is as it comes. It is read when the configuration is
 	// loaded, and refused if a reader could not use it.
@@ -144,7 +147,8 @@ type App struct {
 	logger   *zap.Logger
 	settings settings
 	store    StoreModule
-	mailer   Mailer   // nil with NoEmail
+	mailer   Mailer // nil with NoEmail
+	gateways map[string]SMSGateway
 	notices  []notice // what Start tells the operator
 
 	mu       sync.Mutex // guards opening and closing
@@ -175,6 +179,11 @@ type Homeserver struct {
 	// Who resets passwords by email: `facade` does it here; `native` leaves it
 	// to the homeserver and its own mails. Default: `facade`.
 	PasswordReset string `json:"password_reset,omitempty"`
+
+	// Whether the homeserver can finish a password reset that was confirmed by
+	// phone. No Synapse can: it accepts the code and then fails. Where it is
+	// off, no code is sent for a reset. Default: false.
+	PhoneReset bool `json:"phone_reset,omitempty"`
 
 	// The version of the client-server API that the homeserver knows, a path
 	// segment; requests for `v3` are rewritten to it. Default: `r0`.
@@ -237,7 +246,10 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err := a.loadStore(ctx); err != nil {
 		return err
 	}
-	return a.loadMailer(ctx)
+	if err := a.loadMailer(ctx); err != nil {
+		return err
+	}
+	return a.loadGateways(ctx)
 }
 
 func (a *App) notice(text string, fields ...zap.Field) {

@@ -39,6 +39,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 //			identity_name  <host:port[/path]>
 //			checks         callback|off
 //			password_reset facade|native
+//			phone_reset    on|off
 //			client_version <r0|...>
 //			path_prefix    <prefix>
 //		}
@@ -73,6 +74,23 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 //		}
 //		store                <module> ...
 //		mailer               <module> ... | off
+//		sms {
+//			sender        <name> <module> ...
+//			route         <country|+prefix...>|default to <sender...>
+//			originator    <country>|default <from...>
+//			allow         <country|+prefix...>|*
+//			deny          <country|+prefix...>
+//			numbers       valid|possible
+//			refuse        <kind...>
+//			price         <country>|default <amount>
+//			currency      <code>
+//			budget        total|country|prefix|<country>|<+prefix> messages|money <limit> per hour|day
+//			prefix_digits <n>
+//			conversion    <ratio> <sample> [<pause>] | off
+//			per_number    <n>
+//			per_client    numbers|countries <n>|off
+//			resend_after  <duration...>
+//		}
 //	}
 func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume the option's name
@@ -103,6 +121,7 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"key_file":               oneArg(d, &a.KeyFile),
 		"store":                  func() error { return readGuest(d, "threepid.stores.", &a.StoreRaw) },
 		"mailer":                 func() error { return a.readMailer(d) },
+		"sms":                    func() error { return a.readSMS(d) },
 	})
 }
 
@@ -123,6 +142,7 @@ func (a *App) readHomeserver(d *caddyfile.Dispenser) error {
 		"identity_name":  oneArg(d, &hs.IdentityName),
 		"checks":         oneWord(d, &hs.Checks, checkWords...),
 		"password_reset": func() error { return hs.readReset(d) },
+		"phone_reset":    onOff(d, &hs.PhoneReset),
 		"client_version": oneArg(d, &hs.ClientVersion),
 		"path_prefix":    oneArg(d, &hs.PathPrefix),
 	})

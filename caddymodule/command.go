@@ -35,7 +35,7 @@ They exit with 0 when all is well, with 1 for a warning or a usage error, and wi
 }
 
 // commands make the subcommands, in the order of the help.
-var commands = []func() *cobra.Command{newDoctorCommand, newStatusCommand, newSendTestCommand, newRenderCommand, newCABundleCommand}
+var commands = []func() *cobra.Command{newDoctorCommand, newStatusCommand, newSendTestCommand, newRenderCommand, newCABundleCommand, newSMSCommand, newResumeCommand}
 
 // runner is what a subcommand does. It writes to out, and returns the exit code.
 type runner func(out io.Writer, flags caddycmd.Flags) (int, error)

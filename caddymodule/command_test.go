@@ -131,7 +131,7 @@ func (w *whole) examine() map[string]doctor.Finding {
 func TestStatusAndSendTest(t *testing.T) {
 	w := newWhole(t, "off")
 	text, err := w.command(newSendTestCommand(), "--to", "somebody@example.test")
-	if err != nil || !strings.Contains(text, "has taken") {
+	if err != nil || !strings.Contains(text, "It was taken") {
 		t.Fatalf("got %q, %v, want it sent", text, err)
 	}
 	if _, err := w.inbox.WaitFor(t.Context(), "somebody@example.test"); err != nil {

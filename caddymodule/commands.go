@@ -45,10 +45,12 @@ func runDoctor(out io.Writer, flags caddycmd.Flags) (int, error) {
 }
 
 func newSendTestCommand() *cobra.Command {
-	cmd := newCommand("send-test --to <address>", "Sends a mail, and says what the relay says",
-		`Sends one mail to an address, past the queue, through the relays of the server that
-is running. It carries no link. Exits with 0 if a relay has taken it.`, runSendTest)
-	cmd.Flags().String("to", "", "The address")
+	cmd := newCommand("send-test --to <address>", "Sends a mail or a text, and says what the relay or the gateway says",
+		`Sends one mail to an address, or one text to a phone number that begins with "+",
+past the queue, through the relays or gateways of the server that is running. It
+carries no link and no code. A text is counted against the budgets. Exits with 0 if
+it was taken.`, runSendTest)
+	cmd.Flags().String("to", "", "The address, or a phone number like +447400123456")
 	return jsonFlag(remoteFlags(cmd))
 }
 
@@ -69,10 +71,10 @@ func runSendTest(out io.Writer, flags caddycmd.Flags) (int, error) {
 		return code, printJSON(out, result)
 	}
 	if result.Sent {
-		_, err = fmt.Fprintln(out, "The relay has taken the mail. If it does not arrive, look into the spam folder, and run `caddy threepid doctor`.")
+		_, err = fmt.Fprintln(out, "It was taken. If a mail does not arrive, look into the spam folder, and run `caddy threepid doctor`.")
 		return code, err
 	}
-	_, err = fmt.Fprintf(out, "The mail was not sent: %s\n", result.Problem)
+	_, err = fmt.Fprintf(out, "It was not sent: %s\n", result.Problem)
 	return code, err
 }
 
@@ -93,10 +95,8 @@ func runStatus(out io.Writer, flags caddycmd.Flags) (int, error) {
 		return exitFailed, err
 	}
 	code := 0
-	for _, relay := range status.Relays {
-		if relay.State != "closed" {
-			code = 1
-		}
+	if outOfOrder(status.Relays) || (status.Phones != nil && outOfOrder(status.Phones.Senders)) {
+		code = 1
 	}
 	if flags.Bool("json") {
 		return code, printJSON(out, status)
@@ -117,9 +117,18 @@ func (s Status) print(out io.Writer) error {
 	for _, e := range s.Queue.Errors {
 		_, _ = fmt.Fprintf(out, "  %s  %s, %d times: %s\n", e.At.Local().Format(time.DateTime), e.Outcome, e.Count, e.Text)
 	}
+	if err := printRelays(out, "RELAY", s.Relays); err != nil || s.Phones == nil {
+		return err
+	}
+	_, _ = fmt.Fprintln(out)
+	return s.Phones.print(out)
+}
+
+// printRelays prints a table of relays or gateways.
+func printRelays(out io.Writer, title string, relays []RelayState) error {
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
-	_, _ = fmt.Fprintln(w, "RELAY\tSTATE\tSENT\tREFUSED\tFAILED\tIN FLIGHT\tLAST ERROR")
-	for _, r := range s.Relays {
+	_, _ = fmt.Fprintln(w, title+"\tSTATE\tSENT\tREFUSED\tFAILED\tIN FLIGHT\tLAST ERROR")
+	for _, r := range relays {
 		last := "none"
 		if r.LastError != "" {
 			last = r.LastError

@@ -130,7 +130,11 @@ func (a *App) assembleFeedback(rt *runtime) error {
 	if err != nil {
 		return err
 	}
-	return a.assembleWebhooks(rt)
+	if err := a.assembleWebhooks(rt); err != nil {
+		return err
+	}
+	a.assembleReceipts(rt)
+	return nil
 }
 
 // target finds the session of a tag.

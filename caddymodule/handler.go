@@ -79,6 +79,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		rt.webhooks[provider].ServeHTTP(w, r)
 		return nil
 	}
+	if sender, ok := strings.CutPrefix(r.URL.Path, ReceiptPath); ok && rt.receipts[sender] != nil {
+		rt.receipts[sender].ServeHTTP(w, r)
+		return nil
+	}
 	err = rt.client.ServeHTTP(w, r, func(inner http.ResponseWriter, r *http.Request) error {
 		if inner == w {
 			// Passed on, for minutes perhaps, and no business of ours any more.

@@ -39,11 +39,13 @@ type runtime struct {
 	outbox  *delivery.Outbox
 	sending bool
 	sender  *delivery.MailSender // nil: no mail
+	phones  *phoneService        // nil: no phone numbers
 
 	suppression *feedback.Suppression
 	tags        feedback.Tags
 	intake      *feedback.Intake
 	webhooks    map[string]http.Handler // by provider
+	receipts    map[string]http.Handler // by sender
 	lmtp        *lmtp.Server            // nil: bounces do not come by mail
 }
 
@@ -65,16 +67,22 @@ func (a *App) Start() error {
 	if signing, ok := a.mailer.(MailSigner); ok && rt.sender != nil {
 		rt.sender.DKIM = signing.Signer() // known since the mailer was started
 	}
+	if err := a.startGateways(); err != nil {
+		return err
+	}
 	if err := a.startLMTP(rt); err != nil {
 		return err
 	}
-	if a.mailer == nil {
+	if a.mailer == nil && rt.phones == nil {
 		// Messages that wait are kept for a configuration that can send them.
 		return nil
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	rt.sending = true
+	if rt.phones != nil {
+		spending.Store(rt)
+	}
 	rt.outbox.Start()
 	rt.store.addOutbox(rt.outbox)
 	return nil
@@ -131,6 +139,12 @@ func (a *App) assemble(rt *runtime) error {
 		senders[verification.Email] = sender
 		rt.sender = sender
 	}
+	if err := a.assemblePhones(rt); err != nil {
+		return err
+	}
+	if rt.phones != nil {
+		senders[verification.MSISDN] = rt.phones.sender
+	}
 	_, embedded := a.store.(*BadgerStore)
 	rt.outbox = delivery.New(delivery.Config{
 		Store: rt.store, Keys: rt.keys, Observer: obs, Senders: senders, MaxQueued: a.settings.maxQueued,
@@ -148,7 +162,12 @@ func (a *App) assemble(rt *runtime) error {
 		return err
 	}
 	servers := identityserver.New(identityserver.Options{Outbound: outbound.Options{Allow: a.settings.labs}})
-	rt.client = handlers.NewClient(a.settings.http, rt.service, servers, obs)
+	http := a.settings.http
+	if rt.phones != nil {
+		phones := *http.Phones
+		phones.Guard, http.Phones = rt.phones.guard, &phones
+	}
+	rt.client = handlers.NewClient(http, rt.service, servers, obs)
 	return rt.client.SetPages(handlers.PageOptions{Words: handlers.TemplateWords(a.settings.templates), Looks: a.settings.looks})
 }
 
@@ -224,6 +243,7 @@ func (a *App) stopSending() {
 		return
 	}
 	rt.sending = false
+	spending.CompareAndSwap(rt, nil)
 	rt.store.removeOutbox(rt.outbox)
 	release := rt.store.hold()
 	go func() {

@@ -59,7 +59,8 @@ var (
 
 // registerMetrics puts the collectors into a configuration's registry.
 func registerMetrics(registry prometheus.Registerer) error {
-	for _, c := range []prometheus.Collector{requestsTotal, requestSeconds, messagesTotal, messageSeconds, sessionsTotal, changesTotal, feedbackTotal, failuresTotal} {
+	collectors := []prometheus.Collector{requestsTotal, requestSeconds, messagesTotal, messageSeconds, sessionsTotal, changesTotal, feedbackTotal, failuresTotal}
+	for _, c := range append(collectors, phoneCollectors...) {
 		err := registry.Register(c)
 		// What is registered already is the same collector.
 		if are := (prometheus.AlreadyRegisteredError{}); err != nil && !errors.As(err, &are) {

@@ -17,7 +17,10 @@ import (
 type options map[string]func() error
 
 // repeatable options tell their instances apart by their first argument.
-var repeatable = []string{"limit", "relay", "brand", "css"}
+var repeatable = []string{
+	"limit", "relay", "brand", "css", "sender", "route", "originator", "price", "budget", "per_client",
+	"header", "form", "query", "option", "refusal",
+}
 
 // readBlock reads a block, if there is one. An unknown subdirective, and one
 // that is given twice, is an error: what an operator has written must not be

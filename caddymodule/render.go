@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/delivery/templates"
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
 func newRenderCommand() *cobra.Command {
@@ -33,6 +34,17 @@ type Written struct {
 	Languages []string `json:"languages"`
 	// Mails are the names of files, without .txt and .html.
 	Mails []string `json:"mails"`
+	// SMS are the names of files with messages to phones, each with what it
+	// costs.
+	SMS []RenderedSMS `json:"sms"`
+}
+
+// RenderedSMS is one message to a phone.
+type RenderedSMS struct {
+	File     string `json:"file"`
+	Segments int    `json:"segments"`
+	// Unicode says that fewer characters fit a segment.
+	Unicode bool `json:"unicode"`
 }
 
 func runRender(out io.Writer, flags caddycmd.Flags) (int, error) {
@@ -72,12 +84,44 @@ func runRender(out io.Writer, flags caddycmd.Flags) (int, error) {
 			os.WriteFile(base+".html", []byte(r.HTML), 0o600),
 		)
 	})
+	if err == nil {
+		written.SMS, err = writeSMS(set, folder)
+	}
 	if err != nil {
-		return exitFailed, fmt.Errorf("write mails: %w", err)
+		return exitFailed, fmt.Errorf("write messages: %w", err)
 	}
 	if flags.Bool("json") {
 		return 0, printJSON(out, written)
 	}
-	_, err = fmt.Fprintf(out, "Wrote %d mails in %d languages into %s.\n", len(written.Mails), len(written.Languages), folder)
+	_, err = fmt.Fprintf(out, "Wrote %d mails and %d short messages in %d languages into %s.\n",
+		len(written.Mails), len(written.SMS), len(written.Languages), folder)
+	for _, s := range written.SMS {
+		if s.Segments > 1 {
+			_, err = fmt.Fprintf(out, "%s takes %d segments, each of which is paid for.\n", s.File, s.Segments)
+		}
+	}
 	return 0, err
+}
+
+// writeSMS writes the messages to phones beside the mails.
+func writeSMS(set *templates.Set, folder string) ([]RenderedSMS, error) {
+	var list []RenderedSMS
+	for _, cost := range set.SMSCosts() {
+		text, err := set.SMS(cost.Brand, verification.Message{
+			Purpose: verification.Purpose(cost.Purpose), Medium: verification.MSISDN, Proof: verification.ProofCode,
+			Token: "123456", Language: cost.Language,
+		})
+		if err != nil {
+			return nil, err
+		}
+		name := filepath.Join(cost.Brand, cost.Language, cost.Purpose+".sms.txt")
+		if err := os.MkdirAll(filepath.Join(folder, filepath.Dir(name)), 0o755); err != nil {
+			return nil, err
+		}
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(text+"\n"), 0o600); err != nil {
+			return nil, err
+		}
+		list = append(list, RenderedSMS{File: filepath.ToSlash(name), Segments: cost.Segments, Unicode: cost.Unicode})
+	}
+	return list, nil
 }

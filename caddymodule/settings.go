@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -62,6 +63,7 @@ type settings struct {
 	templates *templates.Set
 	looks     map[string]handlers.Look
 	feedback  loop
+	sms       *smsSettings // nil: no phone numbers
 	maxQueued int
 }
 
@@ -91,6 +93,15 @@ func (e *expander) list(option string, values []string) []string {
 		out[i] = e.text(option, v)
 	}
 	return out
+}
+
+// outerPlaceholder are those of Caddy that may stand beside placeholders of our
+// own, which are expanded for each message.
+var outerPlaceholder = regexp.MustCompile(`\{(?:env|file)\.[^{}]+\}`)
+
+// outer expands only those.
+func (e *expander) outer(option, value string) string {
+	return outerPlaceholder.ReplaceAllStringFunc(value, func(name string) string { return e.text(option, name) })
 }
 
 // servers expands the names of servers.
@@ -159,6 +170,8 @@ func (a *App) resolve() (settings, error) {
 	}
 	s.labs = e.servers("allow_identity_servers", a.AllowIdentityServers)
 	s.feedback, s.maxQueued = a.Feedback.resolve(e), a.MaxQueued
+	s.sms = a.SMS.resolve(e)
+	s.http.Phones = s.sms.phones(hs.PhoneReset)
 	if err := e.err(); err != nil {
 		return s, err
 	}
@@ -174,6 +187,7 @@ func (s *settings) validate(mailer Mailer) error {
 		checkWord("homeserver", s.kind, append([]string{""}, kindWords...)),
 		checkWord("checks", s.checks, checkWords),
 		checkReset(s.reset),
+		s.checkPhoneReset(),
 		checkWord("email_proof", s.proof, proofWords),
 		checkWord("id_server_policy", s.policy, policyWords),
 		checkWord("id_access_token", s.access, accessWords),
@@ -194,6 +208,17 @@ func checkReset(word string) error {
 		return errors.New("password_reset admin is not available in this version; use facade or native")
 	}
 	return checkWord("password_reset", word, resetWords)
+}
+
+// checkPhoneReset refuses what leads nowhere.
+func (s *settings) checkPhoneReset() error {
+	if s.http.Phones == nil || !s.http.Phones.Reset {
+		return nil
+	}
+	if s.kind == "synapse" || s.kind == "dendrite" {
+		return fmt.Errorf("phone_reset on: %s cannot reset a password by phone", s.kind)
+	}
+	return nil
 }
 
 // validatePolicy refuses a list that would not be used, and a policy that

@@ -138,13 +138,9 @@ func (r *SMTPRelay) validate() error {
 func (r *SMTPRelay) open() (*mail.SMTP, error) {
 	cfg := r.cfg
 	if r.caFile != "" {
-		pem, err := os.ReadFile(r.caFile)
-		if err != nil {
-			return nil, fmt.Errorf("read ca_file: %w", err)
-		}
-		cfg.RootCAs = x509.NewCertPool()
-		if !cfg.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("ca_file %s has no certificate in PEM form", r.caFile)
+		var err error
+		if cfg.RootCAs, err = certPool(r.caFile); err != nil {
+			return nil, err
 		}
 	}
 	if r.cert != "" {
@@ -155,6 +151,19 @@ func (r *SMTPRelay) open() (*mail.SMTP, error) {
 		cfg.Certificates = []tls.Certificate{pair}
 	}
 	return mail.NewSMTP(cfg)
+}
+
+// certPool reads a ca_file.
+func certPool(file string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("read ca_file: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("ca_file %s has no certificate in PEM form", file)
+	}
+	return pool, nil
 }
 
 // options are the subdirectives of a relay, apart from its address.

@@ -92,8 +92,8 @@ func (c *Client) phoneNumber(body object) (dialled, error) {
 // admit pays for a message to a phone, unless the request only repeats an
 // earlier one, which sends nothing. What is returned gives back what was paid
 // for a message that was not sent.
-func (c *Client) admit(r *http.Request, req *verification.Request, to dialled) (settle func(sent bool), err error) {
-	nothing := func(bool) {}
+func (c *Client) admit(r *http.Request, req *verification.Request, to dialled) (settle func(ctx context.Context, sent bool), err error) {
+	nothing := func(context.Context, bool) {}
 	if req.Medium != verification.MSISDN {
 		return nothing, nil
 	}
@@ -109,11 +109,11 @@ func (c *Client) admit(r *http.Request, req *verification.Request, to dialled) (
 	if err != nil {
 		return nil, err
 	}
-	return func(sent bool) {
+	return func(ctx context.Context, sent bool) {
 		if sent {
 			return
 		}
-		ctx, cancel := detached(r.Context(), settleTime)
+		ctx, cancel := detached(ctx, settleTime)
 		defer cancel()
 		release(ctx)
 	}, nil

@@ -64,7 +64,7 @@ func (c *Client) requestToken(w http.ResponseWriter, r *http.Request, next Next,
 		return 0, err
 	}
 	opened, answered, err := c.open(w, r, next, route, req, to)
-	settle(opened.Sent)
+	settle(r.Context(), opened.Sent)
 	if err != nil || answered != 0 {
 		return answered, err
 	}

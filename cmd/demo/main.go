@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command demo runs the whole job on this machine and walks through it:
-// register with an email address, log in, reset the password, add an address.
+// register with an email address, log in, reset the password, add an address and
+// a phone number.
 // Every step prints the real HTTP status, and the mails are real mails.
 //
 // It installs what it needs. Where Python or PyPI is out of reach it says so,

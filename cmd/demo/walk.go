@@ -30,7 +30,7 @@ type walker struct {
 	err error
 }
 
-// walk is the main job, from the first request to the added address.
+// walk is the main job, from the first request to the added phone number.
 func walk(ctx context.Context, s *stack.Stack) error {
 	w := &walker{ctx: ctx, s: s, c: s.Client()}
 	w.c.Trace = func(method, path string, status int, body string) {
@@ -43,6 +43,7 @@ func walk(ctx context.Context, s *stack.Stack) error {
 	w.register()
 	w.reset()
 	w.add()
+	w.addPhone()
 	if w.err == nil {
 		say("\nAll steps went through: nobody but this machine was involved.")
 	}

@@ -84,8 +84,9 @@ func (s *Server) AddThreepid(name, medium, address string) {
 
 // Threepids lists the addresses of an account as "medium address", oldest first.
 func (s *Server) Threepids(name string) []string {
-	var out []string
-	for _, t := range s.threepidsOf(s.storedID(name)) {
+	list := s.threepidsOf(s.storedID(name))
+	out := make([]string, 0, len(list))
+	for _, t := range list {
 		out = append(out, t.medium+" "+t.address)
 	}
 	return out

@@ -23,7 +23,7 @@ type books struct {
 	mended bool
 	// paused and resumed say what has become of the prefix.
 	paused, resumed bool
-	refusal         *Refusal
+	refusal         *RefusedError
 }
 
 // keep runs do over the books of a message, and stores them if do says so. The
@@ -99,7 +99,7 @@ func (b *books) refuse(why Why, wait time.Duration) {
 		return
 	}
 	if b.refusal == nil {
-		b.refusal = &Refusal{Why: why}
+		b.refusal = &RefusedError{Why: why}
 	}
 	b.refusal.RetryAfter = max(b.refusal.RetryAfter, wait)
 }

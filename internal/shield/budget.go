@@ -5,6 +5,7 @@ package shield
 import (
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Unit is what a budget counts.
@@ -144,5 +145,5 @@ func (b budgets) of(c scope) []Budget {
 	if c.of == "" {
 		return each
 	}
-	return append(each[:len(each):len(each)], b.scope[c]...)
+	return append(slices.Clip(each), b.scope[c]...)
 }

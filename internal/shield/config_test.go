@@ -59,7 +59,7 @@ func TestDeniedNumbersTouchNothing(t *testing.T) {
 	f.reserve(to("447400123456", "GB"))
 	f.watcher.want(t, "refused FR country", 1)
 	f.watcher.want(t, "refused GB country", 1)
-	if got := (&Refusal{Why: WhyCountry}).Error(); got != "refuse message: country" {
+	if got := (&RefusedError{Why: WhyCountry}).Error(); got != "refuse message: country" {
 		t.Errorf("got %q", got)
 	}
 }
@@ -132,7 +132,7 @@ func TestDefaults(t *testing.T) {
 		t.Errorf("Reserve = %v", err)
 	}
 	_, err = s.Reserve(bg, to(gb(1), "GB"))
-	var refusal *Refusal
+	var refusal *RefusedError
 	if !errors.As(err, &refusal) || refusal.Why != WhyBackoff || refusal.RetryAfter > 30*time.Second {
 		t.Errorf("Reserve = %v, want a refusal for back-off", err)
 	}

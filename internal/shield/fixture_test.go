@@ -198,7 +198,7 @@ func (f *fixture) refused(r Request, why Why, after time.Duration) {
 
 func wantRefusal(t tb, err error, why Why, after time.Duration) {
 	t.Helper()
-	var refusal *Refusal
+	var refusal *RefusedError
 	if !errors.As(err, &refusal) || refusal.Why != why || refusal.RetryAfter != after {
 		t.Fatalf("got %v, want a refusal for %s with retry after %s", err, why, after)
 	}

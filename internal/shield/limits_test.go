@@ -45,7 +45,7 @@ func TestPerNumber(t *testing.T) {
 func (f *fixture) after(r Request) time.Duration {
 	f.Helper()
 	_, err := f.Reserve(bg, r)
-	var refusal *Refusal
+	var refusal *RefusedError
 	if !errors.As(err, &refusal) {
 		f.Fatalf("Reserve = %v, want a refusal", err)
 	}
@@ -157,7 +157,7 @@ func TestLongestWaitCounts(t *testing.T) {
 	f.reserve(to(gb(1), "GB"))
 	f.refused(to(gb(1), "GB"), WhyBudget, 24*time.Hour)
 	f.watcher.want(t, "refused GB budget", 1)
-	got := fmt.Sprint(&Refusal{WhyBudget, time.Minute})
+	got := fmt.Sprint(&RefusedError{WhyBudget, time.Minute})
 	if want := "refuse message: budget, retry after 1m0s"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}

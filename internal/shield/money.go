@@ -13,12 +13,11 @@ import (
 // is: prices of messages have three or four decimal places.
 type Money int64
 
-// unit is one whole piece of the currency, and decimals how many digits of a
-// fraction there are.
-const (
-	unit     Money = 1_000_000
-	decimals       = 6
-)
+// unit is one whole piece of the currency.
+const unit Money = 1_000_000
+
+// decimals is how many digits of a fraction there are.
+const decimals = 6
 
 var errMoney = errors.New("an amount of money is written as 12 or 12.345, with at most six decimal places")
 

@@ -166,8 +166,8 @@ func (m *machine) allowed(e event) {
 }
 
 // hadTo checks that a message had to be refused.
-func (m *machine) hadTo(r Request, err error) *Refusal {
-	var refusal *Refusal
+func (m *machine) hadTo(r Request, err error) *RefusedError {
+	var refusal *RefusedError
 	if !errors.As(err, &refusal) {
 		m.t.Fatalf("got %v, want a refusal or none", err)
 	}

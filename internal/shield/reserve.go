@@ -19,7 +19,7 @@ type Reservation struct {
 }
 
 // Reserve counts a message that is about to be sent, everywhere or nowhere. It
-// returns a [*Refusal] if the message must not be sent. So must it not after any
+// returns a [*RefusedError] if the message must not be sent. So must it not after any
 // other error: the message may have been counted, and was not allowed.
 func (s *Shield) Reserve(ctx context.Context, r Request) (*Reservation, error) {
 	m, err := s.spending(r)
@@ -28,7 +28,7 @@ func (s *Shield) Reserve(ctx context.Context, r Request) (*Reservation, error) {
 	}
 	if !s.policy.allows(r.Digits, m.region) {
 		s.observer.Refused(m.region, WhyCountry)
-		return nil, &Refusal{Why: WhyCountry}
+		return nil, &RefusedError{Why: WhyCountry}
 	}
 	m.number = s.numberNames(r.Digits)
 	if client := clientOf(r.Client); client != "" && (s.numbers > 0 || s.countries > 0) {

@@ -87,8 +87,8 @@ const (
 	WhyBackoff         Why = "backoff"          // the number has just had one
 )
 
-// Refusal is the error of a message that must not be sent.
-type Refusal struct {
+// RefusedError is the error of a message that must not be sent.
+type RefusedError struct {
 	Why Why
 	// RetryAfter is how long it takes at the least until the same request is
 	// not refused, for this and all other reasons; zero if it always will be.
@@ -96,7 +96,7 @@ type Refusal struct {
 }
 
 // Error implements error.
-func (r *Refusal) Error() string {
+func (r *RefusedError) Error() string {
 	if r.RetryAfter == 0 {
 		return "refuse message: " + string(r.Why)
 	}

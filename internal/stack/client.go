@@ -154,3 +154,17 @@ func (c *Client) Click(ctx context.Context, link string) (page, confirmed Answer
 	confirmed, err = c.Form(ctx, u.Path, form)
 	return page, confirmed, err
 }
+
+// RequestCode opens a validation session for a phone number, dialled from a
+// country.
+func (c *Client) RequestCode(ctx context.Context, version, purpose, secret, country, number string) (Answer, error) {
+	return c.Do(ctx, http.MethodPost, "/_matrix/client/"+version+"/"+purpose+"/msisdn/requestToken", "",
+		Object{"client_secret": secret, "country": country, "phone_number": number, "send_attempt": 1})
+}
+
+// PhoneAuth is the auth dict of the phone stage.
+func PhoneAuth(session string, creds Object) Object {
+	auth := EmailAuth(session, creds)
+	auth["type"] = "m.login.msisdn"
+	return auth
+}

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/fakehs"
+	"github.com/caddy-threepid/caddy-threepid/internal/smstest"
 	"github.com/caddy-threepid/caddy-threepid/internal/smtptest"
 	"github.com/caddy-threepid/caddy-threepid/internal/synapse"
 )
@@ -55,6 +56,9 @@ type Options struct {
 	Roots string
 	// IdentityServers are those that may be on loopback.
 	IdentityServers []string
+	// SMSSender is how messages are handed to phones: a sender's module and its
+	// block, as in a Caddyfile. Default: the stack's own gateway, see Phones.
+	SMSSender string
 	// Logf, when set, is told what is being started.
 	Logf func(format string, args ...any)
 }
@@ -67,8 +71,11 @@ type Stack struct {
 	// ServerName is the domain of the user IDs.
 	ServerName string
 	Inbox      *smtptest.Server
-	Caddy      *Caddy
-	stops      []func()
+	// Phones is the gateway that short messages are handed to, unless Options
+	// say otherwise.
+	Phones *smstest.Server
+	Caddy  *Caddy
+	stops  []func()
 }
 
 // mapVersions is what an administrator would write. The paths that the module
@@ -105,7 +112,7 @@ func Start(ctx context.Context, opts Options) (s *Stack, err error) {
 	s.Direct = fmt.Sprintf("http://127.0.0.1:%d", direct)
 	s.Identity = fmt.Sprintf("localhost:%d", identity)
 
-	if err := s.startInbox(opts); err != nil {
+	if err := errors.Join(s.startInbox(opts), s.startPhones(opts)); err != nil {
 		return s, err
 	}
 	opts.Logf("starting Caddy on %s", s.Public)
@@ -156,6 +163,7 @@ func (s *Stack) caddyfile(opts Options, public, identity, direct int) string {
 	if opts.MapVersions {
 		mapping = mapVersions
 	}
+	options += s.smsBlock(opts)
 	return fmt.Sprintf(`{
 	admin off
 	skip_install_trust
@@ -235,7 +243,7 @@ func (s *Stack) startDouble(opts Options, port int) error {
 	}
 	hs := fakehs.New(fakehs.Options{
 		ServerName: s.ServerName, TrustedIDServers: []string{s.Identity}, ResetMode: fakehs.ResetRemote,
-		RegistrationEnabled: true, Require3PIDEmail: opts.RequireEmail, DisableMSISDNRegistration: true,
+		RegistrationEnabled: true, Require3PIDEmail: opts.RequireEmail,
 		HTTPClient: &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}},
 	})
 	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))

@@ -5,6 +5,11 @@
 // laptop. Which gateway takes a message is decided by the country or the
 // beginning of its number; the next one is tried while one is out of order.
 //
+// A call whose outcome is not known may have cost a message, and says so, so
+// that the next one can be paid for first. What became of a message is read from
+// the receipts of its gateway, which are verified where the vendor signs them.
+// Nothing that names a number or a text is in an error of this package.
+//
 // There is no SMPP: no Go library for it is well kept. Kannel speaks it, and
 // takes HTTP.
 package sms

@@ -52,9 +52,9 @@ const (
 	ReasonInterrupted = "interrupted"   // we were told to stop
 	ReasonLost        = "lost"          // the connection ended in the middle
 	ReasonRedirect    = "redirect"      // it sends us elsewhere; we do not go
-	ReasonAnswer      = "answer"        // its answer is not in the form that was configured
+	ReasonAnswer      = "answer"        // its answer, or our request, is not in the form that was configured
 	ReasonAuth        = "auth-refused"  // the credentials are wrong
-	ReasonCredit      = "no-credit"     // the account is empty, or may not send there
+	ReasonCredit      = "no-credit"     // the account is empty, or may not send there or in that name
 	ReasonRate        = "rate-limited"  // it asks to come back later
 	ReasonGateway     = "gateway-error" // it fails by itself (5xx)
 	ReasonRejected    = "rejected"      // it does not take this message or this number

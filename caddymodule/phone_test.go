@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/fakehs"
+	"github.com/caddy-threepid/caddy-threepid/internal/smstest"
+	"github.com/caddy-threepid/caddy-threepid/internal/stack"
+)
+
+// phoneSite is a site that verifies phone numbers by a gateway of its own.
+type phoneSite struct {
+	*site
+	hs      *fakehs.Server
+	gateway *smstest.Server
+}
+
+// newPhoneSite starts the gateway and the site; options are lines of the sms
+// block.
+func newPhoneSite(t *testing.T, options ...string) *phoneSite {
+	t.Helper()
+	hs, upstream := homeserver(t, fakehs.Options{})
+	gateway, err := smstest.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = gateway.Close() })
+	s := &phoneSite{site: newSite(t, upstream), hs: hs, gateway: gateway}
+	s.mustLoad(s.config(options...))
+	return s
+}
+
+// sender describes the gateway.
+func (s *phoneSite) sender(name string) string {
+	return "sender " + name + " http {\nurl " + s.gateway.URL() + "\nbearer " + smstest.Token + "\n" +
+		"json `" + `{"id":"{id}","to":"{to}","from":"{from}","text":"{text}","receipt":"{receipt_url}"}` + "`\n" +
+		"success 201\nmessage_id json /message_id\n" +
+		"receipts json /state {\narrived DELIVRD\nundelivered UNDELIV EXPIRED\n}\n}"
+}
+
+func (s *phoneSite) config(options ...string) string {
+	block := append([]string{s.sender("gateway")}, options...)
+	app := s.options("mailer file {\npath "+s.path("outbox")+"\n}", "sms {\n"+strings.Join(block, "\n")+"\n}")
+	return s.global("threepid {\n"+strings.Join(app, "\n")+"\n}\nservers {\ntrusted_proxies static 127.0.0.1/32\n}") + s.sites()
+}
+
+// ask requests a code from a client address, which a trusted proxy tells of.
+func (s *phoneSite) ask(ctx context.Context, client, secret, number string, attempt int) (stack.Answer, error) {
+	body := fmt.Sprintf(`{"client_secret":%q,"country":"GB","phone_number":%q,"send_attempt":%d}`, secret, number, attempt)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url()+"/_matrix/client/v3/register/msisdn/requestToken", strings.NewReader(body))
+	if err != nil {
+		return stack.Answer{}, err
+	}
+	req.Header.Set("X-Forwarded-For", client)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return stack.Answer{}, err
+	}
+	defer resp.Body.Close()
+	answer := stack.Answer{Status: resp.StatusCode, Header: resp.Header}
+	raw, err := io.ReadAll(resp.Body)
+	if answer.Body = string(raw); json.Unmarshal(raw, &answer.JSON) != nil {
+		answer.JSON = nil
+	}
+	return answer, err
+}
+
+// message waits for the message to a number.
+func (s *phoneSite) message(number string) smstest.Message {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), 20*time.Second)
+	defer cancel()
+	m, err := s.gateway.WaitFor(ctx, number)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return m
+}
+
+// TestPumpingIsStopped is the attack that phone verification is known for:
+// somebody earns by every message to a range of numbers, and has one sent
+// wherever that is to be had. The budget is what they get at most.
+func TestPumpingIsStopped(t *testing.T) {
+	const (
+		requests, numbers, clients = 10_000, 200, 50
+		price                      = 0.08
+	)
+	run := func(name string, budget, most int, options ...string) {
+		t.Run(name, func(t *testing.T) {
+			s := newPhoneSite(t, append([]string{
+				"originator default Example", "allow GB", "price default 0.08", "currency EUR", "resend_after 1ms",
+				fmt.Sprintf("budget prefix messages %d per hour", budget), fmt.Sprintf("budget total money %.2f per day", float64(budget)*price),
+			}, options...)...)
+			accepted, limited := s.pump(requests, numbers, clients)
+			s.settle(accepted)
+			sent := len(s.gateway.All())
+			t.Logf("of %d requests for %d numbers from %d clients %d were accepted and %d refused; %d messages went out, which cost %.2f EUR; the budget is %d messages, %.2f EUR",
+				requests, numbers, clients, accepted, limited, sent, float64(sent)*price, budget, float64(budget)*price)
+			if sent == 0 || sent > most || sent != accepted || accepted+limited != requests {
+				t.Errorf("%d messages were sent and %d accepted, want the same, at most %d", sent, accepted, most)
+			}
+		})
+	}
+	run("by the budget alone", 40, 40, "conversion off", "per_client numbers off", "per_client countries off")
+	// With a budget that is no obstacle: three samples make a flood.
+	run("because no codes come back", 5000, 60, "per_client numbers off")
+}
+
+// pump is the attack: each request is a session of its own. Codes are never
+// submitted.
+func (s *phoneSite) pump(requests, numbers, clients int) (accepted, limited int) {
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	work := make(chan int)
+	for range 16 {
+		wg.Go(func() {
+			for i := range work {
+				client := fmt.Sprintf("192.0.2.%d", 1+i%clients)
+				a, err := s.ask(s.t.Context(), client, fmt.Sprintf("s%d", i), fmt.Sprintf("+447400%06d", i%numbers), 1)
+				mu.Lock()
+				switch {
+				case err != nil:
+					s.t.Errorf("request %d: %v", i, err)
+				case a.Status == http.StatusOK:
+					accepted++
+				case a.Status == http.StatusTooManyRequests && a.Header.Get("Retry-After") != "":
+					limited++
+				default:
+					s.t.Errorf("request %d: got %d %s", i, a.Status, a.Body)
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	for i := range requests {
+		work <- i
+	}
+	close(work)
+	wg.Wait()
+	return accepted, limited
+}
+
+// settle waits until the gateway has what was accepted.
+func (s *phoneSite) settle(n int) {
+	s.t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); len(s.gateway.All()) < n; {
+		if time.Now().After(deadline) {
+			s.t.Fatalf("%d messages went out, %d were accepted", len(s.gateway.All()), n)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// TestBudgetsSurviveRestarts: neither a reload nor a new process begins anew.
+func TestBudgetsSurviveRestarts(t *testing.T) {
+	options := []string{"allow GB", "budget total messages 2 per day", "resend_after 1ms"}
+	s := newPhoneSite(t, options...)
+	ask := func(number string) int {
+		a := s.settled(func() (stack.Answer, error) { return s.ask(t.Context(), "192.0.2.1", "s"+number[1:], number, 1) })
+		return a.Status
+	}
+	if got := ask("+447400000001"); got != http.StatusOK {
+		t.Fatalf("got status %d", got)
+	}
+	s.message("447400000001")
+	s.mustLoad(s.config(append(options, "currency EUR")...)) // a reload
+	if got := ask("+447400000002"); got != http.StatusOK {
+		t.Fatalf("after a reload: got status %d", got)
+	}
+	s.message("447400000002")
+	if err := caddy.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	s.mustLoad(s.config(options...)) // the store was closed and opened
+	if got := ask("+447400000003"); got != http.StatusTooManyRequests {
+		t.Errorf("after a restart: got status %d, want 429", got)
+	}
+}
+
+// TestReceipts: what the network says of a message is shown to the operator.
+func TestReceipts(t *testing.T) {
+	s := newPhoneSite(t, "allow GB", "resend_after 1ms")
+	a, err := s.ask(t.Context(), "192.0.2.1", "secret", "+447400000001", 1)
+	if err != nil || a.Status != http.StatusOK {
+		t.Fatalf("got %d, %v", a.Status, err)
+	}
+	receipt := s.message("447400000001").Receipt
+	u, err := url.Parse(receipt)
+	if err != nil || !strings.HasPrefix(receipt, s.url()+ReceiptPath+"gateway?tag=") {
+		t.Fatalf("got receipt URL %q, %v", receipt, err)
+	}
+	delivered := func() string {
+		t.Helper()
+		return s.session(a.Text("sid")).Delivery
+	}
+	report := func(path, body string) int {
+		t.Helper()
+		resp, err := http.Post(s.url()+path, "application/json", strings.NewReader(body)) //nolint:noctx // a test
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		return resp.StatusCode
+	}
+	sent := delivered()
+	if sent != "sent" {
+		t.Errorf("got state %q before any receipt, want sent", sent)
+	}
+	tag := u.Query().Get("tag")
+	id := tag[tagMAC:]
+	for _, forged := range []string{"", id, tag + "1", strings.Repeat("A", tagMAC) + id, strings.TrimSuffix(tag, "1") + "2", tag[:tagMAC], "x"} {
+		if got := report(u.Path+"?tag="+url.QueryEscape(forged), `{"state":"UNDELIV"}`); got != http.StatusForbidden {
+			t.Errorf("tag %q: got status %d, want 403", forged, got)
+		}
+	}
+	if got := report(u.RequestURI(), `{"status":"DELIVRD"}`); got != http.StatusBadRequest {
+		t.Errorf("a receipt without a state: got status %d, want 400", got)
+	}
+	for _, step := range []struct{ state, want string }{{"ACCEPTD", "sent"}, {"DELIVRD", "arrived"}, {"UNDELIV", "bounced"}} {
+		if got := report(u.RequestURI(), `{"state":"`+step.state+`"}`); got != http.StatusOK {
+			t.Errorf("%s: got status %d, want 200", step.state, got)
+		}
+		if got := delivered(); got != step.want {
+			t.Errorf("%s: got %q, want %q", step.state, got, step.want)
+		}
+	}
+}

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"encoding/json"
+	"slices"
+	"strconv"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+)
+
+// The words of the sms block.
+var (
+	numberWords = []string{"valid", "possible"}
+	unitWords   = []string{"messages", "money"}
+	windowWords = []string{"hour", "day"}
+)
+
+// fallback stands for all that is not named.
+const fallback = "default"
+
+// readSMS reads the block of the Caddyfile.
+func (a *App) readSMS(d *caddyfile.Dispenser) error {
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	r := &smsReader{d: d, sms: new(SMS)}
+	a.SMS = r.sms
+	s := r.sms
+	err := readBlock(d, d.Nesting(), options{
+		"sender":        r.sender,
+		"route":         r.route,
+		"originator":    r.originator,
+		"allow":         manyArgs(d, &s.Allow),
+		"deny":          manyArgs(d, &s.Deny),
+		"numbers":       oneWord(d, &s.Numbers, numberWords...),
+		"refuse":        manyArgs(d, &s.RefuseKinds),
+		"price":         r.price,
+		"currency":      oneArg(d, &s.Currency),
+		"budget":        r.budget,
+		"prefix_digits": oneCount(d, &s.PrefixDigits),
+		"conversion":    r.conversion,
+		"per_number":    oneCount(d, &s.PerNumber),
+		"per_client":    r.perClient,
+		"resend_after":  r.resendAfter,
+	})
+	if err == nil && len(s.Routes) == 0 {
+		s.Routes = []SMSRoute{{Senders: r.senders}} // in the order in which they stand
+	}
+	return err
+}
+
+// smsReader reads one block.
+type smsReader struct {
+	d       *caddyfile.Dispenser
+	sms     *SMS
+	senders []string
+}
+
+func (r *smsReader) sender() error {
+	d := r.d
+	if !d.NextArg() {
+		return d.ArgErr()
+	}
+	name := d.Val()
+	if r.sms.SendersRaw == nil {
+		r.sms.SendersRaw = map[string]json.RawMessage{}
+	}
+	if _, twice := r.sms.SendersRaw[name]; twice {
+		return d.Errf("sender '%s' is given twice", name)
+	}
+	var raw json.RawMessage
+	if err := readGuest(d, "threepid.sms.", &raw); err != nil {
+		return err
+	}
+	r.sms.SendersRaw[name] = raw
+	r.senders = append(r.senders, name)
+	return nil
+}
+
+// route reads "<match...> to <sender...>"; the match "default" is for all that
+// no other route names.
+func (r *smsReader) route() error {
+	args := r.d.RemainingArgs()
+	at := slices.Index(args, "to")
+	if at < 1 || at == len(args)-1 {
+		return r.d.Err("a route is written: route <country, +prefix, or default>... to <sender>...")
+	}
+	match := args[:at]
+	if slices.Contains(match, fallback) {
+		if len(match) > 1 {
+			return r.d.Errf("a route for '%s' is for nothing else", fallback)
+		}
+		match = nil
+	}
+	r.sms.Routes = append(r.sms.Routes, SMSRoute{Match: match, Senders: args[at+1:]})
+	return nil
+}
+
+func (r *smsReader) originator() error {
+	args := r.d.RemainingArgs()
+	if len(args) < 2 {
+		return r.d.ArgErr()
+	}
+	if r.sms.Originators == nil {
+		r.sms.Originators = map[string][]string{}
+	}
+	if r.sms.Originators[args[0]] != nil {
+		return r.d.Errf("originator '%s' is given twice", args[0])
+	}
+	r.sms.Originators[args[0]] = args[1:]
+	return nil
+}
+
+func (r *smsReader) price() error {
+	var country, amount string
+	if !r.d.AllArgs(&country, &amount) {
+		return r.d.ArgErr()
+	}
+	if r.sms.Prices == nil {
+		r.sms.Prices = map[string]string{}
+	}
+	if _, twice := r.sms.Prices[country]; twice {
+		return r.d.Errf("price '%s' is given twice", country)
+	}
+	r.sms.Prices[country] = amount
+	return nil
+}
+
+// budget reads "<scope> messages|money <limit> per hour|day".
+func (r *smsReader) budget() error {
+	var b SMSBudget
+	var per string
+	if !r.d.AllArgs(&b.Scope, &b.Unit, &b.Limit, &per, &b.Per) || per != "per" {
+		return r.d.Err("a budget is written: budget <scope> messages|money <limit> per hour|day")
+	}
+	if err := checkWord("the unit of a budget", b.Unit, unitWords); err != nil {
+		return r.d.WrapErr(err)
+	}
+	if err := checkWord("the time of a budget", b.Per, windowWords); err != nil {
+		return r.d.WrapErr(err)
+	}
+	r.sms.Budgets = append(r.sms.Budgets, b)
+	return nil
+}
+
+// conversion reads "off" or "<ratio> <sample> [<pause>]".
+func (r *smsReader) conversion() error {
+	args := r.d.RemainingArgs()
+	c := new(SMSConversion)
+	r.sms.Conversion = c
+	if len(args) == 1 && args[0] == "off" {
+		c.Off = true
+		return nil
+	}
+	if len(args) < 2 || len(args) > 3 {
+		return r.d.ArgErr()
+	}
+	ratio, err := strconv.ParseFloat(args[0], 64)
+	if err != nil || !(ratio > 0 && ratio <= 1) {
+		return r.d.Errf("the ratio must be above 0 and at most 1, not %q", args[0])
+	}
+	c.Ratio = ratio
+	if c.Sample, err = count(r.d, "the sample", args[1]); err != nil {
+		return err
+	}
+	if len(args) == 3 {
+		c.Pause, err = positive(r.d, "the pause", args[2])
+	}
+	return err
+}
+
+// perClient reads "numbers|countries <n>|off"; each may be given once.
+func (r *smsReader) perClient() error {
+	var what, value string
+	if !r.d.AllArgs(&what, &value) {
+		return r.d.ArgErr()
+	}
+	to := map[string]*int{"numbers": &r.sms.NumbersPerClient, "countries": &r.sms.CountriesPerClient}[what]
+	switch {
+	case to == nil:
+		return r.d.WrapErr(wordError("per_client", what, []string{"numbers", "countries"}))
+	case *to != 0:
+		return r.d.Errf("option 'per_client %s' is given twice", what)
+	case value == "off":
+		*to = -1
+		return nil
+	}
+	var err error
+	*to, err = count(r.d, "per_client "+what, value)
+	return err
+}
+
+func (r *smsReader) resendAfter() error {
+	args := r.d.RemainingArgs()
+	if len(args) == 0 {
+		return r.d.ArgErr()
+	}
+	r.sms.ResendAfter = []caddy.Duration{}
+	for _, v := range args {
+		delay, err := positive(r.d, "resend_after", v)
+		if err != nil {
+			return err
+		}
+		r.sms.ResendAfter = append(r.sms.ResendAfter, delay)
+	}
+	return nil
+}

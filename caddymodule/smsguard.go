@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/netip"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"github.com/caddy-threepid/caddy-threepid/handlers"
+	"github.com/caddy-threepid/caddy-threepid/internal/delivery"
+	"github.com/caddy-threepid/caddy-threepid/internal/delivery/gsm7"
+	"github.com/caddy-threepid/caddy-threepid/internal/delivery/sms"
+	"github.com/caddy-threepid/caddy-threepid/internal/phone"
+	"github.com/caddy-threepid/caddy-threepid/internal/shield"
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+)
+
+// phoneGuard has the shield pay for messages.
+type phoneGuard struct {
+	shield *shield.Shield
+	sender *delivery.SMSSender
+	logger *zap.Logger
+}
+
+// Admit implements handlers.PhoneGuard.
+func (g *phoneGuard) Admit(r *http.Request, req verification.Request, to phone.Number) (func(context.Context), error) {
+	segments, err := g.segments(req)
+	if err != nil {
+		return nil, err
+	}
+	paid, err := g.shield.Reserve(r.Context(), shield.Request{
+		Digits: to.Digits, Region: to.Region, Client: clientAddress(r), Segments: segments,
+	})
+	if err != nil {
+		return nil, refusalOf(err)
+	}
+	return func(ctx context.Context) {
+		if err := g.shield.Release(ctx, paid); err != nil {
+			// It counts as spent, which errs on the operator's side.
+			g.logger.Warn("cannot give back what was reserved for a message", zap.Error(err))
+		}
+	}, nil
+}
+
+// segments is what the message will take. Its code has six digits like any
+// other.
+func (g *phoneGuard) segments(req verification.Request) (int, error) {
+	text, err := g.sender.Text(verification.Message{
+		Purpose: req.Purpose, Medium: req.Medium, Proof: req.Proof, Token: "000000", Language: req.Language, Brand: req.Brand,
+	})
+	return gsm7.Of(text).Segments, err
+}
+
+// Verified implements handlers.PhoneGuard.
+func (g *phoneGuard) Verified(ctx context.Context, number string) {
+	if err := g.shield.Verified(ctx, number, regionOf(number)); err != nil {
+		g.logger.Warn("cannot count that a code came back", zap.Error(err))
+	}
+}
+
+// charge pays for a further call of a gateway for a message that was paid for.
+func (g *phoneGuard) charge(ctx context.Context, m sms.Message) error {
+	return g.shield.Charge(ctx, shield.Request{Digits: m.To, Region: regionOf(m.To), Segments: m.Segments})
+}
+
+// regionOf is the country of a number in E.164 without "+", or empty.
+func regionOf(number string) string {
+	n, err := phone.FromDigits(number)
+	if err != nil {
+		return ""
+	}
+	return n.Region
+}
+
+// clientAddress is the client as Caddy sees it, trusted proxies left out of
+// account; or no address.
+func clientAddress(r *http.Request) netip.Addr {
+	text, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	addr, err := netip.ParseAddr(text)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return addr
+}
+
+// refusalOf is the client's answer to what the shield refuses.
+func refusalOf(err error) error {
+	refused, ok := errors.AsType[*shield.RefusedError](err)
+	switch {
+	case !ok:
+		return err
+	case refused.Why == shield.WhyCountry:
+		return &handlers.MatrixError{
+			Status: http.StatusForbidden, Errcode: "M_THREEPID_DENIED",
+			Message: "This server sends no messages to numbers of that country or network",
+		}
+	}
+	return &verification.LimitError{RetryAfter: refused.RetryAfter}
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/delivery/sms"
+	"github.com/caddy-threepid/caddy-threepid/internal/feedback"
+	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+)
+
+// ReceiptPath is where gateways report, each below its name. It is short: some
+// vendors take no URL of more than 100 characters.
+const ReceiptPath = "/_threepid/sms/"
+
+// maxReceipt bounds what a gateway may send, in bytes.
+const maxReceipt = 64 << 10
+
+// receipts takes what a gateway says became of messages.
+type receipts struct {
+	reader    sms.ReceiptReader
+	keys      *keyring.Ring
+	verified  bool
+	service   *verification.Service
+	publicURL string
+	logger    *zap.Logger
+	name      string
+}
+
+// assembleReceipts makes the handlers of the gateways that report.
+func (a *App) assembleReceipts(rt *runtime) {
+	rt.receipts = map[string]http.Handler{}
+	for name, gateway := range a.gateways {
+		reporter, ok := gateway.(SMSReporter)
+		if !ok || reporter.ReceiptReader() == nil {
+			continue
+		}
+		rt.receipts[name] = &receipts{
+			reader: reporter.ReceiptReader(), keys: rt.keys, service: rt.service, verified: reporter.Verified(),
+			publicURL: a.settings.http.PublicURL, logger: a.logger, name: name,
+		}
+	}
+}
+
+// ServeHTTP implements http.Handler. The tag in the URL shows that we have given
+// this URL to a gateway; a signature, where there is one, that it is the
+// gateway which uses it.
+func (h *receipts) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	kind, outcome, status := h.take(w, r)
+	feedbackTotal.WithLabelValues("sms", kind, string(outcome)).Inc()
+	w.Header().Set("Cache-Control", "no-store")
+	if status == http.StatusOK {
+		_, _ = io.WriteString(w, "OK") // the gateway may be gone
+		return
+	}
+	http.Error(w, http.StatusText(status), status)
+}
+
+func (h *receipts) take(w http.ResponseWriter, r *http.Request) (kind string, outcome feedback.Outcome, status int) {
+	kind = feedback.Kind(0).String()
+	if r.Method != http.MethodGet && r.Method != http.MethodPost {
+		w.Header().Set("Allow", "GET, POST")
+		return kind, feedback.Malformed, http.StatusMethodNotAllowed
+	}
+	tag := r.URL.Query().Get("tag")
+	if _, ok := messageOf(h.keys, tag); !ok && (tag != "" || !h.verified) {
+		return kind, feedback.Forbidden, http.StatusForbidden
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxReceipt))
+	if err != nil {
+		return kind, feedback.TooLarge, http.StatusRequestEntityTooLarge
+	}
+	receipt, err := h.reader.Read(r, body, h.publicURL+r.URL.RequestURI())
+	switch {
+	case errors.Is(err, sms.ErrForged):
+		h.logger.Warn("a delivery receipt is not genuine", zap.String("sender", h.name))
+		return kind, feedback.Forbidden, http.StatusForbidden
+	case err != nil:
+		return kind, feedback.Malformed, http.StatusBadRequest
+	}
+	// A vendor with one address for all receipts repeats the message's own.
+	if own, err := url.Parse(receipt.ReceiptURL); tag == "" && err == nil {
+		tag = own.Query().Get("tag")
+	}
+	id, ok := messageOf(h.keys, tag)
+	if !ok {
+		return kind, feedback.Unresolved, http.StatusOK
+	}
+	return h.record(r, id, receipt)
+}
+
+// record writes down what is known now.
+func (h *receipts) record(r *http.Request, id string, receipt sms.Receipt) (string, feedback.Outcome, int) {
+	var state verification.DeliveryState
+	kind := feedback.Deferred.String()
+	switch receipt.State {
+	case sms.Arrived:
+		state, kind = verification.Arrived, feedback.Delivered.String()
+	case sms.Undelivered:
+		state, kind = verification.Bounced, feedback.Bounce.String()
+	default:
+		return kind, feedback.Ignored, http.StatusOK
+	}
+	err := h.service.NoteReceipt(r.Context(), id, state)
+	sid, _, _ := strings.Cut(id, ".")
+	switch {
+	case errors.Is(err, verification.ErrNoSession), errors.Is(err, verification.ErrExpired):
+		return kind, feedback.Unresolved, http.StatusOK
+	case err != nil:
+		h.logger.Error("cannot record a delivery receipt", zap.Error(err))
+		return kind, feedback.Failed, http.StatusServiceUnavailable
+	}
+	if _, number, err := h.service.Recipient(r.Context(), sid); err == nil {
+		h.logger.Info("a delivery receipt has come", zap.String("sender", h.name), zap.String("state", string(state)),
+			zap.String("code", receipt.Code), zap.String("pseudonym", h.service.Pseudonym(number)))
+	}
+	return kind, feedback.Recorded, http.StatusOK
+}

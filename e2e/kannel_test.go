@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/kannel"
+	"github.com/caddy-threepid/caddy-threepid/internal/stack"
+	"github.com/caddy-threepid/caddy-threepid/internal/synapse"
+)
+
+// startKannel starts a real Kannel with its test SMSC.
+func startKannel(t *testing.T) *kannel.Server {
+	t.Helper()
+	env, err := kannel.Install(t.Context(), logf)
+	if errors.Is(err, kannel.ErrUnavailable) && os.Getenv("CI") != "true" {
+		t.Skipf("NOT PROVEN HERE: this test needs Kannel: %v", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := kannel.Start(t.Context(), env, kannel.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// kannelStack is a stack whose messages go through Kannel, by its preset.
+func kannelStack(t *testing.T, gateway *kannel.Server) *stack.Stack {
+	t.Helper()
+	env, err := synapse.Install(t.Context(), logf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bin, err := stack.Build(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := stack.Start(t.Context(), stack.Options{
+		Dir: t.TempDir(), Caddy: bin, Synapse: &env, Callback: true, RequireEmail: true, MapVersions: true, Logf: logf,
+		SMSSender: fmt.Sprintf("http kannel {\nurl %s\naccount %s\nsecret %s\n}", strings.TrimSuffix(gateway.SendSMSURL(), "/cgi-bin/sendsms"), gateway.Username(), gateway.Password()),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Stop)
+	return s
+}
+
+// kannelCode reads the code that the SMSC got for a number.
+func kannelCode(t *testing.T, gateway *kannel.Server, stored string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	for n := 1; ; n++ {
+		m, err := gateway.Wait(ctx, n)
+		if err != nil {
+			t.Fatalf("no message to the number: %v; Kannel's log:\n%s", err, gateway.Logs())
+		}
+		if strings.TrimPrefix(m.To, "+") != stored {
+			continue
+		}
+		code := regexp.MustCompile(`\d{6}`).FindString(m.Text)
+		if code == "" {
+			t.Fatalf("the message %q has no code", m.Text)
+		}
+		return code
+	}
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sms
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// ReceiptConfig describes the receipts of a gateway that is no preset.
+type ReceiptConfig struct {
+	// State says where the state is, and ID and Code where the gateway's name
+	// for the message and its word for a failure are, if anywhere.
+	State, ID, Code Place
+	// Arrived, Undelivered and Underway are the words for these states. Any other
+	// means that nothing is known.
+	Arrived, Undelivered, Underway []string
+	// SignatureHeader, if set, holds the HMAC-SHA256 of the body by Secret, in
+	// hexadecimal digits or Base64, with or without "sha256=" before it. Then
+	// nothing is read from the query.
+	SignatureHeader string
+}
+
+// Place is a parameter of the query or of a form, or a JSON pointer (RFC 6901)
+// into the body. One of them is set.
+type Place struct {
+	Parameter, Pointer string
+}
+
+// customReceipts reads receipts as they were described.
+type customReceipts struct {
+	o      ReceiptOptions
+	cfg    ReceiptConfig
+	places [3]place // state, id, code
+	states map[string]ReceiptState
+}
+
+type place struct {
+	Place
+	pointer pointer
+}
+
+// NewReceipts makes a reader for receipts that are described.
+func NewReceipts(cfg ReceiptConfig, o ReceiptOptions) (ReceiptReader, error) {
+	c := &customReceipts{o: o.withDefaults(), cfg: cfg, states: map[string]ReceiptState{}}
+	if (o.Secret == "") != (cfg.SignatureHeader == "") {
+		return nil, errors.New("a secret and the header of the signature need each other")
+	}
+	if cfg.State == (Place{}) || len(cfg.Arrived) == 0 {
+		return nil, errors.New("it is not said where the state is, or which one means that a message has arrived")
+	}
+	for i, p := range []Place{cfg.State, cfg.ID, cfg.Code} {
+		if p.Parameter != "" && p.Pointer != "" {
+			return nil, errors.New("something is at two places: a parameter and a JSON pointer")
+		}
+		parsed, err := parsePointer(p.Pointer)
+		if err != nil {
+			return nil, err
+		}
+		c.places[i] = place{p, parsed}
+	}
+	for state, words := range map[ReceiptState][]string{Arrived: cfg.Arrived, Undelivered: cfg.Undelivered, Underway: cfg.Underway} {
+		for _, word := range words {
+			if _, twice := c.states[word]; twice {
+				return nil, fmt.Errorf("the word %q means two states", word)
+			}
+			c.states[word] = state
+		}
+	}
+	return c, nil
+}
+
+// Read implements [ReceiptReader].
+func (c *customReceipts) Read(r *http.Request, body []byte, _ string) (Receipt, error) {
+	if err := c.o.basic(r); err != nil {
+		return Receipt{}, err
+	}
+	if c.o.Secret != "" && !c.signed(r.Header.Get(c.cfg.SignatureHeader), body) {
+		return Receipt{}, ErrForged
+	}
+	parameters := url.Values{}
+	var err error
+	if c.o.Secret == "" { // the signature is about the body only
+		if parameters, err = fields(r.URL.RawQuery); err != nil {
+			return Receipt{}, err
+		}
+	}
+	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
+		form, err := fields(string(body))
+		if err != nil {
+			return Receipt{}, err
+		}
+		for name, list := range form {
+			parameters[name] = append(parameters[name], list...)
+		}
+	}
+	document, _ := decode(body)
+	var found [3]string
+	for i, p := range c.places {
+		if found[i], err = p.read(parameters, document); err != nil {
+			return Receipt{}, err
+		}
+	}
+	if found[0] == "" {
+		return Receipt{}, ErrReceipt
+	}
+	return Receipt{State: c.states[found[0]], GatewayID: clean(found[1]), Code: shortWord(found[2])}, nil
+}
+
+func (p place) read(parameters url.Values, document any) (string, error) {
+	if p.Pointer != "" {
+		text, _ := p.pointer.text(document)
+		return text, nil
+	}
+	return once(parameters, p.Parameter)
+}
+
+// signed verifies the MAC over the body. That of no body says nothing.
+func (c *customReceipts) signed(signature string, body []byte) bool {
+	signature = strings.TrimPrefix(signature, "sha256=")
+	given, err := hex.DecodeString(signature)
+	if err != nil {
+		if given, err = base64.StdEncoding.DecodeString(signature); err != nil {
+			return false
+		}
+	}
+	mac := hmac.New(sha256.New, []byte(c.o.Secret))
+	mac.Write(body)
+	return len(body) > 0 && hmac.Equal(given, mac.Sum(nil))
+}

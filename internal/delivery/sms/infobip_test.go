@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sms
+
+import (
+	"net/http"
+	"testing"
+)
+
+func TestInfobip(t *testing.T) {
+	answer := func(group, name string) string {
+		return `{"bulkId":"b","messages":[{"messageId":"44886","destination":"` + number + `","status":{"groupId":1,"groupName":"` + group +
+			`","id":26,"name":"` + name + `","description":"gossip"},"details":{"messageCount":1}}]}`
+	}
+	refused := func(code string) string {
+		return `{"errorCode":"` + code + `","description":"gossip","action":"gossip","violations":[],"resources":[]}`
+	}
+	preset{
+		name: "infobip", options: PresetOptions{Secret: "pa55word"},
+		method: http.MethodPost, path: "/sms/3/messages",
+		header: map[string]string{"Content-Type": "application/json", "Accept": "application/json", "Authorization": "App pa55word"},
+		document: `{"messages":[{"sender":"Example","destinations":[{"to":"` + number + `"}],"content":{"text":"` + secret + `"},
+			"webhooks":{"delivery":{"url":"` + receipt + `"},"callbackData":"m-1"}}]}`,
+		bareDoc: `{"messages":[{"destinations":[{"to":"` + number + `"}],"content":{"text":"` + secret + `"},"webhooks":{"callbackData":"m-1"}}]}`,
+		answers: []answered{
+			{"taken", 200, answer("PENDING", "PENDING_ACCEPTED"), "44886", outcome{}},
+			{"bad number", 200, answer("REJECTED", "REJECTED_DESTINATION"), "", outcome{reason: ReasonRejected}},
+			{"undeliverable", 200, answer("UNDELIVERABLE", "UNDELIVERABLE_NOT_DELIVERED"), "", outcome{reason: ReasonRejected}},
+			{"no credit", 200, answer("REJECTED", "REJECTED_NOT_ENOUGH_CREDITS"), "", outcome{reason: ReasonCredit, fault: true}},
+			{"bad sender", 200, answer("REJECTED", "REJECTED_SENDER"), "", outcome{reason: ReasonCredit, fault: true}},
+			{"throttled", 429, refused("E429"), "", outcome{reason: ReasonRate, again: true}},
+			{"bad auth", 401, refused("E401"), "", outcome{reason: ReasonAuth, fault: true}},
+			{"old bad auth", 401, `{"requestError":{"serviceException":{"messageId":"UNAUTHORIZED","text":"Invalid login details"}}}`, "", outcome{reason: ReasonAuth, fault: true}},
+			{"bad request", 400, refused("E400"), "", outcome{reason: ReasonRejected}},
+			{"error", 500, refused("E500"), "", outcome{reason: ReasonGateway, again: true, unsure: true}},
+			{"another group", 200, answer("NEWS", "NEWS"), "", outcome{reason: ReasonAnswer, again: true, unsure: true, fault: true}},
+		},
+	}.run(t)
+}

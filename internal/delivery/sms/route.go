@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sms
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// Route says which gateways carry messages to some numbers, in the order of
+// preference.
+type Route struct {
+	// Match are countries ("FR", ISO 3166-1; "001" for numbers of no country)
+	// and beginnings of numbers ("+4479"). None makes the default route. The
+	// longest beginning comes first, then the country, then the default.
+	Match    []string
+	Gateways []string
+}
+
+var (
+	regionForm = regexp.MustCompile(`^([A-Z]{2}|001)$`)
+	prefixForm = regexp.MustCompile(`^\+[1-9][0-9]{0,14}$`)
+)
+
+// table finds the gateways of a number.
+type table struct {
+	prefixes map[string][]*line // digits
+	regions  map[string][]*line
+	rest     []*line
+	longest  int // of the prefixes, in digits
+}
+
+func newTable(routes []Route, lines map[string]*line) (*table, error) {
+	t := &table{prefixes: map[string][]*line{}, regions: map[string][]*line{}}
+	for _, r := range routes {
+		order, err := inOrder(r.Gateways, lines)
+		if err != nil {
+			return nil, err
+		}
+		if len(r.Match) == 0 {
+			if t.rest != nil {
+				return nil, errors.New("there is more than one default route")
+			}
+			t.rest = order
+		}
+		for _, item := range r.Match {
+			if err := t.add(item, order); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return t, nil
+}
+
+func (t *table) add(item string, order []*line) error {
+	item = strings.ToUpper(strings.TrimSpace(item))
+	digits, prefix := strings.CutPrefix(item, "+")
+	key, routes := digits, t.regions
+	switch {
+	case prefix && prefixForm.MatchString(item):
+		routes, t.longest = t.prefixes, max(t.longest, len(digits))
+	case !regionForm.MatchString(item):
+		return fmt.Errorf("route %q: it is neither a country (FR) nor the beginning of a number (+4479)", item)
+	}
+	if routes[key] != nil {
+		return fmt.Errorf("route %q is there twice", item)
+	}
+	routes[key] = order
+	return nil
+}
+
+func inOrder(names []string, lines map[string]*line) ([]*line, error) {
+	if len(names) == 0 {
+		return nil, errors.New("a route names no gateway")
+	}
+	seen := map[string]bool{}
+	order := make([]*line, 0, len(names))
+	for _, name := range names {
+		switch one := lines[name]; {
+		case one == nil:
+			return nil, fmt.Errorf("a route names gateway %q, which does not exist", name)
+		case seen[name]:
+			return nil, fmt.Errorf("a route names gateway %q twice", name)
+		default:
+			seen[name] = true
+			order = append(order, one)
+		}
+	}
+	return order, nil
+}
+
+// find returns the gateways for a number, or nil.
+func (t *table) find(region, to string) []*line {
+	for n := min(len(to), t.longest); n > 0; n-- {
+		if order := t.prefixes[to[:n]]; order != nil {
+			return order
+		}
+	}
+	if order := t.regions[strings.ToUpper(region)]; order != nil {
+		return order
+	}
+	return t.rest
+}
