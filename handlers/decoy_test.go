@@ -27,8 +27,12 @@ type hiding struct {
 }
 
 var hidings = []hiding{
-	{"register", verification.Email, true}, {"account/3pid", verification.Email, true}, {"account/password", verification.Email, false},
-	{"register", verification.MSISDN, true}, {"account/3pid", verification.MSISDN, true}, {"account/password", verification.MSISDN, false},
+	{"register", verification.Email, true},
+	{"account/3pid", verification.Email, true},
+	{"account/password", verification.Email, false},
+	{"register", verification.MSISDN, true},
+	{"account/3pid", verification.MSISDN, true},
+	{"account/password", verification.MSISDN, false},
 }
 
 // observer is a client that writes down all that it gets, without what is drawn
@@ -257,12 +261,12 @@ func TestF16_DeniedIsTold(t *testing.T) {
 // fullBox takes no message.
 type fullBox struct{ outbox }
 
-func (*fullBox) Put(store.Txn, verification.Message) error { return errFull{} }
+func (*fullBox) Put(store.Txn, verification.Message) error { return fullError{} }
 
-type errFull struct{}
+type fullError struct{}
 
-func (errFull) Error() string             { return "the outbox is full" }
-func (errFull) RetryAfter() time.Duration { return 7 * time.Second }
+func (fullError) Error() string             { return "the outbox is full" }
+func (fullError) RetryAfter() time.Duration { return 7 * time.Second }
 
 // TestF15_FullOutboxTellsNothing: the homeserver relays an error of its callback
 // in words of its own, so it is answered from here.

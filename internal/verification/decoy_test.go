@@ -118,7 +118,7 @@ func TestF15_DecoyCostsTheSame(t *testing.T) {
 			open(ask(attempt(n)))
 			c.calls = append(c.calls, "-")
 		}
-		f.outbox.refuse = busyOutbox{}
+		f.outbox.refuse = fullError{}
 		nonce := f.await(ask(attempt(4)))
 		var err error
 		if way == "decoy" {
@@ -126,7 +126,7 @@ func TestF15_DecoyCostsTheSame(t *testing.T) {
 		} else {
 			_, err = f.Callback(bg, nonce, Email, ask().Address)
 		}
-		wantErr(t, "a full outbox", err, busyOutbox{})
+		wantErr(t, "a full outbox", err, fullError{})
 		_, err = f.Settle(bg, nonce)
 		var busy *BusyError
 		if !errors.As(err, &busy) || busy.RetryAfter() != 7*time.Second {
@@ -139,10 +139,10 @@ func TestF15_DecoyCostsTheSame(t *testing.T) {
 	}
 }
 
-type busyOutbox struct{}
+type fullError struct{}
 
-func (busyOutbox) Error() string             { return "full" }
-func (busyOutbox) RetryAfter() time.Duration { return 7 * time.Second }
+func (fullError) Error() string             { return "full" }
+func (fullError) RetryAfter() time.Duration { return 7 * time.Second }
 
 // TestDecoyFailsLikeTheCallback: a request that turned out to be no repetition.
 func TestDecoyFailsLikeTheCallback(t *testing.T) {
