@@ -39,13 +39,16 @@ type SessionInfo struct {
 	Tries     int        `json:"tries"`
 	Language  string     `json:"language,omitempty"`
 	Brand     string     `json:"brand,omitempty"`
+	// Decoy says that the homeserver has refused the request, that nobody has a
+	// token, and that the owner of the address is told so once a day.
+	Decoy bool `json:"decoy,omitempty"`
 }
 
 func infoOf(a verification.Admin) SessionInfo {
 	return SessionInfo{
 		SID: a.SID, Purpose: string(a.Purpose), Medium: string(a.Medium), Pseudonym: a.Pseudonym, State: a.State.String(),
 		Delivery: string(a.Delivery), Created: known(a.Created), Until: a.Until, Sends: a.Sends, Tries: a.Tries,
-		Language: a.Language, Brand: a.Brand,
+		Language: a.Language, Brand: a.Brand, Decoy: a.Decoy,
 	}
 }
 

@@ -69,6 +69,14 @@ type App struct {
 	// Default: false.
 	IdentitySubmitPath bool `json:"identity_submit_path,omitempty"`
 
+	// Whether a client is told that an address belongs to an account
+	// (`M_THREEPID_IN_USE`) or to none (`M_THREEPID_NOT_FOUND`), where `checks`
+	// is `callback`. If not, it gets the answer of a request that was granted,
+	// equally late, and the owner of the address is told by mail. Security:
+	// with `true`, everybody can find out who has an account here. Default:
+	// false.
+	RevealAccountExistence bool `json:"reveal_account_existence,omitempty"`
+
 	// How long a link or code can be used. Default: 1h.
 	TokenLifetime caddy.Duration `json:"token_lifetime,omitempty"`
 

@@ -49,6 +49,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 //		next_link            <origin...>
 //		email_proof          link|code
 //		identity_submit_path on|off
+//		reveal_account_existence on|off
 //		token_lifetime       <duration>
 //		session_lifetime     <duration>
 //		max_tries            <n>
@@ -106,6 +107,8 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return d.ArgErr()
 	}
 	return readBlock(d, 0, options{
+		"reveal_account_existence": onOff(d, &a.RevealAccountExistence),
+
 		"public_url":             oneArg(d, &a.PublicURL),
 		"homeserver":             func() error { return a.readHomeserver(d) },
 		"path_prefixes":          manyArgs(d, &a.PathPrefixes),

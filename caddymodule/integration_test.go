@@ -242,9 +242,9 @@ func TestR24_R38_NoMailer(t *testing.T) {
 	}
 }
 
-// What the homeserver refuses is refused in its words.
+// What the homeserver refuses is refused in its words, if the operator wants it.
 func TestF14_F15_RefusalsThroughCaddy(t *testing.T) {
-	w := newWhole(t, "callback")
+	w := newWhole(t, "callback", "reveal_account_existence on")
 	w.hs.AddUser("dave", oldPassword, "dave@example.test")
 	a := w.do("POST", "/_matrix/client/r0/account/password/email/requestToken", "",
 		stack.Object{"client_secret": "s", "email": "nobody@example.test", "send_attempt": 1}, http.StatusBadRequest)

@@ -156,6 +156,7 @@ func (a *App) assemble(rt *runtime) error {
 	if rt.service, err = verification.NewService(domain); err != nil {
 		return err
 	}
+	rt.explain(senders)
 	if err := a.assembleFeedback(rt); err != nil {
 		return err
 	}

@@ -138,12 +138,12 @@ func TestProvisionTranslatesEverything(t *testing.T) {
 		"limit_uia": {"count": 6, "per": "14m"}, "limit_messages": {"count": 7, "per": "15m"}, "limit_guesses": {"count": 8, "per": "16m"},
 		"registration_gate": "{env.THREEPID_TEST_GATE}",
 		"allow_identity_servers": ["ID.{env.THREEPID_TEST_HOST}:443", "127.0.0.1:8090"], "max_body": 1000, "key_file": "/{env.THREEPID_TEST_HOST}/keys",
-		"no_email": true
+		"no_email": true, "reveal_account_existence": true
 	}`)
 	want := handlers.Config{
 		PublicURL: "https://matrix.example.org", IdentityName: "matrix.example.org:8443/_idp",
 		Prefixes: []string{"/matrix.example.org"}, UpstreamPrefix: "/_matrix/hs", UpstreamVersion: "v1",
-		Callback: true, NativeReset: true, NoEmail: true, Proof: verification.ProofCode,
+		Callback: true, Reveal: true, Pace: 400 * time.Millisecond, NativeReset: true, NoEmail: true, Proof: verification.ProofCode,
 		TrustedIDServers: []string{"matrix.example.org"}, RequireIDAccessToken: true,
 		NextLinkOrigins: []string{"https://app.matrix.example.org"}, IdentitySubmit: true, MaxBody: 1000,
 		RegistrationGate: handlers.GateCompleted,

@@ -141,26 +141,7 @@ func (a *App) resolve() (settings, error) {
 		MaxTries:        a.MaxTries,
 	}
 	a.resolveLimits(&s.domain)
-	s.http = handlers.Config{
-		Prefixes:             e.list("path_prefixes", a.PathPrefixes),
-		PublicURL:            cmp.Or(e.text("public_url", a.PublicURL), defaultPublicURL),
-		UpstreamPrefix:       e.text("path_prefix", hs.PathPrefix),
-		UpstreamVersion:      e.text("client_version", hs.ClientVersion),
-		IdentityName:         cmp.Or(e.text("identity_name", hs.IdentityName), defaultIdentityName),
-		Callback:             s.checks == "callback",
-		NativeReset:          s.reset == "native",
-		NoEmail:              a.NoEmail,
-		TrustedIDServers:     e.list("trusted_id_servers", a.TrustedIDServers),
-		RequireIDAccessToken: s.access == "required",
-		NextLinkOrigins:      e.list("next_link", a.NextLink),
-		IdentitySubmit:       a.IdentitySubmitPath,
-		MaxBody:              a.MaxBody,
-		ClientAddr:           clientOf,
-		RegistrationGate:     handlers.Gate(e.text("registration_gate", a.RegistrationGate)),
-	}
-	if s.proof == "code" {
-		s.http.Proof = verification.ProofCode
-	}
+	s.http = a.httpConfig(e, hs, &s)
 	s.labs = e.servers("allow_identity_servers", a.AllowIdentityServers)
 	s.email = a.loadPolicy(e)
 	s.feedback, s.maxQueued = a.Feedback.resolve(e), a.MaxQueued
@@ -173,6 +154,32 @@ func (a *App) resolve() (settings, error) {
 		return s, err
 	}
 	return s, a.loadWords(&s)
+}
+
+// httpConfig is what the handlers need to know.
+func (a *App) httpConfig(e *expander, hs *Homeserver, s *settings) handlers.Config {
+	config := handlers.Config{
+		Prefixes:             e.list("path_prefixes", a.PathPrefixes),
+		PublicURL:            cmp.Or(e.text("public_url", a.PublicURL), defaultPublicURL),
+		UpstreamPrefix:       e.text("path_prefix", hs.PathPrefix),
+		UpstreamVersion:      e.text("client_version", hs.ClientVersion),
+		IdentityName:         cmp.Or(e.text("identity_name", hs.IdentityName), defaultIdentityName),
+		Callback:             s.checks == "callback",
+		NativeReset:          s.reset == "native",
+		NoEmail:              a.NoEmail,
+		TrustedIDServers:     e.list("trusted_id_servers", a.TrustedIDServers),
+		RequireIDAccessToken: s.access == "required",
+		NextLinkOrigins:      e.list("next_link", a.NextLink),
+		IdentitySubmit:       a.IdentitySubmitPath,
+		Reveal:               a.RevealAccountExistence,
+		MaxBody:              a.MaxBody,
+		ClientAddr:           clientOf,
+		RegistrationGate:     handlers.Gate(e.text("registration_gate", a.RegistrationGate)),
+	}
+	if s.proof == "code" {
+		config.Proof = verification.ProofCode
+	}
+	return config
 }
 
 // validate checks everything that Normalize has not.

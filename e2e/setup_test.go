@@ -262,3 +262,18 @@ func (w *world) reset(c *stack.Client, creds stack.Object, pw string) stack.Answ
 		"new_password": pw, "auth": stack.EmailAuth("", creds),
 	}))
 }
+
+// notice waits for the mail to an address, which has some words in its subject
+// and nothing to be confirmed.
+func (w *world) notice(email, words string) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.t.Context(), 20*time.Second)
+	defer cancel()
+	m, err := w.s.Inbox.WaitFor(ctx, email)
+	if err != nil {
+		w.t.Fatalf("no mail arrived: %v; Caddy's log:\n%s", err, w.s.Caddy.Logs())
+	}
+	if !strings.Contains(m.Subject(), words) || strings.Contains(m.Text(), "submitToken") {
+		w.t.Errorf("got a mail with the subject %q, want one with %q and no link to confirm:\n%s", m.Subject(), words, m.Text())
+	}
+}

@@ -166,7 +166,7 @@ func TestF28_AnIdentityServerCannotLogAnybodyOut(t *testing.T) {
 }
 
 func TestR47_R61_BoundAddressesDoNotResetPasswords(t *testing.T) {
-	r := newRig(t, callback)
+	r := newRig(t, revealing)
 	r.hs.AddUser("alice", "secret", "alice@x.org")
 	r.ids.start("id.example.org", "1", "s", "email", "alice@lookup.org")
 	token := r.login("alice", "secret")

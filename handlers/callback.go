@@ -5,6 +5,7 @@ package handlers
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"time"
 
@@ -37,8 +38,8 @@ const settleTime = 15 * time.Second
 
 // askHomeserver lets the homeserver decide. It sees a nonce as client_secret
 // and us as id_server; if it agrees, it calls the identity side with that
-// nonce, and the session is opened there. Its refusals go back as they are:
-// M_THREEPID_IN_USE, M_THREEPID_NOT_FOUND, M_THREEPID_DENIED.
+// nonce, and the session is opened there. Its refusals go back as they are, but
+// for those that would tell who has the address: they are answered by a decoy.
 //
 // It returns the session, or the status that it has written. What was sent is
 // told in any case.
@@ -58,14 +59,22 @@ func (c *Client) askHomeserver(w http.ResponseWriter, r *http.Request, next Next
 
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), settleTime)
 	defer cancel()
+	hidden := upErr == nil && c.hides(req.Purpose, answer)
+	var decoyErr error
+	if hidden {
+		_, decoyErr = c.svc.Decoy(ctx, nonce)
+	}
 	opened, err = c.svc.Settle(ctx, nonce)
-	switch {
+	if mustWait(err) {
+		return opened, 0, err // and nothing was sent
+	}
+	switch err := errors.Join(err, decoyErr); {
 	case err != nil:
 		opened.Sent = true // perhaps: it is not known
 		return opened, 0, err
 	case upErr != nil:
 		return opened, 0, upstreamFailure(upErr)
-	case answer.status/100 == 2 && opened.SID != "":
+	case opened.SID != "" && (answer.status/100 == 2 || hidden):
 		return opened, 0, nil
 	case answer.status/100 != 2:
 		relayRefusal(w, answer)

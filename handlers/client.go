@@ -22,15 +22,20 @@ type Client struct {
 	page   *pages
 	caps   capabilities
 	offers offers
+	pace   *pace // nil if there is nothing to hide
 }
 
 // NewClient makes the client-facing side of a normalized configuration.
 func NewClient(cfg Config, svc *verification.Service, ids IdentityServers, obs Observer) *Client {
-	return &Client{
+	c := &Client{
 		cfg: cfg, svc: svc, ids: ids, obs: obs,
 		router: &router{prefixes: cfg.Prefixes, identity: cfg.IdentitySubmit},
 		page:   newPages(cfg.PublicURL),
 	}
+	if cfg.Callback && !cfg.Reveal && cfg.Pace > 0 {
+		c.pace = newPace(cfg.Pace)
+	}
+	return c
 }
 
 // ServeHTTP answers what is ours and passes on the rest. Whoever calls it

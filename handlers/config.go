@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -34,6 +35,12 @@ type Config struct {
 	IdentityName string
 	// Callback asks the homeserver whether an address may have a token.
 	Callback bool
+	// Reveal tells clients what the homeserver says about the owner of an
+	// address: that it is in use, or not found. Without it they cannot tell.
+	Reveal bool
+	// Pace is the shortest time after which a request is answered that the
+	// homeserver has decided, see pace.go. Default: 400 ms; negative: at once.
+	Pace time.Duration
 	// NativeReset leaves password resets to the homeserver.
 	NativeReset bool
 	// NoEmail says that there is no transport for mail.
@@ -92,6 +99,9 @@ func (c *Config) Normalize() error {
 	}
 	if c.UpstreamVersion == "" {
 		c.UpstreamVersion = "r0"
+	}
+	if c.Pace == 0 {
+		c.Pace = leastPace
 	}
 	if c.MaxBody == 0 {
 		c.MaxBody = DefaultMaxBody

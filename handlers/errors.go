@@ -33,6 +33,7 @@ const (
 	codeMissingToken       = "M_MISSING_TOKEN"
 	codeUnauthorized       = "M_UNAUTHORIZED"
 	codeThreepidInUse      = "M_THREEPID_IN_USE"
+	codeThreepidNotFound   = "M_THREEPID_NOT_FOUND"
 	codeThreepidDenied     = "M_THREEPID_DENIED"
 	codeTokenIncorrect     = "M_TOKEN_INCORRECT"       // MSC4183
 	codeSessionExpired     = "M_SESSION_EXPIRED"       // IS API

@@ -75,7 +75,7 @@ func (c *Client) requestToken(w http.ResponseWriter, r *http.Request, next Next,
 	if err != nil || answered != 0 {
 		return answered, err
 	}
-	if err := c.hold(r, req); err != nil {
+	if err := c.hold(r, req, opened.Decoy); err != nil {
 		return 0, err
 	}
 	writeJSON(w, http.StatusOK, c.tokenAnswer(opened.SID, req, to))
@@ -86,18 +86,23 @@ func (c *Client) requestToken(w http.ResponseWriter, r *http.Request, next Next,
 // status if the homeserver's answer was written.
 func (c *Client) open(w http.ResponseWriter, r *http.Request, next Next, route route, req verification.Request, to dialled) (verification.Opened, int, error) {
 	if c.cfg.Callback {
-		return c.askHomeserver(w, r, next, route, req, to)
+		beat := c.pace.begin()
+		opened, answered, err := c.askHomeserver(w, r, next, route, req, to)
+		if err == nil && answered == 0 {
+			beat.wait(r.Context(), !opened.Decoy)
+		}
+		return opened, answered, err
 	}
 	opened, err := c.svc.RequestToken(r.Context(), req)
 	return opened, 0, err
 }
 
 // hold keeps the message back of a request that is to wait.
-func (c *Client) hold(r *http.Request, req verification.Request) error {
+func (c *Client) hold(r *http.Request, req verification.Request, decoy bool) error {
 	if !req.Held {
 		return nil
 	}
-	return c.svc.Hold(r.Context(), req)
+	return c.svc.Hold(r.Context(), req, decoy)
 }
 
 func (c *Client) tokenAnswer(sid string, req verification.Request, to dialled) tokenResponse {

@@ -229,7 +229,7 @@ func TestF8_F9_SendAttempt(t *testing.T) {
 }
 
 func TestF14_F15_F16_TheHomeserversRefusals(t *testing.T) {
-	r := newRig(t, options{config: callback.config, hs: func(o *fakehs.Options) { o.AllowedLocal3PIDs = []string{`.*@x\.org$`} }})
+	r := newRig(t, options{config: revealing.config, hs: func(o *fakehs.Options) { o.AllowedLocal3PIDs = []string{`.*@x\.org$`} }})
 	r.hs.AddUser("alice", "pw", "alice@x.org")
 	for _, c := range []struct {
 		purpose, email string

@@ -69,6 +69,7 @@ func newRig(t *testing.T, opts options) *rig {
 	}
 	r.client = NewClient(cfg, r.svc, r.ids, r.events)
 	r.client.page.Now = r.clock.Now
+	r.client.pace = nil // what is not about time need not take time
 	r.face = NewIdentity(cfg, r.svc, r.events)
 	ho := fakehs.Options{
 		ServerName: "example.org", TrustedIDServers: []string{cfg.IdentityName}, ResetMode: fakehs.ResetRemote,
@@ -296,3 +297,7 @@ func wantCORS(t *testing.T, rec *httptest.ResponseRecorder) {
 }
 
 var callback = options{config: func(c *Config) { c.Callback = true }}
+
+// revealing also tells clients what the homeserver says of the owner of an
+// address.
+var revealing = options{config: func(c *Config) { c.Callback, c.Reveal = true, true }}

@@ -29,6 +29,9 @@ type Admin struct {
 	Tries    int
 	Language string
 	Brand    string
+	// Decoy says that the session looks like any other to its client, and that
+	// nobody has a token for it: the homeserver has refused the request.
+	Decoy bool
 }
 
 func (s *Service) admin(session *Session, delivery DeliveryState) Admin {
@@ -39,6 +42,7 @@ func (s *Service) admin(session *Session, delivery DeliveryState) Admin {
 		Pseudonym: s.keys.Pseudonym(now, session.Address),
 		State:     session.State, Delivery: delivery, Until: time.UnixMilli(session.Until),
 		Sends: session.Sends, Tries: session.Tries, Language: session.Language, Brand: session.Brand,
+		Decoy: session.Decoy,
 	}
 	if session.Created != 0 {
 		a.Created = time.UnixMilli(session.Created)
@@ -123,7 +127,8 @@ func (s *Service) sessions(ctx context.Context, p store.Partition, match func(*S
 
 // Resend sends another message for a session that is still open. It counts
 // against the address and the budget like a request of its client, but leaves the client's
-// send_attempt alone, so that the client's next request sends again.
+// send_attempt alone, so that the client's next request sends again. A decoy
+// stays one: only the homeserver can decide that its address may have a token.
 func (s *Service) Resend(ctx context.Context, sid string) error {
 	session, _, err := s.look(ctx, sid)
 	if err != nil {
@@ -142,6 +147,12 @@ func (s *Service) Resend(ctx context.Context, sid string) error {
 	if err != nil {
 		s.unsent(ctx, request)
 		return err
+	}
+	if session.Decoy {
+		if err := o.disguise(); err != nil {
+			s.unsent(ctx, request)
+			return err
+		}
 	}
 	err = s.change(ctx, sid, func(txn store.Txn, session *Session) error {
 		o.reset()

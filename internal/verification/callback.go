@@ -16,6 +16,10 @@ type nonceRecord struct {
 	// SID is set when the homeserver called back.
 	SID  string `cbor:"2,keyasint,omitempty"`
 	Sent bool   `cbor:"3,keyasint,omitempty"`
+	// Failure is set when it called back, or refused, and no session could be
+	// opened.
+	Failure *failure `cbor:"4,keyasint,omitempty"`
+	Decoy   bool     `cbor:"5,keyasint,omitempty"`
 }
 
 // foreignRecord is a session that the homeserver opened for itself, under a
@@ -72,6 +76,11 @@ func (s *Service) Await(ctx context.Context, req Request) (nonce string, err err
 // call with the same nonce (the homeserver's HTTP client tried again) answers
 // the same sid and sends nothing.
 func (s *Service) Callback(ctx context.Context, nonce string, medium Medium, address string) (Opened, error) {
+	return s.decided(ctx, nonce, func(req openingRequest) bool { return req.Medium == medium && req.Address == address }, false)
+}
+
+// decided opens the session of a nonce, once the homeserver has decided.
+func (s *Service) decided(ctx context.Context, nonce string, match func(openingRequest) bool, decoy bool) (Opened, error) {
 	p, ok := partitionOf(nonce)
 	if !ok {
 		return Opened{}, ErrUnknownNonce
@@ -80,10 +89,13 @@ func (s *Service) Callback(ctx context.Context, nonce string, medium Medium, add
 	if err != nil {
 		return Opened{}, err
 	}
-	if rec.Request.Medium != medium || rec.Request.Address != address {
+	if !match(rec.Request) {
 		return Opened{}, ErrUnknownNonce
 	}
 	o, err := s.newOpening(p, rec.Request)
+	if err == nil && decoy {
+		err = o.disguise()
+	}
 	if err != nil {
 		return Opened{}, err
 	}
@@ -95,20 +107,21 @@ func (s *Service) Callback(ctx context.Context, nonce string, medium Medium, add
 		}
 		if rec.SID != "" {
 			o.reset()
-			o.opened.SID = rec.SID
+			o.opened.SID, o.opened.Decoy = rec.SID, rec.Decoy
 			return nil
 		}
 		if err := o.run(txn); err != nil {
 			return err
 		}
-		rec.SID, rec.Sent = o.opened.SID, o.opened.Sent
+		o.opened.Decoy = decoy
+		rec.SID, rec.Sent, rec.Decoy = o.opened.SID, o.opened.Sent, decoy
 		return s.recs.put(txn, key, rec, s.inFlightEnd())
 	})
 	if errors.Is(err, store.ErrNotFound) {
 		return Opened{}, ErrUnknownNonce
 	}
 	if err != nil {
-		return Opened{}, err
+		return Opened{}, errors.Join(err, s.noteFailure(ctx, p, nonce, err))
 	}
 	o.announce()
 	return o.opened, nil
@@ -128,7 +141,9 @@ func (s *Service) pending(ctx context.Context, p store.Partition, nonce string) 
 
 // Settle ends the wait: the homeserver has answered the client's request. It
 // returns the session that a callback opened, or an empty sid when there was
-// no callback.
+// no callback. Why a callback could not open one is its error: the homeserver
+// was told, but it may not tell the client (Dendrite), or not how long to wait
+// (Synapse).
 func (s *Service) Settle(ctx context.Context, nonce string) (Opened, error) {
 	p, ok := partitionOf(nonce)
 	if !ok {
@@ -149,7 +164,10 @@ func (s *Service) Settle(ctx context.Context, nonce string) (Opened, error) {
 	if err == nil && !rec.Sent {
 		s.unsent(ctx, rec.Request)
 	}
-	return Opened{SID: rec.SID, Sent: rec.Sent}, err
+	if err == nil && rec.SID == "" {
+		err = rec.Failure.err()
+	}
+	return Opened{SID: rec.SID, Sent: rec.Sent, Decoy: rec.Decoy}, err
 }
 
 // Adopt remembers a session that the homeserver opened and mailed by itself

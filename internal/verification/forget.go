@@ -57,6 +57,11 @@ func (s *Service) Forget(ctx context.Context, medium Medium, address string) (Fo
 	for _, name := range s.addressNames(medium, address) {
 		spent = append(spent, kindCool+name)
 	}
+	for _, purpose := range []Purpose{Register, Password, Add} {
+		for _, name := range s.explainedNames(purpose, medium, address) {
+			spent = append(spent, kindExplained+name)
+		}
+	}
 	return gone, s.erase(ctx, limitsPartition, spent, gone)
 }
 

@@ -122,12 +122,13 @@ func (s *Service) readProgress(txn store.Txn, names []string) (rec progressRecor
 
 // Hold keeps the message of a request, whose session was opened with Held, until
 // its registration is ready. A newer request replaces one that waits.
-func (s *Service) Hold(ctx context.Context, req Request) error {
+// What was opened as a decoy stays one: the homeserver is not asked again.
+func (s *Service) Hold(ctx context.Context, req Request, decoy bool) error {
 	held, err := s.locate(ctx, req)
 	if err != nil {
 		return err
 	}
-	held.Held = false
+	held.Held, held.Decoy = false, decoy
 	names := s.progressNames(req.UIA, req.Medium)
 	ready := false
 	err = s.store.Update(ctx, progressPartition, func(txn store.Txn) error {

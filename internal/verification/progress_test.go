@@ -22,7 +22,7 @@ func (f *fixture) hold(req Request) string {
 	if got.Sent {
 		f.Errorf("a message was sent that should be held")
 	}
-	if err := f.Hold(bg, req); err != nil {
+	if err := f.Hold(bg, req, false); err != nil {
 		f.Fatalf("Hold: %v", err)
 	}
 	return got.SID
@@ -82,7 +82,7 @@ func TestGate_HeldInCallback(t *testing.T) {
 	if got, err := f.Settle(bg, nonce); err != nil || got != opened {
 		t.Fatalf("Settle = %+v, %v, want %+v", got, err, opened)
 	}
-	if err := f.Hold(bg, req); err != nil {
+	if err := f.Hold(bg, req, false); err != nil {
 		t.Fatal(err)
 	}
 	f.advance("u1")
@@ -113,7 +113,7 @@ func TestGate_HeldAndReadyAtOnce(t *testing.T) {
 	f := newFixture(t)
 	f.open(ask(held("u1")))
 	f.advance("u1")
-	if err := f.Hold(bg, ask(held("u1"))); err != nil {
+	if err := f.Hold(bg, ask(held("u1")), false); err != nil {
 		t.Fatal(err)
 	}
 	if got := len(f.outbox.messages()); got != 1 {
@@ -126,7 +126,7 @@ func TestGate_ReplacedWhileItIsReleased(t *testing.T) {
 	f.hold(ask(held("u1"), mailbox("first@example.com")))
 	f.open(ask(held("u1")))
 	f.meanwhile(func() {
-		if err := f.Hold(bg, ask(held("u1"))); err != nil {
+		if err := f.Hold(bg, ask(held("u1")), false); err != nil {
 			t.Error(err)
 		}
 	})
@@ -266,5 +266,33 @@ func TestGate_Ends(t *testing.T) {
 	f.clock.Advance(progressTime)
 	if got := f.entries(kindProgress) + f.entries(kindTie); got != 0 {
 		t.Errorf("got %d entries left, want none", got)
+	}
+}
+
+// TestHeldDecoyStaysOne: what the homeserver has refused is not sent with a token
+// because a captcha was solved meanwhile.
+func TestHeldDecoyStaysOne(t *testing.T) {
+	f := newFixture(t)
+	req := ask(held("u1"))
+	nonce, err := f.Await(bg, req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Decoy(bg, nonce); err != nil {
+		t.Fatal(err)
+	}
+	opened, err := f.Settle(bg, nonce)
+	if err != nil || !opened.Decoy || opened.Sent {
+		t.Fatalf("Settle = %+v, %v, want a decoy of which nothing was sent", opened, err)
+	}
+	if err := f.Hold(bg, req, opened.Decoy); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Advance(bg, "u1", Email); err != nil {
+		t.Fatal(err)
+	}
+	sent := f.outbox.messages()
+	if len(sent) != 1 || !sent[0].Decoy || sent[0].Token != "" || sent[0].SID != opened.SID {
+		t.Errorf("got messages %+v, want one that explains, without a token", sent)
 	}
 }

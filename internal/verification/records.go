@@ -31,6 +31,8 @@ const (
 	// kindProgress is how far a registration has come, and kindTie whose it is.
 	kindProgress = "g/"
 	kindTie      = "t/"
+	// Whether the owner of an address was told why there is no token.
+	kindExplained = "e/"
 )
 
 // recordVersion is the first byte of every plaintext record.

@@ -14,10 +14,11 @@ import (
 
 // recordTypes makes an empty record of each kind.
 var recordTypes = map[string]func() any{
-	"session": func() any { return new(Session) },
-	"nonce":   func() any { return new(nonceRecord) },
-	"alias":   func() any { return new(aliasRecord) },
-	"foreign": func() any { return new(foreignRecord) },
+	"session":   func() any { return new(Session) },
+	"nonce":     func() any { return new(nonceRecord) },
+	"alias":     func() any { return new(aliasRecord) },
+	"foreign":   func() any { return new(foreignRecord) },
+	"explained": func() any { return new(explained) },
 }
 
 func drawHash(t *rapid.T, what string) (h hash) {
@@ -35,6 +36,7 @@ func drawSession(t *rapid.T) *Session {
 		Tries: rapid.Int().Draw(t, "tries"), Until: num.Draw(t, "until"), ValidatedAt: num.Draw(t, "validated"),
 		NextLink: text.Draw(t, "link"), Language: text.Draw(t, "language"),
 		Brand: text.Draw(t, "brand"), Created: num.Draw(t, "created"), Refused: num.Draw(t, "refused"),
+		Decoy: rapid.Bool().Draw(t, "decoy"),
 	}
 	if rapid.Bool().Draw(t, "consumed") {
 		s.ConsumedIn = drawHash(t, "consumed in")
@@ -59,10 +61,11 @@ func TestRecordsRoundTrip(t *testing.T) {
 			Brand: session.Brand,
 		}
 		for name, rec := range map[string]any{
-			"session": session,
-			"nonce":   &nonceRecord{Request: request, SID: text.Draw(t, "nonce's sid"), Sent: rapid.Bool().Draw(t, "sent")},
-			"alias":   &aliasRecord{SID: session.SID, Secret: session.Secret, Claim: session.ConsumedIn},
-			"foreign": &foreignRecord{Nonce: text.Draw(t, "nonce"), Secret: session.Secret, Purpose: session.Purpose},
+			"session":   session,
+			"nonce":     &nonceRecord{Request: request, SID: text.Draw(t, "nonce's sid"), Sent: rapid.Bool().Draw(t, "sent")},
+			"alias":     &aliasRecord{SID: session.SID, Secret: session.Secret, Claim: session.ConsumedIn},
+			"foreign":   &foreignRecord{Nonce: text.Draw(t, "nonce"), Secret: session.Secret, Purpose: session.Purpose},
+			"explained": &explained{Message: text.Draw(t, "message"), Sent: rapid.Bool().Draw(t, "sent")},
 		} {
 			raw, err := encode(rec)
 			if err != nil {

@@ -27,6 +27,9 @@ func (s *Service) RequestToken(ctx context.Context, req Request) (Opened, error)
 // openNow runs a request that was admitted.
 func (s *Service) openNow(ctx context.Context, req openingRequest) (Opened, error) {
 	o, err := s.newOpening(s.shard(req.Index), req)
+	if err == nil && req.Decoy {
+		err = o.disguise()
+	}
 	if err == nil {
 		err = s.store.Update(ctx, o.partition, o.run)
 	}
@@ -56,6 +59,8 @@ type openingRequest struct {
 	Brand       string  `cbor:"10,keyasint,omitempty"`
 	RepeatOnly  bool    `cbor:"11,keyasint,omitempty"`
 	Held        bool    `cbor:"12,keyasint,omitempty"`
+	// Decoy says that the homeserver has refused what is held.
+	Decoy bool `cbor:"13,keyasint,omitempty"`
 }
 
 func openingRequestOf(req Request, index string, secret hash) openingRequest {
@@ -101,6 +106,7 @@ type opening struct {
 	partition store.Partition
 	freshSID  string
 	token     string
+	decoy     bool
 
 	// Set by each run.
 	opened  Opened
@@ -164,6 +170,7 @@ func (o *opening) send(txn store.Txn, session *Session, now time.Time) error {
 		session.Proof, session.Tokens = o.req.Proof, nil
 	}
 	session.sent(o.svc.tokenHash(session.SID, o.token), now, o.svc.cfg.TokenLifetime)
+	session.Decoy = o.decoy
 	o.message = o.compose(session, now)
 	if err := o.svc.cfg.Outbox.Put(txn, o.message); err != nil {
 		return err
@@ -216,19 +223,25 @@ func (o *opening) create(now time.Time) *Session {
 }
 
 func (o *opening) compose(session *Session, now time.Time) Message {
-	last := session.Tokens[len(session.Tokens)-1]
+	last, token := session.Tokens[len(session.Tokens)-1], o.token
+	if o.decoy {
+		token = "" // nobody is to have it
+	}
 	return Message{
 		ID: messageID(session.SID, session.Sends), SID: session.SID,
 		Purpose: session.Purpose, Medium: session.Medium, Address: session.Address,
-		Proof: session.Proof, Token: o.token, Language: session.Language,
+		Proof: session.Proof, Token: token, Language: session.Language,
 		Created: now, Expires: time.UnixMilli(last.Expires),
 		Brand: session.Brand, Refusal: o.svc.refusal(session.SID), Attempt: session.SendAttempt,
+		Decoy: o.decoy,
 	}
 }
 
 // announce tells, after the commit, what was done.
 func (o *opening) announce() {
 	switch {
+	case o.created && o.decoy:
+		o.svc.cfg.Observer.Transition(o.req.Purpose, o.req.Medium, "decoy")
 	case o.created:
 		o.svc.cfg.Observer.Transition(o.req.Purpose, o.req.Medium, "pending")
 	case o.opened.Sent:

@@ -25,7 +25,7 @@ func (s *Service) Retention() time.Duration {
 }
 
 // sealedKinds are the kinds of entries whose value is a sealed record.
-var sealedKinds = []string{kindSession, kindNonce, kindAlias, kindForeign, kindBinding, kindMessage, kindProgress, kindTie}
+var sealedKinds = []string{kindSession, kindNonce, kindAlias, kindForeign, kindBinding, kindMessage, kindProgress, kindTie, kindExplained}
 
 // SealedBy counts the records by the key that has sealed them, the messages of
 // the outbox among them.

@@ -75,6 +75,9 @@ type Session struct {
 	// of the address first said that it was not theirs; Unix milliseconds.
 	Created int64 `cbor:"19,keyasint,omitempty"`
 	Refused int64 `cbor:"20,keyasint,omitempty"`
+	// Decoy says that the newest message explains why there is no token, and
+	// that the newest of the tokens is known to nobody; see decoy.go.
+	Decoy bool `cbor:"21,keyasint,omitempty"`
 }
 
 // Token is one link or code that was sent.

@@ -113,6 +113,8 @@ type Opened struct {
 	// Sent says that a message was put into the outbox; a repeated
 	// send_attempt answers the same sid and sends nothing.
 	Sent bool
+	// Decoy says that the homeserver has refused, see decoy.go.
+	Decoy bool
 }
 
 // ThreePID is what a completed validation proves.
@@ -141,6 +143,9 @@ type Message struct {
 	Refusal string `cbor:"12,keyasint,omitempty"`
 	// Attempt is the send_attempt that the client asked with.
 	Attempt int64 `cbor:"13,keyasint,omitempty"`
+	// Decoy says that it carries no token: it tells the owner of the address why
+	// there is none, see decoy.go.
+	Decoy bool `cbor:"14,keyasint,omitempty"`
 	// Uncertain says that an earlier try may have sent it. It is not stored: the
 	// outbox knows, and tells the transport.
 	Uncertain bool `cbor:"-"`
@@ -160,6 +165,7 @@ type Outbox interface {
 // block.
 type Observer interface {
 	// Transition is called once for each committed change of state; to is one
-	// of "pending", "resent", "validated", "consumed", "revoked".
+	// of "pending", "decoy" (in place of "pending"), "resent", "validated",
+	// "consumed", "revoked".
 	Transition(purpose Purpose, medium Medium, to string)
 }

@@ -35,7 +35,9 @@
 // "name", "dir" (ltr or rtl) and "reviewed" (yes or no: whether a native speaker
 // has read it all) are about the language. The texts of mails begin with
 // register, password or add, the purpose: subject, title, asked (for which
-// server) and effect; or with link or code, the proof; or with refuse. They may
+// server) and effect; "register notice subject", title and effect stand in for
+// those where there is no proof, because the homeserver has refused the
+// address; or with link or code, the proof; or with refuse. They may
 // name {{.Server}}, and "link until" and "code until" also {{.Life}}, how long
 // the proof works, and {{.Until}}. "link check" names {{.Code}}, which the
 // page behind the link asks for where a program may have pressed its button.
@@ -49,6 +51,7 @@
 // the language allows it, say what the code does before anything else, and fit
 // one message if the name of the server has at most 20 characters. What they
 // cost with another name, [Set.SMSCosts] tells; more than three are refused.
+// "register notice sms" and so on have no code, and must not cost more.
 //
 // The texts of pages begin with page, and may name {{.Server}}; "page address"
 // names {{.Address}}. [PageKeys] returns them:

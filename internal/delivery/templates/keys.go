@@ -62,6 +62,10 @@ func makeWordRules() map[string]rule {
 		rules[p+" asked"] = rule{may: valueServer, must: valueServer}
 		rules[p+" effect"] = rule{may: valueServer}
 		rules[p+" sms"] = rule{may: valueServer | valueCode, must: valueServer | valueCode}
+		rules[p+notice+" subject"] = rule{may: valueServer, line: true}
+		rules[p+notice+" title"] = rule{may: valueServer}
+		rules[p+notice+" effect"] = rule{may: valueServer}
+		rules[p+notice+" sms"] = rule{may: valueServer, must: valueServer}
 	}
 	for _, key := range []string{"link do", "link button", "link copy", "code do", "code keep", "refuse ignore", "refuse do", "refuse button"} {
 		rules[key] = rule{may: valueServer}

@@ -36,7 +36,7 @@ func TestLayoutsThatAreRefused(t *testing.T) {
 		{"a field that does not exist", textFile, "{{.Link}}", "{{.Lnik}}", "layout/mail.txt:9"},
 		{"a field of no mail", htmlFile, "{{.Title}}", "{{.Address}}", "Address"},
 		{"broken syntax in the text", textFile, "{{if .Link}}", "{{if .Link", "layout/mail.txt:"},
-		{"broken syntax in the HTML", htmlFile, "{{- else}}", "{{- otherwise}}", "layout/mail.html:"},
+		{"broken syntax in the HTML", htmlFile, "{{- else if .Code}}", "{{- otherwise if .Code}}", "layout/mail.html:"},
 		{"HTML that is not closed", htmlFile, "{{if .RTL}}right{{else}}left{{end}}", `{{if .RTL}}right"{{else}}left{{end}}`, "layout/mail.html:"},
 		{"a part that is not there", textFile, "{{.Link}}", `{{.Link}}{{template "footer"}}`, "footer"},
 		{"words in a script", htmlFile, "<h1", "<script>{{.Title}}</script><h1", "<script>"},

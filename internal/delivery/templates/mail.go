@@ -36,7 +36,8 @@ type fields[T any] struct {
 	RTL       bool
 	// Server is the host, and Logo the name that a brand puts on top.
 	Server, Logo, Subject string
-	// Link or Code is empty; Refuse may be.
+	// Link or Code is empty; Refuse may be. Both are, and what is said about them,
+	// in a notice.
 	Link, Code, Refuse string
 
 	Title, Asked, Effect           T
@@ -86,6 +87,9 @@ func known(m verification.Message, links Links) error {
 	}
 	if links.Refuse != "" && !isLink(links.Refuse) {
 		return errors.New("the link to refuse must be an absolute http(s) URL")
+	}
+	if m.Decoy {
+		return knownNotice(m, links)
 	}
 	switch m.Proof {
 	case verification.ProofLink:
@@ -140,14 +144,21 @@ func compose[T any](s *scribe, m verification.Message, links Links, v *values, s
 	w, k := s.words, kind{m.Purpose, m.Proof}
 	p := func(key string) T { return say(w.phrases[key]) }
 	purpose, proof := string(k.purpose)+" ", k.proofWord()+" "
+	about := purpose
+	if m.Decoy {
+		about = string(k.purpose) + notice + " "
+	}
 	f := &fields[T]{
 		Lang: w.Tag, Dir: w.dir(), RTL: w.RTL, Server: s.server, Logo: s.look.Logo, Look: s.look, Refuse: links.Refuse,
 		// Not every mail program knows isolates in a header.
-		Subject: w.phrases[purpose+"subject"].plain(v),
-		Title:   p(purpose + "title"), Asked: p(purpose + "asked"), Effect: p(purpose + "effect"),
-		Do: p(proof + "do"), Until: p(proof + "until"),
+		Subject: w.phrases[about+"subject"].plain(v),
+		Title:   p(about + "title"), Asked: p(purpose + "asked"), Effect: p(about + "effect"),
 		Ignore: p("refuse ignore"), RefuseDo: p("refuse do"), RefuseButton: p("refuse button"),
 	}
+	if m.Decoy {
+		return f
+	}
+	f.Do, f.Until = p(proof+"do"), p(proof+"until")
 	if k.proof == verification.ProofLink {
 		f.Link, f.Button, f.Copy, f.Check = links.Confirm, p("link button"), p("link copy"), p("link check")
 	} else {

@@ -212,12 +212,12 @@ func TestEach(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"de/password_link", "zh-Hans/add_code", "brands/acme/de/register_link"} {
+	for _, name := range []string{"de/password_link", "zh-Hans/add_code", "fa/register_notice", "brands/acme/de/register_link"} {
 		if r := seen[name]; r.Subject == "" || r.Text == "" || r.HTML == "" {
 			t.Errorf("%s is missing", name)
 		}
 	}
-	if want := 2 * 6 * len(s.Languages()); len(seen) != want {
+	if want := 2 * 9 * len(s.Languages()); len(seen) != want {
 		t.Errorf("%d mails, want %d", len(seen), want)
 	}
 	calls := 0

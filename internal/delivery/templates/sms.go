@@ -40,7 +40,11 @@ func (s *Set) SMS(brand string, m verification.Message) (string, error) {
 	if err := knownSMS(m); err != nil {
 		return "", err
 	}
-	return s.scribe(brand, m.Language).message(string(m.Purpose), m.Token), nil
+	purpose := string(m.Purpose)
+	if m.Decoy {
+		purpose += notice
+	}
+	return s.scribe(brand, m.Language).message(purpose, m.Token), nil
 }
 
 // knownSMS refuses a message that there are no words for. No error tells the
@@ -53,6 +57,9 @@ func knownSMS(m verification.Message) error {
 	}
 	if m.Medium != verification.MSISDN {
 		return fmt.Errorf("there is no short message for the medium %q", m.Medium)
+	}
+	if m.Decoy {
+		return withoutProof(m)
 	}
 	if m.Proof != verification.ProofCode || !smsCode.MatchString(m.Token) {
 		return errors.New("a short message has a code of six digits and nothing else")

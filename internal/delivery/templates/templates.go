@@ -68,7 +68,7 @@ func Load(opts Options) (*Set, error) {
 	if err := s.check(); err != nil {
 		return nil, err
 	}
-	if err := s.checkSMS(); err != nil {
+	if err := errors.Join(s.checkSMS(), s.checkNotices()); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -190,7 +190,8 @@ func (s *Set) Look(brand string) Look {
 }
 
 // Each renders every mail with sample data: every brand, language, purpose and
-// proof. Names are like "de/password_link" and "brands/acme/de/password_link".
+// proof, and every notice. Names are like "de/password_link" and
+// "brands/acme/de/password_notice".
 func (s *Set) Each(fn func(name string, r Rendered) error) error {
 	for _, brand := range s.Brands() {
 		prefix := ""
@@ -208,6 +209,9 @@ func (s *Set) Each(fn func(name string, r Rendered) error) error {
 				if err := fn(prefix+tag+"/"+string(k.purpose)+"_"+k.proofWord(), r); err != nil {
 					return err
 				}
+			}
+			if err := s.eachNotice(brand, tag, prefix, fn); err != nil {
+				return err
 			}
 		}
 	}

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"github.com/caddy-threepid/caddy-threepid/internal/delivery"
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+)
+
+// explain bounds what the owner of an address gets for requests that the
+// homeserver has refused. The service is made after the outbox, and before the
+// first message.
+func (rt *runtime) explain(senders map[verification.Medium]delivery.Sender) {
+	for medium, sender := range senders {
+		rt.outbox.SetSender(medium, &delivery.Explaining{Sender: sender, Explanations: rt.service})
+	}
+}

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package handlers
+
+import (
+	"errors"
+	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+)
+
+// hides reports whether an answer of the homeserver's is one that a client must
+// not see: it would tell whether an account has the address (CS API,
+// requestToken: the server may send a mail instead). M_THREEPID_DENIED is about
+// the address alone, and is told.
+func (c *Client) hides(purpose verification.Purpose, answer *capture) bool {
+	if c.cfg.Reveal || answer.status/100 != 4 {
+		return false
+	}
+	telling := codeThreepidInUse
+	if purpose == verification.Password {
+		telling = codeThreepidNotFound
+	}
+	return errcodeOf(answer) == telling
+}
+
+// mustWait reports whether a client was refused because it, or the server, has
+// had too much of it.
+func mustWait(err error) bool {
+	if _, ok := errors.AsType[*verification.LimitError](err); ok {
+		return true
+	}
+	_, ok := errors.AsType[interface {
+		error
+		RetryAfter() time.Duration
+	}](err)
+	return ok
+}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package handlers
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	// leastPace is more than twice what a homeserver mostly takes to ask back,
+	// and too little for a person who waits for a mail to mind.
+	leastPace = 400 * time.Millisecond
+	// mostPace is where a slow homeserver is not waited for any more: a step is
+	// then shorter than what it takes, and answers fall on multiples of it.
+	mostPace = 3200 * time.Millisecond
+	// paceWindow is how long a slow answer is remembered, in parts.
+	paceWindow = time.Hour
+	paceParts  = 6
+)
+
+// pace lets a requestToken that the homeserver has granted take as long as one
+// that it has refused and that is answered by a decoy. Both do the same work
+// here, but the homeserver does not: it calls back only if it grants. So the
+// answer is given at the end of a step, or of several: a step that is longer
+// than nearly every request takes tells nothing.
+//
+// Which step that is must not tell anything either. It is one of few, each twice
+// as long as the one before; it is chosen when a request begins; and it has room
+// for twice the slowest answer of the last hour, and twice what was usual when the
+// homeserver last granted something.
+type pace struct {
+	least time.Duration
+
+	mu      sync.Mutex
+	slowest [paceParts]time.Duration
+	part    int64 // which part of time the first of them is about
+	usual   time.Duration
+}
+
+func newPace(least time.Duration) *pace { return &pace{least: least} }
+
+// beat is one request.
+type beat struct {
+	pace  *pace
+	start time.Time
+	step  time.Duration
+}
+
+// begin chooses the step of a request. It may be called on nil, for requests that
+// have nothing to hide.
+func (p *pace) begin() *beat {
+	if p == nil {
+		return nil
+	}
+	start := time.Now()
+	return &beat{p, start, p.step(start)}
+}
+
+// step is the one for a request that begins now.
+func (p *pace) step(now time.Time) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.turn(now)
+	slow := max(p.usual, slices.Max(p.slowest[:]))
+	step := p.least
+	for step < 2*slow && step < mostPace {
+		step *= 2
+	}
+	return step
+}
+
+// turn makes room for the part of time that now is in.
+func (p *pace) turn(now time.Time) {
+	part := now.UnixNano() / int64(paceWindow/paceParts)
+	for ; p.part < part; p.part++ {
+		if part-p.part > paceParts {
+			p.part = part - paceParts
+		}
+		copy(p.slowest[1:], p.slowest[:])
+		p.slowest[0] = 0
+	}
+}
+
+// took notes how long a request took by itself.
+func (p *pace) took(now time.Time, d time.Duration, granted bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.turn(now)
+	p.slowest[0] = max(p.slowest[0], d)
+	switch {
+	case granted && p.usual == 0:
+		p.usual = d
+	case granted:
+		p.usual += (d - p.usual) / 16
+	}
+}
+
+// wait waits for the end of the step, unless the client has gone.
+func (b *beat) wait(ctx context.Context, granted bool) {
+	if b == nil {
+		return
+	}
+	now := time.Now()
+	took := now.Sub(b.start)
+	b.pace.took(now, took, granted)
+	timer := time.NewTimer(b.step - took%b.step)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package handlers
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// answeredAfter runs a request that takes some time by itself.
+func answeredAfter(p *pace, work time.Duration, granted bool) time.Duration {
+	start := time.Now()
+	b := p.begin()
+	time.Sleep(work)
+	b.wait(context.Background(), granted)
+	return time.Since(start)
+}
+
+// TestPaceIsTheSameForAll that end within a step, whatever the homeserver said;
+// who takes longer waits for the end of another.
+func TestPaceIsTheSameForAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPace(leastPace)
+		for _, work := range []time.Duration{0, time.Millisecond, 50 * time.Millisecond, 199 * time.Millisecond} {
+			for _, granted := range []bool{true, false} {
+				if got := answeredAfter(p, work, granted); got != leastPace {
+					t.Errorf("work of %s, granted %v: answered after %s, want %s", work, granted, got, leastPace)
+				}
+			}
+		}
+		if got := answeredAfter(p, leastPace+time.Millisecond, true); got != 2*leastPace {
+			t.Errorf("got an answer after %s, want two steps", got)
+		}
+	})
+}
+
+// TestPaceFollowsTheSlowest, at once upwards, and back an hour later; what is
+// usual for the homeserver stays. There are only few steps, and a last one.
+func TestPaceFollowsTheSlowest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPace(leastPace)
+		tests := []struct {
+			pause, work time.Duration
+			granted     bool
+			want        time.Duration
+		}{
+			{0, 100 * time.Millisecond, true, 400 * time.Millisecond},
+			{0, 300 * time.Millisecond, false, 400 * time.Millisecond},
+			{0, 100 * time.Millisecond, true, 800 * time.Millisecond},
+			{50 * time.Minute, 100 * time.Millisecond, false, 800 * time.Millisecond},
+			{20 * time.Minute, 100 * time.Millisecond, false, 400 * time.Millisecond},
+			{0, 20 * time.Second, false, 50 * 400 * time.Millisecond}, // 20 s is the end of a step
+			{0, time.Millisecond, true, mostPace},
+			{0, 7 * time.Second, true, 3 * mostPace},
+			{2 * time.Hour, time.Millisecond, false, 1600 * time.Millisecond},
+		}
+		for i, tt := range tests {
+			time.Sleep(tt.pause)
+			if tt.work%tt.want == 0 {
+				tt.work -= time.Millisecond
+			}
+			if got := answeredAfter(p, tt.work, tt.granted); got != tt.want {
+				t.Errorf("%d: answered after %s, want %s", i, got, tt.want)
+			}
+		}
+	})
+}
+
+// TestPaceDoesNotHoldThoseWhoLeave, nor those who have nothing to hide.
+func TestPaceDoesNotHoldThoseWhoLeave(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		ctx, cancel := context.WithCancel(t.Context())
+		b := newPace(leastPace).begin()
+		cancel()
+		b.wait(ctx, true)
+		var none *pace
+		none.begin().wait(t.Context(), true)
+		if got := time.Since(start); got != 0 {
+			t.Errorf("held for %s", got)
+		}
+	})
+}
+
+// TestPaceOnlyWhereThereIsSomethingToHide: it costs nothing with checks off, and
+// where the operator lets it be told.
+func TestPaceOnlyWhereThereIsSomethingToHide(t *testing.T) {
+	for name, tt := range map[string]struct {
+		opts options
+		want bool
+	}{"off": {options{}, false}, "callback": {callback, true}, "revealing": {revealing, false}} {
+		r := newRig(t, tt.opts)
+		c := NewClient(r.client.cfg, r.svc, r.ids, r.events)
+		if got := c.pace != nil; got != tt.want {
+			t.Errorf("%s: paced %v, want %v", name, got, tt.want)
+		}
+	}
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verification
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/store"
+)
+
+// explainEvery is how often the owner of an address is told why there is no
+// token, for each purpose: whoever makes such requests must not fill a mailbox.
+const explainEvery = 24 * time.Hour
+
+// Explanation is what is known of the one message a day that tells the owner of
+// an address why there is no token.
+type Explanation struct {
+	// Ours says that it is the message that was asked about.
+	Ours bool
+	// Sent says that it was sent.
+	Sent bool
+}
+
+// explained is the note of it, beside the limits of its address.
+type explained struct {
+	_       struct{} `cbor:",toarray"`
+	Message string
+	Sent    bool
+}
+
+// Explain asks, before a decoy's message is sent, whether it is the one of this
+// day. The first message that asks is, until it is too old to be sent.
+func (s *Service) Explain(ctx context.Context, m Message) (Explanation, error) {
+	var note explained
+	names := s.explainedNames(m.Purpose, m.Medium, m.Address)
+	err := s.store.Update(ctx, limitsPartition, func(txn store.Txn) error {
+		note = explained{}
+		err := s.firstOf(txn, kindExplained, names, &note)
+		if !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		note = explained{Message: m.ID}
+		return s.recs.put(txn, kindExplained+names[0], note, m.Expires)
+	})
+	return Explanation{Ours: note.Message == m.ID, Sent: note.Sent}, err
+}
+
+// Explained notes what became of that message. One that was not sent leaves the
+// day to the next.
+func (s *Service) Explained(ctx context.Context, m Message, sent bool) error {
+	names := s.explainedNames(m.Purpose, m.Medium, m.Address)
+	return s.store.Update(ctx, limitsPartition, func(txn store.Txn) error {
+		if sent {
+			return s.recs.put(txn, kindExplained+names[0], explained{Message: m.ID, Sent: true}, s.now().Add(explainEvery))
+		}
+		for _, name := range names {
+			if err := txn.Delete(kindExplained + name); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// explainedNames are those of that note, beside the limits, by every key.
+func (s *Service) explainedNames(purpose Purpose, medium Medium, address string) []string {
+	return s.keys.HashTexts("explained", string(purpose), string(medium), address)
+}
