@@ -34,8 +34,14 @@ func nonceKey(s *Service, nonce string) string {
 // shown as client_secret. No lock is held while it decides.
 func (s *Service) Await(ctx context.Context, req Request) (nonce string, err error) {
 	rec := nonceRecord{Request: s.openingRequest(req, s.index(req))}
-	if err := s.admit(ctx, req, &rec.Request); err != nil {
+	counted, err := s.admit(ctx, req, &rec.Request)
+	if err != nil {
 		return "", err
+	}
+	if due, err := s.due(ctx, rec.Request); err == nil && !due && !rec.Request.Held && !rec.Request.RepeatOnly {
+		// It repeats another, as far as is known now. If the homeserver takes
+		// so long that it does not, it has cost too little.
+		s.repeated(ctx, counted)
 	}
 	p := s.shard(rec.Request.Index)
 	nonce, err = s.ids.in(p)

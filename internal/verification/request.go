@@ -15,10 +15,15 @@ import (
 // it. It decides by itself: whether the address is in use is not its concern.
 func (s *Service) RequestToken(ctx context.Context, req Request) (Opened, error) {
 	opening := s.openingRequest(req, s.index(req))
-	if err := s.admit(ctx, req, &opening); err != nil {
+	counted, err := s.admit(ctx, req, &opening)
+	if err != nil {
 		return Opened{}, err
 	}
-	return s.openNow(ctx, opening)
+	opened, err := s.openNow(ctx, opening)
+	if err == nil && !opened.Sent && !opening.Held {
+		s.repeated(ctx, counted)
+	}
+	return opened, err
 }
 
 // openNow runs a request that was admitted.
