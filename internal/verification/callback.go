@@ -53,8 +53,14 @@ func (s *Service) Await(ctx context.Context, req Request) (nonce string, err err
 		return "", err
 	}
 	rec := nonceRecord{Request: asked}
-	if err := s.admit(ctx, req, &rec.Request); err != nil {
+	counted, err := s.admit(ctx, req, &rec.Request)
+	if err != nil {
 		return "", err
+	}
+	if due, err := s.due(ctx, rec.Request); err == nil && !due && !rec.Request.Held && !rec.Request.RepeatOnly {
+		// It repeats another, as far as is known now. If the homeserver takes
+		// so long that it does not, it has cost too little.
+		s.repeated(ctx, counted)
 	}
 	p := s.shard(rec.Request.Index)
 	nonce, err = s.ids.in(p)

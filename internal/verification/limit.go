@@ -59,6 +59,8 @@ type cell struct {
 	names []string
 	// share makes one of so many repetitions cost as much as one request.
 	share int
+	// refund is what is given back of what it has cost.
+	refund time.Duration
 }
 
 // limitsPartition is where all limits are. In one partition, one transaction
@@ -112,15 +114,26 @@ func (s *Service) spend(ctx context.Context, cool []string, cells ...cell) error
 	return nil
 }
 
-// giveBack undoes what was counted against one cell.
-func (s *Service) giveBack(ctx context.Context, c cell) error {
+// giveBack undoes, in whole or in part, what was counted against cells.
+func (s *Service) giveBack(ctx context.Context, cells ...cell) error {
+	if len(cells) == 0 {
+		return nil
+	}
 	return store.UpdateSoon(ctx, s.store, limitsPartition, func(txn store.Txn) error {
-		tat, err := readTAT(txn, c.names)
-		if err != nil || tat.IsZero() {
-			return err
+		for _, c := range cells {
+			tat, err := readTAT(txn, c.names)
+			if err != nil {
+				return err
+			}
+			if tat.IsZero() {
+				continue
+			}
+			// A time that has passed deletes the entry.
+			if err := writeTAT(txn, c.names[0], tat.Add(-c.refund)); err != nil {
+				return err
+			}
 		}
-		// A time that has passed deletes the entry.
-		return writeTAT(txn, c.names[0], tat.Add(-c.limit.cost(c.share)))
+		return nil
 	})
 }
 

@@ -3,7 +3,9 @@
 package verification
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"net/netip"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
@@ -38,32 +40,39 @@ const (
 // page, and must not use up the user's next message by that.
 const repeatShare = 10
 
-// admit counts a request against its limits, whichever its purpose. One that is
-// found to send nothing is marked as such, so that it will not, and costs
-// nothing of the budget.
-func (s *Service) admit(ctx context.Context, req Request, opening *openingRequest) error {
+// admit counts a request against its limits, whichever its purpose, as one that
+// sends, and returns what it has counted. Whether a request only repeats another
+// is looked up only if it would be refused: then it is marked as such, so that
+// it will send nothing, and costs little.
+func (s *Service) admit(ctx context.Context, req Request, opening *openingRequest) ([]cell, error) {
 	cool := s.addressNames(req.Medium, req.Address)
+	if opening.RepeatOnly {
+		return nil, s.spend(ctx, cool, s.cells(req, repeatShare)...)
+	}
 	cells := s.cells(req, 1)
-	budget := s.budget(req.Medium)
-	if len(cells) == 0 && budget.limit.off() {
-		return s.spend(ctx, cool)
+	counted := cells
+	if s.charged(*opening) {
+		counted = append(counted, s.budget(req.Medium))
 	}
-	if !opening.RepeatOnly {
-		due, err := s.due(ctx, *opening)
-		if err != nil {
-			return err
-		}
-		opening.RepeatOnly = !due
+	err := s.spend(ctx, cool, counted...)
+	if limit, ok := errors.AsType[*LimitError](err); !ok || limit.Limit == LimitCooldown {
+		return cells, err
 	}
-	switch {
-	case opening.RepeatOnly:
-		for i := range cells {
-			cells[i].share = repeatShare
-		}
-	case s.charged(*opening):
-		cells = append(cells, budget)
+	due, failed := s.due(ctx, *opening)
+	if failed != nil || due {
+		return nil, cmp.Or(failed, err)
 	}
-	return s.spend(ctx, cool, cells...)
+	opening.RepeatOnly = true
+	return nil, s.spend(ctx, cool, s.cells(req, repeatShare)...)
+}
+
+// repeated gives back what a request was counted for too much: it has turned
+// out to repeat another.
+func (s *Service) repeated(ctx context.Context, counted []cell) {
+	for i := range counted {
+		counted[i].refund = counted[i].limit.cost(1) - counted[i].limit.cost(repeatShare)
+	}
+	_ = s.giveBack(context.WithoutCancel(ctx), counted...)
 }
 
 // admitAgain counts a message that the operator has sent again.
@@ -92,7 +101,7 @@ func (s *Service) cells(req Request, share int) []cell {
 	cells := make([]cell, 0, 6)
 	add := func(kind LimitKind, limit Limit, subject ...string) {
 		if !limit.off() {
-			cells = append(cells, cell{limit, kind, s.keys.HashTexts("limit "+string(kind), subject...), share})
+			cells = append(cells, cell{limit: limit, kind: kind, names: s.keys.HashTexts("limit "+string(kind), subject...), share: share})
 		}
 	}
 	if !s.cfg.PerAddress.off() {
@@ -115,12 +124,12 @@ func (s *Service) cells(req Request, share int) []cell {
 
 // mailbox is the cell of an address.
 func (s *Service) mailbox(medium Medium, addr string, share int) cell {
-	return cell{s.cfg.PerAddress, LimitAddress, s.mailboxNames(medium, addr), share}
+	return cell{limit: s.cfg.PerAddress, kind: LimitAddress, names: s.mailboxNames(medium, addr), share: share}
 }
 
 // budget is the cell that every message of a medium counts against.
 func (s *Service) budget(medium Medium) cell {
-	return cell{s.cfg.Messages, LimitMessages, s.keys.HashTexts("limit messages", string(medium)), 1}
+	return cell{limit: s.cfg.Messages, kind: LimitMessages, names: s.keys.HashTexts("limit messages", string(medium)), share: 1}
 }
 
 // charged reports whether a request was counted against the budget.
@@ -132,7 +141,9 @@ func (s *Service) charged(req openingRequest) bool {
 // fail, one message less is sent within the hour.
 func (s *Service) unsent(ctx context.Context, req openingRequest) {
 	if s.charged(req) {
-		_ = s.giveBack(context.WithoutCancel(ctx), s.budget(req.Medium))
+		budget := s.budget(req.Medium)
+		budget.refund = budget.limit.cost(1)
+		_ = s.giveBack(context.WithoutCancel(ctx), budget)
 	}
 }
 
@@ -143,7 +154,7 @@ func (s *Service) guess(client netip.Addr) (c cell, counted bool) {
 	if s.cfg.Guesses.off() || !client.IsValid() {
 		return cell{}, false
 	}
-	return cell{s.cfg.Guesses, LimitGuesses, s.keys.HashTexts("limit guesses", network(client)), 1}, true
+	return cell{limit: s.cfg.Guesses, kind: LimitGuesses, names: s.keys.HashTexts("limit guesses", network(client)), share: 1, refund: s.cfg.Guesses.cost(1)}, true
 }
 
 // CountUser counts one action of a user, and refuses it with a LimitError if
@@ -153,7 +164,7 @@ func (s *Service) CountUser(ctx context.Context, action, user string) error {
 	if s.cfg.PerUser.off() {
 		return nil
 	}
-	return s.spend(ctx, nil, cell{s.cfg.PerUser, LimitUser, s.keys.HashTexts("limit user", action, user), 1})
+	return s.spend(ctx, nil, cell{limit: s.cfg.PerUser, kind: LimitUser, names: s.keys.HashTexts("limit user", action, user), share: 1})
 }
 
 // addressNames stand for an address in the key of its cool-down, by every key of

@@ -18,10 +18,15 @@ func (s *Service) RequestToken(ctx context.Context, req Request) (Opened, error)
 	if err != nil {
 		return Opened{}, err
 	}
-	if err := s.admit(ctx, req, &asked); err != nil {
+	counted, err := s.admit(ctx, req, &asked)
+	if err != nil {
 		return Opened{}, err
 	}
-	return s.openNow(ctx, asked)
+	opened, err := s.openNow(ctx, asked)
+	if err == nil && !opened.Sent && !asked.Held {
+		s.repeated(ctx, counted)
+	}
+	return opened, err
 }
 
 // openNow runs a request that was admitted.

@@ -4,6 +4,8 @@ package badgerstore
 
 import (
 	"context"
+	"sync/atomic"
+	"time"
 
 	"github.com/dgraph-io/badger/v4"
 )
@@ -64,6 +66,10 @@ type queue struct {
 
 	// kick tells the committer that gather is not empty.
 	kick chan struct{}
+	// patience kicks for writes that nobody waits for; waiting says that it is
+	// going to.
+	patience *time.Timer
+	waiting  atomic.Bool
 }
 
 func (q *queue) init(db *badger.DB) {
@@ -74,6 +80,11 @@ func (q *queue) init(db *badger.DB) {
 	q.lock = make(chan struct{}, 1)
 	q.gather = newBatch()
 	q.kick = make(chan struct{}, 1)
+	q.patience = time.AfterFunc(soonTime, func() {
+		q.waiting.Store(false)
+		q.signal()
+	})
+	q.patience.Stop()
 }
 
 // acquire takes the lock unless ctx ends first.
@@ -139,6 +150,15 @@ func (q *queue) signal() {
 	select {
 	case q.kick <- struct{}{}:
 	default: // it is going to wake up already
+	}
+}
+
+// signalSoon lets the committer sleep until an update comes that somebody waits
+// for, or a while has passed: a commit of these writes alone would only keep
+// the next one waiting.
+func (q *queue) signalSoon() {
+	if q.waiting.CompareAndSwap(false, true) {
+		q.patience.Reset(soonTime)
 	}
 }
 

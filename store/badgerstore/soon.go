@@ -4,9 +4,13 @@ package badgerstore
 
 import (
 	"context"
+	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
+
+// soonTime is how long writes that nobody waits for may gather.
+const soonTime = 20 * time.Millisecond
 
 // UpdateSoon implements [store.Soon]. Batches are committed in order, and one
 // that fails takes what gathered behind it along, so nothing that was read from
@@ -20,7 +24,7 @@ func (s *Store) UpdateSoon(ctx context.Context, p store.Partition, fn func(store
 		b, full, err := s.run(ctx, func(tx *writeTxn) error {
 			tx.partition = p
 			return fn(tx)
-		})
+		}, s.queue.signalSoon)
 		if b == nil || !full {
 			return err
 		}

@@ -26,7 +26,7 @@ func (s *Store) Update(ctx context.Context, p store.Partition, fn func(store.Txn
 // update is Update inside the gate, without the bounds of a partition.
 func (s *Store) update(ctx context.Context, fn func(*writeTxn) error) error {
 	for {
-		b, full, err := s.run(ctx, fn)
+		b, full, err := s.run(ctx, fn, s.queue.signal)
 		switch {
 		case b == nil:
 			return err
@@ -64,9 +64,9 @@ func wait(ctx context.Context, c <-chan struct{}) error {
 }
 
 // run runs fn on the current state and merges what it wrote into the gathering
-// batch. It returns the batch to wait for, if any, and the error to return
+// batch, of which signal tells the committer. It returns the batch to wait for, if any, and the error to return
 // after that; or, with full set, the batch after which to try again.
-func (s *Store) run(ctx context.Context, fn func(*writeTxn) error) (b *batch, full bool, err error) {
+func (s *Store) run(ctx context.Context, fn func(*writeTxn) error, signal func()) (b *batch, full bool, err error) {
 	q := &s.queue
 	if err := q.acquire(ctx); err != nil {
 		return nil, false, err
@@ -92,7 +92,7 @@ func (s *Store) run(ctx context.Context, fn func(*writeTxn) error) (b *batch, fu
 		return q.gather, true, nil
 	}
 	q.gather.merge(tx.writes)
-	q.signal()
+	signal()
 	return q.gather, false, nil
 }
 

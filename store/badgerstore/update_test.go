@@ -132,7 +132,7 @@ func TestUpdatesSeeWhatWasJustCommitted(t *testing.T) {
 			tx.partition = "p"
 			got, err = tx.Get("key")
 			return err
-		})
+		}, s.queue.signal)
 		if string(got) != "value" || err != nil {
 			t.Errorf("Get() = %q, %v, want %q, nil", got, err, "value")
 		}
