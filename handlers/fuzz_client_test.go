@@ -157,9 +157,11 @@ func (s *siege) attack(method, target, header, body string) (rec *httptest.Respo
 	defer func() {
 		// The server of net/http takes this one for a broken connection: the
 		// homeserver could not read a body that was only passed on.
-		if p := recover(); p == http.ErrAbortHandler {
+		switch p := recover(); p {
+		case nil:
+		case http.ErrAbortHandler:
 			rec = nil
-		} else if p != nil {
+		default:
 			panic(p)
 		}
 	}()
@@ -264,10 +266,13 @@ var siegeSeeds = [][4]string{
 	{"GET", "/_threepid/refuse?sid=$W0&refusal=x", "", ""},
 	{"POST", "/_threepid/refuse?sid=$W0&refusal=x", "Content-Type: multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data; name=\"List-Unsubscribe\"\r\n\r\nOne-Click\r\n--b--\r\n"},
 	{"POST", "/_threepid/refuse", "Content-Type: application/x-www-form-urlencoded", "sid=$W0&refusal=x&nonce=1.x"},
-	{"GET", "/_threepid/probe?nonce=x", "", ""}, {"GET", "/_matrix/client/versions", "Accept-Encoding: gzip", ""}, {"OPTIONS", "/_matrix/client/r0/register", "", ""},
+	{"GET", "/_threepid/probe?nonce=x", "", ""},
+	{"GET", "/_matrix/client/versions", "Accept-Encoding: gzip", ""},
+	{"OPTIONS", "/_matrix/client/r0/register", "", ""},
 	{"PUT", "/_matrix/client/r0/devices/d", "Authorization: Bearer $TOKEN", `{"auth":{"type":"m.login.email.identity","threepid_creds":{"sid":"$C1","client_secret":"$SC1"}}}`},
 	{"POST", "/_matrix/client/r0/createRoom", "Authorization: Bearer $TOKEN\nTransfer-Encoding: chunked", "2\r\n{}\r\n0\r\n\r\n"},
-	{"POST", "/_matrix/client/r0/register", "Content-Encoding: gzip", "\x1f\x8b\x08\x00"}, {"HEAD", "/", "", ""},
+	{"POST", "/_matrix/client/r0/register", "Content-Encoding: gzip", "\x1f\x8b\x08\x00"},
+	{"HEAD", "/", "", ""},
 	{"POST", "/_matrix/client/api/v1/register", "", `{"type":"m.login.email.identity","threepidCreds":{"sid":"$C0","clientSecret":"$SC0"}}`},
 }
 
@@ -292,12 +297,16 @@ func FuzzIdentity(f *testing.F) {
 	const v1 = "/_matrix/identity/api/v1/"
 	for _, seed := range [][4]string{
 		{"GET", v1 + "3pid/getValidated3pid?sid=$ALIAS&client_secret=$HIDDEN", "", ""},
-		{"GET", v1 + "3pid/getValidated3pid?sid=$C1&client_secret=$SC1", "", ""}, {"GET", v1 + "3pid/getValidated3pid?sid=$ALIAS", "", ""},
+		{"GET", v1 + "3pid/getValidated3pid?sid=$C1&client_secret=$SC1", "", ""},
+		{"GET", v1 + "3pid/getValidated3pid?sid=$ALIAS", "", ""},
 		{"POST", v1 + "validate/email/requestToken", "Content-Type: application/x-www-form-urlencoded", "client_secret=$NONCE&email=new@example.org&send_attempt=1"},
 		{"POST", v1 + "validate/email/requestToken", "", `{"client_secret":"$NONCE","email":"eve@example.org","send_attempt":1}`},
 		{"POST", v1 + "validate/msisdn/requestToken", "", `{"client_secret":"$NONCE","country":"GB","phone_number":"+447400123456"}`},
-		{"POST", v1 + "3pid/unbind", "", "{}"}, {"POST", "/_matrix/identity/v2/3pid/unbind", "", ""}, {"PUT", v1 + "3pid/unbind", "", ""},
-		{"GET", v1 + "3pid//getValidated3pid", "", ""}, {"POST", v1 + "validate/email/requestToken", "", "\x00"},
+		{"POST", v1 + "3pid/unbind", "", "{}"},
+		{"POST", "/_matrix/identity/v2/3pid/unbind", "", ""},
+		{"PUT", v1 + "3pid/unbind", "", ""},
+		{"GET", v1 + "3pid//getValidated3pid", "", ""},
+		{"POST", v1 + "validate/email/requestToken", "", "\x00"},
 	} {
 		f.Add(byte(16), true, seed[0], seed[1], seed[2], seed[3])
 		f.Add(byte(0), false, seed[0], seed[1], seed[2], seed[3])

@@ -26,7 +26,9 @@ func FuzzSubmission(f *testing.F) {
 		{"application/x-www-form-urlencoded", "sid=s;client_secret=c&token=%zz"},
 		{"multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data; name=\"List-Unsubscribe\"\r\n\r\nOne-Click\r\n--b--\r\n"},
 		{"multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data; name=\"sid\"; filename=\"/etc/x\"\r\n\r\n1\r\n--b"},
-		{"multipart/form-data", ""}, {"", ""}, {"text/plain;;", "\x00"},
+		{"multipart/form-data", ""},
+		{"", ""},
+		{"text/plain;;", "\x00"},
 	} {
 		f.Add(seed[0], seed[1])
 	}

@@ -73,8 +73,14 @@ func TestHostileConnections(t *testing.T) {
 		name string
 		run  func(t *testing.T, w *world)
 	}{
-		{"slow headers", slowHeaders}, {"slow bodies", slowBodies}, {"oversized", oversized}, {"endless chunks", endlessChunks},
-		{"gzip", compressed}, {"half closed", halfClosed}, {"hang up at every byte", hangUps}, {"lies about the length", lies},
+		{"slow headers", slowHeaders},
+		{"slow bodies", slowBodies},
+		{"oversized", oversized},
+		{"endless chunks", endlessChunks},
+		{"gzip", compressed},
+		{"half closed", halfClosed},
+		{"hang up at every byte", hangUps},
+		{"lies about the length", lies},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			own := &world{w.Stack, t, w.client}

@@ -34,9 +34,18 @@ var tricks = []struct {
 	weight int
 	run    func(*hostile, context.Context)
 }{
-	{20, (*hostile).flood}, {10, (*hostile).repeat}, {10, (*hostile).guess}, {10, (*hostile).claim}, {10, (*hostile).garbage},
-	{5, (*hostile).spellings}, {3, (*hostile).oversized}, {3, (*hostile).bomb}, {3, (*hostile).hangUp}, {1, (*hostile).slow},
-	{5, (*hostile).refuse}, {10, (*hostile).passBy},
+	{20, (*hostile).flood},
+	{10, (*hostile).repeat},
+	{10, (*hostile).guess},
+	{10, (*hostile).claim},
+	{10, (*hostile).garbage},
+	{5, (*hostile).spellings},
+	{3, (*hostile).oversized},
+	{3, (*hostile).bomb},
+	{3, (*hostile).hangUp},
+	{1, (*hostile).slow},
+	{5, (*hostile).refuse},
+	{10, (*hostile).passBy},
 }
 
 func (h *hostile) run(ctx context.Context) {
