@@ -157,9 +157,11 @@ func (s *siege) attack(method, target, header, body string) (rec *httptest.Respo
 	defer func() {
 		// The server of net/http takes this one for a broken connection: the
 		// homeserver could not read a body that was only passed on.
-		if p := recover(); p == http.ErrAbortHandler {
+		switch p := recover(); p {
+		case nil:
+		case http.ErrAbortHandler:
 			rec = nil
-		} else if p != nil {
+		default:
 			panic(p)
 		}
 	}()

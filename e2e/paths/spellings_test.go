@@ -120,14 +120,10 @@ func swapCase(s string) string {
 
 // seeds are spellings that have told parsers apart before.
 func seeds() []string {
-	all := canonical()
-	for _, tail := range []string{
+	return append(canonical(),
 		"/_matrix/client/r0/account%2Fpassword", "/_matrix/client/r0/..%2Fr0/register", "//_matrix/client/r0/register", "/_matrix/client/r0/%72egister",
 		"/%5fmatrix/client/r0/register", "/_matrix/client/%72%30/register", "/_matrix/client/r0/register.", "/_matrix/client/r0/register%20", "/_matrix/client/r0/register#",
 		"/_matrix/client/r0/register%0a", "/_matrix/client/r0/register;x", "/_matrix/client/r0/register?", "/_matrix/client/r0/regi\u017fter", "/_matrix/client/r0/register/available",
 		"/_matrix/client/r0/sync", "/_matrix/client/api/v1/login", "/_synapse/admin/v1/register", "/_matrix/client/r0/admin/register", "/",
-	} {
-		all = append(all, tail)
-	}
-	return all
+	)
 }

@@ -52,11 +52,10 @@ func (g *good) life(ctx context.Context) error {
 		return err
 	}
 	auth := `"auth":{"type":"m.login.email.identity","threepid_creds":` + creds + `}`
-	a, err := g.step(ctx, "register", "/_matrix/client/v3/register", `{"username":"`+name+`","password":"one",`+auth+`}`)
+	_, err = g.step(ctx, "register", "/_matrix/client/v3/register", `{"username":"`+name+`","password":"one",`+auth+`}`)
 	if err != nil {
 		return err
 	}
-	token := a.text("access_token")
 	if creds, err = g.prove(ctx, "account/password", first); err != nil {
 		return err
 	}
@@ -65,10 +64,11 @@ func (g *good) life(ctx context.Context) error {
 		return err
 	}
 	login := `{"type":"m.login.password","user":"` + name + `","password":"two"}`
-	if a, err = g.step(ctx, "log in", "/_matrix/client/r0/login", login); err != nil {
+	a, err := g.step(ctx, "log in", "/_matrix/client/r0/login", login)
+	if err != nil {
 		return err
 	}
-	token = a.text("access_token")
+	token := a.text("access_token")
 	if creds, err = g.prove(ctx, "account/3pid", second); err != nil {
 		return err
 	}

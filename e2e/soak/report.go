@@ -14,14 +14,17 @@ import (
 // The bounds.
 const (
 	// maxSlope is the growth of memory that is put down to chance, MiB per hour,
-	// over a run of at least judgedFrom; in less time chance is larger than that.
-	maxSlope   = 60
-	judgedFrom = 5 * time.Minute
-	// maxGrowth bounds the growth over the measured part of any run, in MiB.
-	maxGrowth = 40
-	// idleSlack is how many more goroutines there may be when all is over:
-	// connections to the relay and to the homeserver are kept for a while.
-	idleSlack = 60
+	// over a run of at least judgedFrom: the tables of the store are filled and
+	// written away, so that memory goes up and down by 30 MiB every two minutes.
+	maxSlope   = 120
+	judgedFrom = 10 * time.Minute
+	// maxGrowth bounds the growth over the measured part of any run, in MiB: in a
+	// short one that is half a tooth of this saw, and perhaps a compaction.
+	maxGrowth = 80
+	// idleSlack is how many more goroutines there may be when all is over: the
+	// proxy and the homeserver keep up to 32 connections to each other, either way,
+	// for two minutes, with two goroutines at most for each.
+	idleSlack = 150
 	// The store may take diskBase and diskPerMail, in MiB: what has expired goes
 	// with the compaction, which is not at once.
 	diskBase    = 96

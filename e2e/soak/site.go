@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -140,29 +141,49 @@ func (s *site) startHomeserver(ctx context.Context, identity, port int) error {
 	server := &http.Server{Handler: s.hs, ReadHeaderTimeout: time.Minute}
 	go func() { _ = server.Serve(l) }() // until Close
 	s.stops = append(s.stops, func() { _ = server.Close() })
-	return nil
+	return await(ctx, "a certificate of the homeserver-facing side", func() error {
+		d := tls.Dialer{Config: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}
+		conn, err := d.DialContext(ctx, "tcp", fmt.Sprintf("localhost:%d", identity))
+		if err == nil {
+			err = conn.Close()
+		}
+		return err
+	})
 }
 
-func (s *site) roots(ctx context.Context) (*x509.CertPool, error) {
+// await waits until something works.
+func await(ctx context.Context, what string, works func() error) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	for {
-		roots := x509.NewCertPool()
-		if pem, err := os.ReadFile(s.caddy.CAFile()); err == nil && roots.AppendCertsFromPEM(pem) {
-			return roots, nil
+		err := works()
+		if err == nil {
+			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("caddy has not made its certificate authority: %w", ctx.Err())
+			return fmt.Errorf("wait for %s: %w", what, err)
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
 }
 
+func (s *site) roots(ctx context.Context) (roots *x509.CertPool, err error) {
+	err = await(ctx, "Caddy's certificate authority", func() error {
+		roots = x509.NewCertPool()
+		pem, err := os.ReadFile(s.caddy.CAFile())
+		if err == nil && !roots.AppendCertsFromPEM(pem) {
+			err = errors.New("it cannot be read")
+		}
+		return err
+	})
+	return roots, err
+}
+
 // stop stops everything, the last one started first.
 func (s *site) stop() {
-	for i := len(s.stops) - 1; i >= 0; i-- {
-		s.stops[i]()
+	for _, stop := range slices.Backward(s.stops) {
+		stop()
 	}
 	s.stops = nil
 }

@@ -51,10 +51,10 @@ func TestVerdict(t *testing.T) {
 		value  func(i int) sample
 		want   string
 	}{
-		"memory":     {same, func(i int) sample { return sample{memory: 90 + float64(i)/40, goroutines: 100} }, "memory grows by 90 MiB/hour"},
-		"leap":       {func(r *report) { r.length = time.Minute }, func(i int) sample { return sample{memory: float64(i) / 5} }, "memory has grown by 80 MiB"},
+		"memory":     {same, func(i int) sample { return sample{memory: 90 + float64(i)/20, goroutines: 100} }, "memory grows by 180 MiB/hour"},
+		"leap":       {func(r *report) { r.length = time.Minute }, func(i int) sample { return sample{memory: float64(i) / 4} }, "memory has grown by 100 MiB"},
 		"goroutines": {same, func(i int) sample { return sample{goroutines: i} }, "goroutines have grown by 399"},
-		"left over":  {func(r *report) { r.after = 200 }, flat, "200 goroutines are left, there were 50"},
+		"left over":  {func(r *report) { r.after = 300 }, flat, "300 goroutines are left, there were 50"},
 		"disk":       {same, func(i int) sample { return sample{disk: float64(i), mails: 10} }, "the store takes 97 MiB"},
 		"500":        {func(r *report) { r.tally.count("GET /", &answer{status: 500}) }, flat, "not deliberate: GET / 500"},
 		"503":        {func(r *report) { r.tally.count("GET /", &answer{status: 503}) }, flat, "not deliberate: GET / 503"},
