@@ -101,7 +101,7 @@ func TestPhoneAdmin(t *testing.T) {
 	if want := fmt.Sprintf("%.2f", float64(accepted)*0.08); status.Currency != "EUR" || len(status.Budgets) != 2 || status.Budgets[1].Used != want {
 		t.Errorf("got budgets %+v, want %s used", status.Budgets, want)
 	}
-	if len(status.Senders) != 1 || status.Senders[0].Sent != uint64(accepted) { //nolint:gosec // G115: a count
+	if len(status.Senders) != 1 || status.Senders[0].Sent != uint64(accepted) {
 		t.Errorf("got senders %+v", status.Senders)
 	}
 	if got := s.metric("caddy_threepid_sms_segments_total"); got < float64(accepted) {

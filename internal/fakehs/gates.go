@@ -8,7 +8,7 @@ import (
 )
 
 // stageToken came with Synapse 1.42, and stands before everything else.
-const stageToken = "m.login.registration_token"
+const stageToken = "m.login.registration_token" //nolint:gosec // G101: the name of a stage
 
 // gated puts the stages before the flows of /register that keep programs and
 // strangers out, in Synapse's order: the token first, then the captcha, and the

@@ -4,10 +4,8 @@ package verification
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"slices"
-	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/store"
@@ -72,31 +70,6 @@ func (s *Service) anywhere(ctx context.Context, names []string, fn func(txn stor
 		}
 	}
 	return err
-}
-
-// before is the latest of the times that are stored under the former names of
-// something, as unit reads them; zero if there is none. Nothing is written there
-// any more, so that it may be read ahead of the transaction that needs it.
-func (s *Service) before(ctx context.Context, kind string, former []string, unit func(int64) time.Time) (latest time.Time, err error) {
-	for _, name := range former {
-		err := s.store.View(ctx, s.shard(name), func(txn store.Txn) error {
-			raw, err := txn.Get(kind + name)
-			if errors.Is(err, store.ErrNotFound) || (err == nil && len(raw) != 8) {
-				return nil
-			}
-			if err != nil {
-				return err
-			}
-			if at := unit(int64(binary.BigEndian.Uint64(raw))); at.After(latest) {
-				latest = at
-			}
-			return nil
-		})
-		if err != nil {
-			return latest, err
-		}
-	}
-	return latest, nil
 }
 
 // Origin is which of the keys of a ring a session was opened with: what must be
