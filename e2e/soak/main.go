@@ -65,8 +65,8 @@ func soak(ctx context.Context, length time.Duration, logf func(string, ...any)) 
 		for i := range goodUsers {
 			wg.Go(func() { newGood(s, t, i).run(ctx) })
 		}
-		for i := range hostiles {
-			wg.Go(func() { newHostile(s, t, uint64(i)).run(ctx) })
+		for i := range uint64(hostiles) {
+			wg.Go(func() { newHostile(s, t, i).run(ctx) })
 		}
 		wg.Go(func() { w.run(ctx) })
 		wg.Wait()
