@@ -38,9 +38,9 @@ type limited struct {
 }
 
 // limitChecks compares requestToken with all limits on and with all of them
-// off: as a registration comes that counts against four of them, from a network
-// of its own and about an address at a domain of its own, and as one that has an
-// access token, too, and names its session.
+// off: as registrations come that count against four of them, each from a
+// network of its own and about an address of its own at one of a few providers,
+// and as ones that have an access token, too, and name their session.
 func limitChecks(ctx context.Context, bin, dir string, r *report) error {
 	addr, stop, err := upstream()
 	if err != nil {
@@ -105,7 +105,7 @@ func (l *limited) measure(ctx context.Context, requests *atomic.Int64, all, coun
 		if all {
 			link += fmt.Sprintf("?session_id=%d", n)
 		}
-		body := fmt.Sprintf(`{"client_secret":"secret.%d","email":"reader@host%d.test","send_attempt":1,"next_link":"%s"}`, n, n, link)
+		body := fmt.Sprintf(`{"client_secret":"secret.%d","email":"reader%d@host%d.test","send_attempt":1,"next_link":"%s"}`, n, n, n%20, link)
 		req, err := http.NewRequest(http.MethodPost, l.url+"/_matrix/client/r0/register/email/requestToken", strings.NewReader(body))
 		if err != nil {
 			return nil, err
