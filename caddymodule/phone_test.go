@@ -32,7 +32,7 @@ type phoneSite struct {
 // block.
 func newPhoneSite(t *testing.T, options ...string) *phoneSite {
 	t.Helper()
-	hs, upstream := homeserver(t, fakehs.Options{})
+	hs, upstream := phoneHomeserver(t, fakehs.Options{})
 	gateway, err := smstest.Start()
 	if err != nil {
 		t.Fatal(err)

@@ -185,8 +185,16 @@ func (s *site) settled(do func() (stack.Answer, error)) stack.Answer {
 	return a
 }
 
-// homeserver starts a double of Synapse behind a real port.
+// homeserver starts a double of Synapse behind a real port. Like most it asks for
+// no phone number at registration.
 func homeserver(t *testing.T, opts fakehs.Options) (*fakehs.Server, string) {
+	t.Helper()
+	opts.DisableMSISDNRegistration = true
+	return phoneHomeserver(t, opts)
+}
+
+// phoneHomeserver is one that asks for phone numbers too.
+func phoneHomeserver(t *testing.T, opts fakehs.Options) (*fakehs.Server, string) {
 	t.Helper()
 	if opts.HTTPClient == nil {
 		opts.HTTPClient = &http.Client{Transport: lazyRoots{t}}
@@ -194,7 +202,6 @@ func homeserver(t *testing.T, opts fakehs.Options) (*fakehs.Server, string) {
 	opts.ServerName = "example.test"
 	opts.ResetMode = fakehs.ResetRemote
 	opts.RegistrationEnabled = true
-	opts.DisableMSISDNRegistration = true
 	hs := fakehs.New(opts)
 	server := httptest.NewServer(hs)
 	t.Cleanup(server.Close)

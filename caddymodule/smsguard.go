@@ -6,9 +6,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/netip"
 
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers"
@@ -34,7 +32,7 @@ func (g *phoneGuard) Admit(r *http.Request, req verification.Request, to phone.N
 		return nil, err
 	}
 	paid, err := g.shield.Reserve(r.Context(), shield.Request{
-		Digits: to.Digits, Region: to.Region, Client: clientAddress(r), Segments: segments,
+		Digits: to.Digits, Region: to.Region, Client: clientOf(r), Segments: segments,
 	})
 	if err != nil {
 		return nil, refusalOf(err)
@@ -75,17 +73,6 @@ func regionOf(number string) string {
 		return ""
 	}
 	return n.Region
-}
-
-// clientAddress is the client as Caddy sees it, trusted proxies left out of
-// account; or no address.
-func clientAddress(r *http.Request) netip.Addr {
-	text, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
-	addr, err := netip.ParseAddr(text)
-	if err != nil {
-		return netip.Addr{}
-	}
-	return addr
 }
 
 // refusalOf is the client's answer to what the shield refuses.
