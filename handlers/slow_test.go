@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -57,14 +58,15 @@ func TestSlowBodyEnds(t *testing.T) {
 		if _, err := io.WriteString(conn, "POST /_matrix/client/r0/register HTTP/1.1\r\nHost: m\r\nContent-Length: 100\r\n\r\n{"); err != nil {
 			t.Fatal(err)
 		}
-		go func() {
+		var writer sync.WaitGroup
+		writer.Go(func() {
 			for { // a byte every five seconds, as long as anybody listens
 				time.Sleep(5 * time.Second)
 				if _, err := io.WriteString(conn, " "); err != nil {
 					return
 				}
 			}
-		}()
+		})
 		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 		if err != nil {
 			t.Fatal(err)
@@ -77,6 +79,7 @@ func TestSlowBodyEnds(t *testing.T) {
 			t.Errorf("it took %v, want %v", took, bodyTime)
 		}
 		_ = conn.Close()
+		writer.Wait()
 	})
 }
 
