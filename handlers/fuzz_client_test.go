@@ -147,13 +147,13 @@ func parseRequest(method, target, header, body string) (r *http.Request, ok bool
 }
 
 // attack sends one request. Everything that the input held is returned.
-func (s *siege) attack(method, target, header, body string) (rec *httptest.ResponseRecorder, input string) {
+func (s *siege) attack(method, target, header, body string) (rec *httptest.ResponseRecorder, input, path string) {
 	method, target, header, body = s.names.Replace(method), s.names.Replace(target), s.names.Replace(header), s.names.Replace(body)
 	r, ok := parseRequest(method, target, header, body)
 	if !ok {
-		return nil, ""
+		return nil, "", ""
 	}
-	rec = httptest.NewRecorder()
+	rec, path = httptest.NewRecorder(), r.URL.Path
 	defer func() {
 		// The server of net/http takes this one for a broken connection: the
 		// homeserver could not read a body that was only passed on.
@@ -169,11 +169,11 @@ func (s *siege) attack(method, target, header, body string) (rec *httptest.Respo
 	if err := s.client.ServeHTTP(rec, r, s.next); err != nil {
 		s.t.Errorf("%s %s: %v", method, target, err)
 	}
-	return rec, method + target + header + body
+	return rec, method + target + header + body, path
 }
 
 // held is what is true after any request.
-func (s *siege) held(rec *httptest.ResponseRecorder, input string) {
+func (s *siege) held(rec *httptest.ResponseRecorder, input, path string) {
 	deliberate := s.failed || rec.Code == http.StatusBadGateway && len(s.ids.made()) > 0 // an identity server that a user named is down
 	if rec.Code < 200 || rec.Code > 599 || rec.Code >= 500 && !deliberate {
 		s.t.Errorf("got status %d: %s", rec.Code, rec.Body)
@@ -184,7 +184,7 @@ func (s *siege) held(rec *httptest.ResponseRecorder, input string) {
 			s.t.Errorf("the session %s that nobody has confirmed is %v, %v", sid, a.State, err)
 		}
 	}
-	s.usedOnlyByItsOwner(input)
+	s.usedOnlyByItsOwner(input, path)
 	if !s.hs.CheckPassword("alice", siegePassword) && !s.named(input, "confirmed-1") {
 		s.t.Error("alice's password was changed by somebody who has proven nothing")
 	}
@@ -203,7 +203,7 @@ func (s *siege) named(input, secret string) bool {
 
 // usedOnlyByItsOwner: a session is only used up by who has its secret, and the
 // homeserver is told "validated" only then.
-func (s *siege) usedOnlyByItsOwner(input string) {
+func (s *siege) usedOnlyByItsOwner(input, path string) {
 	for sid, secret := range s.proven {
 		a, err := s.svc.Describe(s.t.Context(), sid)
 		if err != nil || a.State != verification.Validated && !s.named(input, secret) {
@@ -214,6 +214,21 @@ func (s *siege) usedOnlyByItsOwner(input string) {
 		if call.Status == http.StatusOK && strings.Contains(string(call.Answer), "validated_at") &&
 			!slices.ContainsFunc(s.secrets, func(secret string) bool { return s.named(input, secret) }) {
 			s.t.Errorf("%s was answered %s", call.URL, call.Answer)
+		}
+		s.forItsPurpose(call, path)
+	}
+}
+
+// forItsPurpose: what a session proves is told on paths of its purpose only.
+func (s *siege) forItsPurpose(call fakehs.IDServerCall, path string) {
+	answer, path := string(call.Answer), strings.ToLower(path)
+	for address, allowed := range map[string]bool{
+		"new0@example.org": strings.HasSuffix(path, "/register"), "new2@example.org": strings.Contains(path, "/account/3pid"),
+		// Any other endpoint may ask for an address that the account has.
+		"alice@example.org": !strings.HasSuffix(path, "/register") && !strings.HasSuffix(path, "/account/3pid"),
+	} {
+		if strings.Contains(answer, "validated_at") && strings.Contains(answer, address) && !allowed {
+			s.t.Errorf("%s: the homeserver was told %s", path, answer)
 		}
 	}
 }
@@ -250,6 +265,8 @@ var siegeSeeds = [][4]string{
 	{"POST", "/_matrix/client/r0/account/password", "", `{"new_password":"x","auth":{"type":"m.login.email.identity","threepid_creds":{"sid":"$C1","client_secret":"$SC1"}}}`},
 	{"POST", "/_matrix/client/r0/account/password", "", `{"new_password":"x","auth":{"type":"m.login.email.identity","threepidCreds":{"sid":"$W1","client_secret":"$SW1"}}}`},
 	{"POST", "/_matrix/client/r0/account/password", "", `{"new_password":"x","auth":{"type":"m.login.email.identity","threepid_creds":{"sid":"$C2","client_secret":"$SC2"},"session":"u"}}`},
+	{"POST", "/_matrix/client/r0/account/password", "", `{"new_password":"x","auth":{"type":"m.login.email.identity","threepid_creds":{"sid":"$C0","client_secret":"$SC0"}}}`},
+	{"POST", "/_matrix/client/r0/register", "", `{"username":"bob","password":"p","auth":{"type":"m.login.email.identity","threepid_creds":{"sid":"$C1","client_secret":"$SC1"}}}`},
 	{"POST", "/_matrix/client/r0/register", "", `{"username":"bob","password":"p","bind_email":true,"auth":{"type":"m.login.email.identity","threepid_creds":{"sid":"$C0","client_secret":"$SC0"}}}`},
 	{"POST", "/_matrix/client/r0/account/3pid", "Authorization: Bearer $TOKEN", `{"three_pid_creds":{"sid":"$C2","client_secret":"$SC2"},"bind":true}`},
 	{"POST", "/_matrix/client/v3/account/3pid/add", "Authorization: Bearer $TOKEN", `{"sid":"$C2","client_secret":"$SC2","auth":{"type":"m.login.password","user":"mallory","password":"mallory's"}}`},
@@ -285,8 +302,8 @@ func FuzzClient(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, switches byte, method, target, header, body string) {
 		s := lay(t, switches)
-		if rec, input := s.attack(method, target, header, body); rec != nil {
-			s.held(rec, input)
+		if rec, input, path := s.attack(method, target, header, body); rec != nil {
+			s.held(rec, input, path)
 		}
 	})
 }

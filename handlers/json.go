@@ -36,9 +36,9 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 	if r.Body == nil {
 		return nil, nil
 	}
-	// Where the connection does not support it, there is no bound of ours.
-	control := http.NewResponseController(w)
-	_ = control.SetReadDeadline(time.Now().Add(bodyTime))
+	// Where the connection does not support it, there is no bound of ours. With the
+	// end of the body it is over: net/http goes on without one.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTime))
 	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	if err != nil && r.ProtoMajor == 1 {
 		// The rest is of no use, and without this net/http would wait for some of it
@@ -51,8 +51,6 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 	if err != nil {
 		return nil, &MatrixError{Status: http.StatusBadRequest, Errcode: codeNotJSON, Message: "Request body is incomplete", Err: err}
 	}
-	// It would end the request while the homeserver is asked.
-	_ = control.SetReadDeadline(time.Time{})
 	return raw, nil
 }
 

@@ -129,6 +129,9 @@ func (r *report) verdict() error {
 	if r.tally.good["register"] == 0 {
 		bad("no good user has come to register")
 	}
+	if m := r.measured(); m[len(m)-1].mails == m[0].mails {
+		bad("no mail went out after the warm-up")
+	}
 	if strings.Contains(r.logs, "panic") {
 		bad("the log tells of a panic")
 	}

@@ -98,6 +98,12 @@ func caddyfile(ports []int, relay string, length time.Duration) string {
 			identity_name localhost:%d
 			checks callback
 		}
+		# Everybody has the same address here, and nobody may be kept from working.
+		limit client 1000000 1m
+		limit user 1000000 1m
+		limit domain 1000000 1m
+		limit address 1000000 1m
+		limit messages 1000000 1m
 		token_lifetime %s
 		session_lifetime %s
 		max_queued %d

@@ -60,6 +60,7 @@ func TestVerdict(t *testing.T) {
 		"503":        {func(r *report) { r.tally.count("GET /", &answer{status: 503}) }, flat, "not deliberate: GET / 503"},
 		"failed":     {func(r *report) { r.tally.note(r.tally.failed, "reset: 401") }, flat, "a good user failed: reset: 401"},
 		"nobody":     {func(r *report) { clear(r.tally.good) }, flat, "no good user"},
+		"no mail":    {same, func(i int) sample { s := flat(i); s.mails = 7; return s }, "no mail went out"},
 		"panic":      {func(r *report) { r.logs = "panic: x" }, flat, "panic"},
 		"too short":  {func(r *report) { r.samples = r.samples[:2] }, flat, "too few samples"},
 	} {
