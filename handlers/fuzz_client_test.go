@@ -251,7 +251,8 @@ func (s *siege) quiet(rec *httptest.ResponseRecorder) {
 		}
 	}
 	for _, m := range s.box.messages {
-		if m.Proof == verification.ProofLink && strings.Contains(said+rec.Body.String(), m.Token) {
+		// A message that explains why there is nothing to prove has none.
+		if m.Proof == verification.ProofLink && m.Token != "" && strings.Contains(said+rec.Body.String(), m.Token) {
 			s.t.Error("a token is in the answer")
 		}
 	}

@@ -104,7 +104,7 @@ func TestURLsThatAreRefused(t *testing.T) {
 		"", "example.com", "ftp://example.com", "https://", "https:///x", "https:x", "https://{to}/", "https://a.example{to}/", "https://e.example:{to}/",
 		"https://pa55word@example.com/", "https://user:pa55word@example.com", "https://example.com/#x", "https://example.com/{nothing}",
 		"https://example.com/?{to}=x", "https://example.com/%zz", "https://example.com/a/../b", "https://example.com/%2e%2E/b", "https://exa mple.com/",
-		"https://example.com/?pa55word={", "{to}", "//example.com/x",
+		"https://example.com/?pa55word={", "{to}", "//example.com/x", "https://example.com/a b", "https://example.com/ {to}",
 	} {
 		_, err := parseURL(text)
 		if err == nil {

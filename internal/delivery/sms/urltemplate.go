@@ -61,6 +61,11 @@ func parseURL(text string) (*urlTemplate, error) {
 	if out.path, err = parseTemplate(path); err != nil {
 		return nil, err
 	}
+	// What is not written as URLs are would have the whole path, values included,
+	// read and escaped anew; a slash in a value would be one of the path then.
+	if u.EscapedPath() != out.path.expand(nil, func(string) string { return "x" }) {
+		return nil, errors.New("its path has a character that is to be written as %XX")
+	}
 	if dotted(u.EscapedPath()) {
 		return nil, errors.New("its path leads upwards")
 	}
