@@ -316,3 +316,17 @@ func TestDecoyIsNoMessageMore(t *testing.T) {
 		}
 	}
 }
+
+// TestArrivalIsToldWhereThereAreNoDecoys: no gateway reports on a message that is
+// not sent.
+func TestArrivalIsToldWhereThereAreNoDecoys(t *testing.T) {
+	for _, tt := range []struct {
+		callback, reveal bool
+		want             string
+	}{{false, false, "arrived"}, {true, true, "arrived"}, {true, false, "sent"}} {
+		r := newRig(t, options{config: func(c *Config) { c.Callback, c.Reveal = tt.callback, tt.reveal }})
+		if got := r.client.became(verification.Arrived); got != tt.want {
+			t.Errorf("callback %v, reveal %v: got %q, want %q", tt.callback, tt.reveal, got, tt.want)
+		}
+	}
+}

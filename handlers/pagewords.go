@@ -62,7 +62,7 @@ func (c *Client) helpView(r *http.Request, sub verification.Submission) (web.Vie
 	switch {
 	case err == nil:
 		v = viewOf(found, web.Help)
-		v.Delivery = deliveries[found.Delivery]
+		v.Delivery = c.became(found.Delivery)
 	case errors.Is(err, verification.ErrExpired):
 		v.Delivery = "none"
 	case errors.Is(err, verification.ErrTokenIncorrect) && sub.ClientSecret != nil:
@@ -70,9 +70,19 @@ func (c *Client) helpView(r *http.Request, sub verification.Submission) (web.Vie
 		if err != nil {
 			return v, err
 		}
-		v.Brand, v.Language, v.Delivery = session.Brand, session.Language, deliveries[session.Delivery]
+		v.Brand, v.Language, v.Delivery = session.Brand, session.Language, c.became(session.Delivery)
 	}
 	return v, err
+}
+
+// became is the word for what became of a message. Where decoys are sent, of one
+// that arrived it only says that it was sent: of a decoy's message, of which only
+// the first of a day is one, a gateway reports nothing.
+func (c *Client) became(state verification.DeliveryState) string {
+	if state == verification.Arrived && c.cfg.Callback && !c.cfg.Reveal {
+		state = verification.Delivered
+	}
+	return deliveries[state]
 }
 
 // TemplateWords are the words of the messages' templates, which have those of

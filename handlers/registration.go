@@ -4,6 +4,7 @@ package handlers
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -130,8 +131,9 @@ func (c *Client) progress(r *http.Request, body []byte) {
 	defer cancel()
 	err := c.svc.Tie(ctx, c.clientAddr(r), r.UserAgent(), told.Session)
 	for _, medium := range []verification.Medium{verification.Email, verification.MSISDN} {
-		if err == nil && offered.reached(medium, told.Completed) && !offered.free(medium) {
-			err = c.svc.Advance(ctx, told.Session, medium)
+		if offered.reached(medium, told.Completed) && !offered.free(medium) {
+			// A mail that cannot be sent is no reason to send no text message.
+			err = errors.Join(err, c.svc.Advance(ctx, told.Session, medium))
 		}
 	}
 	if err != nil {

@@ -5,6 +5,7 @@ package delivery
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -26,6 +27,17 @@ type Explaining struct {
 	Explanations Explanations
 
 	last atomic.Int64 // how long the last send took
+
+	mu    sync.Mutex
+	turns map[turn]chan struct{} // closed when a send is over
+}
+
+// turn is what decoys are sent one after the other by. Of two at the same moment
+// the second would be deferred otherwise, which no other message is.
+type turn struct {
+	purpose verification.Purpose
+	medium  verification.Medium
+	address string
 }
 
 var _ Sender = (*Explaining)(nil)
@@ -47,21 +59,65 @@ func (s *Explaining) Send(ctx context.Context, m verification.Message) error {
 	if !m.Decoy {
 		return s.send(ctx, m)
 	}
+	start := time.Now()
+	if sent, err := s.explain(ctx, m); !sent || err != nil {
+		return err
+	}
+	return s.pretend(ctx, start)
+}
+
+// explain sends the message that is to be sent, and reports whether there was one
+// before.
+func (s *Explaining) explain(ctx context.Context, m verification.Message) (before bool, err error) {
+	over, err := s.wait(ctx, turn{m.Purpose, m.Medium, m.Address})
+	if err != nil {
+		return false, err
+	}
+	defer over()
 	found, err := s.Explanations.Explain(ctx, m)
 	switch {
 	case err != nil:
-		return &explainingError{err}
+		return false, &explainingError{err}
 	case found.Sent:
-		return s.pretend(ctx)
+		return true, nil
 	case !found.Ours:
-		return errExplaining
+		return false, errExplaining
 	}
 	err = s.send(ctx, m)
 	if err == nil || (ctx.Err() == nil && !temporary(err)) {
 		// Should it not be written down, there may be another one that day.
 		_ = s.Explanations.Explained(context.WithoutCancel(ctx), m, err == nil)
 	}
-	return err
+	return false, err
+}
+
+// wait takes a turn.
+func (s *Explaining) wait(ctx context.Context, t turn) (over func(), err error) {
+	for {
+		s.mu.Lock()
+		busy, taken := s.turns[t]
+		if !taken {
+			break
+		}
+		s.mu.Unlock()
+		select {
+		case <-busy:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	defer s.mu.Unlock()
+	if s.turns == nil {
+		s.turns = map[turn]chan struct{}{}
+	}
+	done := make(chan struct{})
+	s.turns[t] = done
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.turns, t)
+		close(done)
+	}, nil
 }
 
 func (s *Explaining) send(ctx context.Context, m verification.Message) error {
@@ -73,9 +129,9 @@ func (s *Explaining) send(ctx context.Context, m verification.Message) error {
 	return err
 }
 
-// pretend takes as long as the last send.
-func (s *Explaining) pretend(ctx context.Context) error {
-	timer := time.NewTimer(time.Duration(s.last.Load()))
+// pretend takes as long as the last send, since a moment.
+func (s *Explaining) pretend(ctx context.Context, start time.Time) error {
+	timer := time.NewTimer(time.Duration(s.last.Load()) - time.Since(start))
 	defer timer.Stop()
 	select {
 	case <-timer.C:

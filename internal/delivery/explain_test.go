@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -52,6 +53,37 @@ type trouble struct{ temporary bool }
 
 func (trouble) Error() string     { return "trouble" }
 func (t trouble) Temporary() bool { return t.temporary }
+
+// TestDecoysAtTheSameMoment: nobody can tell the second from a message that is
+// sent beside another.
+func TestDecoysAtTheSameMoment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		transport := &slow{}
+		s := &Explaining{Sender: transport, Explanations: &oneADay{}}
+		start := time.Now()
+		var wg sync.WaitGroup
+		for _, id := range []string{"one", "two", "three"} {
+			wg.Go(func() {
+				err := s.Send(t.Context(), verification.Message{ID: id, Decoy: true})
+				if took := time.Since(start); err != nil || took != time.Second {
+					t.Errorf("%s: %v after %s, want it sent after a second", id, err, took)
+				}
+			})
+		}
+		wg.Wait()
+		if len(transport.sent) != 1 {
+			t.Errorf("sent were %q, want one", transport.sent)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { _ = s.Send(t.Context(), verification.Message{ID: "of another", Decoy: true, Address: "b"}) }()
+		go func() { _ = s.Send(ctx, verification.Message{ID: "cut off", Decoy: true, Address: "b"}) }()
+		cancel()
+		time.Sleep(2 * time.Second)
+		if len(s.turns) != 0 {
+			t.Errorf("%d turns are left", len(s.turns))
+		}
+	})
+}
 
 // TestOneExplanationIsSent, and the others seem to be: as long after, and with
 // what becomes of the one.

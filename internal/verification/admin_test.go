@@ -133,6 +133,10 @@ func TestForget(t *testing.T) {
 		f.proves(f.claim(completes(sid, func(c *Completion) { c.ClientSecret = client })))
 		f.open(ask(mailbox(address), secret(client), purpose(Password), proof(ProofCode)))
 		m := f.outbox.last(t)
+		f.hold(ask(mailbox(address), secret("held "+client), held("uia of "+client)))
+		if _, err := f.Explain(bg, m); err != nil {
+			t.Fatal(err)
+		}
 		f.await(ask(mailbox(address), secret(client), purpose(Add)))
 		wantErr(t, "Adopt", f.Adopt(bg, "sid-of-"+client, "nonce", ask(mailbox(address), secret(client))), nil)
 		if err := f.Refuse(bg, m.SID, m.Refusal); err != nil {

@@ -27,7 +27,7 @@ func (f Forgotten) Total() (n int) {
 var kindNames = map[string]string{
 	kindSession: "sessions", kindIndex: "session_index", kindMessage: "messages", kindState: "deliveries",
 	kindAlias: "aliases", kindNonce: "token_requests", kindForeign: "homeserver_sessions", kindBinding: "bindings",
-	kindLimit: "limits", kindCool: "cooldowns",
+	kindLimit: "limits", kindCool: "cooldowns", kindProgress: "held_requests", kindExplained: "explanations",
 }
 
 // Forget erases everything that is stored about an address: its sessions with

@@ -73,7 +73,7 @@ func (s *Service) Tie(ctx context.Context, client netip.Addr, agent, uia string)
 	if err != nil || (known.UIA == uia && now.Sub(time.UnixMilli(known.At)) < tieFresh) {
 		return err
 	}
-	return s.store.Update(ctx, progressPartition, func(txn store.Txn) error {
+	return store.UpdateSoon(ctx, s.store, progressPartition, func(txn store.Txn) error {
 		return s.recs.put(txn, kindTie+names[0], tieRecord{uia, now.UnixMilli()}, now.Add(tieTime))
 	})
 }
@@ -182,8 +182,9 @@ func (s *Service) markReady(ctx context.Context, names []string, sent *openingRe
 	return rec, err
 }
 
-// release sends the message of a request that was held. It counts against the
-// budget now; against all else it was counted when it was made.
+// release sends the message of a request that was held, if its session is still
+// there: its client knows no other. It counts against the budget now; against all
+// else it was counted when it was made.
 func (s *Service) release(ctx context.Context, held openingRequest) error {
 	held.RepeatOnly = false
 	var cells []cell
@@ -193,6 +194,6 @@ func (s *Service) release(ctx context.Context, held openingRequest) error {
 	if err := s.spend(ctx, s.addressNames(held.Medium, held.Address), cells...); err != nil {
 		return err
 	}
-	_, err := s.openNow(ctx, held)
+	_, err := s.openNow(ctx, held, true)
 	return err
 }

@@ -22,16 +22,23 @@ func (s *Service) RequestToken(ctx context.Context, req Request) (Opened, error)
 	if err != nil {
 		return Opened{}, err
 	}
-	opened, err := s.openNow(ctx, asked)
-	if err == nil && !opened.Sent && !asked.Held {
+	o, err := s.openNow(ctx, asked, false)
+	if err != nil {
+		return Opened{}, err
+	}
+	if !o.opened.Sent && !o.held {
 		s.repeated(ctx, counted)
 	}
-	return opened, err
+	return o.opened, nil
 }
 
-// openNow runs a request that was admitted.
-func (s *Service) openNow(ctx context.Context, req openingRequest) (Opened, error) {
+// openNow runs a request that was admitted. With going, it opens no session, but
+// only goes on with one.
+func (s *Service) openNow(ctx context.Context, req openingRequest, going bool) (*opening, error) {
 	o, err := s.newOpening(s.shard(req.Index), req)
+	if err == nil {
+		o.going = going
+	}
 	if err == nil && req.Decoy {
 		err = o.disguise()
 	}
@@ -40,13 +47,13 @@ func (s *Service) openNow(ctx context.Context, req openingRequest) (Opened, erro
 	}
 	if err != nil {
 		s.unsent(ctx, req)
-		return Opened{}, err
+		return nil, err
 	}
 	if !o.opened.Sent {
 		s.unsent(ctx, req)
 	}
 	o.announce()
-	return o.opened, nil
+	return o, nil
 }
 
 // openingRequest is a Request whose secret is already a hash: it is what a
@@ -93,7 +100,7 @@ func (s *Service) due(ctx context.Context, req openingRequest) (bool, error) {
 	due := false
 	err := s.glance(ctx, o.partition, func(txn store.Txn) error {
 		session, err := o.find(txn, s.now())
-		due = session == nil || session.request(o.req.SendAttempt)
+		due = session == nil || session.asks(o.req)
 		return err
 	})
 	return due, err
@@ -112,10 +119,12 @@ type opening struct {
 	freshSID  string
 	token     string
 	decoy     bool
+	going     bool // it opens no session
 
 	// Set by each run.
 	opened  Opened
 	created bool
+	held    bool // the message is held, and was not before
 	message Message
 }
 
@@ -140,8 +149,11 @@ func (o *opening) run(txn store.Txn) error {
 		return err
 	}
 	fresh := session == nil
-	due := !o.req.Held && (fresh || session.request(o.req.SendAttempt))
-	if (due || fresh) && o.req.RepeatOnly {
+	if fresh && o.going {
+		return nil // it was revoked, say
+	}
+	due := fresh || session.asks(o.req)
+	if due && o.req.RepeatOnly {
 		return &LimitError{RetryAfter: repeatDelay, Limit: LimitRepeat}
 	}
 	if fresh {
@@ -153,20 +165,20 @@ func (o *opening) run(txn store.Txn) error {
 			return err
 		}
 	}
-	if !due {
-		o.opened = Opened{SID: session.SID}
-		if o.req.Held && fresh {
-			session.SendAttempt = math.MinInt64 // the message is still to come
-			return o.svc.recs.putSession(txn, session)
-		}
+	o.opened = Opened{SID: session.SID}
+	switch {
+	case !due:
 		return nil
+	case o.req.Held:
+		o.held, session.Decoy = true, o.decoy
+		return o.svc.recs.putSession(txn, session)
 	}
 	session.NextLink, session.Language, session.Brand = o.req.NextLink, o.req.Language, o.req.Brand
 	return o.send(txn, session, now)
 }
 
 // reset forgets a run: the store may run a transaction again.
-func (o *opening) reset() { o.opened, o.created, o.message = Opened{}, false, Message{} }
+func (o *opening) reset() { o.opened, o.created, o.held, o.message = Opened{}, false, false, Message{} }
 
 // send makes the next message of a session and writes both.
 func (o *opening) send(txn store.Txn, session *Session, now time.Time) error {
@@ -218,13 +230,16 @@ func (o *opening) find(txn store.Txn, now time.Time) (*Session, error) {
 
 func (o *opening) create(now time.Time) *Session {
 	o.created = true
-	return &Session{
+	session := &Session{
 		SID: o.freshSID, State: Pending,
 		Purpose: o.req.Purpose, Medium: o.req.Medium, Address: o.req.Address,
-		Secret: o.req.Secret, SendAttempt: o.req.SendAttempt, Proof: o.req.Proof,
+		Secret: o.req.Secret, Proof: o.req.Proof,
 		NextLink: o.req.NextLink, Language: o.req.Language, Created: now.UnixMilli(),
 		Until: now.Add(o.svc.cfg.SessionLifetime).UnixMilli(),
 	}
+	session.SendAttempt = math.MinInt64 // none yet
+	session.asks(o.req)
+	return session
 }
 
 func (o *opening) compose(session *Session, now time.Time) Message {

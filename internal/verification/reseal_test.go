@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -222,6 +223,8 @@ func TestSessionEntry(t *testing.T) {
 	sid := f.validated(ask())
 	f.claim(completes(sid))
 	f.await(ask(purpose(Add)))
+	f.hold(ask(secret("another"), held("u1")))
+	wantErr(t, "Tie", f.Tie(bg, netip.MustParseAddr("192.0.2.1"), "agent", "u1"), nil)
 	f.bindAll("@u:example.com", 1)
 	wantErr(t, "Taint", f.Taint(bg, "uia"), nil)
 	f.open(ask(purpose(Password)))

@@ -11,7 +11,7 @@ import (
 )
 
 // SessionEntry reports whether an entry is part of a session: the session, what
-// leads to it, its messages. A backup knows nothing of what was used up after
+// leads to it, its messages, and what waits to become one. A backup knows nothing of what was used up after
 // it was made, so that a restored session could be used a second time. Without
 // its record, a sid of ours is one that has ended.
 func SessionEntry(p store.Partition, key string) bool {
@@ -19,7 +19,7 @@ func SessionEntry(p store.Partition, key string) bool {
 		return false
 	}
 	switch kindOf(key) + "/" {
-	case kindSession, kindIndex, kindNonce, kindAlias, kindState, kindMessage:
+	case kindSession, kindIndex, kindNonce, kindAlias, kindState, kindMessage, kindProgress, kindTie:
 		return true
 	}
 	return false

@@ -78,6 +78,8 @@ type Session struct {
 	// Decoy says that the newest message explains why there is no token, and
 	// that the newest of the tokens is known to nobody; see decoy.go.
 	Decoy bool `cbor:"21,keyasint,omitempty"`
+	// HeldAttempt is the last send_attempt whose message was held, if one was.
+	HeldAttempt *int64 `cbor:"22,keyasint,omitempty"`
 }
 
 // Token is one link or code that was sent.
@@ -127,6 +129,23 @@ func (s *Session) request(attempt int64) bool {
 		return false
 	}
 	s.SendAttempt = attempt
+	return true
+}
+
+// asks is request, or hold.
+func (s *Session) asks(req openingRequest) bool {
+	if req.Held {
+		return s.hold(req.SendAttempt)
+	}
+	return s.request(req.SendAttempt)
+}
+
+// hold is the same for a request whose message is held.
+func (s *Session) hold(attempt int64) bool {
+	if attempt <= s.SendAttempt || s.HeldAttempt != nil && attempt <= *s.HeldAttempt {
+		return false
+	}
+	s.HeldAttempt = &attempt
 	return true
 }
 

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verification
+
+import (
+	"testing"
+	"time"
+)
+
+// TestGate_HeldMessageOfASessionThatIsGone is not sent in another one: no client
+// knows that.
+func TestGate_HeldMessageOfASessionThatIsGone(t *testing.T) {
+	for name, end := range map[string]func(*fixture, string){
+		"revoked": func(f *fixture, sid string) { wantErr(t, "Revoke", f.RevokeSession(bg, sid), nil) },
+		"expired": func(f *fixture, _ string) { f.clock.Advance(31 * time.Minute) },
+	} {
+		f := newFixture(t, func(c *Config) {
+			c.SessionLifetime, c.TokenLifetime = 30*time.Minute, 30*time.Minute
+			c.Messages = Limit{Burst: 1, Per: 24 * time.Hour}
+		})
+		sid := f.hold(ask(held("u1")))
+		end(f, sid)
+		f.advance("u1")
+		if got := f.outbox.messages(); len(got) != 0 {
+			t.Errorf("%s: got %d messages, want none", name, len(got))
+		}
+		if got := f.open(ask(mailbox("bob@example.com"))); !got.Sent {
+			t.Errorf("%s: the budget was not given back", name)
+		}
+	}
+}
+
+// TestGate_HeldRequestsMayBeRepeated: answers get lost, and pages are reloaded.
+func TestGate_HeldRequestsMayBeRepeated(t *testing.T) {
+	repeat := func(f *fixture) {
+		t.Helper()
+		f.hold(ask(held("u1"), attempt(2)))
+		for range 8 {
+			f.hold(ask(held("u1"), attempt(2)))
+		}
+		f.hold(ask(held("u1"), attempt(1)))
+	}
+	f := newFixture(t, func(c *Config) { c.PerAddress = Limit{Burst: 3, Per: time.Hour} })
+	repeat(f)
+	if got := f.open(ask(purpose(Password))); !got.Sent {
+		t.Error("got nothing sent for another purpose")
+	}
+	f.advance("u1")
+	if got := len(f.outbox.messages()); got != 2 {
+		t.Errorf("got %d messages, want the reset's and the held one", got)
+	}
+
+	// The homeserver's word makes no difference.
+	f = newFixture(t, func(c *Config) { c.PerAddress = Limit{Burst: 3, Per: time.Hour} })
+	for range 9 {
+		f.granted(ask(held("u1")))
+	}
+	if got := f.open(ask(purpose(Password))); !got.Sent {
+		t.Error("got nothing sent for another purpose, after the homeserver was asked")
+	}
+
+	// Each that is new is one more message to come.
+	f = newFixture(t, func(c *Config) { c.PerAddress = Limit{Burst: 3, Per: time.Hour} })
+	for n := range int64(3) {
+		f.hold(ask(held("u1"), attempt(n)))
+	}
+	if _, err := f.RequestToken(bg, ask(held("u1"), attempt(3))); refusedBy(t, err) != LimitAddress {
+		t.Errorf("got %v, want refused by the address's limit", err)
+	}
+}
+
+// TestHeldDecoyIsResentAsOne: the operator cannot give a token to whom the
+// homeserver has refused one.
+func TestHeldDecoyIsResentAsOne(t *testing.T) {
+	f := newFixture(t)
+	opened := f.decoy(ask(held("u1")))
+	if err := f.Resend(bg, opened.SID); err != nil {
+		t.Fatal(err)
+	}
+	if m := f.outbox.last(t); !m.Decoy || m.Token != "" {
+		t.Errorf("got a message with decoy %v, want one without a token", m.Decoy)
+	}
+}
