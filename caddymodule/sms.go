@@ -66,7 +66,8 @@ type SMS struct {
 
 	// How many messages a number may get in 24 hours. With `max_tries` it bounds
 	// guessing: whoever tries all codes of all sessions of a number for a day
-	// finds one with a chance of 1 in 20,000 by default. Default: 10.
+	// finds one with a chance of 1 in 20,000 by default, and of 1 in 10,000 if
+	// codes of the day before are left. Default: 10.
 	PerNumber int `json:"per_number,omitempty"`
 
 	// How many different numbers, and numbers of how many different countries,

@@ -34,7 +34,8 @@ func (a *App) resend(ctx context.Context, s *verification.Service, sid string) e
 	if err != nil {
 		return caddy.APIError{HTTPStatus: 429, Err: err}
 	}
-	if err := s.Resend(ctx, sid); err != nil {
+	// Not cut off by who asks: a message that was not counted might go out.
+	if err := s.Resend(context.WithoutCancel(ctx), sid); err != nil {
 		if back := rt.phones.shield.Release(ctx, paid); back != nil {
 			a.logger.Warn("cannot give back what was reserved for a message", zap.Error(back))
 		}

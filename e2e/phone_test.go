@@ -67,49 +67,54 @@ func (w *world) submit(opened stack.Answer, secret, code string) stack.Answer {
 // TestR2_R16_R34_R36_R58_RegisterWithEmailAndPhone takes the homeserver's
 // longest flow: phone and email.
 func TestR2_R16_R34_R36_R58_RegisterWithEmailAndPhone(t *testing.T) {
-	bothModes(t, func(t *testing.T, w *world) {
-		name := unique("phil")
-		email := name + "@example.test"
-		typed, stored := uniquePhone()
-		register := func(auth stack.Object) stack.Answer {
-			body := stack.Object{"username": name, "password": password, "bind_email": true, "bind_msisdn": true}
-			if auth != nil {
-				body["auth"] = auth
-			}
-			return w.must(w.c.Do(t.Context(), "POST", "/_matrix/client/v3/register", "", body))
+	bothModes(t, func(_ *testing.T, w *world) { w.registerWithPhone(w.inPhones) })
+}
+
+// registerWithPhone reads its code with what is given.
+func (w *world) registerWithPhone(codeTo func(stored string) string) {
+	t := w.t
+	t.Helper()
+	name := unique("phil")
+	email := name + "@example.test"
+	typed, stored := uniquePhone()
+	register := func(auth stack.Object) stack.Answer {
+		body := stack.Object{"username": name, "password": password, "bind_email": true, "bind_msisdn": true}
+		if auth != nil {
+			body["auth"] = auth
 		}
-		first := w.want(register(nil), http.StatusUnauthorized)
-		if !strings.Contains(unspaced(first.Body), `["m.login.msisdn","m.login.email.identity"]`) {
-			t.Fatalf("got %s, want a flow with both", first.Body)
-		}
-		session := first.Text("session")
-		opened := w.requestCode("register", "p."+name, typed, stored)
-		auth := stack.PhoneAuth(session, stack.Creds(opened.Text("sid"), "p."+name))
-		w.want(register(auth), http.StatusUnauthorized)
-		code := w.inPhones(stored)
-		wrong := w.want(w.submit(opened, "p."+name, otherCode(code)), http.StatusBadRequest)
-		if wrong.Text("errcode") != "M_TOKEN_INCORRECT" {
-			t.Errorf("got %s", wrong.Body)
-		}
-		w.want(w.submit(opened, "p."+name, code), http.StatusOK)
-		half := w.want(register(auth), http.StatusUnauthorized)
-		if !strings.Contains(unspaced(half.Body), `"completed":["m.login.msisdn"]`) {
-			t.Fatalf("got %s, want the phone stage to be completed", half.Body)
-		}
-		sid := w.validated("register", "e."+name, email)
-		w.want(register(stack.EmailAuth(session, stack.Creds(sid, "e."+name))), http.StatusOK)
-		token := w.login(name, password)
-		got := w.emails(token)
-		slices.Sort(got)
-		if want := []string{stored, email}; !slices.Equal(got, want) {
-			t.Errorf("got addresses %q, want %q", got, want)
-		}
-		// The number logs in, like the homeserver's own (R61).
-		w.want(w.must(w.c.Do(t.Context(), "POST", "/_matrix/client/v3/login", "", stack.Object{
-			"type": "m.login.password", "password": password,
-			"identifier": stack.Object{"type": "m.id.phone", "country": "GB", "number": typed, "phone": typed},
-		})), http.StatusOK)
-	})
+		return w.must(w.c.Do(t.Context(), "POST", "/_matrix/client/v3/register", "", body))
+	}
+	first := w.want(register(nil), http.StatusUnauthorized)
+	if !strings.Contains(unspaced(first.Body), `["m.login.msisdn","m.login.email.identity"]`) {
+		t.Fatalf("got %s, want a flow with both", first.Body)
+	}
+	session := first.Text("session")
+	opened := w.requestCode("register", "p."+name, typed, stored)
+	auth := stack.PhoneAuth(session, stack.Creds(opened.Text("sid"), "p."+name))
+	w.want(register(auth), http.StatusUnauthorized)
+	code := codeTo(stored)
+	wrong := w.want(w.submit(opened, "p."+name, otherCode(code)), http.StatusBadRequest)
+	if wrong.Text("errcode") != "M_TOKEN_INCORRECT" {
+		t.Errorf("got %s", wrong.Body)
+	}
+	w.want(w.submit(opened, "p."+name, code), http.StatusOK)
+	half := w.want(register(auth), http.StatusUnauthorized)
+	if !strings.Contains(unspaced(half.Body), `"completed":["m.login.msisdn"]`) {
+		t.Fatalf("got %s, want the phone stage to be completed", half.Body)
+	}
+	sid := w.validated("register", "e."+name, email)
+	w.want(register(stack.EmailAuth(session, stack.Creds(sid, "e."+name))), http.StatusOK)
+	token := w.login(name, password)
+	got := w.emails(token)
+	slices.Sort(got)
+	if want := []string{stored, email}; !slices.Equal(got, want) {
+		t.Errorf("got addresses %q, want %q", got, want)
+	}
+	// The number logs in, like the homeserver's own (R61).
+	w.want(w.must(w.c.Do(t.Context(), "POST", "/_matrix/client/v3/login", "", stack.Object{
+		"type": "m.login.password", "password": password,
+		"identifier": stack.Object{"type": "m.id.phone", "country": "GB", "number": typed, "phone": typed},
+	})), http.StatusOK)
 }
 
 // unspaced is JSON as it is compared here.
@@ -216,8 +221,8 @@ func TestR6_R34_R36_R54_R58_AddPhoneBySDK(t *testing.T) {
 	})
 }
 
-// TestR23_AddPhoneThroughKannelBySDK is the same through a real gateway.
-func TestR23_AddPhoneThroughKannelBySDK(t *testing.T) {
+// TestR23_PhonesThroughKannel is both through a real gateway.
+func TestR23_PhonesThroughKannel(t *testing.T) {
 	if unavailable != nil {
 		t.Skipf("NOT PROVEN HERE: the end-to-end tests need Synapse 1.3.1: %v", unavailable)
 	}
@@ -235,6 +240,7 @@ func TestR23_AddPhoneThroughKannelBySDK(t *testing.T) {
 	t.Cleanup(func() { _ = session.Close() })
 	sw := &sdkWorld{world: w, sdk: session}
 	sw.anon = sw.client(jssdk.ClientOptions{})
+	w.registerWithPhone(func(stored string) string { return kannelCode(t, gateway, stored) })
 	name := unique("kannel")
 	typed, stored := uniquePhone()
 	sw.registerBySDK(name, name+"@example.test")
@@ -242,5 +248,12 @@ func TestR23_AddPhoneThroughKannelBySDK(t *testing.T) {
 	sw.addPhoneBySDK(c, name, typed, func() string { return kannelCode(t, gateway, stored) })
 	if got := sw.threepids(c); !slices.Contains(got, stored) {
 		t.Errorf("got addresses %q, want the number among them", got)
+	}
+	// Of each of the two messages the gateway tells at the URL that it was given.
+	arrived := func() int { return strings.Count(s.Caddy.Logs(), "a delivery receipt has come") }
+	for deadline := time.Now().Add(20 * time.Second); arrived() < 2; time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d receipts came, want 2; Kannel's log:\n%s", arrived(), gateway.Logs())
+		}
 	}
 }

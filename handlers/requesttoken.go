@@ -93,7 +93,16 @@ func (c *Client) open(w http.ResponseWriter, r *http.Request, next Next, route r
 		}
 		return opened, answered, err
 	}
-	opened, err := c.svc.RequestToken(r.Context(), req)
+	if err := r.Context().Err(); err != nil {
+		return verification.Opened{}, 0, err
+	}
+	// Not cut off by the client: it would get messages that nobody has counted.
+	ctx, cancel := detached(r.Context(), settleTime)
+	defer cancel()
+	opened, err := c.svc.RequestToken(ctx, req)
+	if err != nil && !mustWait(err) {
+		opened.Sent = true // perhaps: it is not known
+	}
 	return opened, 0, err
 }
 

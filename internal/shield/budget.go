@@ -3,7 +3,6 @@
 package shield
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 )
@@ -108,7 +107,7 @@ type budgets struct {
 	below []string // the prefixes that the operator has named
 }
 
-func parseBudgets(list []Budget, priced bool) (budgets, error) {
+func parseBudgets(list []Budget) (budgets, error) {
 	all := budgets{list: list, scope: map[scope][]Budget{}}
 	type same struct {
 		scope
@@ -125,8 +124,6 @@ func parseBudgets(list []Budget, priced bool) (budgets, error) {
 			return all, fmt.Errorf("budget for %s: the limit must be positive; to send nothing there, deny it", b.Scope)
 		case b.Unit > Amount || b.Per > Day:
 			return all, fmt.Errorf("budget for %s: unknown unit or window", b.Scope)
-		case b.Unit == Amount && !priced:
-			return all, errors.New("a budget in money needs prices")
 		case seen[same{sc, b.Unit, b.Per}]:
 			return all, fmt.Errorf("budget for %s in %s per %s is given twice", b.Scope, b.Unit, b.Per)
 		}
@@ -146,4 +143,28 @@ func (b budgets) of(c scope) []Budget {
 		return each
 	}
 	return append(slices.Clip(each), b.scope[c]...)
+}
+
+// priced refuses budgets in money for what has no price: that would be free, and
+// no budget in money would end it.
+func (c Config) priced(all budgets, prices map[string]Money) error {
+	if _, ok := prices[defaultPrice]; ok {
+		return nil
+	}
+	for sc, list := range all.scope {
+		if !slices.ContainsFunc(list, func(b Budget) bool { return b.Unit == Amount }) {
+			continue
+		}
+		wanted := c.Allow
+		if sc.kind == ofCountry && sc.of != "" {
+			wanted = []string{sc.of}
+		}
+		for _, name := range wanted {
+			region, ok := parseRegion(name)
+			if _, priced := prices[region]; !ok || !priced {
+				return fmt.Errorf("a budget in money needs the price of all that is allowed: %s has none, and there is none by default", name)
+			}
+		}
+	}
+	return nil
 }

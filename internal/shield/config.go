@@ -30,7 +30,8 @@ type Config struct {
 	// empty list none.
 	Budgets []Budget
 	// Prices are what a segment costs, by region; "default" is that of all
-	// others. What has no price costs nothing, and counts as a message still.
+	// others. What has no price costs nothing, and counts as a message still; a
+	// budget in money needs prices for all that is allowed.
 	Prices map[string]Money
 	// PrefixDigits is how many digits of a number, country code included, are
 	// its prefix; 7 by default. The last four digits of a number never belong

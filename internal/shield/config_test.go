@@ -82,7 +82,19 @@ func TestNewRefuses(t *testing.T) {
 		{"an empty budget", func(c *Config) { c.Budgets = []Budget{{Scope: "total"}} }, "must be positive"},
 		{"an unknown unit", func(c *Config) { c.Budgets = []Budget{{Scope: "total", Limit: 1, Unit: 2}} }, "unknown unit"},
 		{"an unknown window", func(c *Config) { c.Budgets = []Budget{{Scope: "total", Limit: 1, Per: 2}} }, "unknown unit or window"},
-		{"money without prices", func(c *Config) { c.Budgets = []Budget{{Scope: "total", Limit: 1, Unit: Amount}} }, "needs prices"},
+		{"money without prices", func(c *Config) { c.Budgets = []Budget{{Scope: "total", Limit: 1, Unit: Amount}} }, "needs the price of all that is allowed: * has none"},
+		{"money, and one country has no price", func(c *Config) {
+			c.Allow, c.Prices = []string{"DE", "LV"}, map[string]Money{"de": 8}
+			c.Budgets = []Budget{{Scope: "total", Limit: 1, Unit: Amount}}
+		}, "LV has none"},
+		{"money, and a range has no price", func(c *Config) {
+			c.Allow, c.Prices = []string{"DE", "+371"}, map[string]Money{"de": 8}
+			c.Budgets = []Budget{{Scope: "country", Limit: 1, Unit: Amount}}
+		}, "+371 has none"},
+		{"money for a country that has no price", func(c *Config) {
+			c.Allow, c.Prices = []string{"DE", "LV"}, map[string]Money{"de": 8}
+			c.Budgets = []Budget{{Scope: "LV", Limit: 1, Unit: Amount}}
+		}, "LV has none"},
 		{"one budget twice", func(c *Config) {
 			c.Budgets = []Budget{{Scope: "FR", Limit: 1}, {Scope: "fr", Limit: 2}}
 		}, "messages per hour is given twice"},

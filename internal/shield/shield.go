@@ -46,8 +46,11 @@ func New(c Config) (*Shield, error) {
 	if err != nil {
 		return nil, err
 	}
-	budgets, err := parseBudgets(c.Budgets, len(prices) > 0)
+	budgets, err := parseBudgets(c.Budgets)
 	if err != nil {
+		return nil, err
+	}
+	if err := c.priced(budgets, prices); err != nil {
 		return nil, err
 	}
 	conversion, err := c.Conversion.withDefaults()

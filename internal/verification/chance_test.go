@@ -54,3 +54,39 @@ func TestAdvisory02_SIDsAndTokensAreRandom(t *testing.T) {
 		}
 	}
 }
+
+// Codes are short, so that they must be as many as they can be: every digit at
+// every place, and no two draws that belong together.
+func TestAdvisory02_CodesAreRandom(t *testing.T) {
+	const n = 100_000
+	f := newFixture(t, func(c *Config) { c.Random = nil })
+	var digits [6][10]float64
+	var pairs [5][100]float64
+	for range n {
+		code, err := f.ids.token(ProofCode)
+		if err != nil || len(code) != 6 {
+			t.Fatalf("got %q, %v, want six digits", code, err)
+		}
+		for i := range 6 {
+			digits[i][code[i]-'0']++
+			if i > 0 {
+				pairs[i-1][(code[i-1]-'0')*10+code[i]-'0']++
+			}
+		}
+	}
+	check := func(what string, place int, counts []float64) {
+		expected, freedom, chi := n/float64(len(counts)), float64(len(counts)-1), 0.0
+		for _, got := range counts {
+			chi += (got - expected) * (got - expected) / expected
+		}
+		if limit := freedom + 7*math.Sqrt(2*freedom); chi > limit {
+			t.Errorf("%s: place %d has chi-square %.0f over %.0f degrees of freedom, want at most %.0f", what, place, chi, freedom, limit)
+		}
+	}
+	for i := range digits {
+		check("digits", i, digits[i][:])
+	}
+	for i := range pairs {
+		check("pairs", i, pairs[i][:])
+	}
+}

@@ -88,7 +88,8 @@ func (s *Service) Tied(ctx context.Context, client netip.Addr, agent string) (ui
 }
 
 func (s *Service) tie(ctx context.Context, names []string) (rec tieRecord, err error) {
-	err = s.store.View(ctx, progressPartition, func(txn store.Txn) error {
+	err = s.glance(ctx, progressPartition, func(txn store.Txn) error { // it may not be on the disk yet
+		rec = tieRecord{}
 		return s.firstOf(txn, kindTie, names, &rec)
 	})
 	if errors.Is(err, store.ErrNotFound) {

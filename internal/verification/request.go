@@ -42,11 +42,19 @@ func (s *Service) openNow(ctx context.Context, req openingRequest, going bool) (
 	if err == nil && req.Decoy {
 		err = o.disguise()
 	}
-	if err == nil {
-		err = s.store.Update(ctx, o.partition, o.run)
-	}
 	if err != nil {
 		s.unsent(ctx, req)
+		return nil, err
+	}
+	var refused error
+	err = s.store.Update(ctx, o.partition, func(txn store.Txn) error {
+		refused = o.run(txn)
+		return refused
+	})
+	if err != nil {
+		if refused != nil { // else it may have been written all the same
+			s.unsent(ctx, req)
+		}
 		return nil, err
 	}
 	if !o.opened.Sent {
