@@ -36,7 +36,7 @@ const adminBase = "/threepid/"
 //	POST /threepid/keys/rotate    begins to use a new key
 //	POST /threepid/keys/prune     drops keys that nothing needs any more
 //	POST /threepid/store/backup   answers with a backup
-//	POST /threepid/send-test      {"to": "<address>", "language": "<tag>"}
+//	POST /threepid/send-test      {"to": "<address or +number>"}
 //
 // It also keeps the metrics of that endpoint whole: Caddy sets the endpoint up
 // before any app, and leaves it as it is when the configuration is then

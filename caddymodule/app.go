@@ -182,8 +182,8 @@ type App struct {
 	EmailPolicy *EmailPolicy `json:"email_policy,omitempty"`
 
 	// Whether to verify no email addresses at all: requestToken answers
-	// `M_THREEPID_MEDIUM_NOT_SUPPORTED`, and `/versions` is left alone. Default:
-	// false.
+	// `M_THREEPID_MEDIUM_NOT_SUPPORTED`, and, without `sms`, `/versions` is
+	// left alone. Default: false.
 	NoEmail bool `json:"no_email,omitempty"`
 
 	logger   *zap.Logger
