@@ -178,7 +178,10 @@ func (o *opening) run(txn store.Txn) error {
 	case !due:
 		return nil
 	case o.req.Held:
-		o.held, session.Decoy = true, o.decoy
+		o.held = true
+		if len(session.Tokens) == 0 { // else it says what the newest of them is
+			session.Decoy = o.decoy
+		}
 		return o.svc.recs.putSession(txn, session)
 	}
 	session.NextLink, session.Language, session.Brand = o.req.NextLink, o.req.Language, o.req.Brand
