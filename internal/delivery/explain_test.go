@@ -79,6 +79,8 @@ func TestDecoysAtTheSameMoment(t *testing.T) {
 		go func() { _ = s.Send(ctx, verification.Message{ID: "cut off", Decoy: true, Address: "b"}) }()
 		cancel()
 		time.Sleep(2 * time.Second)
+		s.mu.Lock()
+		defer s.mu.Unlock()
 		if len(s.turns) != 0 {
 			t.Errorf("%d turns are left", len(s.turns))
 		}
