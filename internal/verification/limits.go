@@ -87,8 +87,9 @@ func (s *Service) admitAgain(ctx context.Context, session *Session) error {
 	return s.spend(ctx, s.addressNames(session.Medium, session.Address), cells...)
 }
 
-// glance is a View that does not wait for what is being written to the disk, as
-// an engine's own may. What it finds is only acted upon by updates that do.
+// glance is a View that sees what [store.Soon] has written, too, of which a View
+// may know nothing until it is on the disk. What it finds is only acted upon by
+// updates that wait for that.
 func (s *Service) glance(ctx context.Context, p store.Partition, fn func(store.Txn) error) error {
 	if soon, ok := s.store.(store.Soon); ok {
 		return soon.UpdateSoon(ctx, p, fn)
