@@ -84,7 +84,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return nil
 	}
 	err = rt.client.ServeHTTP(w, r, func(inner http.ResponseWriter, r *http.Request) error {
-		if inner == w {
+		if handlers.PassedOn(inner) == w {
 			// Passed on, for minutes perhaps, and no business of ours any more.
 			release()
 		}
