@@ -57,8 +57,11 @@ func (c *Client) other(w http.ResponseWriter, r *http.Request, next Next) error 
 	if !ok || r.Body == nil || r.Body == http.NoBody || r.ContentLength > c.cfg.MaxBody {
 		return next(w, r)
 	}
-	start, err := peek(r, c.cfg.MaxBody+1)
-	if err != nil || int64(len(start)) > c.cfg.MaxBody || !mentionsStage(start) {
+	start, err := readStart(w, r, c.cfg.MaxBody+1)
+	if err != nil {
+		return c.observed(w, r, below, "uia", func() (int, error) { return 0, err })
+	}
+	if int64(len(start)) > c.cfg.MaxBody || !mentionsStage(start) {
 		resume(r, start)
 		return next(w, r)
 	}
@@ -68,33 +71,6 @@ func (c *Client) other(w http.ResponseWriter, r *http.Request, next Next) error 
 	return c.observed(w, r, below, "uia", func() (int, error) {
 		return c.completeElsewhere(w, r, next, below, start)
 	})
-}
-
-// peek reads at most limit bytes of a body, into a buffer of the right size if
-// the client has told it: this is on the way of every message that is sent.
-func peek(r *http.Request, limit int64) ([]byte, error) {
-	if r.ContentLength <= 0 {
-		return io.ReadAll(io.LimitReader(r.Body, limit))
-	}
-	start := make([]byte, min(r.ContentLength, limit))
-	n, err := io.ReadFull(r.Body, start)
-	return start[:n], err
-}
-
-// resume puts back the beginning of a body; closing it is still the original's
-// business.
-func resume(r *http.Request, start []byte) {
-	if int64(len(start)) == r.ContentLength {
-		r.Body = resumed{bytes.NewReader(start), r.Body}
-		return
-	}
-	r.Body = resumed{io.MultiReader(bytes.NewReader(start), r.Body), r.Body}
-}
-
-// resumed is a body of which the beginning has been read.
-type resumed struct {
-	io.Reader
-	io.Closer
 }
 
 func mentionsStage(body []byte) bool {
