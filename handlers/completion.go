@@ -56,7 +56,7 @@ func (c *Client) other(w http.ResponseWriter, r *http.Request, next Next, x *rou
 	}
 	below, ok := c.router.below(r.URL.Path)
 	if !ok {
-		return next(w, r)
+		below.tail = r.URL.Path // somebody may read it as one of theirs
 	}
 	// An address of an account can only have a session of this purpose: the
 	// other two are refused for an address in use.
@@ -64,33 +64,6 @@ func (c *Client) other(w http.ResponseWriter, r *http.Request, next Next, x *rou
 	return c.observed(w, r, below, "uia", func() (int, error) {
 		return c.completeElsewhere(w, r, next, below, x.raw)
 	})
-}
-
-// peek reads at most limit bytes of a body, into a buffer of the right size if
-// the client has told it: this is on the way of every message that is sent.
-func peek(r *http.Request, limit int64) ([]byte, error) {
-	if r.ContentLength <= 0 {
-		return io.ReadAll(io.LimitReader(r.Body, limit))
-	}
-	start := make([]byte, min(r.ContentLength, limit))
-	n, err := io.ReadFull(r.Body, start)
-	return start[:n], err
-}
-
-// resume puts back the beginning of a body; closing it is still the original's
-// business.
-func resume(r *http.Request, start []byte) {
-	if int64(len(start)) == r.ContentLength {
-		r.Body = resumed{bytes.NewReader(start), r.Body}
-		return
-	}
-	r.Body = resumed{io.MultiReader(bytes.NewReader(start), r.Body), r.Body}
-}
-
-// resumed is a body of which the beginning has been read.
-type resumed struct {
-	io.Reader
-	io.Closer
 }
 
 func mentionsStage(body []byte) bool {

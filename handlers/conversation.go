@@ -32,7 +32,7 @@ func (c *Client) converse(w http.ResponseWriter, r *http.Request, next Next, fou
 	x := &round{client: c, talk: t}
 	keepHeaders(r)
 	limitEncodings(r)
-	if err := x.openBody(r, found); err != nil {
+	if err := x.openBody(w, r, found); err != nil {
 		return c.observed(w, r, found, "uia", func() (int, error) { return 0, err })
 	}
 	held := &answerHolder{ResponseWriter: w, wanted: x.hasNames, sealing: true}
@@ -112,16 +112,17 @@ type round struct {
 // openBody replaces the name in a body by the homeserver's. One that was not
 // given out for this endpoint is taken out, whatever it is: the homeserver then
 // begins a conversation of its own.
-func (x *round) openBody(r *http.Request, found route) error {
+func (x *round) openBody(w http.ResponseWriter, r *http.Request, found route) error {
 	if x.talk.free || r.Body == nil || r.Body == http.NoBody {
 		return nil
 	}
 	limit := max(x.client.cfg.MaxBody, maxLook)
-	start, err := peek(r, limit+1)
+	start, err := readStart(w, r, limit+1)
+	if err != nil {
+		return err
+	}
 	resume(r, start)
 	switch {
-	case err != nil:
-		return nil // whoever reads on meets the same error
 	case int64(len(start)) <= limit:
 		return x.openText(r, start)
 	case found.kind == kindNone && mayBeObject(start):
