@@ -45,13 +45,13 @@ func (c *Client) complete(w http.ResponseWriter, r *http.Request, next Next, rou
 }
 
 // other handles everything that is not in the route table. Any endpoint may
-// ask for User-Interactive Authentication, so a body that speaks of one of our
-// two stages is looked at; everything else is passed on as it came.
+// ask for User-Interactive Authentication, so a body that takes part in one is
+// looked at; everything else is passed on as it came.
 func (c *Client) other(w http.ResponseWriter, r *http.Request, next Next, x *round) error {
 	if stage, ok := c.router.fallbackOf(r); ok {
 		return c.fallback(w, r, next, stage)
 	}
-	if x == nil || !mentionsStage(x.raw) {
+	if x == nil || !x.authenticates {
 		return next(w, r)
 	}
 	below, ok := c.router.below(r.URL.Path)
@@ -64,11 +64,6 @@ func (c *Client) other(w http.ResponseWriter, r *http.Request, next Next, x *rou
 	return c.observed(w, r, below, "uia", func() (int, error) {
 		return c.completeElsewhere(w, r, next, below, x.raw)
 	})
-}
-
-func mentionsStage(body []byte) bool {
-	i := bytes.Index(body, []byte("m.login."))
-	return i >= 0 && (bytes.Contains(body[i:], []byte(stageEmail)) || bytes.Contains(body[i:], []byte(stageMSISDN)))
 }
 
 func (c *Client) completeElsewhere(w http.ResponseWriter, r *http.Request, next Next, route route, raw []byte) (int, error) {

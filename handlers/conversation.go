@@ -102,8 +102,10 @@ func (rt *router) mayBeBelow(u *url.URL) bool {
 type round struct {
 	client *Client
 	talk   talk
-	// raw is the body as it goes on, if it was read to its end.
-	raw []byte
+	// raw is the body as it goes on, if it was read to its end; authenticates says
+	// that it has an "auth".
+	raw           []byte
+	authenticates bool
 	// given is the name that the client gave, and opened what it stands for.
 	given  string
 	opened verification.Conversation
@@ -161,6 +163,7 @@ func (x *round) openIn(body object) bool {
 	if body.null("auth") || json.Unmarshal(body["auth"], &auth) != nil {
 		return changed // what is no object names no session
 	}
+	x.authenticates = true
 	if !x.openMember(auth) {
 		return changed
 	}
