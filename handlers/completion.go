@@ -106,8 +106,8 @@ func (c *Client) completeElsewhere(w http.ResponseWriter, r *http.Request, next 
 	if ambiguousQuery(r.URL) {
 		return 0, badRequest(codeInvalidParam, "The query cannot be read in one way only")
 	}
-	body, err := parseObject(raw)
-	if err != nil && !errors.Is(err, errNotJSON) && !errors.Is(err, errNotObject) {
+	body, err := parseEnvelope(raw)
+	if err != nil && !errors.Is(err, errNotObject) {
 		return 0, err
 	}
 	j := &completion{client: c, route: route, body: body}
