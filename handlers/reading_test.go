@@ -99,10 +99,10 @@ func TestBodiesWithOneReadingAreTaken(t *testing.T) {
 // body itself have to be different ones.
 func TestEnvelopesLeaveToOthersWhatIsTheirs(t *testing.T) {
 	for body, refused := range map[string]bool{
-		`{"auth":{},"Devices":["D"],"address":1,"Token":2}`:       false,
-		`{"auth":{"session":"s"},"x":{"y":1,"Y":2,"sid":1}}`:      false,
-		`{"auth":{"session":"s"},"x":{"y":1,"y":2,"Auth":{}}}`:    false,
-		`{"x":[{"Auth":1}]}`:                                      false,
+		`{"auth":{},"Devices":["D"],"address":1,"Token":2}`:    false,
+		`{"auth":{"session":"s"},"x":{"y":1,"Y":2,"sid":1}}`:   false,
+		`{"auth":{"session":"s"},"x":{"y":1,"y":2,"Auth":{}}}`: false,
+		`{"x":[{"Auth":1}]}`: false,
 		`{"auth":{"identifier":{"type":"m.id.user","uſer":"x"}}}`: true,
 		`{"auth":{"session":"s","Session":"t"}}`:                  true,
 		`{"auth":{"threepid_creds":[{"Id_server":"evil"}]}}`:      true,
