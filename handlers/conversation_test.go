@@ -89,7 +89,9 @@ func (r *rig) challengedAt(method, path string) string {
 	return name
 }
 
-func withSession(name string) string { return fmt.Sprintf(`{"auth":{"type":"m.login.password","session":%q}}`, name) }
+func withSession(name string) string {
+	return fmt.Sprintf(`{"auth":{"type":"m.login.password","session":%q}}`, name)
+}
 
 // endpoints of the specification, and of homeservers, that authenticate.
 var talkingEndpoints = []struct{ method, path string }{
