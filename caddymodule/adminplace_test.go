@@ -153,6 +153,35 @@ func TestCommandsFindTheSocket(t *testing.T) {
 	}
 }
 
+// TestDocumentedAdmin: what the documents say is where the commands look, and what
+// the log says to write.
+func TestDocumentedAdmin(t *testing.T) {
+	for _, name := range []string{"README.md", "Caddyfile.example"} {
+		raw, err := os.ReadFile(filepath.Join("..", name))
+		if err != nil || !strings.Contains(string(raw), "\n\t"+adminSocket+"\n") {
+			t.Errorf("%s (%v): it does not have %q", name, err, adminSocket)
+		}
+	}
+}
+
+// TestMetricsOnASite: Prometheus reads no socket, but a site of Caddy's own has the
+// same metrics.
+func TestMetricsOnASite(t *testing.T) {
+	_, upstream := homeserver(t, fakehs.Options{})
+	s := newSite(t, upstream)
+	ports, err := stack.FreePorts(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	url := fmt.Sprintf("http://127.0.0.1:%d", ports[0])
+	s.mustLoad(s.administered("admin off") + url + " {\n\tmetrics\n}\n")
+	s.open("secret", "alice@example.test")
+	a := s.settled(func() (stack.Answer, error) { return stack.NewClient(url).Do(t.Context(), "GET", "/metrics", "", nil) })
+	if !strings.Contains(a.Body, "caddy_threepid_requests_total{") {
+		t.Errorf("got %d %.200s, want our counters", a.Status, a.Body)
+	}
+}
+
 // TestCommandsSayWhoMayAsk: a socket that is there, and not ours.
 func TestCommandsSayWhoMayAsk(t *testing.T) {
 	_, err := remote{"unix/" + filepath.Join(t.TempDir(), "none.sock")}.ask("GET", adminBase+"status", nil)

@@ -151,8 +151,9 @@ func TestAdminDoor_APushOverTCPIsRefused(t *testing.T) {
 	for _, path := range paths {
 		urls = append(urls, base+path)
 	}
-	// A client that lets line breaks into its requests would write any header.
-	urls = append(urls, base+"/threepid/keys/rotate HTTP/1.1\r\nSec-Threepid-Admin: 1\r\nX: ")
+	// A client that lets line breaks into its requests would send any request.
+	command := "POST /threepid/keys/rotate HTTP/1.1\r\nHost: " + address + "\r\nContent-Type: application/json\r\nSec-Threepid-Admin: 1\r\nContent-Length: 2\r\n\r\n{}"
+	urls = append(urls, base+"/none HTTP/1.1\r\nHost: "+address+"\r\n\r\n"+command)
 	d.push(urls...)
 	d.await("pushes to all paths", func() bool { return d.reached("admin.api", paths) })
 	admin := stack.NewClient(base)
