@@ -125,7 +125,7 @@ func posts(t *testing.T) (paths []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range strings.Fields(string(raw)) {
+	for path := range strings.FieldsSeq(string(raw)) {
 		paths = append(paths, "/threepid/"+path)
 	}
 	if !slices.Contains(paths, "/threepid/keys/rotate") {
