@@ -12,7 +12,8 @@ import (
 )
 
 // fallbackOf returns the stage whose page a request asks for, or sends the form
-// of (CS API, "Fallback": /auth/<stage>/fallback/web).
+// of (CS API, "Fallback": /auth/<stage>/fallback/web). Whatever follows belongs to
+// it: Synapse's pattern has no end.
 func (rt *router) fallbackOf(r *http.Request) (stage string, ok bool) {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodPost:
@@ -23,7 +24,7 @@ func (rt *router) fallbackOf(r *http.Request) (stage string, ok bool) {
 	if !ok || !strings.HasPrefix(below.tail, "auth/") {
 		return "", false
 	}
-	stage, ok = strings.CutSuffix(strings.TrimPrefix(below.tail, "auth/"), "/fallback/web")
+	stage, _, ok = strings.Cut(strings.TrimPrefix(below.tail, "auth/"), "/fallback/web")
 	return stage, ok && !strings.Contains(stage, "/")
 }
 
