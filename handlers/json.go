@@ -5,10 +5,6 @@ package handlers
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
-	"io"
-	"net/http"
-	"time"
 )
 
 // object is a JSON object of which we understand a part. Members that we do
@@ -28,33 +24,6 @@ var (
 	errSurrogate = badRequest(codeBadJSON, "Content has half of a character.")
 	errNumber    = badRequest(codeBadJSON, "Content has a number that is out of range.")
 )
-
-// bodyTime bounds how long a client may take to send a body that we read. Caddy
-// has no such bound by default, and a body that never ends costs a goroutine.
-const bodyTime = 30 * time.Second
-
-// readBody reads a whole request body of at most limit bytes.
-func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
-	if r.Body == nil {
-		return nil, nil
-	}
-	// Where the connection does not support it, there is no bound of ours. With the
-	// end of the body it is over: net/http goes on without one.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTime))
-	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
-	if err != nil && r.ProtoMajor == 1 {
-		// The rest is of no use, and without this net/http would wait for some of it
-		// before it answers: what Caddy makes of w keeps MaxBytesReader from saying so.
-		w.Header().Set("Connection", "close")
-	}
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return nil, &MatrixError{Status: http.StatusRequestEntityTooLarge, Errcode: codeTooLarge, Message: "Request body is too large"}
-	}
-	if err != nil {
-		return nil, &MatrixError{Status: http.StatusBadRequest, Errcode: codeNotJSON, Message: "Request body is incomplete", Err: err}
-	}
-	return raw, nil
-}
 
 // null reports an absent member, or one that is null: clients write both.
 func (o object) null(key string) bool {

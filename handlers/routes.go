@@ -113,8 +113,19 @@ var lastSegments = []string{
 // plainlyOther tells at little cost that a path is read alike by every parser
 // and is none of ours: most requests are.
 func plainlyOther(u *url.URL) bool {
+	if !plain(u) {
+		return false
+	}
+	p := strings.TrimSuffix(u.Path, "/")
+	last := p[strings.LastIndexByte(p, '/')+1:]
+	return !slices.ContainsFunc(lastSegments, func(s string) bool { return strings.EqualFold(s, last) })
+}
+
+// plain reports whether every parser that decodes a path reads it alike. An escape
+// may stand for a sign that needs none, but not for a slash.
+func plain(u *url.URL) bool {
 	p := u.Path
-	if u.RawPath != "" {
+	if u.RawPath != "" && strings.Count(u.RawPath, "/") != strings.Count(p, "/") {
 		return false
 	}
 	for i := range len(p) {
@@ -124,9 +135,7 @@ func plainlyOther(u *url.URL) bool {
 			return false
 		}
 	}
-	p = strings.TrimSuffix(p, "/")
-	last := p[strings.LastIndexByte(p, '/')+1:]
-	return !slices.ContainsFunc(lastSegments, func(s string) bool { return strings.EqualFold(s, last) })
+	return true
 }
 
 // comparison is how strictly segments are compared.
