@@ -137,7 +137,7 @@ func ignoringCase(v any, fold func(string) string) (read any, ambiguous bool) {
 func asStruct(raw []byte, name string) (json.RawMessage, error) {
 	into := reflect.New(structs()[name])
 	err := json.Unmarshal(raw, into.Interface())
-	value, _ := into.Elem().Field(0).Interface().(json.RawMessage)
+	value, _ := reflect.TypeAssert[json.RawMessage](into.Elem().Field(0))
 	return value, err
 }
 

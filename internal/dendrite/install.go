@@ -99,8 +99,8 @@ func (e Env) build(ctx context.Context) error {
 	for _, name := range programs {
 		args = append(args, module+name+"@v"+Version)
 	}
-	cmd := exec.CommandContext(ctx, "go", args...) //nolint:gosec // constants
-	cmd.Dir = os.TempDir()                         // in no module
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir = os.TempDir() // in no module
 	cmd.Env = buildEnv(os.Environ(), e.Dir)
 	cmd.WaitDelay = time.Second
 	out, err := cmd.CombinedOutput()

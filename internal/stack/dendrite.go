@@ -24,3 +24,11 @@ func (s *Stack) startDendrite(ctx context.Context, opts Options, port int) error
 	s.stops = append(s.stops, hs.Stop)
 	return nil
 }
+
+// kind is what our configuration calls the homeserver.
+func (o Options) kind() string {
+	if o.Dendrite != nil {
+		return "dendrite"
+	}
+	return "synapse"
+}

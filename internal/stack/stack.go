@@ -171,10 +171,7 @@ func (s *Stack) Stop() {
 func (s *Stack) Client() *Client { return NewClient(s.Public) }
 
 func (s *Stack) caddyfile(opts Options, public, identity, direct int) string {
-	kind, checks, options, mapping := "synapse", "off", "", ""
-	if opts.Dendrite != nil {
-		kind = "dendrite"
-	}
+	checks, options, mapping := "off", "", ""
 	if opts.Callback {
 		checks = "callback"
 	}
@@ -229,7 +226,7 @@ https://localhost:%d {
 	tls internal
 	threepid_identity
 }
-`, s.Public, kind, s.Identity, checks, s.Inbox.Addr(), filepath.Join(opts.Dir, "inbox-ca.pem"),
+`, s.Public, opts.kind(), s.Identity, checks, s.Inbox.Addr(), filepath.Join(opts.Dir, "inbox-ca.pem"),
 		ServerName, ServerName, options, public, mapping, direct, identity)
 }
 
