@@ -44,11 +44,8 @@ func (c *Client) addHere(w http.ResponseWriter, r *http.Request, next Next, rout
 	if _, err := accessToken(r); err != nil {
 		return 0, err
 	}
-	var proof object
-	if !body.null("auth") && json.Unmarshal(body["auth"], &proof) != nil {
-		return 0, badRequest(codeBadJSON, "'auth' must be an object")
-	}
-	if err := (&completion{client: c, route: route, body: body, auth: proof}).judgeServers(); err != nil {
+	proof, err := c.judged(route, body)
+	if err != nil {
 		return 0, err
 	}
 	creds, err := flatCreds(body)
@@ -101,4 +98,13 @@ func (c *Client) addHere(w http.ResponseWriter, r *http.Request, next Next, rout
 		outcome = verification.Refused
 	}
 	return status, err
+}
+
+// judged returns the "auth" of a request of whose identity servers none is a
+// foreign one.
+func (c *Client) judged(route route, body object) (auth object, err error) {
+	if !body.null("auth") && json.Unmarshal(body["auth"], &auth) != nil {
+		return nil, badRequest(codeBadJSON, "'auth' must be an object")
+	}
+	return auth, (&completion{client: c, route: route, body: body, auth: auth}).judgeServers()
 }
