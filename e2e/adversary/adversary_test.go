@@ -58,7 +58,11 @@ func anySetup(rt *rapid.T) setup {
 func run(rt *rapid.T, c *counts, open func(setup) *site) {
 	w := &world{T: rt, counts: c, judge: judge{noNames: !*names}}
 	w.s = open(anySetup(rt))
-	w.elsewhere = newSite(rt, setup{Captcha: true, RequireEmail: true})
+	w.elsewhere = newSite(rt, setup{Captcha: true, RequireEmail: true, Later: true})
+	w.elsewhere.double.AddUser("eve", "eve's")
+	eve := &account{name: "eve", password: "eve's"}
+	w.logInAt(w.elsewhere, eve)
+	w.elsewhereToken = eve.token
 	w.settle()
 	c.sequences++
 	step := func(do func(*rapid.T)) func(*rapid.T) {

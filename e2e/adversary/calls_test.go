@@ -23,6 +23,14 @@ type endpoint struct {
 	params   func(w *world) map[string]any
 }
 
+// place is where a name is bound to: all pages are one.
+func (e endpoint) place() string {
+	if strings.HasPrefix(e.name, "fallback") {
+		return "fallback"
+	}
+	return e.name
+}
+
 func noParams(*world) map[string]any { return map[string]any{} }
 
 // endpoints are those of the specification and of Synapse that have interactive
@@ -56,12 +64,7 @@ const thief = "the thief's"
 func (w *world) call(*rapid.T) {
 	e := endpoints[rapid.IntRange(0, len(endpoints)-1).Draw(w.T, "endpoint")]
 	r := request{method: e.method, node: w.node(), around: !w.s.setup.TrustsAnybody && w.often("around", 5)}
-	versions := e.versions
-	if versions == nil {
-		versions = []string{"r0", "r0", "v3", "unstable", "api/v1"}
-	}
-	prefix := pick(w, "prefix", "/_matrix/client/", "/_matrix/client/", "/_matrix/client/", "/chat/client/")
-	r.target = prefix + pick(w, "version", versions...) + e.tail
+	r.target = w.prefix(e) + e.tail
 	if e.token == "always" || (e.token == "maybe" && w.often("token", 4)) {
 		r.token = pick(w, "account", w.accounts...).token
 	}
@@ -79,6 +82,26 @@ func (w *world) call(*rapid.T) {
 	w.judge.attackerDid(w, r, got)
 }
 
+// prefix is what comes before the tail of a path. Most of the time it is one that
+// the homeserver knows.
+func (w *world) prefix(e endpoint) string {
+	versions := e.versions
+	switch {
+	case versions != nil:
+	case w.s.setup.Later:
+		versions = []string{"r0", "v3", "unstable"}
+	default:
+		versions = []string{"r0", "r0", "unstable"}
+	}
+	if e.versions == nil && w.often("odd version", 8) {
+		versions = []string{"v3", "api/v1", "r1"}
+	}
+	if w.often("old prefix", 8) {
+		return "/chat/client/" + pick(w, "version", versions...)
+	}
+	return "/_matrix/client/" + pick(w, "version", versions...)
+}
+
 func (r request) String() string {
 	way := ""
 	if r.around {
@@ -92,8 +115,11 @@ func (r request) String() string {
 
 // body makes the JSON object of a call.
 func (w *world) body(r *request, e endpoint, session any) {
-	form := pick(w, "form", "plain", "plain", "plain", "only auth", "only auth", "both spellings", "old spelling",
-		"array", "escaped", "twice", "form", "padded", "outside", "query token")
+	form := "plain"
+	if w.often("odd form", 3) {
+		form = pick(w, "form", "only auth", "only auth", "both spellings", "old spelling",
+			"array", "escaped", "twice", "form", "padded", "outside", "query token")
+	}
 	whole := map[string]any{}
 	if form != "only auth" {
 		whole = e.params(w)
@@ -153,7 +179,7 @@ func (w *world) auth(session any) map[string]any {
 	if session != nil {
 		auth["session"] = session
 	}
-	switch kind := pick(w, "stage", "alone", "alone", "email", "email", "email", "email", "phone", "dummy", "captcha", "terms", "password", "unknown", "none"); kind {
+	switch kind := pick(w, "stage", "email", "alone", "email", "alone", "email", "captcha", "password", "dummy", "terms", "phone", "unknown", "none"); kind {
 	case "none":
 		if session == nil {
 			return nil
@@ -181,19 +207,43 @@ func (w *world) auth(session any) map[string]any {
 // creds are credentials of a validation session that the attacker knows of, or
 // something that looks like them.
 func (w *world) creds() map[string]any {
-	var known []*proof
+	p := w.someProof()
+	if p == nil {
+		return map[string]any{"sid": "x", "client_secret": "x", "id_server": w.s.identity}
+	}
+	creds := map[string]any{"sid": p.sid, "client_secret": p.secret}
+	if w.s.setup.TrustsAnybody || w.often("odd creds", 4) {
+		w.oddCreds(p, creds)
+	} else if w.often("ours", 2) {
+		creds["id_server"] = w.s.identity
+	}
+	return creds
+}
+
+// someProof is one of the sessions that the attacker has asked for, most of the time
+// one that was confirmed; the newest are the most interesting ones.
+func (w *world) someProof() *proof {
+	var known, confirmed []*proof
 	for _, p := range w.proofs {
 		if p.attackers {
 			known = append(known, p)
 		}
+		if p.attackers && !p.confirmed.IsZero() {
+			confirmed = append(confirmed, p)
+		}
+	}
+	if len(confirmed) > 0 && !w.often("any proof", 4) {
+		known = confirmed
 	}
 	if len(known) == 0 {
-		return map[string]any{"sid": "x", "client_secret": "x", "id_server": w.s.identity}
+		return nil
 	}
-	// The newest are the most interesting ones.
-	p := known[len(known)-1-min(rapid.IntRange(0, 5).Draw(w.T, "proof"), len(known)-1)]
-	creds := map[string]any{"sid": p.sid, "client_secret": p.secret}
-	switch pick(w, "creds", "as they are", "as they are", "as they are", "ours", "wrong secret", "foreign", "foreign", "two servers", "old spelling") {
+	return known[len(known)-1-min(rapid.IntRange(0, 3).Draw(w.T, "proof"), len(known)-1)]
+}
+
+// oddCreds changes credentials into what two readers may read in two ways.
+func (w *world) oddCreds(p *proof, creds map[string]any) {
+	switch pick(w, "creds", "foreign", "ours", "wrong secret", "two servers", "old spelling") {
 	case "ours":
 		creds["id_server"] = w.s.identity
 	case "wrong secret":
@@ -213,7 +263,6 @@ func (w *world) creds() map[string]any {
 		creds["clientSecret"], creds["idServer"] = p.secret, w.s.identity
 		delete(creds, "client_secret")
 	}
-	return creds
 }
 
 // fallback makes a request for the page of a stage.
@@ -242,16 +291,19 @@ var inPage = regexp.MustCompile(`name="session" value="([^"]*)"`)
 // learn keeps what an answer tells: a name, and an account of the attacker's own.
 func (w *world) learn(e endpoint, r request, got answer) {
 	var told struct {
-		Session string `json:"session"`
-		User    string `json:"user_id"`
-		Token   string `json:"access_token"`
+		Session   string   `json:"session"`
+		Completed []string `json:"completed"`
+		User      string   `json:"user_id"`
+		Token     string   `json:"access_token"`
 	}
 	_ = json.Unmarshal([]byte(got.body), &told) // a page has none of it
 	if m := inPage.FindStringSubmatch(got.body); m != nil {
 		told.Session = m[1]
 	}
 	if told.Session != "" {
-		w.names = append(w.names, name{told.Session, e.name, r.around, w.s.clock.Now()})
+		w.names = append(w.names, name{
+			text: told.Session, endpoint: e.place(), around: r.around, seen: w.s.clock.Now(), proven: len(told.Completed) > 0,
+		})
 	}
 	if told.Token != "" && told.User != w.victim.id() {
 		local, _, _ := strings.Cut(strings.TrimPrefix(told.User, "@"), ":")

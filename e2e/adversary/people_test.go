@@ -35,15 +35,17 @@ type name struct {
 	text     string
 	endpoint string // where
 	around   bool   // past us: it is one of the homeserver's own
+	proven   bool   // a stage was complete
 	seen     time.Time
 }
 
 // world is one run: the people, and all that the attacker has learnt.
 type world struct {
 	*rapid.T
-	s         *site
-	elsewhere *site // the attacker's own site, with other keys
-	tag       string
+	s              *site
+	elsewhere      *site // the attacker's own site, with other keys
+	elsewhereToken string
+	tag            string
 
 	victim   *account
 	accounts []*account // the attacker's
@@ -129,8 +131,13 @@ func (w *world) attackerAsks(*rapid.T) {
 	address := pick(w, "address", append(w.victims(), w.attackers()...)...)
 	p := w.ask(purpose, address, w.node())
 	w.tell("the attacker asks for a mail: %s %s -> %t", purpose, address, p != nil)
-	if p != nil {
-		p.attackers = true
+	if p == nil {
+		return
+	}
+	p.attackers = true
+	if !w.often("later", 3) {
+		w.attackerClicks(nil)
+		w.victimReads(nil)
 	}
 }
 
@@ -193,9 +200,11 @@ func (w *world) victimSends(r request, done func()) {
 }
 
 // logIn gets an account a token.
-func (w *world) logIn(a *account) bool {
+func (w *world) logIn(a *account) bool { return w.logInAt(w.s, a) }
+
+func (w *world) logInAt(s *site, a *account) bool {
 	body := fmt.Sprintf(`{"type":"m.login.password","user":%q,"password":%q}`, a.name, a.password)
-	got := w.s.send(request{method: "POST", target: "/_matrix/client/r0/login", body: body, around: true})
+	got := s.send(request{method: "POST", target: "/_matrix/client/r0/login", body: body, around: true})
 	var told struct {
 		Token string `json:"access_token"`
 	}
