@@ -17,7 +17,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
-	"github.com/caddy-threepid/caddy-threepid/store"
 	"github.com/caddy-threepid/caddy-threepid/store/badgerstore"
 )
 
@@ -165,9 +164,7 @@ func restore(ctx context.Context, in io.ReadSeeker, dir string, keepSessions boo
 	if _, err := in.Seek(0, io.SeekStart); err != nil {
 		return badgerstore.Restored{}, fmt.Errorf("read backup: %w", err)
 	}
-	what := badgerstore.RestoreOptions{
-		Then: func(ctx context.Context, s store.Store) error { return verification.MarkRestored(ctx, s, time.Now()) },
-	}
+	var what badgerstore.RestoreOptions
 	if !keepSessions {
 		what.Drop = verification.SessionEntry
 	}

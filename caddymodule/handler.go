@@ -69,6 +69,7 @@ func appOf(ctx caddy.Context) (*App, error) {
 
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	next = hurry(w, r, next)
 	rt, err := h.app.open()
 	if err != nil {
 		return h.unavailable(w, r, next, err)
@@ -84,13 +85,26 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return nil
 	}
 	err = rt.client.ServeHTTP(w, r, func(inner http.ResponseWriter, r *http.Request) error {
-		if inner == w {
+		if handlers.PassedOn(inner) == w {
 			// Passed on, for minutes perhaps, and no business of ours any more.
 			release()
 		}
 		return toUpstream(next.ServeHTTP(inner, r))
 	})
 	return fromUpstream(err)
+}
+
+// hurry bounds how long a client may take with its body, for everything that we
+// answer: what is passed on may take as long as whoever takes it lets it.
+func hurry(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) caddyhttp.Handler {
+	if r.Body == nil || r.Body == http.NoBody {
+		return next
+	}
+	free := handlers.Bound(w, r)
+	return caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+		free()
+		return next.ServeHTTP(w, r)
+	})
 }
 
 // unavailable answers what is ours and passes on the rest: a server whose

@@ -88,6 +88,7 @@ func parseNetwork(s string) (netip.Prefix, error) {
 
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (h *IdentityHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+	handlers.Bound(w, r) // nothing is passed on
 	rt, err := h.app.open()
 	if err != nil {
 		h.logger.Error("cannot serve", zap.Error(err))

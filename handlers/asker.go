@@ -13,7 +13,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
-// maxUIASession bounds the name of a session that a client gives, in bytes.
+// maxUIASession bounds the name of a session that is remembered, in bytes.
 const maxUIASession = 255
 
 // identify notes who asks for a token, for the limits. An access token is not
@@ -28,7 +28,8 @@ func (c *Client) identify(r *http.Request, req *verification.Request) {
 		req.AccessToken = token
 	}
 	if req.Purpose == verification.Register {
-		req.UIA = uiaSession(req.NextLink)
+		opened, _ := c.svc.OpenConversation(uiaSession(req.NextLink), "POST register")
+		req.UIA = opened.Session // empty if there is none
 	}
 }
 
@@ -73,7 +74,7 @@ func uiaSession(nextLink string) string {
 		}
 		for _, key := range []string{"session_id", "session"} {
 			for _, v := range values[key] {
-				if v == "" || len(v) > maxUIASession || (found != "" && found != v) {
+				if v == "" || (found != "" && found != v) {
 					return "" // it is not clear which one is meant
 				}
 				found = v

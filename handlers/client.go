@@ -42,13 +42,23 @@ func NewClient(cfg Config, svc *verification.Service, ids IdentityServers, obs O
 // must have nothing written yet; an error means that nothing was.
 func (c *Client) ServeHTTP(w http.ResponseWriter, r *http.Request, next Next) error {
 	route, suspicious := c.router.classify(r.URL)
-	switch {
-	case suspicious:
+	if suspicious {
 		return c.observed(w, r, route, "suspicious_path", func() (int, error) {
 			return 0, unrecognized(http.StatusNotFound)
 		})
+	}
+	if t, ok := c.router.talkOf(r, route); ok {
+		return c.converse(w, r, next, route, t)
+	}
+	return c.serve(w, r, next, route, nil)
+}
+
+// serve finds who answers a request. The round is nil for one that is no part of a
+// conversation.
+func (c *Client) serve(w http.ResponseWriter, r *http.Request, next Next, route route, x *round) error {
+	switch {
 	case route.kind == kindNone:
-		return c.other(w, r, next)
+		return c.other(w, r, next, x)
 	case route.kind == kindRefuse:
 		return c.refuse(w, r, route) // has no CORS
 	case r.Method == http.MethodOptions:

@@ -47,54 +47,23 @@ func (c *Client) complete(w http.ResponseWriter, r *http.Request, next Next, rou
 // other handles everything that is not in the route table. Any endpoint may
 // ask for User-Interactive Authentication, so a body that speaks of one of our
 // two stages is looked at; everything else is passed on as it came.
-func (c *Client) other(w http.ResponseWriter, r *http.Request, next Next) error {
-	switch r.Method {
-	case http.MethodPost, http.MethodPut, http.MethodDelete:
-	default:
+func (c *Client) other(w http.ResponseWriter, r *http.Request, next Next, x *round) error {
+	if stage, ok := c.router.fallbackOf(r); ok {
+		return c.fallback(w, r, next, stage)
+	}
+	if x == nil || !mentionsStage(x.raw) {
 		return next(w, r)
 	}
 	below, ok := c.router.below(r.URL.Path)
-	if !ok || r.Body == nil || r.Body == http.NoBody || r.ContentLength > c.cfg.MaxBody {
-		return next(w, r)
-	}
-	start, err := peek(r, c.cfg.MaxBody+1)
-	if err != nil || int64(len(start)) > c.cfg.MaxBody || !mentionsStage(start) {
-		resume(r, start)
-		return next(w, r)
+	if !ok {
+		below.tail = r.URL.Path // somebody may read it as one of theirs
 	}
 	// An address of an account can only have a session of this purpose: the
 	// other two are refused for an address in use.
 	below.kind, below.purpose = kindComplete, verification.Password
 	return c.observed(w, r, below, "uia", func() (int, error) {
-		return c.completeElsewhere(w, r, next, below, start)
+		return c.completeElsewhere(w, r, next, below, x.raw)
 	})
-}
-
-// peek reads at most limit bytes of a body, into a buffer of the right size if
-// the client has told it: this is on the way of every message that is sent.
-func peek(r *http.Request, limit int64) ([]byte, error) {
-	if r.ContentLength <= 0 {
-		return io.ReadAll(io.LimitReader(r.Body, limit))
-	}
-	start := make([]byte, min(r.ContentLength, limit))
-	n, err := io.ReadFull(r.Body, start)
-	return start[:n], err
-}
-
-// resume puts back the beginning of a body; closing it is still the original's
-// business.
-func resume(r *http.Request, start []byte) {
-	if int64(len(start)) == r.ContentLength {
-		r.Body = resumed{bytes.NewReader(start), r.Body}
-		return
-	}
-	r.Body = resumed{io.MultiReader(bytes.NewReader(start), r.Body), r.Body}
-}
-
-// resumed is a body of which the beginning has been read.
-type resumed struct {
-	io.Reader
-	io.Closer
 }
 
 func mentionsStage(body []byte) bool {
@@ -229,10 +198,7 @@ func (j *completion) run(w http.ResponseWriter, r *http.Request, next Next, path
 			return 0, err
 		}
 	}
-	if err := j.guardReset(r.Context()); err != nil {
-		outcome = verification.Refused
-		return 0, err
-	}
+	j.guardReset(r)
 	if err := j.guardOwner(r, next); err != nil {
 		outcome = verification.Refused
 		return 0, err

@@ -3,42 +3,26 @@
 package handlers
 
 import (
-	"context"
 	"net/http"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
-// guardReset keeps one click from being worth a reset that it was not for. A
-// legacy homeserver keeps the proof with its UIA session, whichever endpoint it
-// was given at, and takes the session alone for a reset, any number of times.
-// So a UIA session that was shown a live alias anywhere is noted, and passed on
-// to the reset only together with a live alias.
-func (j *completion) guardReset(ctx context.Context) error {
-	if j.auth == nil {
-		return nil
+// guardReset keeps one click from being worth a second reset. A legacy homeserver
+// keeps the proof of an address with its session, and takes the session alone for
+// another reset at the same endpoint, any number of times. So the session of
+// somebody who is not logged in is passed on only together with a live alias, which
+// replaces the proof that is kept. A phone's would stand beside it, and its refusal
+// would not stop the other. All the flows there have one stage, so nothing is lost.
+func (j *completion) guardReset(r *http.Request) {
+	if j.route.tail != "account/password" || j.auth == nil || hasToken(r) || j.live(stageEmail) {
+		return
 	}
-	session, given, err := j.auth.text("session")
-	if err != nil || !given {
-		return nil // a session that is no string is the homeserver's to refuse
-	}
-	if j.live("") {
-		if err := j.client.svc.Taint(ctx, session); err != nil {
-			return err
-		}
-	}
-	// The proof of an email stage replaces the one that is kept. A phone stage
-	// would stand beside it, and its refusal would not stop the other.
-	if j.route.tail != "account/password" || j.live(stageEmail) {
-		return nil
-	}
-	tainted, err := j.client.svc.Tainted(ctx, session)
-	if err != nil || !tainted {
-		return err
+	if _, given := j.auth["session"]; !given {
+		return
 	}
 	delete(j.auth, "session")
 	j.changed = true
-	return nil
 }
 
 // live reports whether a live alias is shown, at a stage if one is named.

@@ -5,10 +5,7 @@ package handlers
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"io"
-	"net/http"
-	"time"
 	"unicode/utf8"
 )
 
@@ -26,33 +23,6 @@ var (
 	errDuplicate = badRequest(codeBadJSON, "Content has a duplicate key.")
 	errTooDeep   = badRequest(codeBadJSON, "Content is nested too deeply.")
 )
-
-// bodyTime bounds how long a client may take to send a body that we read. Caddy
-// has no such bound by default, and a body that never ends costs a goroutine.
-const bodyTime = 30 * time.Second
-
-// readBody reads a whole request body of at most limit bytes.
-func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
-	if r.Body == nil {
-		return nil, nil
-	}
-	// Where the connection does not support it, there is no bound of ours. With the
-	// end of the body it is over: net/http goes on without one.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTime))
-	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
-	if err != nil && r.ProtoMajor == 1 {
-		// The rest is of no use, and without this net/http would wait for some of it
-		// before it answers: what Caddy makes of w keeps MaxBytesReader from saying so.
-		w.Header().Set("Connection", "close")
-	}
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return nil, &MatrixError{Status: http.StatusRequestEntityTooLarge, Errcode: codeTooLarge, Message: "Request body is too large"}
-	}
-	if err != nil {
-		return nil, &MatrixError{Status: http.StatusBadRequest, Errcode: codeNotJSON, Message: "Request body is incomplete", Err: err}
-	}
-	return raw, nil
-}
 
 // parseObject decodes a JSON object strictly. Duplicate keys are refused at
 // every depth: two parsers may choose different ones, and a check that reads

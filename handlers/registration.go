@@ -99,14 +99,16 @@ func (c *Client) watch(r *http.Request, next Next, route route) Next {
 		r.Header = header.Clone()
 		defer func() { r.Header = header }()
 		r.Header.Set("Accept-Encoding", "identity") // an answer that can be read
-		held := &challengeHolder{ResponseWriter: w}
+		held := &answerHolder{ResponseWriter: w, wanted: isChallenge}
 		if err := next(held, r); err != nil {
 			return err
 		}
 		if held.holds() {
 			// Before the client learns of it, and asks for the mail.
-			c.progress(r, held.body.Bytes())
-			held.pass()
+			if text, err := held.text(); err == nil {
+				c.progress(r, text)
+			}
+			held.pass(nil)
 		}
 		return nil
 	}

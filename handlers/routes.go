@@ -113,6 +113,16 @@ var lastSegments = []string{
 // plainlyOther tells at little cost that a path is read alike by every parser
 // and is none of ours: most requests are.
 func plainlyOther(u *url.URL) bool {
+	if !plain(u) {
+		return false
+	}
+	p := strings.TrimSuffix(u.Path, "/")
+	last := p[strings.LastIndexByte(p, '/')+1:]
+	return !slices.ContainsFunc(lastSegments, func(s string) bool { return strings.EqualFold(s, last) })
+}
+
+// plain reports whether every parser reads a path alike.
+func plain(u *url.URL) bool {
 	p := u.Path
 	if u.RawPath != "" {
 		return false
@@ -124,9 +134,7 @@ func plainlyOther(u *url.URL) bool {
 			return false
 		}
 	}
-	p = strings.TrimSuffix(p, "/")
-	last := p[strings.LastIndexByte(p, '/')+1:]
-	return !slices.ContainsFunc(lastSegments, func(s string) bool { return strings.EqualFold(s, last) })
+	return true
 }
 
 // comparison is how strictly segments are compared.

@@ -48,12 +48,11 @@ func aliasKey(s *Service, aliasSID string) string {
 	return kindAlias + s.keys.HashText(aliasLabel, aliasSID)
 }
 
-// aliasLabel, uiaLabel and taintLabel keep the hashes of aliases and UIA
-// sessions apart from others.
+// aliasLabel and uiaLabel keep the hashes of aliases and UIA sessions apart from
+// others.
 const (
 	aliasLabel = "alias"
 	uiaLabel   = "uia session"
-	taintLabel = "tainted uia session"
 )
 
 // Completion is a request that uses a session: the client's credentials, the
@@ -213,35 +212,6 @@ func (s *Service) Finish(ctx context.Context, a *Alias, outcome Outcome) error {
 		s.cfg.Observer.Transition(a.purpose, a.Medium, Consumed.String())
 	}
 	return err
-}
-
-// uiaLifetime is longer than a homeserver keeps a UIA session (Synapse: 48
-// hours since it was last used).
-const uiaLifetime = 30 * 24 * time.Hour
-
-// Taint notes that a homeserver was shown a live alias within a UIA session.
-// Synapse up to 1.3.1 keeps the proof with that session and would accept the
-// session alone, any number of times, for another reset.
-func (s *Service) Taint(ctx context.Context, uiaSession string) error {
-	name := s.keys.HashText(taintLabel, uiaSession)
-	return s.store.Update(ctx, s.shard(name), func(txn store.Txn) error {
-		return txn.Set(kindTaint+name, []byte{recordVersion}, s.now().Add(uiaLifetime))
-	})
-}
-
-// Tainted reports whether a UIA session may hold a proof of ours.
-func (s *Service) Tainted(ctx context.Context, uiaSession string) (bool, error) {
-	if restored, err := s.restored(ctx); err != nil || restored {
-		return restored, err
-	}
-	err := s.anywhere(ctx, s.keys.HashTexts(taintLabel, uiaSession), func(txn store.Txn, name string) error {
-		_, err := txn.Get(kindTaint + name)
-		return err
-	})
-	if errors.Is(err, store.ErrNotFound) {
-		return false, nil
-	}
-	return err == nil, err
 }
 
 // DeadAlias is an alias that proves nothing: credentials that name us, and

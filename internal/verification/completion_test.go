@@ -101,34 +101,6 @@ func TestReplayed(t *testing.T) {
 	}
 }
 
-// TestTaint: a mark on a UIA session lasts longer than any homeserver keeps
-// one, and stands for that one only.
-func TestTaint(t *testing.T) {
-	f := newFixture(t)
-	check := func(uia string, want bool) {
-		t.Helper()
-		if got, err := f.Tainted(bg, uia); got != want || err != nil {
-			t.Errorf("Tainted(%q) = %v, %v, want %v", uia, got, err, want)
-		}
-	}
-	check("uia", false)
-	if err := f.Taint(bg, "uia"); err != nil {
-		t.Fatal(err)
-	}
-	check("uia", true)
-	check("UIA", false)
-	check("", false)
-	f.clock.Advance(29 * 24 * time.Hour)
-	check("uia", true)
-	if err := f.Taint(bg, "uia"); err != nil {
-		t.Fatal(err)
-	}
-	f.clock.Advance(29 * 24 * time.Hour)
-	check("uia", true)
-	f.clock.Advance(2 * 24 * time.Hour)
-	check("uia", false)
-}
-
 // TestDeadAlias proves nothing, and ending its flight does nothing.
 func TestDeadAlias(t *testing.T) {
 	f := newFixture(t)

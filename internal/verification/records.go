@@ -15,7 +15,7 @@ import (
 )
 
 // Kinds of entries: the first letter of a store key. What "o" holds is known to
-// the outbox alone.
+// the outbox alone. Versions before 2026-12 had a "u", which ends by itself.
 const (
 	kindSession = "s/"
 	kindIndex   = "i/" // (purpose, client_secret, address) → sid
@@ -23,7 +23,6 @@ const (
 	kindAlias   = "a/"
 	kindLimit   = "l/"
 	kindForeign = "h/" // sid of the homeserver's own session → nonce
-	kindTaint   = "u/" // UIA session that may hold a proof
 	kindBinding = "b/" // (user, address, identity server)
 	kindCool    = "c/" // address whose owner wants no more messages
 	kindState   = "d/" // what became of a session's newest message

@@ -17,7 +17,7 @@ import (
 // this service makes lives longer under its name, but bindings, which Reseal
 // moves. What is made at the very moment of a rotation is covered by a day.
 func (s *Service) Retention() time.Duration {
-	longest := max(uiaLifetime, 2*MaxLifetime, s.cfg.Cooldown)
+	longest := max(conversationTime, 2*MaxLifetime, s.cfg.Cooldown)
 	for _, limit := range []Limit{s.cfg.PerAddress, s.cfg.PerClient, s.cfg.PerDomain, s.cfg.PerUser, s.cfg.PerUIA, s.cfg.Messages, s.cfg.Guesses} {
 		longest = max(longest, limit.Per)
 	}

@@ -147,7 +147,7 @@ func TestResealAndUnbind(t *testing.T) {
 // TestRetention: no key is dropped while something can be named by it.
 func TestRetention(t *testing.T) {
 	f := newFixture(t)
-	if got := f.Retention(); got <= uiaLifetime || got <= 2*MaxLifetime {
+	if got := f.Retention(); got <= conversationTime || got <= 2*MaxLifetime {
 		t.Errorf("got %v, want more than UIA sessions and sessions live", got)
 	}
 	f = newFixture(t, func(c *Config) { c.PerUser = Limit{Burst: 1, Per: 90 * 24 * time.Hour} })
@@ -160,7 +160,6 @@ func TestRetention(t *testing.T) {
 	sid := f.validated(ask())
 	f.await(ask(purpose(Add)))
 	f.proves(f.claim(completes(sid)))
-	wantErr(t, "Taint", f.Taint(bg, "uia"), nil)
 	wantErr(t, "Adopt", f.Adopt(bg, "12", "nonce", ask()), nil)
 	f.open(ask(purpose(Password)))
 	m := f.outbox.last(t)
@@ -226,7 +225,6 @@ func TestSessionEntry(t *testing.T) {
 	f.hold(ask(secret("another"), held("u1")))
 	wantErr(t, "Tie", f.Tie(bg, netip.MustParseAddr("192.0.2.1"), "agent", "u1"), nil)
 	f.bindAll("@u:example.com", 1)
-	wantErr(t, "Taint", f.Taint(bg, "uia"), nil)
 	f.open(ask(purpose(Password)))
 	m := f.outbox.last(t)
 	wantErr(t, "Refuse", f.Refuse(bg, m.SID, m.Refusal), nil)
@@ -237,29 +235,12 @@ func TestSessionEntry(t *testing.T) {
 			kept[kindOf(key)+"/"]++
 		}
 	}
-	if len(kept) != 4 || kept[kindLimit] == 0 || kept[kindCool] != 1 || kept[kindBinding] != 1 || kept[kindTaint] != 1 {
-		t.Errorf("got %v, want limits, the cool-down, the binding and the taint", kept)
+	if len(kept) != 3 || kept[kindLimit] == 0 || kept[kindCool] != 1 || kept[kindBinding] != 1 {
+		t.Errorf("got %v, want limits, the cool-down and the binding", kept)
 	}
 	for _, p := range []store.Partition{"shield", "ff", ""} {
 		if SessionEntry(p, kindNonce+"x") {
 			t.Errorf("an entry of partition %q is taken for one of a session", p)
 		}
 	}
-}
-
-// TestMarkRestored: a UIA session that has held a proof since the backup was made
-// is not known, so all are taken for one, until none of them can be left.
-func TestMarkRestored(t *testing.T) {
-	f := newFixture(t)
-	tainted := func(want bool) {
-		t.Helper()
-		if got, err := f.Tainted(bg, "uia"); err != nil || got != want {
-			t.Errorf("Tainted = %v, %v, want %v", got, err, want)
-		}
-	}
-	tainted(false)
-	wantErr(t, "MarkRestored", MarkRestored(bg, f.cfg.Store, f.clock.Now()), nil)
-	tainted(true)
-	f.clock.Advance(uiaLifetime)
-	tainted(false)
 }

@@ -109,7 +109,6 @@ var steps = []struct {
 		}
 		return err
 	}},
-	{"taint", func(j *journey) error { return j.Taint(bg, "uia") }},
 	{"prove", func(j *journey) error { return j.proven(true) }},
 	{"finish", func(j *journey) error { return j.Finish(bg, j.alias, Completed) }},
 	{"prove again", func(j *journey) error { return j.proven(false) }},
@@ -117,13 +116,6 @@ var steps = []struct {
 		a, err := j.Claim(bg, completes(j.sid))
 		if err == nil && (a.Live || !a.Replayed) {
 			err = fmt.Errorf("used up, and got %+v", a)
-		}
-		return err
-	}},
-	{"tainted", func(j *journey) error {
-		tainted, err := j.Tainted(bg, "uia")
-		if !tainted {
-			err = errors.Join(err, errors.New("the taint is gone"))
 		}
 		return err
 	}},

@@ -218,8 +218,6 @@ func TestStoreFails(t *testing.T) {
 		"Settle":  func() (bool, error) { got, err := f.Settle(bg, nonce); return got != Opened{}, err },
 		"Adopt":   func() (bool, error) { return false, f.Adopt(bg, "sid", nonce, ask()) },
 		"Adopted": func() (bool, error) { got, err := f.Adopted(bg, "sid", "secret", Add); return got != "", err },
-		"Taint":   func() (bool, error) { return false, f.Taint(bg, "uia") },
-		"Tainted": func() (bool, error) { return f.Tainted(bg, "uia") },
 	} {
 		told, err := call()
 		if err == nil || told || errors.Is(err, ErrNotValidated) || errors.Is(err, ErrNoSession) || errors.Is(err, ErrUnknownNonce) {

@@ -65,9 +65,6 @@ func wholeLife(f *fixture) (secrets map[string]string) {
 	done := f.claim(c)
 	f.proves(done)
 	f.finish(done, Completed)
-	if err := f.Taint(bg, c.UIASession); err != nil {
-		f.Fatalf("Taint: %v", err)
-	}
 	req.Proof, req.ClientSecret = ProofCode, "second-secret-of-alice"
 	nonce := f.await(req)
 	f.callback(nonce, req)

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package handlers
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+)
+
+// A homeserver may believe the session of a User-Interactive Authentication at
+// any endpoint, for any purpose, as often as somebody likes: Synapse up to 1.3.1
+// does. What was proven in a session would then be worth whatever the one who
+// knows its name wants. So no client learns a name that the homeserver uses.
+// Each 401 has a sealed one in its place, which is bound to its endpoint and its
+// time, and only such a name is opened again on the way in. Nothing is stored.
+//
+// Names change here and in fallback.go, and nowhere else: all that is called from
+// here sees those of the homeserver.
+
+// maxLook bounds a body that is looked at for the name of a conversation, in bytes.
+const maxLook = 1 << 20
+
+// converse serves a request that may be one round of a conversation.
+func (c *Client) converse(w http.ResponseWriter, r *http.Request, next Next, found route, t talk) error {
+	saved := *r
+	defer func() { *r = saved }()
+	x := &round{client: c, talk: t}
+	keepHeaders(r)
+	limitEncodings(r)
+	if err := x.openBody(w, r, found); err != nil {
+		return c.observed(w, r, found, "uia", func() (int, error) { return 0, err })
+	}
+	held := &answerHolder{ResponseWriter: w, wanted: x.hasNames, sealing: true}
+	err := c.serve(held, r, next, found, x)
+	held.pass(x.seal)
+	return err
+}
+
+// talk is the conversation that a request may be a part of.
+type talk struct {
+	endpoint string
+	// free says that the members of the body are the client's own: an event, the
+	// data of an account. Nobody authenticates there.
+	free bool
+	// old says that it is the API of before UIA, which has the session outside of
+	// "auth", and in its good answers, too.
+	old bool
+}
+
+// freeContent is how endpoints begin whose bodies have members of any name.
+var freeContent = []string{"rooms/", "user/", "sendToDevice/", "room_keys/"}
+
+// talkOf returns the conversation that a request may be a part of. Requests of
+// other methods have none, and keep the ResponseWriter that they came with.
+func (rt *router) talkOf(r *http.Request, found route) (t talk, ok bool) {
+	switch r.Method {
+	case http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodPatch:
+	default:
+		return t, false
+	}
+	below, ok := rt.below(r.URL.Path)
+	switch {
+	case ok:
+		t.endpoint = r.Method + " " + below.tail
+		begins := func(prefix string) bool { return strings.HasPrefix(below.tail, prefix) }
+		t.free = plain(r.URL) && slices.ContainsFunc(freeContent, begins)
+		t.old = below.version == "api/v1" && below.tail == "register"
+	case rt.mayBeBelow(r.URL):
+		t.endpoint = r.Method + " " + r.URL.Path
+	default:
+		return t, false
+	}
+	if found.tail == "account/password" && hasToken(r) {
+		// Who is logged in proves their password, who is not an address: one path,
+		// two endpoints.
+		t.endpoint += " by a user"
+	}
+	return t, true
+}
+
+// mayBeBelow reports whether a path that does not lie below a prefix as it stands
+// may be read so.
+func (rt *router) mayBeBelow(u *url.URL) bool {
+	under := func(p string) bool {
+		return slices.ContainsFunc(rt.prefixes, func(prefix string) bool {
+			_, ok := cutPrefix(p, prefix+"/", fold)
+			return ok
+		})
+	}
+	if plain(u) {
+		return under(u.Path)
+	}
+	return slices.ContainsFunc(readings(u.Path), under)
+}
+
+// round is one request of a conversation, and its answer.
+type round struct {
+	client *Client
+	talk   talk
+	// raw is the body as it goes on, if it was read to its end.
+	raw []byte
+	// given is the name that the client gave, and opened what it stands for.
+	given  string
+	opened verification.Conversation
+}
+
+// openBody replaces the name in a body by the homeserver's. One that was not
+// given out for this endpoint is taken out, whatever it is: the homeserver then
+// begins a conversation of its own.
+func (x *round) openBody(w http.ResponseWriter, r *http.Request, found route) error {
+	if x.talk.free || r.Body == nil || r.Body == http.NoBody {
+		return nil
+	}
+	limit := max(x.client.cfg.MaxBody, maxLook)
+	start, err := readStart(w, r, limit+1)
+	if err != nil {
+		return err
+	}
+	resume(r, start)
+	switch {
+	case int64(len(start)) <= limit:
+		return x.openText(r, start)
+	case found.kind == kindNone && mayBeObject(start):
+		// What cannot be looked at is not passed on. The endpoints of ours have a
+		// bound of their own.
+		return &MatrixError{Status: http.StatusRequestEntityTooLarge, Errcode: codeTooLarge, Message: "Request body is too large"}
+	}
+	return nil
+}
+
+func (x *round) openText(r *http.Request, raw []byte) error {
+	x.raw = raw
+	if !mayBeObject(raw) || (!x.talk.old && !maySay(raw, "auth")) {
+		return nil
+	}
+	body, err := parseEnvelope(raw)
+	if err != nil {
+		return err
+	}
+	if !x.openIn(body) {
+		return nil
+	}
+	if x.raw, err = body.encode(); err != nil {
+		return internal(err)
+	}
+	r.Header = r.Header.Clone()
+	setBody(r, x.raw)
+	return nil
+}
+
+// openIn opens the name where a body can have it, and reports whether the body
+// has changed.
+func (x *round) openIn(body object) bool {
+	changed := x.talk.old && x.openMember(body)
+	var auth object
+	if body.null("auth") || json.Unmarshal(body["auth"], &auth) != nil {
+		return changed // what is no object names no session
+	}
+	if !x.openMember(auth) {
+		return changed
+	}
+	if body["auth"] = member(auth); len(auth) == 0 {
+		delete(body, "auth") // there are homeservers that refuse an empty one
+	}
+	return true
+}
+
+func (x *round) openMember(holder object) bool {
+	if _, there := holder["session"]; !there {
+		return false
+	}
+	name, given, err := holder.text("session")
+	if err == nil && given {
+		if opened, ok := x.client.svc.OpenConversation(name, x.talk.endpoint); ok {
+			x.given, x.opened = name, opened
+			holder["session"] = member(opened.Session)
+			return true
+		}
+	}
+	delete(holder, "session")
+	return true
+}
+
+// hasNames reports whether an answer may have the name of a conversation in it.
+func (x *round) hasNames(status int, _ http.Header) bool {
+	return status == http.StatusUnauthorized || (x.talk.old && status/100 == 2)
+}
+
+// seal replaces the names in an answer.
+func (x *round) seal(raw []byte) []byte {
+	var body object
+	if !maySay(raw, "session") || json.Unmarshal(raw, &body) != nil {
+		return raw
+	}
+	for key, value := range body {
+		if foldKey(key) != "session" {
+			continue
+		}
+		var name string
+		if json.Unmarshal(value, &name) != nil || name == "" {
+			delete(body, key)
+			continue
+		}
+		body[key] = member(x.sealed(name))
+	}
+	sealed, err := body.encode()
+	if err != nil {
+		return []byte("{}") // cannot be: it was decoded a moment ago
+	}
+	return sealed
+}
+
+// sealed is the name for the client: the one that it has, if that stands for the
+// same conversation.
+func (x *round) sealed(name string) string {
+	if x.given != "" && name == x.opened.Session {
+		return x.given
+	}
+	return x.client.svc.SealConversation(verification.Conversation{Session: name, Endpoint: x.talk.endpoint})
+}

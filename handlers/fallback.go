@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package handlers
+
+import (
+	"bytes"
+	"html"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// fallbackOf returns the stage whose page a request asks for, or sends the form
+// of (CS API, "Fallback": /auth/<stage>/fallback/web).
+func (rt *router) fallbackOf(r *http.Request) (stage string, ok bool) {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodPost:
+	default:
+		return "", false
+	}
+	below, ok := rt.below(r.URL.Path)
+	if !ok || !strings.HasPrefix(below.tail, "auth/") {
+		return "", false
+	}
+	stage, ok = strings.CutSuffix(strings.TrimPrefix(below.tail, "auth/"), "/fallback/web")
+	return stage, ok && !strings.Contains(stage, "/")
+}
+
+// showsName reports whether the page of a stage carries the name in its form. The
+// pages of a single sign-on have it in an address that the other side compares,
+// so it stays there. A homeserver that has them knows what a session is for.
+func showsName(stage string) bool {
+	return stage != "m.login.sso" && stage != "m.login.cas"
+}
+
+// fallback serves the page on which a person completes one stage of a
+// conversation. Its name comes in the query or in the form, and goes out in the
+// page's own form.
+func (c *Client) fallback(w http.ResponseWriter, r *http.Request, next Next, stage string) error {
+	saved := *r
+	defer func() { *r = saved }()
+	page := &fallbackPage{client: c}
+	if err := page.open(w, r); err != nil {
+		return c.observed(w, r, route{}, "uia_fallback", func() (int, error) { return 0, err })
+	}
+	r.Header.Set("Accept-Encoding", "identity")
+	if page.name == "" || !showsName(stage) {
+		return next(w, r)
+	}
+	held := &answerHolder{ResponseWriter: w, wanted: isText, sealing: true}
+	err := next(held, r)
+	if location := w.Header().Get("Location"); location != "" {
+		w.Header().Set("Location", string(page.seal([]byte(location))))
+	}
+	held.pass(page.seal)
+	return err
+}
+
+// isText reports whether an answer is one that a person reads.
+func isText(_ int, h http.Header) bool {
+	mediaType, _, err := mime.ParseMediaType(h.Get("Content-Type"))
+	return err != nil || strings.HasPrefix(mediaType, "text/")
+}
+
+// fallbackPage is one request for such a page.
+type fallbackPage struct {
+	client *Client
+	// given is the client's name, and name the homeserver's; empty if there is none.
+	given, name string
+}
+
+// open replaces the name in the query and in the form.
+func (p *fallbackPage) open(w http.ResponseWriter, r *http.Request) error {
+	if ambiguousQuery(r.URL) {
+		return badRequest(codeInvalidParam, "The query cannot be read in one way only")
+	}
+	r.Header = r.Header.Clone()
+	u, query := *r.URL, r.URL.Query()
+	if changed, err := p.openValues(query); err != nil {
+		return err
+	} else if changed {
+		u.RawQuery = query.Encode()
+		r.URL, r.RequestURI = &u, u.RequestURI()
+	}
+	if r.Method != http.MethodPost {
+		return nil
+	}
+	raw, err := readBody(w, r, p.client.cfg.MaxBody)
+	if err != nil {
+		return err
+	}
+	form, err := formOf(r, raw)
+	if err != nil {
+		return err
+	}
+	if changed, err := p.openValues(form); err != nil {
+		return err
+	} else if changed {
+		raw = []byte(form.Encode())
+	}
+	setForm(r, raw)
+	return nil
+}
+
+// formOf reads a form. A body of another kind may be read as one by the
+// homeserver, in its own way.
+func formOf(r *http.Request, raw []byte) (url.Values, error) {
+	mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if len(raw) > 0 && (err != nil || mediaType != "application/x-www-form-urlencoded") {
+		return nil, badRequest(codeInvalidParam, "The form must be sent as application/x-www-form-urlencoded")
+	}
+	form, err := url.ParseQuery(string(raw))
+	if err != nil || bytes.ContainsRune(raw, ';') {
+		return nil, badRequest(codeInvalidParam, "The form cannot be read in one way only")
+	}
+	return form, nil
+}
+
+func setForm(r *http.Request, raw []byte) {
+	kind := r.Header.Get("Content-Type")
+	setBody(r, raw)
+	r.Header.Set("Content-Type", kind)
+}
+
+// openValues replaces the name in a query or a form, and reports whether it has
+// changed.
+func (p *fallbackPage) openValues(values url.Values) (changed bool, err error) {
+	names := values["session"]
+	switch {
+	case len(names) == 0:
+		return false, nil
+	case len(names) > 1, p.given != "" && p.given != names[0]:
+		return false, badRequest(codeInvalidParam, "'session' is given twice")
+	}
+	p.given = names[0]
+	opened, ok := p.client.svc.OpenAnyConversation(p.given)
+	if !ok {
+		values.Del("session")
+		return true, nil
+	}
+	p.name = opened.Session
+	values.Set("session", p.name)
+	return true, nil
+}
+
+// seal replaces the homeserver's name in a page, in each way of writing it.
+func (p *fallbackPage) seal(page []byte) []byte {
+	for _, written := range []string{p.name, html.EscapeString(p.name), url.QueryEscape(p.name), url.PathEscape(p.name)} {
+		page = bytes.ReplaceAll(page, []byte(written), []byte(p.given))
+	}
+	return page
+}

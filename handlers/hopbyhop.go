@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package handlers
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// keepHeaders leaves in Connection only what is about the connection. A proxy
+// takes away each header that is named there (RFC 9110, section 7.6.1), so a
+// client could show us an access token that the homeserver then does not see.
+func keepHeaders(r *http.Request) {
+	named := r.Header.Values("Connection")
+	if len(named) == 0 {
+		return
+	}
+	var kept []string
+	odd := false
+	for _, value := range named {
+		for option := range strings.SplitSeq(value, ",") {
+			option = strings.ToLower(strings.TrimSpace(option))
+			switch option {
+			case "close", "keep-alive", "upgrade", "http2-settings", "te":
+				kept = append(kept, option)
+			case "":
+			default:
+				odd = true
+			}
+		}
+	}
+	if !odd {
+		return
+	}
+	r.Header = r.Header.Clone()
+	r.Header.Del("Connection")
+	if len(kept) > 0 {
+		r.Header.Set("Connection", strings.Join(kept, ", "))
+	}
+}
+
+// limitEncodings asks for no answer that we could not read.
+func limitEncodings(r *http.Request) {
+	accepted := r.Header.Values("Accept-Encoding")
+	readable := func(value string) bool { return value == "gzip" || value == "identity" }
+	if len(accepted) == 0 || (len(accepted) == 1 && readable(accepted[0])) {
+		return
+	}
+	encoding := "identity"
+	if slices.ContainsFunc(accepted, acceptsGzip) {
+		encoding = "gzip"
+	}
+	r.Header = r.Header.Clone()
+	r.Header.Set("Accept-Encoding", encoding)
+}
+
+// acceptsGzip reads one Accept-Encoding (RFC 9110, section 12.5.3).
+func acceptsGzip(value string) bool {
+	for coding := range strings.SplitSeq(value, ",") {
+		name, weight, _ := strings.Cut(coding, ";")
+		if strings.EqualFold(strings.TrimSpace(name), "gzip") {
+			weight = strings.ReplaceAll(strings.ToLower(weight), " ", "")
+			return strings.Trim(strings.TrimPrefix(weight, "q="), "0.") != "" || weight == ""
+		}
+	}
+	return false
+}
