@@ -26,7 +26,7 @@ func TestAdversary(t *testing.T) {
 	for until := time.Now().Add(*howLong); time.Now().Before(until) && !t.Failed(); {
 		rapid.Check(t, func(rt *rapid.T) {
 			if time.Now().Before(until) || t.Failed() { // a failure is shortened, however late it is
-				run(rt, c, func(how setup) *site { return newSite(rt, how) })
+				run(rt, c)
 			}
 		})
 	}
@@ -55,34 +55,32 @@ func anySetup(rt *rapid.T) setup {
 }
 
 // run is one sequence.
-func run(rt *rapid.T, c *counts, open func(setup) *site) {
+func run(rt *rapid.T, c *counts) {
 	w := &world{T: rt, counts: c, judge: judge{noNames: !*names}}
-	w.s = open(anySetup(rt))
-	w.elsewhere = newSite(rt, setup{Captcha: true, RequireEmail: true, Later: true})
-	w.elsewhere.double.AddUser("eve", "eve's")
-	eve := &account{name: "eve", password: "eve's"}
-	w.logInAt(w.elsewhere, eve)
-	w.elsewhereToken = eve.token
+	w.s = newSite(rt, anySetup(rt))
+	w.elsewhere = w.ownSite()
 	w.settle()
 	c.sequences++
-	step := func(do func(*rapid.T)) func(*rapid.T) {
-		return func(rt *rapid.T) {
-			c.steps++
-			do(rt)
-		}
-	}
+	rt.Repeat(w.actions())
+}
+
+// actions are all that can happen. Most of it is calls.
+func (w *world) actions() map[string]func(*rapid.T) {
 	actions := map[string]func(*rapid.T){
 		"ask": w.attackerAsks, "ask again": w.attackerAsks, "click": w.attackerClicks, "victim reads": w.victimReads,
 		"victim resets": w.victimResets, "victim adds": w.victimAdds, "log in": w.attackerLogsIn,
 		"time": w.timePasses, "operator": w.operatorActs,
 	}
-	for i := range 9 { // most of it is calls
+	for i := range 9 {
 		actions[fmt.Sprint("call ", i)] = w.call
 	}
 	for label, do := range actions {
-		actions[label] = step(do)
+		actions[label] = func(rt *rapid.T) {
+			w.counts.steps++
+			do(rt)
+		}
 	}
-	rt.Repeat(actions)
+	return actions
 }
 
 // settle makes the accounts that there are at the beginning.
@@ -101,4 +99,14 @@ func (w *world) settle() {
 		return fmt.Appendf(nil, `{"medium":"email","address":%q,"validated_at":1}`, w.victims()[0])
 	}
 	w.judge.seen = len(w.s.double.Changes())
+}
+
+// ownSite is the attacker's own, where they have an account.
+func (w *world) ownSite() *site {
+	s := newSite(w.T, setup{Captcha: true, RequireEmail: true, Later: true})
+	eve := &account{name: "eve", password: "eve's"}
+	s.double.AddUser(eve.name, eve.password)
+	w.logInAt(s, eve)
+	w.elsewhereToken = eve.token
+	return s
 }

@@ -76,6 +76,9 @@ func (w *world) call(*rapid.T) {
 	}
 	w.counts.call(e.name, naming, r.around)
 	w.tell("the attacker: %s (session: %s)", r, naming)
+	if w.s.double != nil {
+		w.s.double.ResetRecordings()
+	}
 	got := w.s.send(r)
 	w.tell("  -> %d %.300s", got.status, got.body)
 	w.learn(e, r, got)

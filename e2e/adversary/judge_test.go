@@ -3,7 +3,10 @@
 package adversary
 
 import (
+	"encoding/json"
 	"fmt"
+	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -121,19 +124,51 @@ func (j *judge) victimDid(w *world, r request, got answer) {
 	}
 }
 
-// names looks for a name of the homeserver's in an answer of ours.
+// names looks for names of the homeserver's: in an answer of ours, and in what has
+// reached the homeserver by us though the attacker had it from elsewhere.
 func (j *judge) names(w *world, r request, got answer) {
-	if r.around || j.noNames || w.s.double == nil {
+	if r.around || w.s.double == nil {
 		return
 	}
+	sent := r.target + r.body
 	text := got.body
 	for key, values := range got.header {
 		text += "\n" + key + ": " + strings.Join(values, ", ")
 	}
+	arrived := w.arrived()
 	for _, raw := range w.s.double.SessionNames() {
-		if strings.Contains(text, raw) {
+		given := strings.Contains(sent, raw)
+		switch {
+		case j.noNames:
+		case given && slices.Contains(arrived, raw):
+			w.ruin("a name that we did not give out has reached the homeserver: %s", r.method)
+		case !given && strings.Contains(text, raw):
 			w.tell("  => the homeserver's name: %s", raw)
-			w.ruin("an answer tells a session's name of the homeserver's")
+			w.ruin("an answer tells a session's name of the homeserver's: %s", r.method)
 		}
 	}
+}
+
+// arrived are the names of sessions in what the homeserver was sent since the last
+// look, where it reads them.
+func (w *world) arrived() (names []string) {
+	for _, req := range w.s.double.Requests() {
+		values, _ := url.ParseQuery(req.Query)
+		form, _ := url.ParseQuery(string(req.Body))
+		if strings.Contains(req.Path, "/auth/") {
+			names = append(names, values.Get("session"), form.Get("session"))
+		}
+		var body struct {
+			Auth struct {
+				Session any `json:"session"`
+			} `json:"auth"`
+		}
+		if json.Unmarshal(req.Body, &body) == nil {
+			if text, ok := body.Auth.Session.(string); ok {
+				names = append(names, text)
+			}
+		}
+	}
+	w.s.double.ResetRecordings()
+	return names
 }

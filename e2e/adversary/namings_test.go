@@ -88,7 +88,7 @@ func (w *world) change(text string) string {
 
 // foreignName is a name that the attacker's own site has made for the same endpoint.
 func (w *world) foreignName(e endpoint) string {
-	r := request{method: e.method, target: "/_matrix/client/r0" + e.tail, body: `{"devices":[]}`, token: w.elsewhereToken}
+	r := request{method: e.method, target: "/_matrix/client/r0" + e.tail, body: `{"devices":[],"sid":"x","client_secret":"x"}`, token: w.elsewhereToken}
 	switch e.name {
 	case "password":
 		r.token = ""

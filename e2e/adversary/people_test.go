@@ -51,8 +51,8 @@ type world struct {
 	accounts []*account // the attacker's
 	proofs   []*proof
 	names    []name
-	read     int // how many mails the victim has looked at
-	made     int // for names of accounts and secrets
+	made     int  // for names of accounts and secrets
+	added    bool // the victim has the second address, too
 
 	judge  judge
 	told   []string // what was done, for the report
@@ -179,15 +179,23 @@ func (w *world) victimResets(*rapid.T) {
 
 // victimAdds gives the second address to the victim's account.
 func (w *world) victimAdds(*rapid.T) {
-	p := w.ask(verification.Add, w.victims()[1], w.node())
-	if p == nil || !w.click(p) {
-		return
-	}
 	w.tell("the victim adds the second address")
+	if w.add(w.victim, w.victims()[1]) {
+		w.added = true
+	}
+}
+
+// add gives an address to an account, from beginning to end.
+func (w *world) add(a *account, address string) (done bool) {
+	p := w.ask(verification.Add, address, w.node())
+	if p == nil || !w.click(p) {
+		return false
+	}
 	w.victimSends(request{
-		method: "POST", target: "/_matrix/client/r0/account/3pid", token: w.victim.token, node: w.node(),
+		method: "POST", target: "/_matrix/client/r0/account/3pid", token: a.token, node: w.node(),
 		body: fmt.Sprintf(`{"three_pid_creds":{"sid":%q,"client_secret":%q}}`, p.sid, p.secret),
-	}, func() {})
+	}, func() { done = true })
+	return done
 }
 
 func (w *world) victimSends(r request, done func()) {
