@@ -358,7 +358,12 @@ func (c *talk) auth() map[string]any {
 	case 6:
 		return map[string]any{"type": "m.login.msisdn", "threepid_creds": creds(pick(c, "msisdn 4912345", "email "+email(user)))}
 	case 7:
-		return map[string]any{"type": "m.login.email.identity", "threepid_creds": creds(pick(c, "", "msisdn 4912345"))}
+		with := creds(pick(c, "", "msisdn 4912345"))
+		with[pick(c, "sid", "client_secret")] = pick[any](c, "", nil, 7, true, []string{}, []string{"email " + email(user)}, map[string]any{"x": 1})
+		if c.rand.IntN(5) == 0 {
+			delete(with, pick(c, "sid", "client_secret", "id_server"))
+		}
+		return map[string]any{"type": "m.login.email.identity", "threepid_creds": with}
 	case 8:
 		return map[string]any{"type": "m.login.email.identity", pick(c, "x", "threepidCreds"): creds("email " + email(user))}
 	case 9:
