@@ -120,16 +120,14 @@ type threepid struct {
 	Address string              `json:"address"`
 }
 
-// threepids asks the homeserver for the addresses of this account.
+// threepids are the addresses of this account, in the form in which they are
+// compared.
 func (c *Client) threepids(r *http.Request, next Next, who account) ([]threepid, error) {
-	var body struct {
-		Threepids []threepid `json:"threepids"`
+	list, err := c.listed(r, next, who)
+	for i, t := range list {
+		list[i].Address = canonicalAddress(t.Medium, t.Address)
 	}
-	err := c.askJSON(r, next, http.MethodGet, "account/3pid", who.token, nil, &body)
-	for i, t := range body.Threepids {
-		body.Threepids[i].Address = canonicalAddress(t.Medium, t.Address)
-	}
-	return body.Threepids, err
+	return list, err
 }
 
 // owns reports whether the homeserver has an address for this account.

@@ -44,6 +44,13 @@ func (c *Client) addHere(w http.ResponseWriter, r *http.Request, next Next, rout
 	if _, err := accessToken(r); err != nil {
 		return 0, err
 	}
+	var proof object
+	if !body.null("auth") && json.Unmarshal(body["auth"], &proof) != nil {
+		return 0, badRequest(codeBadJSON, "'auth' must be an object")
+	}
+	if err := (&completion{client: c, route: route, body: body, auth: proof}).judgeServers(); err != nil {
+		return 0, err
+	}
 	creds, err := flatCreds(body)
 	if err != nil {
 		return 0, err
@@ -57,10 +64,7 @@ func (c *Client) addHere(w http.ResponseWriter, r *http.Request, next Next, rout
 	if err != nil {
 		return 0, err
 	}
-	auth := &authentication{client: c, who: who, operation: "add " + creds.sid + " " + creds.secret}
-	if !body.null("auth") && json.Unmarshal(body["auth"], &auth.auth) != nil {
-		return 0, badRequest(codeBadJSON, "'auth' must be an object")
-	}
+	auth := &authentication{client: c, who: who, operation: "add " + creds.sid + " " + creds.secret, auth: proof}
 	creds.purpose = verification.Add
 	ready, err := c.svc.Ready(r.Context(), verification.Completion{
 		SID: creds.sid, ClientSecret: creds.secret, Purpose: verification.Add,

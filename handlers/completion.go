@@ -45,13 +45,13 @@ func (c *Client) complete(w http.ResponseWriter, r *http.Request, next Next, rou
 }
 
 // other handles everything that is not in the route table. Any endpoint may
-// ask for User-Interactive Authentication, so a body that speaks of one of our
-// two stages is looked at; everything else is passed on as it came.
+// ask for User-Interactive Authentication, so a body that takes part in one is
+// looked at; everything else is passed on as it came.
 func (c *Client) other(w http.ResponseWriter, r *http.Request, next Next, x *round) error {
 	if stage, ok := c.router.fallbackOf(r); ok {
 		return c.fallback(w, r, next, stage)
 	}
-	if x == nil || !mentionsStage(x.raw) {
+	if x == nil || !x.authenticates {
 		return next(w, r)
 	}
 	below, ok := c.router.below(r.URL.Path)
@@ -66,17 +66,12 @@ func (c *Client) other(w http.ResponseWriter, r *http.Request, next Next, x *rou
 	})
 }
 
-func mentionsStage(body []byte) bool {
-	i := bytes.Index(body, []byte("m.login."))
-	return i >= 0 && (bytes.Contains(body[i:], []byte(stageEmail)) || bytes.Contains(body[i:], []byte(stageMSISDN)))
-}
-
 func (c *Client) completeElsewhere(w http.ResponseWriter, r *http.Request, next Next, route route, raw []byte) (int, error) {
 	if ambiguousQuery(r.URL) {
 		return 0, badRequest(codeInvalidParam, "The query cannot be read in one way only")
 	}
-	body, err := parseObject(raw)
-	if err != nil && !errors.Is(err, errNotJSON) && !errors.Is(err, errNotObject) {
+	body, err := parseEnvelope(raw)
+	if err != nil && !errors.Is(err, errNotObject) {
 		return 0, err
 	}
 	j := &completion{client: c, route: route, body: body}
@@ -138,14 +133,14 @@ func (j *completion) collect() error {
 	var creds *credentials
 	var err error
 	switch {
-	case j.route.tail == "account/3pid":
+	case j.route.tail == tailThreepid:
 		creds, err = inContainer(j.body, addSpellings)
 	case j.route.kind == kindAdd:
 		creds, err = flatCreds(j.body)
 		if err == nil {
 			creds.place = j.placeFlat
 		}
-	case j.route.version == "api/v1":
+	case j.route.version == ancientVersion:
 		// The ancient API: the whole body is the auth dict.
 		creds, err = uiaCreds(j.body)
 	}
@@ -165,29 +160,26 @@ func (j *completion) placeFlat(creds object) {
 }
 
 func (j *completion) collectUIA() error {
-	if j.body.null("auth") {
-		return nil
+	if !j.body.null("auth") && json.Unmarshal(j.body["auth"], &j.auth) != nil {
+		j.auth = nil // not an object: the homeserver's to refuse
 	}
-	if json.Unmarshal(j.body["auth"], &j.auth) != nil {
-		return nil // not an object: the homeserver's to refuse
+	if err := j.judgeServers(); err != nil || j.auth == nil {
+		return err
 	}
-	if j.route.kind != kindNone && j.auth != nil {
+	if j.route.kind != kindNone {
 		j.changed = j.changed || nameUser(j.auth)
 	}
 	creds, err := uiaCreds(j.auth)
 	if err != nil || creds == nil || creds.sid == "" {
 		return err
 	}
-	creds.purpose = j.route.purpose
-	if j.route.kind == kindAdd {
-		creds.purpose = verification.Password // proof of an address that the account has
-	}
+	creds.purpose = j.route.purposeOf()
 	j.creds = append(j.creds, creds)
 	return nil
 }
 
 // run resolves the credentials and forwards the request; if there was nothing
-// of ours in it, with the bytes it came with.
+// of ours in it, and the path is none of ours, with the bytes it came with.
 func (j *completion) run(w http.ResponseWriter, r *http.Request, next Next, path string, raw []byte) (int, error) {
 	outcome := verification.Unknown
 	ctx := r.Context()
@@ -203,13 +195,12 @@ func (j *completion) run(w http.ResponseWriter, r *http.Request, next Next, path
 		outcome = verification.Refused
 		return 0, err
 	}
+	if err := j.rebuild(); err != nil {
+		return 0, err
+	}
 	if !j.changed && j.withdrawal == nil {
 		setPath(r, path)
-		r.Body = io.NopCloser(bytes.NewReader(raw))
-		return 0, next(w, r)
-	}
-	if j.auth != nil && j.changed {
-		j.body["auth"] = member(j.auth)
+		return 0, j.passOn(w, r, next, raw)
 	}
 	j.sent = true
 	answer, err := j.send(r, next, path)
@@ -228,6 +219,21 @@ func (j *completion) run(w http.ResponseWriter, r *http.Request, next Next, path
 	}
 	answer.relay(w)
 	return answer.status, nil
+}
+
+// passOn sends a request on in which no credentials were replaced.
+func (j *completion) passOn(w http.ResponseWriter, r *http.Request, next Next, raw []byte) error {
+	if !j.route.owned() {
+		r.Body = io.NopCloser(bytes.NewReader(raw))
+		return next(w, r)
+	}
+	body, err := j.body.encode()
+	if err != nil {
+		return internal(err)
+	}
+	r.Header.Del("Content-Encoding") // of what it was before
+	setBody(r, body)
+	return next(w, r)
 }
 
 func (j *completion) send(r *http.Request, next Next, path string) (*capture, error) {
@@ -257,10 +263,9 @@ func (j *completion) resolve(ctx context.Context, creds *credentials) error {
 	case creds.idServer == j.client.cfg.IdentityName:
 		// It names us, and we do not know it.
 		return j.substitute(creds, svc.DeadAlias())
+	case creds.idServer != "" && !j.client.trusts(creds.idServer):
+		return errNotTrusted
 	case creds.idServer != "":
-		if !slices.Contains(j.client.cfg.TrustedIDServers, creds.idServer) {
-			return badRequest(codeServerNotTrusted, "Identity server is not trusted by this homeserver")
-		}
 		return nil
 	case !j.client.cfg.Callback:
 		return nil

@@ -280,14 +280,13 @@ func TestMultiStageRegistrationConsumesAtTheStage(t *testing.T) {
 	}
 }
 
+// TestUnknownSessionsPassByteForByte: on paths that are not ours. What becomes
+// of them on ours, TestForwardedBodiesAreMadeAnew says.
 func TestUnknownSessionsPassByteForByte(t *testing.T) {
 	modes(t, func(t *testing.T, opts options) {
 		for path, body := range map[string]string{
-			"/_matrix/client/r0/account/password": "{ \"auth\" : {\"type\":\"m.login.email.identity\", \"threepid_creds\":{\"client_secret\":\"s\",\"sid\":\"theirs\"}},\n\"n\":1.50}",
-			"/_matrix/client/r0/register":         ` {"b":2,"a":"ü\u00fc<>&","auth":{"type":"m.login.dummy"}} `,
-			"/_matrix/client/r0/account/3pid":     `{"three_pid_creds":{"sid":"theirs","client_secret":"s"},"x":12345678901234567890}`,
-			"/_matrix/client/r0/delete_devices":   `{"auth":{"type":"m.login.email.identity","threepid_creds":{"sid":"theirs","client_secret":"s"}}, "d":[]}`,
-			"/_matrix/client/r0/createRoom":       `{"invite_3pid":[{"id_server":"vector.im","id_access_token":"t","medium":"email","address":"a@x.org"}]}`,
+			"/_matrix/client/r0/delete_devices": `{"auth":{"type":"m.login.email.identity","threepid_creds":{"sid":"theirs","client_secret":"s"}}, "d":[]}`,
+			"/_matrix/client/r0/createRoom":     `{"invite_3pid":[{"id_server":"vector.im","id_access_token":"t","medium":"email","address":"a@x.org"}]}`,
 		} {
 			r := newRig(t, opts)
 			r.do("POST", path, body)
@@ -397,7 +396,7 @@ func TestHomeserversOwnSessionGetsItsNonceBack(t *testing.T) {
 		t.Errorf("the homeserver saw %s", forwarded)
 	}
 	r.reset(resetBody(sid, "other"))
-	if got := string(r.hs.Requests()[2].Body); got != resetBody(sid, "other") {
+	if got := string(r.hs.Requests()[2].Body); !strings.Contains(got, `"client_secret":"other"`) || strings.Contains(got, nonce) {
 		t.Errorf("a wrong secret was replaced: %s", got)
 	}
 }

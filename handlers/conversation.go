@@ -102,8 +102,10 @@ func (rt *router) mayBeBelow(u *url.URL) bool {
 type round struct {
 	client *Client
 	talk   talk
-	// raw is the body as it goes on, if it was read to its end.
-	raw []byte
+	// raw is the body as it goes on, if it was read to its end; authenticates says
+	// that it has an "auth".
+	raw           []byte
+	authenticates bool
 	// given is the name that the client gave, and opened what it stands for.
 	given  string
 	opened verification.Conversation
@@ -113,19 +115,29 @@ type round struct {
 // given out for this endpoint is taken out, whatever it is: the homeserver then
 // begins a conversation of its own.
 func (x *round) openBody(w http.ResponseWriter, r *http.Request, found route) error {
-	if x.talk.free || r.Body == nil || r.Body == http.NoBody {
+	if r.Body == nil || r.Body == http.NoBody {
 		return nil
 	}
-	limit := max(x.client.cfg.MaxBody, maxLook)
-	start, err := readStart(w, r, limit+1)
+	// In the time that there is for a body, so that half a one does not wait for ever.
+	start, err := readStart(w, r, x.client.cfg.MaxBody+1)
 	if err != nil {
 		return err
 	}
 	resume(r, start)
+	if x.talk.free || !resemblesObject(start) {
+		return nil
+	}
+	limit := max(x.client.cfg.MaxBody, maxLook)
+	if int64(len(start)) > x.client.cfg.MaxBody {
+		if start, err = readStart(w, r, limit+1); err != nil {
+			return err
+		}
+		resume(r, start)
+	}
 	switch {
 	case int64(len(start)) <= limit:
 		return x.openText(r, start)
-	case found.kind == kindNone && mayBeObject(start):
+	case found.kind == kindNone:
 		// What cannot be looked at is not passed on. The endpoints of ours have a
 		// bound of their own.
 		return &MatrixError{Status: http.StatusRequestEntityTooLarge, Errcode: codeTooLarge, Message: "Request body is too large"}
@@ -135,7 +147,7 @@ func (x *round) openBody(w http.ResponseWriter, r *http.Request, found route) er
 
 func (x *round) openText(r *http.Request, raw []byte) error {
 	x.raw = raw
-	if !mayBeObject(raw) || (!x.talk.old && !maySay(raw, "auth")) {
+	if !x.talk.old && !maySay(raw, "auth") {
 		return nil
 	}
 	body, err := parseEnvelope(raw)
@@ -161,6 +173,7 @@ func (x *round) openIn(body object) bool {
 	if body.null("auth") || json.Unmarshal(body["auth"], &auth) != nil {
 		return changed // what is no object names no session
 	}
+	x.authenticates = true
 	if !x.openMember(auth) {
 		return changed
 	}
@@ -198,7 +211,7 @@ func (x *round) seal(raw []byte) []byte {
 		return raw
 	}
 	for key, value := range body {
-		if foldKey(key) != "session" {
+		if lenient(key) != "session" {
 			continue
 		}
 		var name string

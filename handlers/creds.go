@@ -92,7 +92,7 @@ func flatCreds(o object) (*credentials, error) {
 	}{
 		{&c.sid, [2]string{"sid", ""}},
 		{&c.secret, [2]string{"client_secret", "clientSecret"}},
-		{&c.idServer, [2]string{"id_server", "idServer"}},
+		{&c.idServer, serverSpellings},
 	} {
 		for _, key := range f.keys {
 			value, ok, err := o.text(key)
@@ -113,15 +113,14 @@ func flatCreds(o object) (*credentials, error) {
 // uiaCreds reads the credentials of a UIA stage out of an auth dict. It
 // returns nil when the stage is another one.
 func uiaCreds(auth object) (*credentials, error) {
-	stage, _, err := auth.text("type")
-	if err != nil || (stage != stageEmail && stage != stageMSISDN) {
+	if !isThreepidStage(auth) {
 		return nil, nil // a type that is no string is the homeserver's to refuse
 	}
 	creds, err := inContainer(auth, uiaSpellings)
 	if err != nil || creds == nil {
 		return nil, err
 	}
-	creds.stage = stage
+	creds.stage, _, _ = auth.text("type")
 	creds.uiaSession, _, _ = auth.text("session")
 	return creds, nil
 }

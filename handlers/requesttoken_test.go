@@ -165,7 +165,7 @@ func TestF6_F18_F20_BadInput(t *testing.T) {
 		"escaped duplicate": {`{"client_secret":"s","email":"a@x.org","\u0065mail":"b@x.org","send_attempt":1}`, 400, "M_BAD_JSON"},
 		"no secret":         {`{"email":"a@x.org","send_attempt":1}`, 400, "M_MISSING_PARAM"},
 		"no email":          {`{"client_secret":"s","send_attempt":1}`, 400, "M_MISSING_PARAM"},
-		"other case":        {`{"client_secret":"s","Email":"a@x.org","send_attempt":1}`, 400, "M_MISSING_PARAM"},
+		"other case":        {`{"client_secret":"s","Email":"a@x.org","send_attempt":1}`, 400, "M_BAD_JSON"},
 		"null email":        {`{"client_secret":"s","email":null,"send_attempt":1}`, 400, "M_MISSING_PARAM"},
 		"no attempt":        {`{"client_secret":"s","email":"a@x.org"}`, 400, "M_MISSING_PARAM"},
 		"attempt word":      {`{"client_secret":"s","email":"a@x.org","send_attempt":"one"}`, 400, "M_INVALID_PARAM"},

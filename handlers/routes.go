@@ -121,10 +121,11 @@ func plainlyOther(u *url.URL) bool {
 	return !slices.ContainsFunc(lastSegments, func(s string) bool { return strings.EqualFold(s, last) })
 }
 
-// plain reports whether every parser reads a path alike.
+// plain reports whether every parser that decodes a path reads it alike. An escape
+// may stand for a sign that needs none, but not for a slash.
 func plain(u *url.URL) bool {
 	p := u.Path
-	if u.RawPath != "" {
+	if u.RawPath != "" && strings.Count(u.RawPath, "/") != strings.Count(p, "/") {
 		return false
 	}
 	for i := range len(p) {

@@ -55,15 +55,26 @@ func (c *Client) unbind(w http.ResponseWriter, r *http.Request, next Next, route
 		}
 		path = c.cfg.UpstreamPrefix + "/" + version + "/" + route.tail
 	}
+	spelling, owned, err := c.spelling(r, next, who, asked)
+	if err != nil {
+		return 0, err
+	}
+	if !owned {
+		if !wd.alone || len(wd.targets) == 0 {
+			return c.notOwned(w, r, wd, asked)
+		}
+		spelling = asked.spelledAs(wd.targets)
+	}
 	wd.alsoAt(r.Context(), asked.server)
-	return wd.passOn(w, r, next, path, body, asked)
+	return wd.passOn(w, r, next, path, asked.body(spelling), asked)
 }
 
 // unbindRequest is the address that a client wants unbound.
 type unbindRequest struct {
 	action  string
 	medium  verification.Medium
-	address string
+	address string // in the form in which addresses are compared
+	typed   string
 	server  *outbound.Name // nil: the one that it was bound through
 }
 
@@ -78,15 +89,14 @@ func readUnbind(body object) (unbindRequest, error) {
 	if err != nil {
 		return u, err
 	}
-	raw, err := body.required("address")
-	if err != nil {
+	if u.typed, err = body.required("address"); err != nil {
 		return u, err
 	}
 	u.medium = verification.Medium(medium)
 	if u.medium != verification.Email && u.medium != verification.MSISDN {
 		return u, badRequest(codeInvalidParam, "'medium' must be email or msisdn")
 	}
-	u.address = canonicalAddress(u.medium, raw)
+	u.address = canonicalAddress(u.medium, u.typed)
 	u.server, err = namedServer(body)
 	return u, err
 }

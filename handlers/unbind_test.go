@@ -517,13 +517,19 @@ func TestDeactivateAsksNobodyBeforeItsAuthentication(t *testing.T) {
 
 func TestUnbindOfANamedServerIsLimited(t *testing.T) {
 	r := newRig(t, options{service: func(c *verification.Config) { c.PerUser = verification.Limit{Burst: 2, Per: 1 << 40} }, hs: func(*fakehs.Options) {}})
-	r.hs.AddUser("alice", "secret")
+	r.hs.AddUser("alice", "secret", "1@x.org", "2@x.org", "3@x.org")
 	token := r.login("alice", "secret")
-	for range 2 {
-		r.wantResult(t, token, deletePath, ofAlice(`,"id_server":"scan.example.org:22"`), "no-support", "")
+	numbered := func(n, port string) string {
+		return strings.Replace(ofAlice(`,"id_server":"scan.example.org:`+port+`"`), "alice", n, 1)
+	}
+	for _, n := range []string{"1", "2"} {
+		r.wantResult(t, token, deletePath, numbered(n, "22"), "no-support", "")
+	}
+	if got := r.ids.made(); len(got) != 2 {
+		t.Errorf("got calls %q, want two", got)
 	}
 	r.ids.calls = nil
-	r.wantResult(t, token, deletePath, ofAlice(`,"id_server":"scan.example.org:23"`), "no-support", "")
+	r.wantResult(t, token, deletePath, numbered("3", "23"), "no-support", "")
 	if got := r.ids.made(); len(got) != 0 {
 		t.Errorf("got calls %q, want none any more", got)
 	}

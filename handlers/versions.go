@@ -28,7 +28,7 @@ var features = map[string]bool{
 // editVersions sets the flags in a /versions answer and leaves every other
 // member as it was. It reports false when the answer is not one it can edit.
 func editVersions(raw []byte) ([]byte, bool) {
-	body, err := parseObject(raw)
+	body, err := parseAnswer(raw)
 	if err != nil {
 		return nil, false
 	}

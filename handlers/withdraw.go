@@ -223,7 +223,7 @@ func (wd *withdrawal) heldUp(answer *capture) bool {
 // result into its answer. whenNone is the result if nothing was bound and the
 // homeserver does not say.
 func (wd *withdrawal) settle(ctx context.Context, answer *capture, whenNone string, forget bool) string {
-	body, err := parseObject(answer.body.Bytes())
+	body, err := parseAnswer(answer.body.Bytes())
 	if err != nil {
 		body = object{}
 	}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package handlers
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+)
+
+// serverSpellings are those of the identity server in credentials. Synapse reads
+// the first one that is there, whatever it is.
+var serverSpellings = [2]string{"id_server", "idServer"}
+
+var (
+	errNotTrusted = badRequest(codeServerNotTrusted, "Identity server is not trusted by this homeserver")
+	errTwoServers = badRequest(codeInvalidParam, "Credentials name two identity servers")
+)
+
+// named are credentials in which an identity server may be named.
+type named struct {
+	creds object
+	// used says that they are what is resolved, if their sid is one of ours.
+	used bool
+}
+
+// judgeServers refuses credentials of an identity server that is neither ours
+// nor allowed, before anything is made of them: in whatever container and
+// spelling, at whatever stage of the authentication, and beside whatever sid. A
+// homeserver that trusts everybody, or one server more than we know of, would
+// ask it; it may look where we do not, and need no sid at all.
+//
+// Only beside a sid of ours the name counts for nothing: it is not passed on, and
+// clients of before MSC2263 write it, which asks for "the value being ignored".
+func (j *completion) judgeServers() error {
+	seen, foreign := "", false
+	for _, n := range j.naming() {
+		for _, key := range serverSpellings {
+			server, given, err := n.creds.text(key)
+			if err != nil {
+				return err
+			}
+			if !given || server == "" {
+				continue
+			}
+			foreign = foreign || !j.client.trusts(server)
+			sid, _, _ := n.creds.text("sid") // one that is no text is not of ours
+			switch {
+			case foreign && (seen != "" && seen != server || !n.used || !j.client.svc.Owns(sid)):
+				return errNotTrusted
+			case seen != "" && seen != server:
+				return errTwoServers
+			}
+			seen = server
+		}
+	}
+	return nil
+}
+
+// trusts reports whether credentials may name an identity server.
+func (c *Client) trusts(server string) bool {
+	return server == c.cfg.IdentityName || slices.Contains(c.cfg.TrustedIDServers, server)
+}
+
+// naming lists all places where a homeserver might look for credentials. Beside
+// "auth", only a body on a path of ours has any.
+func (j *completion) naming() []named {
+	all := append([]named{{j.auth, false}}, in(j.auth, uiaSpellings, isThreepidStage(j.auth))...)
+	all = append(all, in(j.auth, addSpellings, false)...)
+	if !j.route.owned() {
+		return all
+	}
+	all = append(all, in(j.body, addSpellings, j.route.tail == tailThreepid)...)
+	all = append(all, in(j.body, uiaSpellings, j.route.version == ancientVersion && isThreepidStage(j.body))...)
+	if j.route.kind == kindAdd {
+		all = append(all, named{j.body, true})
+	}
+	return all
+}
+
+// in finds the credentials in a container, an array of any length included.
+func in(holder object, spellings [2]string, used bool) (all []named) {
+	for _, key := range spellings {
+		raw := bytes.TrimSpace(holder[key])
+		list := []json.RawMessage{raw}
+		if len(raw) > 0 && raw[0] == '[' {
+			list = nil
+			_ = json.Unmarshal(raw, &list) // it is valid JSON
+		}
+		for _, one := range list {
+			var creds object
+			if json.Unmarshal(one, &creds) == nil && creds != nil {
+				all = append(all, named{creds, used})
+			}
+		}
+	}
+	return all
+}
+
+// isThreepidStage reports whether an auth dict is one of the stages that take
+// credentials.
+func isThreepidStage(auth object) bool {
+	stage, _, err := auth.text("type")
+	return err == nil && (stage == stageEmail || stage == stageMSISDN)
+}
+
+// purposeOf is what credentials in "auth" have to be for.
+func (r route) purposeOf() verification.Purpose {
+	if r.kind == kindAdd {
+		return verification.Password // proof of an address that the account has
+	}
+	return r.purpose
+}

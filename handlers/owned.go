@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package handlers
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+)
+
+var (
+	errNoList = errors.New("the homeserver's list of addresses is not what it should be")
+	// errCannotSay is an answer while nobody can say whose address it is.
+	errCannotSay = errors.New("the homeserver does not say which addresses the account has")
+)
+
+// listed asks the homeserver for the addresses of this account, in its own
+// spelling. Dendrite's list is null when there is none.
+func (c *Client) listed(r *http.Request, next Next, who account) ([]threepid, error) {
+	var body struct {
+		Threepids json.RawMessage `json:"threepids"`
+	}
+	if err := c.askJSON(r, next, http.MethodGet, "account/3pid", who.token, nil, &body); err != nil {
+		return nil, err
+	}
+	var list []threepid
+	if json.Unmarshal(body.Threepids, &list) != nil {
+		return nil, upstreamFailure(errNoList)
+	}
+	return list, nil
+}
+
+// spelling finds an address that somebody wants taken away among those of their
+// account. It is our own check: Dendrite takes it from whoever has it. It
+// returns the homeserver's spelling, the only one under which a homeserver that
+// compares texts finds it; one that was typed exactly so comes first, because
+// such a homeserver may have two.
+func (c *Client) spelling(r *http.Request, next Next, who account, asked unbindRequest) (spelling string, owned bool, err error) {
+	list, err := c.listed(r, next, who)
+	if err != nil {
+		return "", false, cannotSay(err)
+	}
+	for _, t := range list {
+		if t.Medium != asked.medium || canonicalAddress(t.Medium, t.Address) != asked.address {
+			continue
+		}
+		if t.Address == asked.typed {
+			return t.Address, true, nil
+		}
+		if !owned {
+			spelling, owned = t.Address, true
+		}
+	}
+	return spelling, owned, nil
+}
+
+// cannotSay is the refusal when the homeserver has not given the list. What it
+// says about the token, or about too many requests, the client has to know;
+// anything else would read as if the address could not be deleted.
+func cannotSay(err error) error {
+	if refused, ok := errors.AsType[*refusal](err); ok {
+		switch refused.answer.status {
+		case http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests:
+			return err
+		}
+		return upstreamFailure(errCannotSay)
+	}
+	return err
+}
+
+// notOwned answers a request to take away an address that the account has not.
+//
+// It is the answer of Synapse, whose deletion finds nothing to delete: clients
+// repeat a deletion whose answer got lost, and two devices delete the same
+// address. Whether somebody else has the address is not said, because nobody
+// was asked. Bindings that this user has made through us end all the same.
+func (c *Client) notOwned(w http.ResponseWriter, r *http.Request, wd *withdrawal, asked unbindRequest) (int, error) {
+	if len(wd.targets) > 0 {
+		asked.action = "unbound"
+		return c.unbindHere(w, r, wd, asked)
+	}
+	writeJSON(w, http.StatusOK, unbindAnswer{unbindNoSupport})
+	return http.StatusOK, nil
+}
+
+// body is the request as the homeserver gets it, made anew.
+func (u unbindRequest) body(spelling string) object {
+	return object{"medium": member(string(u.medium)), "address": member(spelling)}
+}
+
+// spelledAs is the homeserver's spelling of an address that is bound and not in
+// the account's list: the one that the binding has, if there is one.
+func (u unbindRequest) spelledAs(targets []verification.Binding) string {
+	for _, b := range targets {
+		if b.Validated != "" {
+			return b.Validated
+		}
+	}
+	return u.address
+}
