@@ -142,15 +142,14 @@ func TestF30_AddWithAProofThatIsNone(t *testing.T) {
 		session := r.challenged(t, token, sid, "c")
 		others := r.validated("account/password", "b", "bob@x.org")
 		for name, auth := range map[string]string{
-			"another user's address":         fmt.Sprintf(`{"type":"m.login.email.identity","threepid_creds":{"sid":%q,"client_secret":"b"}}`, others),
-			"another purpose":                fmt.Sprintf(`{"type":"m.login.email.identity","threepid_creds":{"sid":%q,"client_secret":"c"}}`, sid),
-			"unknown session":                `{"type":"m.login.email.identity","threepid_creds":{"sid":"x","client_secret":"c"}}`,
-			"another stage":                  `{"type":"m.login.dummy"}`,
-			"no stage":                       `{}`,
-			"a session alone":                fmt.Sprintf(`{"session":%q}`, session),
-			"a session of ours that is none": passwordAuth("x"+session, "secret"),
-			"another user":                   strings.Replace(passwordAuth(session, "secret"), `"user":"alice"`, `"user":"bob"`, 1),
-			"another server":                 strings.Replace(passwordAuth(session, "secret"), `"user":"alice"`, `"user":"@alice:other.org"`, 1),
+			"another user's address": fmt.Sprintf(`{"type":"m.login.email.identity","threepid_creds":{"sid":%q,"client_secret":"b"}}`, others),
+			"another purpose":        fmt.Sprintf(`{"type":"m.login.email.identity","threepid_creds":{"sid":%q,"client_secret":"c"}}`, sid),
+			"unknown session":        `{"type":"m.login.email.identity","threepid_creds":{"sid":"x","client_secret":"c"}}`,
+			"another stage":          `{"type":"m.login.dummy"}`,
+			"no stage":               `{}`,
+			"a session alone":        fmt.Sprintf(`{"session":%q}`, session),
+			"another user":           strings.Replace(passwordAuth(session, "secret"), `"user":"alice"`, `"user":"bob"`, 1),
+			"another server":         strings.Replace(passwordAuth(session, "secret"), `"user":"alice"`, `"user":"@alice:other.org"`, 1),
 		} {
 			rec := r.as(token, "POST", addPath, addBody(sid, "c", auth))
 			if rec.Code != http.StatusUnauthorized || decoded(t, rec)["flows"] == nil {
@@ -290,7 +289,8 @@ func TestF30_AHomeserverThatHasAddAsksItself(t *testing.T) {
 	}
 	rec := r.as("t", "POST", addPath, `{"sid":"`+sid+`","client_secret":"s"}`)
 	wantStatus(t, rec, http.StatusUnauthorized)
-	if decoded(t, rec)["session"] != "theirs" {
+	told, _ := decoded(t, rec)["session"].(string)
+	if opened, ok := r.svc.OpenConversation(told, "POST account/3pid/add"); !ok || opened.Session != "theirs" {
 		t.Errorf("got %s, want the homeserver's own challenge", rec.Body)
 	}
 	if len(seen) != 1 || strings.Contains(seen[0], sid) || !strings.Contains(seen[0], `"client_secret"`) ||
@@ -398,7 +398,7 @@ func TestAddBadInput(t *testing.T) {
 		addBody(sid, "c", `{"type":5}`): "M_INVALID_PARAM",
 		addBody(sid, "c", `{"type":"m.login.password"}`):                          "M_MISSING_PARAM",
 		addBody(sid, "c", `{"type":"m.login.password","password":5}`):             "M_INVALID_PARAM",
-		addBody(sid, "c", `{"type":"m.login.password","session":5}`):              "M_INVALID_PARAM",
+		addBody(sid, "c", `{"type":"m.login.password","session":5}`):              "M_MISSING_PARAM",
 		addBody(sid, "c", `{"type":"m.login.email.identity"}`):                    "M_MISSING_PARAM",
 		addBody(sid, "c", `{"type":"m.login.email.identity","threepid_creds":5}`): "M_INVALID_PARAM",
 	} {

@@ -28,7 +28,8 @@ func (c *Client) identify(r *http.Request, req *verification.Request) {
 		req.AccessToken = token
 	}
 	if req.Purpose == verification.Register {
-		opened, _ := c.svc.OpenConversation(uiaSession(req.NextLink), "POST register")
+		// A registration in the names of the homeserver, as in what it answers.
+		opened, _ := c.svc.OpenConversation(uiaSession(req.NextLink), registrationEndpoint)
 		req.UIA = opened.Session // empty if there is none
 	}
 }

@@ -256,7 +256,7 @@ func TestMultiStageRegistrationConsumesAtTheStage(t *testing.T) {
 		return err
 	}})
 	sid := r.validated("register", "s", "a@x.org")
-	body := `{"auth":{"type":"m.login.email.identity","session":"u1","threepid_creds":{"sid":"` + sid + `","client_secret":"s"}}}`
+	body := `{"auth":{"type":"m.login.email.identity","session":"` + r.registrationName("u1") + `","threepid_creds":{"sid":"` + sid + `","client_secret":"s"}}}`
 	refused := `{"errcode":"M_UNAUTHORIZED","error":"","session":"u1"}`
 	listed := `{"session":"u1","completed":["m.login.email.identity"],"flows":[]}`
 	for _, c := range []struct {

@@ -52,6 +52,9 @@ type talk struct {
 	old bool
 }
 
+// registrationEndpoint is the one of a registration.
+const registrationEndpoint = http.MethodPost + " register"
+
 // freeContent is how endpoints begin whose bodies have members of any name.
 var freeContent = []string{"rooms/", "user/", "sendToDevice/", "room_keys/"}
 

@@ -97,7 +97,7 @@ func TestF21_OtherSubjects(t *testing.T) {
 			fmt.Sprintf(`{"client_secret":"s%d","email":"a%d@x.org","send_attempt":1%s}`, n, n, more), header...).Code
 	}
 	link := func(id string) string {
-		return `,"next_link":"https://app.example.org/#/register?session_id=` + id + `"`
+		return `,"next_link":"https://app.example.org/#/register?session_id=` + r.registrationName(id) + `"`
 	}
 	for _, c := range []struct {
 		purpose, more string

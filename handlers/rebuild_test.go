@@ -29,7 +29,7 @@ func TestForwardedBodiesAreMadeAnew(t *testing.T) {
 		{
 			"r0/account/password",
 			`{"new_password":"x","auth":{"type":"m.login.password","user":"a","password":"b","own":[1.50],"threepid_creds":{"sid":"x"},"threePidCreds":1,"session":"u"},"three_pid_creds":{}}`,
-			`{"auth":{"own":[1.50],"password":"b","session":"u","type":"m.login.password","user":"a"},"new_password":"x"}`,
+			`{"auth":{"own":[1.50],"password":"b","type":"m.login.password","user":"a"},"new_password":"x"}`, // see guardReset
 		},
 		{
 			"r0/register",
@@ -52,7 +52,8 @@ func TestForwardedBodiesAreMadeAnew(t *testing.T) {
 		{"r0/account/deactivate", `{"erase":true,"auth":{"session":"u"},"id_access_token":"t","x":{"y":1}}`, `{"auth":{"session":"u"},"erase":true}`},
 	} {
 		r := newRig(t, options{})
-		rec := r.do("POST", "/_matrix/client/"+c.path, c.body, "Content-Type", "application/x-www-form-urlencoded", "Content-Encoding", "identity")
+		_, endpoint, _ := cutVersion(c.path, exact)
+		rec := r.do("POST", "/_matrix/client/"+c.path, r.inConversation(c.body, "u", endpoint), "Content-Type", "application/x-www-form-urlencoded", "Content-Encoding", "identity")
 		got := r.hs.Requests()
 		if len(got) != 1 || string(got[0].Body) != c.want {
 			t.Errorf("%s: the homeserver saw %d requests, want one with\n%s; got\n%s\n%s", c.path, len(got), c.want, bodies(got), rec.Body)
@@ -70,7 +71,8 @@ func TestAddIsMadeAnewWhereTheHomeserverHasIt(t *testing.T) {
 	r.hs.AddUser("alice", "old")
 	token := r.login("alice", "old")
 	seen := r.withAdd(true)
-	rec := r.as(token, "POST", "/_matrix/client/v3/account/3pid/add", `{"sid":"theirs","clientSecret":"s","bind":true,"id_access_token":"t","auth":{"session":"u"}}`)
+	body := `{"sid":"theirs","clientSecret":"s","bind":true,"id_access_token":"t","auth":{"session":"u"}}`
+	rec := r.as(token, "POST", "/_matrix/client/v3/account/3pid/add", r.inConversation(body, "u", tailAdd))
 	wantStatus(t, rec, http.StatusOK)
 	if want := `{"auth":{"session":"u"},"client_secret":"s","sid":"theirs"}`; *seen != want {
 		t.Errorf("the homeserver saw %s, want %s", *seen, want)

@@ -202,8 +202,9 @@ func TestGate_AClientsRegistrationTellsItAnew(t *testing.T) {
 	wantError(t, r.signUp("s"), http.StatusForbidden, "M_FORBIDDEN")
 	rec := r.do("POST", "/_matrix/client/v3/register", `{"username":"a"}`)
 	wantStatus(t, rec, http.StatusUnauthorized)
-	if rec.Body.String() != withEmail || rec.Header().Get("Content-Type") != "application/json" {
-		t.Errorf("got %q, want the homeserver's answer", rec.Body)
+	r.wantUnsealed(rec, withEmail)
+	if rec.Header().Get("Content-Type") != "application/json" {
+		t.Errorf("got %q, want the homeserver's answer", rec.Header())
 	}
 	wantStatus(t, r.signUp("s"), http.StatusOK)
 	// A guest's refusal says nothing about it.
@@ -402,7 +403,6 @@ func TestGate_SessionsThatClientsName(t *testing.T) {
 		{"https://app.example.org/?session_id=a#/register?session_id=b", ""},
 		{"https://app.example.org/?session_id=a&session_id=b", ""},
 		{"https://app.example.org/?session_id=", ""},
-		{"https://app.example.org/?session_id=" + strings.Repeat("a", 256), ""},
 		{"https://app.example.org/?session_id=%zz", ""},
 		{"://", ""},
 	} {

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verification
+
+import (
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+func TestConversationIsForOneEndpoint(t *testing.T) {
+	f := newFixture(t)
+	name := f.SealConversation(Conversation{Session: "X", Endpoint: "POST register"})
+	if len(name) < 60 {
+		t.Errorf("%q is no sealed name", name)
+	}
+	for endpoint, want := range map[string]bool{"POST register": true, "PUT register": false, "POST account/password": false, "": false} {
+		got, ok := f.OpenConversation(name, endpoint)
+		if ok != want || (ok && (got.Session != "X" || got.Endpoint != endpoint)) {
+			t.Errorf("at %q: got %+v, %v, want %v", endpoint, got, ok, want)
+		}
+	}
+	if got, ok := f.OpenAnyConversation(name); !ok || got.Session != "X" {
+		t.Errorf("at a page: got %+v, %v", got, ok)
+	}
+	if again := f.SealConversation(Conversation{Session: "X", Endpoint: "POST register"}); again == name {
+		t.Error("who sees two names knows whether they are of one conversation")
+	}
+}
+
+// TestConversationEnds: 48 hours after it began, however often it was used.
+func TestConversationEnds(t *testing.T) {
+	f := newFixture(t)
+	name := f.SealConversation(Conversation{Session: "X", Endpoint: "e"})
+	f.clock.Advance(conversationTime - time.Second)
+	opened, ok := f.OpenConversation(name, "e")
+	if !ok {
+		t.Fatal("it ended early")
+	}
+	later := f.SealConversation(opened)
+	f.clock.Advance(time.Second)
+	for _, n := range []string{name, later} {
+		if _, ok := f.OpenConversation(n, "e"); ok {
+			t.Error("it did not end")
+		}
+		if _, ok := f.OpenAnyConversation(n); ok {
+			t.Error("it did not end at the pages")
+		}
+	}
+}
+
+// TestConversationAcrossARotation: the former key opens, and another one does not.
+func TestConversationAcrossARotation(t *testing.T) {
+	f := newFixture(t)
+	name := f.SealConversation(Conversation{Session: "X", Endpoint: "e"})
+	f.rotate()
+	if _, ok := f.OpenConversation(name, "e"); !ok {
+		t.Error("a rotation has ended the conversation")
+	}
+	if _, ok := newFixtureWithKey(t, 'x').OpenConversation(name, "e"); ok {
+		t.Error("another key opens it")
+	}
+}
+
+// TestConversationOfAnyText: what goes in comes out, and nothing that was changed
+// opens.
+func TestConversationOfAnyText(t *testing.T) {
+	f := newFixture(t)
+	rapid.Check(t, func(t *rapid.T) {
+		c := Conversation{Session: rapid.String().Draw(t, "session"), Endpoint: rapid.String().Draw(t, "endpoint")}
+		name := f.SealConversation(c)
+		if got, ok := f.OpenConversation(name, c.Endpoint); !ok || got.Session != c.Session {
+			t.Fatalf("got %+v, %v", got, ok)
+		}
+		i := rapid.IntRange(0, len(name)-1).Draw(t, "position")
+		with := rapid.SampledFrom([]string{"A", "z", "_", "-", "9", "=", ".", "", "AA"}).Draw(t, "with")
+		forged := name[:i] + with + name[i+1:]
+		if _, ok := f.OpenConversation(forged, c.Endpoint); ok && forged != name {
+			t.Fatalf("%q opens, too", forged)
+		}
+	})
+}
