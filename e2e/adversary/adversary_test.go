@@ -25,7 +25,7 @@ func TestAdversary(t *testing.T) {
 	c := newCounts()
 	for until := time.Now().Add(*howLong); time.Now().Before(until) && !t.Failed(); {
 		rapid.Check(t, func(rt *rapid.T) {
-			if time.Now().Before(until) || t.Failed() { // a failure is shortened, however late it is
+			if time.Now().Before(until) || c.ruined { // a failure is shortened, however late it is
 				run(rt, c)
 			}
 		})
@@ -37,7 +37,10 @@ func TestAdversary(t *testing.T) {
 	if cells := c.missing(); len(cells) > 0 {
 		t.Errorf("never tried: %q", cells)
 	}
-	for _, what := range []string{"password set by password", "address set by add", "address set by register"} {
+	for _, what := range []string{
+		"the attacker: password set by password", "the attacker: address set by register",
+		"the victim: password set by password", "the victim: address set by add",
+	} {
 		if c.paid[what] == 0 {
 			t.Errorf("nothing was ever paid for: %s; the model does nothing that works", what)
 		}
@@ -68,7 +71,7 @@ func run(rt *rapid.T, c *counts) {
 func (w *world) actions() map[string]func(*rapid.T) {
 	actions := map[string]func(*rapid.T){
 		"ask": w.attackerAsks, "ask again": w.attackerAsks, "click": w.attackerClicks, "victim reads": w.victimReads,
-		"victim resets": w.victimResets, "victim adds": w.victimAdds, "log in": w.attackerLogsIn,
+		"register": w.attackerRegisters, "reset": w.attackerResets, "victim resets": w.victimResets, "victim adds": w.victimAdds, "log in": w.attackerLogsIn,
 		"time": w.timePasses, "operator": w.operatorActs,
 	}
 	for i := range 9 {

@@ -23,10 +23,11 @@ type endpoint struct {
 	params   func(w *world) map[string]any
 }
 
-// place is where a name is bound to: all pages are one.
+// place is where the names belong that are rightly said there: a page is a part of
+// a registration.
 func (e endpoint) place() string {
 	if strings.HasPrefix(e.name, "fallback") {
-		return "fallback"
+		return "register"
 	}
 	return e.name
 }
@@ -62,7 +63,7 @@ const thief = "the thief's"
 
 // call is one request of the attacker's, of everything that can be combined.
 func (w *world) call(*rapid.T) {
-	e := endpoints[rapid.IntRange(0, len(endpoints)-1).Draw(w.T, "endpoint")]
+	e := pick(w, "endpoint", endpoints...)
 	r := request{method: e.method, node: w.node(), around: !w.s.setup.TrustsAnybody && w.often("around", 5)}
 	r.target = w.prefix(e) + e.tail
 	if e.token == "always" || (e.token == "maybe" && w.often("token", 4)) {
@@ -75,7 +76,14 @@ func (w *world) call(*rapid.T) {
 		w.body(&r, e, session)
 	}
 	w.counts.call(e.name, naming, r.around)
-	w.tell("the attacker: %s (session: %s)", r, naming)
+	w.tell("session: %s", naming)
+	w.deliver(e, r)
+}
+
+// deliver sends what the attacker has made up, learns from the answer, and has it
+// judged.
+func (w *world) deliver(e endpoint, r request) answer {
+	w.tell("the attacker: %s", r)
 	if w.s.double != nil {
 		w.s.double.ResetRecordings()
 	}
@@ -83,6 +91,7 @@ func (w *world) call(*rapid.T) {
 	w.tell("  -> %d %.300s", got.status, got.body)
 	w.learn(e, r, got)
 	w.judge.attackerDid(w, r, got)
+	return got
 }
 
 // prefix is what comes before the tail of a path. Most of the time it is one that
@@ -241,7 +250,7 @@ func (w *world) someProof() *proof {
 	if len(known) == 0 {
 		return nil
 	}
-	return known[len(known)-1-min(rapid.IntRange(0, 3).Draw(w.T, "proof"), len(known)-1)]
+	return known[len(known)-1-min(w.index("proof", 4), len(known)-1)]
 }
 
 // oddCreds changes credentials into what two readers may read in two ways.

@@ -31,6 +31,7 @@ type judge struct {
 // ruin ends the run. Rapid shortens a sequence for as long as the message stays the
 // same, so there is nothing of chance in it.
 func (w *world) ruin(format string, args ...any) {
+	w.counts.ruined = true
 	w.Logf("%+v\n%s", w.s.setup, strings.Join(w.told, "\n"))
 	w.Fatalf("VIOLATION: %s", fmt.Sprintf(format, args...))
 }
@@ -99,7 +100,11 @@ func (j *judge) pay(w *world, c fakehs.Change, purpose verification.Purpose, age
 		unused := !p.confirmed.IsZero() && !p.spent && w.s.clock.Now().Sub(p.confirmed) <= age
 		if unused && p.purpose == purpose && about(p) {
 			p.spent = true
-			w.counts.paid[string(c.Kind)+" by "+string(purpose)]++
+			who := "the attacker: "
+			if c.User == w.victim.id() {
+				who = "the victim: "
+			}
+			w.counts.paid[who+string(c.Kind)+" by "+string(purpose)]++
 			return
 		}
 	}

@@ -5,8 +5,6 @@ package adversary
 import (
 	"encoding/json"
 	"time"
-
-	"pgregory.net/rapid"
 )
 
 // namings are the ways in which the attacker names a session.
@@ -15,60 +13,85 @@ var namings = []string{
 }
 
 // session draws what stands in place of a session's name, nil for nothing, and says
-// what kind of name it is. Where there is none of that kind yet, one is invented.
+// what kind of name it is. Where there is none of that kind yet, the attacker gets
+// themselves one, or invents it.
 func (w *world) session(e endpoint) (value any, naming string) {
 	naming = pick(w, "naming", namings...)
-	is := func(want func(name) bool) (any, string) {
-		if n := w.someName(want); n != nil {
-			return n.text, naming
-		}
-		return "invented", "invented"
-	}
+	var text string
 	switch naming {
 	case "none":
 		return nil, naming
 	case "odd":
 		return pick(w, "odd", any(""), any(7), any(true), any([]string{"x"}), any(map[string]any{})), naming
 	case "here":
-		return is(func(n name) bool { return !n.around && n.endpoint == e.place() })
+		text = w.someName(func(n name) bool { return !n.around && n.endpoint == e.place() }, e.place(), false)
 	case "elsewhere":
-		return is(func(n name) bool { return !n.around && n.endpoint != e.place() })
+		other := pick(w, "elsewhere", "register", "password", "delete_devices")
+		if other == e.place() {
+			other = "deactivate"
+		}
+		text = w.someName(func(n name) bool { return !n.around && n.endpoint != e.place() }, other, false)
 	case "older":
-		return is(func(n name) bool { return !n.around && w.s.clock.Now().Sub(n.seen) > time.Hour })
+		text = w.someName(func(n name) bool { return !n.around && w.s.clock.Now().Sub(n.seen) > time.Hour }, "", false)
 	case "raw":
-		return is(func(n name) bool { return n.around })
+		text = w.someName(func(n name) bool { return n.around }, "register", !w.s.setup.TrustsAnybody)
 	case "changed":
-		if n := w.someName(func(n name) bool { return !n.around }); n != nil {
-			return w.change(n.text), naming
+		if text = w.someName(func(n name) bool { return !n.around }, e.place(), false); text != "" {
+			text = w.change(text)
 		}
 	case "other keys":
-		if text := w.foreignName(e); text != "" {
-			return text, naming
-		}
+		text = w.foreignName(e)
 	}
-	return "invented", "invented"
+	if text == "" {
+		return "invented", "invented"
+	}
+	return text, naming
+}
+
+// getName begins an authentication, to learn its name.
+func (w *world) getName(place string, around bool) {
+	for _, e := range endpoints {
+		if e.name != place {
+			continue
+		}
+		r := request{method: e.method, target: "/_matrix/client/r0" + e.tail, body: `{"devices":[],"sid":"x","client_secret":"x"}`, around: around}
+		if e.versions != nil {
+			r.target = "/_matrix/client/" + e.versions[0] + e.tail
+		}
+		if e.token == "always" {
+			r.token = w.accounts[0].token
+		}
+		w.deliver(e, r)
+	}
 }
 
 // someName is a name that was told, most of the time one of a session in which a
-// stage is complete; the newest are the most interesting ones.
-func (w *world) someName(want func(name) bool) *name {
-	var found, proven []*name
-	for i, n := range w.names {
-		if !want(n) {
-			continue
+// stage is complete; the newest are the most interesting ones. If there is none, one
+// may be had at a place.
+func (w *world) someName(want func(name) bool, place string, around bool) string {
+	var found, proven []string
+	look := func() {
+		for _, n := range w.names {
+			if !want(n) {
+				continue
+			}
+			found = append(found, n.text)
+			if n.proven {
+				proven = append(proven, n.text)
+			}
 		}
-		found = append(found, &w.names[i])
-		if n.proven {
-			proven = append(proven, &w.names[i])
-		}
+	}
+	if look(); len(found) == 0 {
+		w.getName(place, around)
+		look()
 	}
 	if len(proven) > 0 && !w.often("any name", 4) {
 		found = proven
 	}
 	if len(found) == 0 {
-		return nil
+		return ""
 	}
-	return found[len(found)-1-min(rapid.IntRange(0, 3).Draw(w.T, "name"), len(found)-1)]
+	return found[len(found)-1-min(w.index("name", 4), len(found)-1)]
 }
 
 // change spoils one character of a name, or its end.
@@ -77,7 +100,7 @@ func (w *world) change(text string) string {
 		return text[:len(text)-1]
 	}
 	raw := []byte(text)
-	i := rapid.IntRange(0, len(raw)-1).Draw(w.T, "place")
+	i := w.index("place", len(raw))
 	other := byte('A')
 	if raw[i] == 'A' {
 		other = 'B'

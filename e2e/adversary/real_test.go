@@ -50,7 +50,7 @@ func TestAdversary_RealSynapse(t *testing.T) {
 	more := func() bool { return c.sequences < *realSequences && time.Now().Before(until) }
 	for more() && !t.Failed() {
 		rapid.Check(t, func(rt *rapid.T) {
-			if more() || t.Failed() { // a failure is shortened, however late it is
+			if more() || c.ruined { // a failure is shortened, however late it is
 				hs.run(rt, c)
 			}
 		})
