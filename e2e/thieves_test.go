@@ -31,7 +31,7 @@ func withAndWithoutCaptcha(t *testing.T, run func(t *testing.T, w *world, captch
 
 // TestAttack_OneClickManyResets: whatever a click has proven, and wherever it was
 // shown, no name of a session is worth a reset.
-func TestAttack_OneClickManyResets(t *testing.T) {
+func TestAttack_OneClickManyResets(t *testing.T) { //nolint:tparallel // bothModes makes it parallel
 	withAndWithoutCaptcha(t, func(t *testing.T, w *world, captcha bool) {
 		for told, session := range map[string]string{"no session": "", "an invented session": "bogus"} {
 			if captcha { // without one, the proof is a registration, and spent

@@ -60,8 +60,10 @@ func (j *judge) attackerDid(w *world, r request, got answer) {
 		}
 		switch c.Kind {
 		case fakehs.PasswordSet:
-			if r.token == "" && !strings.Contains(r.target, "access_token=") {
+			if !r.hasToken() {
 				j.pay(w, c, verification.Password, freshness, w.ownerOfProof(c.User))
+			} else if w.holder(r) != c.User { // their password has paid for it
+				w.ruin("%s of %s by somebody else", c.Kind, c.User)
 			}
 		case fakehs.AddressSet:
 			purpose, age := verification.Add, freshness
@@ -73,8 +75,24 @@ func (j *judge) attackerDid(w *world, r request, got answer) {
 			if w.s.setup.RequireEmail && len(changes) == 1 {
 				w.ruin("an account without an address")
 			}
+		default: // with the password of the account that the token is of
+			if w.holder(r) != c.User {
+				w.ruin("%s of %s by somebody else", c.Kind, c.User)
+			}
 		}
 	}
+}
+
+func (r request) hasToken() bool { return r.token != "" || strings.Contains(r.target, "access_token=") }
+
+// holder is whose token a request has; these are all that the attacker has.
+func (w *world) holder(r request) string {
+	for _, a := range w.accounts {
+		if a.token == r.token || strings.Contains(r.target, "access_token="+url.QueryEscape(a.token)) {
+			return a.id()
+		}
+	}
+	return ""
 }
 
 // ownerOfProof says which proofs are about an address that the account has.
@@ -84,14 +102,7 @@ func (w *world) ownerOfProof(user string) func(*proof) bool {
 	if w.s.double != nil {
 		has = w.s.double.Emails(local)
 	}
-	return func(p *proof) bool {
-		for _, address := range has {
-			if p.address == address {
-				return true
-			}
-		}
-		return false
-	}
+	return func(p *proof) bool { return slices.Contains(has, p.address) }
 }
 
 // pay uses up one fresh proof of that purpose for a change.

@@ -64,6 +64,7 @@ type world struct {
 func (w *world) victims() []string {
 	return []string{w.tag + "v1@example.org", w.tag + "v2@example.org"}
 }
+
 func (w *world) attackers() []string {
 	return []string{w.tag + "m1@example.org", w.tag + "m2@example.org"}
 }

@@ -261,6 +261,7 @@ func (noServers) Bind(context.Context, outbound.Name, string, identityserver.Bin
 func (noServers) Proven(context.Context, outbound.Name, string, string, string) (identityserver.Bound, error) {
 	return identityserver.Bound{}, io.ErrUnexpectedEOF
 }
+
 func (noServers) Unbind(context.Context, outbound.Name, identityserver.Unbind) error {
 	return io.ErrUnexpectedEOF
 }

@@ -38,8 +38,9 @@ var (
 // session an answer belongs to they must agree: what the product is proven against
 // in millions of steps forgets, mixes up and believes what the real one does.
 func TestUIAMemoryIsThatOfSynapse131(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
-	defer cancel()
+	t.Cleanup(cancel)
 	env, err := synapse.Install(ctx, log.Printf)
 	switch {
 	case errors.Is(err, synapse.ErrUnavailable) && os.Getenv("CI") != "true":

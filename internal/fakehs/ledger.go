@@ -16,7 +16,7 @@ const (
 	Deactivated  ChangeKind = "deactivated"
 	DeviceGone   ChangeKind = "device gone"
 	KeysReplaced ChangeKind = "keys replaced"
-	TokenIssued  ChangeKind = "log-in token issued"
+	TokenIssued  ChangeKind = "log-in allowed"
 )
 
 // Change is one thing that was done to an account, whoever asked for it and
