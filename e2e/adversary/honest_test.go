@@ -48,7 +48,9 @@ func (w *world) attackerRegisters(*rapid.T) {
 		if next.status != 401 || next.session == "" {
 			return
 		}
-		first = next
+		if first = next; w.often("pause", 4) {
+			w.timePasses(nil)
+		}
 	}
 }
 
@@ -87,17 +89,21 @@ func (w *world) round(e endpoint, params, auth map[string]any) challenge {
 	return c
 }
 
-// nextStage is the first that is missing in the flow with the email address and no
+// nextStage is one that is missing in the flow with the email address and no
 // phone number, or "".
 func (w *world) nextStage(c challenge, proven bool) string {
 	for _, stages := range c.flows {
 		if !slices.Contains(stages, "m.login.email.identity") || slices.Contains(stages, "m.login.msisdn") {
 			continue
 		}
+		var missing []string
 		for _, stage := range stages {
 			if !slices.Contains(c.completed, stage) && !(proven && stage == "m.login.email.identity") {
-				return stage
+				missing = append(missing, stage)
 			}
+		}
+		if len(missing) > 0 {
+			return pick(w, "next", missing...)
 		}
 	}
 	return ""
