@@ -29,7 +29,8 @@ func newClient(workers int) *http.Client {
 }
 
 // generate sends requests from several workers until the time is over or the
-// count is reached, whichever is set. Any answer but 200 is an error.
+// count is reached, whichever is set. Any answer but 200 is an error, and but 401
+// where a request says in wantsHeader that it expects that.
 func generate(ctx context.Context, client *http.Client, workers int, limit time.Duration, count int64, next func(n int64) (*http.Request, error)) (load, error) {
 	if limit > 0 {
 		var cancel context.CancelFunc
@@ -79,6 +80,10 @@ func generate(ctx context.Context, client *http.Client, workers int, limit time.
 	return load{float64(n) / took.Seconds(), latencies[n/2], latencies[n*99/100], n}, nil
 }
 
+// wantsHeader has the upstream of the measurement answer with a 401: "token" with
+// one about the access token, "uia" with a round of an authentication.
+const wantsHeader = "X-Wants-401"
+
 func one(client *http.Client, next func(n int64) (*http.Request, error), n int64) error {
 	req, err := next(n)
 	if err != nil {
@@ -92,7 +97,11 @@ func one(client *http.Client, next func(n int64) (*http.Request, error), n int64
 	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
 		return err
 	}
-	if resp.StatusCode != http.StatusOK {
+	want := http.StatusOK
+	if req.Header.Get(wantsHeader) != "" {
+		want = http.StatusUnauthorized
+	}
+	if resp.StatusCode != want {
 		return fmt.Errorf("%s: status %d", req.URL.Path, resp.StatusCode)
 	}
 	return nil

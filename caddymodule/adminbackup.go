@@ -30,7 +30,7 @@ type backingUp interface {
 	Backup(ctx context.Context, w io.Writer) (badgerstore.BackupInfo, error)
 }
 
-func adminBackup(_ context.Context, app *App, _ *http.Request) (any, error) {
+func adminBackup(_ context.Context, app *App, _ nothing) (any, error) {
 	rt, release, err := app.serving()
 	if err != nil {
 		return nil, err

@@ -35,7 +35,7 @@ type KeyState struct {
 	Records int `json:"records"`
 }
 
-func adminRotate(ctx context.Context, app *App, _ *http.Request) (any, error) {
+func adminRotate(ctx context.Context, app *App, _ nothing) (any, error) {
 	rt, release, err := app.serving()
 	if err != nil {
 		return nil, err
@@ -53,7 +53,7 @@ func adminRotate(ctx context.Context, app *App, _ *http.Request) (any, error) {
 	return app.lookAfterKeys(ctx, rt, now)
 }
 
-func adminPrune(ctx context.Context, app *App, _ *http.Request) (any, error) {
+func adminPrune(ctx context.Context, app *App, _ nothing) (any, error) {
 	rt, release, err := app.serving()
 	if err != nil {
 		return nil, err

@@ -57,11 +57,7 @@ type Sessions struct {
 	Sessions []SessionInfo `json:"sessions"`
 }
 
-func adminFind(ctx context.Context, app *App, r *http.Request) (any, error) {
-	var req sessionRequest
-	if err := decodeAdmin(r, &req); err != nil {
-		return nil, err
-	}
+func adminFind(ctx context.Context, app *App, req sessionRequest) (any, error) {
 	if (req.SID == "") == (req.Pseudonym == "") {
 		return nil, refused(errors.New("name either a sid or a pseudonym"))
 	}
@@ -110,21 +106,17 @@ func adminVerdict(err error) error {
 // done is an answer that has nothing to say.
 type done struct{}
 
-func adminResend(ctx context.Context, app *App, r *http.Request) (any, error) {
-	return app.onSession(ctx, r, func(s *verification.Service, ctx context.Context, sid string) error {
+func adminResend(ctx context.Context, app *App, req sessionRequest) (any, error) {
+	return app.onSession(ctx, req, func(s *verification.Service, ctx context.Context, sid string) error {
 		return app.resend(ctx, s, sid)
 	})
 }
 
-func adminRevoke(ctx context.Context, app *App, r *http.Request) (any, error) {
-	return app.onSession(ctx, r, (*verification.Service).RevokeSession)
+func adminRevoke(ctx context.Context, app *App, req sessionRequest) (any, error) {
+	return app.onSession(ctx, req, (*verification.Service).RevokeSession)
 }
 
-func (a *App) onSession(ctx context.Context, r *http.Request, do func(*verification.Service, context.Context, string) error) (any, error) {
-	var req sessionRequest
-	if err := decodeAdmin(r, &req); err != nil {
-		return nil, err
-	}
+func (a *App) onSession(ctx context.Context, req sessionRequest, do func(*verification.Service, context.Context, string) error) (any, error) {
 	rt, release, err := a.serving()
 	if err != nil {
 		return nil, err
@@ -142,11 +134,8 @@ type addressRequest struct {
 	Address string              `json:"address"`
 }
 
-func readAddress(r *http.Request) (addressRequest, error) {
-	var req addressRequest
-	if err := decodeAdmin(r, &req); err != nil {
-		return req, err
-	}
+// canonical is the address as it is stored.
+func (req addressRequest) canonical() (addressRequest, error) {
 	var err error
 	switch req.Medium {
 	case verification.Email:
@@ -164,8 +153,8 @@ func readAddress(r *http.Request) (addressRequest, error) {
 	return req, nil
 }
 
-func adminForget(ctx context.Context, app *App, r *http.Request) (any, error) {
-	req, err := readAddress(r)
+func adminForget(ctx context.Context, app *App, req addressRequest) (any, error) {
+	req, err := req.canonical()
 	if err != nil {
 		return nil, err
 	}
@@ -197,7 +186,7 @@ type Suppressed struct {
 // maxListed bounds a list.
 const maxListed = 1000
 
-func adminSuppressions(ctx context.Context, app *App, _ *http.Request) (any, error) {
+func adminSuppressions(ctx context.Context, app *App) (any, error) {
 	rt, release, err := app.serving()
 	if err != nil {
 		return nil, err
@@ -216,21 +205,21 @@ func adminSuppressions(ctx context.Context, app *App, _ *http.Request) (any, err
 // manualTime is how long an operator's word holds.
 const manualTime = 365 * 24 * time.Hour
 
-func adminSuppress(ctx context.Context, app *App, r *http.Request) (any, error) {
-	return app.onAddress(ctx, r, func(rt *runtime, req addressRequest) error {
+func adminSuppress(ctx context.Context, app *App, req addressRequest) (any, error) {
+	return app.onAddress(ctx, req, func(rt *runtime, req addressRequest) error {
 		return rt.suppression.Add(ctx, req.Medium, req.Address, feedback.ReasonManual, time.Now().Add(manualTime))
 	})
 }
 
-func adminRelease(ctx context.Context, app *App, r *http.Request) (any, error) {
-	return app.onAddress(ctx, r, func(rt *runtime, req addressRequest) error {
+func adminRelease(ctx context.Context, app *App, req addressRequest) (any, error) {
+	return app.onAddress(ctx, req, func(rt *runtime, req addressRequest) error {
 		_, err := rt.suppression.Remove(ctx, req.Medium, req.Address)
 		return err
 	})
 }
 
-func (a *App) onAddress(_ context.Context, r *http.Request, do func(*runtime, addressRequest) error) (any, error) {
-	req, err := readAddress(r)
+func (a *App) onAddress(_ context.Context, req addressRequest, do func(*runtime, addressRequest) error) (any, error) {
+	req, err := req.canonical()
 	if err != nil {
 		return nil, err
 	}

@@ -25,12 +25,12 @@ type Health struct {
 	Ready bool `json:"ready,omitempty"`
 }
 
-func adminLive(context.Context, *App, *http.Request) (any, error) {
+func adminLive(context.Context, *App) (any, error) {
 	return Health{Live: true}, nil
 }
 
 // adminReady reports whether the store can serve.
-func adminReady(ctx context.Context, app *App, _ *http.Request) (any, error) {
+func adminReady(ctx context.Context, app *App) (any, error) {
 	rt, err := app.open()
 	if err == nil {
 		err = rt.service.Ping(ctx)
@@ -63,7 +63,7 @@ type RelayState struct {
 	InFlight    int        `json:"in_flight"`
 }
 
-func adminStatus(ctx context.Context, app *App, _ *http.Request) (any, error) {
+func adminStatus(ctx context.Context, app *App) (any, error) {
 	rt, release, err := app.serving()
 	if err != nil {
 		return nil, err
@@ -112,7 +112,7 @@ func known(t time.Time) *time.Time {
 }
 
 // adminDoctor looks for what is wrong.
-func adminDoctor(ctx context.Context, app *App, _ *http.Request) (any, error) {
+func adminDoctor(ctx context.Context, app *App, _ nothing) (any, error) {
 	rt, release, err := app.serving()
 	if err != nil {
 		return nil, err
@@ -139,11 +139,7 @@ var errNoMailer = errors.New("there is no mailer: it is switched off in the conf
 
 // adminSendTest sends one mail past the queue, so that the operator sees at
 // once what the relay says to it.
-func adminSendTest(ctx context.Context, app *App, r *http.Request) (any, error) {
-	var req testRequest
-	if err := decodeAdmin(r, &req); err != nil {
-		return nil, err
-	}
+func adminSendTest(ctx context.Context, app *App, req testRequest) (any, error) {
 	if strings.HasPrefix(req.To, "+") {
 		return app.sendTestSMS(ctx, req.To)
 	}

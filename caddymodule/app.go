@@ -285,6 +285,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 		a.notice("public_url is not configured; links in mails lead to this machine only",
 			zap.String("public_url", a.settings.http.PublicURL))
 	}
+	a.warnOfAdmin(ctx)
 	if err := a.loadStore(ctx); err != nil {
 		return err
 	}

@@ -22,7 +22,9 @@ func init() {
 		Long: `
 Looks after the verification of email addresses and phone numbers for a Matrix
 homeserver. Most commands ask the server that is running, through its admin
-endpoint; name that with --address, or the configuration it is in with --config.
+endpoint, and have to be run as its user or as root. Name the endpoint with
+--address, or the configuration it is in with --config; otherwise it is that of
+CADDY_ADMIN, /run/threepid/admin.sock if that is there, or Caddy's default.
 
 They exit with 0 when all is well, with 1 for a warning or a usage error, and with
 2 when something is wrong; --json prints what programs can read.`,
@@ -69,7 +71,7 @@ var errSaid = errors.New("something is wrong")
 
 // remoteFlags are those of commands that ask the running server.
 func remoteFlags(cmd *cobra.Command) *cobra.Command {
-	cmd.Flags().StringP("address", "", "", "The address of the admin endpoint, if it is not the default")
+	cmd.Flags().StringP("address", "", "", "The address of the admin endpoint, like unix//run/threepid/admin.sock or localhost:2019")
 	cmd.Flags().StringP("config", "c", "", "The configuration to find the admin endpoint in")
 	cmd.Flags().StringP("adapter", "a", "", "The name of the adapter of that configuration")
 	return cmd
@@ -85,15 +87,17 @@ func jsonFlag(cmd *cobra.Command) *cobra.Command {
 type remote struct{ address string }
 
 func newRemote(flags caddycmd.Flags) (remote, error) {
-	address, err := caddycmd.DetermineAdminAPIAddress(flags.String("address"), nil, flags.String("config"), flags.String("adapter"))
+	address, err := adminAddress(flags.String("address"), flags.String("config"), flags.String("adapter"), documentedSocket)
 	return remote{address}, err
 }
 
 // maxAdminAnswer bounds what is read of the server's answer, in bytes.
 const maxAdminAnswer = 8 << 20
 
-// fetch asks for one path and returns the body of the answer.
-func (r remote) fetch(method, path string, body any) ([]byte, error) {
+// ask sends a request. A body that is not nil is sent as JSON; what has an effect
+// has one, and the header that lets it in.
+func (r remote) ask(method, path string, body any) (*http.Response, error) {
+	header := http.Header{}
 	var payload io.Reader
 	if body != nil {
 		raw, err := json.Marshal(body)
@@ -101,10 +105,20 @@ func (r remote) fetch(method, path string, body any) ([]byte, error) {
 			return nil, fmt.Errorf("encode request: %w", err)
 		}
 		payload = bytes.NewReader(raw)
+		header.Set(doorHeader, doorValue)
 	}
-	resp, err := caddycmd.AdminAPIRequest(r.address, method, path, http.Header{}, payload)
+	resp, err := caddycmd.AdminAPIRequest(r.address, method, path, header, payload)
 	if err != nil {
-		return nil, fmt.Errorf("ask the server at %s (is it running, and is its admin endpoint on?): %w", r.address, err)
+		return nil, fmt.Errorf("ask the server at %s (is it running, is its admin endpoint on, and are you its user?): %w", r.address, err)
+	}
+	return resp, nil
+}
+
+// fetch asks for one path and returns the body of the answer.
+func (r remote) fetch(method, path string, body any) ([]byte, error) {
+	resp, err := r.ask(method, path, body)
+	if err != nil {
+		return nil, err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAdminAnswer+1))

@@ -204,7 +204,7 @@ func mustRoot(t *testing.T, raw []byte) []byte {
 
 func TestAdminEndpoint(t *testing.T) {
 	w := newWhole(t, "off")
-	admin := stack.NewClient(fmt.Sprintf("http://127.0.0.1:%d", w.admin))
+	admin := w.operator()
 	for _, c := range []struct {
 		method, path string
 		body         any
@@ -216,7 +216,7 @@ func TestAdminEndpoint(t *testing.T) {
 		{"POST", "status", nil, http.StatusMethodNotAllowed},
 		{"GET", "nothing", nil, http.StatusNotFound},
 		{"POST", "send-test", stack.Object{"to": "x", "more": 1}, http.StatusBadRequest},
-		{"POST", "send-test", nil, http.StatusBadRequest},
+		{"POST", "send-test", nil, http.StatusUnsupportedMediaType},
 	} {
 		a, err := admin.Do(t.Context(), c.method, adminBase+c.path, "", c.body)
 		if err != nil || a.Status != c.want {

@@ -74,9 +74,9 @@ func (r remote) backUp(file string) (info badgerstore.BackupInfo, err error) {
 	}
 	defer os.Remove(tmp.Name()) // which has another name when all went well
 	defer func() { _ = tmp.Close() }()
-	resp, err := caddycmd.AdminAPIRequest(r.address, http.MethodPost, adminBase+"store/backup", http.Header{}, nil)
+	resp, err := r.ask(http.MethodPost, adminBase+"store/backup", nothing{})
 	if err != nil {
-		return info, fmt.Errorf("ask the server at %s (is it running, and is its admin endpoint on?): %w", r.address, err)
+		return info, err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if _, err := io.Copy(tmp, resp.Body); err != nil {

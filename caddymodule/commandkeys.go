@@ -44,7 +44,7 @@ func runRotateKeys(out io.Writer, flags caddycmd.Flags) (int, error) {
 		path = "keys/prune"
 	}
 	var keys Keys
-	if err := server.call(http.MethodPost, adminBase+path, struct{}{}, &keys); err != nil {
+	if err := server.call(http.MethodPost, adminBase+path, nothing{}, &keys); err != nil {
 		return exitFailed, err
 	}
 	if flags.Bool("json") {
@@ -91,14 +91,14 @@ The homeserver keeps the addresses of its accounts, relays and gateways keep the
 logs, identity servers what was published there, and backups what was in them.`, runForget)
 	cmd.Flags().String("medium", "email", "email or msisdn")
 	cmd.Flags().String("address", "", "The address to forget, or - for standard input")
-	cmd.Flags().String("admin", "", "The address of the admin endpoint, if it is not the default")
+	cmd.Flags().String("admin", "", "The address of the admin endpoint, like unix//run/threepid/admin.sock or localhost:2019")
 	cmd.Flags().StringP("config", "c", "", "The configuration to find the admin endpoint in")
 	cmd.Flags().StringP("adapter", "a", "", "The name of the adapter of that configuration")
 	return jsonFlag(cmd)
 }
 
 func runForget(out io.Writer, flags caddycmd.Flags) (int, error) {
-	endpoint, err := caddycmd.DetermineAdminAPIAddress(flags.String("admin"), nil, flags.String("config"), flags.String("adapter"))
+	endpoint, err := adminAddress(flags.String("admin"), flags.String("config"), flags.String("adapter"), documentedSocket)
 	if err != nil {
 		return exitFailed, err
 	}

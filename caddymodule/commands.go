@@ -34,7 +34,7 @@ func runDoctor(out io.Writer, flags caddycmd.Flags) (int, error) {
 		return exitFailed, err
 	}
 	var report doctor.Report
-	if err := server.call(http.MethodPost, adminBase+"doctor", struct{}{}, &report); err != nil {
+	if err := server.call(http.MethodPost, adminBase+"doctor", nothing{}, &report); err != nil {
 		return exitFailed, err
 	}
 	if flags.Bool("json") {

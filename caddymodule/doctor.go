@@ -27,6 +27,7 @@ func (a *App) examination(ctx caddy.Context, rt *runtime) doctor.Options {
 		Homeserver:   a.settings.kind,
 		IdentityName: a.settings.http.IdentityName,
 		KeyFile:      &doctor.KeyFile{Path: a.settings.keyFile},
+		Admin:        adminPlace(ctx),
 		Store:        &doctor.Store{Name: string(a.store.CaddyModule().ID), Ping: rt.service.Ping},
 	}
 	if !a.settings.http.NativeReset && !a.NoEmail {

@@ -23,7 +23,7 @@ import (
 // admins asks the admin endpoint.
 func (s *site) admins(method, path string, body any, want int) stack.Answer {
 	s.t.Helper()
-	a, err := stack.NewClient(fmt.Sprintf("http://127.0.0.1:%d", s.admin)).Do(s.t.Context(), method, adminBase+path, "", body)
+	a, err := s.operator().Do(s.t.Context(), method, adminBase+path, "", body)
 	if err != nil || a.Status != want {
 		s.t.Fatalf("%s %s: got %d %s (%v), want %d", method, path, a.Status, a.Body, err, want)
 	}

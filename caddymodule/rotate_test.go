@@ -4,7 +4,6 @@ package caddymodule
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"os"
 	"slices"
@@ -20,7 +19,7 @@ import (
 // adminPost posts to one of our admin endpoints and decodes the answer, if it
 // is 200.
 func (s *site) adminPost(path string, body, into any) (status int, err error) {
-	a, err := stack.NewClient(fmt.Sprintf("http://127.0.0.1:%d", s.admin)).Do(s.t.Context(), "POST", adminBase+path, "", body)
+	a, err := s.operator().Do(s.t.Context(), "POST", adminBase+path, "", body)
 	if err == nil && a.Status == http.StatusOK && into != nil {
 		err = json.Unmarshal([]byte(a.Body), into)
 	}
@@ -197,7 +196,7 @@ func TestPruneKeys(t *testing.T) {
 	if ring, err := keyring.Load(s.path("keys.json")); err != nil || len(ring.Keys()) != 1 {
 		t.Errorf("the file has still both keys (%v)", err)
 	}
-	a, err := stack.NewClient(fmt.Sprintf("http://127.0.0.1:%d", s.admin)).Do(t.Context(), "GET", adminBase+"suppressions", "", nil)
+	a, err := s.operator().Do(t.Context(), "GET", adminBase+"suppressions", "", nil)
 	if err != nil || strings.Count(a.Body, "pseudonym") != 1 {
 		t.Errorf("got %s (%v), want the suppression of before, under the new key", a.Body, err)
 	}

@@ -54,7 +54,7 @@ type ConversionState struct {
 
 var errNoSMS = errors.New("phone numbers are not verified: the configuration has no sms block")
 
-func adminPhones(ctx context.Context, app *App, _ *http.Request) (any, error) {
+func adminPhones(ctx context.Context, app *App) (any, error) {
 	rt, release, err := app.serving()
 	if err != nil {
 		return nil, err
@@ -114,11 +114,7 @@ type Resumed struct {
 	Resumed bool `json:"resumed"`
 }
 
-func adminResume(ctx context.Context, app *App, r *http.Request) (any, error) {
-	var req resumeRequest
-	if err := decodeAdmin(r, &req); err != nil {
-		return nil, err
-	}
+func adminResume(ctx context.Context, app *App, req resumeRequest) (any, error) {
 	if (req.Prefix == "") != req.All {
 		return nil, refused(errors.New("name either a prefix or all"))
 	}

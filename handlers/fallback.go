@@ -51,7 +51,8 @@ func (c *Client) fallback(w http.ResponseWriter, r *http.Request, next Next, sta
 	held := &answerHolder{ResponseWriter: w, wanted: isText, sealing: true}
 	err := next(held, r)
 	if location := w.Header().Get("Location"); location != "" {
-		w.Header().Set("Location", string(page.seal([]byte(location))))
+		sealed, _ := page.seal([]byte(location)) // never fails
+		w.Header().Set("Location", string(sealed))
 	}
 	held.pass(page.seal)
 	return err
@@ -145,9 +146,9 @@ func (p *fallbackPage) openValues(values url.Values) (changed bool, err error) {
 }
 
 // seal replaces the homeserver's name in a page, in each way of writing it.
-func (p *fallbackPage) seal(page []byte) []byte {
+func (p *fallbackPage) seal(page []byte) ([]byte, error) {
 	for _, written := range []string{p.name, html.EscapeString(p.name), url.QueryEscape(p.name), url.PathEscape(p.name)} {
 		page = bytes.ReplaceAll(page, []byte(written), []byte(p.given))
 	}
-	return page
+	return page, nil
 }

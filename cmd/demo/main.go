@@ -41,7 +41,9 @@ func run(ctx context.Context) error {
 	}
 	defer os.RemoveAll(dir)
 	say("Installing what is missing. The first time takes a few minutes.")
-	opts := stack.Options{Dir: dir, RequireEmail: true, Callback: true, Logf: func(f string, a ...any) { say("  "+f, a...) }}
+	// On a port, one message of any user could stop Caddy: see ADR 20.
+	admin := "unix/" + filepath.Join(dir, "admin.sock")
+	opts := stack.Options{Dir: dir, RequireEmail: true, Callback: true, Admin: admin + "|0600", Logf: func(f string, a ...any) { say("  "+f, a...) }}
 	env, err := synapse.Install(ctx, opts.Logf)
 	switch {
 	case errors.Is(err, synapse.ErrUnavailable):
@@ -71,6 +73,7 @@ func run(ctx context.Context) error {
 	say("  the homeserver, through our Caddy   %s", s.Public)
 	say("  what it says it needs               %s/_matrix/client/versions", s.Public)
 	say("  Caddy's configuration and log       %s", filepath.Join(dir, "caddy"))
+	say("  its doctor                          %s threepid doctor --address %s", opts.Caddy, admin)
 	say("  a mail:  curl -d '{\"client_secret\":\"s\",\"email\":\"me@example.test\",\"send_attempt\":1}' \\")
 	say("             %s/_matrix/client/v3/register/email/requestToken", s.Public)
 	return showMail(ctx, s)

@@ -50,6 +50,9 @@ var infoAdvice = map[string]string{
 }
 
 const (
+	adminSocket = "Write this into the global options of the Caddyfile, or `enforce_origin` into the block of `admin`; /run/threepid must exist and be writable " +
+		"for Caddy's user (systemd: RuntimeDirectory=threepid), and this one reload needs --address with the endpoint of now:\nadmin unix//run/threepid/admin.sock|0600"
+
 	homeserverNetwork = "The public URL was reached a moment ago, so look at the server's log and at what stands before it, and run the doctor again."
 	urlCertificate    = "Let Caddy get a certificate for the site (it does unless `tls` says otherwise), or mend the one of the proxy that stands before it; clients refuse it as well."
 	urlHairpin        = "If clients elsewhere do reach it, this machine cannot reach its own public address: add it to /etc/hosts or allow it in the router (hairpin NAT)."
@@ -200,5 +203,7 @@ var codeAdvice = map[string]string{
 	codeOutboxNearlyFull: "Look at what this report says about the relays, and whether somebody asks for very many tokens.",
 	codeOutboxFull:       "Look at what this report says about the relays, and whether somebody asks for very many tokens.",
 	codeRelayFailing:     "Look at what this report says about the relay itself; if that is well, it was the recipient or the message.",
+	codeAdminOnPort:      adminSocket,
+	codeAdminSocketMode:  "Write a path, and the mode 0600 behind it, into the global options of the Caddyfile:\nadmin unix//run/threepid/admin.sock|0600",
 	codeRelayStopped:     "Look at what this report says about the relay itself; it is tried again without a restart.",
 }

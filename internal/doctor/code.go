@@ -133,6 +133,9 @@ const (
 	codeListMissing      = "list_missing"
 	codeListBroken       = "list_broken"
 	codeListOld          = "list_old"
+	codeAdminOnPort      = "admin_on_port"
+	codeAdminReachable   = "admin_reachable"
+	codeAdminSocketMode  = "admin_socket_mode"
 )
 
 // notErrors are the codes of a milder severity than Error.
@@ -141,7 +144,7 @@ var notErrors = map[string]Severity{
 
 	codeSkipped: Info, codeSPFUnknown: Info, codeDKIMNotSigned: Info, codeDMARCNone: Info,
 	codeEnvelopeMisaligned: Info, codeResetUnsupported: Info, codeRateLimited: Info,
-	codeDiskUnknown: Info, codeChecksOff: Info,
+	codeDiskUnknown: Info, codeChecksOff: Info, codeAdminReachable: Info,
 
 	CodeHELONotFQDN: Warning, CodeRelayDeferred: Warning, CodeCertExpiresSoon: Warning, codeDNSFailed: Warning, codeNullMX: Warning,
 	codeSPFMissing: Warning, codeSPFPassAll: Warning, codeSPFSoftFail: Warning, codeSPFRelay: Warning,
@@ -151,7 +154,7 @@ var notErrors = map[string]Severity{
 	codeClockSkew: Warning, codeDiskLow: Warning, codeKeyOwner: Warning, codeKeyBesideStore: Warning,
 	codeOutboxOld: Warning, codeOutboxNearlyFull: Warning, codeRelayFailing: Warning,
 	codeTemplateDoubtful: Warning, codeMailNotSent: Warning, codeIdentityNoPort: Warning,
-	codeListMissing: Warning, codeListBroken: Warning, codeListOld: Warning,
+	codeListMissing: Warning, codeListBroken: Warning, codeListOld: Warning, codeAdminOnPort: Warning, codeAdminSocketMode: Warning,
 }
 
 // severityOf is fixed for each code, so that a script may go by either.

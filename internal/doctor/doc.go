@@ -128,6 +128,9 @@
 //	mail_not_sent          | warning  | config                          | no mailer
 //	checks_off             | info     | config                          | no kind of homeserver
 //	identity_no_port       | warning  | config                          | identity_name has no port
+//	admin_on_port          | warning  | admin                           | homeservers can post there
+//	admin_reachable        | info     | admin                           | other programs can
+//	admin_socket_mode      | warning  | admin                           | other users can
 //
 // [Report.ExitCode] is 0 if nothing is worse than info, 1 for warnings, and 2
 // for errors.

@@ -143,10 +143,22 @@ var machineFaults = []broken{
 	{"config: of a laptop", func(r *rig) {
 		r.change = func(o *Options) { o.Config = &Config{NoMailer: true, NoChecks: true} }
 	}, []string{"config mail_not_sent", "config checks_off"}},
+	{"admin: on a port", adminAt(AdminEndpoint{Network: "tcp", Address: "localhost:2019"}), []string{"admin admin_on_port"}},
+	{"admin: on every interface", adminAt(AdminEndpoint{Network: "tcp4", Address: ":2019"}), []string{"admin admin_on_port"}},
+	{"admin: on a port, origin enforced", adminAt(AdminEndpoint{Network: "tcp", Address: "localhost:2019", OriginEnforced: true}), []string{"admin admin_reachable"}},
+	{"admin: inherited", adminAt(AdminEndpoint{Network: "fd", Address: "3"}), []string{"admin admin_reachable"}},
+	{"admin: abstract", adminAt(AdminEndpoint{Network: "unix", Address: "@caddy"}), []string{"admin admin_socket_mode"}},
+	{"admin: for everybody", func(r *rig) { must(r, os.Chmod(r.socket, 0o666)) }, []string{"admin admin_socket_mode"}},
+	{"admin: for a group", func(r *rig) { must(r, os.Chmod(r.socket, 0o660)) }, nil},
 	{"config: no port", func(r *rig) {
 		r.homeserver.TrustedIDServers = []string{"localhost"}
 		r.change = func(o *Options) { o.IdentityName = "localhost" }
 	}, []string{"config identity_no_port"}},
+}
+
+// adminAt lets commands be taken there.
+func adminAt(a AdminEndpoint) func(*rig) {
+	return func(r *rig) { r.change = func(o *Options) { o.Admin = &a } }
 }
 
 func must(r *rig, err error) {

@@ -53,13 +53,14 @@ const (
 	checkOutbox    = "outbox"
 	checkTemplates = "templates"
 	checkList      = "disposable"
+	checkAdmin     = "admin"
 )
 
 // checkOrder is the order of a report: first what mail needs, then what clients
 // need, then the machine.
 var checkOrder = []string{
 	checkConfig, checkRelay, checkMX, checkSPF, checkDKIM, checkDMARC, checkTemplates, checkOutbox,
-	checkPublicURL, checkVersions, checkTrust, checkIdentity, checkClock, checkStore, checkDisk, checkKeyFile, checkList,
+	checkPublicURL, checkVersions, checkTrust, checkIdentity, checkClock, checkStore, checkDisk, checkKeyFile, checkList, checkAdmin,
 }
 
 // Finding is one thing that a check has to say.

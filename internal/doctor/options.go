@@ -60,6 +60,8 @@ type Options struct {
 	KeyFile *KeyFile
 	// DomainList is the list of disposable domains.
 	DomainList *DomainList
+	// Admin is where commands are taken.
+	Admin *AdminEndpoint
 
 	// Now is the clock that is checked. Default: [time.Now].
 	Now func() time.Time

@@ -47,6 +47,9 @@ func (s *session) plan() [][]check {
 	if o.DomainList != nil {
 		alone(checkList, o.DomainList.Path, "The list is in force, and not old.", s.domainList)
 	}
+	if o.Admin != nil {
+		alone(checkAdmin, clean(o.Admin.subject()), "The admin endpoint is a socket that is not open to everybody.", o.Admin.examine)
+	}
 	if way := s.planWay(); len(way) > 0 {
 		groups = append(groups, way)
 	}

@@ -81,6 +81,7 @@ type rig struct {
 	templates []TemplateProblem
 	keyPath   string
 	faceCalls atomic.Uint64
+	socket    string
 	listAge   time.Duration
 	listErr   error
 
@@ -112,6 +113,10 @@ func newRig(t *testing.T) *rig {
 		t.Fatal(err)
 	}
 	if err := os.Mkdir(filepath.Join(dir, "store"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	r.socket = filepath.Join(dir, "admin.sock")
+	if err := os.WriteFile(r.socket, nil, 0o600); err != nil { // only its mode matters
 		t.Fatal(err)
 	}
 	return r
@@ -216,6 +221,7 @@ func (r *rig) options() Options {
 		},
 		KeyFile:    &KeyFile{Path: r.keyPath, StorePath: filepath.Join(filepath.Dir(r.keyPath), "store")},
 		DomainList: &DomainList{Path: "/etc/disposable.txt", State: func() (time.Time, error) { return time.Now().Add(-r.listAge), r.listErr }},
+		Admin:      &AdminEndpoint{Network: "unix", Address: r.socket},
 		// Other tests may keep this machine busy.
 		CheckTimeout: 20 * time.Second, Timeout: time.Minute,
 	}

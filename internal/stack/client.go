@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"html"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -22,7 +23,9 @@ type Client struct {
 	Base string
 	// Trace, when set, is told of every exchange.
 	Trace func(method, path string, status int, body string)
-	http  *http.Client
+	// Header is sent with every request.
+	Header http.Header
+	http   *http.Client
 }
 
 // NewClient makes a client of a server. It follows no redirects.
@@ -82,6 +85,7 @@ func (c *Client) send(ctx context.Context, method, path string, header http.Head
 		return Answer{}, fmt.Errorf("make request: %w", err)
 	}
 	req.Header = header
+	maps.Copy(req.Header, c.Header)
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return Answer{}, fmt.Errorf("%s %s: %w", method, path, err)

@@ -64,6 +64,9 @@ type Options struct {
 	Roots string
 	// IdentityServers are those that may be on loopback.
 	IdentityServers []string
+	// Admin is where Caddy's admin endpoint listens, as in a Caddyfile. Default:
+	// nowhere.
+	Admin string
 	// SMSSender is how messages are handed to phones: a sender's module and its
 	// block, as in a Caddyfile. Default: the stack's own gateway, see Phones.
 	SMSSender string
@@ -178,7 +181,7 @@ func (s *Stack) caddyfile(opts Options, public, identity, direct int) string {
 	}
 	options += s.smsBlock(opts)
 	return fmt.Sprintf(`{
-	admin off
+	admin %s
 	skip_install_trust
 	auto_https disable_redirects
 	log {
@@ -215,7 +218,7 @@ https://localhost:%d {
 	tls internal
 	threepid_identity
 }
-`, s.Public, s.Identity, checks, s.Inbox.Addr(), filepath.Join(opts.Dir, "inbox-ca.pem"),
+`, cmp.Or(opts.Admin, "off"), s.Public, s.Identity, checks, s.Inbox.Addr(), filepath.Join(opts.Dir, "inbox-ca.pem"),
 		ServerName, ServerName, options, public, mapping, direct, identity)
 }
 

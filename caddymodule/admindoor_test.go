@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/fakehs"
+	"github.com/caddy-threepid/caddy-threepid/internal/stack"
+)
+
+// operator is a client of the admin endpoint that means us.
+func (s *site) operator() *stack.Client {
+	c := stack.NewClient(fmt.Sprintf("http://127.0.0.1:%d", s.admin))
+	c.Header = http.Header{doorHeader: {doorValue}}
+	return c
+}
+
+// posts are the paths of all endpoints that have an effect.
+func posts() (paths []string) {
+	for path, endpoint := range adminEndpoints {
+		if endpoint.method != http.MethodGet {
+			paths = append(paths, path)
+		}
+	}
+	slices.Sort(paths)
+	return paths
+}
+
+// TestAdminPostsAreListed: the end-to-end tests let a real homeserver post to each
+// path of this list.
+func TestAdminPostsAreListed(t *testing.T) {
+	got := strings.Join(posts(), "\n") + "\n"
+	file := filepath.Join("testdata", "admin-posts.txt")
+	want, err := os.ReadFile(file)
+	if err != nil || got != string(want) {
+		t.Errorf("got\n%s(%v), want\n%s", got, err, want)
+	}
+}
+
+// knock posts to one of our endpoints and returns the status.
+func (s *site) knock(path string, header http.Header, body string) int {
+	s.t.Helper()
+	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, fmt.Sprintf("http://127.0.0.1:%d", s.admin)+adminBase+path, strings.NewReader(body))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	req.Header = header
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		s.t.Fatal(err)
+	}
+	return resp.StatusCode
+}
+
+// meant are the headers of a command, with some changed; nil leaves one out.
+func meant(changed http.Header) http.Header {
+	header := http.Header{doorHeader: {doorValue}, "Content-Type": {"application/json"}}
+	maps.Copy(header, changed)
+	maps.DeleteFunc(header, func(_ string, v []string) bool { return v == nil })
+	return header
+}
+
+// state sums up everything that a command could change: the files of the site,
+// but for those of the store, of which it is the entries, and for the logs.
+func (s *site) state() string {
+	s.t.Helper()
+	app, err := runningApp()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	rt, release, err := app.serving()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer release()
+	var backup bytes.Buffer
+	if _, err := rt.store.Store.(backingUp).Backup(s.t.Context(), &backup); err != nil {
+		s.t.Fatal(err)
+	}
+	// Its head has the time, and its end a sum over that.
+	entries := backup.Bytes()
+	at := bytes.Index(entries, []byte("/")) // of the first key
+	sum := sha256.New()
+	if at > 0 {
+		sum.Write(entries[at : len(entries)-sha256.Size])
+	}
+	err = filepath.WalkDir(s.dir, func(path string, d fs.DirEntry, err error) error {
+		if d.IsDir() && d.Name() == "store" {
+			return fs.SkipDir
+		}
+		if err != nil || d.IsDir() || strings.HasSuffix(path, ".log") {
+			return err
+		}
+		raw, err := os.ReadFile(path)
+		_, _ = fmt.Fprintf(sum, "%s %q", path, raw)
+		return err
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return fmt.Sprintf("%x", sum.Sum(nil))
+}
+
+// goodBodies are what the endpoints act on. One that is not here has a body
+// without parameters, or is tried with an empty one of its kind.
+func (s *site) goodBodies(sid string) map[string]string {
+	const alice = `{"medium":"email","address":"alice@example.test"}`
+	return map[string]string{
+		"send-test": `{"to":"somebody@example.test"}`, "sms/resume": `{"prefix":"","all":true}`,
+		"sessions/find": `{"sid":"` + sid + `"}`, "sessions/resend": `{"sid":"` + sid + `"}`, "sessions/revoke": `{"sid":"` + sid + `"}`,
+		"addresses/forget": alice, "suppressions/add": alice, "suppressions/remove": `{"medium":"email","address":"bob@example.test"}`,
+	}
+}
+
+// push is what Synapse 1.3.1 posts where a pusher's URL says, in the format
+// event_id_only, which has the fewest members.
+const push = `{"notification":{"counts":{"unread":1},"devices":[{"app_id":"a","data":{"format":"event_id_only"},"pushkey":"k","pushkey_ts":1,"tweaks":{}}],` +
+	`"event_id":"$e","room_id":"!r:example.test"}}`
+
+// TestAdminDoorIsClosed: whatever can be sent to an endpoint by who cannot set its
+// header, and whatever is not the one body that it should be, changes nothing. It
+// goes over all endpoints that there are.
+func TestAdminDoorIsClosed(t *testing.T) {
+	_, upstream := homeserver(t, fakehs.Options{})
+	s := newSite(t, upstream)
+	s.mustLoad(s.simple())
+	sid := s.open("secret", "alice@example.test")
+	s.await("the mail", func() bool { return s.metric("caddy_threepid_messages_total") > 0 })
+	s.admins("POST", "suppressions/add", stack.Object{"medium": "email", "address": "bob@example.test"}, http.StatusOK)
+	const form = "application/x-www-form-urlencoded"
+	bodies := s.goodBodies(sid)
+	before := s.state()
+	for _, path := range posts() {
+		good := bodies[path]
+		if good == "" {
+			good = "{}"
+		}
+		first, _, _ := strings.Cut(strings.TrimPrefix(good, "{"), ",")
+		first = strings.TrimSuffix(first, "}") // a member, or nothing
+		open := strings.TrimSuffix(good, "}")
+		if first != "" {
+			open += ","
+		}
+		own := fmt.Sprintf("http://127.0.0.1:%d", s.admin)
+		for _, c := range []struct {
+			name   string
+			header http.Header
+			body   string
+			want   int
+		}{
+			{"no header", meant(http.Header{doorHeader: nil}), good, http.StatusForbidden},
+			{"an empty header", meant(http.Header{doorHeader: {""}}), good, http.StatusForbidden},
+			{"another value", meant(http.Header{doorHeader: {"true"}}), good, http.StatusForbidden},
+			{"the header twice", meant(http.Header{doorHeader: {"1", "1"}}), good, http.StatusForbidden},
+			{"a homeserver's push", http.Header{"Content-Type": {"application/json"}, "User-Agent": {"Synapse/1.3.1"}}, push, http.StatusForbidden},
+			{"a form", http.Header{"Content-Type": {form}}, "a=b", http.StatusForbidden},
+			{"a form of text", http.Header{"Content-Type": {"text/plain"}}, good, http.StatusForbidden},
+			{"a beacon without a type", http.Header{}, good, http.StatusForbidden},
+			{"a page of the same origin", meant(http.Header{doorHeader: nil, "Origin": {own}}), good, http.StatusForbidden},
+
+			{"a page elsewhere", meant(http.Header{"Origin": {"https://evil.example"}}), good, http.StatusForbidden},
+			{"an origin that is null", meant(http.Header{"Origin": {"null"}}), good, http.StatusBadRequest}, // by Caddy
+			{"two origins", meant(http.Header{"Origin": {own, "https://evil.example"}}), good, http.StatusForbidden},
+			{"a cross-site fetch", meant(http.Header{"Sec-Fetch-Site": {"cross-site"}}), good, http.StatusForbidden},
+			{"a same-origin fetch", meant(http.Header{"Sec-Fetch-Site": {"same-origin"}}), good, http.StatusForbidden},
+
+			{"the type of a form", meant(http.Header{"Content-Type": {form}}), good, http.StatusUnsupportedMediaType},
+			{"the type of text", meant(http.Header{"Content-Type": {"text/plain"}}), good, http.StatusUnsupportedMediaType},
+			{"no type", meant(http.Header{"Content-Type": nil}), good, http.StatusUnsupportedMediaType},
+			{"a type with a parameter", meant(http.Header{"Content-Type": {"application/json; charset=utf-8"}}), good, http.StatusUnsupportedMediaType},
+			{"two types", meant(http.Header{"Content-Type": {"application/json", form}}), good, http.StatusUnsupportedMediaType},
+
+			{"a push with the header", meant(nil), push, http.StatusBadRequest},
+			{"no body", meant(nil), "", http.StatusBadRequest},
+			{"null", meant(nil), "null", http.StatusBadRequest},
+			{"an array", meant(nil), "[" + good + "]", http.StatusBadRequest},
+			{"text", meant(nil), `"` + path + `"`, http.StatusBadRequest},
+			{"half of it", meant(nil), open, http.StatusBadRequest},
+			{"junk behind it", meant(nil), good + "x", http.StatusBadRequest},
+			{"another behind it", meant(nil), good + "{}", http.StatusBadRequest},
+			{"an unknown member", meant(nil), open + `"more":1}`, http.StatusBadRequest},
+			{"a member without a name", meant(nil), open + `"":1}`, http.StatusBadRequest},
+			{"a member twice", meant(nil), open + first + "}", http.StatusBadRequest},
+			{"a member twice, escaped", meant(nil), open + strings.Replace(first, "d", `\u0064`, 1) + "}", http.StatusBadRequest},
+			{"another case", meant(nil), strings.ToUpper(good[:min(3, len(good))]) + good[min(3, len(good)):], http.StatusBadRequest},
+			{"not UTF-8", meant(nil), open + "\"\xff\":1}", http.StatusBadRequest},
+			{"too large", meant(nil), good + strings.Repeat(" ", maxAdminBody), http.StatusRequestEntityTooLarge},
+		} {
+			if first == "" && (c.name == "another case" || strings.HasPrefix(c.name, "a member twice")) {
+				continue // there are no members
+			}
+			if got := s.knock(path, c.header, c.body); got != c.want {
+				t.Errorf("%s: %s: got %d, want %d", path, c.name, got, c.want)
+			}
+		}
+		if s.state() != before {
+			t.Fatalf("%s: something was changed", path)
+		}
+	}
+}
+
+// TestAdminDoorKnowsPages: on a port Caddy refuses other origins before us, but not
+// where the endpoint listens on all interfaces and a page has rebound its name.
+func TestAdminDoorKnowsPages(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		more http.Header
+		want error
+	}{
+		{"a command on a socket", nil, nil},
+		{"a command on a port", http.Header{"Origin": {"http://localhost:2019"}}, nil},
+		{"a command through TLS", http.Header{"Origin": {"https://localhost:2019"}}, nil},
+		{"a page", http.Header{"Origin": {"http://evil.example"}}, errFromPage},
+		{"a page on another port", http.Header{"Origin": {"http://localhost:2020"}}, errFromPage},
+		{"a page of none", http.Header{"Origin": {"null"}}, errFromPage},
+		{"an empty origin", http.Header{"Origin": {""}}, errFromPage},
+		{"two of them", http.Header{"Origin": {"http://localhost:2019", "http://localhost:2019"}}, errFromPage},
+		{"a browser", http.Header{"Sec-Fetch-Site": {"none"}}, errFromPage},
+		{"a script", http.Header{doorHeader: nil, "Origin": {"http://localhost:2019"}}, errNoHeader},
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://localhost:2019/", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header = meant(c.more)
+		if got := passDoor(r); (got == nil) != (c.want == nil) || got != nil && !strings.Contains(got.Error(), c.want.Error()) {
+			t.Errorf("%s: got %v, want %v", c.name, got, c.want)
+		}
+	}
+}
+
+// TestAdminDoorOpens: the same bodies, from who means us, do what they say. So the
+// test above looks where it would show.
+func TestAdminDoorOpens(t *testing.T) {
+	_, upstream := homeserver(t, fakehs.Options{})
+	s := newSite(t, upstream)
+	s.mustLoad(s.simple())
+	sid := s.open("secret", "alice@example.test")
+	s.await("the mail", func() bool { return s.metric("caddy_threepid_messages_total") > 0 })
+	s.admins("POST", "suppressions/add", stack.Object{"medium": "email", "address": "bob@example.test"}, http.StatusOK)
+	bodies := s.goodBodies(sid)
+	own := meant(http.Header{"Origin": {fmt.Sprintf("http://127.0.0.1:%d", s.admin)}}) // as Caddy's own client on a port
+	for _, c := range []struct {
+		path    string
+		want    int
+		changes bool
+	}{
+		{"doctor", http.StatusOK, false},
+		{"keys/prune", http.StatusOK, false},
+		{"store/backup", http.StatusOK, false},
+		{"sessions/find", http.StatusOK, false},
+		{"sms/resume", http.StatusBadRequest, false}, // there are no phones
+		{"keys/rotate", http.StatusOK, true},
+		{"send-test", http.StatusOK, true},
+		{"suppressions/remove", http.StatusOK, true},
+		{"suppressions/add", http.StatusOK, true},
+		{"sessions/revoke", http.StatusOK, true},
+		{"sessions/resend", http.StatusConflict, false},
+		{"addresses/forget", http.StatusOK, true},
+	} {
+		body := bodies[c.path]
+		if body == "" {
+			body = "{}"
+		}
+		before := s.state()
+		if got := s.knock(c.path, own, body); got != c.want || (s.state() != before) != c.changes {
+			t.Errorf("%s: got %d, and a change: %t, want %d and %t", c.path, got, s.state() != before, c.want, c.changes)
+		}
+	}
+}
+
+// TestAdminBodiesAreFlat: what a body may have is read off its type, by its tags.
+func TestAdminBodiesAreFlat(t *testing.T) {
+	for _, body := range []any{nothing{}, sessionRequest{}, addressRequest{}, resumeRequest{}, testRequest{}} {
+		typ := reflect.TypeOf(body)
+		for _, field := range reflect.VisibleFields(typ) {
+			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+			if kind := field.Type.Kind(); name == "" || name == "-" || field.Anonymous || kind != reflect.String && kind != reflect.Bool {
+				t.Errorf("%s.%s: got the name %q and the kind %s, want a name and a plain value", typ, field.Name, name, kind)
+			}
+		}
+	}
+}
+
+// FuzzAdminBody: whatever is taken reads the same in the strictest way.
+func FuzzAdminBody(f *testing.F) {
+	for _, seed := range []string{`{}`, `{"sid":"a"}`, `{"sid":"a","sid":"b"}`, `{"SID":"a"}`, `{"sid":null,"pseudonym":"x"} `, `{"\u0073id":"a"}`, push, `{"ſid":"a"}`, "{\"sid\":\"\xff\"}"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, body string) {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "/", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got sessionRequest
+		if readCommand(r, &got) != nil {
+			return
+		}
+		exact := map[string]any{}
+		if err := json.Unmarshal([]byte(body), &exact); err != nil {
+			t.Fatalf("%q is taken, and is no object: %v", body, err)
+		}
+		text := func(key string) string {
+			s, _ := exact[key].(string)
+			delete(exact, key)
+			return s
+		}
+		if sid, pseudonym := text("sid"), text("pseudonym"); got != (sessionRequest{sid, pseudonym}) || len(exact) != 0 {
+			t.Errorf("%q: got %+v, want %q and %q and nothing more, not %v", body, got, sid, pseudonym, exact)
+		}
+	})
+}
