@@ -278,3 +278,31 @@ func TestAttack_ForeignIdentityServerWithoutASession(t *testing.T) {
 		})
 	}
 }
+
+// TestAttack_AFallbackPathThatGoesOn: Synapse's pattern for the page of a stage has no
+// end (rest/client/v2_alpha/auth.py), so whatever follows is the same page to it. A
+// name that we did not give out must not get there by that either.
+func TestAttack_AFallbackPathThatGoesOn(t *testing.T) {
+	for _, end := range []string{"", "x", "/", "/x", "web", "%20"} {
+		for _, method := range []string{"GET", "POST"} {
+			t.Run(method+" web"+end, func(t *testing.T) {
+				c := newScene(t, setup{Captcha: true, Terms: true})
+				raw := c.around("r0/register", `{"username":"x","password":"y"}`).text("session")
+				for _, stage := range []string{"m.login.recaptcha", "m.login.terms"} {
+					target := "/_matrix/client/r0/auth/" + stage + "/fallback/web" + end
+					values := "session=" + raw + "&g-recaptcha-response=solved"
+					c.double.ResetRecordings()
+					c.send(request{method: method, target: target + "?" + values})
+					if method == "POST" {
+						c.send(request{method: method, target: target, body: values, form: true})
+					}
+					for _, req := range c.double.Requests() {
+						if strings.Contains(req.Query+string(req.Body), raw) {
+							t.Errorf("the homeserver got the name by %s %s", req.Method, req.Path)
+						}
+					}
+				}
+			})
+		}
+	}
+}
