@@ -48,21 +48,15 @@ func (c *Client) addHere(w http.ResponseWriter, r *http.Request, next Next, rout
 	if err != nil {
 		return 0, err
 	}
-	creds, err := flatCreds(body)
+	creds, err := addCreds(body)
 	if err != nil {
 		return 0, err
-	}
-	for _, f := range []struct{ key, value string }{{"sid", creds.sid}, {"client_secret", creds.secret}} {
-		if f.value == "" {
-			return 0, badRequest(codeMissingParam, "Missing params: ['"+f.key+"']")
-		}
 	}
 	who, err := c.whoami(r, next)
 	if err != nil {
 		return 0, err
 	}
 	auth := &authentication{client: c, who: who, operation: "add " + creds.sid + " " + creds.secret, auth: proof}
-	creds.purpose = verification.Add
 	ready, err := c.svc.Ready(r.Context(), verification.Completion{
 		SID: creds.sid, ClientSecret: creds.secret, Purpose: verification.Add,
 	})
@@ -98,6 +92,21 @@ func (c *Client) addHere(w http.ResponseWriter, r *http.Request, next Next, rout
 		outcome = verification.Refused
 	}
 	return status, err
+}
+
+// addCreds reads the credentials of such a request, which are members of its body.
+func addCreds(body object) (*credentials, error) {
+	creds, err := flatCreds(body)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range []struct{ key, value string }{{"sid", creds.sid}, {"client_secret", creds.secret}} {
+		if f.value == "" {
+			return nil, badRequest(codeMissingParam, "Missing params: ['"+f.key+"']")
+		}
+	}
+	creds.purpose = verification.Add
+	return creds, nil
 }
 
 // judged returns the "auth" of a request of whose identity servers none is a
