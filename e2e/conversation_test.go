@@ -29,7 +29,11 @@ func TestConversationThroughTheCaptchasPage(t *testing.T) {
 			w := ownStack(t, stack.Options{Callback: mode == "callback", RequireEmail: true, CaptchaVerify: captchas(t), Gate: "completed"})
 			ctx, email := t.Context(), "bob@example.test"
 			register := func(auth stack.Object) stack.Answer {
-				return w.must(w.c.Do(ctx, "POST", "/_matrix/client/v3/register", "", stack.Object{"username": "bob", "password": password, "auth": auth}))
+				body := stack.Object{"username": "bob", "password": password}
+				if auth != nil {
+					body["auth"] = auth
+				}
+				return w.must(w.c.Do(ctx, "POST", "/_matrix/client/v3/register", "", body))
 			}
 			session := w.want(register(nil), http.StatusUnauthorized).Text("session")
 			page := w.want(w.must(w.c.Do(ctx, "GET", "/_matrix/client/r0/auth/m.login.recaptcha/fallback/web?session="+url.QueryEscape(session), "", nil)), http.StatusOK)

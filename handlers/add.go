@@ -44,28 +44,19 @@ func (c *Client) addHere(w http.ResponseWriter, r *http.Request, next Next, rout
 	if _, err := accessToken(r); err != nil {
 		return 0, err
 	}
-	var proof object
-	if !body.null("auth") && json.Unmarshal(body["auth"], &proof) != nil {
-		return 0, badRequest(codeBadJSON, "'auth' must be an object")
-	}
-	if err := (&completion{client: c, route: route, body: body, auth: proof}).judgeServers(); err != nil {
-		return 0, err
-	}
-	creds, err := flatCreds(body)
+	proof, err := c.judged(route, body)
 	if err != nil {
 		return 0, err
 	}
-	for _, f := range []struct{ key, value string }{{"sid", creds.sid}, {"client_secret", creds.secret}} {
-		if f.value == "" {
-			return 0, badRequest(codeMissingParam, "Missing params: ['"+f.key+"']")
-		}
+	creds, err := addCreds(body)
+	if err != nil {
+		return 0, err
 	}
 	who, err := c.whoami(r, next)
 	if err != nil {
 		return 0, err
 	}
 	auth := &authentication{client: c, who: who, operation: "add " + creds.sid + " " + creds.secret, auth: proof}
-	creds.purpose = verification.Add
 	ready, err := c.svc.Ready(r.Context(), verification.Completion{
 		SID: creds.sid, ClientSecret: creds.secret, Purpose: verification.Add,
 	})
@@ -101,4 +92,28 @@ func (c *Client) addHere(w http.ResponseWriter, r *http.Request, next Next, rout
 		outcome = verification.Refused
 	}
 	return status, err
+}
+
+// addCreds reads the credentials of such a request, which are members of its body.
+func addCreds(body object) (*credentials, error) {
+	creds, err := flatCreds(body)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range []struct{ key, value string }{{"sid", creds.sid}, {"client_secret", creds.secret}} {
+		if f.value == "" {
+			return nil, badRequest(codeMissingParam, "Missing params: ['"+f.key+"']")
+		}
+	}
+	creds.purpose = verification.Add
+	return creds, nil
+}
+
+// judged returns the "auth" of a request of whose identity servers none is a
+// foreign one.
+func (c *Client) judged(route route, body object) (auth object, err error) {
+	if !body.null("auth") && json.Unmarshal(body["auth"], &auth) != nil {
+		return nil, badRequest(codeBadJSON, "'auth' must be an object")
+	}
+	return auth, (&completion{client: c, route: route, body: body, auth: auth}).judgeServers()
 }

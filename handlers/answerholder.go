@@ -66,25 +66,27 @@ func gunzip(raw []byte) ([]byte, error) {
 
 // pass gives the client what was kept back, changed by change if that is not nil.
 // What cannot be read is not passed on: nobody has looked at it.
-func (h *answerHolder) pass(change func([]byte) []byte) {
+func (h *answerHolder) pass(change func([]byte) ([]byte, error)) {
 	if !h.holds() {
 		return
 	}
 	status, raw := h.status, h.body.Bytes()
 	h.status = 0
 	text, err := h.text()
+	changed := text
+	if err == nil && change != nil {
+		changed, err = change(text)
+	}
 	if err != nil {
 		h.Header().Del("Content-Encoding")
 		failed := asMatrixError(upstreamFailure(err))
 		writeError(h.ResponseWriter, failed, failed.body())
 		return
 	}
-	if change != nil {
-		if changed := change(text); !bytes.Equal(changed, text) {
-			raw = changed
-			h.Header().Del("Content-Encoding")
-			h.Header().Del("Etag")
-		}
+	if !bytes.Equal(changed, text) {
+		raw = changed
+		h.Header().Del("Content-Encoding")
+		h.Header().Del("Etag")
 	}
 	if h.Header().Get("Content-Length") != "" && len(raw) > 0 {
 		h.Header().Set("Content-Length", strconv.Itoa(len(raw)))

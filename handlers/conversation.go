@@ -4,6 +4,7 @@ package handlers
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -207,11 +208,20 @@ func (x *round) hasNames(status int, _ http.Header) bool {
 	return status == http.StatusUnauthorized || (x.talk.old && status/100 == 2)
 }
 
+// errHalf is an object that nobody can read to its end, with a name in it perhaps.
+var errHalf = errors.New("the homeserver's answer is half an object")
+
 // seal replaces the names in an answer.
-func (x *round) seal(raw []byte) []byte {
+func (x *round) seal(raw []byte) ([]byte, error) {
+	if !maySay(raw, "session") {
+		return raw, nil
+	}
 	var body object
-	if !maySay(raw, "session") || json.Unmarshal(raw, &body) != nil {
-		return raw
+	if err := json.Unmarshal(raw, &body); err != nil {
+		if resemblesObject(raw) {
+			return nil, errHalf
+		}
+		return raw, nil // a page, say
 	}
 	for key, value := range body {
 		if lenient(key) != "session" {
@@ -224,11 +234,7 @@ func (x *round) seal(raw []byte) []byte {
 		}
 		body[key] = member(x.sealed(name))
 	}
-	sealed, err := body.encode()
-	if err != nil {
-		return []byte("{}") // cannot be: it was decoded a moment ago
-	}
-	return sealed
+	return body.encode()
 }
 
 // sealed is the name for the client: the one that it has, if that stands for the

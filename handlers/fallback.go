@@ -12,7 +12,8 @@ import (
 )
 
 // fallbackOf returns the stage whose page a request asks for, or sends the form
-// of (CS API, "Fallback": /auth/<stage>/fallback/web).
+// of (CS API, "Fallback": /auth/<stage>/fallback/web). Whatever follows belongs to
+// it: Synapse's pattern has no end.
 func (rt *router) fallbackOf(r *http.Request) (stage string, ok bool) {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodPost:
@@ -23,7 +24,7 @@ func (rt *router) fallbackOf(r *http.Request) (stage string, ok bool) {
 	if !ok || !strings.HasPrefix(below.tail, "auth/") {
 		return "", false
 	}
-	stage, ok = strings.CutSuffix(strings.TrimPrefix(below.tail, "auth/"), "/fallback/web")
+	stage, _, ok = strings.Cut(strings.TrimPrefix(below.tail, "auth/"), "/fallback/web")
 	return stage, ok && !strings.Contains(stage, "/")
 }
 
@@ -51,7 +52,8 @@ func (c *Client) fallback(w http.ResponseWriter, r *http.Request, next Next, sta
 	held := &answerHolder{ResponseWriter: w, wanted: isText, sealing: true}
 	err := next(held, r)
 	if location := w.Header().Get("Location"); location != "" {
-		w.Header().Set("Location", string(page.seal([]byte(location))))
+		sealed, _ := page.seal([]byte(location)) // never fails
+		w.Header().Set("Location", string(sealed))
 	}
 	held.pass(page.seal)
 	return err
@@ -145,9 +147,9 @@ func (p *fallbackPage) openValues(values url.Values) (changed bool, err error) {
 }
 
 // seal replaces the homeserver's name in a page, in each way of writing it.
-func (p *fallbackPage) seal(page []byte) []byte {
+func (p *fallbackPage) seal(page []byte) ([]byte, error) {
 	for _, written := range []string{p.name, html.EscapeString(p.name), url.QueryEscape(p.name), url.PathEscape(p.name)} {
 		page = bytes.ReplaceAll(page, []byte(written), []byte(p.given))
 	}
-	return page
+	return page, nil
 }

@@ -60,7 +60,12 @@ var foreignPlaces = map[string][]string{
 	},
 	"v3/account/3pid/add":   {`{"sid":"x","client_secret":"s","auth":{"type":"m.login.email.identity","threepid_creds":%s}}`},
 	"v3/account/deactivate": {`{"auth":{"type":"m.login.email.identity","threepid_creds":%s}}`},
-	"r0/delete_devices":     {`{"devices":[],"auth":{"type":"m.login.email.identity","threepid_creds":%s}}`},
+	"r0/delete_devices": {
+		`{"devices":[],"auth":{"type":"m.login.email.identity","threepid_creds":%s}}`,
+		`{"devices":[],"auth":{"type":"m.login.password","threepidCreds":%s}}`,
+		`{"devices":[],"\u0061uth":{"three\u0070id_creds":%s}}`,
+	},
+	"unstable/keys/device_signing/upload": {`{"master_key":{},"auth":{"session":"u","threepid_creds":%s}}`},
 }
 
 // TestR60_ForeignServersAreRefusedWhateverTheSid, on a homeserver that believes
@@ -174,5 +179,29 @@ func TestAllowedServers(t *testing.T) {
 			t.Errorf("%s: was not passed on: %s", creds, rec.Body)
 		}
 		r.hs.ResetRecordings()
+	}
+}
+
+// TestWhatOnlyOthersReadIsNotPassedOn: on a path that is none of ours, with an
+// "auth" that we cannot see and a homeserver can.
+func TestWhatOnlyOthersReadIsNotPassedOn(t *testing.T) {
+	const auth = `"auth":{"type":"m.login.email.identity","threepid_creds":{"sid":"x","client_secret":"s","id_server":"` + evil + `"}}`
+	r := newRig(t, options{})
+	r.hs.AddUser("alice", "old", "alice@x.org")
+	token := r.login("alice", "old")
+	for _, body := range []string{
+		`{"x":NaN,` + auth + `}`, "\ufeff{" + auth + `}`, `{"x":"\ud800",` + auth + `}`, `{"x":1e999,` + auth + `}`, `{` + auth + `,"auth":{}}`,
+		strings.Replace("{"+auth+"}", "auth", "Auth", 1), strings.Replace("{"+auth+"}", "threepid_creds", "Threepid_Creds", 1),
+		strings.Replace("{"+auth+"}", "id_server", "id_\u017ferver", 1), strings.Replace("{"+auth+"}", "id_server", "ID_SERVER", 1),
+		strings.Join(strings.Split("{"+auth+"}", ""), "\x00") + "\x00",
+	} {
+		r.hs.ResetRecordings()
+		rec := r.as(token, "POST", "/_matrix/client/r0/delete_devices", body)
+		if errcode := decoded(t, rec)["errcode"]; rec.Code != http.StatusBadRequest || errcode != codeBadJSON && errcode != codeNotJSON {
+			t.Errorf("%q: got %d %s, want it refused as bad JSON", body, rec.Code, rec.Body)
+		}
+		if got := r.hs.Requests(); len(got) != 0 {
+			t.Errorf("%q: the homeserver saw %s", body, got[0].Body)
+		}
 	}
 }

@@ -132,7 +132,11 @@ func (c *Client) nativeToken(w http.ResponseWriter, r *http.Request, next Next, 
 	if err != nil {
 		return err
 	}
-	if body, err := parseObject(raw); err == nil && body["id_access_token"] != nil {
+	body, err := parseObject(raw)
+	if err != nil {
+		return err // nor may the homeserver read another address in it than those who watch
+	}
+	if body["id_access_token"] != nil {
 		delete(body, "id_access_token")
 		if raw, err = body.encode(); err != nil {
 			return internal(err)

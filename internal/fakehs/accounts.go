@@ -93,6 +93,7 @@ func (s *Server) addThreepid(userID string, medium, address, validatedAt any) er
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	row := threepid{m, a, userID, validatedAt, time.Now().UnixMilli()}
+	s.note(Change{Kind: AddressSet, User: userID, Medium: m, Address: a, From: s.ownerOf(m, a)})
 	for i, t := range s.threepids {
 		if t.medium == m && t.address == a {
 			s.threepids[i] = row
@@ -107,9 +108,13 @@ func (s *Server) addThreepid(userID string, medium, address, validatedAt any) er
 func (s *Server) deleteThreepid(userID, medium, address string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	kept := len(s.threepids)
 	s.threepids = slices.DeleteFunc(s.threepids, func(t threepid) bool {
 		return t.userID == userID && t.medium == medium && t.address == address
 	})
+	if len(s.threepids) < kept {
+		s.note(Change{Kind: AddressGone, User: userID, Medium: medium, Address: address, From: userID})
+	}
 }
 
 // threepidsOf lists the addresses of an account.
@@ -162,6 +167,7 @@ func (s *Server) setPassword(userID string, password any, by *device) error {
 	u := s.findUser(userID)
 	if u != nil {
 		u.password = s.hashPassword(p)
+		s.note(Change{Kind: PasswordSet, User: u.id})
 	}
 	s.mu.Unlock()
 	if u == nil {
@@ -190,5 +196,6 @@ func (s *Server) createUser(localpart, password string) (string, error) {
 		u.password = s.hashPassword(password)
 	}
 	s.users[strings.ToLower(localpart)] = u
+	s.note(Change{Kind: Registered, User: u.id})
 	return u.id, nil
 }

@@ -7,8 +7,8 @@
 // The product is proven against it, so it is faithful rather than correct. It
 // answers 500 to a requestToken with an unknown key, it relays the identity
 // server's errors with their own status, it moves an address from one account to
-// another without asking, it lets a completed interactive-auth session be used
-// again, and it compares addresses as sent but stores them in lower case. Each of
+// another without asking, it lets an interactive-auth session be used again, at any
+// endpoint, for as long as somebody knows its name, and it compares addresses as sent but stores them in lower case. Each of
 // those is a trap that a proxy in front of it has to avoid.
 //
 // Identity servers are called over https only, at "https://" + id_server, exactly

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"sort"
+	"strings"
 )
 
 // requestEmailToken has an identity server send its mail. It forwards four fields
@@ -80,13 +81,12 @@ func (s *Server) threepidFromCreds(x *exchange, value any) (object, error) {
 	if ok, err := s.trusts(c.idServer); err != nil || !ok {
 		return nil, err
 	}
-	sid, ok := scalarText(c.raw["sid"])
-	secret, ok2 := scalarText(c.secret)
-	if !ok || !ok2 {
+	sid, ok := c.raw["sid"]
+	if !ok {
 		return nil, errWrongType
 	}
-	answer, err := s.getJSON(x, "https://"+c.idServer.(string)+identityAPI+"/3pid/getValidated3pid?sid="+
-		url.QueryEscape(sid)+"&client_secret="+url.QueryEscape(secret))
+	query := strings.Join(append(queryOf("sid", sid), queryOf("client_secret", c.secret)...), "&")
+	answer, err := s.getJSON(x, "https://"+c.idServer.(string)+identityAPI+"/3pid/getValidated3pid?"+query)
 	if err != nil {
 		return nil, relay(err)
 	}
@@ -98,6 +98,45 @@ func (s *Server) threepidFromCreds(x *exchange, value any) (object, error) {
 		return nil, nil
 	}
 	return found, nil
+}
+
+// queryOf writes a value of any type into a query, as Python's urlencode does with
+// doseq: null is "None", a list is a parameter for each of its items, and none if it
+// is empty. An identity server that says yes to everything says it to these, too.
+func queryOf(key string, value any) (params []string) {
+	one := func(v any) {
+		params = append(params, key+"="+url.QueryEscape(pythonText(v)))
+	}
+	switch v := value.(type) {
+	case []any:
+		for _, item := range v {
+			one(item)
+		}
+	case object:
+		for item := range v {
+			one(item)
+		}
+	default:
+		one(v)
+	}
+	return params
+}
+
+// pythonText is what str() makes of a value.
+func pythonText(value any) string {
+	switch v := value.(type) {
+	case nil:
+		return "None"
+	case bool:
+		if v {
+			return "True"
+		}
+		return "False"
+	}
+	if text, ok := scalarText(value); ok {
+		return text
+	}
+	return fmt.Sprint(value) // of interest to nobody
 }
 
 // bindThreepid publishes an address at the identity server in the creds, trusted or

@@ -100,6 +100,7 @@ func (s *Server) postDeactivate(x *exchange) (int, any, error) {
 	s.mu.Lock()
 	if u := s.findUser(d.userID); u != nil {
 		u.password, u.deactivated = nil, true
+		s.note(Change{Kind: Deactivated, User: u.id})
 	}
 	s.mu.Unlock()
 	return http.StatusOK, unbindResult(all), nil

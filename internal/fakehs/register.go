@@ -120,7 +120,7 @@ func (s *Server) registeredIn(body object) (string, error) {
 	name, _ := id.(string)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if sess := s.uia[name]; sess != nil {
+	if sess := s.findSession(name); sess != nil {
 		return sess.registered, nil
 	}
 	return "", nil

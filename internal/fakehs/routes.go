@@ -41,17 +41,17 @@ var mounts = [][]string{
 // synapseRoutes is the part of Synapse 1.3.1's client API that the double has.
 // Note what is missing: /account/3pid/{add,bind,unbind} came with 1.4.
 func (s *Server) synapseRoutes() []route {
-	const (
-		now = `/_matrix/client/(?:r0|unstable)`
-		all = `/_matrix/client/(?:r0|unstable|api/v1)` // also as it was in 2014
-	)
+	now, all := `/_matrix/client/(?:r0|unstable)`, `/_matrix/client/(?:r0|unstable|api/v1)` // as it was in 2014
+	if s.opts.Later {
+		now, all = `/_matrix/client/(?:r0|v3|unstable)`, `/_matrix/client/(?:r0|v3|unstable|api/v1)`
+	}
 	get := func(path string, h endpoint) route {
 		return route{http.MethodGet, regexp.MustCompile("^" + path + "$"), h}
 	}
 	post := func(path string, h endpoint) route {
 		return route{http.MethodPost, regexp.MustCompile("^" + path + "$"), h}
 	}
-	return []route{
+	return append([]route{
 		get(`/_matrix/client/versions`, s.getVersions),
 
 		post(now+`/register/email/requestToken`, s.postRegisterRequestToken),
@@ -77,7 +77,7 @@ func (s *Server) synapseRoutes() []route {
 
 		post(all+`/createRoom`, s.postCreateRoom),
 		post(all+`/rooms/([^/]*)/invite`, s.postInvite),
-	}
+	}, s.authenticatedRoutes(now)...)
 }
 
 // dispatch finds the endpoint of a request and sends what it answers. As in
@@ -85,7 +85,7 @@ func (s *Server) synapseRoutes() []route {
 // against the path as it was sent, so that "%72egister" is not "register".
 func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, body []byte) {
 	raw := r.URL.EscapedPath()
-	if !mounted(raw) {
+	if !mounted(raw) && !(s.opts.Later && laterPath(raw)) {
 		sendNotFoundPage(w)
 		return
 	}
@@ -104,6 +104,10 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, body []byte) {
 		status, answer, err := rt.handle(&exchange{req: r, body: body, vars: m[1:]})
 		if err != nil {
 			sendError(w, r, err)
+			return
+		}
+		if text, ok := answer.(page); ok {
+			text.send(w, status)
 			return
 		}
 		sendJSON(w, r, status, answer)

@@ -72,6 +72,19 @@ type Options struct {
 	// it authenticates, and then answers 500.
 	PhoneReset bool
 
+	// TrustAnyIDServer believes every identity server, as Synapse does with the
+	// option that its authors named "just for testing, do not use".
+	TrustAnyIDServer bool
+
+	// Later adds what came after 1.3.1 and has interactive authentication: version
+	// v3, /account/3pid/add, /keys/device_signing/upload and /login/get_token. They
+	// get the memory of 1.3.1, so that this is worse than any homeserver there was.
+	Later bool
+
+	// Now is the clock by which sessions of interactive authentication end. Default:
+	// time.Now.
+	Now func() time.Time
+
 	// AllowedLocal3PIDs are regular expressions, matched at the start of the address
 	// as sent, one of which an email address must match. Empty: all are allowed.
 	AllowedLocal3PIDs []string
@@ -99,6 +112,9 @@ type Server struct {
 	threepids  []threepid          // in order of insertion
 	bound      map[binding]bool    // where a 3PID was bound, for unbinding
 	uia        map[string]*session // by session ID
+	begun      time.Time           // when sessions were begun to be forgotten
+	names      []string            // the ID of every session there ever was
+	ledger     []Change            // what was done to accounts
 	resets     []*localReset       // ResetLocal only
 	nextUserID int
 	requests   []Request
@@ -121,6 +137,9 @@ func New(opts Options) *Server {
 	if opts.IDServerTimeout == 0 {
 		opts.IDServerTimeout = defaultIDServerTimeout
 	}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
 	opts.TrustedIDServers = slices.Clone(opts.TrustedIDServers)
 
 	s := &Server{
@@ -132,6 +151,7 @@ func New(opts Options) *Server {
 		bound:      make(map[binding]bool),
 		uia:        make(map[string]*session),
 		nextUserID: 1,
+		begun:      opts.Now(),
 	}
 	for _, pattern := range opts.AllowedLocal3PIDs {
 		s.allowed = append(s.allowed, regexp.MustCompile("^(?:"+pattern+")"))

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"time"
 )
 
 // The stages of interactive authentication that a flow may contain.
@@ -20,14 +21,24 @@ const (
 	stageMSISDN    = "m.login.msisdn"
 )
 
-// session is one run of interactive authentication. It is bound to no endpoint and
-// never consumed: once complete it can be used again, by whoever knows its ID.
+// sessionLife is how long a session is kept after each use of it, and sweepEvery
+// how often those are forgotten that are older (handlers/auth.py, SESSION_EXPIRE_MS;
+// util/caches/expiringcache.py).
+const (
+	sessionLife = 48 * time.Hour
+	sweepEvery  = sessionLife / 2
+)
+
+// session is one run of interactive authentication. It is bound to no endpoint, no
+// user and no purpose, and never consumed: what was proven in it counts at every
+// endpoint, as often as anybody likes who knows its ID.
 type session struct {
 	id         string
 	params     object         // the last body that had more in it than auth
 	creds      map[string]any // by stage: what the stage proved
 	completed  []string       // the stages, in the order of completion
 	registered string         // the user ID that /register made in it
+	used       time.Time      // when it was last looked up, for whatever reason
 }
 
 // authResult is a completed authentication.
@@ -65,12 +76,26 @@ func (s *Server) openSession(id any) (*session, error) {
 		return nil, errWrongType
 	}
 	name, _ := id.(string)
-	if found := s.uia[name]; found != nil {
+	if found := s.findSession(name); found != nil {
 		return found, nil
 	}
-	fresh := &session{id: rand.Text()[:24], creds: make(map[string]any)}
+	fresh := &session{id: rand.Text()[:24], creds: make(map[string]any), used: s.opts.Now()}
 	s.uia[fresh.id] = fresh
+	s.names = append(s.names, fresh.id)
 	return fresh, nil
+}
+
+// findSession looks a session up, which begins its 48 hours anew. One that is older
+// lives until it is swept up, once a day. The caller holds s.mu.
+func (s *Server) findSession(id string) *session {
+	now := s.opts.Now()
+	swept := s.begun.Add(now.Sub(s.begun).Truncate(sweepEvery))
+	maps.DeleteFunc(s.uia, func(_ string, sess *session) bool { return swept.Sub(sess.used) > sessionLife })
+	found := s.uia[id]
+	if found != nil {
+		found.used = now
+	}
+	return found
 }
 
 // checkAuth runs one round of interactive authentication. It takes auth out of the
@@ -96,7 +121,7 @@ func (s *Server) checkAuth(x *exchange, flows [][]string, body object, forReset 
 	s.mu.Unlock()
 
 	if !given {
-		return authResult{}, &incomplete{flowsOf(flows, sess.id)}
+		return authResult{}, &incomplete{s.flowsOf(flows, sess.id)}
 	}
 	failure, err := s.attemptStage(x, sess, auth, forReset)
 	if err != nil {
@@ -111,7 +136,7 @@ func (s *Server) checkAuth(x *exchange, flows [][]string, body object, forReset 
 			return authResult{maps.Clone(sess.creds), params, sess.id}, nil
 		}
 	}
-	result := flowsOf(flows, sess.id)
+	result := s.flowsOf(flows, sess.id)
 	result["completed"] = append([]string{}, sess.completed...)
 	maps.Copy(result, failure)
 	return authResult{}, &incomplete{result}
@@ -140,20 +165,27 @@ func (s *Server) attemptStage(x *exchange, sess *session, auth object, forReset 
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, again := sess.creds[stage]; !again {
-		sess.completed = append(sess.completed, stage)
-	}
-	sess.creds[stage] = proof
+	sess.prove(stage, proof)
 	return nil, nil
 }
 
 // flowsOf is the body of the 401.
-func flowsOf(flows [][]string, id string) object {
-	list := make([]object, len(flows))
+func (s *Server) flowsOf(flows [][]string, id string) object {
+	list, params := make([]object, len(flows)), object{}
 	for i, f := range flows {
 		list[i] = object{"stages": f}
+		for _, stage := range f {
+			switch stage {
+			case stageRecaptcha:
+				params[stage] = object{"public_key": captchaKey}
+			case stageTerms:
+				params[stage] = object{"policies": object{"privacy_policy": object{
+					"version": "1", "en": object{"name": "Privacy Policy", "url": termsURL},
+				}}}
+			}
+		}
 	}
-	return object{"session": id, "flows": list, "params": object{}}
+	return object{"session": id, "flows": list, "params": params}
 }
 
 // confirmUser has the owner of an access token prove the password, and returns the

@@ -18,6 +18,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/dendrite"
 	"github.com/caddy-threepid/caddy-threepid/internal/fakehs"
 	"github.com/caddy-threepid/caddy-threepid/internal/smstest"
 	"github.com/caddy-threepid/caddy-threepid/internal/smtptest"
@@ -35,6 +36,11 @@ type Options struct {
 	Caddy string
 	// Synapse is the homeserver; nil runs the double instead.
 	Synapse *synapse.Env
+	// Dendrite is the homeserver in place of Synapse, if it is not nil.
+	Dendrite *dendrite.Env
+	// TrustedIDServers are identity servers that the homeserver believes besides
+	// our module.
+	TrustedIDServers []string
 	// Callback asks the homeserver about addresses (checks callback).
 	Callback bool
 	// RequireEmail makes the homeserver register nobody without an address.
@@ -86,9 +92,11 @@ type Stack struct {
 	// say otherwise.
 	Phones *smstest.Server
 	Caddy  *Caddy
-	// Homeserver is the real Synapse; nil where the double runs.
+	// Homeserver is the real Synapse; nil where the double, or Dendrite, runs.
 	Homeserver *synapse.Server
-	stops      []func()
+	// Dendrite is the homeserver where it runs.
+	Dendrite *dendrite.Server
+	stops    []func()
 }
 
 // mapVersions is what an administrator would write. The paths that the module
@@ -145,7 +153,10 @@ func Start(ctx context.Context, opts Options) (s *Stack, err error) {
 	if err := awaitFile(ctx, s.Caddy.CAFile()); err != nil {
 		return s, err
 	}
-	if opts.Synapse == nil {
+	switch {
+	case opts.Dendrite != nil:
+		return s, s.startDendrite(ctx, opts, direct)
+	case opts.Synapse == nil:
 		return s, s.startDouble(opts, direct)
 	}
 	return s, s.startSynapse(ctx, opts, direct)
@@ -189,7 +200,7 @@ func (s *Stack) caddyfile(opts Options, public, identity, direct int) string {
 	}
 	threepid {
 		public_url %s
-		homeserver synapse {
+		homeserver %s {
 			identity_name %s
 			checks %s
 		}
@@ -218,7 +229,7 @@ https://localhost:%d {
 	tls internal
 	threepid_identity
 }
-`, cmp.Or(opts.Admin, "off"), s.Public, s.Identity, checks, s.Inbox.Addr(), filepath.Join(opts.Dir, "inbox-ca.pem"),
+`, cmp.Or(opts.Admin, "off"), s.Public, opts.kind(), s.Identity, checks, s.Inbox.Addr(), filepath.Join(opts.Dir, "inbox-ca.pem"),
 		ServerName, ServerName, options, public, mapping, direct, identity)
 }
 
@@ -241,7 +252,7 @@ func (s *Stack) startSynapse(ctx context.Context, opts Options, port int) error 
 	hs, err := synapse.Start(ctx, *opts.Synapse, synapse.Options{
 		Dir: filepath.Join(opts.Dir, "synapse"), ServerName: s.ServerName, Port: port,
 		Federation: opts.Federation, CAFiles: opts.CAFiles,
-		RequireEmail: opts.RequireEmail, TrustedIDServers: []string{s.Identity},
+		RequireEmail: opts.RequireEmail, TrustedIDServers: append([]string{s.Identity}, opts.TrustedIDServers...),
 		DisableRegistration: opts.DisableRegistration, CaptchaVerify: opts.CaptchaVerify,
 		ResetTrust: true, CAFile: s.Caddy.CAFile(), TrustAnyIDServer: opts.TrustAnyIDServer,
 	})
