@@ -87,6 +87,12 @@ func (s *Service) admitAgain(ctx context.Context, session *Session) error {
 	return s.spend(ctx, s.addressNames(session.Medium, session.Address), cells...)
 }
 
+// Count counts a request that somebody else will answer and send the message of: it
+// is refused with a LimitError as one of ours would be. The budget is for what we send.
+func (s *Service) Count(ctx context.Context, req Request) error {
+	return s.spend(ctx, s.addressNames(req.Medium, req.Address), s.cells(req, 1)...)
+}
+
 // glance is a View that sees what [store.Soon] has written, too, of which a View
 // may know nothing until it is on the disk. What it finds is only acted upon by
 // updates that wait for that.
