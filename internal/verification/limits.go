@@ -28,6 +28,8 @@ const (
 	LimitMessages LimitKind = "messages"
 	// LimitGuesses counts wrong tokens.
 	LimitGuesses LimitKind = "guesses"
+	// LimitCodes counts wrong codes for an address. It is told to nobody.
+	LimitCodes LimitKind = "codes"
 	// LimitCooldown is the owner of an address who wants no more messages.
 	LimitCooldown LimitKind = "cooldown"
 	// LimitRepeat is a repetition that turned out to be none.
