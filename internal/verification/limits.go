@@ -26,6 +26,8 @@ const (
 	// LimitMessages is the budget of messages, of which there is one for each
 	// medium: it is nobody's fault in particular.
 	LimitMessages LimitKind = "messages"
+	// LimitHeld bounds how many messages are held, for all together.
+	LimitHeld LimitKind = "held"
 	// LimitGuesses counts wrong tokens.
 	LimitGuesses LimitKind = "guesses"
 	// LimitCodes counts wrong codes for an address. It is told to nobody.
@@ -55,6 +57,9 @@ func (s *Service) admit(ctx context.Context, req Request, opening *openingReques
 	counted := cells
 	if s.charged(*opening) {
 		counted = append(counted, s.budget(req.Medium))
+	}
+	if opening.Held {
+		counted = append(counted, s.room(req.Medium)...) // counted when it is kept, see Hold
 	}
 	err := s.spend(ctx, cool, counted...)
 	if limit, ok := errors.AsType[*LimitError](err); !ok || limit.Limit == LimitCooldown {
