@@ -51,27 +51,39 @@ func TestF21_NativeResetsAreLimited(t *testing.T) {
 	}{
 		{
 			"client", func(c *verification.Config) { c.PerClient = one },
-			request{resetByMail, mail("a@x.org"), "2001:db8::1"}, request{resetByMail, mail("b@y.org"), "2001:db8::2"}, request{resetByMail, mail("b@y.org"), "2001:db8:1::1"},
+			request{resetByMail, mail("a@x.org"), "2001:db8::1"},
+			request{resetByMail, mail("b@y.org"), "2001:db8::2"},
+			request{resetByMail, mail("b@y.org"), "2001:db8:1::1"},
 		},
 		{
 			"mailbox", func(c *verification.Config) { c.PerAddress = one },
-			request{resetByMail, mail("a.b@gmail.com"), ""}, request{resetByMail, mail("AB+x@googlemail.com"), ""}, request{resetByMail, mail("c@gmail.com"), ""},
+			request{resetByMail, mail("a.b@gmail.com"), ""},
+			request{resetByMail, mail("AB+x@googlemail.com"), ""},
+			request{resetByMail, mail("c@gmail.com"), ""},
 		},
 		{
 			"domain", func(c *verification.Config) { c.PerDomain = one },
-			request{resetByMail, mail("a@x.example.co.uk"), ""}, request{resetByMail, mail("b@y.EXAMPLE.co.uk"), ""}, request{resetByMail, mail("a@example2.co.uk"), ""},
+			request{resetByMail, mail("a@x.example.co.uk"), ""},
+			request{resetByMail, mail("b@y.EXAMPLE.co.uk"), ""},
+			request{resetByMail, mail("a@example2.co.uk"), ""},
 		},
 		{
 			"number", func(c *verification.Config) { c.PerAddress = one },
-			request{resetByPhone, call("GB", "07400 123456"), ""}, request{resetByPhone, call("FR", "+44 7400 123456"), ""}, request{resetByPhone, call("GB", "07400 123457"), ""},
+			request{resetByPhone, call("GB", "07400 123456"), ""},
+			request{resetByPhone, call("FR", "+44 7400 123456"), ""},
+			request{resetByPhone, call("GB", "07400 123457"), ""},
 		},
 		{
 			"no address that we know", func(c *verification.Config) { c.PerAddress = one },
-			request{resetByMail, mail("Nobody"), ""}, request{resetByMail, mail("nobody "), ""}, request{resetByMail, mail("other"), ""},
+			request{resetByMail, mail("Nobody"), ""},
+			request{resetByMail, mail("nobody "), ""},
+			request{resetByMail, mail("other"), ""},
 		},
 		{
 			"no number that we know", func(c *verification.Config) { c.PerAddress = one },
-			request{resetByPhone, call("GB", "12-3"), ""}, request{resetByPhone, call("gb", "1 23"), ""}, request{resetByPhone, call("GB", "124"), ""},
+			request{resetByPhone, call("GB", "12-3"), ""},
+			request{resetByPhone, call("gb", "1 23"), ""},
+			request{resetByPhone, call("GB", "124"), ""},
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -70,8 +70,10 @@ func decodeOnce(p string) string {
 	b := append(make([]byte, 0, len(p)), p[:i]...)
 	for ; i < len(p); i++ {
 		if p[i] == '%' && i+2 < len(p) {
-			if high, low := unhex(p[i+1]), unhex(p[i+2]); high >= 0 && low >= 0 {
-				b = append(b, byte(high<<4|low))
+			high, ok := unhex(p[i+1])
+			low, also := unhex(p[i+2])
+			if ok && also {
+				b = append(b, high<<4|low)
 				i += 2
 				continue
 			}
@@ -81,17 +83,17 @@ func decodeOnce(p string) string {
 	return string(b)
 }
 
-// unhex is the value of a hexadecimal digit, or negative.
-func unhex(c byte) int {
+// unhex is the value of a hexadecimal digit.
+func unhex(c byte) (value byte, ok bool) {
 	switch {
 	case c >= '0' && c <= '9':
-		return int(c - '0')
+		return c - '0', true
 	case c >= 'a' && c <= 'f':
-		return int(c-'a') + 10
+		return c - 'a' + 10, true
 	case c >= 'A' && c <= 'F':
-		return int(c-'A') + 10
+		return c - 'A' + 10, true
 	}
-	return -1
+	return 0, false
 }
 
 // dropBlanks removes white space and control characters.
