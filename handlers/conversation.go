@@ -99,7 +99,8 @@ func (rt *router) mayBeBelow(u *url.URL) bool {
 	if plain(u) {
 		return under(u.Path)
 	}
-	return slices.ContainsFunc(readings(u.Path), under)
+	all, complete := readings(u.Path)
+	return !complete || slices.ContainsFunc(all, under)
 }
 
 // round is one request of a conversation, and its answer.

@@ -111,7 +111,7 @@ func asMatrixError(err error) *MatrixError {
 // limitReached says whose fault it is: when the server has sent all that it may,
 // it is not the client's.
 func limitReached(limit *verification.LimitError) *MatrixError {
-	if limit.Limit == verification.LimitMessages {
+	if limit.Limit == verification.LimitMessages || limit.Limit == verification.LimitHeld {
 		return &MatrixError{
 			Status: http.StatusServiceUnavailable, Errcode: codeUnknown, RetryAfter: limit.RetryAfter, Err: limit,
 			Message: "The server has sent as many messages as it may for now. Please try again later.",

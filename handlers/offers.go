@@ -15,9 +15,15 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
-// offerTime is how long it is taken for granted what the homeserver offers to
-// those who register. Every registration that passes by tells it anew.
-const offerTime = 5 * time.Minute
+const (
+	// offerTime is how long it is taken for granted what the homeserver offers to
+	// those who register. Every registration that passes by tells it anew.
+	offerTime = 5 * time.Minute
+	// closedTime is the same for a homeserver that registers nobody: nothing that
+	// passes by tells that this has changed, and whoever can have one request
+	// refused must not refuse those of others for longer.
+	closedTime = 5 * time.Second
+)
 
 // offer is what the homeserver offers to those who register: the flows of its
 // 401, or none if it registers nobody (CS API, "POST /register").
@@ -62,26 +68,58 @@ func (o *offer) free(medium verification.Medium) bool { return o.reached(medium,
 // errNoFlows is an answer to a registration that is none of the API's.
 var errNoFlows = errors.New("the homeserver's answer to a registration is not understood")
 
+// errNotFromHere answers a client whose question somebody before the homeserver has
+// refused: nothing is known of what it offers to others.
+var errNotFromHere = &MatrixError{
+	Status: http.StatusForbidden, Errcode: codeForbidden, Message: "Registration is not allowed from here",
+}
+
+// personal is a failure that was meant for the one who asked, and teaches nothing.
+type personal struct{ error }
+
+// Unwrap gives access to the failure.
+func (p *personal) Unwrap() error { return p.error }
+
 // readOffer reads the homeserver's answer to a registration without anything in
-// it. An answer that says nothing about what is offered is an error.
+// it. Only a challenge and a Matrix error say what is offered; whatever else there is
+// on the way, like a proxy with rules of its own, speaks of one client.
 func readOffer(answer *capture) (*offer, error) {
 	var body struct {
 		Errcode string `json:"errcode"`
 		Flows   []flow `json:"flows"`
+		UserID  string `json:"user_id"`
 	}
 	_ = json.Unmarshal(answer.body.Bytes(), &body) // what is not understood is empty
+	refuses := false
+	switch answer.status {
+	case http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented:
+		refuses = true
+	}
 	switch {
 	case answer.status == http.StatusUnauthorized && len(body.Flows) > 0:
 		return &offer{flows: body.Flows}, nil
-	case answer.status/100 == 2: // it registers whoever comes: with no address, and not again for us
+	case answer.status/100 == 2 && body.UserID != "": // it registers whoever comes: with no address, and not again for us
 		return &offer{}, nil
-	case answer.status == http.StatusForbidden, body.Errcode == codeUnrecognized,
-		answer.status == http.StatusNotFound, answer.status == http.StatusMethodNotAllowed, answer.status == http.StatusNotImplemented:
-		return &offer{closed: true}, nil
 	case answer.status == http.StatusTooManyRequests:
-		return nil, &refusal{answer}
+		return nil, &personal{&refusal{answer}}
+	case body.Errcode == codeUnrecognized, refuses && general(body.Errcode):
+		return &offer{closed: true}, nil
+	case refuses:
+		return nil, &personal{errNotFromHere}
+	case answer.status/100 == 4:
+		return nil, &personal{upstreamFailure(fmt.Errorf("%w: status %d", errNoFlows, answer.status))}
 	}
 	return nil, upstreamFailure(fmt.Errorf("%w: status %d", errNoFlows, answer.status))
+}
+
+// general reports whether an error code can say that nobody is registered: Synapse
+// 1.3.1 says M_UNKNOWN. The others that come with 403 are about one client or user.
+func general(errcode string) bool {
+	switch errcode {
+	case codeForbidden, codeUnknown, codeUnrecognized:
+		return true
+	}
+	return false
 }
 
 // offers remembers what the homeserver offers. It asks once, however many want
@@ -104,6 +142,9 @@ func (o *offers) learn(known *offer, now time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.known, o.until = known, now.Add(offerTime)
+	if known.closed {
+		o.until = now.Add(closedTime)
+	}
 }
 
 // get returns what is known, or has it asked.
@@ -121,8 +162,8 @@ func (o *offers) get(ctx context.Context, now func() time.Time, ask func() (*off
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
-		// A refusal was meant for the one who asked: the next asks itself.
-		if _, personal := errors.AsType[*refusal](f.err); f.err != nil && !personal {
+		// What was meant for the one who asked does not answer the next, who asks.
+		if _, own := errors.AsType[*personal](f.err); f.err != nil && !own {
 			return nil, f.err
 		}
 	}

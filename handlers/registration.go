@@ -50,13 +50,7 @@ func (c *Client) mayRegister(r *http.Request, next Next, req *verification.Reque
 	if req.Purpose != verification.Register || c.cfg.RegistrationGate == GateOff {
 		return nil
 	}
-	offered, err := c.offers.get(r.Context(), c.page.Now, func() (*offer, error) {
-		answer, err := c.ask(r, next, http.MethodPost, c.cfg.UpstreamVersion+"/register", "", []byte("{}"))
-		if err != nil {
-			return nil, upstreamFailure(err)
-		}
-		return readOffer(answer)
-	})
+	offered, err := c.offers.get(r.Context(), c.page.Now, func() (*offer, error) { return c.askOffer(r, next) })
 	switch {
 	case err != nil:
 		return err
@@ -84,6 +78,19 @@ func (c *Client) mayRegister(r *http.Request, next Next, req *verification.Reque
 	}
 	req.Held = true
 	return nil
+}
+
+// askOffer asks the homeserver what it offers, the way that the client would. A
+// rule that refuses the question on this way may be about this client alone.
+func (c *Client) askOffer(r *http.Request, next Next) (*offer, error) {
+	answer, err := c.ask(r, next, http.MethodPost, c.cfg.UpstreamVersion+"/register", "", []byte("{}"))
+	if err == nil {
+		return readOffer(answer)
+	}
+	if ue, ok := errors.AsType[*UpstreamError](err); ok && ue.Status/100 == 4 {
+		return nil, &personal{upstreamFailure(err)}
+	}
+	return nil, upstreamFailure(err)
 }
 
 // watch looks at the homeserver's answers to registrations: at what it offers

@@ -125,30 +125,6 @@ func (c *Client) tokenAnswer(sid string, req verification.Request, to dialled) t
 	return resp
 }
 
-// nativeToken leaves a request to the homeserver. Only id_access_token is taken
-// out: a homeserver of before MSC2140 answers 500 to it, or forwards it.
-func (c *Client) nativeToken(w http.ResponseWriter, r *http.Request, next Next, route route) error {
-	raw, err := readBody(w, r, c.cfg.MaxBody)
-	if err != nil {
-		return err
-	}
-	body, err := parseObject(raw)
-	if err != nil {
-		return err // nor may the homeserver read another address in it than those who watch
-	}
-	if body["id_access_token"] != nil {
-		delete(body, "id_access_token")
-		if raw, err = body.encode(); err != nil {
-			return internal(err)
-		}
-	}
-	contentType := r.Header.Get("Content-Type")
-	setBody(r, raw)
-	r.Header.Set("Content-Type", contentType)
-	setPath(r, c.upstreamPath(route))
-	return next(w, r)
-}
-
 // tokenRequest checks the body. Only known fields leave here: unknown ones
 // would be a TypeError in Synapse 1.0-1.3.1, and id_access_token is nobody
 // else's business.

@@ -3,9 +3,7 @@
 package handlers
 
 import (
-	"encoding/hex"
 	"net/url"
-	"path"
 	"slices"
 	"strings"
 
@@ -78,6 +76,9 @@ var table = []entry{
 	{strings.Split("account/deactivate", "/"), kindDeactivate, verification.Password},
 }
 
+// maxSegments is how many there are in the longest row.
+const maxSegments = 4
+
 // router classifies paths.
 type router struct {
 	prefixes []string
@@ -93,9 +94,7 @@ func (rt *router) classify(u *url.URL) (found route, suspicious bool) {
 	}
 	found = rt.match(u.Path, exact)
 	if found.kind == kindNone {
-		return route{}, len(u.Path) > maxOddPath || slices.ContainsFunc(readings(u.Path), func(p string) bool {
-			return rt.match(p, fold).kind != kindNone
-		})
+		return route{}, rt.suspicious(u.Path)
 	}
 	// A canonical path is spelled with no escape at all.
 	if u.EscapedPath() != u.Path || loosen(u.Path) != u.Path || !plainVersion(found.version) {
@@ -184,6 +183,9 @@ func matchBelow(rest string, same comparison) route {
 	if !ok {
 		return route{}
 	}
+	if strings.Count(tail, "/") >= maxSegments {
+		return route{}
+	}
 	segments := strings.Split(tail, "/")
 	for _, e := range table {
 		medium, ok := e.match(segments, same)
@@ -262,95 +264,6 @@ func plainVersion(v string) bool {
 		}
 	}
 	return v != "." && v != ".."
-}
-
-// maxOddPath bounds a path that parsers may read differently, in bytes. No
-// Matrix request is near it, and each of its readings costs memory.
-const maxOddPath = 8 << 10
-
-// leniencies are what lenient parsers do to a path, in the order in which it is
-// done; each of them may be left out.
-var leniencies = []func(string) string{
-	decodeOnce, decodeOnce, decodeOnce,
-	dropBlanks,
-	func(p string) string { return strings.ReplaceAll(p, `\`, "/") },
-	cutParameters,
-	removeDots,
-	func(p string) string { return path.Clean("/" + p) },
-}
-
-// readings are the ways in which lenient parsers read a path.
-func readings(p string) []string {
-	all := []string{p}
-	for _, lenient := range leniencies {
-		for _, one := range all { // as many as there are at this moment
-			if other := lenient(one); !slices.Contains(all, other) {
-				all = append(all, other)
-			}
-		}
-	}
-	return all
-}
-
-// decodeOnce decodes as parsers do that leave alone what is no escape.
-func decodeOnce(p string) string {
-	var b strings.Builder
-	for {
-		before, after, found := strings.Cut(p, "%")
-		b.WriteString(before)
-		if !found {
-			return b.String()
-		}
-		if c, err := hex.DecodeString(after[:min(2, len(after))]); err == nil && len(c) == 1 {
-			b.Write(c)
-			after = after[2:]
-		} else {
-			b.WriteByte('%')
-		}
-		p = after
-	}
-}
-
-// cutParameters drops matrix parameters.
-func cutParameters(p string) string {
-	segments := strings.Split(p, "/")
-	for i, s := range segments {
-		segments[i], _, _ = strings.Cut(s, ";")
-	}
-	return strings.Join(segments, "/")
-}
-
-// removeDots resolves dots as RFC 3986 (5.2.4) does: an empty segment is one, and
-// two dots remove it.
-func removeDots(p string) string {
-	var kept []string
-	for s := range strings.SplitSeq(strings.TrimPrefix(p, "/"), "/") {
-		switch {
-		case s == "..":
-			kept = kept[:max(0, len(kept)-1)]
-		case s != ".":
-			kept = append(kept, s)
-		}
-	}
-	return "/" + strings.Join(kept, "/")
-}
-
-// loosen applies all of that at once.
-func loosen(p string) string {
-	for _, lenient := range leniencies {
-		p = lenient(p)
-	}
-	return p
-}
-
-// dropBlanks removes white space and control characters.
-func dropBlanks(p string) string {
-	return strings.Map(func(r rune) rune {
-		if r <= ' ' || r == 0x7f || r == 0xa0 || r == 0xfeff {
-			return -1
-		}
-		return r
-	}, p)
 }
 
 // below reports whether a canonical path lies under one of the prefixes, and

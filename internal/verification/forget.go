@@ -61,6 +61,9 @@ func (s *Service) Forget(ctx context.Context, medium Medium, address string) (Fo
 		for _, name := range s.explainedNames(purpose, medium, address) {
 			spent = append(spent, kindExplained+name)
 		}
+		for _, name := range s.codeNames(purpose, medium, address) {
+			spent = append(spent, kindLimit+name)
+		}
 	}
 	return gone, s.erase(ctx, limitsPartition, spent, gone)
 }

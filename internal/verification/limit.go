@@ -61,6 +61,8 @@ type cell struct {
 	share int
 	// refund is what is given back of what it has cost.
 	refund time.Duration
+	// glance refuses where there is no room, and counts nothing.
+	glance bool
 }
 
 // limitsPartition is where all limits are. In one partition, one transaction
@@ -82,28 +84,9 @@ func (s *Service) spend(ctx context.Context, cool []string, cells ...cell) error
 				return err
 			}
 		}
-		now := s.now()
-		tats := make([]time.Time, len(cells))
-		for i, c := range cells {
-			tat, err := readTAT(txn, c.names)
-			if err != nil {
-				return err
-			}
-			next, wait := c.limit.hit(tat, now, c.share)
-			if wait > 0 && (refused == nil || wait > refused.RetryAfter) {
-				refused = &LimitError{RetryAfter: wait, Limit: c.kind}
-			}
-			tats[i] = next
-		}
-		if refused != nil {
-			return nil
-		}
-		for i, c := range cells {
-			if err := writeTAT(txn, c.names[0], tats[i]); err != nil {
-				return err
-			}
-		}
-		return nil
+		var err error
+		refused, err = s.charge(txn, cells)
+		return err
 	})
 	if err != nil {
 		return err
@@ -114,27 +97,61 @@ func (s *Service) spend(ctx context.Context, cool []string, cells ...cell) error
 	return nil
 }
 
+// charge counts against all cells in a transaction, or against none if one refuses.
+func (s *Service) charge(txn store.Txn, cells []cell) (refused *LimitError, err error) {
+	now := s.now()
+	tats := make([]time.Time, len(cells))
+	for i, c := range cells {
+		tat, err := readTAT(txn, c.names)
+		if err != nil {
+			return nil, err
+		}
+		next, wait := c.limit.hit(tat, now, c.share)
+		if wait > 0 && (refused == nil || wait > refused.RetryAfter) {
+			refused = &LimitError{RetryAfter: wait, Limit: c.kind}
+		}
+		tats[i] = next
+	}
+	if refused != nil {
+		return refused, nil
+	}
+	for i, c := range cells {
+		if c.glance {
+			continue
+		}
+		if err := writeTAT(txn, c.names[0], tats[i]); err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
+}
+
 // giveBack undoes, in whole or in part, what was counted against cells.
 func (s *Service) giveBack(ctx context.Context, cells ...cell) error {
 	if len(cells) == 0 {
 		return nil
 	}
 	return store.UpdateSoon(ctx, s.store, limitsPartition, func(txn store.Txn) error {
-		for _, c := range cells {
-			tat, err := readTAT(txn, c.names)
-			if err != nil {
-				return err
-			}
-			if tat.IsZero() {
-				continue
-			}
-			// A time that has passed deletes the entry.
-			if err := writeTAT(txn, c.names[0], tat.Add(-c.refund)); err != nil {
-				return err
-			}
-		}
-		return nil
+		return refund(txn, cells)
 	})
+}
+
+// refund is giveBack in a transaction.
+func refund(txn store.Txn, cells []cell) error {
+	for _, c := range cells {
+		tat, err := readTAT(txn, c.names)
+		if err != nil {
+			return err
+		}
+		if tat.IsZero() {
+			continue
+		}
+		// A time that has passed deletes the entry.
+		if err := writeTAT(txn, c.names[0], tat.Add(-c.refund)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // readTAT is the latest under any of the names, and zero where there is none.

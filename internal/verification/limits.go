@@ -26,8 +26,12 @@ const (
 	// LimitMessages is the budget of messages, of which there is one for each
 	// medium: it is nobody's fault in particular.
 	LimitMessages LimitKind = "messages"
+	// LimitHeld bounds how many messages are held, for all together.
+	LimitHeld LimitKind = "held"
 	// LimitGuesses counts wrong tokens.
 	LimitGuesses LimitKind = "guesses"
+	// LimitCodes counts wrong codes for an address. It is told to nobody.
+	LimitCodes LimitKind = "codes"
 	// LimitCooldown is the owner of an address who wants no more messages.
 	LimitCooldown LimitKind = "cooldown"
 	// LimitRepeat is a repetition that turned out to be none.
@@ -53,6 +57,9 @@ func (s *Service) admit(ctx context.Context, req Request, opening *openingReques
 	counted := cells
 	if s.charged(*opening) {
 		counted = append(counted, s.budget(req.Medium))
+	}
+	if opening.Held {
+		counted = append(counted, s.room(req.Medium)...) // counted when it is kept, see Hold
 	}
 	err := s.spend(ctx, cool, counted...)
 	if limit, ok := errors.AsType[*LimitError](err); !ok || limit.Limit == LimitCooldown {
@@ -85,6 +92,12 @@ func (s *Service) admitAgain(ctx context.Context, session *Session) error {
 		cells = append(cells, budget)
 	}
 	return s.spend(ctx, s.addressNames(session.Medium, session.Address), cells...)
+}
+
+// Count counts a request that somebody else will answer and send the message of: it
+// is refused with a LimitError as one of ours would be. The budget is for what we send.
+func (s *Service) Count(ctx context.Context, req Request) error {
+	return s.spend(ctx, s.addressNames(req.Medium, req.Address), s.cells(req, 1)...)
 }
 
 // glance is a View that sees what [store.Soon] has written, too, of which a View

@@ -30,6 +30,8 @@ type progressRecord struct {
 	Ready bool `cbor:"1,keyasint,omitempty"`
 	// Held is the request whose message waits for that.
 	Held *openingRequest `cbor:"2,keyasint,omitempty"`
+	// Paid is when it was last paid for that; Unix milliseconds.
+	Paid int64 `cbor:"3,keyasint,omitempty"`
 }
 
 // tieRecord leads from a client to its newest registration.
@@ -119,82 +121,4 @@ func (s *Service) readProgress(txn store.Txn, names []string) (rec progressRecor
 		err = nil
 	}
 	return rec, err
-}
-
-// Hold keeps the message of a request, whose session was opened with Held, until
-// its registration is ready. A newer request replaces one that waits.
-// What was opened as a decoy stays one: the homeserver is not asked again.
-func (s *Service) Hold(ctx context.Context, req Request, decoy bool) error {
-	held, err := s.locate(ctx, req)
-	if err != nil {
-		return err
-	}
-	held.Held, held.Decoy = false, decoy
-	names := s.progressNames(req.UIA, req.Medium)
-	ready := false
-	err = s.store.Update(ctx, progressPartition, func(txn store.Txn) error {
-		rec, err := s.readProgress(txn, names)
-		if ready = rec.Ready; err != nil || ready {
-			return err
-		}
-		if !held.RepeatOnly || rec.Held == nil {
-			rec.Held = &held
-		}
-		return s.recs.put(txn, kindProgress+names[0], rec, s.now().Add(progressTime))
-	})
-	if err != nil || !ready {
-		return err
-	}
-	return s.release(ctx, held) // it has become so meanwhile
-}
-
-// Advance notes that a registration has come to the stage of a medium, and sends
-// the message that was held for it. It may be repeated, and is by clients that
-// poll; only the first time costs anything.
-func (s *Service) Advance(ctx context.Context, uia string, medium Medium) error {
-	names := s.progressNames(uia, medium)
-	rec, err := s.progress(ctx, names)
-	for err == nil && !rec.Ready {
-		if rec.Held != nil {
-			// Sent before it is forgotten: what is sent twice is sent once,
-			// by its send_attempt.
-			if err = s.release(ctx, *rec.Held); err != nil {
-				break
-			}
-		}
-		rec, err = s.markReady(ctx, names, rec.Held)
-	}
-	return err
-}
-
-// markReady ends the wait, unless another request than the one that was sent
-// waits now.
-func (s *Service) markReady(ctx context.Context, names []string, sent *openingRequest) (rec progressRecord, err error) {
-	err = s.store.Update(ctx, progressPartition, func(txn store.Txn) (err error) {
-		if rec, err = s.readProgress(txn, names); err != nil {
-			return err
-		}
-		if rec.Held != nil && (sent == nil || *rec.Held != *sent) {
-			return nil
-		}
-		rec = progressRecord{Ready: true}
-		return s.recs.put(txn, kindProgress+names[0], rec, s.now().Add(progressTime))
-	})
-	return rec, err
-}
-
-// release sends the message of a request that was held, if its session is still
-// there: its client knows no other. It counts against the budget now; against all
-// else it was counted when it was made.
-func (s *Service) release(ctx context.Context, held openingRequest) error {
-	held.RepeatOnly = false
-	var cells []cell
-	if s.charged(held) {
-		cells = append(cells, s.budget(held.Medium))
-	}
-	if err := s.spend(ctx, s.addressNames(held.Medium, held.Address), cells...); err != nil {
-		return err
-	}
-	_, err := s.openNow(ctx, held, true)
-	return err
 }

@@ -22,7 +22,10 @@ func (s *Service) RequestToken(ctx context.Context, req Request) (Opened, error)
 	if err != nil {
 		return Opened{}, err
 	}
-	o, err := s.openNow(ctx, asked, false)
+	o, unsure, err := s.openNow(ctx, asked, false)
+	if !unsure && (err != nil || !o.opened.Sent) {
+		s.unsent(ctx, asked)
+	}
 	if err != nil {
 		return Opened{}, err
 	}
@@ -33,9 +36,10 @@ func (s *Service) RequestToken(ctx context.Context, req Request) (Opened, error)
 }
 
 // openNow runs a request that was admitted. With going, it opens no session, but
-// only goes on with one.
-func (s *Service) openNow(ctx context.Context, req openingRequest, going bool) (*opening, error) {
-	o, err := s.newOpening(s.shard(req.Index), req)
+// only goes on with one. An error with unsure is one after which its message may have
+// been written all the same.
+func (s *Service) openNow(ctx context.Context, req openingRequest, going bool) (o *opening, unsure bool, err error) {
+	o, err = s.newOpening(s.shard(req.Index), req)
 	if err == nil {
 		o.going = going
 	}
@@ -43,8 +47,7 @@ func (s *Service) openNow(ctx context.Context, req openingRequest, going bool) (
 		err = o.disguise()
 	}
 	if err != nil {
-		s.unsent(ctx, req)
-		return nil, err
+		return nil, false, err
 	}
 	var refused error
 	err = s.store.Update(ctx, o.partition, func(txn store.Txn) error {
@@ -52,16 +55,10 @@ func (s *Service) openNow(ctx context.Context, req openingRequest, going bool) (
 		return refused
 	})
 	if err != nil {
-		if refused != nil { // else it may have been written all the same
-			s.unsent(ctx, req)
-		}
-		return nil, err
-	}
-	if !o.opened.Sent {
-		s.unsent(ctx, req)
+		return nil, refused == nil, err
 	}
 	o.announce()
-	return o, nil
+	return o, false, nil
 }
 
 // openingRequest is a Request whose secret is already a hash: it is what a

@@ -67,42 +67,6 @@ func (s *Service) Submit(ctx context.Context, sub Submission) (Confirmed, error)
 	return result, err
 }
 
-// submit counts the try of the session in the same transaction that compares
-// the token, and no answer is given before that is committed: concurrent
-// guesses cannot share one count.
-func (s *Service) submit(ctx context.Context, p store.Partition, sub Submission) (Confirmed, error) {
-	var (
-		result  Confirmed
-		verdict error
-		before  State
-	)
-	err := s.store.Update(ctx, p, func(txn store.Txn) error {
-		result, verdict = Confirmed{}, nil
-		session, err := s.find(txn, sub)
-		if err != nil {
-			return err
-		}
-		before = session.State
-		result = describe(session, Delivered) // or the token would not be here
-		verdict = session.confirm(s.keys.Hashes(tokenLabel, sub.SID, sub.Token), s.now(), s.cfg.SessionLifetime, s.cfg.MaxTries)
-		result.State = session.State
-		if before != Pending {
-			return nil
-		}
-		return s.recs.putSession(txn, session)
-	})
-	if err != nil {
-		return Confirmed{}, err
-	}
-	if result.State != before {
-		s.cfg.Observer.Transition(result.Purpose, result.Medium, result.State.String())
-	}
-	if verdict != nil {
-		return Confirmed{}, verdict
-	}
-	return result, nil
-}
-
 // Inspect looks at a session without changing anything: it serves the page
 // that asks the reader to confirm. A link token is checked, so that a reader
 // with an old link learns it before pressing a button; it is too long to

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verification
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/store"
+)
+
+// wrongCodes bounds how many wrong codes are compared for one address and purpose,
+// whoever sends them, from wherever, in however many sessions: half of them at once
+// and the other half over the day, so that there are never more than 100 in any 24
+// hours (NIST SP 800-63B, 5.2.2). A session ends after a few, but whoever asks for
+// more of them has more tries. It is no option: a code of six digits needs it.
+var wrongCodes = Limit{Burst: 50, Per: 24 * time.Hour}
+
+// codeNames stand for an address and a purpose in the key of that limit. It is the
+// address as it would be proven: other spellings are other addresses there.
+func (s *Service) codeNames(purpose Purpose, medium Medium, address string) []string {
+	return s.keys.HashTexts("limit codes", string(purpose), string(medium), address)
+}
+
+// submit compares a token, and counts it before that if it can be guessed. A link
+// cannot: it has 256 random bits, and whoever spends all tries for an address must not
+// lock out the reader of its mail.
+func (s *Service) submit(ctx context.Context, p store.Partition, sub Submission) (Confirmed, error) {
+	result, guessable, err := s.compare(ctx, p, sub, false)
+	if guessable == nil {
+		return result, err
+	}
+	code := cell{
+		limit: wrongCodes, kind: LimitCodes, share: 1, refund: wrongCodes.cost(1),
+		names: s.codeNames(guessable.Purpose, guessable.Medium, guessable.Address),
+	}
+	err = s.spend(ctx, nil, code)
+	if _, many := errors.AsType[*LimitError](err); many {
+		// As of a session that has ended: nobody learns whose tries are spent.
+		return Confirmed{}, ErrRevoked
+	}
+	if err != nil {
+		return Confirmed{}, err
+	}
+	result, _, err = s.compare(ctx, p, sub, true)
+	if !errors.Is(err, ErrTokenIncorrect) {
+		// Should it fail, a right code has counted as a wrong one.
+		_ = s.giveBack(context.WithoutCancel(ctx), code)
+	}
+	return result, err
+}
+
+// compare counts the try of the session in the same transaction that compares the
+// token, and no answer is given before that is committed: concurrent guesses cannot
+// share one count. With a session in place of an answer, nothing was compared: its
+// token can be guessed, and has to be counted for its address first.
+func (s *Service) compare(ctx context.Context, p store.Partition, sub Submission, counted bool) (result Confirmed, guessable *Session, err error) {
+	var (
+		verdict error
+		before  State
+	)
+	err = s.store.Update(ctx, p, func(txn store.Txn) error {
+		result, guessable, verdict = Confirmed{}, nil, nil
+		session, err := s.find(txn, sub)
+		if err != nil {
+			return err
+		}
+		before = session.State
+		if !counted && session.Proof == ProofCode && before == Pending && !session.Expired(s.now()) {
+			guessable = session
+			return nil
+		}
+		result = describe(session, Delivered) // or the token would not be here
+		verdict = session.confirm(s.keys.Hashes(tokenLabel, sub.SID, sub.Token), s.now(), s.cfg.SessionLifetime, s.cfg.MaxTries)
+		result.State = session.State
+		if before != Pending {
+			return nil
+		}
+		return s.recs.putSession(txn, session)
+	})
+	if err != nil || guessable != nil {
+		return Confirmed{}, guessable, err
+	}
+	if result.State != before {
+		s.cfg.Observer.Transition(result.Purpose, result.Medium, result.State.String())
+	}
+	if verdict != nil {
+		return Confirmed{}, nil, verdict
+	}
+	return result, nil, nil
+}
