@@ -317,16 +317,28 @@ func TestDecoyIsNoMessageMore(t *testing.T) {
 	}
 }
 
-// TestArrivalIsToldWhereThereAreNoDecoys: no gateway reports on a message that is
-// not sent.
-func TestArrivalIsToldWhereThereAreNoDecoys(t *testing.T) {
+// TestDeliveryIsToldWhereThereAreNoDecoys, and nowhere else, to those who have the
+// session and no token; the operator is told in any case.
+func TestDeliveryIsToldWhereThereAreNoDecoys(t *testing.T) {
 	for _, tt := range []struct {
-		callback, reveal bool
-		want             string
-	}{{false, false, "arrived"}, {true, true, "arrived"}, {true, false, "sent"}} {
-		r := newRig(t, options{config: func(c *Config) { c.Callback, c.Reveal = tt.callback, tt.reveal }})
-		if got := r.client.became(verification.Arrived); got != tt.want {
-			t.Errorf("callback %v, reveal %v: got %q, want %q", tt.callback, tt.reveal, got, tt.want)
+		callback, reveal, told bool
+	}{{false, false, true}, {true, true, true}, {true, false, false}} {
+		r, _ := phoneRig(t, options{config: func(c *Config) { c.Callback, c.Reveal = tt.callback, tt.reveal }})
+		sid, _ := decoded(t, r.requestPhone("register", phoneBody("s", "GB", "07400123456", 1)))["sid"].(string)
+		for _, state := range []verification.DeliveryState{verification.Arrived, verification.Bounced, verification.Complained} {
+			if err := r.svc.NoteFeedback(t.Context(), sid, state); err != nil {
+				t.Fatal(err)
+			}
+			words := map[verification.DeliveryState]string{
+				verification.Arrived: "has reached your phone", verification.Bounced: "could not deliver", verification.Complained: "No text messages are sent",
+			}[state]
+			page := r.do("GET", phonePath+"?help=1&client_secret=s&sid="+sid, "")
+			if got := strings.Contains(page.Body.String(), words); page.Code != 200 || got != tt.told {
+				t.Errorf("callback %v, reveal %v: status %d, %q is told %v, want %v:\n%s", tt.callback, tt.reveal, page.Code, words, got, tt.told, page.Body)
+			}
+			if a, err := r.svc.Describe(t.Context(), sid); err != nil || a.Delivery != state {
+				t.Errorf("the operator sees %+v, %v, want %s", a, err, state)
+			}
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/delivery"
+	"github.com/caddy-threepid/caddy-threepid/internal/fakehs"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
@@ -77,11 +79,15 @@ func newOracleWorld(t *testing.T, opts oracleOptions) *oracleWorld {
 	hour := func(n int) verification.Limit { return verification.Limit{Burst: n, Per: time.Hour} }
 	w.rig, w.purse = phoneRig(t, options{
 		config: opts.config,
+		hs: func(o *fakehs.Options) {
+			o.CaptchaResponse = "solved"
+			o.HTTPClient = &http.Client{Transport: farTransport{o.HTTPClient.Transport}}
+		},
 		service: func(c *verification.Config) {
 			c.Now, c.Store = time.Now, slowStore{storetest.NewMemory(time.Now)}
 			c.PerAddress, c.PerClient, c.PerDomain = hour(10), hour(60), hour(60)
 			c.PerUser, c.PerUIA, c.Messages, c.Guesses = hour(20), hour(10), hour(40), hour(30)
-			dc := delivery.Config{Store: c.Store, Keys: c.Keys, Suppressed: w.mayNot, Sweep: time.Minute}
+			dc := delivery.Config{Store: c.Store, Keys: c.Keys, Suppressed: w.mayNot, Sweep: 5 * time.Minute}
 			if w.weather == relayFull {
 				dc.MaxQueued = 2
 			}
@@ -165,7 +171,10 @@ func (w *oracleWorld) report(m verification.Message, state verification.Delivery
 }
 
 // mayNot is why nothing may be sent to an address.
-func (w *oracleWorld) mayNot(_ context.Context, _ verification.Medium, address string) (string, error) {
+func (w *oracleWorld) mayNot(ctx context.Context, medium verification.Medium, address string) (string, error) {
+	if wait, err := w.svc.Cooling(ctx, medium, address); err != nil || wait > 0 {
+		return "cooling", err
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.suppressed[address] {
@@ -179,6 +188,17 @@ func (w *oracleWorld) inbox() []verification.Message {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.Clone(w.arrived)
+}
+
+// farTransport makes it take longer to grant a request than to refuse it: the
+// homeserver calls back only if it grants.
+type farTransport struct{ http.RoundTripper }
+
+func (f farTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	time.Sleep(15 * time.Millisecond)
+	resp, err := f.RoundTripper.RoundTrip(r)
+	time.Sleep(15 * time.Millisecond)
+	return resp, err
 }
 
 // slowStore takes a millisecond for each read and write, and five for a commit.
@@ -222,6 +242,8 @@ func (t slowTxn) Set(key string, value []byte, expires time.Time) error {
 type requester struct {
 	*oracleWorld
 	token string
+	uia   string    // the newest registration
+	asked time.Time // when the last token was
 	sids  []knownSID
 	names map[string]int
 	notes []string

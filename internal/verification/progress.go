@@ -192,7 +192,7 @@ func (s *Service) release(ctx context.Context, held openingRequest) error {
 	if s.charged(held) {
 		cells = append(cells, s.budget(held.Medium))
 	}
-	if err := s.spend(ctx, s.addressNames(held.Medium, held.Address), cells...); err != nil {
+	if err := s.spend(ctx, s.coolNames(held.Medium, held.Address, held.Discreet), cells...); err != nil {
 		return err
 	}
 	_, err := s.openNow(ctx, held, true)

@@ -103,8 +103,8 @@ type Claim struct {
 func (s *Session) Expired(now time.Time) bool { return now.UnixMilli() >= s.Until }
 
 // reusable reports whether another requestToken continues this session.
-func (s *Session) reusable(now time.Time) bool {
-	return !s.Expired(now) && (s.State == Pending || s.State == Validated)
+func (s *Session) reusable(now time.Time, discreet bool) bool {
+	return !s.Expired(now) && (s.State == Pending || s.State == Validated || s.secretlyRefused(discreet))
 }
 
 // settle applies what the clock alone decides: a claim whose time is over. Its
@@ -166,11 +166,11 @@ func (s *Session) sent(token hash, now time.Time, life time.Duration) {
 // confirm applies a submitted token. Validating sets a new absolute end,
 // because it is a modification (IS API, "Terminology": 24 hours since the most
 // recent one).
-func (s *Session) confirm(token tokens, now time.Time, life time.Duration, maxTries int) error {
+func (s *Session) confirm(token tokens, now time.Time, life time.Duration, maxTries int, discreet bool) error {
 	switch {
 	case s.Expired(now):
 		return ErrExpired
-	case s.State == Revoked:
+	case s.State == Revoked && !s.secretlyRefused(discreet):
 		return ErrRevoked
 	case s.State == Validated || s.State == Consumed:
 		// Clicking twice is fine, guessing is pointless: nothing is counted.
@@ -187,6 +187,9 @@ func (s *Session) confirm(token tokens, now time.Time, life time.Duration, maxTr
 			s.revoke()
 		}
 		return err
+	}
+	if s.State == Revoked {
+		return ErrRevoked
 	}
 	s.State = Validated
 	s.ValidatedAt = now.UnixMilli()
@@ -289,6 +292,8 @@ func (s *Session) refuse(now time.Time) error {
 	if s.State == Consumed {
 		return ErrConsumed
 	}
+	sent := s.Tokens
 	s.revoke()
+	s.Tokens = sent // they confirm nothing, and tell the reader of the mail from others
 	return nil
 }
