@@ -18,10 +18,10 @@ import (
 // comes with a token out of the message (ADR 25).
 
 // secretlyRefused reports whether a session looks pending to those who have no
-// token, though the owner of the address has refused it. Its tokens are kept until
-// too many wrong ones were tried: then it has ended for everybody.
+// token, though the owner of the address has refused it: until too many wrong
+// tokens were tried, and it has ended for everybody.
 func (s *Session) secretlyRefused(discreet bool) bool {
-	return discreet && s.State == Revoked && s.Refused != 0 && len(s.Tokens) > 0
+	return discreet && s.State == Revoked && len(s.Lapsed) > 0
 }
 
 // now is when a request was made. What it opens ends so long after that, and not

@@ -80,6 +80,9 @@ type Session struct {
 	Decoy bool `cbor:"21,keyasint,omitempty"`
 	// HeldAttempt is the last send_attempt whose message was held, if one was.
 	HeldAttempt *int64 `cbor:"22,keyasint,omitempty"`
+	// Lapsed are the tokens of a session that its owner has refused. They confirm
+	// nothing, and tell the reader of the mail from others; see discreet.go.
+	Lapsed []Token `cbor:"23,keyasint,omitempty"`
 }
 
 // Token is one link or code that was sent.
@@ -204,10 +207,13 @@ type tokens []hash
 // match finds the token among those sent. All are compared, each in constant
 // time, whatever the outcome.
 func (s *Session) match(token tokens, now time.Time) error {
-	found := -1
-	for i := range s.Tokens {
+	found, sent := -1, s.Tokens
+	if s.State == Revoked {
+		sent = s.Lapsed
+	}
+	for i := range sent {
 		for _, one := range token {
-			if subtle.ConstantTimeCompare(s.Tokens[i].Hash[:], one[:]) == 1 {
+			if subtle.ConstantTimeCompare(sent[i].Hash[:], one[:]) == 1 {
 				found = i
 			}
 		}
@@ -215,7 +221,7 @@ func (s *Session) match(token tokens, now time.Time) error {
 	if found < 0 {
 		return ErrTokenIncorrect
 	}
-	if now.UnixMilli() >= s.Tokens[found].Expires {
+	if now.UnixMilli() >= sent[found].Expires {
 		return ErrExpired
 	}
 	return nil
@@ -279,7 +285,7 @@ func (s *Session) finish(id hash, outcome Outcome, uia hash) {
 // not yet got its answer from us will not get it; one that has, can no longer
 // be told from one that was used, and does not complete here either.
 func (s *Session) revoke() {
-	s.State, s.Tokens, s.Claim = Revoked, nil, nil
+	s.State, s.Tokens, s.Lapsed, s.Claim = Revoked, nil, nil, nil
 }
 
 // refuse is the owner of the address saying that this was not theirs. What is
@@ -292,8 +298,11 @@ func (s *Session) refuse(now time.Time) error {
 	if s.State == Consumed {
 		return ErrConsumed
 	}
-	sent := s.Tokens
+	lapsed := s.Lapsed
+	if s.State != Revoked {
+		lapsed = s.Tokens
+	}
 	s.revoke()
-	s.Tokens = sent // they confirm nothing, and tell the reader of the mail from others
+	s.Lapsed = lapsed
 	return nil
 }
