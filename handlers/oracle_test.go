@@ -225,8 +225,8 @@ func (q *requester) read(m move) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if got := q.inbox(); len(got) > 0 {
-			q.readOne(m, got[m.Nth%len(got)])
+		if got := q.inbox(); m.Nth < len(got) {
+			q.readOne(m, got[m.Nth])
 		}
 	}()
 	time.Sleep(time.Second) // whether or not there was one
