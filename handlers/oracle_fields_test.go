@@ -109,25 +109,25 @@ var oracleFields = map[string]func(purpose string) []move{
 // could learn of by an answer.
 func TestF15_EachFieldTellsNothing(t *testing.T) {
 	for name, history := range oracleFields {
-		for _, purpose := range []string{"register", "account/password", "account/3pid"} {
-			for _, kind := range []verification.Proof{verification.ProofLink, verification.ProofCode} {
-				t.Run(fmt.Sprintf("%s/%s/%d", name, strings.TrimPrefix(purpose, "account/"), kind), func(t *testing.T) {
-					opts := oracleOptions{weather: relayUp, config: func(c *Config) { c.Callback, c.Proof = true, kind }}
-					if strings.HasPrefix(name, "held") {
-						opts.config = func(c *Config) {
-							c.Callback, c.Proof, c.RegistrationGate, c.NextLinkOrigins = true, kind, GateCompleted, []string{"https://app.example.org"}
-						}
+		for purpose, kind := range map[string]verification.Proof{
+			"register": verification.ProofLink, "account/password": verification.ProofCode, "account/3pid": verification.ProofLink,
+		} {
+			t.Run(name+"/"+strings.TrimPrefix(purpose, "account/"), func(t *testing.T) {
+				opts := oracleOptions{weather: relayUp, config: func(c *Config) { c.Callback, c.Proof = true, kind }}
+				if strings.HasPrefix(name, "held") {
+					opts.config = func(c *Config) {
+						c.Callback, c.Proof, c.RegistrationGate, c.NextLinkOrigins = true, kind, GateCompleted, []string{"https://app.example.org"}
 					}
-					if strings.Contains(name, "full") {
-						opts.weather = relayFull
-					}
-					owned := opts
-					owned.owned = true
-					if found := difference(see(t, owned, history(purpose)), see(t, opts, history(purpose))); found != "" {
-						t.Error(found)
-					}
-				})
-			}
+				}
+				if strings.Contains(name, "full") {
+					opts.weather = relayFull
+				}
+				owned := opts
+				owned.owned = true
+				if found := difference(see(t, owned, history(purpose)), see(t, opts, history(purpose))); found != "" {
+					t.Error(found)
+				}
+			})
 		}
 	}
 }
