@@ -63,6 +63,8 @@ type custody struct {
 	keys   *keyring.Ring // nil: there is no key file
 	logger *zap.Logger
 	now    func() time.Time
+	// looked: others may be looking into the store as we have.
+	looked bool
 }
 
 // take reads the key file, if there is one.
@@ -98,7 +100,7 @@ func (c *custody) open(mod StoreModule, name string) (store.Store, error) {
 		}
 		defer draft.Discard()
 	}
-	opened, err := openPatiently(ctx, mod)
+	opened, err := c.openPatiently(ctx, mod)
 	if err != nil {
 		return nil, err
 	}
@@ -125,6 +127,7 @@ func (c *custody) peek(ctx context.Context, mod StoreModule, name string) (err e
 	case err != nil:
 		return err
 	}
+	c.looked = true
 	defer func() { err = errors.Join(err, reader.Close()) }()
 	found, err := keycheck.Inspect(ctx, reader, c.keys, layout())
 	if err != nil {
@@ -147,14 +150,14 @@ func (c *custody) judge(v keycheck.Verdict, name string) error {
 
 // openPatiently opens a store. Somebody else who starts at this moment may be
 // looking into it, and will then find it in use.
-func openPatiently(ctx context.Context, mod StoreModule) (store.Store, error) {
+func (c *custody) openPatiently(ctx context.Context, mod StoreModule) (store.Store, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	tick := time.NewTicker(patience / 40)
 	defer tick.Stop()
 	for {
 		opened, err := mod.OpenStore(processLogger("threepid.store"))
-		if _, looks := mod.(looker); !looks || !errors.Is(err, badgerstore.ErrInUse) {
+		if !c.looked || !errors.Is(err, badgerstore.ErrInUse) {
 			return opened, err
 		}
 		select {
