@@ -65,7 +65,7 @@ func (w *world) newKey(id byte) keyring.Key {
 func (w *world) start() {
 	w.running = nil
 	s := w.shelf[0]
-	before, file := contents(s), slices.Clone(w.file)
+	before, file := contents(s), w.file
 	var keys *keyring.Ring
 	if w.file != nil {
 		keys = w.ring(w.file)
@@ -125,8 +125,16 @@ func put2(t *rapid.T, s store.Store, key string, value []byte) {
 	}
 }
 
+// keep puts a copy of the key file aside.
+func (w *world) keep() {
+	if w.file != nil {
+		w.copies = append(w.copies, w.file)
+	}
+}
+
 // change is what a server does to its keys: the file, the record, the use.
 func (w *world) change(keys []keyring.Key) {
+	w.keep()
 	w.file = keys
 	ring := w.ring(keys)
 	if _, err := keycheck.Claim(context.Background(), w.shelf[0], ring, now); err != nil {
@@ -166,17 +174,25 @@ func TestNothingVanishesInSilence(t *testing.T) {
 				do()
 			}
 		}
+		begin := func() {
+			w.start()
+			if starts++; w.running == nil {
+				refusals++
+			}
+		}
+		// What is done while the server is stopped is mostly followed by a start.
 		stopped := func(do func()) func(*rapid.T) {
-			return func(*rapid.T) { w.running = nil; do() }
+			return func(t *rapid.T) {
+				w.running = nil
+				do()
+				if rapid.IntRange(0, 3).Draw(t, "start") > 0 {
+					begin()
+				}
+			}
 		}
 		pick := func(n int) int { return rapid.IntRange(0, n-1).Draw(t, "which") }
 		t.Repeat(map[string]func(*rapid.T){
-			"start": func(*rapid.T) {
-				w.start()
-				if starts++; w.running == nil {
-					refusals++
-				}
-			},
+			"start": func(*rapid.T) { begin() },
 			"write": serving(w.seal),
 			"rotate": serving(func() {
 				if len(w.keys) < keyring.MaxKeys {
@@ -197,10 +213,9 @@ func TestNothingVanishesInSilence(t *testing.T) {
 				w.seal()
 				w.running = nil
 			}),
-			"copy the key file":     func(*rapid.T) { w.copies = append(w.copies, slices.Clone(w.file)) },
 			"back the store up":     func(t *rapid.T) { w.shelf = append(w.shelf, copyOf(t, w.shelf[0])) },
-			"lose the key file":     stopped(func() { w.file = nil }),
-			"take another key file": stopped(func() { w.file = []keyring.Key{w.newKey(1)} }),
+			"lose the key file":     stopped(func() { w.keep(); w.file = nil }),
+			"take another key file": stopped(func() { w.keep(); w.file = []keyring.Key{w.newKey(1)} }),
 			"bring a key file back": stopped(func() {
 				if len(w.copies) > 0 {
 					w.file = slices.Clone(w.copies[pick(len(w.copies))])
