@@ -35,6 +35,7 @@ const adminBase = "/threepid/"
 //	POST /threepid/sms/resume     {"prefix": ...} or {"all": true}
 //	POST /threepid/keys/rotate    begins to use a new key
 //	POST /threepid/keys/prune     drops keys that nothing needs any more
+//	POST /threepid/keys/check-copy            {"keys": [{"id": ..., "sum": ...}]}
 //	POST /threepid/store/backup   answers with a backup
 //	POST /threepid/send-test      {"to": "<address or +number>"}
 //
@@ -83,10 +84,13 @@ var adminEndpoints = map[string]adminEndpoint{
 	"suppressions/add":    {http.MethodPost, adminSuppress},
 	"suppressions/remove": {http.MethodPost, adminRelease},
 
-	"sms":          {http.MethodGet, adminPhones},
-	"sms/resume":   {http.MethodPost, adminResume},
-	"keys/rotate":  {http.MethodPost, adminRotate},
-	"keys/prune":   {http.MethodPost, adminPrune},
+	"sms":         {http.MethodGet, adminPhones},
+	"sms/resume":  {http.MethodPost, adminResume},
+	"keys/rotate": {http.MethodPost, adminRotate},
+	"keys/prune":  {http.MethodPost, adminPrune},
+
+	"keys/check-copy": {http.MethodPost, adminCheckCopy},
+
 	"store/backup": {http.MethodPost, adminBackup},
 }
 

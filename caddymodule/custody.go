@@ -190,7 +190,11 @@ func (c *custody) settle(ctx context.Context, s store.Store, name string, draft 
 			return fmt.Errorf("note that the store is new: %w", err)
 		}
 	}
-	before, err := c.claim(ctx, s, name)
+	begun := c.now()
+	if verdict == keycheck.Adopt {
+		begun = time.Time{} // nobody knows
+	}
+	before, err := c.claim(ctx, s, name, begun)
 	if err != nil {
 		return err
 	}
@@ -199,8 +203,8 @@ func (c *custody) settle(ctx context.Context, s store.Store, name string, draft 
 }
 
 // claim notes in a store that it is written with our keys.
-func (c *custody) claim(ctx context.Context, s store.Store, name string) (keycheck.Record, error) {
-	before, err := keycheck.Claim(ctx, s, c.keys, c.now())
+func (c *custody) claim(ctx context.Context, s store.Store, name string, begun time.Time) (keycheck.Record, error) {
+	before, err := keycheck.Claim(ctx, s, c.keys, begun)
 	if errors.Is(err, keycheck.ErrOther) {
 		return before, notTogether(errKeyFileOther, c.path, name)
 	}
@@ -223,7 +227,7 @@ func (c *custody) join(shared *sharedStore, name string) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), custodyTime)
 	defer cancel()
-	if _, err := c.claim(ctx, shared, name); err != nil {
+	if _, err := c.claim(ctx, shared, name, c.now()); err != nil {
 		return err
 	}
 	shared.keys.Replace(c.keys)

@@ -181,16 +181,18 @@ lines:
 	return false
 }
 
+// caddyfile is the same configuration for a process of its own.
+func (v *vault) caddyfile() string {
+	return fmt.Sprintf("{\nadmin off\npersist_config off\nthreepid {\nkey_file %s\nstore badger {\npath %s\n}\nmailer file {\npath %s\n}\n}\n}\n",
+		v.keys, v.data, filepath.Join(v.others, "outbox"))
+}
+
 // child runs the configuration in a process of its own and returns what it says.
 // If it comes to serve, it is told to stop.
 func (v *vault) child(mode string) (string, error) {
 	v.t.Helper()
 	file := filepath.Join(v.others, "Caddyfile")
-	text := fmt.Sprintf("{\nadmin off\npersist_config off\nthreepid {\nkey_file %s\nstore badger {\npath %s\n}\nmailer file {\npath %s\n}\n}\n}\n",
-		v.keys, v.data, filepath.Join(v.others, "outbox"))
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		v.t.Fatal(err)
-	}
+	must(v.t, os.WriteFile(file, []byte(v.caddyfile()), 0o600))
 	cmd := exec.CommandContext(v.t.Context(), os.Args[0])
 	cmd.Env = append(os.Environ(), mode+"="+file)
 	out, err := cmd.CombinedOutput() // its standard input is at its end

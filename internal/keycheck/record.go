@@ -32,8 +32,9 @@ var errRecord = errors.New("the check record of the store has an unknown form")
 
 // Record is what a store knows of its keys.
 type Record struct {
-	// Begun is when the store was new, or was adopted.
-	Begun time.Time `json:"begun"`
+	// Begun is when the store was new; zero if that was before there were check
+	// records.
+	Begun time.Time `json:"begun,omitzero"`
 	// Keys are the marks of all keys, the one in use first.
 	Keys []keyring.Mark `json:"keys"`
 	// Saved is when a copy of the key file was seen that has all of them. A new
@@ -53,12 +54,13 @@ func (r Record) Lacks(keys *keyring.Ring) (ids []int) {
 	return ids
 }
 
-// Claim writes the check record of a store that has none, and brings the record
+// Claim writes the check record of a store that has none, which has begun at this
+// time or at a time that is not known (zero), and brings the record
 // up to date that there is: it is always sealed with the key in use, so that a
 // ring of before a rotation does not open it. ErrOther: it is somebody else's.
 // It returns what the record said before.
-func Claim(ctx context.Context, s store.Store, keys *keyring.Ring, now time.Time) (before Record, err error) {
-	return change(ctx, s, keys, now, func(*Record) {})
+func Claim(ctx context.Context, s store.Store, keys *keyring.Ring, begun time.Time) (before Record, err error) {
+	return change(ctx, s, keys, begun, func(*Record) {})
 }
 
 // Save notes that a copy of the key file was seen which has these marks, and
@@ -77,7 +79,7 @@ func Save(ctx context.Context, s store.Store, keys *keyring.Ring, copied []keyri
 	return nil, err
 }
 
-func change(ctx context.Context, s store.Store, keys *keyring.Ring, now time.Time, edit func(*Record)) (before Record, err error) {
+func change(ctx context.Context, s store.Store, keys *keyring.Ring, begun time.Time, edit func(*Record)) (before Record, err error) {
 	keys = keys.Fixed()
 	marks := keys.Marks()
 	err = s.Update(ctx, Partition, func(txn store.Txn) error {
@@ -85,7 +87,7 @@ func change(ctx context.Context, s store.Store, keys *keyring.Ring, now time.Tim
 		fresh := errors.Is(err, store.ErrNotFound)
 		switch {
 		case fresh:
-			before = Record{Begun: now.UTC().Truncate(time.Second)}
+			before = Record{Begun: begun.UTC().Truncate(time.Second)}
 		case err != nil:
 			return err
 		default:
