@@ -126,8 +126,12 @@ func TestClaimFollowsRotations(t *testing.T) {
 		lacks []int
 		by    byte
 	}{
-		{[]keyring.Key{one}, nil, 1}, {[]keyring.Key{one}, nil, 1}, {[]keyring.Key{two, one}, nil, 2},
-		{[]keyring.Key{three, two, one}, nil, 3}, {[]keyring.Key{three, one}, []int{2}, 3}, {[]keyring.Key{three}, []int{1}, 3},
+		{[]keyring.Key{one}, nil, 1},
+		{[]keyring.Key{one}, nil, 1},
+		{[]keyring.Key{two, one}, nil, 2},
+		{[]keyring.Key{three, two, one}, nil, 3},
+		{[]keyring.Key{three, one}, []int{2}, 3},
+		{[]keyring.Key{three}, []int{1}, 3},
 	}
 	for i, step := range steps {
 		keys := ring(t, step.keys...)

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -72,7 +73,7 @@ func (d *Draft) Discard() {
 	if d.tmp != "" {
 		_ = os.Remove(d.tmp) // the next rotation tries again
 	}
-	for i := len(d.made) - 1; i >= 0; i-- {
-		_ = os.Remove(d.made[i])
+	for _, dir := range slices.Backward(d.made) {
+		_ = os.Remove(dir)
 	}
 }
