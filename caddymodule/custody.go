@@ -86,8 +86,6 @@ type looker interface {
 
 // open opens a store if the keys are for it, and makes the key file for one that
 // is new.
-//
-//nolint:contextcheck // it is opened for all, whoever comes first
 func (c *custody) open(mod StoreModule, name string) (store.Store, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), custodyTime)
 	defer cancel()
