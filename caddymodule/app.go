@@ -145,9 +145,10 @@ type App struct {
 	MaxBody int64 `json:"max_body,omitempty"`
 
 	// The file with the keys that seal what is stored. It is created, with mode
-	// 0600, if it does not exist, and is read again at every reload; `caddy
-	// threepid rotate-keys` puts a new key into it. No two stores may share one.
-	// Security: without it the store is unreadable and open sessions are lost;
+	// 0600, if it does not exist and the store is empty, and is read again at
+	// every reload; `caddy threepid rotate-keys` puts a new key into it. A store
+	// that is not empty opens with its own file only. No two stores may share one.
+	// Security: without it the store is unreadable, and the server does not start;
 	// with it and the store, addresses can be read. Back them up apart. Default:
 	// `threepid/keys.json` in Caddy's data directory.
 	KeyFile string `json:"key_file,omitempty"`

@@ -45,6 +45,7 @@ func (a *App) examination(ctx caddy.Context, rt *runtime) doctor.Options {
 		o.KeyFile.StorePath = badger.dir
 		o.Store.Free = func() (uint64, error) { return badgerstore.FreeSpace(badger.dir) }
 	}
+	a.examineKeys(&o, rt)
 	a.examineList(&o)
 	if a.mailer != nil {
 		a.examineMail(&o)

@@ -22,8 +22,8 @@ import (
 )
 
 // Feedback takes in what became of mails after the relay took them: bounces
-// and complaints. What is learnt is shown to the person who waits and to the
-// operator, and an address that does not exist gets no mail for a while.
+// and complaints. What is learnt is shown to the operator and, with `checks off` or
+// `reveal_account_existence`, to the person who waits, and an address that does not exist gets no mail for a while.
 //
 // Webhooks are taken at `/_threepid/feedback/<provider>` of the public site.
 type Feedback struct {

@@ -170,9 +170,16 @@ func (a *App) assemble(rt *runtime) error {
 	return rt.client.SetPages(handlers.PageOptions{Words: handlers.TemplateWords(a.settings.templates), Looks: a.settings.looks})
 }
 
-// suppressed asks the suppression list. It is made after the outbox, and there
-// before the first message.
+// coolingDown is why nothing goes to an address whose owner has refused a message.
+const coolingDown = "its owner wants no messages for now"
+
+// suppressed asks whether the owner of an address wants no messages, and the
+// suppression list. Both are made after the outbox, and there before the first
+// message.
 func (rt *runtime) suppressed(ctx context.Context, medium verification.Medium, address string) (string, error) {
+	if wait, err := rt.service.Cooling(ctx, medium, address); err != nil || wait > 0 {
+		return coolingDown, err
+	}
 	entry, listed, err := rt.suppression.Lookup(ctx, medium, address)
 	if err != nil || !listed {
 		return "", err

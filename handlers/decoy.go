@@ -24,6 +24,18 @@ func (c *Client) hides(purpose verification.Purpose, answer *capture) bool {
 	return errcodeOf(answer) == telling
 }
 
+// discreet reports whether there are decoys, so that whoever has no token out of
+// the mail is to be told nothing that they do not know, see ADR 25. The service has
+// to be told with each request.
+func (c *Config) discreet() bool { return c.Callback && !c.Reveal }
+
+// early reports whether a limit has refused a request before the homeserver was
+// asked: when that is answered tells nothing.
+func early(err error) bool {
+	kind := limitOf(err)
+	return kind != "" && kind != unknownLimit
+}
+
 // mustWait reports whether a client was refused because it, or the server, has
 // had too much of it.
 func mustWait(err error) bool {

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -258,38 +259,53 @@ func TestF16_DeniedIsTold(t *testing.T) {
 	}
 }
 
-// fullBox takes no message.
-type fullBox struct{ outbox }
+// fullBox takes no message while it is full.
+type fullBox struct {
+	outbox
+	full atomic.Bool
+}
 
-func (*fullBox) Put(store.Txn, verification.Message) error { return fullError{} }
+func (b *fullBox) Put(txn store.Txn, m verification.Message) error {
+	if b.full.Load() {
+		return fullError{}
+	}
+	return b.outbox.Put(txn, m)
+}
 
 type fullError struct{}
 
 func (fullError) Error() string             { return "the outbox is full" }
 func (fullError) RetryAfter() time.Duration { return 7 * time.Second }
 
-// TestF15_FullOutboxTellsNothing: the homeserver relays an error of its callback
-// in words of its own, so it is answered from here.
+// TestF15_FullOutboxTellsNothing, not even that it is full: a decoy fills it less
+// than what waits to be sent. The next request sends, if there is room.
 func TestF15_FullOutboxTellsNothing(t *testing.T) {
 	for _, h := range hidings {
 		var answers []string
 		for _, owned := range []bool{false, true} {
-			r, p := phoneRig(t, options{config: callback.config, service: func(c *verification.Config) { c.Outbox = new(fullBox) }})
+			full := &fullBox{}
+			full.full.Store(true)
+			r, p := phoneRig(t, options{config: callback.config, service: func(c *verification.Config) { c.Outbox = full }})
 			if owned {
 				r.hs.AddUser("owner", "secret")
 				r.hs.AddThreepid("owner", "email", "who@x.org")
 				r.hs.AddThreepid("owner", "msisdn", "447400123456")
 			}
 			o := &observer{rig: r, hiding: h}
-			rec := o.ask("one", 1)
-			wantError(t, rec, 503, "M_UNKNOWN")
-			if got := rec.Header().Get("Retry-After"); got != "7" || p.spent() != 0 {
-				t.Errorf("%v: got Retry-After %q and %d paid for, want 7 and none", h, got, p.spent())
+			wantStatus(t, o.ask("one", 1), 200)
+			wantStatus(t, o.ask("one", 1), 200)
+			if full.count() != 0 || full.woken != 0 {
+				t.Errorf("%v: %d messages, %d woken for, want none", h, full.count(), full.woken)
 			}
-			answers = append(answers, o.notes...)
+			full.full.Store(false)
+			wantStatus(t, o.ask("one", 2), 200)
+			if full.count() != 1 || full.woken != 1 {
+				t.Errorf("%v: %d messages, %d woken for, want one", h, full.count(), full.woken)
+			}
+			answers = append(answers, strings.Join(o.notes, "\n"), fmt.Sprint(p.spent()))
 		}
-		if answers[0] != answers[1] {
-			t.Errorf("%v: got\n%s\nand\n%s", h, answers[0], answers[1])
+		if answers[0] != answers[2] || answers[1] != answers[3] {
+			t.Errorf("%v: got\n%s\nand\n%s", h, answers[:2], answers[2:])
 		}
 	}
 }
@@ -317,16 +333,28 @@ func TestDecoyIsNoMessageMore(t *testing.T) {
 	}
 }
 
-// TestArrivalIsToldWhereThereAreNoDecoys: no gateway reports on a message that is
-// not sent.
-func TestArrivalIsToldWhereThereAreNoDecoys(t *testing.T) {
+// TestDeliveryIsToldWhereThereAreNoDecoys, and nowhere else, to those who have the
+// session and no token; the operator is told in any case.
+func TestDeliveryIsToldWhereThereAreNoDecoys(t *testing.T) {
 	for _, tt := range []struct {
-		callback, reveal bool
-		want             string
-	}{{false, false, "arrived"}, {true, true, "arrived"}, {true, false, "sent"}} {
-		r := newRig(t, options{config: func(c *Config) { c.Callback, c.Reveal = tt.callback, tt.reveal }})
-		if got := r.client.became(verification.Arrived); got != tt.want {
-			t.Errorf("callback %v, reveal %v: got %q, want %q", tt.callback, tt.reveal, got, tt.want)
+		callback, reveal, told bool
+	}{{false, false, true}, {true, true, true}, {true, false, false}} {
+		r, _ := phoneRig(t, options{config: func(c *Config) { c.Callback, c.Reveal = tt.callback, tt.reveal }})
+		sid, _ := decoded(t, r.requestPhone("register", phoneBody("s", "GB", "07400123456", 1)))["sid"].(string)
+		for _, state := range []verification.DeliveryState{verification.Arrived, verification.Bounced, verification.Complained} {
+			if err := r.svc.NoteFeedback(t.Context(), sid, state); err != nil {
+				t.Fatal(err)
+			}
+			words := map[verification.DeliveryState]string{
+				verification.Arrived: "has reached your phone", verification.Bounced: "could not deliver", verification.Complained: "No text messages are sent",
+			}[state]
+			page := r.do("GET", phonePath+"?help=1&client_secret=s&sid="+sid, "")
+			if got := strings.Contains(page.Body.String(), words); page.Code != 200 || got != tt.told {
+				t.Errorf("callback %v, reveal %v: status %d, %q is told %v, want %v:\n%s", tt.callback, tt.reveal, page.Code, words, got, tt.told, page.Body)
+			}
+			if a, err := r.svc.Describe(t.Context(), sid); err != nil || a.Delivery != state {
+				t.Errorf("the operator sees %+v, %v, want %s", a, err, state)
+			}
 		}
 	}
 }

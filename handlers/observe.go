@@ -57,6 +57,10 @@ type Observer interface {
 	Changed(r *http.Request, c Change)
 }
 
+// unknownLimit is a limit that was not one of the service's, or that was met after
+// the homeserver had been asked.
+const unknownLimit verification.LimitKind = "other"
+
 // limitOf is the limit that has refused a request, or empty. One that does not
 // say which it is was not one of the service's.
 func limitOf(err error) verification.LimitKind {
@@ -64,7 +68,7 @@ func limitOf(err error) verification.LimitKind {
 	if !ok {
 		return ""
 	}
-	return cmp.Or(limit.Limit, "other")
+	return cmp.Or(limit.Limit, unknownLimit)
 }
 
 // outcomeOf is the metric label of an error.

@@ -46,7 +46,7 @@ func TestOddPathsAreShort(t *testing.T) {
 	}
 	r := newRig(t, options{})
 	for _, path := range []string{
-		"/_matrix/client/r0/x/" + strings.Repeat("%3A", maxOddPath), // one byte each
+		"/_matrix/client/r0/x/" + strings.Repeat("%3B", maxOddPath), // one byte each
 		"/_matrix/client/r0/x//" + strings.Repeat("a", maxOddPath),
 	} {
 		wantError(t, r.do("POST", path, "{}"), http.StatusNotFound, "M_UNRECOGNIZED")

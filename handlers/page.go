@@ -84,6 +84,7 @@ func (c *Client) showFailure(w http.ResponseWriter, r *http.Request, verdict *Ma
 func (c *Client) showPage(w http.ResponseWriter, r *http.Request) (int, error) {
 	query := r.URL.Query()
 	sub := pageSubmission(query)
+	sub.Discreet = c.cfg.discreet()
 	if query.Get("help") != "" {
 		return c.helpPage(w, r, sub)
 	}
@@ -109,6 +110,7 @@ func (c *Client) confirmPage(w http.ResponseWriter, r *http.Request) (int, error
 		return c.failedPage(w, r, err)
 	}
 	sub := pageSubmission(values)
+	sub.Discreet = c.cfg.discreet()
 	if link := values.Get(linkField); link != "" {
 		typed := sub.Token
 		sub.Token, _ = verification.NormalizeToken(link)

@@ -44,7 +44,8 @@ func helpQuery(sub verification.Submission) string {
 }
 
 // helpPage says why no message has arrived. It gives the same advice to
-// everybody; what became of the message is told to those who know its session.
+// everybody; what became of the message is told to those who know its session,
+// where there are no decoys: of them it could not be told (ADR 25).
 func (c *Client) helpPage(w http.ResponseWriter, r *http.Request, sub verification.Submission) (int, error) {
 	v, err := c.helpView(r, sub)
 	if err != nil && asMatrixError(submitError(err)).Status >= http.StatusInternalServerError {
@@ -60,29 +61,13 @@ func (c *Client) helpView(r *http.Request, sub verification.Submission) (web.Vie
 	v := web.View{State: web.Help, Brand: c.brandOf(r), Phone: mediumOf(r) == verification.MSISDN}
 	found, err := c.svc.Inspect(r.Context(), sub)
 	switch {
-	case err == nil:
+	case err == nil, errors.Is(err, verification.ErrTokenIncorrect) && sub.ClientSecret != nil:
 		v = viewOf(found, web.Help)
-		v.Delivery = c.became(found.Delivery)
+		v.Delivery = deliveries[found.Delivery]
 	case errors.Is(err, verification.ErrExpired):
 		v.Delivery = "none"
-	case errors.Is(err, verification.ErrTokenIncorrect) && sub.ClientSecret != nil:
-		session, err := c.svc.Describe(r.Context(), sub.SID) // Inspect has compared the secret
-		if err != nil {
-			return v, err
-		}
-		v.Brand, v.Language, v.Delivery = session.Brand, session.Language, c.became(session.Delivery)
 	}
 	return v, err
-}
-
-// became is the word for what became of a message. Where decoys are sent, of one
-// that arrived it only says that it was sent: of a decoy's message, of which only
-// the first of a day is one, a gateway reports nothing.
-func (c *Client) became(state verification.DeliveryState) string {
-	if state == verification.Arrived && c.cfg.Callback && !c.cfg.Reveal {
-		state = verification.Delivered
-	}
-	return deliveries[state]
 }
 
 // TemplateWords are the words of the messages' templates, which have those of

@@ -122,7 +122,7 @@ func (c *Client) admit(r *http.Request, req *verification.Request, to dialled) (
 // confirm submits a token, and tells who pays for messages that one was read.
 func (c *Client) confirm(r *http.Request, sub verification.Submission) (verification.Confirmed, error) {
 	ctx := r.Context()
-	sub.Client = c.clientAddr(r)
+	sub.Client, sub.Discreet = c.clientAddr(r), c.cfg.discreet()
 	done, err := c.svc.Submit(ctx, sub)
 	if err == nil && !done.Already && done.Medium == verification.MSISDN && c.cfg.Phones != nil {
 		c.cfg.Phones.Guard.Verified(ctx, done.Address)

@@ -88,8 +88,8 @@ func (c *Client) open(w http.ResponseWriter, r *http.Request, next Next, route r
 	if c.cfg.Callback {
 		beat := c.pace.begin()
 		opened, answered, err := c.askHomeserver(w, r, next, route, req, to)
-		if err == nil && answered == 0 {
-			beat.wait(r.Context(), !opened.Decoy)
+		if answered == 0 && !early(err) {
+			beat.wait(r.Context(), err == nil && !opened.Decoy)
 		}
 		return opened, answered, err
 	}
@@ -129,7 +129,7 @@ func (c *Client) tokenAnswer(sid string, req verification.Request, to dialled) t
 // would be a TypeError in Synapse 1.0-1.3.1, and id_access_token is nobody
 // else's business.
 func (c *Client) tokenRequest(body object, route route) (req verification.Request, to dialled, err error) {
-	req = verification.Request{Purpose: route.purpose, Medium: route.medium, Proof: c.cfg.Proof}
+	req = verification.Request{Purpose: route.purpose, Medium: route.medium, Proof: c.cfg.Proof, Discreet: c.cfg.discreet()}
 	keys := []string{"client_secret", "email", "send_attempt"}
 	if route.medium == verification.MSISDN {
 		keys = []string{"client_secret", "country", "phone_number", "send_attempt"}

@@ -75,12 +75,17 @@ func (o *Outbox) event(rec *record) Event {
 // trouble reports that the store failed, and not for each of the messages that
 // have to wait for it: at most once per sweep.
 func (o *Outbox) trouble(err error) {
+	o.tellSeldom(Event{Outcome: Deferred, Operator: true, Err: err})
+}
+
+// tellSeldom passes on what is the matter with all messages, at most once per sweep.
+func (o *Outbox) tellSeldom(e Event) {
 	if o.quit.Err() != nil {
 		return // a store that is closed under a stopping outbox is no news
 	}
 	now, last := o.cfg.Now().UnixNano(), o.troubled.Load()
 	if (last == 0 || now-last >= int64(o.cfg.Sweep)) && o.troubled.CompareAndSwap(last, now) {
-		o.tell(Event{Outcome: Deferred, Operator: true, Err: err})
+		o.tell(e)
 	}
 }
 

@@ -6,10 +6,7 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"sync"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -17,32 +14,30 @@ import (
 // oneADay is Explanations for one address.
 type oneADay struct {
 	message string
-	sent    bool
 	fault   error
 }
 
-func (o *oneADay) Explain(_ context.Context, m verification.Message) (verification.Explanation, error) {
+func (o *oneADay) Explain(_ context.Context, m verification.Message) (bool, error) {
 	if o.message == "" {
 		o.message = m.ID
 	}
-	return verification.Explanation{Ours: o.message == m.ID, Sent: o.sent}, o.fault
+	return o.message == m.ID, o.fault
 }
 
 func (o *oneADay) Explained(_ context.Context, _ verification.Message, sent bool) error {
-	if o.sent = sent; !sent {
+	if !sent {
 		o.message = ""
 	}
 	return nil
 }
 
-// slow is a sender that takes a second, and remembers.
-type slow struct {
+// transcript is a sender that remembers.
+type transcript struct {
 	sent []string
 	err  error
 }
 
-func (s *slow) Send(_ context.Context, m verification.Message) error {
-	time.Sleep(time.Second)
+func (s *transcript) Send(_ context.Context, m verification.Message) error {
 	if s.err == nil {
 		s.sent = append(s.sent, m.ID)
 	}
@@ -54,81 +49,50 @@ type trouble struct{ temporary bool }
 func (trouble) Error() string     { return "trouble" }
 func (t trouble) Temporary() bool { return t.temporary }
 
-// TestDecoysAtTheSameMoment: nobody can tell the second from a message that is
-// sent beside another.
-func TestDecoysAtTheSameMoment(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		transport := &slow{}
-		s := &Explaining{Sender: transport, Explanations: &oneADay{}}
-		start := time.Now()
-		var wg sync.WaitGroup
-		for _, id := range []string{"one", "two", "three"} {
-			wg.Go(func() {
-				err := s.Send(t.Context(), verification.Message{ID: id, Decoy: true})
-				if took := time.Since(start); err != nil || took != time.Second {
-					t.Errorf("%s: %v after %s, want it sent after a second", id, err, took)
-				}
-			})
+// TestOneExplanationIsSent, and nothing becomes of the others; one that is given up
+// leaves the day to the next.
+func TestOneExplanationIsSent(t *testing.T) {
+	transport, day := &transcript{}, &oneADay{}
+	s := &Explaining{Sender: transport, Explanations: day}
+	send := func(id string, decoy bool) error {
+		return s.Send(t.Context(), verification.Message{ID: id, Decoy: decoy})
+	}
+	transport.err = trouble{temporary: true}
+	if err := send("one", true); !temporary(err) {
+		t.Errorf("one, while the relay is down: %v, want a temporary error", err)
+	}
+	if err := send("two", true); err != nil {
+		t.Errorf("two, while one waits: %v, want it done with", err)
+	}
+	transport.err = trouble{}
+	if err := send("one", true); err == nil || temporary(err) || day.message != "" {
+		t.Errorf("one, when it is given up: %v and the day is that of %q", err, day.message)
+	}
+	transport.err = nil
+	for _, id := range []string{"three", "four", "five"} {
+		if err := send(id, true); err != nil {
+			t.Errorf("%s: %v", id, err)
 		}
-		wg.Wait()
-		if len(transport.sent) != 1 {
-			t.Errorf("sent were %q, want one", transport.sent)
-		}
-		ctx, cancel := context.WithCancel(t.Context())
-		go func() { _ = s.Send(t.Context(), verification.Message{ID: "of another", Decoy: true, Address: "b"}) }()
-		go func() { _ = s.Send(ctx, verification.Message{ID: "cut off", Decoy: true, Address: "b"}) }()
-		cancel()
-		time.Sleep(2 * time.Second)
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if len(s.turns) != 0 {
-			t.Errorf("%d turns are left", len(s.turns))
-		}
-	})
+	}
+	if err := send("real", false); err != nil {
+		t.Errorf("a message with a token: %v", err)
+	}
+	if want := []string{"three", "real"}; !slices.Equal(transport.sent, want) {
+		t.Errorf("sent were %q, want %q", transport.sent, want)
+	}
+	day.fault = errors.New("no store")
+	if err := send("six", true); !temporary(err) || !errors.Is(err, day.fault) {
+		t.Errorf("without a store: %v, want a temporary error", err)
+	}
 }
 
-// TestOneExplanationIsSent, and the others seem to be: as long after, and with
-// what becomes of the one.
-func TestOneExplanationIsSent(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		transport, day := &slow{}, &oneADay{}
-		s := &Explaining{Sender: transport, Explanations: day}
-		took := func(id string, decoy bool) (time.Duration, error) {
-			start := time.Now()
-			err := s.Send(t.Context(), verification.Message{ID: id, Decoy: decoy})
-			return time.Since(start), err
-		}
-		for _, id := range []string{"one", "two"} {
-			transport.err = trouble{temporary: true}
-			if _, err := took(id, true); !temporary(err) {
-				t.Errorf("%s, while the relay is down: %v, want a temporary error", id, err)
-			}
-		}
-		transport.err = trouble{}
-		if _, err := took("one", true); err == nil || temporary(err) || day.message != "" {
-			t.Errorf("one, when it is given up: %v and the day is that of %q", err, day.message)
-		}
-		transport.err = nil
-		for _, id := range []string{"two", "three", "four"} {
-			if d, err := took(id, true); err != nil || d != time.Second {
-				t.Errorf("%s: %v after %s, want it sent after a second", id, err, d)
-			}
-		}
-		if d, err := took("real", false); err != nil || d != time.Second {
-			t.Errorf("a message with a token: %v after %s", err, d)
-		}
-		if want := []string{"two", "real"}; !slices.Equal(transport.sent, want) {
-			t.Errorf("sent were %q, want %q", transport.sent, want)
-		}
-		day.fault = errors.New("no store")
-		if _, err := took("five", true); !temporary(err) || !errors.Is(err, day.fault) {
-			t.Errorf("without a store: %v, want a temporary error", err)
-		}
-		day.fault = nil
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		if err := s.Send(ctx, verification.Message{ID: "six", Decoy: true}); !errors.Is(err, context.Canceled) {
-			t.Errorf("cut off: %v", err)
-		}
-	})
+// TestCutOffExplanationKeepsTheDay: it is tried again.
+func TestCutOffExplanationKeepsTheDay(t *testing.T) {
+	day := &oneADay{}
+	s := &Explaining{Sender: &transcript{err: trouble{}}, Explanations: day}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.Send(ctx, verification.Message{ID: "one", Decoy: true}); err == nil || day.message != "one" {
+		t.Errorf("got %v and the day of %q, want that of the message that was cut off", err, day.message)
+	}
 }

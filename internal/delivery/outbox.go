@@ -176,6 +176,8 @@ func (o *Outbox) Put(txn store.Txn, m verification.Message) error {
 	}
 	if o.tally.total.Load() >= int64(o.cfg.MaxQueued) {
 		o.recount()
+		// Whoever asked may not be told, see ADR 25.
+		o.tellSeldom(Event{Outcome: Failed, Purpose: m.Purpose, Medium: m.Medium, Operator: true, Err: ErrFull})
 		return ErrFull
 	}
 	if err := o.codec.put(txn, key, &record{Message: m}); err != nil {

@@ -46,6 +46,7 @@ var infoAdvice = map[string]string{
 	codeDKIMNotSigned: "Send a test mail to a mailbox elsewhere and look for dkim=pass; if it is not there, set up `dkim` in the mailer or at the relay.",
 	codeDMARCNone:     "Once the reports are good, raise the policy to p=quarantine.",
 	codeRateLimited:   "Run the doctor again in a few minutes.",
+	codeKeyNotCopied:  "Copy {subject} to where no backup of the store is, and run: caddy threepid check-copy --file <copy>",
 	codeChecksOff:     "If the homeserver is a Synapse or a Dendrite, name it: `homeserver synapse` or `homeserver dendrite`.",
 }
 
@@ -190,8 +191,11 @@ var codeAdvice = map[string]string{
 	codeStoreFailed:      "Look into the log for errors of the store; nothing works without it.",
 	codeDiskLow:          "Make room: without it no session can be kept.",
 	codeDiskFull:         "Make room at once: without it no session can be kept, and the store may be damaged.",
-	codeKeyMissing:       "Bring the file back from a backup before the server is restarted.",
+	codeKeyMissing:       "Bring the file back from its backup before the server is restarted. Is its volume mounted?",
 	codeKeyUnreadable:    "Correct the option `key_file`, or the rights of the folders above the file.",
+	codeKeyUnusable:      "Bring the right file back from its backup before the server is restarted.",
+	codeKeyOther:         "Bring the right file back from its backup before the server is restarted, and before its keys are rotated.",
+	codeStoreNew:         "If there was a store before: stop the server, bring it back (is its volume mounted? is the path right?), or restore a backup with `caddy threepid restore`. If there was none, this passes after 30 days.",
 	codeKeyMode:          "Run: chmod 600 {subject}",
 	codeKeyOwner:         "Give the file to the user that runs Caddy, with chown.",
 	codeKeyBesideStore:   "Move it elsewhere, name the new place with `key_file`, and back up the two apart from each other.",

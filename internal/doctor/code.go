@@ -119,6 +119,10 @@ const (
 	codeKeyMode          = "key_file_mode"
 	codeKeyOwner         = "key_file_owner"
 	codeKeyBesideStore   = "key_file_beside_store"
+	codeKeyUnusable      = "key_file_unusable"
+	codeKeyOther         = "key_file_other"
+	codeKeyNotCopied     = "key_file_not_copied"
+	codeStoreNew         = "store_new"
 	codeOutboxUnknown    = "outbox_unknown"
 	codeOutboxOld        = "outbox_old"
 	codeOutboxNearlyFull = "outbox_nearly_full"
@@ -144,14 +148,14 @@ var notErrors = map[string]Severity{
 
 	codeSkipped: Info, codeSPFUnknown: Info, codeDKIMNotSigned: Info, codeDMARCNone: Info,
 	codeEnvelopeMisaligned: Info, codeResetUnsupported: Info, codeRateLimited: Info,
-	codeDiskUnknown: Info, codeChecksOff: Info, codeAdminReachable: Info,
+	codeDiskUnknown: Info, codeChecksOff: Info, codeAdminReachable: Info, codeKeyNotCopied: Info,
 
 	CodeHELONotFQDN: Warning, CodeRelayDeferred: Warning, CodeCertExpiresSoon: Warning, codeDNSFailed: Warning, codeNullMX: Warning,
 	codeSPFMissing: Warning, codeSPFPassAll: Warning, codeSPFSoftFail: Warning, codeSPFRelay: Warning,
 	codeDKIMWeak: Warning, codeDKIMTesting: Warning, codeDKIMMisaligned: Warning,
 	codeDMARCMissing: Warning, codeDMARCSeveral: Warning, codeDMARCSyntax: Warning, codeDMARCUnaligned: Warning,
 	codeURLNotPublic: Warning, codeURLPlain: Warning, codeNative: Warning, codeUnexpected: Warning,
-	codeClockSkew: Warning, codeDiskLow: Warning, codeKeyOwner: Warning, codeKeyBesideStore: Warning,
+	codeClockSkew: Warning, codeDiskLow: Warning, codeKeyOwner: Warning, codeKeyBesideStore: Warning, codeStoreNew: Warning,
 	codeOutboxOld: Warning, codeOutboxNearlyFull: Warning, codeRelayFailing: Warning,
 	codeTemplateDoubtful: Warning, codeMailNotSent: Warning, codeIdentityNoPort: Warning,
 	codeListMissing: Warning, codeListBroken: Warning, codeListOld: Warning, codeAdminOnPort: Warning, codeAdminSocketMode: Warning,

@@ -106,6 +106,7 @@
 //	clock_skew             | warning  | clock                           | more than 30 seconds
 //	clock_wrong            | error    | clock                           | more than 5 minutes
 //	store_failed           | error    | store                           | the ping failed
+//	store_new              | warning  | store                           | younger than its keys
 //	disk_low               | warning  | disk                            | less than 256 MiB
 //	disk_full              | error    | disk                            | less than 64 MiB
 //	disk_unknown           | info     | disk                            | cannot be found out
@@ -114,6 +115,9 @@
 //	key_file_mode          | error    | key_file                        | others may read it
 //	key_file_owner         | warning  | key_file                        | belongs to somebody else
 //	key_file_beside_store  | warning  | key_file                        | in the store's folder
+//	key_file_unusable      | error    | key_file                        | cannot be read as one
+//	key_file_other         | error    | key_file                        | not that of the running server
+//	key_file_not_copied    | info     | key_file                        | no good copy is known
 //	list_missing           | warning  | disposable                      | the file is gone
 //	list_broken            | warning  | disposable                      | the file cannot be used
 //	list_old               | warning  | disposable                      | more than 90 days

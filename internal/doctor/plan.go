@@ -71,7 +71,10 @@ func (s *session) planDomain(d Domain, alone func(name, subject, good string, ru
 
 func (s *session) planStore(store Store, alone func(name, subject, good string, run func(context.Context, *results))) {
 	if store.Ping != nil {
-		alone(checkStore, store.Name, "The store answers.", store.ping)
+		alone(checkStore, store.Name, "The store answers.", func(ctx context.Context, r *results) {
+			store.ping(ctx, r)
+			s.storeAge(ctx, store, r)
+		})
 	}
 	if store.Free != nil {
 		alone(checkDisk, store.Name, "There is room left.", store.disk)

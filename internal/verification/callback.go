@@ -53,6 +53,9 @@ func (s *Service) Await(ctx context.Context, req Request) (nonce string, err err
 		return "", err
 	}
 	rec := nonceRecord{Request: asked}
+	if req.Discreet {
+		rec.Request.Asked = s.now().UnixMilli()
+	}
 	counted, err := s.admit(ctx, req, &rec.Request)
 	if err != nil {
 		return "", err

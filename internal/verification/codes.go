@@ -67,15 +67,17 @@ func (s *Service) compare(ctx context.Context, p store.Partition, sub Submission
 			return err
 		}
 		before = session.State
-		if !counted && session.Proof == ProofCode && before == Pending && !session.Expired(s.now()) {
+		tries := session.Tries
+		pending := before == Pending || session.secretlyRefused(sub.Discreet)
+		if !counted && session.Proof == ProofCode && pending && !session.Expired(s.now()) {
 			guessable = session
 			return nil
 		}
 		result = describe(session, Delivered) // or the token would not be here
-		verdict = session.confirm(s.keys.Hashes(tokenLabel, sub.SID, sub.Token), s.now(), s.cfg.SessionLifetime, s.cfg.MaxTries)
+		verdict = session.confirm(s.keys.Hashes(tokenLabel, sub.SID, sub.Token), s.now(), s.cfg.SessionLifetime, s.cfg.MaxTries, sub.Discreet)
 		result.State = session.State
-		if before != Pending {
-			return nil
+		if session.Tries == tries {
+			return nil // nothing has changed
 		}
 		return s.recs.putSession(txn, session)
 	})

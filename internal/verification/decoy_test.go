@@ -258,10 +258,10 @@ func TestOneExplanationADay(t *testing.T) {
 		f.decoy(ask(secret(fmt.Sprint("s", i))))
 		messages = append(messages, f.outbox.last(t))
 	}
-	expect := func(when string, m Message, want Explanation) {
+	expect := func(when string, m Message, want bool) {
 		t.Helper()
 		if got, err := f.Explain(bg, m); err != nil || got != want {
-			t.Errorf("%s: Explain = %+v, %v, want %+v", when, got, err, want)
+			t.Errorf("%s: Explain = %v, %v, want %v", when, got, err, want)
 		}
 	}
 	note := func(m Message, sent bool) {
@@ -270,28 +270,28 @@ func TestOneExplanationADay(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	expect("first", messages[0], Explanation{Ours: true})
-	expect("second, while the first waits", messages[1], Explanation{})
-	expect("first again", messages[0], Explanation{Ours: true})
+	expect("first", messages[0], true)
+	expect("second, while the first waits", messages[1], false)
+	expect("first again", messages[0], true)
 	note(messages[0], false)
-	expect("second, after the first has failed", messages[1], Explanation{Ours: true})
+	expect("second, after the first has failed", messages[1], true)
 	note(messages[1], true)
-	expect("third", messages[2], Explanation{Sent: true})
+	expect("third", messages[2], false)
 	other := messages[2]
 	other.Purpose = Add
-	expect("another purpose", other, Explanation{Ours: true})
+	expect("another purpose", other, true)
 	other = messages[2]
 	other.Address = "bob@example.com"
-	expect("another address", other, Explanation{Ours: true})
+	expect("another address", other, true)
 	f.clock.Advance(23 * time.Hour)
-	expect("the same day", messages[2], Explanation{Sent: true})
+	expect("the same day", messages[2], false)
 	f.clock.Advance(time.Hour)
 	f.decoy(ask(secret("next day")))
 	next := f.outbox.last(t)
-	expect("the next day", next, Explanation{Ours: true})
+	expect("the next day", next, true)
 	f.clock.Advance(2 * time.Hour)
 	f.decoy(ask(secret("later")))
-	expect("after one that was never sent", f.outbox.last(t), Explanation{Ours: true})
+	expect("after one that was never sent", f.outbox.last(t), true)
 	if n := f.entries(kindExplained); n == 0 {
 		t.Fatal("this test no longer sees the notes")
 	}

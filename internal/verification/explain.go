@@ -14,15 +14,6 @@ import (
 // token, for each purpose: whoever makes such requests must not fill a mailbox.
 const explainEvery = 24 * time.Hour
 
-// Explanation is what is known of the one message a day that tells the owner of
-// an address why there is no token.
-type Explanation struct {
-	// Ours says that it is the message that was asked about.
-	Ours bool
-	// Sent says that it was sent.
-	Sent bool
-}
-
 // explained is the note of it, beside the limits of its address.
 type explained struct {
 	_       struct{} `cbor:",toarray"`
@@ -32,10 +23,10 @@ type explained struct {
 
 // Explain asks, before a decoy's message is sent, whether it is the one of this
 // day. The first message that asks is, until it is too old to be sent.
-func (s *Service) Explain(ctx context.Context, m Message) (Explanation, error) {
+func (s *Service) Explain(ctx context.Context, m Message) (ours bool, err error) {
 	var note explained
 	names := s.explainedNames(m.Purpose, m.Medium, m.Address)
-	err := s.store.Update(ctx, limitsPartition, func(txn store.Txn) error {
+	err = s.store.Update(ctx, limitsPartition, func(txn store.Txn) error {
 		note = explained{}
 		err := s.firstOf(txn, kindExplained, names, &note)
 		if !errors.Is(err, store.ErrNotFound) {
@@ -44,7 +35,7 @@ func (s *Service) Explain(ctx context.Context, m Message) (Explanation, error) {
 		note = explained{Message: m.ID}
 		return s.recs.put(txn, kindExplained+names[0], note, m.Expires)
 	})
-	return Explanation{Ours: note.Message == m.ID, Sent: note.Sent}, err
+	return note.Message == m.ID, err
 }
 
 // Explained notes what became of that message. One that was not sent leaves the

@@ -49,7 +49,7 @@ const repeatShare = 10
 // is looked up only if it would be refused: then it is marked as such, so that
 // it will send nothing, and costs little.
 func (s *Service) admit(ctx context.Context, req Request, opening *openingRequest) ([]cell, error) {
-	cool := s.addressNames(req.Medium, req.Address)
+	cool := s.coolNames(req.Medium, req.Address, req.Discreet)
 	if opening.RepeatOnly {
 		return nil, s.spend(ctx, cool, s.cells(req, repeatShare)...)
 	}

@@ -77,7 +77,10 @@ type openingRequest struct {
 	RepeatOnly  bool    `cbor:"11,keyasint,omitempty"`
 	Held        bool    `cbor:"12,keyasint,omitempty"`
 	// Decoy says that the homeserver has refused what is held.
-	Decoy bool `cbor:"13,keyasint,omitempty"`
+	Decoy    bool `cbor:"13,keyasint,omitempty"`
+	Discreet bool `cbor:"14,keyasint,omitempty"`
+	// Asked is when it was made, in Unix milliseconds, or zero for now.
+	Asked int64 `cbor:"15,keyasint,omitempty"`
 }
 
 func openingRequestOf(req Request, index string, secret hash) openingRequest {
@@ -85,7 +88,7 @@ func openingRequestOf(req Request, index string, secret hash) openingRequest {
 		Purpose: req.Purpose, Medium: req.Medium, Address: req.Address,
 		Index: index, Secret: secret, SendAttempt: req.SendAttempt,
 		NextLink: req.NextLink, Language: req.Language, Brand: req.Brand, Proof: req.Proof, RepeatOnly: req.RepeatOnly,
-		Held: req.Held,
+		Held: req.Held, Discreet: req.Discreet,
 	}
 }
 
@@ -130,6 +133,7 @@ type opening struct {
 	opened  Opened
 	created bool
 	held    bool // the message is held, and was not before
+	mute    bool // the message goes nowhere, see discreet.go
 	message Message
 }
 
@@ -148,7 +152,7 @@ func (s *Service) newOpening(p store.Partition, req openingRequest) (*opening, e
 // run is the transaction.
 func (o *opening) run(txn store.Txn) error {
 	o.reset()
-	now := o.svc.now()
+	now := o.now()
 	session, err := o.find(txn, now)
 	if err != nil {
 		return err
@@ -186,18 +190,23 @@ func (o *opening) run(txn store.Txn) error {
 }
 
 // reset forgets a run: the store may run a transaction again.
-func (o *opening) reset() { o.opened, o.created, o.held, o.message = Opened{}, false, false, Message{} }
+func (o *opening) reset() {
+	o.opened, o.created, o.held, o.mute, o.message = Opened{}, false, false, false, Message{}
+}
 
 // send makes the next message of a session and writes both.
 func (o *opening) send(txn store.Txn, session *Session, now time.Time) error {
 	o.opened = Opened{SID: session.SID, Sent: true}
+	if o.mute = session.secretlyRefused(o.req.Discreet); o.mute {
+		return o.svc.recs.putSession(txn, session)
+	}
 	if session.Proof != o.req.Proof { // the configuration has changed
 		session.Proof, session.Tokens = o.req.Proof, nil
 	}
 	session.sent(o.svc.tokenHash(session.SID, o.token), now, o.svc.cfg.TokenLifetime)
 	session.Decoy = o.decoy
 	o.message = o.compose(session, now)
-	if err := o.svc.cfg.Outbox.Put(txn, o.message); err != nil {
+	if err := o.put(txn); err != nil {
 		return err
 	}
 	return o.svc.recs.putSession(txn, session)
@@ -230,7 +239,7 @@ func (o *opening) find(txn store.Txn, now time.Time) (*Session, error) {
 		return nil, err
 	}
 	session.settle(now)
-	if !session.reusable(now) || !o.req.opened(session) {
+	if !session.reusable(now, o.req.Discreet) || !o.req.opened(session) {
 		return nil, nil
 	}
 	return session, nil
@@ -268,6 +277,8 @@ func (o *opening) compose(session *Session, now time.Time) Message {
 // announce tells, after the commit, what was done.
 func (o *opening) announce() {
 	switch {
+	case o.mute:
+		o.svc.cfg.Observer.Transition(o.req.Purpose, o.req.Medium, "unsent")
 	case o.created && o.decoy:
 		o.svc.cfg.Observer.Transition(o.req.Purpose, o.req.Medium, "decoy")
 	case o.created:
@@ -275,7 +286,7 @@ func (o *opening) announce() {
 	case o.opened.Sent:
 		o.svc.cfg.Observer.Transition(o.req.Purpose, o.req.Medium, "resent")
 	}
-	if o.opened.Sent {
+	if o.opened.Sent && !o.mute {
 		o.svc.cfg.Outbox.Wake(o.partition, o.message.ID)
 	}
 }

@@ -80,6 +80,9 @@ type Session struct {
 	Decoy bool `cbor:"21,keyasint,omitempty"`
 	// HeldAttempt is the last send_attempt whose message was held, if one was.
 	HeldAttempt *int64 `cbor:"22,keyasint,omitempty"`
+	// Lapsed are the tokens of a session that its owner has refused. They confirm
+	// nothing, and tell the reader of the mail from others; see discreet.go.
+	Lapsed []Token `cbor:"23,keyasint,omitempty"`
 }
 
 // Token is one link or code that was sent.
@@ -103,8 +106,8 @@ type Claim struct {
 func (s *Session) Expired(now time.Time) bool { return now.UnixMilli() >= s.Until }
 
 // reusable reports whether another requestToken continues this session.
-func (s *Session) reusable(now time.Time) bool {
-	return !s.Expired(now) && (s.State == Pending || s.State == Validated)
+func (s *Session) reusable(now time.Time, discreet bool) bool {
+	return !s.Expired(now) && (s.State == Pending || s.State == Validated || s.secretlyRefused(discreet))
 }
 
 // settle applies what the clock alone decides: a claim whose time is over. Its
@@ -166,11 +169,11 @@ func (s *Session) sent(token hash, now time.Time, life time.Duration) {
 // confirm applies a submitted token. Validating sets a new absolute end,
 // because it is a modification (IS API, "Terminology": 24 hours since the most
 // recent one).
-func (s *Session) confirm(token tokens, now time.Time, life time.Duration, maxTries int) error {
+func (s *Session) confirm(token tokens, now time.Time, life time.Duration, maxTries int, discreet bool) error {
 	switch {
 	case s.Expired(now):
 		return ErrExpired
-	case s.State == Revoked:
+	case s.State == Revoked && !s.secretlyRefused(discreet):
 		return ErrRevoked
 	case s.State == Validated || s.State == Consumed:
 		// Clicking twice is fine, guessing is pointless: nothing is counted.
@@ -188,6 +191,9 @@ func (s *Session) confirm(token tokens, now time.Time, life time.Duration, maxTr
 		}
 		return err
 	}
+	if s.State == Revoked {
+		return ErrRevoked
+	}
 	s.State = Validated
 	s.ValidatedAt = now.UnixMilli()
 	s.Until = now.Add(life).UnixMilli()
@@ -201,10 +207,13 @@ type tokens []hash
 // match finds the token among those sent. All are compared, each in constant
 // time, whatever the outcome.
 func (s *Session) match(token tokens, now time.Time) error {
-	found := -1
-	for i := range s.Tokens {
+	found, sent := -1, s.Tokens
+	if s.State == Revoked {
+		sent = s.Lapsed
+	}
+	for i := range sent {
 		for _, one := range token {
-			if subtle.ConstantTimeCompare(s.Tokens[i].Hash[:], one[:]) == 1 {
+			if subtle.ConstantTimeCompare(sent[i].Hash[:], one[:]) == 1 {
 				found = i
 			}
 		}
@@ -212,7 +221,7 @@ func (s *Session) match(token tokens, now time.Time) error {
 	if found < 0 {
 		return ErrTokenIncorrect
 	}
-	if now.UnixMilli() >= s.Tokens[found].Expires {
+	if now.UnixMilli() >= sent[found].Expires {
 		return ErrExpired
 	}
 	return nil
@@ -276,7 +285,7 @@ func (s *Session) finish(id hash, outcome Outcome, uia hash) {
 // not yet got its answer from us will not get it; one that has, can no longer
 // be told from one that was used, and does not complete here either.
 func (s *Session) revoke() {
-	s.State, s.Tokens, s.Claim = Revoked, nil, nil
+	s.State, s.Tokens, s.Lapsed, s.Claim = Revoked, nil, nil, nil
 }
 
 // refuse is the owner of the address saying that this was not theirs. What is
@@ -289,6 +298,11 @@ func (s *Session) refuse(now time.Time) error {
 	if s.State == Consumed {
 		return ErrConsumed
 	}
+	lapsed := s.Lapsed
+	if s.State != Revoked {
+		lapsed = s.Tokens
+	}
 	s.revoke()
+	s.Lapsed = lapsed
 	return nil
 }

@@ -50,8 +50,8 @@ func TestTransitions(t *testing.T) {
 	now := time.Date(2026, 2, 3, 4, 5, 6, 0, time.UTC)
 	token, id := hash{1}, hash{2}
 	events := map[string]func(*Session) error{
-		"right token": func(s *Session) error { return s.confirm(tokens{token}, now, time.Hour, 2) },
-		"wrong token": func(s *Session) error { return s.confirm(tokens{{9}}, now, time.Hour, 2) },
+		"right token": func(s *Session) error { return s.confirm(tokens{token}, now, time.Hour, 2, false) },
+		"wrong token": func(s *Session) error { return s.confirm(tokens{{9}}, now, time.Hour, 2, false) },
 		"claim":       func(s *Session) error { return s.claim(id, Register, now, time.Minute) },
 		"claim for another purpose": func(s *Session) error {
 			return s.claim(id, Password, now, time.Minute)

@@ -16,6 +16,8 @@ type Submission struct {
 	SID          string
 	Token        string
 	ClientSecret *string
+	// Discreet is that of [Request].
+	Discreet bool
 	// Client is where it came from, if that is known. It is counted, and not
 	// stored.
 	Client netip.Addr
@@ -31,7 +33,7 @@ type Confirmed struct {
 	Brand    string
 	Proof    Proof
 	State    State
-	// Delivery is what became of the newest message.
+	// Delivery is what became of the newest message, if that may be told.
 	Delivery DeliveryState
 	// Already says that nothing changed: the session was confirmed before.
 	Already bool
@@ -71,7 +73,8 @@ func (s *Service) Submit(ctx context.Context, sub Submission) (Confirmed, error)
 // that asks the reader to confirm. A link token is checked, so that a reader
 // with an old link learns it before pressing a button; it is too long to
 // guess. A code is not, or the page would tell a guesser what is right
-// without counting.
+// without counting. Whoever has no token, but the client_secret, is told how it
+// stands beside ErrTokenIncorrect: they wait for the message.
 func (s *Service) Inspect(ctx context.Context, sub Submission) (Confirmed, error) {
 	p, ok := s.ids.parse(sub.SID)
 	if !ok {
@@ -85,29 +88,41 @@ func (s *Service) Inspect(ctx context.Context, sub Submission) (Confirmed, error
 		if session, err = s.find(txn, sub); err != nil {
 			return err
 		}
-		delivery, err = deliveryOf(txn, session)
+		if !sub.Discreet {
+			delivery, err = deliveryOf(txn, session)
+		}
 		return err
 	})
 	if err != nil {
 		return Confirmed{}, err
 	}
-	now := s.now()
+	now, refused := s.now(), session.secretlyRefused(sub.Discreet)
+	found := describe(session, delivery)
+	if refused {
+		found.State, found.Already = Pending, false
+	}
 	switch {
 	case session.Expired(now):
 		return Confirmed{}, ErrExpired
-	case session.State == Revoked:
+	case session.State == Revoked && !refused:
 		return Confirmed{}, ErrRevoked
 	case session.Proof == ProofCode:
-		return describe(session, delivery), nil
+		return found, nil
 	}
 	err = session.match(s.keys.Hashes(tokenLabel, sub.SID, sub.Token), now)
-	if errors.Is(err, ErrExpired) && session.State != Pending {
+	switch {
+	case errors.Is(err, ErrTokenIncorrect) && sub.ClientSecret != nil:
+		return found, err
+	case errors.Is(err, ErrExpired) && session.State != Pending:
 		err = nil
+	}
+	if err == nil && refused {
+		err = ErrRevoked
 	}
 	if err != nil {
 		return Confirmed{}, err
 	}
-	return describe(session, delivery), nil
+	return found, nil
 }
 
 // find loads the session of a submission. A sid of ours without a record was

@@ -105,6 +105,9 @@ type Request struct {
 	UIA         string
 	// Held opens the session, and sends nothing: see [Service.Hold].
 	Held bool
+	// Discreet keeps from whoever asks what becomes of messages, and what the
+	// owner of the address thinks of them; see discreet.go.
+	Discreet bool
 }
 
 // Opened is the outcome of a Request.
@@ -165,7 +168,7 @@ type Outbox interface {
 // block.
 type Observer interface {
 	// Transition is called once for each committed change of state; to is one
-	// of "pending", "decoy" (in place of "pending"), "resent", "validated",
-	// "consumed", "revoked".
+	// of "pending", "decoy" (in place of "pending"), "resent", "unsent" (in place
+	// of all three, see discreet.go), "validated", "consumed", "revoked".
 	Transition(purpose Purpose, medium Medium, to string)
 }
