@@ -79,7 +79,14 @@ func wholeLife(f *fixture) (secrets map[string]string) {
 	if err := f.Adopt(bg, "homeserver-sid", "homeserver-nonce", req); err != nil {
 		f.Fatalf("Adopt: %v", err)
 	}
+	if err := f.Notify(bg, Happened{Account: "@alice-the-subject:example.com", Language: "de-x-alice"}, []Reader{{req.Address, NoticeGone}}); err != nil {
+		f.Fatalf("Notify: %v", err)
+	}
+	if _, err := f.NoteOpen(bg, refusal); err != nil {
+		f.Fatalf("NoteOpen: %v", err)
+	}
 	secrets = map[string]string{
+		"account": "@alice-the-subject:example.com", "notice": string(NoticeGone),
 		"address": req.Address, "local part": "alice-the-subject", "domain": "example.com",
 		"client_secret": c.ClientSecret, "second client_secret": req.ClientSecret, "wrong token": "wrong-token-of-eve",
 		"next_link": req.NextLink, "host of next_link": "app.example", "language": req.Language, "UIA session": c.UIASession,
@@ -111,7 +118,7 @@ func TestStorageDiscipline(t *testing.T) {
 		if err := store.CheckKey(w.partition, w.key); err != nil || len(w.value) > store.MaxValueSize {
 			t.Errorf("key %q (%d bytes) in %q: %v", w.key, len(w.value), w.partition, err)
 		}
-		if w.expires.IsZero() || w.expires.After(f.clock.Now().Add(2*MaxLifetime)) && kindOf(w.key) != "u" {
+		if w.expires.IsZero() || w.expires.After(f.clock.Now().Add(2*MaxLifetime)) && kindOf(w.key) != "u" && kindOf(w.key) != "w" {
 			t.Errorf("key %q expires at %v", w.key, w.expires)
 		}
 		for what, s := range secrets {
@@ -122,7 +129,7 @@ func TestStorageDiscipline(t *testing.T) {
 			}
 		}
 	}
-	for _, kind := range []string{"s", "i", "n", "a", "l", "h", "u"} {
+	for _, kind := range []string{"s", "i", "n", "a", "l", "h", "u", "q", "w"} {
 		if kinds[kind] == 0 {
 			t.Errorf("no entry of kind %q was written: this test no longer sees everything", kind)
 		}
