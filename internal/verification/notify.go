@@ -84,22 +84,33 @@ func (s *Service) Notify(ctx context.Context, h Happened, readers []Reader) erro
 	if len(readers) == 0 {
 		return nil
 	}
-	if h.Account != "" {
-		// Readers of one change are told two things at most; the last is the change's.
-		about := readers[len(readers)-1].Notice
-		err := s.spend(ctx, nil, cell{
-			limit: noticesPerAccount, kind: LimitNotices, share: 1,
-			names: s.keys.HashTexts("limit notices of account", string(about), h.Account),
-		})
-		if err != nil {
-			return err
-		}
-	}
 	var errs []error
+	admitted := map[Notice]error{}
 	for _, r := range readers {
-		errs = append(errs, s.notify(ctx, h, r))
+		err, known := admitted[r.Notice]
+		if !known {
+			err = s.admitNotice(ctx, h, r.Notice)
+			admitted[r.Notice] = err
+		}
+		if err == nil {
+			err = s.notify(ctx, h, r)
+		}
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+// admitNotice counts a change against its account, if it is one that the other
+// addresses are told of. What the address itself is told that the change is about
+// is not counted there: a thief would use it up with addresses of their own.
+func (s *Service) admitNotice(ctx context.Context, h Happened, notice Notice) error {
+	if h.Account == "" || notice != NoticeAdded && notice != NoticeRemoved {
+		return nil
+	}
+	return s.spend(ctx, nil, cell{
+		limit: noticesPerAccount, kind: LimitNotices, share: 1,
+		names: s.keys.HashTexts("limit notices of account", string(notice), h.Account),
+	})
 }
 
 // distinct leaves one of the readers who have the same mailbox, in their order.

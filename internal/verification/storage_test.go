@@ -96,7 +96,7 @@ func wholeLife(f *fixture) (secrets map[string]string) {
 		"purpose": string(Register), "refusal": refusal.Refusal,
 	}
 	for _, m := range f.outbox.messages() {
-		if m.Proof == ProofLink {
+		if m.Proof == ProofLink && m.Token != "" {
 			secrets["token of "+m.ID] = m.Token
 		}
 	}
