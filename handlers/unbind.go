@@ -55,8 +55,13 @@ func (c *Client) unbind(w http.ResponseWriter, r *http.Request, next Next, route
 		}
 		path = c.cfg.UpstreamPrefix + "/" + version + "/" + route.tail
 	}
+	readers := c.readersOfRemoval(r, next, who, wd, asked)
 	wd.alsoAt(r.Context(), asked.server)
-	return wd.passOn(w, r, next, path, body, asked)
+	status, err := wd.passOn(w, r, next, path, body, asked)
+	if err == nil {
+		c.tell(r, &who, readers)
+	}
+	return status, err
 }
 
 // unbindRequest is the address that a client wants unbound.

@@ -60,7 +60,9 @@ func TestMentioningNeverHoldsAMessageBack(t *testing.T) {
 func TestNoticeIsMailed(t *testing.T) {
 	tr := &relay{}
 	s := newMailSender(t, tr)
-	s.Refuse = func(sid, refusal string) string { return "https://matrix.example.org/refuse?sid=" + sid + "&refusal=" + refusal }
+	s.Refuse = func(sid, refusal string) string {
+		return "https://matrix.example.org/refuse?sid=" + sid + "&refusal=" + refusal
+	}
 	if err := s.Check(); err != nil {
 		t.Fatal(err)
 	}

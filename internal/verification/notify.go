@@ -97,6 +97,18 @@ func (s *Service) Notify(ctx context.Context, h Happened, readers []Reader) erro
 		}
 		errs = append(errs, err)
 	}
+	return verdict(errs)
+}
+
+// verdict is the failures, and if there are none a limit that was met.
+func verdict(errs []error) error {
+	limited := func(err error) bool {
+		_, ok := errors.AsType[*LimitError](err)
+		return ok
+	}
+	if failed := slices.DeleteFunc(slices.Clone(errs), limited); errors.Join(failed...) != nil {
+		return errors.Join(failed...)
+	}
 	return errors.Join(errs...)
 }
 
