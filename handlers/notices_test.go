@@ -176,7 +176,9 @@ func TestNotice_NoFailureFailsTheRequest(t *testing.T) {
 	r, token = aliceWith(t, options{}, "alice@x.org")
 	r.hs.Inject(1, func(req *http.Request) bool {
 		return req.Method == http.MethodGet && strings.HasSuffix(req.URL.Path, "/account/3pid")
-	}, func(w http.ResponseWriter, _ *http.Request, _ http.Handler) { w.WriteHeader(http.StatusInternalServerError) })
+	}, func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+		w.WriteHeader(http.StatusInternalServerError)
+	})
 	wantStatus(t, r.remove(token, "email", "alice@x.org"), http.StatusOK)
 	r.wantTold() // it was not listed
 	if got := r.hs.Emails("alice"); len(got) != 0 {

@@ -40,7 +40,8 @@ type View struct {
 	Phone bool
 	// Address is shown to those who have proven that they know it.
 	Address string
-	// Asked says when and where the request was made. It is shown to the same.
+	// Asked says when and where the request was made. It is shown to the same,
+	// behind the link of a mail.
 	Asked Asked
 	// Brand is a key of [Options.Looks]; others mean "".
 	Brand string
@@ -121,6 +122,9 @@ func fill(v View, w Words) (content, error) {
 	c := content{Help: v.Help}
 	if v.Address != "" {
 		c.Address = s.name("address", v.Address)
+	}
+	if v.Phone {
+		v.Asked = Asked{} // a phone has no link that leads here
 	}
 	c.Facts = v.Asked.facts(s)
 	switch v.State {

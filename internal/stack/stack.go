@@ -45,6 +45,9 @@ type Options struct {
 	CaptchaVerify       string
 	// Gate is our registration_gate, or empty.
 	Gate string
+	// Notices tells the addresses of an account of its changes, as it is by
+	// default. Most tests read one mail after the other, and do not expect them.
+	Notices bool
 	// NextLink is an origin that next_link may name, or empty.
 	NextLink string
 	// MapVersions lets the public site map the client paths that the module
@@ -172,6 +175,9 @@ func (s *Stack) caddyfile(opts Options, public, identity, direct int) string {
 	}
 	if opts.Gate != "" {
 		options += "\t\tregistration_gate " + opts.Gate + "\n"
+	}
+	if !opts.Notices {
+		options += "\t\tnotices off\n"
 	}
 	if opts.MapVersions {
 		mapping = mapVersions
