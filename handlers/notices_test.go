@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/delivery/templates"
 	"github.com/caddy-threepid/caddy-threepid/internal/provenance"
@@ -213,7 +214,7 @@ func TestNotice_NothingHoldsTheAnswerUp(t *testing.T) {
 		}
 	}}, "alice@x.org")
 	wantStatus(t, r.remove(token, "email", "alice@x.org"), http.StatusOK) // it returns
-	<-asked
+	await(t, asked)
 	r.wantTold()
 	told := make(chan struct{})
 	r.events.onChange(func(c Change) {
@@ -222,8 +223,18 @@ func TestNotice_NothingHoldsTheAnswerUp(t *testing.T) {
 		}
 	})
 	close(release)
-	<-told
+	await(t, told)
 	r.wantTold("gone alice@x.org")
+}
+
+// await waits for what has to come.
+func await(t *testing.T, done <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-done:
+	case <-time.After(time.Minute):
+		t.Fatal("it never came")
+	}
 }
 
 // TestNotice_ThePolicyHolds for all but the notice of a reset, which goes where
@@ -344,7 +355,11 @@ func TestPageSaysWhenAndWhere(t *testing.T) {
 		sid, token := ask("one")
 		want := map[string]bool{made: true, app: true, network: true, another: false}
 		if proof == verification.ProofCode {
-			want, token = map[string]bool{made: false, app: false, network: false, another: false}, ""
+			want, token = map[string]bool{made: false, app: false, network: false, another: false}, "000000" // a guess
+			check := page(sid, "")
+			if strings.Contains(check, app) {
+				t.Errorf("the page for a code says where it was asked for:\n%s", check)
+			}
 		}
 		check := func(when, body string) {
 			for text, there := range want {
