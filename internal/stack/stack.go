@@ -173,12 +173,7 @@ func (s *Stack) caddyfile(opts Options, public, identity, direct int) string {
 	if len(opts.IdentityServers) > 0 {
 		options += "\t\tallow_identity_servers " + strings.Join(opts.IdentityServers, " ") + "\n"
 	}
-	if opts.Gate != "" {
-		options += "\t\tregistration_gate " + opts.Gate + "\n"
-	}
-	if !opts.Notices {
-		options += "\t\tnotices off\n"
-	}
+	options += opts.switches()
 	if opts.MapVersions {
 		mapping = mapVersions
 	}
@@ -223,6 +218,17 @@ https://localhost:%d {
 }
 `, s.Public, s.Identity, checks, s.Inbox.Addr(), filepath.Join(opts.Dir, "inbox-ca.pem"),
 		ServerName, ServerName, options, public, mapping, direct, identity)
+}
+
+// switches are those that are not as they come.
+func (o Options) switches() (lines string) {
+	if o.Gate != "" {
+		lines += "\t\tregistration_gate " + o.Gate + "\n"
+	}
+	if !o.Notices {
+		lines += "\t\tnotices off\n"
+	}
+	return lines
 }
 
 func (s *Stack) startInbox(opts Options) error {

@@ -41,7 +41,8 @@ func addChanges(rules map[string]rule) {
 
 // changeKeys are all of them.
 func changeKeys() []string {
-	keys := []string{changeAct, changeIgnore}
+	keys := make([]string, 0, 2+2*len(verification.Notices))
+	keys = append(keys, changeAct, changeIgnore)
 	for _, n := range verification.Notices {
 		keys = append(keys, changeKey(n, "subject"), changeKey(n, "what"))
 	}

@@ -42,7 +42,9 @@ func addOrigin[T any](f *fields[T], w *words, m verification.Message, v *values,
 		known bool
 		to    *T
 	}{
-		{wordsMade, true, &f.Made}, {wordsApp, v.app != "", &f.App}, {wordsNetwork, v.network != "", &f.Network},
+		{wordsMade, true, &f.Made},
+		{wordsApp, v.app != "", &f.App},
+		{wordsNetwork, v.network != "", &f.Network},
 		{wordsAnother, m.Another, &f.Another},
 	} {
 		if p, ok := w.phrases[line.key]; ok && line.known {
