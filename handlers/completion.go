@@ -208,7 +208,7 @@ func (j *completion) run(w http.ResponseWriter, r *http.Request, next Next, path
 		return 0, upstreamFailure(err)
 	}
 	outcome = j.judge(answer)
-	changes := j.changes(answer, outcome)
+	changes, readers := j.changes(answer, outcome), j.readers(answer, outcome)
 	j.finish(r.Context(), outcome) // before the client learns of it
 	if j.withdrawal != nil && answer.status/100 == 2 {
 		result := j.withdrawal.settle(ctx, answer, unbindSuccess, true)
@@ -217,6 +217,7 @@ func (j *completion) run(w http.ResponseWriter, r *http.Request, next Next, path
 	for _, change := range changes {
 		j.client.obs.Changed(r, change)
 	}
+	j.client.tell(r, j.who, readers)
 	answer.relay(w)
 	return answer.status, nil
 }

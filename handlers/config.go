@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/provenance"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -75,6 +76,11 @@ type Config struct {
 	// RegistrationGate says when messages for registrations are sent. Default:
 	// GateOffered.
 	RegistrationGate Gate
+	// NoNotices tells the addresses of an account nothing of its changes.
+	NoNotices bool
+	// RequestContext is how much messages and pages say of where a request came
+	// from. Default: provenance.Coarse.
+	RequestContext provenance.Detail
 }
 
 // DefaultPrefixes are the path prefixes that are served unless told otherwise.
@@ -110,6 +116,7 @@ func (c *Config) Normalize() error {
 		c.IdentityAllow = localNetworks
 	}
 	c.RegistrationGate = cmp.Or(c.RegistrationGate, GateOffered)
+	c.RequestContext = cmp.Or(c.RequestContext, provenance.Coarse)
 	var errs []error
 	if c.MaxBody < 0 {
 		errs = append(errs, errors.New("max_body must be positive"))

@@ -51,6 +51,9 @@ type Options struct {
 	CaptchaVerify       string
 	// Gate is our registration_gate, or empty.
 	Gate string
+	// Notices tells the addresses of an account of its changes, as it is by
+	// default. Most tests read one mail after the other, and do not expect them.
+	Notices bool
 	// NextLink is an origin that next_link may name, or empty.
 	NextLink string
 	// MapVersions lets the public site map the client paths that the module
@@ -184,9 +187,7 @@ func (s *Stack) caddyfile(opts Options, public, identity, direct int) string {
 	if len(opts.IdentityServers) > 0 {
 		options += "\t\tallow_identity_servers " + strings.Join(opts.IdentityServers, " ") + "\n"
 	}
-	if opts.Gate != "" {
-		options += "\t\tregistration_gate " + opts.Gate + "\n"
-	}
+	options += opts.switches()
 	if opts.MapVersions {
 		mapping = mapVersions
 	}
@@ -231,6 +232,17 @@ https://localhost:%d {
 }
 `, cmp.Or(opts.Admin, "off"), s.Public, opts.kind(), s.Identity, checks, s.Inbox.Addr(), filepath.Join(opts.Dir, "inbox-ca.pem"),
 		ServerName, ServerName, options, public, mapping, direct, identity)
+}
+
+// switches are those that are not as they come.
+func (o Options) switches() (lines string) {
+	if o.Gate != "" {
+		lines += "\t\tregistration_gate " + o.Gate + "\n"
+	}
+	if !o.Notices {
+		lines += "\t\tnotices off\n"
+	}
+	return lines
 }
 
 func (s *Stack) startInbox(opts Options) error {
