@@ -176,11 +176,11 @@ const coolingDown = "its owner wants no messages for now"
 // suppressed asks whether the owner of an address wants no messages, and the
 // suppression list. Both are made after the outbox, and there before the first
 // message.
-func (rt *runtime) suppressed(ctx context.Context, medium verification.Medium, address string) (string, error) {
-	if wait, err := rt.service.Cooling(ctx, medium, address); err != nil || wait > 0 {
+func (rt *runtime) suppressed(ctx context.Context, m verification.Message) (string, error) {
+	if wait, err := rt.service.Cooling(ctx, m); err != nil || wait > 0 {
 		return coolingDown, err
 	}
-	entry, listed, err := rt.suppression.Lookup(ctx, medium, address)
+	entry, listed, err := rt.suppression.Lookup(ctx, m.Medium, m.Address)
 	if err != nil || !listed {
 		return "", err
 	}
