@@ -59,6 +59,7 @@ func (a *App) Start() error {
 	for _, n := range a.notices {
 		a.logger.Warn(n.text, n.fields...)
 	}
+	a.examine()
 	if s, ok := a.mailer.(Starter); ok {
 		if err := s.Start(); err != nil {
 			return fmt.Errorf("start mailer: %w", err)
