@@ -243,11 +243,11 @@ func (c *Client) codeView(sub verification.Submission, found verification.Confir
 	return v
 }
 
-// submitPath is where the tokens of a medium come back, and where the forms of
-// its pages lead.
 // PagePath is the path of a medium's links and of its help page.
 func PagePath(medium verification.Medium) string { return submitPath(medium) }
 
+// submitPath is where the tokens of a medium come back, and where the forms of
+// its pages lead.
 func submitPath(medium verification.Medium) string { return SubmitPath + string(medium) + submitTail }
 
 // mediumOf is that of the path that was asked, for pages about no session.

@@ -136,12 +136,12 @@ func (x *examination) takings() []string {
 	return paths
 }
 
-// upstreams are where we pass those on to.
+// upstreams are where we pass on to what is for the homeserver.
 func (x *examination) upstreams() []string {
 	var dials []string
 	for _, s := range x.sites {
-		for _, path := range x.takings() {
-			for _, e := range follow(s.server, http.MethodPost, s.host, path) {
+		for _, p := range x.probes() {
+			for _, e := range follow(s.server, p.method, s.host, p.path) {
 				if e.kind == proxied && e.guarded && !e.fog {
 					dials = append(dials, e.dials...)
 				}

@@ -126,7 +126,11 @@ func (x *examination) candidates() []site {
 
 // guarded reports whether anything that comes to a site may come to us.
 func (x *examination) guarded(s site) bool {
-	for _, p := range x.probes() {
+	probes := append(x.probes(), probe{http.MethodGet, "/"})
+	for _, link := range x.Links {
+		probes = append(probes, probe{http.MethodGet, link})
+	}
+	for _, p := range probes {
 		if slices.ContainsFunc(follow(s.server, p.method, s.host, p.path), func(e end) bool { return e.guarded }) {
 			return true
 		}
@@ -136,16 +140,13 @@ func (x *examination) guarded(s site) bool {
 
 type probe struct{ method, path string }
 
-// probes are requests that are for us.
+// probes are requests of clients that are for us.
 func (x *examination) probes() []probe {
-	probes := []probe{{http.MethodGet, "/"}}
-	for _, link := range x.Links {
-		probes = append(probes, probe{http.MethodGet, link})
-	}
+	var probes []probe
 	for _, prefix := range x.Prefixes {
 		probes = append(probes, probe{http.MethodGet, prefix + "/versions"})
 		for _, tail := range tails {
-			probes = append(probes, probe{http.MethodPost, prefix + "/v3/" + tail})
+			probes = append(probes, probe{http.MethodPost, prefix + "/v3/" + tail}, probe{http.MethodPost, prefix + "/" + x.UpstreamVersion + "/" + tail})
 		}
 	}
 	return probes

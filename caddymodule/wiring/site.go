@@ -30,8 +30,8 @@ type site struct {
 	server *caddyhttp.Server
 	listen []caddy.NetworkAddress
 	host   string
-	// named: the host stands in the configuration.
-	named bool
+	// name is how the host stands in the configuration, or empty.
+	name string
 }
 
 // String is how an operator would call it.
@@ -44,12 +44,12 @@ func (s site) String() string {
 		port = s.listen[0].String()
 	}
 	switch {
-	case !s.named:
+	case s.name == "":
 		return ":" + port
 	case port == "443" || port == "80" || port == "":
-		return s.host
+		return s.name
 	}
-	return net.JoinHostPort(s.host, port)
+	return net.JoinHostPort(s.name, port)
 }
 
 // local reports whether only this machine can reach the site.
@@ -91,11 +91,11 @@ func sitesOf(http *caddyhttp.App, more ...string) []site {
 		}
 		found := inventory(server)
 		for _, host := range slices.Sorted(maps.Keys(found.hosts)) {
-			sites = append(sites, site{server, listen, host, true})
+			sites = append(sites, site{server, listen, host, found.hosts[host]})
 		}
 		for _, host := range append(more, nameless) {
-			if !found.hosts[host] {
-				sites = append(sites, site{server, listen, host, false})
+			if _, named := found.hosts[host]; !named {
+				sites = append(sites, site{server, listen, host, ""})
 			}
 		}
 	}
@@ -104,12 +104,12 @@ func sitesOf(http *caddyhttp.App, more ...string) []site {
 
 // contents is what stands in a server, wherever it does.
 type contents struct {
-	hosts           map[string]bool
+	hosts           map[string]string // and how they stand in it
 	guard, identity bool
 }
 
 func inventory(server *caddyhttp.Server) contents {
-	c := contents{hosts: map[string]bool{}}
+	c := contents{hosts: map[string]string{}}
 	c.routes(server.Routes)
 	for _, route := range server.NamedRoutes {
 		if route != nil {
@@ -151,7 +151,7 @@ func (c *contents) name(hosts []string) {
 		if len(c.hosts) >= maxHosts || strings.ContainsAny(host, "{}") {
 			continue
 		}
-		c.hosts[strings.ToLower(strings.ReplaceAll(host, "*", "any"))] = true
+		c.hosts[strings.ToLower(strings.ReplaceAll(host, "*", "any"))] = host
 	}
 }
 
