@@ -63,18 +63,29 @@ func failedInside(answer *capture) bool {
 
 // misconfiguration reads the answer to a request by which a proof was shown to
 // the homeserver. One that refuses it unseen does not know our name; Synapse up
-// to 1.3.1 does not say so here, see "threepid_from_creds".
+// to 1.3.1 does not say so here, see "threepid_from_creds". An answer by which
+// the authentication goes on is the client's (CS API, "User-interactive API in
+// the REST API"): there may be another stage to do first.
 func (j *completion) misconfiguration(answer *capture) Misconfiguration {
 	if !j.unasked {
 		return ""
 	}
 	switch errcode := errcodeOf(answer); {
-	case answer.status == http.StatusUnauthorized && errcode == codeUnauthorized:
+	case answer.status == http.StatusUnauthorized && errcode == codeUnauthorized && !goesOn(answer):
 		return NotTrusted
 	case answer.status == http.StatusBadRequest && errcode == codeThreepidAuthFailed:
 		return NotTrusted
 	}
 	return misconfigurationOf(answer)
+}
+
+// goesOn reports whether an answer is a round of an authentication.
+func goesOn(answer *capture) bool {
+	var body struct {
+		Session json.RawMessage `json:"session"`
+		Flows   json.RawMessage `json:"flows"`
+	}
+	return json.Unmarshal(answer.body.Bytes(), &body) != nil || body.Session != nil || body.Flows != nil
 }
 
 // shown notes what the homeserver has asked of the proofs that it was shown.
