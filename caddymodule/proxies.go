@@ -5,6 +5,7 @@ package caddymodule
 import (
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -71,13 +72,8 @@ func (p *proxies) speaksFor(peer, client netip.Addr) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	seen, known := p.peers[peer]
-	for _, c := range seen {
-		if c == client {
-			return len(seen) >= proxyClients
-		}
-	}
-	if len(seen) >= proxyClients {
-		return true
+	if len(seen) >= proxyClients || slices.Contains(seen, client) {
+		return len(seen) >= proxyClients
 	}
 	if !known && len(p.peers) >= proxyPeers {
 		p.peers = nil

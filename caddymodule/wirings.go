@@ -3,6 +3,7 @@
 package caddymodule
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -71,7 +72,7 @@ func (a *App) wiringConfig() wiring.Config {
 
 // wirings are all problems that are known of now.
 func (a *App) wirings() []doctor.WiringProblem {
-	return append(a.miswired[:len(a.miswired):len(a.miswired)], a.seen.problems(time.Now())...)
+	return append(slices.Clip(a.miswired), a.seen.problems(time.Now())...)
 }
 
 // advised are problems in the doctor's words.

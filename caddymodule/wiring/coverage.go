@@ -14,7 +14,7 @@ import (
 func (x *examination) links() {
 	sites := x.entries
 	for _, link := range x.Links {
-		var all []end
+		all := make([]end, 0, len(sites))
 		for _, s := range sites {
 			all = append(all, follow(s.server, http.MethodGet, s.host, link)...)
 		}

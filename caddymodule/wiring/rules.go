@@ -142,7 +142,7 @@ type probe struct{ method, path string }
 
 // probes are requests of clients that are for us.
 func (x *examination) probes() []probe {
-	var probes []probe
+	probes := make([]probe, 0, (1+2*len(tails))*len(x.Prefixes))
 	for _, prefix := range x.Prefixes {
 		probes = append(probes, probe{http.MethodGet, prefix + "/versions"})
 		for _, tail := range tails {

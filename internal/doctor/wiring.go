@@ -15,7 +15,9 @@ type WiringProblem struct {
 	Values  []any
 }
 
-func (s *session) wiring(_ context.Context, r *results) {
+func (s *session) wiring(_ context.Context, r *results) { s.wired(r) }
+
+func (s *session) wired(r *results) {
 	for _, p := range s.opts.Wiring() {
 		r.say(p.Subject, p.Code, sentence(p.Problem, p.Values...))
 	}
@@ -26,6 +28,6 @@ func (s *session) wiring(_ context.Context, r *results) {
 func Wiring(o Options) []Finding {
 	s := &session{opts: o.withDefaults()}
 	r := &results{check: &check{name: checkWiring}, session: s}
-	s.wiring(context.Background(), r)
+	s.wired(r)
 	return r.findings
 }
