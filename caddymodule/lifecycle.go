@@ -163,6 +163,7 @@ func (a *App) assemble(rt *runtime) error {
 	}
 	servers := identityserver.New(identityserver.Options{Outbound: outbound.Options{Allow: a.settings.labs}})
 	http := a.withPolicy(rt)
+	http.Misconfigured = a.misconfigured
 	if rt.phones != nil {
 		phones := *http.Phones
 		phones.Guard, http.Phones = rt.phones.guard, &phones

@@ -174,7 +174,6 @@ func (a *App) httpConfig(e *expander, hs *Homeserver, s *settings) handlers.Conf
 		Reveal:               a.RevealAccountExistence,
 		MaxBody:              a.MaxBody,
 		ClientAddr:           clientOf,
-		Misconfigured:        a.misconfigured,
 		RegistrationGate:     handlers.Gate(e.text("registration_gate", a.RegistrationGate)),
 	}
 	if s.proof == "code" {
