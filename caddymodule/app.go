@@ -11,6 +11,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/doctor"
 )
 
 func init() {
@@ -204,6 +206,11 @@ type App struct {
 	mailer   Mailer // nil with NoEmail
 	gateways map[string]SMSGateway
 	notices  []notice // what Start tells the operator
+	// sibling finds another app of this configuration.
+	sibling  func(name string) (any, error)
+	miswired []doctor.WiringProblem // what Start has found
+	seen     sightings
+	proxies  proxies
 
 	mu       sync.Mutex // guards opening and closing
 	running  atomic.Pointer[runtime]
@@ -286,6 +293,7 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 // beside a running server.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.logger = ctx.Logger()
+	a.sibling = ctx.AppIfConfigured
 	if err := registerMetrics(ctx.GetMetricsRegistry()); err != nil {
 		return err
 	}

@@ -59,6 +59,7 @@ func (a *App) Start() error {
 	for _, n := range a.notices {
 		a.logger.Warn(n.text, n.fields...)
 	}
+	a.examine()
 	if s, ok := a.mailer.(Starter); ok {
 		if err := s.Start(); err != nil {
 			return fmt.Errorf("start mailer: %w", err)
@@ -162,6 +163,7 @@ func (a *App) assemble(rt *runtime) error {
 	}
 	servers := identityserver.New(identityserver.Options{Outbound: outbound.Options{Allow: a.settings.labs}})
 	http := a.withPolicy(rt)
+	http.Misconfigured = a.misconfigured
 	if rt.phones != nil {
 		phones := *http.Phones
 		phones.Guard, http.Phones = rt.phones.guard, &phones

@@ -73,6 +73,9 @@ type Config struct {
 	// ClientAddr is the address of the client of a request, or none, for the
 	// limits. Nil means the one that the connection comes from.
 	ClientAddr func(*http.Request) netip.Addr
+	// Misconfigured, when not nil, is told of a homeserver that does not ask us.
+	// It must not block.
+	Misconfigured func(Misconfiguration)
 	// RegistrationGate says when messages for registrations are sent. Default:
 	// GateOffered.
 	RegistrationGate Gate

@@ -246,6 +246,9 @@ func (c *Client) codeView(sub verification.Submission, found verification.Confir
 	return v
 }
 
+// PagePath is the path of a medium's links and of its help page.
+func PagePath(medium verification.Medium) string { return submitPath(medium) }
+
 // submitPath is where the tokens of a medium come back, and where the forms of
 // its pages lead.
 func submitPath(medium verification.Medium) string { return SubmitPath + string(medium) + submitTail }

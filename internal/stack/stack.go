@@ -66,6 +66,10 @@ type Options struct {
 	Federation bool
 	// TrustAnyIDServer is the option of Synapse that is for testing only.
 	TrustAnyIDServer bool
+	// DistrustName leaves our name out of the homeserver's list of identity
+	// servers, and DistrustCertificate our authority out of its bundle: two
+	// mistakes of the first hour.
+	DistrustName, DistrustCertificate bool
 	// CAFiles are certificates that the homeserver trusts besides Caddy's.
 	CAFiles []string
 	// Roots is the file of the certificates that our Caddy trusts instead of
@@ -261,12 +265,19 @@ func (s *Stack) startInbox(opts Options) error {
 
 func (s *Stack) startSynapse(ctx context.Context, opts Options, port int) error {
 	opts.Logf("starting Synapse 1.3.1 on %s", s.Direct)
+	trusted, authority := []string{s.Identity}, s.Caddy.CAFile()
+	if opts.DistrustName {
+		trusted = []string{"matrix.org", "vector.im"} // its defaults
+	}
+	if opts.DistrustCertificate {
+		authority = ""
+	}
 	hs, err := synapse.Start(ctx, *opts.Synapse, synapse.Options{
 		Dir: filepath.Join(opts.Dir, "synapse"), ServerName: s.ServerName, Port: port,
 		Federation: opts.Federation, CAFiles: opts.CAFiles,
-		RequireEmail: opts.RequireEmail, TrustedIDServers: append([]string{s.Identity}, opts.TrustedIDServers...),
+		RequireEmail: opts.RequireEmail, TrustedIDServers: append(trusted, opts.TrustedIDServers...),
 		DisableRegistration: opts.DisableRegistration, CaptchaVerify: opts.CaptchaVerify,
-		ResetTrust: true, CAFile: s.Caddy.CAFile(), TrustAnyIDServer: opts.TrustAnyIDServer,
+		ResetTrust: true, CAFile: authority, TrustAnyIDServer: opts.TrustAnyIDServer,
 	})
 	if err != nil {
 		return err

@@ -266,6 +266,13 @@ func (s *Session) claimedBy(id hash) bool {
 	return s.Claim != nil && subtle.ConstantTimeCompare(s.Claim.ID[:], id[:]) == 1
 }
 
+// unasked reports whether the homeserver could have asked about a claim up to
+// now, and has not. One whose time is over, or that was ended in another way, is
+// not known about: it may have asked and got a refusal.
+func (s *Session) unasked(id hash, now time.Time) bool {
+	return s.claimedBy(id) && !s.Claim.Answered && s.State == Validated && !s.Expired(now) && now.UnixMilli() < s.Claim.Until
+}
+
 // Outcome is what became of a completing request.
 type Outcome uint8
 
