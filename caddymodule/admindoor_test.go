@@ -95,13 +95,14 @@ func (s *site) state() string {
 	if _, err := rt.store.Store.(backingUp).Backup(s.t.Context(), &backup); err != nil {
 		s.t.Fatal(err)
 	}
-	// Its head has the time, and its end a sum over that.
-	entries := backup.Bytes()
-	at := bytes.Index(entries, []byte("/")) // of the first key
-	sum := sha256.New()
-	if at > 0 {
-		sum.Write(entries[at : len(entries)-sha256.Size])
+	// It begins with a line and eight bytes of the time, any of which may be any
+	// character, and ends with a sum over those.
+	_, entries, found := bytes.Cut(backup.Bytes(), []byte("\n"))
+	if !found || len(entries) < 8+sha256.Size {
+		s.t.Fatalf("got %q, want a backup", backup.Bytes())
 	}
+	sum := sha256.New()
+	sum.Write(entries[8 : len(entries)-sha256.Size])
 	err = filepath.WalkDir(s.dir, func(path string, d fs.DirEntry, err error) error {
 		if d.IsDir() && d.Name() == "store" {
 			return fs.SkipDir

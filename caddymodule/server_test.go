@@ -131,6 +131,7 @@ func (s *site) load(config string) error {
 	if err != nil {
 		return err
 	}
+	defer s.awaitHandover()
 	return caddy.Load(adapted, true)
 }
 
@@ -168,9 +169,8 @@ func (s *site) open(secret, email string) string {
 	return a.Text("sid")
 }
 
-// settled repeats a request whose connection was lost: on a reload, the kernel
-// drops connections that the old server's socket had not accepted yet. The
-// request must be one that can be repeated.
+// settled repeats a request whose connection was lost, on systems where
+// awaitHandover sees nothing. The request must be one that can be repeated.
 func (s *site) settled(do func() (stack.Answer, error)) stack.Answer {
 	s.t.Helper()
 	a, err := do()

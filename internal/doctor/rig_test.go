@@ -157,10 +157,11 @@ func (r *rig) face(w http.ResponseWriter, req *http.Request) {
 	jsonAnswer(404, `{"errcode":"M_UNRECOGNIZED","error":"Unrecognized request"}`).ServeHTTP(w, req)
 }
 
-// client is an HTTP client whose every name leads to one place.
+// client is an HTTP client whose every name leads to one place; it reads no more
+// than the doctor's own.
 func client(ca *authority, dial dialFunc) *http.Client {
 	return &http.Client{Transport: &http.Transport{
-		DialContext: dial, TLSClientConfig: &tls.Config{RootCAs: ca.pool}, DisableKeepAlives: true,
+		DialContext: dial, TLSClientConfig: &tls.Config{RootCAs: ca.pool}, DisableKeepAlives: true, MaxResponseHeaderBytes: maxAnswer,
 	}}
 }
 
