@@ -80,6 +80,8 @@ func (r *registrant) finish(node int, creds stack.Object) {
 // TestNodes are two Caddys with one key file and nothing else in common, in front
 // of one homeserver. What each does to a conversation, the other takes back, and
 // what an operator does in the middle is not noticed.
+//
+//nolint:tparallel // what is done to a node would disturb the other tests of it
 func TestNodes(t *testing.T) {
 	needSynapse(t)
 	t.Parallel()
