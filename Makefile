@@ -54,7 +54,7 @@ PKGS ?= ./...
 unit: $(GOTESTSUM) race ## only the tests (PKGS=./store/... for a part of them)
 	@mkdir -p build
 	$(GOTESTSUM) --format pkgname-and-test-fails --jsonfile build/test.json -- \
-		$(RACE) -tags $(TAGS) -p 2 -count=1 -shuffle=on -timeout 15m $(PKGS)
+		$(RACE) -tags $(TAGS) -p 2 -count=1 -shuffle=on -timeout 30m $(PKGS)
 
 .PHONY: race
 race:

@@ -51,6 +51,16 @@ func TestAdminPostsAreListed(t *testing.T) {
 	}
 }
 
+// mailed opens a session and returns its sid when the mail is sent and that is
+// written down: nothing changes by itself any more.
+func (s *site) mailed(secret, email string) (sid string) {
+	s.t.Helper()
+	before := s.metric("caddy_threepid_messages_total") // of the whole process
+	sid = s.open(secret, email)
+	s.await("the mail", func() bool { return s.metric("caddy_threepid_messages_total") > before })
+	return sid
+}
+
 // knock posts to one of our endpoints and returns the status.
 func (s *site) knock(path string, header http.Header, body string) int {
 	s.t.Helper()
@@ -143,8 +153,7 @@ func TestAdminDoorIsClosed(t *testing.T) {
 	_, upstream := homeserver(t, fakehs.Options{})
 	s := newSite(t, upstream)
 	s.mustLoad(s.simple())
-	sid := s.open("secret", "alice@example.test")
-	s.await("the mail", func() bool { return s.metric("caddy_threepid_messages_total") > 0 })
+	sid := s.mailed("secret", "alice@example.test")
 	s.admins("POST", "suppressions/add", stack.Object{"medium": "email", "address": "bob@example.test"}, http.StatusOK)
 	const form = "application/x-www-form-urlencoded"
 	bodies := s.goodBodies(sid)
@@ -254,8 +263,7 @@ func TestAdminDoorOpens(t *testing.T) {
 	_, upstream := homeserver(t, fakehs.Options{})
 	s := newSite(t, upstream)
 	s.mustLoad(s.simple())
-	sid := s.open("secret", "alice@example.test")
-	s.await("the mail", func() bool { return s.metric("caddy_threepid_messages_total") > 0 })
+	sid := s.mailed("secret", "alice@example.test")
 	s.admins("POST", "suppressions/add", stack.Object{"medium": "email", "address": "bob@example.test"}, http.StatusOK)
 	bodies := s.goodBodies(sid)
 	own := meant(http.Header{"Origin": {fmt.Sprintf("http://127.0.0.1:%d", s.admin)}}) // as Caddy's own client on a port

@@ -19,7 +19,7 @@ import (
 // busy the machine is, and one that is no GET cannot be sent again by anybody.
 func (s *site) awaitHandover() {
 	s.t.Helper()
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
 		var left []string
 		for _, port := range []int{s.public, s.identity, s.admin} {
 			left = append(left, shared(listening(port))...)

@@ -23,6 +23,9 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/stack"
 )
 
+// patience is how long a test waits for what takes a moment, on whatever machine.
+const patience = 2 * time.Minute
+
 // site is a public and a homeserver-facing site on ports of its own, served by
 // a Caddy inside this process.
 type site struct {
@@ -234,7 +237,7 @@ func roots(t *testing.T) *x509.CertPool {
 // which Caddy makes in the background.
 func (s *site) awaitIdentity() {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
 	addr := fmt.Sprintf("127.0.0.1:%d", s.identity)
 	for {
