@@ -27,7 +27,7 @@ func (s *site) wiringLines() string {
 	var out strings.Builder
 	for line := range strings.Lines(s.log("caddy.log")) {
 		var l struct{ Level, Msg, Code, Subject, Advice string }
-		if json.Unmarshal([]byte(line), &l) != nil || !strings.Contains(l.Msg, "`caddy threepid doctor`") {
+		if json.Unmarshal([]byte(line), &l) != nil || l.Code == "" || !strings.Contains(l.Msg, "`caddy threepid doctor`") {
 			continue
 		}
 		fmt.Fprintf(&out, "%s %s [%s] %s\n\t%s\n", l.Level, l.Subject, l.Code, l.Msg, strings.ReplaceAll(l.Advice, "\n", "\n\t"))
