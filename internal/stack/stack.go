@@ -320,7 +320,7 @@ func (s *Stack) startDouble(opts Options, port int) error {
 }
 
 func awaitFile(ctx context.Context, path string) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
 	for {
 		if info, err := os.Stat(path); err == nil && info.Size() > 0 {
