@@ -51,6 +51,16 @@ func TestAdminPostsAreListed(t *testing.T) {
 	}
 }
 
+// mailed opens a session and returns its sid when the mail is sent and that is
+// written down: nothing changes by itself any more.
+func (s *site) mailed(secret, email string) (sid string) {
+	s.t.Helper()
+	before := s.metric("caddy_threepid_messages_total") // of the whole process
+	sid = s.open(secret, email)
+	s.await("the mail", func() bool { return s.metric("caddy_threepid_messages_total") > before })
+	return sid
+}
+
 // knock posts to one of our endpoints and returns the status.
 func (s *site) knock(path string, header http.Header, body string) int {
 	s.t.Helper()
@@ -95,13 +105,14 @@ func (s *site) state() string {
 	if _, err := rt.store.Store.(backingUp).Backup(s.t.Context(), &backup); err != nil {
 		s.t.Fatal(err)
 	}
-	// Its head has the time, and its end a sum over that.
-	entries := backup.Bytes()
-	at := bytes.Index(entries, []byte("/")) // of the first key
-	sum := sha256.New()
-	if at > 0 {
-		sum.Write(entries[at : len(entries)-sha256.Size])
+	// It begins with a line and eight bytes of the time, any of which may be any
+	// character, and ends with a sum over those.
+	_, entries, found := bytes.Cut(backup.Bytes(), []byte("\n"))
+	if !found || len(entries) < 8+sha256.Size {
+		s.t.Fatalf("got %q, want a backup", backup.Bytes())
 	}
+	sum := sha256.New()
+	sum.Write(entries[8 : len(entries)-sha256.Size])
 	err = filepath.WalkDir(s.dir, func(path string, d fs.DirEntry, err error) error {
 		if d.IsDir() && d.Name() == "store" {
 			return fs.SkipDir
@@ -142,8 +153,7 @@ func TestAdminDoorIsClosed(t *testing.T) {
 	_, upstream := homeserver(t, fakehs.Options{})
 	s := newSite(t, upstream)
 	s.mustLoad(s.simple())
-	sid := s.open("secret", "alice@example.test")
-	s.await("the mail", func() bool { return s.metric("caddy_threepid_messages_total") > 0 })
+	sid := s.mailed("secret", "alice@example.test")
 	s.admins("POST", "suppressions/add", stack.Object{"medium": "email", "address": "bob@example.test"}, http.StatusOK)
 	const form = "application/x-www-form-urlencoded"
 	bodies := s.goodBodies(sid)
@@ -253,8 +263,7 @@ func TestAdminDoorOpens(t *testing.T) {
 	_, upstream := homeserver(t, fakehs.Options{})
 	s := newSite(t, upstream)
 	s.mustLoad(s.simple())
-	sid := s.open("secret", "alice@example.test")
-	s.await("the mail", func() bool { return s.metric("caddy_threepid_messages_total") > 0 })
+	sid := s.mailed("secret", "alice@example.test")
 	s.admins("POST", "suppressions/add", stack.Object{"medium": "email", "address": "bob@example.test"}, http.StatusOK)
 	bodies := s.goodBodies(sid)
 	own := meant(http.Header{"Origin": {fmt.Sprintf("http://127.0.0.1:%d", s.admin)}}) // as Caddy's own client on a port

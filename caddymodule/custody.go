@@ -24,9 +24,9 @@ const (
 	// custodyTime bounds the look into a store, which may be a big one that has
 	// no check record yet.
 	custodyTime = 2 * time.Minute
-	// patience is how long a store may be open for another process that is only
+	// otherLooks is how long a store may be open for another process that is only
 	// looking into it.
-	patience = 2 * time.Second
+	otherLooks = 2 * time.Second
 	// youngKey is the age of a key file that was made for the very store that is
 	// being opened, by a process beside us or by one that died over it.
 	youngKey = 10 * time.Minute
@@ -151,9 +151,9 @@ func (c *custody) judge(v keycheck.Verdict, name string) error {
 // openPatiently opens a store. Somebody else who starts at this moment may be
 // looking into it, and will then find it in use.
 func (c *custody) openPatiently(ctx context.Context, mod StoreModule) (store.Store, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, otherLooks)
 	defer cancel()
-	tick := time.NewTicker(patience / 40)
+	tick := time.NewTicker(otherLooks / 40)
 	defer tick.Stop()
 	for {
 		opened, err := mod.OpenStore(processLogger("threepid.store"))

@@ -11,7 +11,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers"
 	"github.com/caddy-threepid/caddy-threepid/internal/smtptest"
@@ -43,7 +42,7 @@ func (w *whole) askIn(language, email string) {
 
 func (w *whole) mailTo(email string) smtptest.Message {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
 	defer cancel()
 	m, err := w.inbox.WaitFor(ctx, email)
 	if err != nil {
@@ -246,7 +245,7 @@ func TestSecondRelayTakesOver(t *testing.T) {
 	w.settled(func() (stack.Answer, error) {
 		return w.client.RequestToken(t.Context(), "v3", "register", "secret", "somebody@example.test")
 	})
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if _, err := second.WaitFor(ctx, "somebody@example.test"); err != nil {
 		t.Fatal(err)

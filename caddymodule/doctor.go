@@ -21,6 +21,7 @@ import (
 func (a *App) examination(ctx caddy.Context, rt *runtime) doctor.Options {
 	o := doctor.Options{
 		Config:       &doctor.Config{NoMailer: a.MailerRaw == nil && !a.relays(), NoChecks: !a.settings.http.Callback},
+		Wiring:       a.wirings,
 		Resolver:     net.DefaultResolver,
 		PublicURL:    a.settings.http.PublicURL,
 		Prove:        rt.service.Proof,

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/fakehs"
 	"github.com/caddy-threepid/caddy-threepid/internal/smtptest"
@@ -116,7 +115,7 @@ func (w *whole) ask(version, purpose, secret, email string) string {
 // link waits for the mail to an address and returns its link.
 func (w *whole) link(email string) string {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
 	defer cancel()
 	m, err := w.inbox.WaitFor(ctx, email)
 	if err != nil {

@@ -28,8 +28,9 @@ type keyCopy struct {
 }
 
 func copyOf(keys *keyring.Ring) keyCopy {
-	var named []string
-	for _, mark := range keys.Marks() {
+	marks := keys.Marks()
+	named := make([]string, 0, len(marks))
+	for _, mark := range marks {
 		named = append(named, fmt.Sprintf("%d:%s", mark.ID, mark.Sum))
 	}
 	return keyCopy{strings.Join(named, " ")}

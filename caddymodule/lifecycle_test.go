@@ -141,7 +141,7 @@ func TestRequestBeforeStart(t *testing.T) {
 // awaitFiles waits for mails in a folder.
 func awaitFiles(t *testing.T, dir string, want int) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
 		files, err := filepath.Glob(filepath.Join(dir, "*.eml"))
 		if err != nil {
 			t.Fatal(err)

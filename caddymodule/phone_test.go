@@ -81,7 +81,7 @@ func (s *phoneSite) ask(ctx context.Context, client, secret, number string, atte
 // message waits for the message to a number.
 func (s *phoneSite) message(number string) smstest.Message {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
 	m, err := s.gateway.WaitFor(ctx, number)
 	if err != nil {
@@ -156,7 +156,7 @@ func (s *phoneSite) pump(requests, numbers, clients int) (accepted, limited int)
 // settle waits until the gateway has what was accepted.
 func (s *phoneSite) settle(n int) {
 	s.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); len(s.gateway.All()) < n; {
+	for deadline := time.Now().Add(patience); len(s.gateway.All()) < n; {
 		if time.Now().After(deadline) {
 			s.t.Fatalf("%d messages went out, %d were accepted", len(s.gateway.All()), n)
 		}

@@ -198,7 +198,7 @@ func (s *site) raw(request string) string {
 		s.t.Fatal(err)
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(20 * time.Second)) // it is a TCP connection
+	_ = conn.SetDeadline(time.Now().Add(patience)) // it is a TCP connection
 	if _, err := io.WriteString(conn, request); err != nil {
 		return ""
 	}

@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"fmt"
-	"math"
 	"net/http"
 	"sync/atomic"
 	"testing"
@@ -14,13 +13,16 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/twosample"
 )
 
-// TestF15_TimeBeforeSynapse compares the times of requests that a real Synapse
-// grants and refuses, for a registration and for a reset: the address that is
-// refused for the one is granted for the other.
+// TestF15_TimeBeforeSynapse: requests that a real Synapse grants and those that it
+// refuses, for a registration and for a reset, are held until the shortest step of
+// ADR 16 is over; neither takes as long by itself. The address that is refused for
+// the one is granted for the other. Whether more can be told from the times is what
+// `make timing` judges, on a machine that has nothing else to do.
 func TestF15_TimeBeforeSynapse(t *testing.T) {
 	if unavailable != nil {
 		t.Skipf("NOT PROVEN HERE: the end-to-end tests need Synapse 1.3.1 and Sydent: %v", unavailable)
 	}
+	const pairs, clients, step = 12, 6, 400 * time.Millisecond
 	s := shared["callback"]
 	w := &world{t: t, s: s, c: s.Client(), callback: true}
 	name := unique("timed")
@@ -41,24 +43,13 @@ func TestF15_TimeBeforeSynapse(t *testing.T) {
 	for _, tt := range []struct{ purpose, granted, refused string }{
 		{"register", free, owned}, {"account/password", owned, free},
 	} {
-		const pairs, clients, tries = 150, 6, 3
-		compare := func(n int) twosample.Result {
-			a, b, err := twosample.Interleave(n, clients, request(tt.purpose, tt.granted), request(tt.purpose, tt.refused))
-			if err != nil {
-				t.Fatal(err)
-			}
-			return twosample.Compare(a, b)
+		granted, refused, err := twosample.Interleave(pairs, clients, request(tt.purpose, tt.granted), request(tt.purpose, tt.refused))
+		if err != nil {
+			t.Fatal(err)
 		}
-		t.Logf("%s, until the pace is found: %s", tt.purpose, compare(10))
-		for try := 1; ; try++ {
-			got := compare(pairs)
-			t.Logf("%s: %s", tt.purpose, got)
-			if got.U > 0.01 && got.KS > 0.01 && math.Abs(got.Effect-0.5) < 0.1 {
-				break
-			}
-			if try == tries {
-				t.Errorf("%s: granted and refused requests can be told apart", tt.purpose)
-				break
+		for i := range pairs {
+			if granted[i] < step || refused[i] < step {
+				t.Errorf("%s: pair %d: answered after %s and %s, want no less than %s", tt.purpose, i, granted[i], refused[i], step)
 			}
 		}
 	}

@@ -74,7 +74,7 @@ func (d *door) push(urls ...string) {
 // await waits for something that the homeserver does when it gets to it.
 func (d *door) await(what string, done func() bool) {
 	d.t.Helper()
-	for deadline := time.Now().Add(time.Minute); !done(); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); !done(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			d.t.Fatalf("%s: it has not happened; Caddy's log:\n%s", what, d.s.Caddy.Logs())
 		}

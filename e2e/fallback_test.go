@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -42,9 +43,7 @@ func (w *world) openPage(address string, form url.Values) {
 		w.t.Fatalf("got the page %s, want a form with a session", page.Body)
 	}
 	filled := url.Values{"session": {field[1]}}
-	for name, values := range form {
-		filled[name] = values
-	}
+	maps.Copy(filled, form)
 	done := w.want(w.must(w.c.Form(ctx, action[1], filled)), http.StatusOK)
 	if !strings.Contains(done.Body, "onAuthDone") {
 		w.t.Fatalf("got %s, want the page that tells the client to go on", done.Body)

@@ -10,7 +10,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/kannel"
 	"github.com/caddy-threepid/caddy-threepid/internal/stack"
@@ -64,7 +63,7 @@ func kannelStack(t *testing.T, gateway *kannel.Server) *stack.Stack {
 // kannelCode reads the code that the SMSC got for a number.
 func kannelCode(t *testing.T, gateway *kannel.Server, stored string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	for n := 1; ; n++ {
 		m, err := gateway.Wait(ctx, n)

@@ -80,6 +80,8 @@ func (r *registrant) finish(node int, creds stack.Object) {
 // TestNodes are two Caddys with one key file and nothing else in common, in front
 // of one homeserver. What each does to a conversation, the other takes back, and
 // what an operator does in the middle is not noticed.
+//
+//nolint:tparallel // what is done to a node would disturb the other tests of it
 func TestNodes(t *testing.T) {
 	needSynapse(t)
 	t.Parallel()
@@ -95,14 +97,7 @@ func TestNodes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		s.Stop()
-		for _, n := range s.Nodes {
-			if t.Failed() {
-				t.Logf("the log of %s:\n%s", n.Public, n.Caddy.Logs())
-			}
-		}
-	})
+	t.Cleanup(s.Stop)
 	w := &world{t: t, s: s, c: s.Client(), callback: true}
 	for _, tc := range []struct {
 		name string
@@ -114,11 +109,14 @@ func TestNodes(t *testing.T) {
 		{"rotation", rotationInTheMiddle},
 		{"another endpoint", anotherEndpointThere},
 	} {
-		t.Run(tc.name, func(t *testing.T) {
+		ok := t.Run(tc.name, func(t *testing.T) {
 			each := *w
 			each.t = t
 			tc.run(t, &each)
 		})
+		if !ok {
+			t.Logf("the log of the first node:\n%s", s.Nodes[0].Caddy.Logs())
+		}
 	}
 }
 
@@ -152,10 +150,10 @@ func restartInTheMiddle(t *testing.T, w *world) {
 	r.solve(0)
 	restart()
 	r.goesOn(0)
-	link := r.link(r.email) // now the mail has gone out
+	link := r.link(r.email) // the mail has gone out
 	restart()
-	_, done, err := w.at(0).Click(t.Context(), link)
-	w.want(w.must(done, err), http.StatusOK)
+	_, done, err := r.at(0).Click(t.Context(), link)
+	r.want(r.must(done, err), http.StatusOK)
 	restart()
 	r.finish(0, creds)
 }

@@ -26,7 +26,7 @@ func uniquePhone() (typed, stored string) {
 // texted waits for the message to a number.
 func (w *world) texted(stored string) smstest.Message {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
 	defer cancel()
 	m, err := w.s.Phones.WaitFor(ctx, stored)
 	if err != nil {
@@ -251,7 +251,7 @@ func TestR23_PhonesThroughKannel(t *testing.T) {
 	}
 	// Of each of the two messages the gateway tells at the URL that it was given.
 	arrived := func() int { return strings.Count(s.Caddy.Logs(), "a delivery receipt has come") }
-	for deadline := time.Now().Add(20 * time.Second); arrived() < 2; time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); arrived() < 2; time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d receipts came, want 2; Kannel's log:\n%s", arrived(), gateway.Logs())
 		}

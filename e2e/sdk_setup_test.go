@@ -20,7 +20,7 @@ import (
 // sdkEnv is the SDK of the tests whose names end with BySDK, installed when
 // the first of them asks.
 var sdkEnv = sync.OnceValues(func() (jssdk.Env, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute)
 	defer cancel()
 	return jssdk.Install(ctx, func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) })
 })

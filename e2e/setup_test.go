@@ -46,7 +46,7 @@ func TestMain(m *testing.M) {
 func logf(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
 
 func runAll(m *testing.M) (code int, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute)
 	defer cancel()
 	env, err := synapse.Install(ctx, logf)
 	if err != nil {
@@ -111,6 +111,9 @@ func startStack(ctx context.Context, bin, dir, mode string, env synapse.Env) (*s
 }
 
 var modes = []string{"off", "callback"}
+
+// patience is how long a test waits for what takes a moment, on whatever machine.
+const patience = 2 * time.Minute
 
 // program and server are for tests with a stack of their own.
 var (
@@ -186,7 +189,7 @@ func (w *world) request(purpose, secret, email string) string {
 // link waits for the mail to an address and returns its link.
 func (w *world) link(email string) string {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
 	defer cancel()
 	m, err := w.s.Inbox.WaitFor(ctx, email)
 	if err != nil {
@@ -268,7 +271,7 @@ func (w *world) reset(c *stack.Client, creds stack.Object, pw string) stack.Answ
 // and nothing to be confirmed.
 func (w *world) notice(email, words string) {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
 	defer cancel()
 	m, err := w.s.Inbox.WaitFor(ctx, email)
 	if err != nil {

@@ -28,8 +28,12 @@ import (
 
 var (
 	realSequences = flag.Int("adversary.real", 150, "how many sequences are tried against the real Synapse")
-	realFor       = flag.Duration("adversary.real.for", 70*time.Second, "and for how long at most")
+	realFor       = flag.Duration("adversary.real.for", 70*time.Second, "and for how long at most, once there are enough")
 )
+
+// enough is how many sequences there are at least, however slow the machine is:
+// nothing is shown by fewer.
+const enough = 20
 
 // realSteps is the mean length of a sequence there, where a step costs ten times as
 // much as on the double.
@@ -47,7 +51,7 @@ func TestAdversary_RealSynapse(t *testing.T) {
 	}
 	defer func() { _ = steps.Value.Set(former) }() // it was valid before
 	c, until := newCounts(), time.Now().Add(*realFor)
-	more := func() bool { return c.sequences < *realSequences && time.Now().Before(until) }
+	more := func() bool { return c.sequences < *realSequences && (time.Now().Before(until) || c.sequences < enough) }
 	for more() && !t.Failed() {
 		rapid.Check(t, func(rt *rapid.T) {
 			if more() || c.ruined { // a failure is shortened, however late it is
@@ -56,9 +60,6 @@ func TestAdversary_RealSynapse(t *testing.T) {
 		})
 	}
 	t.Logf("%s", c)
-	if c.sequences < 20 && *realSequences >= 20 && !t.Failed() {
-		t.Errorf("got %d sequences in %s, want more: nothing is shown by so few", c.sequences, *realFor)
-	}
 }
 
 // realServer is one Synapse, for all sequences.
@@ -74,7 +75,7 @@ type realServer struct {
 // hands the call to the site of the moment.
 func startSynapse(t *testing.T) *realServer {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)
 	defer cancel()
 	env, err := synapse.Install(ctx, log.Printf)
 	switch {

@@ -18,7 +18,7 @@ import (
 
 const (
 	requestToken = "/_matrix/client/r0/register/email/requestToken"
-	patience     = 20 * time.Second
+	patience     = 2 * time.Minute
 )
 
 // dial opens a connection of its own to the public site.

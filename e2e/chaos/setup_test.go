@@ -51,7 +51,7 @@ func newWorld(t *testing.T, dir string) *world {
 // eventually waits until something works: it is asked over and over.
 func eventually(t *testing.T, what string, works func() bool) {
 	t.Helper()
-	for range 100 {
+	for range int(patience / (100 * time.Millisecond)) {
 		if works() {
 			return
 		}
@@ -92,7 +92,7 @@ func (w *world) mustOpen(secret, email string) (sid, link string) {
 // link waits for the mail to an address.
 func (w *world) link(email string) string {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
 	defer cancel()
 	m, err := w.Inbox.WaitFor(ctx, email)
 	if err != nil {

@@ -80,7 +80,7 @@ func runChild(in io.Reader, out io.Writer) error {
 	if _, err := io.Copy(io.Discard, commands); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	return errors.Join(m.outbox.Stop(ctx), m.close())
 }
@@ -141,7 +141,7 @@ func connectTo(o order) (*mail.Relays, error) {
 	var relays []mail.Relay
 	for i, address := range o.Relays {
 		smtp, err := mail.NewSMTP(mail.SMTPConfig{
-			Address: address, TLS: mail.STARTTLS, RootCAs: pool, HELO: "client.example.org", Timeout: 10 * time.Second,
+			Address: address, TLS: mail.STARTTLS, RootCAs: pool, HELO: "client.example.org", Timeout: time.Minute,
 		})
 		if err != nil {
 			return nil, err

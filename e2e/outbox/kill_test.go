@@ -177,7 +177,7 @@ func TestKillsAndAFlappingRelayLoseNothing(t *testing.T) {
 	c := &campaign{t: t, sids: map[int]string{}, order: order{
 		Dir: t.TempDir(), Relays: []string{flaps.Addr(), steady.Addr()}, CA: append(flaps.CAPEM(), steady.CAPEM()...),
 	}}
-	deadline, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	deadline, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()
 	wait := func(what string, ready <-chan struct{}) {
 		t.Helper()

@@ -43,7 +43,7 @@ func TestMain(m *testing.M) {
 }
 
 func start() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute)
 	defer cancel()
 	env, err := chromium.Install(ctx, func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) })
 	if err != nil {
@@ -62,7 +62,7 @@ func tab(t *testing.T) (*chromium.Tab, context.Context) {
 	if started != nil {
 		t.Skip(started)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 	page, err := browser.NewTab(ctx)
 	if err != nil {
 		cancel()

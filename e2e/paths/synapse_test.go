@@ -22,7 +22,7 @@ import (
 
 // install makes the real Synapse for all tests of the package.
 var install = sync.OnceValues(func() (synapse.Env, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute)
 	defer cancel()
 	return synapse.Install(ctx, log.Printf)
 })

@@ -35,9 +35,13 @@ const (
 	hostiles  = 12
 	// maxQueued is small, so that the queue is full most of the time.
 	maxQueued = 200
+	// grace is how much longer than it should a run may go on until it has shown
+	// something, however slow the machine is.
+	grace = 10 * time.Minute
 )
 
-// soak runs everything for a while and judges it.
+// soak runs everything for a while, or until it has shown something, and judges
+// it.
 func soak(ctx context.Context, length time.Duration, logf func(string, ...any)) (*report, error) {
 	bin, err := stack.Build(ctx)
 	if err != nil {
@@ -60,7 +64,7 @@ func soak(ctx context.Context, length time.Duration, logf func(string, ...any)) 
 	}
 	logf("soaking %s for %s", s.public, length)
 	w := &watch{site: s, tally: t, logf: logf}
-	under(ctx, length, func(ctx context.Context) {
+	under(ctx, length+grace, func(ctx context.Context, enough func()) {
 		var wg sync.WaitGroup
 		for i := range goodUsers {
 			wg.Go(func() { newGood(s, t, i).run(ctx) })
@@ -68,7 +72,7 @@ func soak(ctx context.Context, length time.Duration, logf func(string, ...any)) 
 		for i := range uint64(hostiles) {
 			wg.Go(func() { newHostile(s, t, i).run(ctx) })
 		}
-		wg.Go(func() { w.run(ctx) })
+		wg.Go(func() { w.run(ctx, length, enough) })
 		wg.Wait()
 	})
 	if err := ctx.Err(); err != nil {
@@ -82,9 +86,9 @@ func soak(ctx context.Context, length time.Duration, logf func(string, ...any)) 
 	return r, r.verdict()
 }
 
-// under runs something for a while.
-func under(ctx context.Context, length time.Duration, run func(context.Context)) {
+// under runs something until it says that it is enough, or for a while.
+func under(ctx context.Context, length time.Duration, run func(ctx context.Context, enough func())) {
 	ctx, cancel := context.WithTimeout(ctx, length)
 	defer cancel()
-	run(ctx)
+	run(ctx, cancel)
 }

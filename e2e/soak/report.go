@@ -91,6 +91,31 @@ func (r *report) text() string {
 	return b.String()
 }
 
+// kinds are answers without which the load is not mixed.
+var kinds = []string{"200", "429 M_LIMIT_EXCEEDED", "413 M_TOO_LARGE", "404 M_UNRECOGNIZED", "400 M_NOT_JSON"}
+
+// missing says what a run has not shown yet. How soon it does depends on the
+// machine; that it does not.
+func (r *report) missing() (errs []error) {
+	if len(r.samples) < 4 {
+		return []error{errors.New("there are too few samples")}
+	}
+	r.tally.mu.Lock()
+	defer r.tally.mu.Unlock()
+	for _, kind := range kinds {
+		if r.tally.statuses[kind] == 0 {
+			errs = append(errs, fmt.Errorf("nobody was answered %s: this load is not mixed", kind))
+		}
+	}
+	if r.tally.good["register"] == 0 {
+		errs = append(errs, errors.New("no good user has come to register"))
+	}
+	if m := r.measured(); m[len(m)-1].mails == m[0].mails {
+		errs = append(errs, errors.New("no mail went out after the warm-up"))
+	}
+	return errs
+}
+
 func byGoroutines(a, b sample) int { return a.goroutines - b.goroutines }
 
 // verdict says all that is wrong.
@@ -118,6 +143,7 @@ func (r *report) verdict() error {
 			break
 		}
 	}
+	errs = append(errs, r.missing()...)
 	r.tally.mu.Lock()
 	defer r.tally.mu.Unlock()
 	for _, key := range slices.Sorted(maps.Keys(r.tally.wrong)) {
@@ -125,12 +151,6 @@ func (r *report) verdict() error {
 	}
 	for _, key := range slices.Sorted(maps.Keys(r.tally.failed)) {
 		bad("a good user failed: %s", key)
-	}
-	if r.tally.good["register"] == 0 {
-		bad("no good user has come to register")
-	}
-	if m := r.measured(); m[len(m)-1].mails == m[0].mails {
-		bad("no mail went out after the warm-up")
 	}
 	if strings.Contains(r.logs, "panic") {
 		bad("the log tells of a panic")

@@ -52,7 +52,7 @@ func start(ctx context.Context, bin, dir string, length time.Duration) (s *site,
 	s.host = fmt.Sprintf("127.0.0.1:%d", ports[0])
 	s.public, s.admin = "http://"+s.host, fmt.Sprintf("http://127.0.0.1:%d", ports[3])
 	s.http = &http.Client{
-		Timeout:       30 * time.Second,
+		Timeout:       patience,
 		Transport:     &http.Transport{MaxIdleConnsPerHost: goodUsers + hostiles, DisableCompression: true},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
@@ -76,9 +76,10 @@ func start(ctx context.Context, bin, dir string, length time.Duration) (s *site,
 	return s, s.startHomeserver(ctx, ports[1], ports[2])
 }
 
-// caddyfile has lifetimes that end within the run, so that what has to go goes.
+// caddyfile has lifetimes that end within a run that is not short, so that what has
+// to go goes, and not before a user of a slow machine has read their mail.
 func caddyfile(ports []int, relay string, length time.Duration) string {
-	token := max(length/6, 15*time.Second).Round(time.Second)
+	token := max(length/6, patience).Round(time.Second)
 	return fmt.Sprintf(`{
 	admin 127.0.0.1:%d
 	skip_install_trust
@@ -159,7 +160,7 @@ func (s *site) startHomeserver(ctx context.Context, identity, port int) error {
 
 // await waits until something works.
 func await(ctx context.Context, what string, works func() error) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
 		err := works()
@@ -218,7 +219,7 @@ func (s *site) goroutines(ctx context.Context) (int, error) {
 // returns how many there are then.
 func (s *site) settle(ctx context.Context, idle int) (n int, err error) {
 	s.http.CloseIdleConnections()
-	for range 60 {
+	for range 240 {
 		if n, err = s.goroutines(ctx); err != nil || n <= idle+idleSlack {
 			return n, err
 		}

@@ -32,7 +32,8 @@ const (
 	forgetEvery = 5 * time.Second
 )
 
-func (w *watch) run(ctx context.Context) {
+// run takes samples until the least time has passed and the run can be judged.
+func (w *watch) run(ctx context.Context, least time.Duration, enough func()) {
 	begin, forgot := time.Now(), time.Now()
 	ticks := time.NewTicker(sampleEvery)
 	defer ticks.Stop()
@@ -52,6 +53,10 @@ func (w *watch) run(ctx context.Context) {
 			continue // a file of the store has just gone, or the run has ended
 		}
 		w.samples = append(w.samples, s)
+		if r := (&report{tally: w.tally, samples: w.samples}); s.at >= least && r.missing() == nil {
+			enough()
+			return
+		}
 		if time.Since(forgot) >= forgetEvery {
 			forgot = time.Now()
 			w.site.hs.ResetRecordings()

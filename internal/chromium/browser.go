@@ -25,7 +25,7 @@ var flags = []string{
 }
 
 // closeGrace is how long the browser may take to end by itself.
-const closeGrace = 10 * time.Second
+const closeGrace = 30 * time.Second
 
 // Browser is a running Chromium.
 type Browser struct {

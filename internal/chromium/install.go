@@ -109,7 +109,7 @@ func find(ctx context.Context) (Env, bool) {
 
 // probe asks a browser for its version.
 func probe(ctx context.Context, env Env) (Env, bool) {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, env.Program, "--version") //nolint:gosec // a browser by its name, or the one that we unpacked
 	cmd.Env = append(os.Environ(), env.Environ...)

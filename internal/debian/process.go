@@ -18,6 +18,9 @@ type Process struct {
 	cmd  *exec.Cmd
 	gone chan struct{} // closed when it has ended
 	err  error         // how; to be read after that
+
+	limit  time.Duration // how long it may take to leave by itself
+	forced bool          // it has not
 }
 
 // Gone is closed when the program has ended.
@@ -36,8 +39,9 @@ func (p *Process) Err() error {
 // ID is the number of the process, and of its group.
 func (p *Process) ID() int { return p.cmd.Process.Pid }
 
-// stopLimit is how long a program may take to leave by itself.
-const stopLimit = 5 * time.Second
+// stopLimit is how long a program may take to leave by itself: a moment, and much
+// longer on a machine that is busy with other things.
+const stopLimit = 30 * time.Second
 
 // Output keeps what programs print.
 type Output struct {

@@ -17,7 +17,7 @@ const supported = true
 // be ended with it. The kernel tells it to end when this process dies, and the
 // thread that started it; so that one is kept.
 func Start(cmd *exec.Cmd) (*Process, error) {
-	p := &Process{cmd: cmd, gone: make(chan struct{})}
+	p := &Process{cmd: cmd, gone: make(chan struct{}), limit: stopLimit}
 	cmd.WaitDelay = time.Second
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGTERM}
 	started := make(chan error, 1)
@@ -43,7 +43,8 @@ func (p *Process) End() {
 	_ = syscall.Kill(group, syscall.SIGTERM) // it may be gone
 	select {
 	case <-p.gone:
-	case <-time.After(stopLimit):
+	case <-time.After(p.limit):
+		p.forced = true
 	}
 	_ = syscall.Kill(group, syscall.SIGKILL) // whoever has not listened
 	<-p.gone

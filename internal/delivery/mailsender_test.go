@@ -66,7 +66,7 @@ func mailed(t *testing.T, m verification.Message) smtptest.Message {
 	o := r.outbox(newMailSender(t, smtp))
 	o.Start()
 	o.Wake(r.put(o, m).partition, m.ID)
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	got, err := server.WaitFor(ctx, m.Address)
 	if err != nil {

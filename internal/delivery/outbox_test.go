@@ -173,7 +173,7 @@ func TestDurableAcrossReopen(t *testing.T) {
 		select {
 		case m := <-got:
 			seen[m.ID] = m.Address == testAddress && m.Token == testToken
-		case <-time.After(30 * time.Second):
+		case <-time.After(2 * time.Minute):
 			t.Fatal("not sent by the next process")
 		}
 	}

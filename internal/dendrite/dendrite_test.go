@@ -19,7 +19,7 @@ import (
 // loudly, but on CI that is a failure: there the proof is owed.
 func realEnv(t *testing.T) Env {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 14*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)
 	defer cancel()
 	env, err := Install(ctx, t.Logf)
 	switch {

@@ -103,6 +103,9 @@ var connectionAdvice = map[string]string{
 	"identity.certificate " + CodeCertAuthority:  rootAdvice,
 	"identity.certificate " + CodeCertName:       identitySite,
 
+	"wiring " + CodeProxyNotTrusted: "Name its network in the global options, so that the clients behind it can be told apart:\n" +
+		"servers {\n\ttrusted_proxies static <address or network of the proxy>\n}",
+
 	"homeserver.trust " + CodeTimeout: "The homeserver probably waits for {identity_name}: from where it runs, the name must lead to this Caddy, and no firewall may swallow the packets.",
 
 	"dns.spf " + codeDNSFailed: "Check the name server of this machine; receivers that have the same trouble defer our mail.",
@@ -182,6 +185,14 @@ var codeAdvice = map[string]string{
 	codeNative:           "Such a Synapse sends its own mail: configure its `email` section, and take `homeserver synapse` out of the Caddyfile.",
 	codeUnexpected:       "Look into the homeserver's log for this moment; a proxy between Caddy and the homeserver may be the cause.",
 	codeWrongSite:        "The site needs `threepid_identity` and nothing else that answers; it must not be the public one:\nhttps://{identity_name} {\n\tbind 127.0.0.1\n\ttls internal\n\tthreepid_identity\n}",
+	CodeIdentityMissing:  identitySite,
+	CodeIdentityPort:     "Let the site listen on the port of `identity_name`, or correct `identity_name` here and in {configuration}; the two must be the same.",
+	CodeIdentityHidden:   "Name the site as `identity_name` is, {identity_name}, and let nothing in it stand before `threepid_identity` or around it.",
+	CodeLinksNotCovered:  "Write `threepid` into the site itself, before and outside of any `handle` or `route`, or let its block match /_threepid/* as well.",
+	CodePathsNotCovered:  "Write `threepid` into the site itself, before and outside of any `handle` or `route`, or let its block match /_matrix/client/* and all other `path_prefixes`.",
+	CodePathCut:          "Use `handle` in place of `handle_path`, and leave these paths out of `uri` and `rewrite`.",
+	CodeNothingBehind:    "Write `reverse_proxy <address of the homeserver>` after `threepid`, into the same block.",
+	CodeWayAround:        "Write `threepid` into this site too, or let it pass on no more than it is there for, which for federation is:\nreverse_proxy /_matrix/federation/* <homeserver>\nreverse_proxy /_matrix/key/* <homeserver>",
 	codeIdentityNoPort:   "Add the port to `identity_name` (like localhost:8443), in the Caddyfile and in {configuration}.",
 	codeMailNotSent:      "Configure one, with `mailer smtp`.",
 	codeTemplateBroken:   "Correct it: the next start or reload will be refused; until then, what was loaded before is used. `caddy threepid render --templates <folder>` tries it out.",

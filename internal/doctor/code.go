@@ -93,8 +93,8 @@ const (
 	codeBadGateway       = "bad_gateway"
 	codeOtherInstance    = "other_instance"
 	codeFeatureMissing   = "feature_missing"
-	codeNotTrusted       = "not_trusted"
-	codeCannotReachUs    = "identity_unreachable"
+	codeNotTrusted       = CodeNotTrusted
+	codeCannotReachUs    = CodeUnreached
 	codeResetDisabled    = "reset_disabled"
 	codeResetUnsupported = "reset_unsupported"
 	codeWrongIdentity    = "wrong_identity_server"
@@ -104,6 +104,22 @@ const (
 	codeNative           = "homeserver_native"
 	codeUnexpected       = "unexpected_answer"
 	codeWrongSite        = "wrong_site"
+)
+
+// How the handlers are put together, for a [WiringProblem]. CodeNotTrusted and
+// CodeUnreached are also what the doctor sees when it asks the homeserver itself.
+const (
+	CodeIdentityMissing = "identity_site_missing"
+	CodeIdentityPort    = "identity_site_port"
+	CodeIdentityHidden  = "identity_site_hidden"
+	CodeLinksNotCovered = "links_not_covered"
+	CodePathsNotCovered = "paths_not_covered"
+	CodePathCut         = "path_cut"
+	CodeNothingBehind   = "nothing_behind"
+	CodeWayAround       = "way_around"
+	CodeProxyNotTrusted = "proxy_not_trusted"
+	CodeNotTrusted      = "not_trusted"
+	CodeUnreached       = "identity_unreachable"
 )
 
 // The machine and the configuration.
@@ -159,6 +175,7 @@ var notErrors = map[string]Severity{
 	codeOutboxOld: Warning, codeOutboxNearlyFull: Warning, codeRelayFailing: Warning,
 	codeTemplateDoubtful: Warning, codeMailNotSent: Warning, codeIdentityNoPort: Warning,
 	codeListMissing: Warning, codeListBroken: Warning, codeListOld: Warning, codeAdminOnPort: Warning, codeAdminSocketMode: Warning,
+	CodeWayAround: Warning, CodeProxyNotTrusted: Warning,
 }
 
 // severityOf is fixed for each code, so that a script may go by either.

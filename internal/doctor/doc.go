@@ -93,8 +93,8 @@
 //	homeserver_down        | error    | homeserver.*                    | the proxy does not reach it
 //	feature_missing        | error    | homeserver.versions             | m.require_identity_server
 //	homeserver_native      | warning  | homeserver.trust                | verifies addresses itself
-//	not_trusted            | error    | homeserver.trust                | does not ask us
-//	identity_unreachable   | error    | homeserver.trust                | fails before it reaches us
+//	not_trusted            | error    | homeserver.trust wiring         | does not ask us
+//	identity_unreachable   | error    | homeserver.trust wiring         | fails before it reaches us
 //	homeserver_error       | error    | homeserver.trust                | fails after it reached us
 //	reset_disabled         | error    | homeserver.trust                | resets are switched off
 //	reset_unsupported      | info     | homeserver.trust                | has no resets by email
@@ -129,6 +129,15 @@
 //	relay_stopped          | error    | outbox                          | the circuit breaker is open
 //	template_broken        | error    | templates                       | not used
 //	template_doubtful      | warning  | templates                       | may be wrong
+//	identity_site_missing  | error    | wiring                          | no threepid_identity
+//	identity_site_port     | error    | wiring                          | it listens on another port
+//	identity_site_hidden   | error    | wiring                          | questions do not get there
+//	links_not_covered      | error    | wiring                          | links do not reach threepid
+//	paths_not_covered      | error    | wiring                          | nor do the paths of clients
+//	path_cut               | error    | wiring                          | threepid sees another path
+//	nothing_behind         | error    | wiring                          | no handler after threepid
+//	way_around             | warning  | wiring                          | a way to the homeserver past it
+//	proxy_not_trusted      | warning  | wiring                          | all clients count as one
 //	mail_not_sent          | warning  | config                          | no mailer
 //	checks_off             | info     | config                          | no kind of homeserver
 //	identity_no_port       | warning  | config                          | identity_name has no port

@@ -21,8 +21,9 @@ import (
 
 // flood writes one piece again and again until nobody reads it any more.
 func flood(c net.Conn, piece string) {
+	raw := []byte(piece) // once: what the doctor allocates is measured
 	for {
-		if _, err := io.WriteString(c, piece); err != nil {
+		if _, err := c.Write(raw); err != nil {
 			return
 		}
 	}
@@ -90,34 +91,31 @@ func readRequest(c net.Conn, then func(net.Conn)) {
 	then(c)
 }
 
-// TestMisbehavingServers: whoever answers, the doctor ends in time, with an
-// error and without filling the memory.
+// TestMisbehavingServers: whoever answers, the doctor ends by itself, with an
+// error and without filling the memory. What is allocated is counted for the whole
+// process, so nothing may run beside this test: it is not parallel. Nothing here
+// depends on how fast the machine is: the doctor reads up to a number of bytes, and
+// waits for one step at a time, as neither a check nor the whole would end it.
 func TestMisbehavingServers(t *testing.T) {
-	t.Parallel()
 	for name, behave := range misbehaviours() {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			address := serveRaw(t, func(c net.Conn) { readRequest(c, behave) })
 			o := Options{
 				PublicURL: "http://matrix.example.org", Client: client(newAuthority(t, "x"), to(address)),
 				IdentityName: identityName, FaceCalls: func() uint64 { return 0 }, IdentityDial: to(closedPort(t)),
-				stepTimeout: 500 * time.Millisecond,
+				stepTimeout: 500 * time.Millisecond, CheckTimeout: time.Hour, Timeout: time.Hour,
 			}
 			for _, prove := range []func(string) string{prove, nil} {
 				o.Prove = prove
 				var before, after runtime.MemStats
 				runtime.ReadMemStats(&before)
-				start := time.Now()
 				r := Run(t.Context(), o)
 				runtime.ReadMemStats(&after)
-				if took := time.Since(start); took > DefaultTimeout/2 {
-					t.Errorf("took %s", took)
-				}
 				if r.Worst() != Error || slices.Contains(codesOf(r), codeFailed) {
 					t.Errorf("got %q", codesOf(r))
 				}
-				// The total of all that run beside it as well.
-				if used := after.TotalAlloc - before.TotalAlloc; used > 256<<20 {
+				// The bomb alone is four times as much.
+				if used := after.TotalAlloc - before.TotalAlloc; used > 16<<20 {
 					t.Errorf("got %d MiB allocated", used>>20)
 				}
 				for _, f := range r.Findings {

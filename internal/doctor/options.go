@@ -23,6 +23,9 @@ const (
 type Options struct {
 	// Config holds what the configuration alone can tell.
 	Config *Config
+	// Wiring tells how the handlers are put together wrongly, and what requests
+	// have shown of that.
+	Wiring func() []WiringProblem
 	// Relays are tried one by one, all at once.
 	Relays []Relay
 	// Domains are those of senders; they are looked up with Resolver.

@@ -21,6 +21,9 @@ func (s *session) plan() [][]check {
 	if o.Config != nil {
 		alone(checkConfig, "", "The configuration has nothing that needs a second look.", s.config)
 	}
+	if o.Wiring != nil {
+		alone(checkWiring, "", "The sites are put together as they should be.", s.wiring)
+	}
 	for _, relay := range o.Relays {
 		alone(checkRelay, relay.Name, "The relay takes our mail: connection, TLS, log-in and sender are accepted.", relay.examine)
 	}

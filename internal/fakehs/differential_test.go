@@ -39,7 +39,7 @@ var (
 // in millions of steps forgets, mixes up and believes what the real one does.
 func TestUIAMemoryIsThatOfSynapse131(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)
 	t.Cleanup(cancel)
 	env, err := synapse.Install(ctx, log.Printf)
 	switch {

@@ -80,7 +80,7 @@ func TestCutNext(t *testing.T) {
 func arrived(t *testing.T, s *Server, n int) {
 	t.Helper()
 	for start := time.Now(); len(s.Requests()) < n; time.Sleep(time.Millisecond) {
-		if time.Since(start) > 10*time.Second {
+		if time.Since(start) > time.Minute {
 			t.Fatalf("got %d requests, want %d", len(s.Requests()), n)
 		}
 	}

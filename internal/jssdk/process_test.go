@@ -61,14 +61,10 @@ func TestClose(t *testing.T) {
 		failed <- err
 	}()
 	<-entered
-	begun := time.Now()
 	for range 2 {
-		if err := s.Close(); err != nil {
+		if err := s.Close(); err != nil { // also if it had to be killed
 			t.Error(err)
 		}
-	}
-	if took := time.Since(begun); took >= stopLimit {
-		t.Errorf("took %s: the process had to be killed", took)
 	}
 	if err := <-failed; !errors.Is(err, ErrEnded) {
 		t.Errorf("the call under way: got %v, want ErrEnded", err)

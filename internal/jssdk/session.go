@@ -16,9 +16,10 @@ import (
 
 const (
 	// startLimit bounds a start whose context has no earlier deadline.
-	startLimit = time.Minute
-	// stopLimit is how long the process may take to leave by itself.
-	stopLimit = 5 * time.Second
+	startLimit = 3 * time.Minute
+	// stopLimit is how long the process may take to leave by itself: a moment, and
+	// much longer on a busy machine.
+	stopLimit = 30 * time.Second
 )
 
 // Options say how to run the SDK.
@@ -139,7 +140,7 @@ func (s *Session) PID() int { return s.process.cmd.Process.Pid }
 func (s *Session) Done() <-chan struct{} { return s.process.done }
 
 // Close ends the process and returns when it is gone: politely first, by force
-// after five seconds. Calls under way fail with [ErrEnded]. More calls of Close
+// after half a minute. Calls under way fail with [ErrEnded]. More calls of Close
 // return the same.
 func (s *Session) Close() error {
 	s.close.Do(func() {

@@ -15,7 +15,7 @@ import (
 )
 
 // patience is how long a test waits for what takes a moment.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // install is Install where it can work.
 func install(t *testing.T) Env {

@@ -17,7 +17,7 @@ import (
 )
 
 // startLimit is how long a server may take to be ready.
-const startLimit = 20 * time.Second
+const startLimit = 2 * time.Minute
 
 // await tries until a check succeeds, or one of the programs has ended.
 func (s *Server) await(ctx context.Context, check func(context.Context) error) error {

@@ -108,7 +108,7 @@ func runCheck(t *testing.T, env synapse.Env, accepted []byte) outcome {
 // have it skips, and loudly, but on CI that is a failure: there the proof is owed.
 func realEnv(t *testing.T) synapse.Env {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)
 	defer cancel()
 	env, err := synapse.Install(ctx, log.Printf)
 	switch {

@@ -108,7 +108,7 @@ func TestMX(t *testing.T) {
 		"malformed.example.":  {mx: []string{"white space.example."}},
 		"halfbroken.example.": {mx: []string{"white space.example.", "mx.example."}},
 	})
-	p, err := New(Config{Allow: []string{"=null.example", "*"}, MX: NewMX(MXOptions{Resolver: resolver, Timeout: 500 * time.Millisecond})})
+	p, err := New(Config{Allow: []string{"=null.example", "*"}, MX: NewMX(MXOptions{Resolver: resolver, Timeout: 3 * time.Second})})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 // startLimit is how long a server may take to answer.
-const startLimit = 20 * time.Second
+const startLimit = 2 * time.Minute
 
 // await waits until both ports are answered.
 func (s *Server) await(ctx context.Context) error {

@@ -22,7 +22,7 @@ func TestServerKeepsWhatItIsSent(t *testing.T) {
 	if err := smtp.SendMail(s.Addr(), nil, "a@x.test", []string{"b@x.test", "c@x.test"}, []byte(mailText)); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	m, err := s.WaitFor(ctx, "B@x.test")
 	if err != nil {

@@ -103,7 +103,7 @@ func StartCaddy(ctx context.Context, bin, dir, caddyfile string, env []string, p
 
 // await waits until a port accepts connections.
 func (c *Caddy) await(ctx context.Context, port int) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
 	var d net.Dialer
 	for {
@@ -148,7 +148,7 @@ func (c *Caddy) Stop() {
 		_ = c.cmd.Process.Signal(os.Interrupt) // it may have ended already
 		select {
 		case <-c.done:
-		case <-time.After(20 * time.Second):
+		case <-time.After(time.Minute):
 			c.Kill()
 		}
 	})

@@ -53,6 +53,9 @@ type Options struct {
 	Terms bool
 	// Gate is our registration_gate, or empty.
 	Gate string
+	// Notices tells the addresses of an account of its changes, as it is by
+	// default. Most tests read one mail after the other, and do not expect them.
+	Notices bool
 	// NextLink is an origin that next_link may name, or empty.
 	NextLink string
 	// MapVersions lets the public site map the client paths that the module
@@ -65,6 +68,10 @@ type Options struct {
 	Federation bool
 	// TrustAnyIDServer is the option of Synapse that is for testing only.
 	TrustAnyIDServer bool
+	// DistrustName leaves our name out of the homeserver's list of identity
+	// servers, and DistrustCertificate our authority out of its bundle: two
+	// mistakes of the first hour.
+	DistrustName, DistrustCertificate bool
 	// CAFiles are certificates that the homeserver trusts besides Caddy's.
 	CAFiles []string
 	// Roots is the file of the certificates that our Caddy trusts instead of
@@ -186,9 +193,7 @@ func (s *Stack) caddyfile(opts Options, n *Node, direct int) string {
 	if len(opts.IdentityServers) > 0 {
 		options += "\t\tallow_identity_servers " + strings.Join(opts.IdentityServers, " ") + "\n"
 	}
-	if opts.Gate != "" {
-		options += "\t\tregistration_gate " + opts.Gate + "\n"
-	}
+	options += opts.switches()
 	if opts.MapVersions {
 		mapping = mapVersions
 	}
@@ -235,6 +240,17 @@ https://localhost:%d {
 		ServerName, ServerName, options, n.public, mapping, direct, n.identity)
 }
 
+// switches are those that are not as they come.
+func (o Options) switches() (lines string) {
+	if o.Gate != "" {
+		lines += "\t\tregistration_gate " + o.Gate + "\n"
+	}
+	if !o.Notices {
+		lines += "\t\tnotices off\n"
+	}
+	return lines
+}
+
 func (s *Stack) startInbox(opts Options) error {
 	inbox, err := smtptest.Start(smtptest.Options{Mode: smtptest.STARTTLS})
 	if err != nil {
@@ -258,9 +274,16 @@ func (s *Stack) startSynapse(ctx context.Context, opts Options, port int) error 
 		DisableRegistration: opts.DisableRegistration, CaptchaVerify: opts.CaptchaVerify, Terms: opts.Terms,
 		ResetTrust: !opts.newest(), TrustAnyIDServer: opts.TrustAnyIDServer,
 	}
+	if opts.DistrustName {
+		options.TrustedIDServers = append(options.TrustedIDServers, "matrix.org", "vector.im") // its defaults
+	}
 	for _, n := range s.Nodes {
-		options.TrustedIDServers = append(options.TrustedIDServers, n.Identity)
-		options.CAFiles = append(options.CAFiles, n.Caddy.CAFile())
+		if !opts.DistrustName {
+			options.TrustedIDServers = append(options.TrustedIDServers, n.Identity)
+		}
+		if !opts.DistrustCertificate {
+			options.CAFiles = append(options.CAFiles, n.Caddy.CAFile())
+		}
 	}
 	hs, err := synapse.Start(ctx, *opts.Synapse, options)
 	if err != nil {
@@ -297,7 +320,7 @@ func (s *Stack) startDouble(opts Options, port int) error {
 }
 
 func awaitFile(ctx context.Context, path string) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
 	for {
 		if info, err := os.Stat(path); err == nil && info.Size() > 0 {

@@ -183,7 +183,7 @@ func unbindHangs(t *testing.T, w *world, ada user) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
 	a, err := w.sydent.Unbind(ctx, ada.mxid, "email", written, pending)
 	if a.Status != http.StatusForbidden || ctx.Err() == nil {

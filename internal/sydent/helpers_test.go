@@ -26,7 +26,7 @@ var installed = sync.OnceValues(func() (envs struct {
 	synapse synapse.Env
 }, err error,
 ) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute)
 	defer cancel()
 	if envs.sydent, err = Install(ctx, log.Printf); err != nil {
 		return envs, err

@@ -18,7 +18,7 @@ import (
 )
 
 // startLimit bounds a start whose context has no earlier deadline.
-const startLimit = time.Minute
+const startLimit = 3 * time.Minute
 
 // listeningLine is what Twisted logs when the port is open.
 var listeningLine = regexp.MustCompile(`- Site starting on (\d+)$`)

@@ -32,7 +32,7 @@ import (
 
 // installOnce installs the real Synapse for all tests of the package.
 var installOnce = sync.OnceValues(func() (Env, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute)
 	defer cancel()
 	return Install(ctx, log.Printf)
 })

@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/synapse/venv"
 )
@@ -67,13 +66,9 @@ func TestStartGivesUpWithItsContext(t *testing.T) {
 		defer cancel()
 		_, _ = os.ReadFile(ready) // returns once the script is under way
 	}()
-	begun := time.Now()
-	_, err := Start(ctx, env, Options{Dir: dir})
-	if !errors.Is(err, context.Canceled) {
+	// Had it waited for the process, this would be venv.ErrExited.
+	if _, err := Start(ctx, env, Options{Dir: dir}); !errors.Is(err, context.Canceled) {
 		t.Errorf("got error %v, want context.Canceled", err)
-	}
-	if took := time.Since(begun); took > 30*time.Second {
-		t.Errorf("the process was waited for: %s", took)
 	}
 }
 
@@ -84,11 +79,9 @@ func TestStopFreesThePort(t *testing.T) {
 		t.Fatal("Done before Stop")
 	default:
 	}
-	begun := time.Now()
 	s.Stop()
-	t.Logf("stopped after %s", time.Since(begun).Round(time.Millisecond))
-	if took := time.Since(begun); took >= 5*time.Second {
-		t.Errorf("took %s: Synapse had to be killed", took)
+	if s.process.Forced() {
+		t.Error("Synapse had to be killed")
 	}
 	<-s.Done()
 	l, err := net.Listen("tcp", strings.TrimPrefix(s.URL(), "http://"))

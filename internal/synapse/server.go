@@ -14,7 +14,7 @@ import (
 )
 
 // startLimit bounds a start whose context has no earlier deadline.
-const startLimit = time.Minute
+const startLimit = 3 * time.Minute
 
 // listeningLine is what Twisted, or a newer Synapse, logs when a port is open.
 var listeningLine = regexp.MustCompile(`(?:SynapseSite starting on|Synapse now listening on TCP port) (\d+)$`)
@@ -95,5 +95,5 @@ func (s *Server) Logs() string { return s.process.Logs() }
 func (s *Server) Done() <-chan struct{} { return s.process.Done() }
 
 // Stop ends the server and returns when it is gone: politely first, by force
-// after five seconds. More calls do nothing.
+// after half a minute. More calls do nothing.
 func (s *Server) Stop() { s.process.Stop() }

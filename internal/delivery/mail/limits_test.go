@@ -176,7 +176,7 @@ func TestSMTPGivesUpOnAConnectionEarly(t *testing.T) {
 		server := startServer(t, smtptest.Options{
 			Mode: smtptest.STARTTLS, Username: "user", Password: "secret", Fail: failAt(stage, smtptest.ErrSilence),
 		})
-		transport := connectTo(t, server, SMTPConfig{Username: "user", Password: "secret", ConnectTimeout: 100 * time.Millisecond})
+		transport := connectTo(t, server, SMTPConfig{Username: "user", Password: "secret", ConnectTimeout: time.Second})
 		got := mustReturn(t, t.Context(), transport, []byte("x\r\n"))
 		want := map[string]string{"CONNECT": ReasonNoGreeting, "EHLO": ReasonTimeout, "AUTH": ReasonTimeout}[stage]
 		if got.Reason != want || !got.Temporary() || got.Operator() {

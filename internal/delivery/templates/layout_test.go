@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 )
 
 // TestLayoutsThatAreRefused: a layout that would fail, or leave its reader
@@ -33,14 +32,14 @@ func TestLayoutsThatAreRefused(t *testing.T) {
 		{"no expiry in the HTML", htmlFile, "{{.Until}}", "", "{{.Until}}, is missing in the HTML"},
 		{"no language", htmlFile, `<html lang="{{.Lang}}" dir="{{.Dir}}">`, "<html>", `<html lang="{{.Lang}}" dir="{{.Dir}}"> is missing`},
 		{"a language for all", htmlFile, `<html lang="{{.Lang}}"`, `<html lang="en"`, `<html lang="{{.Lang}}"`},
-		{"a field that does not exist", textFile, "{{.Link}}", "{{.Lnik}}", "layout/mail.txt:9"},
+		{"a field that does not exist", textFile, "{{.Link}}", "{{.Lnik}}", "layout/mail.txt:15"},
 		{"a field of no mail", htmlFile, "{{.Title}}", "{{.Address}}", "Address"},
 		{"broken syntax in the text", textFile, "{{if .Link}}", "{{if .Link", "layout/mail.txt:"},
 		{"broken syntax in the HTML", htmlFile, "{{- else if .Code}}", "{{- otherwise if .Code}}", "layout/mail.html:"},
 		{"HTML that is not closed", htmlFile, "{{if .RTL}}right{{else}}left{{end}}", `{{if .RTL}}right"{{else}}left{{end}}`, "layout/mail.html:"},
 		{"a part that is not there", textFile, "{{.Link}}", `{{.Link}}{{template "footer"}}`, "footer"},
 		{"words in a script", htmlFile, "<h1", "<script>{{.Title}}</script><h1", "<script>"},
-		{"a loop", textFile, "{{.Link}}", "{{range 1000000000000}}x{{end}}{{.Link}}", "layout/mail.txt:9: a layout cannot have {{range"},
+		{"a loop", textFile, "{{.Link}}", "{{range 1000000000000}}x{{end}}{{.Link}}", "layout/mail.txt:15: a layout cannot have {{range"},
 		{"a loop over the title", htmlFile, "<h1", "{{range .Title}}x{{end}}<h1", "cannot have {{range"},
 		{"a function that composes", textFile, "{{.Link}}", `{{printf "%1000000000s" .Link}}`, `function "printf" not defined`},
 		{"a function that hides", htmlFile, "{{.Title}}", "{{html .Title}}", `function "html" not defined`},
@@ -88,13 +87,9 @@ func TestLayoutsThatNeverEnd(t *testing.T) {
 		fmt.Fprintf(&b, `{{define "p%d"}}x{{template "p%d"}}{{template "p%d"}}{{end}}`, i, i+1, i+1)
 	}
 	b.WriteString(`{{define "p50"}}x{{end}}{{template "p0"}}`)
-	began := time.Now()
 	_, err := Load(Options{Server: testServer, Folder: folder(textFile, ours(t, textFile)+b.String())})
 	if err == nil || !strings.Contains(err.Error(), "runs more than 1000 parts") {
 		t.Errorf("error = %v", err)
-	}
-	if took := time.Since(began); took > 5*time.Second {
-		t.Errorf("it took %s", took)
 	}
 }
 

@@ -15,8 +15,9 @@ import (
 	"time"
 )
 
-// stopLimit is how long a server may take to leave by itself.
-const stopLimit = 5 * time.Second
+// stopLimit is how long a server may take to leave by itself: a moment, and much
+// longer on a machine that is busy with other things.
+const stopLimit = 30 * time.Second
 
 // ErrExited is why a start fails when the process ends before it listens.
 var ErrExited = errors.New("it exited")
@@ -46,6 +47,8 @@ type Process struct {
 	done    chan struct{} // closed once the process is gone and err is set
 	err     error
 	stop    sync.Once
+	limit   time.Duration // how long it may take to leave
+	forced  bool          // it has not left by itself
 }
 
 // Start runs a program of the environment. It runs until [Process.Stop], or,
@@ -75,7 +78,7 @@ func spawn(cmd *exec.Cmd, logPath string, sink *logSink) (*Process, error) {
 	cmd.Stdout, cmd.Stderr = sink, sink
 	cmd.WaitDelay = time.Second
 	cmd.SysProcAttr = ownGroup()
-	p := &Process{cmd: cmd, logPath: logPath, sink: sink, done: make(chan struct{})}
+	p := &Process{cmd: cmd, logPath: logPath, sink: sink, done: make(chan struct{}), limit: stopLimit}
 	started := make(chan error, 1)
 	go func() {
 		// Linux ends the child with the *thread* that made it, and Go ends
@@ -124,19 +127,24 @@ func (p *Process) Logs() string {
 func (p *Process) Done() <-chan struct{} { return p.done }
 
 // Stop ends the process and returns when it is gone: politely first, by force
-// after five seconds. More calls do nothing.
+// after half a minute. More calls do nothing.
 func (p *Process) Stop() {
 	p.stop.Do(func() {
 		p.terminate(false)
 		select {
 		case <-p.done:
 			return
-		case <-time.After(stopLimit):
+		case <-time.After(p.limit):
 		}
+		p.forced = true
 		p.terminate(true)
 		<-p.done
 	})
 }
+
+// Forced reports that [Process.Stop] had to kill the process. It may be called
+// once that has returned.
+func (p *Process) Forced() bool { return p.forced }
 
 // terminate asks the process group to leave, or makes it.
 func (p *Process) terminate(force bool) {
