@@ -34,6 +34,7 @@ func mustReturn(t *testing.T, ctx context.Context, s *SMTP, message []byte) *Sen
 }
 
 func TestSMTPEndsWithItsContextWhereverThePeerIsSilent(t *testing.T) {
+	t.Parallel()
 	tests := map[string]struct {
 		mode   smtptest.Mode
 		silent string
