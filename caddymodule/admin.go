@@ -35,6 +35,7 @@ const adminBase = "/threepid/"
 //	POST /threepid/sms/resume     {"prefix": ...} or {"all": true}
 //	POST /threepid/keys/rotate    begins to use a new key
 //	POST /threepid/keys/prune     drops keys that nothing needs any more
+//	POST /threepid/keys/check-copy            {"keys": [{"id": ..., "sum": ...}]}
 //	POST /threepid/store/backup   answers with a backup
 //	POST /threepid/send-test      {"to": "<address or +number>"}
 //
@@ -81,11 +82,12 @@ var adminEndpoints = map[string]adminEndpoint{
 	"suppressions/add":    does(adminSuppress),
 	"suppressions/remove": does(adminRelease),
 
-	"sms":          shows(adminPhones),
-	"sms/resume":   does(adminResume),
-	"keys/rotate":  does(adminRotate),
-	"keys/prune":   does(adminPrune),
-	"store/backup": does(adminBackup),
+	"sms":             shows(adminPhones),
+	"sms/resume":      does(adminResume),
+	"keys/rotate":     does(adminRotate),
+	"keys/prune":      does(adminPrune),
+	"keys/check-copy": does(adminCheckCopy),
+	"store/backup":    does(adminBackup),
 }
 
 // Errors of the admin endpoint.

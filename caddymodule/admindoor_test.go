@@ -298,7 +298,7 @@ func TestAdminDoorOpens(t *testing.T) {
 
 // TestAdminBodiesAreFlat: what a body may have is read off its type, by its tags.
 func TestAdminBodiesAreFlat(t *testing.T) {
-	for _, body := range []any{nothing{}, sessionRequest{}, addressRequest{}, resumeRequest{}, testRequest{}} {
+	for _, body := range []any{nothing{}, sessionRequest{}, addressRequest{}, resumeRequest{}, testRequest{}, keyCopy{}} {
 		typ := reflect.TypeOf(body)
 		for _, field := range reflect.VisibleFields(typ) {
 			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")

@@ -42,7 +42,7 @@ func adminRotate(ctx context.Context, app *App, _ nothing) (any, error) {
 	}
 	defer release()
 	now := time.Now()
-	err = app.changeKeys(rt, func(path string) (*keyring.Ring, error) { return keyring.Rotate(path, now) })
+	err = app.changeKeys(ctx, rt, func(path string) (*keyring.Ring, error) { return keyring.Rotate(path, now) })
 	if errors.Is(err, keyring.ErrTooManyKeys) || errors.Is(err, errOtherKeys) {
 		return nil, caddy.APIError{HTTPStatus: http.StatusConflict, Err: err}
 	}

@@ -45,6 +45,9 @@ func adminReady(ctx context.Context, app *App) (any, error) {
 type Status struct {
 	Queue  delivery.Status `json:"queue"`
 	Relays []RelayState    `json:"relays"`
+	// Wiring is what is wrong with how the sites are put together, as far as is
+	// known without asking anybody.
+	Wiring []doctor.Finding `json:"wiring,omitempty"`
 	// Phones is there if phone numbers are verified.
 	Phones *PhoneStatus `json:"phones,omitempty"`
 }
@@ -69,7 +72,7 @@ func adminStatus(ctx context.Context, app *App) (any, error) {
 		return nil, err
 	}
 	defer release()
-	status := Status{Relays: app.relayStates()}
+	status := Status{Relays: app.relayStates(), Wiring: app.advised(app.wirings()...)}
 	if status.Queue, err = rt.outbox.Status(ctx); err != nil {
 		return nil, err
 	}

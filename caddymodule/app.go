@@ -11,6 +11,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/doctor"
 )
 
 func init() {
@@ -145,9 +147,10 @@ type App struct {
 	MaxBody int64 `json:"max_body,omitempty"`
 
 	// The file with the keys that seal what is stored. It is created, with mode
-	// 0600, if it does not exist, and is read again at every reload; `caddy
-	// threepid rotate-keys` puts a new key into it. No two stores may share one.
-	// Security: without it the store is unreadable and open sessions are lost;
+	// 0600, if it does not exist and the store is empty, and is read again at
+	// every reload; `caddy threepid rotate-keys` puts a new key into it. A store
+	// that is not empty opens with its own file only. No two stores may share one.
+	// Security: without it the store is unreadable, and the server does not start;
 	// with it and the store, addresses can be read. Back them up apart. Default:
 	// `threepid/keys.json` in Caddy's data directory.
 	KeyFile string `json:"key_file,omitempty"`
@@ -181,6 +184,17 @@ type App struct {
 	// a dot.
 	EmailPolicy *EmailPolicy `json:"email_policy,omitempty"`
 
+	// Whether to leave the addresses of an account untold when its password was
+	// reset here, when it has got an address, or has lost one. Default: false,
+	// they are told by mail.
+	NoNotices bool `json:"no_notices,omitempty"`
+
+	// How much mails and pages say of where a request came from, besides when:
+	// `full` (the kind of app or browser, and `203.0.113.x` or a /48 of IPv6),
+	// `coarse` (the same with `203.0.x.x` or a /32), or `off`. Privacy: it is told
+	// to whoever has the address, which may be mistyped. Default: `coarse`.
+	RequestContext string `json:"request_context,omitempty"`
+
 	// Whether to verify no email addresses at all: requestToken answers
 	// `M_THREEPID_MEDIUM_NOT_SUPPORTED`, and, without `sms`, `/versions` is
 	// left alone. Default: false.
@@ -192,6 +206,11 @@ type App struct {
 	mailer   Mailer // nil with NoEmail
 	gateways map[string]SMSGateway
 	notices  []notice // what Start tells the operator
+	// sibling finds another app of this configuration.
+	sibling  func(name string) (any, error)
+	miswired []doctor.WiringProblem // what Start has found
+	seen     sightings
+	proxies  proxies
 
 	mu       sync.Mutex // guards opening and closing
 	running  atomic.Pointer[runtime]
@@ -274,6 +293,7 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 // beside a running server.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.logger = ctx.Logger()
+	a.sibling = ctx.AppIfConfigured
 	if err := registerMetrics(ctx.GetMetricsRegistry()); err != nil {
 		return err
 	}

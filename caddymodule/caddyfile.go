@@ -65,6 +65,8 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 //			css  <variable> <value>
 //		}
 //		max_queued           <n>
+//		notices              on|off
+//		request_context      full|coarse|off
 //		email_policy {
 //			allow       <rule...>
 //			deny        <rule...>
@@ -126,6 +128,8 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"templates":              oneArg(d, &a.Templates),
 		"brand":                  func() error { return a.readBrand(d) },
 		"email_policy":           func() error { return a.readEmailPolicy(d) },
+		"notices":                func() error { return a.readNotices(d) },
+		"request_context":        oneWord(d, &a.RequestContext, contextWords...),
 		"max_queued":             oneCount(d, &a.MaxQueued),
 		"feedback":               func() error { return a.readFeedback(d) },
 		"max_body":               oneSize(d, &a.MaxBody),

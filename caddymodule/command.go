@@ -39,7 +39,7 @@ They exit with 0 when all is well, with 1 for a warning or a usage error, and wi
 // commands make the subcommands, in the order of the help.
 var commands = []func() *cobra.Command{
 	newDoctorCommand, newStatusCommand, newSendTestCommand, newRenderCommand, newCABundleCommand, newSMSCommand, newResumeCommand,
-	newForgetCommand, newRotateKeysCommand, newBackupCommand, newRestoreCommand,
+	newForgetCommand, newRotateKeysCommand, newCheckCopyCommand, newBackupCommand, newRestoreCommand,
 }
 
 // runner is what a subcommand does. It writes to out, and returns the exit code.

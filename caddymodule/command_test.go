@@ -46,6 +46,9 @@ func TestCommandsAreRegistered(t *testing.T) {
 
 func TestDoctorOnARunningServer(t *testing.T) {
 	w := newWhole(t, "callback")
+	if text, err := w.command(newCheckCopyCommand(), "--file", w.path("keys.json")); err != nil {
+		t.Fatalf("got %q, %v, want the copy to be noted", text, err)
+	}
 	text, err := w.command(newDoctorCommand(), "--json")
 	var report doctor.Report
 	if jsonErr := json.Unmarshal([]byte(text), &report); jsonErr != nil {

@@ -80,8 +80,9 @@ func runSendTest(out io.Writer, flags caddycmd.Flags) (int, error) {
 
 func newStatusCommand() *cobra.Command {
 	cmd := newCommand("status", "Shows the queue and the relays",
-		`Shows how deliveries are doing: each relay with its last error. Exits with 1 if a
-relay is out of order.`, runStatus)
+		`Shows how deliveries are doing: each relay with its last error; and what
+is wrong with how the sites are put together. Exits with 1 if a relay is out of order,
+or something is wrong.`, runStatus)
 	return jsonFlag(remoteFlags(cmd))
 }
 
@@ -95,7 +96,7 @@ func runStatus(out io.Writer, flags caddycmd.Flags) (int, error) {
 		return exitFailed, err
 	}
 	code := 0
-	if outOfOrder(status.Relays) || (status.Phones != nil && outOfOrder(status.Phones.Senders)) {
+	if len(status.Wiring) > 0 || outOfOrder(status.Relays) || (status.Phones != nil && outOfOrder(status.Phones.Senders)) {
 		code = 1
 	}
 	if flags.Bool("json") {
@@ -116,6 +117,12 @@ func (s Status) print(out io.Writer) error {
 	_, _ = fmt.Fprintln(out)
 	for _, e := range s.Queue.Errors {
 		_, _ = fmt.Fprintf(out, "  %s  %s, %d times: %s\n", e.At.Local().Format(time.DateTime), e.Outcome, e.Count, e.Text)
+	}
+	for _, f := range s.Wiring {
+		_, _ = fmt.Fprintf(out, "  %s  %s\n", f.Code, f.Problem)
+	}
+	if len(s.Wiring) > 0 {
+		_, _ = fmt.Fprintln(out, "What to do about it: `caddy threepid doctor`.")
 	}
 	if err := printRelays(out, "RELAY", s.Relays); err != nil || s.Phones == nil {
 		return err

@@ -21,6 +21,7 @@ import (
 func (a *App) examination(ctx caddy.Context, rt *runtime) doctor.Options {
 	o := doctor.Options{
 		Config:       &doctor.Config{NoMailer: a.MailerRaw == nil && !a.relays(), NoChecks: !a.settings.http.Callback},
+		Wiring:       a.wirings,
 		Resolver:     net.DefaultResolver,
 		PublicURL:    a.settings.http.PublicURL,
 		Prove:        rt.service.Proof,
@@ -45,6 +46,7 @@ func (a *App) examination(ctx caddy.Context, rt *runtime) doctor.Options {
 		o.KeyFile.StorePath = badger.dir
 		o.Store.Free = func() (uint64, error) { return badgerstore.FreeSpace(badger.dir) }
 	}
+	a.examineKeys(&o, rt)
 	a.examineList(&o)
 	if a.mailer != nil {
 		a.examineMail(&o)

@@ -61,7 +61,7 @@ func TestExitCodesAndJSON(t *testing.T) {
 	}
 	var written Written
 	w.wantJSON(&written, 0, "render", "--output", t.TempDir())
-	if len(written.Languages) != 17 || len(written.Mails) != 17*9 {
+	if len(written.Languages) != 17 || len(written.Mails) != 17*14 {
 		t.Errorf("render: got %d languages and %d mails", len(written.Languages), len(written.Mails))
 	}
 	var bundle Bundle

@@ -8,10 +8,13 @@ import (
 )
 
 // explain bounds what the owner of an address gets for requests that the
-// homeserver has refused. The service is made after the outbox, and before the
+// homeserver has refused, and lets mails mention other requests. The service is made after the outbox, and before the
 // first message.
 func (rt *runtime) explain(senders map[verification.Medium]delivery.Sender) {
 	for medium, sender := range senders {
+		if medium == verification.Email {
+			sender = &delivery.Mentioning{Sender: sender, Open: rt.service}
+		}
 		rt.outbox.SetSender(medium, &delivery.Explaining{Sender: sender, Explanations: rt.service})
 	}
 }

@@ -228,8 +228,8 @@ func TestRenderWritesEveryMail(t *testing.T) {
 		t.Fatalf("got %q, %v", text, err)
 	}
 	files, err := filepath.Glob(filepath.Join(folder, "*", "*.html"))
-	if err != nil || len(files) != 17*9 {
-		t.Errorf("got %d HTML files (%v), want one for each language and purpose with each proof, and one without", len(files), err)
+	if err != nil || len(files) != 17*14 {
+		t.Errorf("got %d HTML files (%v), want one for each language and purpose with each proof, one without, and one for each notice", len(files), err)
 	}
 	bad := t.TempDir()
 	if err := os.MkdirAll(filepath.Join(bad, "en"), 0o700); err != nil {

@@ -74,6 +74,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if err != nil {
 		return h.unavailable(w, r, next, err)
 	}
+	h.app.lookForProxies(r)
 	release := rt.store.hold()
 	defer release()
 	if provider, ok := strings.CutPrefix(r.URL.Path, FeedbackPath); ok && rt.webhooks[provider] != nil {

@@ -96,7 +96,7 @@ func (h *IdentityHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ ca
 		return nil
 	}
 	defer rt.store.hold()()
-	handlers.NewIdentity(h.config, rt.service, &observer{logger: h.logger}).ServeHTTP(w, r)
+	handlers.NewIdentity(h.config, rt.service, &observer{logger: h.logger, reached: h.app.reached}).ServeHTTP(w, r)
 	return nil
 }
 

@@ -59,6 +59,7 @@ func (a *App) Start() error {
 	for _, n := range a.notices {
 		a.logger.Warn(n.text, n.fields...)
 	}
+	a.examine()
 	if s, ok := a.mailer.(Starter); ok {
 		if err := s.Start(); err != nil {
 			return fmt.Errorf("start mailer: %w", err)
@@ -162,6 +163,7 @@ func (a *App) assemble(rt *runtime) error {
 	}
 	servers := identityserver.New(identityserver.Options{Outbound: outbound.Options{Allow: a.settings.labs}})
 	http := a.withPolicy(rt)
+	http.Misconfigured = a.misconfigured
 	if rt.phones != nil {
 		phones := *http.Phones
 		phones.Guard, http.Phones = rt.phones.guard, &phones
@@ -176,11 +178,11 @@ const coolingDown = "its owner wants no messages for now"
 // suppressed asks whether the owner of an address wants no messages, and the
 // suppression list. Both are made after the outbox, and there before the first
 // message.
-func (rt *runtime) suppressed(ctx context.Context, medium verification.Medium, address string) (string, error) {
-	if wait, err := rt.service.Cooling(ctx, medium, address); err != nil || wait > 0 {
+func (rt *runtime) suppressed(ctx context.Context, m verification.Message) (string, error) {
+	if wait, err := rt.service.Cooling(ctx, m); err != nil || wait > 0 {
 		return coolingDown, err
 	}
-	entry, listed, err := rt.suppression.Lookup(ctx, medium, address)
+	entry, listed, err := rt.suppression.Lookup(ctx, m.Medium, m.Address)
 	if err != nil || !listed {
 		return "", err
 	}

@@ -18,7 +18,11 @@ import (
 // observer turns what happens into metrics and log lines. Neither ever holds
 // an address, a token or a secret, so it does not log the request: a query may
 // contain all three.
-type observer struct{ logger *zap.Logger }
+type observer struct {
+	logger *zap.Logger
+	// reached, when not nil, is told of the homeserver's calls.
+	reached func()
+}
 
 // faceCalls counts the homeserver's questions about a session, so that it can be
 // seen whether it asks us at all. Like the metrics it belongs to the process.
@@ -28,6 +32,9 @@ var faceCalls atomic.Uint64
 func (o *observer) Request(r *http.Request, e handlers.Event) {
 	if e.Face == "identity" && e.Endpoint == "validated" {
 		faceCalls.Add(1)
+	}
+	if o.reached != nil && (e.Endpoint == "validated" || e.Endpoint == "validate") {
+		o.reached()
 	}
 	requestsTotal.WithLabelValues(e.Face, e.Endpoint, e.Outcome).Inc()
 	requestSeconds.WithLabelValues(e.Face, e.Endpoint).Observe(e.Duration.Seconds())

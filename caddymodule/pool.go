@@ -36,19 +36,19 @@ type poolKey struct {
 }
 
 // acquireStore opens a store, or joins the configurations that have it open.
-func acquireStore(mod StoreModule, keys *keyring.Ring) (any, *sharedStore, error) {
+func acquireStore(mod StoreModule, c *custody) (any, *sharedStore, error) {
 	name, err := mod.PoolKey()
 	if err != nil {
 		return nil, nil, fmt.Errorf("store: %w", err)
 	}
 	key := poolKey{mod.CaddyModule().ID, name}
 	fixed := fixedOptions{options: mod.FixedOptions()}
-	value, _, err := stores.LoadOrNew(key, func() (caddy.Destructor, error) {
-		opened, err := mod.OpenStore(processLogger("threepid.store"))
+	value, joins, err := stores.LoadOrNew(key, func() (caddy.Destructor, error) {
+		opened, err := c.open(mod, name)
 		if err != nil {
 			return nil, err
 		}
-		shared := &sharedStore{Store: opened, fixed: fixed, keys: keys, idle: make(chan struct{}), grace: closingGrace}
+		shared := &sharedStore{Store: opened, fixed: fixed, keys: c.keys, idle: make(chan struct{}), grace: closingGrace}
 		shared.life, shared.end = context.WithCancel(context.Background())
 		return shared, nil
 	})
@@ -59,15 +59,20 @@ func acquireStore(mod StoreModule, keys *keyring.Ring) (any, *sharedStore, error
 	if !ok {
 		return nil, nil, errors.Join(fmt.Errorf("open store: pool holds a %T", value), releaseStore(key))
 	}
-	// What is stored is found by keyed hashes: with other keys every open
-	// session would be lost, in silence. A file that has been rotated knows the
-	// key in use.
-	if shared.fixed != fixed || !keys.Knows(shared.keys) {
-		err := fmt.Errorf("store %s: its options or the contents of the key file have changed while it is open: %w", name, errRestart)
-		return nil, nil, errors.Join(err, releaseStore(key))
+	if joins && shared.fixed != fixed {
+		return nil, nil, errors.Join(errChanged(name), releaseStore(key))
 	}
-	shared.keys.Replace(keys)
+	if joins {
+		if err := c.join(shared, name); err != nil {
+			return nil, nil, errors.Join(err, releaseStore(key))
+		}
+	}
 	return key, shared, nil
+}
+
+// errChanged refuses what cannot change while a store is open.
+func errChanged(name string) error {
+	return fmt.Errorf("store %s: its options or the contents of the key file have changed while it is open: %w", name, errRestart)
 }
 
 // releaseStore undoes one acquireStore.

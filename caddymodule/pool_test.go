@@ -102,13 +102,18 @@ func testKeys(t *testing.T, fill byte) *keyring.Ring {
 	return keys
 }
 
+// holding is a key file with these keys.
+func holding(keys *keyring.Ring) *custody {
+	return &custody{path: "keys.json", keys: keys, logger: zap.NewNop(), now: time.Now}
+}
+
 func TestAcquireStoreShares(t *testing.T) {
 	mod, keys := &fakeStore{key: t.Name()}, testKeys(t, 1)
-	key, first, err := acquireStore(mod, keys)
+	key, first, err := acquireStore(mod, holding(keys))
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, second, err := acquireStore(mod, keys)
+	again, second, err := acquireStore(mod, holding(keys))
 	if err != nil || again != key || second != first || mod.opened.Load() != 1 {
 		t.Errorf("got %v, %p, %v and %d openings, want the same store again", again, second, err, mod.opened.Load())
 	}
@@ -125,7 +130,7 @@ func TestAcquireStoreShares(t *testing.T) {
 
 func TestAcquireStoreRefusesWhatCannotChange(t *testing.T) {
 	mod := &fakeStore{key: t.Name(), options: "a"}
-	key, _, err := acquireStore(mod, testKeys(t, 1))
+	key, _, err := acquireStore(mod, holding(testKeys(t, 1)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +142,7 @@ func TestAcquireStoreRefusesWhatCannotChange(t *testing.T) {
 		"other keys":    {&fakeStore{key: t.Name(), options: "a"}, testKeys(t, 2)},
 	}
 	for name, test := range tests {
-		if _, _, err := acquireStore(test.mod, test.keys); !errors.Is(err, errRestart) || test.mod.opened.Load() != 0 {
+		if _, _, err := acquireStore(test.mod, holding(test.keys)); !errors.Is(err, errRestart) || test.mod.opened.Load() != 0 {
 			t.Errorf("%s: got %v, want %v", name, err, errRestart)
 		}
 	}
@@ -149,7 +154,7 @@ func TestAcquireStoreRefusesWhatCannotChange(t *testing.T) {
 		t.Errorf("got %v and %d closings, want one", err, mod.closed.Load())
 	}
 	// Closed, it can be opened in another way.
-	key, _, err = acquireStore(&fakeStore{key: t.Name(), options: "b"}, testKeys(t, 2))
+	key, _, err = acquireStore(&fakeStore{key: t.Name(), options: "b"}, holding(testKeys(t, 2)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +166,7 @@ func TestAcquireStoreRefusesWhatCannotChange(t *testing.T) {
 func TestAcquireStoreFails(t *testing.T) {
 	cause := errors.New("no such place")
 	for name, mod := range map[string]*fakeStore{"key": {keyErr: cause}, "open": {key: t.Name(), err: cause}} {
-		if _, _, err := acquireStore(mod, testKeys(t, 1)); !errors.Is(err, cause) {
+		if _, _, err := acquireStore(mod, holding(testKeys(t, 1))); !errors.Is(err, cause) {
 			t.Errorf("%s: got %v, want %v", name, err, cause)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers"
+	"github.com/caddy-threepid/caddy-threepid/internal/provenance"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -127,6 +128,7 @@ func TestR38_ChecksFollowTheKind(t *testing.T) {
 func TestProvisionTranslatesEverything(t *testing.T) {
 	t.Setenv("THREEPID_TEST_HOST", "matrix.example.org")
 	t.Setenv("THREEPID_TEST_GATE", "completed")
+	t.Setenv("THREEPID_TEST_CONTEXT", "full")
 	app := mustProvision(t, `{
 		"public_url": "https://{env.THREEPID_TEST_HOST}:443/",
 		"homeserver": {"kind": "synapse", "identity_name": "{env.THREEPID_TEST_HOST}:8443/_idp", "password_reset": "native", "client_version": "v1", "path_prefix": "/_matrix/hs"},
@@ -138,7 +140,7 @@ func TestProvisionTranslatesEverything(t *testing.T) {
 		"limit_uia": {"count": 6, "per": "14m"}, "limit_messages": {"count": 7, "per": "15m"}, "limit_guesses": {"count": 8, "per": "16m"},
 		"registration_gate": "{env.THREEPID_TEST_GATE}",
 		"allow_identity_servers": ["ID.{env.THREEPID_TEST_HOST}:443", "127.0.0.1:8090"], "max_body": 1000, "key_file": "/{env.THREEPID_TEST_HOST}/keys",
-		"no_email": true, "reveal_account_existence": true
+		"no_email": true, "reveal_account_existence": true, "no_notices": true, "request_context": "{env.THREEPID_TEST_CONTEXT}"
 	}`)
 	want := handlers.Config{
 		PublicURL: "https://matrix.example.org", IdentityName: "matrix.example.org:8443/_idp",
@@ -146,7 +148,7 @@ func TestProvisionTranslatesEverything(t *testing.T) {
 		Callback: true, Reveal: true, Pace: 400 * time.Millisecond, NativeReset: true, NoEmail: true, Proof: verification.ProofCode,
 		TrustedIDServers: []string{"matrix.example.org"}, RequireIDAccessToken: true,
 		NextLinkOrigins: []string{"https://app.matrix.example.org"}, IdentitySubmit: true, MaxBody: 1000,
-		RegistrationGate: handlers.GateCompleted,
+		RegistrationGate: handlers.GateCompleted, NoNotices: true, RequestContext: provenance.Full,
 	}
 	got := app.settings.http
 	got.IdentityAllow, got.Match, got.Brand, got.ClientAddr = nil, nil, nil, nil

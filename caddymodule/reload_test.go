@@ -101,9 +101,17 @@ func TestReload(t *testing.T) {
 			refused: "address already in use",
 		},
 		{
-			name:    "other_keys",
-			next:    func(s *site) string { return strings.Replace(s.simple(), "keys.json", "other.json", 1) },
+			name: "other_keys",
+			next: func(s *site) string {
+				newKeyFile(s.t, s.path("other.json"))
+				return strings.Replace(s.simple(), "keys.json", "other.json", 1)
+			},
 			refused: "restart needed",
+		},
+		{
+			name:    "missing_keys",
+			next:    func(s *site) string { return strings.Replace(s.simple(), "keys.json", "other.json", 1) },
+			refused: "the key file is missing",
 		},
 	}
 	for _, test := range tests {

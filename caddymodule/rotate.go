@@ -11,6 +11,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/keycheck"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
@@ -23,19 +24,21 @@ var keyFiles sync.Mutex
 func (a *App) acquire() (any, *sharedStore, error) {
 	keyFiles.Lock()
 	defer keyFiles.Unlock()
-	keys, err := keyring.LoadOrCreate(a.settings.keyFile)
+	c, err := take(a.settings.keyFile)
 	if err != nil {
-		return nil, nil, fmt.Errorf("key file: %w", err)
+		return nil, nil, err
 	}
-	return acquireStore(a.store, keys)
+	return acquireStore(a.store, c)
 }
 
 // errOtherKeys refuses to touch a key file that the server does not run with.
 var errOtherKeys = errors.New("the key file does not have the key that this server is using: reload the configuration first")
 
-// changeKeys changes the key file, and then lets everybody use what is in it. The
-// file comes first: what is sealed by a key must not outlive it.
-func (a *App) changeKeys(rt *runtime, change func(path string) (*keyring.Ring, error)) error {
+// changeKeys changes the key file, notes that in the store, and then lets everybody
+// use what is in it. The file comes first: what is sealed by a key must not outlive
+// it. The note comes before the use: a file of before must not open what is sealed
+// by now.
+func (a *App) changeKeys(ctx context.Context, rt *runtime, change func(path string) (*keyring.Ring, error)) error {
 	keyFiles.Lock()
 	defer keyFiles.Unlock()
 	path := a.settings.keyFile
@@ -53,7 +56,23 @@ func (a *App) changeKeys(rt *runtime, change func(path string) (*keyring.Ring, e
 	if !after.Knows(rt.keys) {
 		return errOtherKeys
 	}
+	// Begun, it has to come to its end: the file is changed.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), custodyTime)
+	defer cancel()
+	if _, err := keycheck.Claim(ctx, rt.store, after, time.Now()); err != nil {
+		return fmt.Errorf("note the keys in the store (a reload tries again): %w", err)
+	}
 	rt.keys.Replace(after)
+	return nil
+}
+
+// reclaim seals the check record with the key in use, if it is not.
+func (rt *runtime) reclaim(ctx context.Context) error {
+	keyFiles.Lock()
+	defer keyFiles.Unlock()
+	if _, err := keycheck.Claim(ctx, rt.store, rt.keys, time.Now()); err != nil {
+		return fmt.Errorf("seal the check record with the new key: %w", err)
+	}
 	return nil
 }
 
@@ -64,6 +83,9 @@ const resealTime = time.Hour
 func (rt *runtime) reseal(ctx context.Context) (moved int, err error) {
 	rt.store.moving.Lock()
 	defer rt.store.moving.Unlock()
+	if err := rt.reclaim(ctx); err != nil {
+		return 0, err
+	}
 	moved, err = rt.service.Reseal(ctx)
 	if err != nil {
 		return moved, fmt.Errorf("seal bindings with the new key: %w", err)
@@ -107,6 +129,11 @@ func (rt *runtime) sealedBy(ctx context.Context) (map[byte]int, error) {
 	if err := rt.suppression.SealedBy(ctx, counts); err != nil {
 		return nil, err
 	}
+	if id, ok, err := keycheck.SealedBy(ctx, rt.store); err != nil {
+		return nil, err
+	} else if ok {
+		counts[id]++
+	}
 	err := rt.store.Scan(ctx, shieldPartition, "", func(_ string, sealed []byte) (bool, error) {
 		if id, ok := keyring.SealedBy(sealed); ok {
 			counts[id]++
@@ -129,7 +156,7 @@ func (a *App) drop(ctx context.Context, rt *runtime, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	return a.changeKeys(rt, func(path string) (*keyring.Ring, error) {
+	return a.changeKeys(ctx, rt, func(path string) (*keyring.Ring, error) {
 		return keyring.Drop(path, func(k keyring.KeyInfo) bool {
 			return !k.Retired.IsZero() && now.Sub(k.Retired) >= rt.retention() && counts[k.ID] == 0
 		})

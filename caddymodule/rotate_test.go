@@ -69,8 +69,14 @@ func TestRotateKeysOnARunningServer(t *testing.T) {
 		rotate()
 		w.do("POST", "/_matrix/client/r0/account/password", "", body, http.StatusUnauthorized)
 		w.login("bob", newPassword, http.StatusOK)
-		if got := len(w.inbox.Messages()); got != 1 {
-			t.Errorf("got %d mails, want 1", got)
+		tokens := 0
+		for _, m := range w.inbox.Messages() {
+			if _, ok := m.Link(); ok { // and not the notice of the reset
+				tokens++
+			}
+		}
+		if tokens != 1 {
+			t.Errorf("got %d mails with a token, want 1", tokens)
 		}
 		info, err := os.Stat(w.path("keys.json"))
 		if err != nil || info.Mode() != 0o600 {

@@ -18,6 +18,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/delivery/mail"
 	"github.com/caddy-threepid/caddy-threepid/internal/delivery/templates"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbound"
+	"github.com/caddy-threepid/caddy-threepid/internal/provenance"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -30,13 +31,14 @@ const (
 // The words that options accept. The Caddyfile checks them where they stand,
 // and settings.validate checks them again, after placeholders are expanded.
 var (
-	kindWords   = []string{"synapse", "dendrite", "generic"}
-	checkWords  = []string{"callback", "off"}
-	resetWords  = []string{"facade", "native"}
-	proofWords  = []string{"link", "code"}
-	policyWords = []string{"ignore", "trusted"}
-	accessWords = []string{"optional", "required"}
-	gateWords   = []string{string(handlers.GateOffered), string(handlers.GateCompleted), string(handlers.GateOff)}
+	kindWords    = []string{"synapse", "dendrite", "generic"}
+	checkWords   = []string{"callback", "off"}
+	resetWords   = []string{"facade", "native"}
+	proofWords   = []string{"link", "code"}
+	policyWords  = []string{"ignore", "trusted"}
+	accessWords  = []string{"optional", "required"}
+	contextWords = []string{string(provenance.Full), string(provenance.Coarse), string(provenance.Off)}
+	gateWords    = []string{string(handlers.GateOffered), string(handlers.GateCompleted), string(handlers.GateOff)}
 )
 
 // settings is the configuration with placeholders expanded and defaults
@@ -175,6 +177,8 @@ func (a *App) httpConfig(e *expander, hs *Homeserver, s *settings) handlers.Conf
 		MaxBody:              a.MaxBody,
 		ClientAddr:           clientOf,
 		RegistrationGate:     handlers.Gate(e.text("registration_gate", a.RegistrationGate)),
+		NoNotices:            a.NoNotices,
+		RequestContext:       provenance.Detail(e.text("request_context", a.RequestContext)),
 	}
 	if s.proof == "code" {
 		config.Proof = verification.ProofCode
@@ -194,6 +198,7 @@ func (s *settings) validate(mailer Mailer) error {
 		checkWord("id_access_token", s.access, accessWords),
 		s.validatePolicy(),
 		checkWord("registration_gate", string(s.http.RegistrationGate), gateWords),
+		checkWord("request_context", string(s.http.RequestContext), contextWords),
 		validateLimits(s.domain),
 	}
 	if mailer != nil {

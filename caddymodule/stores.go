@@ -83,6 +83,15 @@ func (b *BadgerStore) OpenStore(logger *zap.Logger) (store.Store, error) {
 	return badgerstore.Open(badgerstore.Options{Dir: dir, Logger: logger})
 }
 
+// look implements looker.
+func (b *BadgerStore) look() (*badgerstore.Reader, error) {
+	dir, err := canonicalDir(b.dir)
+	if err != nil {
+		return nil, err
+	}
+	return badgerstore.Look(badgerstore.Options{Dir: dir})
+}
+
 // UnmarshalCaddyfile sets up the store from Caddyfile tokens. Syntax:
 //
 //	badger {
@@ -120,6 +129,7 @@ func canonicalDir(dir string) (string, error) {
 // Interface guards
 var (
 	_ StoreModule           = (*BadgerStore)(nil)
+	_ looker                = (*BadgerStore)(nil)
 	_ caddy.Provisioner     = (*BadgerStore)(nil)
 	_ caddyfile.Unmarshaler = (*BadgerStore)(nil)
 )

@@ -70,11 +70,15 @@ func TestGate_RegistrationIsDisabled(t *testing.T) {
 // captchas are judged by this service in place of Google's.
 func captchas(t *testing.T) string {
 	t.Helper()
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = fmt.Fprintf(w, `{"success":%t}`, r.PostFormValue("response") == "solved") // the homeserver may be gone
-	}))
+	srv := judge()
 	t.Cleanup(srv.Close)
 	return srv.URL
+}
+
+func judge() *httptest.Server {
+	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = fmt.Fprintf(w, `{"success":%t}`, r.PostFormValue("response") == "solved") // the homeserver may be gone
+	}))
 }
 
 // TestGate_TheCaptchaComesFirst: with a real homeserver and its captcha, the mail

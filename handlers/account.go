@@ -94,7 +94,14 @@ func (c *Client) askJSON(r *http.Request, next Next, method, tail, token string,
 }
 
 // account is the user who makes a request.
-type account struct{ user, token string }
+type account struct {
+	user, token string
+	// book, if not nil, keeps the addresses that the homeserver has last listed.
+	book *book
+}
+
+// book are the addresses of an account.
+type book struct{ list []threepid }
 
 // whoami asks the homeserver whose token this is.
 func (c *Client) whoami(r *http.Request, next Next) (account, error) {
@@ -111,7 +118,7 @@ func (c *Client) whoami(r *http.Request, next Next) (account, error) {
 	if !strings.HasPrefix(body.UserID, "@") || !strings.Contains(body.UserID, ":") || len(body.UserID) > 255 {
 		return account{}, upstreamFailure(errNoUser)
 	}
-	return account{body.UserID, token}, nil
+	return account{body.UserID, token, new(book)}, nil
 }
 
 // threepid is an address that an account has.
@@ -124,10 +131,15 @@ type threepid struct {
 // compared.
 func (c *Client) threepids(r *http.Request, next Next, who account) ([]threepid, error) {
 	list, err := c.listed(r, next, who)
-	for i, t := range list {
-		list[i].Address = canonicalAddress(t.Medium, t.Address)
+	return canonicalOf(list), err
+}
+
+func canonicalOf(list []threepid) []threepid {
+	canonical := slices.Clone(list)
+	for i, t := range canonical {
+		canonical[i].Address = canonicalAddress(t.Medium, t.Address)
 	}
-	return list, err
+	return canonical
 }
 
 // owns reports whether the homeserver has an address for this account.

@@ -21,6 +21,7 @@ const maxUIASession = 255
 // save, and whoever makes tokens up is still counted by everything else.
 func (c *Client) identify(r *http.Request, req *verification.Request) {
 	req.Client = c.clientAddr(r)
+	req.Origin = c.originOf(r)
 	if req.Medium == verification.Email {
 		req.Domain = registrable(req.Address)
 	}

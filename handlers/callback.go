@@ -77,6 +77,9 @@ func (c *Client) askHomeserver(w http.ResponseWriter, r *http.Request, next Next
 	case opened.SID != "" && (answer.status/100 == 2 || hidden):
 		return opened, 0, nil
 	case answer.status/100 != 2:
+		if found := misconfigurationOf(answer); found != "" && opened.SID == "" {
+			return opened, c.misconfigured(w, found), nil
+		}
 		relayRefusal(w, answer)
 		return opened, answer.status, nil
 	}

@@ -102,6 +102,8 @@ type completion struct {
 	// who makes the request, where that has been found out.
 	who  *account
 	sent bool // the homeserver may have acted
+	// unasked: it was shown a proof, and has not asked about it.
+	unasked bool
 	// withdrawal, if not nil, is how the request is sent.
 	withdrawal *withdrawal
 }
@@ -208,8 +210,11 @@ func (j *completion) run(w http.ResponseWriter, r *http.Request, next Next, path
 		return 0, upstreamFailure(err)
 	}
 	outcome = j.judge(answer)
-	changes := j.changes(answer, outcome)
+	changes, readers := j.changes(answer, outcome), j.readers(answer, outcome)
 	j.finish(r.Context(), outcome) // before the client learns of it
+	if found := j.misconfiguration(answer); found != "" {
+		return j.client.misconfigured(w, found), nil
+	}
 	if j.withdrawal != nil && answer.status/100 == 2 {
 		result := j.withdrawal.settle(ctx, answer, unbindSuccess, true)
 		changes = append(changes, Change{Action: "deactivated", User: j.client.svc.Pseudonym(j.who.user), Result: result})
@@ -217,6 +222,7 @@ func (j *completion) run(w http.ResponseWriter, r *http.Request, next Next, path
 	for _, change := range changes {
 		j.client.obs.Changed(r, change)
 	}
+	j.client.tell(r, j.who, readers)
 	answer.relay(w)
 	return answer.status, nil
 }
@@ -307,6 +313,7 @@ func (j *completion) finish(ctx context.Context, outcome verification.Outcome) {
 		// An alias whose end cannot be written down ends by itself, and
 		// counts as used if the homeserver has asked for it.
 		_ = j.client.svc.Finish(ctx, alias, outcome)
+		j.shown(alias)
 	}
 	j.aliases = nil
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/provenance"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -72,9 +73,17 @@ type Config struct {
 	// ClientAddr is the address of the client of a request, or none, for the
 	// limits. Nil means the one that the connection comes from.
 	ClientAddr func(*http.Request) netip.Addr
+	// Misconfigured, when not nil, is told of a homeserver that does not ask us.
+	// It must not block.
+	Misconfigured func(Misconfiguration)
 	// RegistrationGate says when messages for registrations are sent. Default:
 	// GateOffered.
 	RegistrationGate Gate
+	// NoNotices tells the addresses of an account nothing of its changes.
+	NoNotices bool
+	// RequestContext is how much messages and pages say of where a request came
+	// from. Default: provenance.Coarse.
+	RequestContext provenance.Detail
 }
 
 // DefaultPrefixes are the path prefixes that are served unless told otherwise.
@@ -110,6 +119,7 @@ func (c *Config) Normalize() error {
 		c.IdentityAllow = localNetworks
 	}
 	c.RegistrationGate = cmp.Or(c.RegistrationGate, GateOffered)
+	c.RequestContext = cmp.Or(c.RequestContext, provenance.Coarse)
 	var errs []error
 	if c.MaxBody < 0 {
 		errs = append(errs, errors.New("max_body must be positive"))

@@ -35,6 +35,7 @@ const (
 	codeThreepidInUse      = "M_THREEPID_IN_USE"
 	codeThreepidNotFound   = "M_THREEPID_NOT_FOUND"
 	codeThreepidDenied     = "M_THREEPID_DENIED"
+	codeThreepidAuthFailed = "M_THREEPID_AUTH_FAILED"
 	codeTokenIncorrect     = "M_TOKEN_INCORRECT"       // MSC4183
 	codeSessionExpired     = "M_SESSION_EXPIRED"       // IS API
 	codeSessionNotValid    = "M_SESSION_NOT_VALIDATED" // IS API

@@ -36,8 +36,8 @@ type Event struct {
 // Change is a change of somebody's addresses, for the audit log. User and
 // Address are pseudonyms.
 type Change struct {
-	// Action is "registered", "added", "bound", "unbound", "deleted" or
-	// "deactivated".
+	// Action is "registered", "added", "bound", "unbound", "deleted",
+	// "deactivated", or "notified": its addresses were told.
 	Action string
 	// User is empty where the homeserver has not said who it is.
 	User    string
@@ -45,7 +45,8 @@ type Change struct {
 	Address string
 	// IDServer is the identity server that a binding was asked of.
 	IDServer string
-	// Result is the id_server_unbind_result, where there is one.
+	// Result is the id_server_unbind_result, where there is one, and "limited" for
+	// those that were not told.
 	Result string
 	// Err says why it has failed, or is nil.
 	Err error

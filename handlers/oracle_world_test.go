@@ -173,13 +173,13 @@ func (w *oracleWorld) report(m verification.Message, state verification.Delivery
 }
 
 // mayNot is why nothing may be sent to an address.
-func (w *oracleWorld) mayNot(ctx context.Context, medium verification.Medium, address string) (string, error) {
-	if wait, err := w.svc.Cooling(ctx, medium, address); err != nil || wait > 0 {
+func (w *oracleWorld) mayNot(ctx context.Context, m verification.Message) (string, error) {
+	if wait, err := w.svc.Cooling(ctx, m); err != nil || wait > 0 {
 		return "cooling", err
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.suppressed[address] {
+	if w.suppressed[m.Address] {
 		return "listed", nil
 	}
 	return "", nil

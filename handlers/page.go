@@ -100,7 +100,7 @@ func (c *Client) showPage(w http.ResponseWriter, r *http.Request) (int, error) {
 	if found.Proof == verification.ProofCode && !code(sub.Token) {
 		return c.show(w, r, c.codeView(sub, found, web.Code))
 	}
-	return c.show(w, r, c.pressView(sub, found))
+	return c.show(w, r, c.pressView(r, sub, found))
 }
 
 // confirmPage is the button of that page.
@@ -207,7 +207,7 @@ func (c *Client) askAgain(w http.ResponseWriter, r *http.Request, sub verificati
 	}
 	v := c.formView(sub, found, web.Again, c.gate().Nonce(web.First, aboutCheck(sub)))
 	v.Fields = append(v.Fields, web.Field{Name: linkField, Value: sub.Token})
-	v.Address = shown(found) // the link proves that its reader knows it
+	v.Address, v.Asked = shown(found), c.askedOf(r, sub, found) // the link proves that its reader knows it
 	return c.showFailure(w, r, errMachine, v)
 }
 
@@ -229,11 +229,12 @@ func viewOf(found verification.Confirmed, state web.State) web.View {
 }
 
 // pressView is a page with a button for the token of the link.
-func (c *Client) pressView(sub verification.Submission, found verification.Confirmed) web.View {
+func (c *Client) pressView(r *http.Request, sub verification.Submission, found verification.Confirmed) web.View {
 	v := c.formView(sub, found, web.Confirm, c.gate().Nonce(web.First, aboutPress(sub)))
 	v.Fields = append(v.Fields, web.Field{Name: "token", Value: sub.Token})
 	if found.Proof == verification.ProofLink {
 		v.Address = shown(found) // the link proves that its reader knows it
+		v.Asked = c.askedOf(r, sub, found)
 	}
 	return v
 }
@@ -244,6 +245,9 @@ func (c *Client) codeView(sub verification.Submission, found verification.Confir
 	v.Help = submitPath(found.Medium) + "?" + helpQuery(sub)
 	return v
 }
+
+// PagePath is the path of a medium's links and of its help page.
+func PagePath(medium verification.Medium) string { return submitPath(medium) }
 
 // submitPath is where the tokens of a medium come back, and where the forms of
 // its pages lead.

@@ -79,8 +79,8 @@ type templateWords struct{ set *templates.Set }
 // Words implements [web.Dictionary].
 func (d templateWords) Words(brand, acceptLanguage string) web.Words {
 	w := d.set.WordsFor(brand, d.set.Match(acceptLanguage))
-	return web.Words{Lang: w.Lang, Dir: w.Dir, Text: func(key, address string) (string, error) {
-		return w.Text("page "+key, templates.PageData{Address: address})
+	return web.Words{Lang: w.Lang, Dir: w.Dir, Text: func(key, value string) (string, error) {
+		return w.Text("page "+key, templates.PageData{Address: value, Made: value, App: value, Network: value}) // each names one
 	}}
 }
 

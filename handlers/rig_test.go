@@ -224,6 +224,14 @@ type events struct {
 	mu      sync.Mutex
 	list    []Event
 	changes []Change
+	watch   func(Change) // of each change, if set
+}
+
+// onChange lets f see every change from now on.
+func (e *events) onChange(f func(Change)) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.watch = f
 }
 
 func (e *events) Request(_ *http.Request, ev Event) {
@@ -236,6 +244,9 @@ func (e *events) Changed(_ *http.Request, c Change) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.changes = append(e.changes, c)
+	if e.watch != nil {
+		e.watch(c)
+	}
 }
 
 type fakeClock struct {

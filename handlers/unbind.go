@@ -66,7 +66,12 @@ func (c *Client) unbind(w http.ResponseWriter, r *http.Request, next Next, route
 		spelling = asked.spelledAs(wd.targets)
 	}
 	wd.alsoAt(r.Context(), asked.server)
-	return wd.passOn(w, r, next, path, asked.body(spelling), asked)
+	readers := c.readersOfRemoval(who, wd, asked)
+	status, err := wd.passOn(w, r, next, path, asked.body(spelling), asked)
+	if err == nil {
+		c.tell(r, &who, readers)
+	}
+	return status, err
 }
 
 // unbindRequest is the address that a client wants unbound.

@@ -11,6 +11,7 @@ import (
 // TestNobodyDeletesAnothersAddress, which Dendrite lets everybody do.
 func TestNobodyDeletesAnothersAddress(t *testing.T) {
 	w := newWorld(t)
+	before := len(site.Caddy.Logs()) // others delete what is theirs
 	victim, thief := w.user("victim"), w.user("thief")
 	w.add(victim, "victim@example.test")
 	w.add(thief, "thief@example.test")
@@ -31,7 +32,7 @@ func TestNobodyDeletesAnothersAddress(t *testing.T) {
 			t.Fatalf("%s: the victim has %q", body, got)
 		}
 	}
-	if logs := site.Caddy.Logs(); strings.Contains(logs, "address deleted") {
+	if logs := site.Caddy.Logs()[before:]; strings.Contains(logs, "address deleted") {
 		t.Error("the audit log says that an address was deleted")
 	}
 	// Not for another reason: around us it is gone, by the odd spelling, too.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/handlers"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/provenance"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
@@ -76,6 +77,7 @@ func (s *site) open(purpose verification.Purpose, proof verification.Proof) stri
 	s.t.Helper()
 	opened, err := s.svc.RequestToken(context.Background(), verification.Request{
 		Purpose: purpose, Medium: verification.Email, Address: address, ClientSecret: secret, SendAttempt: 1, Proof: proof,
+		Origin: provenance.Origin{Program: "Element", System: "Android", Network: "203.0.x.x"},
 	})
 	must(s.t, err)
 	return opened.SID

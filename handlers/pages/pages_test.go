@@ -47,6 +47,7 @@ func full(state State) View {
 	return View{
 		State: state, Purpose: "password", Address: "alice@example.org", Action: "/submit", Help: "/help",
 		Fields: []Field{{"sid", "s"}, {"nonce", "n"}}, Delivery: "bounced",
+		Asked: Asked{Made: "2027-01-15 08:00 UTC", App: "Nheko", Network: "203.0.x.x", Another: true},
 	}
 }
 
@@ -166,7 +167,7 @@ func TestEverythingIsEscaped(t *testing.T) {
 	for _, state := range States {
 		v := View{
 			State: state, Purpose: evil, Address: evil, Action: evil, Brand: evil, Language: evil, Help: "javascript:alert(1)",
-			Fields: []Field{{"x", evil}},
+			Fields: []Field{{"x", evil}}, Asked: Asked{Made: evil, App: evil, Network: evil, Another: true},
 		}
 		body := render(t, p, v).Body.String()
 		if strings.Contains(body, "<script") || strings.Contains(body, "javascript:") {

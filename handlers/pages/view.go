@@ -40,6 +40,9 @@ type View struct {
 	Phone bool
 	// Address is shown to those who have proven that they know it.
 	Address string
+	// Asked says when and where the request was made. It is shown to the same,
+	// behind the link of a mail.
+	Asked Asked
 	// Brand is a key of [Options.Looks]; others mean "".
 	Brand string
 	// Language is that of the session, for readers whose browser names none.
@@ -57,6 +60,14 @@ type View struct {
 	// FormTarget is the origin, besides our own, to which the form may lead:
 	// browsers apply form-action to redirects as well.
 	FormTarget string
+}
+
+// Asked is when and where a request was made, in words or numbers, each of which
+// may be empty.
+type Asked struct {
+	Made, App, Network string
+	// Another says that another request like it is open.
+	Another bool
 }
 
 // Deliveries are the states of a message that there are words for. Only of a
@@ -77,6 +88,7 @@ type content struct {
 	Title, Alert, Note string
 	Texts, Tips        []string
 	Address            string
+	Facts              []string
 	Form               *form
 	Help, HelpText     string
 }
@@ -111,6 +123,10 @@ func fill(v View, w Words) (content, error) {
 	if v.Address != "" {
 		c.Address = s.name("address", v.Address)
 	}
+	if v.Phone {
+		v.Asked = Asked{} // a phone has no link that leads here
+	}
+	c.Facts = v.Asked.facts(s)
 	switch v.State {
 	case Confirm:
 		c.ask(s, v, s.say("confirm button"))
@@ -146,8 +162,27 @@ func fill(v View, w Words) (content, error) {
 func (c *content) ask(s *speaker, v View, button string) {
 	c.Title = s.say("confirm " + v.purpose() + " title")
 	c.Texts = []string{s.say("confirm " + v.purpose() + " what")}
+	if v.Asked.Another {
+		c.Texts = append(c.Texts, s.say("request other"))
+	}
 	c.Note = s.say("confirm ignore")
 	c.Form = &form{Action: v.Action, Fields: v.Fields, Button: button}
+}
+
+// facts are what is known, for which there are words.
+func (a Asked) facts(s *speaker) []string {
+	var list []string
+	for _, fact := range []struct{ key, value string }{
+		{"request made", a.Made}, {"request app", a.App}, {"request network", a.Network},
+	} {
+		if fact.value == "" {
+			continue
+		}
+		if text := s.name(fact.key, fact.value); text != "" {
+			list = append(list, text)
+		}
+	}
+	return list
 }
 
 // askCode fills the page that a code is typed into.

@@ -8,9 +8,10 @@ import "strings"
 type Words struct {
 	// Lang and Dir are what the attributes of these names take.
 	Lang, Dir string
-	// Text returns the words for one of [Keys]. Only those for "address" name the
-	// address.
-	Text func(key, address string) (string, error)
+	// Text returns the words for one of [Keys]. Those for "address" name the
+	// address, and those for "request made", "request app" and "request network"
+	// what they are about; none of these three need be there.
+	Text func(key, value string) (string, error)
 }
 
 // Dictionary has the words in several languages.
@@ -28,12 +29,12 @@ type english struct{ server string }
 
 // Words implements [Dictionary].
 func (e english) Words(string, string) Words {
-	return Words{Lang: "en", Dir: "ltr", Text: func(key, address string) (string, error) {
+	return Words{Lang: "en", Dir: "ltr", Text: func(key, value string) (string, error) {
 		text, ok := englishWords[key]
 		if !ok {
 			return "", missingError(key)
 		}
-		return strings.NewReplacer("{server}", e.server, "{address}", address).Replace(text), nil
+		return strings.NewReplacer("{server}", e.server, "{value}", value).Replace(text), nil
 	}}
 }
 
@@ -94,7 +95,7 @@ var englishWords = map[string]string{
 	"confirm password what":  "Confirming lets the app where this was requested set a new password for your account on {server}.",
 	"confirm add what":       "Confirming lets the app where this was requested add this address to an account on {server}.",
 	"confirm button":         "Confirm",
-	"address":                "Address: {address}",
+	"address":                "Address: {value}",
 	"confirm ignore":         "If you did not ask for this, close this page: nothing will happen.",
 
 	"code label": "Code from the message",
@@ -117,6 +118,11 @@ var englishWords = map[string]string{
 	"invalid what":  "This link or code is not right. Please use the newest message you got, and copy the whole link or code.",
 	"error title":   "Something went wrong",
 	"error what":    "The fault is on the server, not with you. Please try again in a few minutes.",
+
+	"request made":    "Time: {value}",
+	"request app":     "App: {value}",
+	"request network": "Network: {value}",
+	"request other":   "Another request like this one is open for your address. If you made only one, the other is somebody else’s: confirm none unless you know that it is yours.",
 
 	"refuse title":  "You did not ask for this?",
 	"refuse what":   "Stopping ends this request on {server}: its link or code stops working, and for some time no more messages are sent to your address.",
@@ -142,7 +148,7 @@ var englishWords = map[string]string{
 	"delivery failed":    "The message could not be sent. Please ask for a new one, or use another address.",
 	"delivery suspended": "No messages are sent to this address at the moment, because earlier ones were refused.",
 
-	"sms address":            "Phone number: {address}",
+	"sms address":            "Phone number: {value}",
 	"sms confirm add title":  "Add this phone number to your account?",
 	"sms confirm add what":   "Confirming lets the app where this was requested add this phone number to an account on {server}.",
 	"sms code again":         "Please type the code from the text message.",

@@ -290,12 +290,12 @@ func TestSuppressed(t *testing.T) {
 		r, box := newRig(t), &mailbox{}
 		up := time.Now().Add(time.Minute)
 		o := r.outbox(box, func(c *Config) {
-			c.Suppressed = func(_ context.Context, medium verification.Medium, address string) (string, error) {
+			c.Suppressed = func(_ context.Context, m verification.Message) (string, error) {
 				switch {
 				case time.Now().Before(up):
-					return "", errors.New("the list of " + address + " is out of reach")
-				case medium == verification.Email && address == testAddress:
-					return "bounced before as " + address, nil
+					return "", errors.New("the list of " + m.Address + " is out of reach")
+				case m.Medium == verification.Email && m.Address == testAddress:
+					return "bounced before as " + m.Address, nil
 				}
 				return "", nil
 			}

@@ -127,7 +127,7 @@ func (o *Outbox) suppressed(ctx context.Context, rec *record, e *Event) bool {
 	if o.cfg.Suppressed == nil {
 		return false
 	}
-	reason, err := o.cfg.Suppressed(ctx, rec.Message.Medium, rec.Message.Address)
+	reason, err := o.cfg.Suppressed(ctx, rec.Message)
 	if err != nil {
 		rec.Tries++
 		e.Err, e.Operator, e.Tries = scrub(fmt.Errorf("look up suppression: %w", err), rec.Message), true, rec.Tries

@@ -76,6 +76,15 @@ func (s *MailSender) Check() error {
 			return err
 		}
 	}
+	for _, notice := range verification.Notices {
+		_, _, err := s.compose(verification.Message{
+			ID: "sample", SID: "sample", Purpose: verification.Notified, Medium: verification.Email, Notice: notice,
+			Address: "sample@sample.example", Created: time.Unix(0, 0), Expires: time.Unix(0, 0).Add(time.Hour),
+		})
+		if err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -93,7 +102,7 @@ func (s *MailSender) compose(m verification.Message) (from string, raw []byte, e
 		From: s.From, To: m.Address, Subject: words.Subject, Text: words.Text, HTML: words.HTML,
 		MessageID: s.messageID(m, from), Date: m.Created, DKIM: s.DKIM,
 	}
-	if links.Refuse != "" {
+	if links.Refuse != "" || m.Notice != "" {
 		composed.Language = s.Templates.Match(m.Language)
 	}
 	if strings.HasPrefix(links.Refuse, "https://") { // RFC 8058 §3.1 wants no other
@@ -114,6 +123,10 @@ func (s *MailSender) compose(m verification.Message) (from string, raw []byte, e
 // words finds what to say, and the links to say it with. A message of an
 // earlier version has no secret to refuse it with.
 func (s *MailSender) words(m verification.Message) (words templates.Rendered, links templates.Links, err error) {
+	if m.Notice != "" {
+		words, err = s.Templates.ChangeFor(s.brand(m), m)
+		return words, links, err
+	}
 	if m.Proof == verification.ProofLink && !m.Decoy {
 		links.Confirm, links.Check = s.Link(m.SID, m.Token), verification.PressCode(s.Keys, m.SID, m.Token)
 	}
@@ -122,12 +135,17 @@ func (s *MailSender) words(m verification.Message) (words templates.Rendered, li
 		return words, links, err
 	}
 	links.Refuse = s.Refuse(m.SID, m.Refusal)
-	brand := m.Brand
-	if !slices.Contains(s.Templates.Brands(), brand) {
-		brand = "" // it was removed while the message waited
-	}
-	words, err = s.Templates.MailFor(brand, m, links)
+	words, err = s.Templates.MailFor(s.brand(m), m, links)
 	return words, links, err
+}
+
+// brand is that of a message, if there still is one: it may have been removed
+// while the message waited.
+func (s *MailSender) brand(m verification.Message) string {
+	if slices.Contains(s.Templates.Brands(), m.Brand) {
+		return m.Brand
+	}
+	return ""
 }
 
 // idAlphabet is without upper case: some programs compare Message-IDs without

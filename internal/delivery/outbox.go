@@ -73,9 +73,9 @@ type Config struct {
 	// a process that died was sending is then sent again by the next one at
 	// once, and not when the lease ends.
 	Sole bool
-	// Suppressed, if set, is asked before every send why nothing may be sent to
-	// an address; an empty reason lets it pass.
-	Suppressed func(ctx context.Context, medium verification.Medium, address string) (reason string, err error)
+	// Suppressed, if set, is asked before every send why a message may not go to
+	// its address; an empty reason lets it pass.
+	Suppressed func(ctx context.Context, m verification.Message) (reason string, err error)
 	// Sweep is how often the store is searched for messages that nobody was
 	// woken for: after a crash, a reload, a lost wake-up or a delay. It is also
 	// how late a message that was deferred may be.

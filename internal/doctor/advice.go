@@ -46,6 +46,7 @@ var infoAdvice = map[string]string{
 	codeDKIMNotSigned: "Send a test mail to a mailbox elsewhere and look for dkim=pass; if it is not there, set up `dkim` in the mailer or at the relay.",
 	codeDMARCNone:     "Once the reports are good, raise the policy to p=quarantine.",
 	codeRateLimited:   "Run the doctor again in a few minutes.",
+	codeKeyNotCopied:  "Copy {subject} to where no backup of the store is, and run: caddy threepid check-copy --file <copy>",
 	codeChecksOff:     "If the homeserver is a Synapse or a Dendrite, name it: `homeserver synapse` or `homeserver dendrite`.",
 }
 
@@ -101,6 +102,9 @@ var connectionAdvice = map[string]string{
 	"identity.certificate " + CodeCertSelfSigned: "Use `tls internal` for this site. " + rootAdvice,
 	"identity.certificate " + CodeCertAuthority:  rootAdvice,
 	"identity.certificate " + CodeCertName:       identitySite,
+
+	"wiring " + CodeProxyNotTrusted: "Name its network in the global options, so that the clients behind it can be told apart:\n" +
+		"servers {\n\ttrusted_proxies static <address or network of the proxy>\n}",
 
 	"homeserver.trust " + CodeTimeout: "The homeserver probably waits for {identity_name}: from where it runs, the name must lead to this Caddy, and no firewall may swallow the packets.",
 
@@ -181,6 +185,14 @@ var codeAdvice = map[string]string{
 	codeNative:           "Such a Synapse sends its own mail: configure its `email` section, and take `homeserver synapse` out of the Caddyfile.",
 	codeUnexpected:       "Look into the homeserver's log for this moment; a proxy between Caddy and the homeserver may be the cause.",
 	codeWrongSite:        "The site needs `threepid_identity` and nothing else that answers; it must not be the public one:\nhttps://{identity_name} {\n\tbind 127.0.0.1\n\ttls internal\n\tthreepid_identity\n}",
+	CodeIdentityMissing:  identitySite,
+	CodeIdentityPort:     "Let the site listen on the port of `identity_name`, or correct `identity_name` here and in {configuration}; the two must be the same.",
+	CodeIdentityHidden:   "Name the site as `identity_name` is, {identity_name}, and let nothing in it stand before `threepid_identity` or around it.",
+	CodeLinksNotCovered:  "Write `threepid` into the site itself, before and outside of any `handle` or `route`, or let its block match /_threepid/* as well.",
+	CodePathsNotCovered:  "Write `threepid` into the site itself, before and outside of any `handle` or `route`, or let its block match /_matrix/client/* and all other `path_prefixes`.",
+	CodePathCut:          "Use `handle` in place of `handle_path`, and leave these paths out of `uri` and `rewrite`.",
+	CodeNothingBehind:    "Write `reverse_proxy <address of the homeserver>` after `threepid`, into the same block.",
+	CodeWayAround:        "Write `threepid` into this site too, or let it pass on no more than it is there for, which for federation is:\nreverse_proxy /_matrix/federation/* <homeserver>\nreverse_proxy /_matrix/key/* <homeserver>",
 	codeIdentityNoPort:   "Add the port to `identity_name` (like localhost:8443), in the Caddyfile and in {configuration}.",
 	codeMailNotSent:      "Configure one, with `mailer smtp`.",
 	codeTemplateBroken:   "Correct it: the next start or reload will be refused; until then, what was loaded before is used. `caddy threepid render --templates <folder>` tries it out.",
@@ -190,8 +202,11 @@ var codeAdvice = map[string]string{
 	codeStoreFailed:      "Look into the log for errors of the store; nothing works without it.",
 	codeDiskLow:          "Make room: without it no session can be kept.",
 	codeDiskFull:         "Make room at once: without it no session can be kept, and the store may be damaged.",
-	codeKeyMissing:       "Bring the file back from a backup before the server is restarted.",
+	codeKeyMissing:       "Bring the file back from its backup before the server is restarted. Is its volume mounted?",
 	codeKeyUnreadable:    "Correct the option `key_file`, or the rights of the folders above the file.",
+	codeKeyUnusable:      "Bring the right file back from its backup before the server is restarted.",
+	codeKeyOther:         "Bring the right file back from its backup before the server is restarted, and before its keys are rotated.",
+	codeStoreNew:         "If there was a store before: stop the server, bring it back (is its volume mounted? is the path right?), or restore a backup with `caddy threepid restore`. If there was none, this passes after 30 days.",
 	codeKeyMode:          "Run: chmod 600 {subject}",
 	codeKeyOwner:         "Give the file to the user that runs Caddy, with chown.",
 	codeKeyBesideStore:   "Move it elsewhere, name the new place with `key_file`, and back up the two apart from each other.",

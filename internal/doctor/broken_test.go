@@ -23,7 +23,7 @@ type broken struct {
 func TestDeliberatelyBrokenSetUps(t *testing.T) {
 	table := codeTable(t)
 	produced := map[string]bool{}
-	faults := slices.Concat(relayFaults, dnsFaults, wayFaults, trustFaults, identityFaults, machineFaults, listFaults)
+	faults := slices.Concat(relayFaults, dnsFaults, wayFaults, trustFaults, identityFaults, machineFaults, listFaults, wiringFaults)
 	ran := 0
 	for _, fault := range faults {
 		t.Run(fault.name, func(t *testing.T) {

@@ -93,8 +93,8 @@ const (
 	codeBadGateway       = "bad_gateway"
 	codeOtherInstance    = "other_instance"
 	codeFeatureMissing   = "feature_missing"
-	codeNotTrusted       = "not_trusted"
-	codeCannotReachUs    = "identity_unreachable"
+	codeNotTrusted       = CodeNotTrusted
+	codeCannotReachUs    = CodeUnreached
 	codeResetDisabled    = "reset_disabled"
 	codeResetUnsupported = "reset_unsupported"
 	codeWrongIdentity    = "wrong_identity_server"
@@ -104,6 +104,22 @@ const (
 	codeNative           = "homeserver_native"
 	codeUnexpected       = "unexpected_answer"
 	codeWrongSite        = "wrong_site"
+)
+
+// How the handlers are put together, for a [WiringProblem]. CodeNotTrusted and
+// CodeUnreached are also what the doctor sees when it asks the homeserver itself.
+const (
+	CodeIdentityMissing = "identity_site_missing"
+	CodeIdentityPort    = "identity_site_port"
+	CodeIdentityHidden  = "identity_site_hidden"
+	CodeLinksNotCovered = "links_not_covered"
+	CodePathsNotCovered = "paths_not_covered"
+	CodePathCut         = "path_cut"
+	CodeNothingBehind   = "nothing_behind"
+	CodeWayAround       = "way_around"
+	CodeProxyNotTrusted = "proxy_not_trusted"
+	CodeNotTrusted      = "not_trusted"
+	CodeUnreached       = "identity_unreachable"
 )
 
 // The machine and the configuration.
@@ -119,6 +135,10 @@ const (
 	codeKeyMode          = "key_file_mode"
 	codeKeyOwner         = "key_file_owner"
 	codeKeyBesideStore   = "key_file_beside_store"
+	codeKeyUnusable      = "key_file_unusable"
+	codeKeyOther         = "key_file_other"
+	codeKeyNotCopied     = "key_file_not_copied"
+	codeStoreNew         = "store_new"
 	codeOutboxUnknown    = "outbox_unknown"
 	codeOutboxOld        = "outbox_old"
 	codeOutboxNearlyFull = "outbox_nearly_full"
@@ -144,17 +164,18 @@ var notErrors = map[string]Severity{
 
 	codeSkipped: Info, codeSPFUnknown: Info, codeDKIMNotSigned: Info, codeDMARCNone: Info,
 	codeEnvelopeMisaligned: Info, codeResetUnsupported: Info, codeRateLimited: Info,
-	codeDiskUnknown: Info, codeChecksOff: Info, codeAdminReachable: Info,
+	codeDiskUnknown: Info, codeChecksOff: Info, codeAdminReachable: Info, codeKeyNotCopied: Info,
 
 	CodeHELONotFQDN: Warning, CodeRelayDeferred: Warning, CodeCertExpiresSoon: Warning, codeDNSFailed: Warning, codeNullMX: Warning,
 	codeSPFMissing: Warning, codeSPFPassAll: Warning, codeSPFSoftFail: Warning, codeSPFRelay: Warning,
 	codeDKIMWeak: Warning, codeDKIMTesting: Warning, codeDKIMMisaligned: Warning,
 	codeDMARCMissing: Warning, codeDMARCSeveral: Warning, codeDMARCSyntax: Warning, codeDMARCUnaligned: Warning,
 	codeURLNotPublic: Warning, codeURLPlain: Warning, codeNative: Warning, codeUnexpected: Warning,
-	codeClockSkew: Warning, codeDiskLow: Warning, codeKeyOwner: Warning, codeKeyBesideStore: Warning,
+	codeClockSkew: Warning, codeDiskLow: Warning, codeKeyOwner: Warning, codeKeyBesideStore: Warning, codeStoreNew: Warning,
 	codeOutboxOld: Warning, codeOutboxNearlyFull: Warning, codeRelayFailing: Warning,
 	codeTemplateDoubtful: Warning, codeMailNotSent: Warning, codeIdentityNoPort: Warning,
 	codeListMissing: Warning, codeListBroken: Warning, codeListOld: Warning, codeAdminOnPort: Warning, codeAdminSocketMode: Warning,
+	CodeWayAround: Warning, CodeProxyNotTrusted: Warning,
 }
 
 // severityOf is fixed for each code, so that a script may go by either.

@@ -93,8 +93,8 @@
 //	homeserver_down        | error    | homeserver.*                    | the proxy does not reach it
 //	feature_missing        | error    | homeserver.versions             | m.require_identity_server
 //	homeserver_native      | warning  | homeserver.trust                | verifies addresses itself
-//	not_trusted            | error    | homeserver.trust                | does not ask us
-//	identity_unreachable   | error    | homeserver.trust                | fails before it reaches us
+//	not_trusted            | error    | homeserver.trust wiring         | does not ask us
+//	identity_unreachable   | error    | homeserver.trust wiring         | fails before it reaches us
 //	homeserver_error       | error    | homeserver.trust                | fails after it reached us
 //	reset_disabled         | error    | homeserver.trust                | resets are switched off
 //	reset_unsupported      | info     | homeserver.trust                | has no resets by email
@@ -106,6 +106,7 @@
 //	clock_skew             | warning  | clock                           | more than 30 seconds
 //	clock_wrong            | error    | clock                           | more than 5 minutes
 //	store_failed           | error    | store                           | the ping failed
+//	store_new              | warning  | store                           | younger than its keys
 //	disk_low               | warning  | disk                            | less than 256 MiB
 //	disk_full              | error    | disk                            | less than 64 MiB
 //	disk_unknown           | info     | disk                            | cannot be found out
@@ -114,6 +115,9 @@
 //	key_file_mode          | error    | key_file                        | others may read it
 //	key_file_owner         | warning  | key_file                        | belongs to somebody else
 //	key_file_beside_store  | warning  | key_file                        | in the store's folder
+//	key_file_unusable      | error    | key_file                        | cannot be read as one
+//	key_file_other         | error    | key_file                        | not that of the running server
+//	key_file_not_copied    | info     | key_file                        | no good copy is known
 //	list_missing           | warning  | disposable                      | the file is gone
 //	list_broken            | warning  | disposable                      | the file cannot be used
 //	list_old               | warning  | disposable                      | more than 90 days
@@ -125,6 +129,15 @@
 //	relay_stopped          | error    | outbox                          | the circuit breaker is open
 //	template_broken        | error    | templates                       | not used
 //	template_doubtful      | warning  | templates                       | may be wrong
+//	identity_site_missing  | error    | wiring                          | no threepid_identity
+//	identity_site_port     | error    | wiring                          | it listens on another port
+//	identity_site_hidden   | error    | wiring                          | questions do not get there
+//	links_not_covered      | error    | wiring                          | links do not reach threepid
+//	paths_not_covered      | error    | wiring                          | nor do the paths of clients
+//	path_cut               | error    | wiring                          | threepid sees another path
+//	nothing_behind         | error    | wiring                          | no handler after threepid
+//	way_around             | warning  | wiring                          | a way to the homeserver past it
+//	proxy_not_trusted      | warning  | wiring                          | all clients count as one
 //	mail_not_sent          | warning  | config                          | no mailer
 //	checks_off             | info     | config                          | no kind of homeserver
 //	identity_no_port       | warning  | config                          | identity_name has no port

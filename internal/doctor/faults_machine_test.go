@@ -83,6 +83,28 @@ func ahead(by time.Duration) func(*rig) {
 	}
 }
 
+// keyState is what reading the key file finds.
+func keyState(state KeyState, err error) func(*rig) {
+	return func(r *rig) {
+		r.change = func(o *Options) { o.KeyFile.State = func(context.Context) (KeyState, error) { return state, err } }
+	}
+}
+
+// storeAge is a store and keys of these ages; negative if that is not known.
+func storeAge(store, keys time.Duration) func(*rig) {
+	since := func(age time.Duration) time.Time {
+		if age < 0 {
+			return time.Time{}
+		}
+		return time.Now().Add(-age)
+	}
+	return func(r *rig) {
+		r.change = func(o *Options) {
+			o.Store.Age = func(context.Context) (StoreAge, error) { return StoreAge{Begun: since(store), Keys: since(keys)}, nil }
+		}
+	}
+}
+
 var machineFaults = []broken{
 	{"clock: a little off", ahead(20 * time.Second), nil},
 	{"clock: off", ahead(2 * time.Minute), []string{"clock clock_skew"}},
@@ -121,6 +143,18 @@ var machineFaults = []broken{
 		must(r, os.Symlink(filepath.Dir(r.keyPath), link))
 		r.change = func(o *Options) { o.KeyFile.StorePath = link }
 	}, []string{"key_file key_file_beside_store"}},
+
+	{"key file: torn", keyState(KeyState{}, errors.New("it is not valid JSON")), []string{"key_file key_file_unusable"}},
+	{"key file: another one", keyState(KeyState{Other: true}, nil), []string{"key_file key_file_other"}},
+	{"key file: no copy", keyState(KeyState{}, nil), []string{"key_file key_file_not_copied"}},
+	{"key file: copied", keyState(KeyState{Copied: true}, nil), nil},
+
+	{"store: younger than its keys", storeAge(24*time.Hour, 48*time.Hour), []string{"store store_new"}},
+	{"store: younger than keys of unknown age", storeAge(24*time.Hour, -1), []string{"store store_new"}},
+	{"store: as old as its keys", storeAge(24*time.Hour, 24*time.Hour+time.Minute), nil},
+	{"store: older than its keys", storeAge(24*time.Hour, time.Hour), nil},
+	{"store: not so new any more", storeAge(31*24*time.Hour, 48*24*time.Hour), nil},
+	{"store: of unknown age", storeAge(-1, 24*time.Hour), nil},
 
 	{"outbox: unknown", func(r *rig) {
 		r.change = func(o *Options) {

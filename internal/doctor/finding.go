@@ -37,6 +37,7 @@ func (s Severity) rank() int {
 // The checks, a closed set.
 const (
 	checkConfig    = "config"
+	checkWiring    = "wiring"
 	checkRelay     = "relay"
 	checkMX        = "dns.mx"
 	checkSPF       = "dns.spf"
@@ -59,7 +60,7 @@ const (
 // checkOrder is the order of a report: first what mail needs, then what clients
 // need, then the machine.
 var checkOrder = []string{
-	checkConfig, checkRelay, checkMX, checkSPF, checkDKIM, checkDMARC, checkTemplates, checkOutbox,
+	checkConfig, checkWiring, checkRelay, checkMX, checkSPF, checkDKIM, checkDMARC, checkTemplates, checkOutbox,
 	checkPublicURL, checkVersions, checkTrust, checkIdentity, checkClock, checkStore, checkDisk, checkKeyFile, checkList, checkAdmin,
 }
 

@@ -8,15 +8,16 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
-// keyFile looks at the file without reading it.
-func (s *session) keyFile(_ context.Context, r *results) {
+// keyFile looks at the file, and at what is in it if somebody can tell.
+func (s *session) keyFile(ctx context.Context, r *results) {
 	k := s.opts.KeyFile
 	info, err := os.Stat(k.Path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		r.report(codeKeyMissing, "The key file is gone; what is in the store cannot be read after the next start.")
+		r.report(codeKeyMissing, "The key file is gone; the next start will be refused, because nothing in the store can be read without it.")
 		return
 	case err != nil:
 		r.report(codeKeyUnreadable, "The key file cannot be looked at: %s.", cause(err))
@@ -37,6 +38,21 @@ func (s *session) keyFile(_ context.Context, r *results) {
 	}
 	if within(k.Path, k.StorePath) {
 		r.report(codeKeyBesideStore, "The key file lies in the store's folder, so that a copy of the folder holds both the lock and the key.")
+	}
+	if k.State != nil {
+		k.state(ctx, r)
+	}
+}
+
+func (k *KeyFile) state(ctx context.Context, r *results) {
+	state, err := k.State(ctx)
+	switch {
+	case err != nil:
+		r.report(codeKeyUnusable, "The key file cannot be used: %s.", strings.TrimRight(cause(err).Error(), "."))
+	case state.Other:
+		r.report(codeKeyOther, "The key file is not the one with which this server runs; the next start will be refused.")
+	case !state.Copied:
+		r.report(codeKeyNotCopied, "No copy of the key file is known that has every key; without the file, the store is worthless.")
 	}
 }
 

@@ -53,6 +53,29 @@ func (store Store) ping(ctx context.Context, r *results) {
 	}
 }
 
+// Beyond that, a store is as old as its keys for all that matters, and what was
+// lost with another one has ended by itself.
+const (
+	sameAge  = 10 * time.Minute
+	newStore = 30 * 24 * time.Hour
+)
+
+// storeAge notices a store that is younger than its keys: the one before it is
+// lost, or its volume is not mounted.
+func (s *session) storeAge(ctx context.Context, store Store, r *results) {
+	if store.Age == nil {
+		return
+	}
+	age, err := store.Age(ctx)
+	if err != nil || age.Begun.IsZero() {
+		return // the ping says what is wrong with it
+	}
+	if s.opts.Now().Sub(age.Begun) < newStore && age.Begun.Sub(age.Keys) > sameAge {
+		r.report(codeStoreNew, "The store was new on %s, but the key file is older: what a store of before knew is missing in this one.",
+			age.Begun.UTC().Format(time.DateTime+" MST"))
+	}
+}
+
 func (store Store) disk(_ context.Context, r *results) {
 	free, err := store.Free()
 	switch {

@@ -23,6 +23,9 @@ const (
 type Options struct {
 	// Config holds what the configuration alone can tell.
 	Config *Config
+	// Wiring tells how the handlers are put together wrongly, and what requests
+	// have shown of that.
+	Wiring func() []WiringProblem
 	// Relays are tried one by one, all at once.
 	Relays []Relay
 	// Domains are those of senders; they are looked up with Resolver.
@@ -169,6 +172,17 @@ type Store struct {
 	Ping func(context.Context) error
 	// Free tells how many bytes are left where it writes; nil for a remote one.
 	Free func() (uint64, error)
+	// Age tells since when it has known anything; nil if that cannot be told.
+	Age func(context.Context) (StoreAge, error)
+}
+
+// StoreAge is how old a store is beside its keys.
+type StoreAge struct {
+	// Begun is when it was new, zero if that is not known.
+	Begun time.Time
+	// Keys is when the oldest of its keys came into use, zero if that was before
+	// such was noted.
+	Keys time.Time
 }
 
 // KeyFile is the file with the secret keys.
@@ -178,6 +192,16 @@ type KeyFile struct {
 	StorePath string
 	// UID is the user who should own the file. Default: the process's.
 	UID *int
+	// State reads the file as the next start will; nil if that cannot be done.
+	State func(context.Context) (KeyState, error)
+}
+
+// KeyState is how the key file stands to the server that runs.
+type KeyState struct {
+	// Other: it does not have the key that the server is using.
+	Other bool
+	// Copied: somebody has shown the server a copy of it that has every key.
+	Copied bool
 }
 
 // withDefaults fills in what was left out.

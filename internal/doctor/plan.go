@@ -21,6 +21,9 @@ func (s *session) plan() [][]check {
 	if o.Config != nil {
 		alone(checkConfig, "", "The configuration has nothing that needs a second look.", s.config)
 	}
+	if o.Wiring != nil {
+		alone(checkWiring, "", "The sites are put together as they should be.", s.wiring)
+	}
 	for _, relay := range o.Relays {
 		alone(checkRelay, relay.Name, "The relay takes our mail: connection, TLS, log-in and sender are accepted.", relay.examine)
 	}
@@ -71,7 +74,10 @@ func (s *session) planDomain(d Domain, alone func(name, subject, good string, ru
 
 func (s *session) planStore(store Store, alone func(name, subject, good string, run func(context.Context, *results))) {
 	if store.Ping != nil {
-		alone(checkStore, store.Name, "The store answers.", store.ping)
+		alone(checkStore, store.Name, "The store answers.", func(ctx context.Context, r *results) {
+			store.ping(ctx, r)
+			s.storeAge(ctx, store, r)
+		})
 	}
 	if store.Free != nil {
 		alone(checkDisk, store.Name, "There is room left.", store.disk)

@@ -77,6 +77,7 @@ type rig struct {
 	zone      zone
 	domain    Domain
 
+	wiring    []WiringProblem
 	outbox    OutboxStatus
 	templates []TemplateProblem
 	keyPath   string
@@ -209,7 +210,7 @@ func (r *rig) options() Options {
 		implicit: r.relay.implicit, config: &tls.Config{RootCAs: r.ca.pool, ServerName: "mail.example.org"}, dial: r.relayDial,
 	}
 	o := Options{
-		Config: &Config{}, Relays: []Relay{{Name: "mail.example.org:587", HELO: r.helo, Check: relay.check}},
+		Config: &Config{}, Wiring: func() []WiringProblem { return r.wiring }, Relays: []Relay{{Name: "mail.example.org:587", HELO: r.helo, Check: relay.check}},
 		Domains: []Domain{r.domain}, Resolver: resolver{r.t, r.zone},
 		Templates: func(context.Context) []TemplateProblem { return r.templates },
 		Outbox:    func(context.Context) (OutboxStatus, error) { return r.outbox, nil },

@@ -56,6 +56,7 @@ func TestEachCheckNeedsItsInput(t *testing.T) {
 		{"no store", func(o *Options) { o.Store = nil }, []string{checkStore, checkDisk}},
 		{"a store elsewhere", func(o *Options) { s := *o.Store; s.Free = nil; o.Store = &s }, []string{checkDisk}},
 		{"no key file", func(o *Options) { o.KeyFile = nil }, []string{checkKeyFile}},
+		{"no wiring", func(o *Options) { o.Wiring = nil }, []string{checkWiring}},
 		{"no list", func(o *Options) { o.DomainList = nil }, []string{checkList}},
 		{"no admin endpoint", func(o *Options) { o.Admin = nil }, []string{checkAdmin}},
 		{"no resolver", func(o *Options) { o.Resolver = nil }, []string{checkMX, checkSPF, checkDKIM, checkDMARC}},

@@ -102,3 +102,21 @@ func (r *Ring) Knows(other *Ring) bool {
 	const label = "identity of the key in use"
 	return r.Made(other.Hash(label), label)
 }
+
+// Mark names a key to those who have it, and tells nobody anything about it: it
+// is a hash by the key.
+type Mark struct {
+	ID  byte   `json:"id"`
+	Sum string `json:"sum"`
+}
+
+// Marks are those of the keys, the one in use first.
+func (r *Ring) Marks() []Mark {
+	ordered := r.set.Load().ordered
+	marks := make([]Mark, len(ordered))
+	for i, k := range ordered {
+		sum := k.hash("mark of a key", nil)
+		marks[i] = Mark{k.id, base64.RawURLEncoding.EncodeToString(sum[:])}
+	}
+	return marks
+}

@@ -36,10 +36,13 @@ func LoadOrCreate(path string) (*Ring, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return ring, err
 	}
-	if err := create(path); err != nil && !errors.Is(err, fs.ErrExist) {
+	d, err := Prepare(path)
+	if err != nil {
 		return nil, err
 	}
-	return Load(path)
+	defer d.Discard()
+	ring, _, err = d.Place()
+	return ring, err
 }
 
 // Load reads a key file.
@@ -82,28 +85,6 @@ func read(path string) (*keyFile, error) {
 		return nil, fmt.Errorf("key file %s has version %d, want 1", path, f.Version)
 	}
 	return &f, nil
-}
-
-// create writes a new key file; it fails with fs.ErrExist when another process
-// was faster. The link makes the complete file appear in one step, which a
-// rename would too, but a rename would replace the other one's key.
-func create(path string) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return fmt.Errorf("make folder of key file: %w", err)
-	}
-	first, err := newKey(1, time.Now())
-	if err != nil {
-		return err
-	}
-	tmp, err := writeBeside(path, &keyFile{Version: 1, Keys: []fileKey{first}})
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp)
-	if err := os.Link(tmp, path); err != nil {
-		return fmt.Errorf("place key file: %w", err)
-	}
-	return syncFolder(path)
 }
 
 func newKey(id byte, now time.Time) (fileKey, error) {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/dendrite"
+	"github.com/caddy-threepid/caddy-threepid/internal/synapse"
 )
 
 // startDendrite starts the homeserver in Go, where registration is open.
@@ -30,5 +31,13 @@ func (o Options) kind() string {
 	if o.Dendrite != nil {
 		return "dendrite"
 	}
+	if o.newest() {
+		return "generic" // it verifies addresses by itself
+	}
 	return "synapse"
+}
+
+// newest reports whether the homeserver is the newest Synapse.
+func (o Options) newest() bool {
+	return o.Synapse != nil && o.Synapse.Version == synapse.NewestVersion
 }

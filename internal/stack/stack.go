@@ -49,8 +49,13 @@ type Options struct {
 	// the URL by which it has captchas judged, if it has any.
 	DisableRegistration bool
 	CaptchaVerify       string
+	// Terms is true if it has terms that everybody agrees to.
+	Terms bool
 	// Gate is our registration_gate, or empty.
 	Gate string
+	// Notices tells the addresses of an account of its changes, as it is by
+	// default. Most tests read one mail after the other, and do not expect them.
+	Notices bool
 	// NextLink is an origin that next_link may name, or empty.
 	NextLink string
 	// MapVersions lets the public site map the client paths that the module
@@ -63,6 +68,10 @@ type Options struct {
 	Federation bool
 	// TrustAnyIDServer is the option of Synapse that is for testing only.
 	TrustAnyIDServer bool
+	// DistrustName leaves our name out of the homeserver's list of identity
+	// servers, and DistrustCertificate our authority out of its bundle: two
+	// mistakes of the first hour.
+	DistrustName, DistrustCertificate bool
 	// CAFiles are certificates that the homeserver trusts besides Caddy's.
 	CAFiles []string
 	// Roots is the file of the certificates that our Caddy trusts instead of
@@ -73,6 +82,10 @@ type Options struct {
 	// Admin is where Caddy's admin endpoint listens, as in a Caddyfile. Default:
 	// nowhere.
 	Admin string
+	// Nodes is the number of Caddys that share one key file, each with its own
+	// store and its own admin endpoint, a socket in Dir. Default: one, with the
+	// key file in its data folder.
+	Nodes int
 	// SMSSender is how messages are handed to phones: a sender's module and its
 	// block, as in a Caddyfile. Default: the stack's own gateway, see Phones.
 	SMSSender string
@@ -92,6 +105,8 @@ type Stack struct {
 	// say otherwise.
 	Phones *smstest.Server
 	Caddy  *Caddy
+	// Nodes are the Caddys; Public, Identity and Caddy are those of the first.
+	Nodes []*Node
 	// Homeserver is the real Synapse; nil where the double, or Dendrite, runs.
 	Homeserver *synapse.Server
 	// Dendrite is the homeserver where it runs.
@@ -124,35 +139,26 @@ func Start(ctx context.Context, opts Options) (s *Stack, err error) {
 			s.Stop()
 		}
 	}()
-	ports, err := FreePorts(3)
+	opts.Nodes = max(opts.Nodes, 1)
+	ports, err := FreePorts(1 + 2*opts.Nodes)
 	if err != nil {
 		return s, err
 	}
-	public, identity, direct := ports[0], ports[1], ports[2]
-	s.Public = fmt.Sprintf("http://127.0.0.1:%d", public)
+	direct := ports[0]
 	s.Direct = fmt.Sprintf("http://127.0.0.1:%d", direct)
-	s.Identity = fmt.Sprintf("localhost:%d", identity)
-
+	for i := range opts.Nodes {
+		s.Nodes = append(s.Nodes, newNode(opts, i, ports[1+2*i], ports[2+2*i]))
+	}
+	s.Public, s.Identity = s.Nodes[0].Public, s.Nodes[0].Identity
 	if err := errors.Join(s.startInbox(opts), s.startPhones(opts)); err != nil {
 		return s, err
 	}
-	opts.Logf("starting Caddy on %s", s.Public)
-	dir := filepath.Join(opts.Dir, "caddy")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return s, fmt.Errorf("make folder: %w", err)
+	for _, n := range s.Nodes {
+		if err := s.startNode(ctx, opts, n, direct); err != nil {
+			return s, err
+		}
 	}
-	var env []string
-	if opts.Roots != "" {
-		env = append(env, "SSL_CERT_FILE="+opts.Roots)
-	}
-	s.Caddy, err = StartCaddy(ctx, opts.Caddy, dir, s.caddyfile(opts, public, identity, direct), env, public, identity)
-	if err != nil {
-		return s, err
-	}
-	s.stops = append(s.stops, s.Caddy.Stop)
-	if err := awaitFile(ctx, s.Caddy.CAFile()); err != nil {
-		return s, err
-	}
+	s.Caddy = s.Nodes[0].Caddy
 	switch {
 	case opts.Dendrite != nil:
 		return s, s.startDendrite(ctx, opts, direct)
@@ -173,7 +179,7 @@ func (s *Stack) Stop() {
 // Client makes a client of the public site.
 func (s *Stack) Client() *Client { return NewClient(s.Public) }
 
-func (s *Stack) caddyfile(opts Options, public, identity, direct int) string {
+func (s *Stack) caddyfile(opts Options, n *Node, direct int) string {
 	checks, options, mapping := "off", "", ""
 	if opts.Callback {
 		checks = "callback"
@@ -181,12 +187,13 @@ func (s *Stack) caddyfile(opts Options, public, identity, direct int) string {
 	if opts.NextLink != "" {
 		options = "\t\tnext_link " + opts.NextLink + "\n"
 	}
+	if opts.Nodes > 1 {
+		options += "\t\tkey_file " + filepath.Join(opts.Dir, "keys.json") + "\n"
+	}
 	if len(opts.IdentityServers) > 0 {
 		options += "\t\tallow_identity_servers " + strings.Join(opts.IdentityServers, " ") + "\n"
 	}
-	if opts.Gate != "" {
-		options += "\t\tregistration_gate " + opts.Gate + "\n"
-	}
+	options += opts.switches()
 	if opts.MapVersions {
 		mapping = mapVersions
 	}
@@ -229,8 +236,19 @@ https://localhost:%d {
 	tls internal
 	threepid_identity
 }
-`, cmp.Or(opts.Admin, "off"), s.Public, opts.kind(), s.Identity, checks, s.Inbox.Addr(), filepath.Join(opts.Dir, "inbox-ca.pem"),
-		ServerName, ServerName, options, public, mapping, direct, identity)
+`, cmp.Or(n.admin, "off"), n.Public, opts.kind(), n.Identity, checks, s.Inbox.Addr(), filepath.Join(opts.Dir, "inbox-ca.pem"),
+		ServerName, ServerName, options, n.public, mapping, direct, n.identity)
+}
+
+// switches are those that are not as they come.
+func (o Options) switches() (lines string) {
+	if o.Gate != "" {
+		lines += "\t\tregistration_gate " + o.Gate + "\n"
+	}
+	if !o.Notices {
+		lines += "\t\tnotices off\n"
+	}
+	return lines
 }
 
 func (s *Stack) startInbox(opts Options) error {
@@ -248,14 +266,26 @@ func (s *Stack) startInbox(opts Options) error {
 }
 
 func (s *Stack) startSynapse(ctx context.Context, opts Options, port int) error {
-	opts.Logf("starting Synapse 1.3.1 on %s", s.Direct)
-	hs, err := synapse.Start(ctx, *opts.Synapse, synapse.Options{
+	opts.Logf("starting Synapse %s on %s", opts.Synapse.Version, s.Direct)
+	options := synapse.Options{
 		Dir: filepath.Join(opts.Dir, "synapse"), ServerName: s.ServerName, Port: port,
-		Federation: opts.Federation, CAFiles: opts.CAFiles,
-		RequireEmail: opts.RequireEmail, TrustedIDServers: append([]string{s.Identity}, opts.TrustedIDServers...),
-		DisableRegistration: opts.DisableRegistration, CaptchaVerify: opts.CaptchaVerify,
-		ResetTrust: true, CAFile: s.Caddy.CAFile(), TrustAnyIDServer: opts.TrustAnyIDServer,
-	})
+		Federation: opts.Federation, CAFiles: slices.Clone(opts.CAFiles),
+		RequireEmail: opts.RequireEmail, TrustedIDServers: slices.Clone(opts.TrustedIDServers),
+		DisableRegistration: opts.DisableRegistration, CaptchaVerify: opts.CaptchaVerify, Terms: opts.Terms,
+		ResetTrust: !opts.newest(), TrustAnyIDServer: opts.TrustAnyIDServer,
+	}
+	if opts.DistrustName {
+		options.TrustedIDServers = append(options.TrustedIDServers, "matrix.org", "vector.im") // its defaults
+	}
+	for _, n := range s.Nodes {
+		if !opts.DistrustName {
+			options.TrustedIDServers = append(options.TrustedIDServers, n.Identity)
+		}
+		if !opts.DistrustCertificate {
+			options.CAFiles = append(options.CAFiles, n.Caddy.CAFile())
+		}
+	}
+	hs, err := synapse.Start(ctx, *opts.Synapse, options)
 	if err != nil {
 		return err
 	}

@@ -35,6 +35,8 @@ type Options struct {
 	// CaptchaVerify is the URL that judges the responses to captchas, in place of
 	// reCAPTCHA's. If there is one, every registration has a captcha.
 	CaptchaVerify string
+	// Terms is true if every registration has terms to agree to, after the captcha.
+	Terms bool
 	// TrustedIDServers are the names Synapse accepts as id_server, compared
 	// byte for byte, port included. Empty means none.
 	TrustedIDServers []string
@@ -71,12 +73,15 @@ type LocalPattern struct {
 // value can break out of its quotes.
 type object map[string]any
 
+// databaseFile is where a server keeps its data, below its directory.
+const databaseFile = "homeserver.db"
+
 // plenty is a limit no test reaches.
 var plenty = object{"per_second": 1e6, "burst_count": 1e6}
 
-// writeConfig fills opts.Dir with what Synapse needs to start, and returns the
-// path of homeserver.yaml and the registration secret.
-func writeConfig(opts Options) (path, secret string, err error) {
+// writeConfig fills opts.Dir with what a version of Synapse needs to start, and
+// returns the path of homeserver.yaml and the registration secret.
+func writeConfig(version string, opts Options) (path, secret string, err error) {
 	dir, err := filepath.Abs(opts.Dir)
 	if err != nil || opts.Dir == "" {
 		return "", "", errors.Join(errors.New("name a directory for synapse"), err)
@@ -94,6 +99,16 @@ func writeConfig(opts Options) (path, secret string, err error) {
 		}
 	}
 	conf := homeserver(dir, opts)
+	if opts.Terms {
+		if conf["user_consent"], err = writeTerms(dir); err != nil {
+			return "", "", err
+		}
+	}
+	if version == NewestVersion {
+		if err := modernize(conf, opts); err != nil {
+			return "", "", err
+		}
+	}
 	for name, value := range secrets {
 		conf[name] = value
 	}
@@ -120,7 +135,7 @@ func homeserver(dir string, opts Options) object {
 		"signing_key_path": filepath.Join(dir, "signing.key"),
 		"media_store_path": filepath.Join(dir, "media"),
 		"uploads_path":     filepath.Join(dir, "uploads"),
-		"database":         object{"name": "sqlite3", "args": object{"database": filepath.Join(dir, "homeserver.db")}},
+		"database":         object{"name": "sqlite3", "args": object{"database": filepath.Join(dir, databaseFile)}},
 		"no_tls":           true,
 		"listeners": []object{{
 			"port": opts.Port, "bind_addresses": []string{"127.0.0.1"}, "type": "http", "tls": false,
@@ -160,10 +175,25 @@ func homeserver(dir string, opts Options) object {
 	return conf
 }
 
+// writeTerms writes what is to be agreed to, and returns the section about it.
+func writeTerms(dir string) (object, error) {
+	folder := filepath.Join(dir, "terms")
+	text := filepath.Join(folder, "en", "1.0.html")
+	if err := os.MkdirAll(filepath.Dir(text), 0o700); err != nil {
+		return nil, fmt.Errorf("make a folder for the terms: %w", err)
+	}
+	if err := venv.WriteFile(text, []byte("<p>Be kind.</p>\n")); err != nil {
+		return nil, fmt.Errorf("write the terms: %w", err)
+	}
+	return object{"template_dir": folder, "version": "1.0", "require_at_registration": true}, nil
+}
+
 // logging sends every line to standard error, where the log is kept from.
 func logging() object {
 	return object{
-		"version":                  1,
+		"version": 1,
+		// Tells the names of conversations, see [Server.Conversations].
+		"loggers":                  object{"synapse.handlers.auth": object{"level": "DEBUG"}},
 		"disable_existing_loggers": false,
 		"formatters":               object{"line": object{"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
 		"handlers":                 object{"stderr": object{"class": "logging.StreamHandler", "formatter": "line"}},

@@ -18,7 +18,7 @@ func configOf(t *testing.T, opts Options) map[string]any {
 	if opts.Dir == "" {
 		opts.Dir = t.TempDir()
 	}
-	path, secret, err := writeConfig(opts)
+	path, secret, err := writeConfig(Version, opts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +164,7 @@ func TestConfigRefusesBadDirectory(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, dir := range map[string]string{"none": "", "below a file": filepath.Join(file, "dir"), "key unreadable": blocked} {
-		if _, _, err := writeConfig(Options{Dir: dir}); err == nil {
+		if _, _, err := writeConfig(Version, Options{Dir: dir}); err == nil {
 			t.Errorf("%s: got no error", name)
 		}
 		if _, err := Start(t.Context(), Env{}, Options{Dir: dir}); err == nil {

@@ -47,6 +47,13 @@
 // server has to ask who a user is. These expect TLS on the port that is part of
 // the server name; package sydent has a front for that.
 //
+// # The newest
+//
+// [InstallNewest] and the same [Start] run a Synapse of today, to show that the
+// module is not in the way of one: a wheel with its dependencies, pinned in
+// data/newest. It verifies addresses by itself, so the options about identity
+// servers are refused or have no effect, and it needs Python 3.10 or newer.
+//
 // The roots it trusts come from [Options.CAFile] and [Options.CAFiles], each
 // of which may hold several certificates. OpenSSL reads one file only, so one
 // is made of all of them.

@@ -54,7 +54,12 @@ func realEnv(t *testing.T) Env {
 // start runs a real Synapse for the length of a test.
 func start(t *testing.T, opts Options) *Server {
 	t.Helper()
-	env := realEnv(t)
+	return run(t, realEnv(t), opts)
+}
+
+// run is start with an installation of some version.
+func run(t *testing.T, env Env, opts Options) *Server {
+	t.Helper()
 	if opts.Dir == "" {
 		opts.Dir = t.TempDir()
 	}

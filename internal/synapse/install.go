@@ -10,8 +10,12 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/synapse/venv"
 )
 
-// Version is the version of Synapse that is installed and run.
-const Version = "1.3.1"
+const (
+	// Version is the version of Synapse that [Install] installs.
+	Version = "1.3.1"
+	// NewestVersion is that of [InstallNewest].
+	NewestVersion = "1.163.2"
+)
 
 // ErrUnavailable is the outcome of [Install] on a machine that cannot have
 // Synapse: no suitable Python, no venv, PyPI out of reach. The message says
@@ -35,6 +39,20 @@ func recipe() venv.Recipe {
 	}
 }
 
+// newestRecipe is how the newest Synapse is installed: as wheels, and nothing
+// stands between it and Python.
+func newestRecipe() venv.Recipe {
+	files, err := fs.Sub(data, "data/newest")
+	if err != nil {
+		panic(err) // the name is a constant, and valid
+	}
+	return venv.Recipe{
+		Name: "synapse", Version: NewestVersion, Revision: "1", Oldest: 10,
+		Data: files, Files: []string{"requirements.txt"},
+		Check: "import synapse.app.homeserver; from synapse.util.check_dependencies import check_requirements as c; c()",
+	}
+}
+
 // Env is an installed Synapse.
 type Env struct{ venv.Env }
 
@@ -44,5 +62,12 @@ type Env struct{ venv.Env }
 // wraps [ErrUnavailable] when this machine cannot have Synapse.
 func Install(ctx context.Context, logf func(format string, args ...any)) (Env, error) {
 	env, err := recipe().Install(ctx, logf)
+	return Env{env}, err
+}
+
+// InstallNewest is [Install] for the newest Synapse, which verifies addresses by
+// itself and checks what a conversation is for. It needs Python 3.10 or newer.
+func InstallNewest(ctx context.Context, logf func(format string, args ...any)) (Env, error) {
+	env, err := newestRecipe().Install(ctx, logf)
 	return Env{env}, err
 }

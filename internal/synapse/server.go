@@ -16,13 +16,15 @@ import (
 // startLimit bounds a start whose context has no earlier deadline.
 const startLimit = 3 * time.Minute
 
-// listeningLine is what Twisted logs when a port is open.
-var listeningLine = regexp.MustCompile(`SynapseSite starting on (\d+)$`)
+// listeningLine is what Twisted, or a newer Synapse, logs when a port is open.
+var listeningLine = regexp.MustCompile(`(?:SynapseSite starting on|Synapse now listening on TCP port) (\d+)$`)
 
 // Server is a running Synapse.
 type Server struct {
 	url     string
 	secret  string
+	env     Env
+	dir     string
 	process *venv.Process
 }
 
@@ -30,7 +32,7 @@ type Server struct {
 // context bounds the start only: the server runs until [Server.Stop], or,
 // on Linux, until this process ends in whatever way.
 func Start(ctx context.Context, env Env, opts Options) (*Server, error) {
-	config, secret, err := writeConfig(opts)
+	config, secret, err := writeConfig(env.Version, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +41,7 @@ func Start(ctx context.Context, env Env, opts Options) (*Server, error) {
 	if opts.CAFile != "" {
 		cas = append([]string{opts.CAFile}, cas...)
 	}
-	s := &Server{secret: secret}
+	s := &Server{secret: secret, env: env, dir: dir}
 	s.process, err = env.Start(venv.Command{
 		Args: []string{"-m", "synapse.app.homeserver", "--config-path", config},
 		Dir:  dir, CAFiles: cas, Log: filepath.Join(dir, "synapse.log"), Listening: listeningLine,

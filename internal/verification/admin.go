@@ -148,6 +148,7 @@ func (s *Service) Resend(ctx context.Context, sid string) error {
 		s.unsent(ctx, request)
 		return err
 	}
+	o.resend = true
 	if session.Decoy {
 		if err := o.disguise(); err != nil {
 			s.unsent(ctx, request)

@@ -129,12 +129,18 @@ func TestResendKeepsTheLimit(t *testing.T) {
 func TestForget(t *testing.T) {
 	f := newFixture(t, func(c *Config) { c.PerAddress = Limit{Burst: 50, Per: time.Hour} })
 	life := func(address, client string) {
-		sid := f.validated(ask(mailbox(address), secret(client)))
+		sid := f.validated(ask(mailbox(address), secret(client), func(r *Request) { r.Language = "de" }))
 		f.proves(f.claim(completes(sid, func(c *Completion) { c.ClientSecret = client })))
 		f.open(ask(mailbox(address), secret(client), purpose(Password), proof(ProofCode)))
 		m := f.outbox.last(t)
 		f.hold(ask(mailbox(address), secret("held "+client), held("uia of "+client)))
 		if _, err := f.Explain(bg, m); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.NoteOpen(bg, m); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Notify(bg, Happened{}, []Reader{{address, NoticeGone}}); err != nil {
 			t.Fatal(err)
 		}
 		f.await(ask(mailbox(address), secret(client), purpose(Add)))

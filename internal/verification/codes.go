@@ -84,6 +84,9 @@ func (s *Service) compare(ctx context.Context, p store.Partition, sub Submission
 	if err != nil || guessable != nil {
 		return Confirmed{}, guessable, err
 	}
+	if result.State == Validated && before != Validated {
+		s.noteLanguage(ctx, result)
+	}
 	if result.State != before {
 		s.cfg.Observer.Transition(result.Purpose, result.Medium, result.State.String())
 	}

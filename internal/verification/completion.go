@@ -35,6 +35,9 @@ type Alias struct {
 	// Medium and Address are what a live alias proves.
 	Medium  Medium
 	Address string
+	// Unasked is set by Finish: the alias was live for as long as the request
+	// was in flight, and the homeserver has not asked what it proves.
+	Unasked bool
 
 	sid     string
 	purpose Purpose
@@ -188,9 +191,9 @@ func (s *Service) Finish(ctx context.Context, a *Alias, outcome Outcome) error {
 		return nil
 	}
 	p, _ := partitionOf(a.SID)
-	consumed := false
+	consumed, unasked := false, false
 	err := s.store.Update(ctx, p, func(txn store.Txn) error {
-		consumed = false
+		consumed, unasked = false, false
 		for _, name := range s.keys.HashTexts(aliasLabel, a.SID) {
 			if err := txn.Delete(kindAlias + name); err != nil {
 				return err
@@ -204,10 +207,12 @@ func (s *Service) Finish(ctx context.Context, a *Alias, outcome Outcome) error {
 			return err
 		}
 		before := session.State
+		unasked = session.unasked(a.claim, s.now())
 		session.finish(a.claim, outcome, a.uia)
 		consumed = session.State == Consumed && before != Consumed
 		return s.recs.putSession(txn, session)
 	})
+	a.Unasked = err == nil && unasked
 	if err == nil && consumed {
 		s.cfg.Observer.Transition(a.purpose, a.Medium, Consumed.String())
 	}

@@ -186,3 +186,35 @@ func TestClaimOfForeignSID(t *testing.T) {
 		}
 	}
 }
+
+// TestUnasked: it is only said of a homeserver that it has not asked where that
+// is known.
+func TestUnasked(t *testing.T) {
+	reset := func(sid string) Completion {
+		return completes(sid, func(c *Completion) { c.Purpose = Password })
+	}
+	tests := []struct {
+		name  string
+		while func(f *fixture, sid string, a *Alias)
+		want  bool
+	}{
+		{"nobody asks", func(*fixture, string, *Alias) {}, true},
+		{"it is asked for", func(f *fixture, _ string, a *Alias) { f.proves(a) }, false},
+		{"the owner ends the session", func(f *fixture, sid string, _ *Alias) {
+			if err := f.RevokeSession(bg, sid); err != nil {
+				f.Fatalf("RevokeSession: %v", err)
+			}
+		}, false},
+		{"it takes too long", func(f *fixture, _ string, _ *Alias) { f.clock.Advance(f.cfg.InFlight) }, false},
+	}
+	for _, tt := range tests {
+		f := newFixture(t)
+		sid := f.validated(ask(purpose(Password)))
+		a := f.claim(reset(sid))
+		tt.while(f, sid, a)
+		f.finish(a, Refused)
+		if got := a.Unasked; got != tt.want {
+			t.Errorf("%s: got unasked %v, want %v", tt.name, got, tt.want)
+		}
+	}
+}

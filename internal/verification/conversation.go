@@ -39,7 +39,7 @@ func (s *Service) SealConversation(c Conversation) string {
 		c.Began = s.now()
 	}
 	plain := make([]byte, 8, conversationHead+len(c.Session))
-	binary.BigEndian.PutUint64(plain, uint64(c.Began.UnixMilli())) //nolint:gosec // read back as what it was
+	binary.BigEndian.PutUint64(plain, uint64(c.Began.UnixMilli()))
 	plain = append(plain, endpointSum(c.Endpoint)...)
 	plain = append(plain, c.Session...)
 	return base64.RawURLEncoding.EncodeToString(s.keys.Seal(conversationContext, plain))
@@ -76,7 +76,7 @@ func (s *Service) openConversation(name string) (c Conversation, endpoint [endpo
 	if err != nil || len(plain) < conversationHead {
 		return c, endpoint, false
 	}
-	c.Began = time.UnixMilli(int64(binary.BigEndian.Uint64(plain))) //nolint:gosec // we made it
+	c.Began = time.UnixMilli(int64(binary.BigEndian.Uint64(plain)))
 	c.Session = string(plain[conversationHead:])
 	age := s.now().Sub(c.Began)
 	return c, [endpointSize]byte(plain[8:conversationHead]), age < conversationTime

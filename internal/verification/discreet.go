@@ -56,11 +56,15 @@ func (s *Service) coolNames(medium Medium, address string, discreet bool) []stri
 	return s.addressNames(medium, address)
 }
 
-// Cooling is how long no message is to go to an address, because its owner has
-// said "I did not ask for this". The outbox asks, before it sends.
-func (s *Service) Cooling(ctx context.Context, medium Medium, address string) (wait time.Duration, err error) {
+// Cooling is how long a message may not go to its address, because its owner has
+// said "I did not ask for this". The outbox asks, before it sends. A notice may go:
+// who is bothered by strangers has to learn if one of them has succeeded.
+func (s *Service) Cooling(ctx context.Context, m Message) (wait time.Duration, err error) {
+	if m.Notice != "" {
+		return 0, nil
+	}
 	err = s.store.View(ctx, limitsPartition, func(txn store.Txn) (err error) {
-		wait, err = s.cooling(txn, s.addressNames(medium, address))
+		wait, err = s.cooling(txn, s.addressNames(m.Medium, m.Address))
 		return err
 	})
 	return wait, err

@@ -75,8 +75,11 @@ func TestCoolingIsAskedWhereMessagesAreSent(t *testing.T) {
 		t.Errorf("a request that is not discreet: %v, want it refused", err)
 	}
 	for _, want := range []time.Duration{time.Hour, 0} {
-		if got, err := f.Cooling(bg, Email, req.Address); err != nil || got != want {
+		if got, err := f.Cooling(bg, Message{Medium: Email, Address: req.Address}); err != nil || got != want {
 			t.Errorf("Cooling = %s, %v, want %s", got, err, want)
+		}
+		if got, err := f.Cooling(bg, Message{Medium: Email, Address: req.Address, Notice: NoticePassword}); err != nil || got != 0 {
+			t.Errorf("Cooling of a notice = %s, %v, want none", got, err)
 		}
 		f.clock.Advance(time.Hour)
 	}

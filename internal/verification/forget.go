@@ -28,6 +28,7 @@ var kindNames = map[string]string{
 	kindSession: "sessions", kindIndex: "session_index", kindMessage: "messages", kindState: "deliveries",
 	kindAlias: "aliases", kindNonce: "token_requests", kindForeign: "homeserver_sessions", kindBinding: "bindings",
 	kindLimit: "limits", kindCool: "cooldowns", kindProgress: "held_requests", kindExplained: "explanations",
+	kindOpen: "open_requests", kindLanguage: "languages",
 }
 
 // Forget erases everything that is stored about an address: its sessions with
@@ -63,6 +64,22 @@ func (s *Service) Forget(ctx context.Context, medium Medium, address string) (Fo
 		}
 		for _, name := range s.codeNames(purpose, medium, address) {
 			spent = append(spent, kindLimit+name)
+		}
+		for _, name := range s.openNames(purpose, medium, address) {
+			spent = append(spent, kindOpen+name)
+		}
+	}
+	for _, notice := range Notices {
+		if medium != Email {
+			break // there are none
+		}
+		for _, name := range s.noticeMailbox(notice, address).names {
+			spent = append(spent, kindLimit+name)
+		}
+	}
+	for _, name := range s.languageNames(medium, address) {
+		if err := s.erase(ctx, s.shard(name), []string{kindLanguage + name}, gone); err != nil {
+			return gone, err
 		}
 	}
 	return gone, s.erase(ctx, limitsPartition, spent, gone)

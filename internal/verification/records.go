@@ -32,6 +32,10 @@ const (
 	kindTie      = "t/"
 	// Whether the owner of an address was told why there is no token.
 	kindExplained = "e/"
+	// kindOpen are the newest requests for an address, and kindLanguage is the
+	// one that its owner has confirmed in.
+	kindOpen     = "q/"
+	kindLanguage = "w/"
 )
 
 // recordVersion is the first byte of every plaintext record.

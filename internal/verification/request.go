@@ -8,6 +8,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/provenance"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -80,7 +81,8 @@ type openingRequest struct {
 	Decoy    bool `cbor:"13,keyasint,omitempty"`
 	Discreet bool `cbor:"14,keyasint,omitempty"`
 	// Asked is when it was made, in Unix milliseconds, or zero for now.
-	Asked int64 `cbor:"15,keyasint,omitempty"`
+	Asked  int64             `cbor:"15,keyasint,omitempty"`
+	Origin provenance.Origin `cbor:"16,keyasint,omitzero"`
 }
 
 func openingRequestOf(req Request, index string, secret hash) openingRequest {
@@ -88,7 +90,7 @@ func openingRequestOf(req Request, index string, secret hash) openingRequest {
 		Purpose: req.Purpose, Medium: req.Medium, Address: req.Address,
 		Index: index, Secret: secret, SendAttempt: req.SendAttempt,
 		NextLink: req.NextLink, Language: req.Language, Brand: req.Brand, Proof: req.Proof, RepeatOnly: req.RepeatOnly,
-		Held: req.Held, Discreet: req.Discreet,
+		Held: req.Held, Discreet: req.Discreet, Origin: req.Origin,
 	}
 }
 
@@ -128,6 +130,7 @@ type opening struct {
 	token     string
 	decoy     bool
 	going     bool // it opens no session
+	resend    bool // nobody has asked for it but the operator
 
 	// Set by each run.
 	opened  Opened
@@ -205,6 +208,7 @@ func (o *opening) send(txn store.Txn, session *Session, now time.Time) error {
 	}
 	session.sent(o.svc.tokenHash(session.SID, o.token), now, o.svc.cfg.TokenLifetime)
 	session.Decoy = o.decoy
+	session.asked(o.origin(session), now)
 	o.message = o.compose(session, now)
 	if err := o.put(txn); err != nil {
 		return err
@@ -270,8 +274,17 @@ func (o *opening) compose(session *Session, now time.Time) Message {
 		Proof: session.Proof, Token: token, Language: session.Language,
 		Created: now, Expires: time.UnixMilli(last.Expires),
 		Brand: session.Brand, Refusal: o.svc.refusal(session.SID), Attempt: session.SendAttempt,
-		Decoy: o.decoy,
+		Decoy: o.decoy, Origin: session.Origin,
 	}
+}
+
+// origin is where the newest message of a session was asked for. One that the
+// operator sends again was asked for where the one before was.
+func (o *opening) origin(session *Session) provenance.Origin {
+	if o.resend {
+		return session.Origin
+	}
+	return o.req.Origin
 }
 
 // announce tells, after the commit, what was done.

@@ -24,8 +24,10 @@ func (s *Service) Retention() time.Duration {
 	return longest + 24*time.Hour
 }
 
-// sealedKinds are the kinds of entries whose value is a sealed record.
-var sealedKinds = []string{kindSession, kindNonce, kindAlias, kindForeign, kindBinding, kindMessage, kindProgress, kindTie, kindExplained}
+// sealedKinds are the kinds of entries whose value is a sealed record. Languages
+// are left out, which would keep a former key for a year: one that cannot be read
+// is only one that is not known.
+var sealedKinds = []string{kindSession, kindNonce, kindAlias, kindForeign, kindBinding, kindMessage, kindProgress, kindTie, kindExplained, kindOpen}
 
 // SealedBy counts the records by the key that has sealed them, the messages of
 // the outbox among them.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/provenance"
 )
 
 // State is where a session stands. Expiry is not a state but a fact of the
@@ -83,6 +84,10 @@ type Session struct {
 	// Lapsed are the tokens of a session that its owner has refused. They confirm
 	// nothing, and tell the reader of the mail from others; see discreet.go.
 	Lapsed []Token `cbor:"23,keyasint,omitempty"`
+	// Origin is where the newest message was asked for, and Asked when, if that
+	// was not when the session was opened; Unix milliseconds.
+	Origin provenance.Origin `cbor:"24,keyasint,omitzero"`
+	Asked  int64             `cbor:"25,keyasint,omitempty"`
 }
 
 // Token is one link or code that was sent.
@@ -164,6 +169,14 @@ func (s *Session) sent(token hash, now time.Time, life time.Duration) {
 		s.Tokens = s.Tokens[len(s.Tokens)-keep:]
 	}
 	s.Tokens = append(s.Tokens, Token{Hash: token, Expires: expires})
+}
+
+// asked notes where and when the newest message was asked for.
+func (s *Session) asked(origin provenance.Origin, now time.Time) {
+	s.Origin, s.Asked = origin, now.UnixMilli()
+	if s.Asked == s.Created {
+		s.Asked = 0
+	}
 }
 
 // confirm applies a submitted token. Validating sets a new absolute end,
@@ -251,6 +264,13 @@ func (s *Session) answer(id hash, now time.Time) error {
 
 func (s *Session) claimedBy(id hash) bool {
 	return s.Claim != nil && subtle.ConstantTimeCompare(s.Claim.ID[:], id[:]) == 1
+}
+
+// unasked reports whether the homeserver could have asked about a claim up to
+// now, and has not. One whose time is over, or that was ended in another way, is
+// not known about: it may have asked and got a refusal.
+func (s *Session) unasked(id hash, now time.Time) bool {
+	return s.claimedBy(id) && !s.Claim.Answered && s.State == Validated && !s.Expired(now) && now.UnixMilli() < s.Claim.Until
 }
 
 // Outcome is what became of a completing request.

@@ -3,10 +3,13 @@
 package verification
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/netip"
+	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/provenance"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -37,14 +40,22 @@ type Confirmed struct {
 	Delivery DeliveryState
 	// Already says that nothing changed: the session was confirmed before.
 	Already bool
+	// Asked and Origin are when and where the newest message was asked for. A
+	// session of an earlier version does not say.
+	Asked  time.Time
+	Origin provenance.Origin
 }
 
 func describe(session *Session, delivery DeliveryState) Confirmed {
-	return Confirmed{
+	found := Confirmed{
 		Purpose: session.Purpose, Medium: session.Medium, Address: session.Address,
 		NextLink: session.NextLink, Language: session.Language, Brand: session.Brand, Proof: session.Proof,
-		State: session.State, Already: session.State != Pending, Delivery: delivery,
+		State: session.State, Already: session.State != Pending, Delivery: delivery, Origin: session.Origin,
 	}
+	if asked := cmp.Or(session.Asked, session.Created); asked != 0 {
+		found.Asked = time.UnixMilli(asked)
+	}
+	return found
 }
 
 // Submit confirms a session with a token. It counts as a guess before it is

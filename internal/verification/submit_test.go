@@ -91,7 +91,7 @@ func TestSubmitTells(t *testing.T) {
 	})).SID
 	want := Confirmed{
 		Purpose: Add, Medium: Email, Address: "alice@example.com", NextLink: "https://app.example/",
-		Language: "fr", Brand: "club", Proof: ProofLink, State: Validated, Delivery: Delivered,
+		Language: "fr", Brand: "club", Proof: ProofLink, State: Validated, Delivery: Delivered, Asked: f.clock.Now().Local(),
 	}
 	token := f.outbox.last(t).Token
 	for _, already := range []bool{false, true, true} {

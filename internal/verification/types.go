@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/provenance"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -21,6 +22,8 @@ const (
 	Register Purpose = "register"
 	Password Purpose = "password"
 	Add      Purpose = "add"
+	// Notified is that of a notice, which proves nothing; see notify.go.
+	Notified Purpose = "notice"
 )
 
 // Medium is the kind of a third-party identifier.
@@ -108,6 +111,8 @@ type Request struct {
 	// Discreet keeps from whoever asks what becomes of messages, and what the
 	// owner of the address thinks of them; see discreet.go.
 	Discreet bool
+	// Origin is what the reader of the message is told of where it came from.
+	Origin provenance.Origin
 }
 
 // Opened is the outcome of a Request.
@@ -149,6 +154,13 @@ type Message struct {
 	// Decoy says that it carries no token: it tells the owner of the address why
 	// there is none, see decoy.go.
 	Decoy bool `cbor:"14,keyasint,omitempty"`
+	// Origin is what its reader is told of where the request came from.
+	Origin provenance.Origin `cbor:"15,keyasint,omitzero"`
+	// Notice is what it tells, if it tells of a change; see notify.go.
+	Notice Notice `cbor:"16,keyasint,omitempty"`
+	// Another says that another request like this one is open. It is not stored:
+	// that is found out when the message is sent.
+	Another bool `cbor:"-"`
 	// Uncertain says that an earlier try may have sent it. It is not stored: the
 	// outbox knows, and tells the transport.
 	Uncertain bool `cbor:"-"`

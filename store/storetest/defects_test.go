@@ -72,6 +72,7 @@ var defects = map[string]func(store.Store) store.Store{
 			return errors.Join(err, fnErr)
 		}}
 	},
+	"what has expired is still counted":         func(s store.Store) store.Store { return &countsAll{Store: s} },
 	"updates are not serialized":                lostUpdates,
 	"a transaction does not see its own writes": blindWrites,
 	"a view accepts writes": func(s store.Store) store.Store {

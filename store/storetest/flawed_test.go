@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/store"
@@ -47,6 +48,24 @@ func (f flawed) Close() error {
 		return f.close()
 	}
 	return f.Store.Close()
+}
+
+// countsAll says that it holds something as soon as it ever did.
+type countsAll struct {
+	store.Store
+	written atomic.Bool
+}
+
+func (c *countsAll) Update(ctx context.Context, p store.Partition, fn func(store.Txn) error) error {
+	c.written.Store(true)
+	return c.Store.Update(ctx, p, fn)
+}
+
+func (c *countsAll) Empty(ctx context.Context) (bool, error) {
+	if err := c.Ping(ctx); err != nil {
+		return false, err
+	}
+	return !c.written.Load(), nil
 }
 
 // flawedTxn is the same for a transaction.

@@ -56,6 +56,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store, opts ...Option) {
 		{"Partitions", testPartitions},
 		{"Concurrency", testConcurrency},
 		{"Scan", testScan},
+		{"Empty", testEmpty},
 		{"Context", testContext},
 		{"Close", testClose},
 		{"Reopen", testReopen},

@@ -66,6 +66,7 @@ func ofBrand(brand string) string {
 func (s *scribe) check(k kind) error {
 	expires := time.Date(2026, time.March, 4, 5, 6, 7, 0, time.UTC)
 	m := verification.Message{Purpose: k.purpose, Medium: verification.Email, Proof: k.proof, Created: expires.Add(-time.Hour), Expires: expires}
+	m.Origin, m.Another = sampleOrigin, true // decoys are rendered without
 	links := Links{Confirm: probeLink, Check: probeCheck, Refuse: probeRefuse}
 	if k.proof == verification.ProofCode {
 		m.Token, links.Confirm, links.Check = probeCode, "", ""
@@ -78,6 +79,7 @@ func (s *scribe) check(k kind) error {
 		return fmt.Errorf("%s: %w", s.words.places[string(k.purpose)+" subject"], err)
 	}
 	v := &values{server: s.server, life: s.words.life(time.Hour), until: until(expires), code: links.Check}
+	v.come(m)
 	said := compose(s, m, links, v, func(p phrase) string { return p.plain(v) })
 	if err := textFits(r.Text, said, k, links); err != nil {
 		return fmt.Errorf("%s: %w", s.layout.textPath, err)

@@ -44,6 +44,13 @@
 // "life minutes few" and so on are the plural
 // forms that CLDR has for the language, which may name the number, {{.N}}.
 //
+// Those that begin with changed tell of a change of an account: "changed password
+// subject" and what, and the same for added, new, removed and gone (the account
+// has got another address, this one, has lost another, this one); and for all of
+// them "changed act", what to do if it was somebody else, and "changed ignore".
+// They, and "page request made" and so on, came later, and are optional in a
+// language of the operator's own: the mail is in English then, the line left out.
+//
 // "register sms", "password sms" and "add sms" are short messages, which name
 // {{.Server}} and {{.Code}}. A network carries 160 characters of its own
 // alphabet at the price of one message (3GPP TS 23.038), but as soon as one
@@ -64,6 +71,8 @@
 //	done title, done what, already title, already what
 //	expired title, expired what, revoked title, revoked what, invalid title, invalid what
 //	error title, error what
+//	request made, request app, request network (a line each: {{.Made}}, {{.App}}, {{.Network}}),
+//	    request other (another one is open); mails have the same
 //	refuse title, refuse what, refuse button, refuse keep, refuse link ("I did not ask for this")
 //	refused title, refused what
 //	help link, help title, help spam, help typo, help wait, help again, help admin
@@ -88,7 +97,8 @@
 // comparisons and functions, except wrap, which breaks a text into lines. They
 // can name Lang, Dir, RTL, Server, Logo, Subject, Link or Code, Refuse, the
 // words Title, Asked, Effect, Do, Button, Copy, Check, Keep, Until, Ignore, RefuseDo
-// and RefuseButton, and the colours of [Look] as Look.Light.Accent.
+// and RefuseButton, when and where the request was made, Made, App and Network, and
+// Another, that one more is open, each of which may be empty; and the colours of [Look] as Look.Light.Accent.
 //
 // Which way a layout goes therefore depends on nothing but which values are
 // there, so that [Load], which renders each mail once, sees all that it can do.

@@ -5,7 +5,7 @@ package templates
 import "strings"
 
 // value is what a text can name, as {{.Server}}; a set of them is an or.
-type value uint8
+type value uint16
 
 const (
 	valueServer value = 1 << iota
@@ -14,12 +14,15 @@ const (
 	valueN
 	valueAddress
 	valueCode
+	valueMade
+	valueApp
+	valueNetwork
 )
 
 // valueNames are the names by which texts know them.
 var valueNames = map[string]value{
 	"Server": valueServer, "Life": valueLife, "Until": valueUntil, "N": valueN,
-	"Address": valueAddress, "Code": valueCode,
+	"Address": valueAddress, "Code": valueCode, "Made": valueMade, "App": valueApp, "Network": valueNetwork,
 }
 
 // rule says what a text may and must name.
@@ -80,6 +83,8 @@ func makeWordRules() map[string]rule {
 	// on a line of its own.
 	address := rule{may: valueAddress, must: valueAddress}
 	rules["page address"], rules["page sms address"] = address, address
+	addOrigins(rules)
+	addChanges(rules)
 	return rules
 }
 
@@ -96,6 +101,7 @@ var pageKeys = []struct{ page, parts string }{
 	{"error", "title|what"},
 	{"refuse", "title|what|button|keep|link"},
 	{"refused", "title|what"},
+	{"request", "made|app|network|other"},
 	{"help", "link|title|spam|typo|wait|again|admin"},
 	{"delivery", "waiting|delayed|sent|bounced|address|failed|suspended|none"},
 	// What the pages say otherwise where the message went to a phone.

@@ -44,6 +44,9 @@ type fields[T any] struct {
 	Do, Button, Copy, Keep, Until  T
 	Check                          T
 	Ignore, RefuseDo, RefuseButton T
+	// Made, App and Network say when and where the request was made, and Another
+	// that there is one more like it. Each may be empty.
+	Made, App, Network, Another T
 
 	Look Look
 }
@@ -85,6 +88,9 @@ func known(m verification.Message, links Links) error {
 	if m.Medium != verification.Email {
 		return fmt.Errorf("there is no mail for the medium %q", m.Medium)
 	}
+	if m.Notice != "" {
+		return errors.New("what is told of a change has words of its own")
+	}
 	if links.Refuse != "" && !isLink(links.Refuse) {
 		return errors.New("the link to refuse must be an absolute http(s) URL")
 	}
@@ -117,10 +123,11 @@ type scribe struct {
 	look   Look
 }
 
-// write words one mail. Of the message only purpose, proof, times and the code
-// are read.
+// write words one mail. Of the message only purpose, proof, times, the code, its
+// origin and what it tells are read.
 func (s *scribe) write(m verification.Message, links Links) (Rendered, error) {
 	v := &values{server: s.server, life: s.words.life(m.Expires.Sub(m.Created)), until: until(m.Expires), code: links.Check}
+	v.come(m)
 	plain := phrase.plain
 	if s.words.RTL {
 		plain = phrase.isolated
@@ -141,6 +148,9 @@ func (s *scribe) write(m verification.Message, links Links) (Rendered, error) {
 
 // compose finds the words for a mail.
 func compose[T any](s *scribe, m verification.Message, links Links, v *values, say func(phrase) T) *fields[T] {
+	if m.Notice != "" {
+		return composeChange(s, m, v, say)
+	}
 	w, k := s.words, kind{m.Purpose, m.Proof}
 	p := func(key string) T { return say(w.phrases[key]) }
 	purpose, proof := string(k.purpose)+" ", k.proofWord()+" "
@@ -155,6 +165,7 @@ func compose[T any](s *scribe, m verification.Message, links Links, v *values, s
 		Title:   p(about + "title"), Asked: p(purpose + "asked"), Effect: p(about + "effect"),
 		Ignore: p("refuse ignore"), RefuseDo: p("refuse do"), RefuseButton: p("refuse button"),
 	}
+	addOrigin(f, w, m, v, say)
 	if m.Decoy {
 		return f
 	}

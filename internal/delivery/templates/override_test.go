@@ -217,7 +217,7 @@ func TestEach(t *testing.T) {
 			t.Errorf("%s is missing", name)
 		}
 	}
-	if want := 2 * 9 * len(s.Languages()); len(seen) != want {
+	if want := 2 * (9 + len(verification.Notices)) * len(s.Languages()); len(seen) != want {
 		t.Errorf("%d mails, want %d", len(seen), want)
 	}
 	calls := 0

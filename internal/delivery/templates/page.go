@@ -12,6 +12,9 @@ import (
 type PageData struct {
 	// Address is the reader's own. Only "page address" names it.
 	Address string
+	// Made, App and Network are when and where a request was made. Only the words
+	// of these names name them.
+	Made, App, Network string
 }
 
 // Words are the words of pages in one language.
@@ -56,7 +59,7 @@ func (w Words) HTML(key string, data PageData) (htmltemplate.HTML, error) {
 }
 
 func (w Words) values(data PageData) *values {
-	return &values{server: w.scribe.server, address: data.Address}
+	return &values{server: w.scribe.server, address: data.Address, made: data.Made, app: data.App, network: data.Network}
 }
 
 func (w Words) phrase(key string) (phrase, error) {
@@ -64,6 +67,9 @@ func (w Words) phrase(key string) (phrase, error) {
 		return nil, fmt.Errorf("words for %q of no language", key)
 	}
 	p, ok := w.scribe.words.phrases[key]
+	if !ok && wordRules[key].optional {
+		return nil, nil // a language of the operator's need not have it
+	}
 	if !ok || !strings.HasPrefix(key, "page ") {
 		return nil, fmt.Errorf("there are no words for %q on a page", key)
 	}

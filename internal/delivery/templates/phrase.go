@@ -31,6 +31,7 @@ func (p phrase) names() value {
 // values are what the parts of a phrase stand for.
 type values struct {
 	server, life, until, n, address, code string
+	made, app, network                    string
 }
 
 func (v *values) of(which value) string {
@@ -47,6 +48,12 @@ func (v *values) of(which value) string {
 		return v.address
 	case valueCode:
 		return v.code
+	case valueMade:
+		return v.made
+	case valueApp:
+		return v.app
+	case valueNetwork:
+		return v.network
 	}
 	return ""
 }
@@ -61,7 +68,7 @@ const (
 
 // latin are the values that are written from left to right in any language.
 // A life is in words of the language, and an address may be in any letters.
-var latin = valueServer | valueUntil
+var latin = valueServer | valueUntil | valueMade | valueApp | valueNetwork
 
 // plain is the phrase as it stands in a header, where isolates are not known
 // to every mail program.
@@ -101,7 +108,7 @@ func (p phrase) markup(v *values, rtl bool) htmltemplate.HTML {
 		switch {
 		case part.value == valueAddress:
 			b.WriteString("<bdi>" + escaped + "</bdi>")
-		case part.value == valueUntil:
+		case part.value == valueUntil || part.value == valueMade:
 			b.WriteString(`<bdi dir="ltr" style="white-space:nowrap">` + escaped + "</bdi>")
 		case rtl && part.value&latin != 0:
 			b.WriteString(`<bdi dir="ltr">` + escaped + "</bdi>")

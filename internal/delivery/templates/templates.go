@@ -68,7 +68,7 @@ func Load(opts Options) (*Set, error) {
 	if err := s.check(); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(s.checkSMS(), s.checkNotices()); err != nil {
+	if err := errors.Join(s.checkSMS(), s.checkNotices(), s.checkChanges()); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -210,7 +210,7 @@ func (s *Set) Each(fn func(name string, r Rendered) error) error {
 					return err
 				}
 			}
-			if err := s.eachNotice(brand, tag, prefix, fn); err != nil {
+			if err := errors.Join(s.eachNotice(brand, tag, prefix, fn), s.eachChange(brand, tag, prefix, fn)); err != nil {
 				return err
 			}
 		}

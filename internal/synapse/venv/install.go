@@ -3,6 +3,7 @@
 package venv
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -12,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -27,6 +29,7 @@ const (
 	requirements = "requirements.txt"
 	// sources are installed after them, each with a digest that is checked,
 	// and without build isolation: what builds them is among the requirements.
+	// A recipe all of wheels has none.
 	sources = "sources.txt"
 )
 
@@ -37,8 +40,11 @@ type Recipe struct {
 	// Revision counts the changes to the way it is installed, so that an
 	// environment made the old way is not taken for a current one.
 	Revision string
-	// Data holds Files: requirements.txt, sources.txt, and modules that are
-	// put where every Python of the environment finds them.
+	// Oldest is the minor version of the oldest Python 3 that will do, 9 if
+	// there is none.
+	Oldest int
+	// Data holds Files: requirements.txt, sources.txt if not all are wheels, and
+	// modules that are put where every Python of the environment finds them.
 	Data  fs.FS
 	Files []string
 	// Check is a program that fails unless the server can be loaded: a Python
@@ -48,6 +54,8 @@ type Recipe struct {
 
 // Env is an installed server.
 type Env struct {
+	// Version is that of the server.
+	Version string
 	// Dir holds everything that was installed.
 	Dir string
 	// Python is the interpreter of the virtual environment.
@@ -82,7 +90,7 @@ func (r Recipe) Install(ctx context.Context, logf func(format string, args ...an
 	if !supported {
 		return Env{}, fmt.Errorf("%s is %w: it needs Linux, macOS or a BSD", r.Name, ErrUnavailable)
 	}
-	py, err := findPython(ctx)
+	py, err := findPython(ctx, cmp.Or(r.Oldest, oldestMinor))
 	if err != nil {
 		return Env{}, fmt.Errorf("%s is %w", r.Name, err)
 	}
@@ -129,7 +137,13 @@ func (r Recipe) locate(root string, py interpreter) (Env, error) {
 		fmt.Fprintf(sum, "%d\n%s", len(content), content)
 	}
 	dir := filepath.Join(root, r.Name+"-"+r.Version+"-"+hex.EncodeToString(sum.Sum(nil))[:16])
-	return Env{Dir: dir, Python: filepath.Join(dir, "venv", "bin", "python")}, nil
+	return Env{Version: r.Version, Dir: dir, Python: filepath.Join(dir, "venv", "bin", "python")}, nil
+}
+
+// step is one of those that make an environment.
+type step struct {
+	what string
+	argv []string
 }
 
 // build makes env from nothing, throwing away what an interrupted build left.
@@ -148,24 +162,23 @@ func (r Recipe) build(ctx context.Context, env Env, py interpreter, logf func(st
 			"--no-deps", "--retries", "2",
 		}, args...)
 	}
-	steps := []struct {
-		what string
-		argv []string
-	}{
+	steps := []step{
 		{
 			"making a virtual environment with Python " + py.version(),
 			[]string{py.Executable, "-m", "venv", filepath.Join(env.Dir, "venv")},
 		},
 		{
-			"fetching its dependencies from PyPI",
+			"fetching its wheels from PyPI",
 			pip("--only-binary", ":all:", "-r", filepath.Join(env.Dir, requirements)),
 		},
-		{
+	}
+	if slices.Contains(r.Files, sources) {
+		steps = append(steps, step{
 			"fetching " + r.Name + " " + r.Version + " from PyPI",
 			pip("--no-build-isolation", "--require-hashes", "-r", filepath.Join(env.Dir, sources)),
-		},
-		{"checking that it loads", []string{env.Python, "-c", r.Check}},
+		})
 	}
+	steps = append(steps, step{"checking that it loads", []string{env.Python, "-c", r.Check}})
 	for _, step := range steps {
 		logf("%s: %s", r.Name, step.what)
 		if err := env.run(ctx, step.argv); err != nil {

@@ -99,6 +99,31 @@ func TestInstallOnce(t *testing.T) {
 	}
 }
 
+// TestInstallOfWheelsAlone: a server that is a wheel needs nothing built, so pip
+// is asked once.
+func TestInstallOfWheelsAlone(t *testing.T) {
+	for _, files := range [][]string{{"requirements.txt"}, {"requirements.txt", "sources.txt"}} {
+		asked := filepath.Join(t.TempDir(), "asked")
+		newFakePython(t, fmt.Sprintf(`echo "$@" >>%q`, asked))
+		recipe := testRecipe
+		recipe.Files = files
+		env, err := recipe.Install(t.Context(), t.Logf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if env.Version != recipe.Version {
+			t.Errorf("got version %q, want %q", env.Version, recipe.Version)
+		}
+		got, err := os.ReadFile(asked)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if lines := strings.Count(string(got), "\n"); lines != len(files) || !strings.Contains(string(got), "--only-binary :all:") {
+			t.Errorf("%v: pip was asked\n%s", files, got)
+		}
+	}
+}
+
 func TestInstallRepairsTornOne(t *testing.T) {
 	venvs := newFakePython(t, "exit 0")
 	env, err := testRecipe.Install(t.Context(), t.Logf)

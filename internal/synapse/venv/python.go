@@ -19,7 +19,8 @@ var pythonNames = []string{
 	"python3", "python3.11", "python3.12", "python3.13", "python3.14", "python3.10", "python3.9",
 }
 
-// oldestMinor is the oldest Python 3 the pinned wheels exist for.
+// oldestMinor is the oldest Python 3 that the pinned wheels of most recipes
+// exist for.
 const oldestMinor = 9
 
 // probeProgram makes an interpreter describe itself. Debian ships Python
@@ -43,11 +44,12 @@ func (p interpreter) version() string {
 	return fmt.Sprintf("%d.%d.%d", p.Version[0], p.Version[1], p.Version[2])
 }
 
-// unfit tells why p cannot carry the servers, or returns nil.
-func (p interpreter) unfit() error {
+// unfit tells why p cannot carry a server that needs some Python 3 at least, or
+// returns nil.
+func (p interpreter) unfit(oldest int) error {
 	switch {
-	case p.Version[0] != 3 || p.Version[1] < oldestMinor:
-		return fmt.Errorf("is Python %s, and 3.%d or newer is needed", p.version(), oldestMinor)
+	case p.Version[0] != 3 || p.Version[1] < oldest:
+		return fmt.Errorf("is Python %s, and 3.%d or newer is needed", p.version(), oldest)
 	case !p.Venv:
 		return fmt.Errorf("(Python %s) cannot make virtual environments, its ensurepip is missing: "+
 			"on Debian and Ubuntu, apt install python3-venv", p.version())
@@ -57,9 +59,9 @@ func (p interpreter) unfit() error {
 	return nil
 }
 
-// findPython returns the first interpreter on PATH that can carry the servers,
-// or the reasons against each one found.
-func findPython(ctx context.Context) (interpreter, error) {
+// findPython returns the first interpreter on PATH that can carry a server that
+// needs some Python 3 at least, or the reasons against each one found.
+func findPython(ctx context.Context, oldest int) (interpreter, error) {
 	var reasons []string
 	for _, name := range pythonNames {
 		path, err := exec.LookPath(name)
@@ -71,7 +73,7 @@ func findPython(ctx context.Context) (interpreter, error) {
 			return interpreter{}, ctx.Err()
 		}
 		if err == nil {
-			err = py.unfit()
+			err = py.unfit(oldest)
 		}
 		if err == nil {
 			return py, nil
@@ -80,7 +82,7 @@ func findPython(ctx context.Context) (interpreter, error) {
 	}
 	if len(reasons) == 0 {
 		return interpreter{}, fmt.Errorf("%w: no python3 on PATH; install Python 3.%d or newer "+
-			"(on Debian and Ubuntu, apt install python3 python3-venv)", ErrUnavailable, oldestMinor)
+			"(on Debian and Ubuntu, apt install python3 python3-venv)", ErrUnavailable, oldest)
 	}
 	return interpreter{}, fmt.Errorf("%w: no Python on PATH will do: %s", ErrUnavailable, strings.Join(reasons, "; "))
 }

@@ -52,12 +52,34 @@ func TestFindPythonRefusesLoudly(t *testing.T) {
 func TestFindPythonTakesTheNextOne(t *testing.T) {
 	good := strings.ReplaceAll(goodProbe, "%q", `"/good"`)
 	fakeMachine(t, map[string]string{"python3": "#!/bin/sh\nexit 1\n", "python3.11": says(good)})
-	py, err := findPython(t.Context())
+	py, err := findPython(t.Context(), oldestMinor)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got, want := py.Executable+" "+py.version(), "/good 3.11.2"; got != want {
 		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// TestFindPythonThatIsNewEnough: a server may need a newer Python than another,
+// and says so where there is none.
+func TestFindPythonThatIsNewEnough(t *testing.T) {
+	names := map[string]string{}
+	for _, name := range pythonNames {
+		names[name] = says(strings.ReplaceAll(strings.ReplaceAll(goodProbe, "%q", `"/ten"`), "3, 11, 2", "3, 10, 9"))
+	}
+	fakeMachine(t, names)
+	recipe := testRecipe
+	recipe.Oldest = 11
+	if _, err := recipe.Install(t.Context(), t.Logf); !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "python3 is Python 3.10.9, and 3.11 or newer is needed") {
+		t.Errorf("got error %v, want ErrUnavailable that tells which Python is needed", err)
+	}
+	if py, err := findPython(t.Context(), 10); err != nil || py.Executable != "/ten" {
+		t.Errorf("got %q, %v; want the one that is just new enough", py.Executable, err)
+	}
+	fakeMachine(t, nil)
+	if _, err := recipe.Install(t.Context(), t.Logf); !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "install Python 3.11 or newer") {
+		t.Errorf("got error %v, want ErrUnavailable that tells what to install", err)
 	}
 }
 

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/doctor"
+	"github.com/caddy-threepid/caddy-threepid/internal/keycheck"
+	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+)
+
+// keyCopy names the keys that a copy of the key file has, each by its id and its
+// mark. The keys themselves stay where they are.
+type keyCopy struct {
+	Keys string `json:"keys"` // "2:<mark> 1:<mark>"
+}
+
+func copyOf(keys *keyring.Ring) keyCopy {
+	marks := keys.Marks()
+	named := make([]string, 0, len(marks))
+	for _, mark := range marks {
+		named = append(named, fmt.Sprintf("%d:%s", mark.ID, mark.Sum))
+	}
+	return keyCopy{strings.Join(named, " ")}
+}
+
+// marks reads what copyOf has written.
+func (c keyCopy) marks() ([]keyring.Mark, error) {
+	var marks []keyring.Mark
+	for named := range strings.FieldsSeq(c.Keys) {
+		id, sum, ok := strings.Cut(named, ":")
+		n, err := strconv.ParseUint(id, 10, 8)
+		if err != nil || !ok {
+			return nil, refused(errors.New("'keys' must name keys as in \"1:<mark>\""))
+		}
+		marks = append(marks, keyring.Mark{ID: byte(n), Sum: sum})
+	}
+	return marks, nil
+}
+
+// CheckedCopy is what a copy is worth.
+type CheckedCopy struct {
+	// Good: it has every key of the server.
+	Good bool `json:"good"`
+	// Lacks are the ids of the keys that it does not have.
+	Lacks []int `json:"lacks"`
+}
+
+func adminCheckCopy(ctx context.Context, app *App, req keyCopy) (any, error) {
+	marks, err := req.marks()
+	if err != nil {
+		return nil, err
+	}
+	rt, release, err := app.serving()
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	keyFiles.Lock() // no rotation in between
+	defer keyFiles.Unlock()
+	lacks, err := keycheck.Save(ctx, rt.store, rt.keys, marks, time.Now())
+	if err != nil {
+		return nil, fmt.Errorf("note the copy of the key file: %w", err)
+	}
+	return CheckedCopy{Good: len(lacks) == 0, Lacks: append([]int{}, lacks...)}, nil
+}
+
+func newCheckCopyCommand() *cobra.Command {
+	cmd := newCommand("check-copy --file <copy>", "Says whether a copy of the key file is good",
+		`Reads a copy of the key file, and says whether it has every key of the server that
+is running. If it has, the server notes that, and the doctor asks for no copy until
+there is a new key. The keys are not sent.
+
+Exits with 1 if the copy is worth nothing, or not everything.`, runCheckCopy)
+	cmd.Flags().StringP("file", "f", "", "The copy, where it is kept")
+	return jsonFlag(remoteFlags(cmd))
+}
+
+func runCheckCopy(out io.Writer, flags caddycmd.Flags) (int, error) {
+	server, err := newRemote(flags)
+	if err != nil {
+		return exitFailed, err
+	}
+	file := flags.String("file")
+	if file == "" {
+		return exitFailed, errors.New("name the copy with --file")
+	}
+	keys, err := keyring.Load(file)
+	if err != nil {
+		return exitFailed, err
+	}
+	var found CheckedCopy
+	if err := server.call(http.MethodPost, adminBase+"keys/check-copy", copyOf(keys), &found); err != nil {
+		return exitFailed, err
+	}
+	code := 0
+	if !found.Good {
+		code = 1
+	}
+	if flags.Bool("json") {
+		return code, printJSON(out, found)
+	}
+	said := "The copy has every key of the server."
+	if !found.Good {
+		said = fmt.Sprintf("The copy lacks keys of the server (%v): what they have sealed could not be read with it. Copy the key file again.", found.Lacks)
+	}
+	_, err = fmt.Fprintln(out, said)
+	return code, err
+}
+
+// examineKeys tells the doctor how key file, store and server stand to each other.
+func (a *App) examineKeys(o *doctor.Options, rt *runtime) {
+	o.KeyFile.State = func(ctx context.Context) (doctor.KeyState, error) {
+		onDisk, err := keyring.Load(a.settings.keyFile)
+		if err != nil {
+			return doctor.KeyState{}, err
+		}
+		record, err := keycheck.Read(ctx, rt.store, rt.keys)
+		return doctor.KeyState{Other: !onDisk.Knows(rt.keys), Copied: !record.Saved.IsZero()}, err
+	}
+	o.Store.Age = func(ctx context.Context) (doctor.StoreAge, error) {
+		record, err := keycheck.Read(ctx, rt.store, rt.keys)
+		keys := rt.keys.Keys()
+		oldest := slices.MinFunc(keys, func(a, b keyring.KeyInfo) int { return a.Since.Compare(b.Since) })
+		return doctor.StoreAge{Begun: record.Begun, Keys: oldest.Since}, err
+	}
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package handlers
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/address"
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+)
+
+// The addresses of an account are told when its password was reset here, when it
+// has got an address, and when it has lost one: whoever takes an account has to
+// do one of these, and its owner finds it in their mail. See package
+// verification, Notify, for what a notice may be.
+//
+// Only an address is told that was proven here for this very request, or that the
+// homeserver itself has listed for the account, before the change. After a reset
+// nobody has a token to ask for that list with, so then it is the proven one.
+
+// noticeWait is how long an answer waits for its notices to be written. That
+// takes a few milliseconds, and then nothing is lost when the process dies. What
+// takes longer goes on beside it.
+const noticeWait = 250 * time.Millisecond
+
+// readers are those to be told of what a request has done, if the homeserver has
+// done it.
+func (j *completion) readers(answer *capture, outcome verification.Outcome) []verification.Reader {
+	if outcome != verification.Completed || answer.status/100 != 2 || !j.client.notifies() {
+		return nil
+	}
+	var list []verification.Reader
+	for i, a := range j.aliases {
+		switch {
+		case !a.Live:
+		case j.route.tail == "account/password" && j.stages[i] != "":
+			list = append(list, readerOf(threepid{a.Medium, a.Address}, verification.NoticePassword)...)
+		case j.route.purpose == verification.Add && j.stages[i] == "" && j.who != nil && j.who.book != nil:
+			list = append(list, readersOfAddition(j.who.book.list, threepid{a.Medium, a.Address})...)
+		}
+	}
+	return list
+}
+
+// readersOfAddition are those to be told of a new address. One that the account
+// had already is not new.
+func readersOfAddition(before []threepid, added threepid) []verification.Reader {
+	if slices.Contains(before, added) {
+		return nil
+	}
+	list := readerOf(added, verification.NoticeNew)
+	for _, t := range before {
+		list = append(list, readerOf(t, verification.NoticeAdded)...)
+	}
+	return list
+}
+
+// readersOfRemoval are those to be told when an address is removed from an account.
+// One that the account does not have is not removed.
+func (c *Client) readersOfRemoval(who account, wd *withdrawal, asked unbindRequest) []verification.Reader {
+	removed := threepid{asked.medium, asked.address}
+	if wd.alone || !c.notifies() || who.book == nil || !slices.Contains(who.book.list, removed) {
+		return nil
+	}
+	list := readerOf(removed, verification.NoticeGone)
+	for _, t := range who.book.list {
+		if t != removed {
+			list = append(list, readerOf(t, verification.NoticeRemoved)...)
+		}
+	}
+	return list
+}
+
+// readerOf is the reader at an address, if it is one of email: a text message
+// costs money each time, and says less.
+func readerOf(t threepid, notice verification.Notice) []verification.Reader {
+	if t.Medium != verification.Email {
+		return nil
+	}
+	canonical, err := address.Email(t.Address)
+	if err != nil {
+		return nil // nobody can be reached there
+	}
+	return []verification.Reader{{Address: canonical, Notice: notice}}
+}
+
+// notifies reports whether anybody is told at all.
+func (c *Client) notifies() bool { return !c.cfg.NoNotices && !c.cfg.NoEmail }
+
+const actionNotified = "notified"
+
+// tell puts notices into the outbox. It neither fails nor holds up the request
+// that they are about.
+func (c *Client) tell(r *http.Request, who *account, readers []verification.Reader) {
+	if len(readers) == 0 {
+		return
+	}
+	happened := verification.Happened{Origin: c.originOf(r)}
+	if who != nil {
+		happened.Account = who.user
+	}
+	if c.cfg.Match != nil {
+		happened.Language = c.cfg.Match(r.Header.Get("Accept-Language"))
+	}
+	if c.cfg.Brand != nil {
+		happened.Brand = c.cfg.Brand(r.Host)
+	}
+	ctx, cancel := detached(r.Context(), settleTime)
+	r = r.WithContext(ctx) // the original goes on without us
+	done := make(chan struct{})
+	go func() {
+		defer cancel()
+		defer close(done)
+		c.notify(ctx, r, happened, readers)
+	}()
+	timer := time.NewTimer(noticeWait)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
+	}
+}
+
+// notify does it, and reports what has become of it.
+func (c *Client) notify(ctx context.Context, r *http.Request, happened verification.Happened, readers []verification.Reader) {
+	readers = slices.DeleteFunc(readers, func(reader verification.Reader) bool { return c.unwanted(ctx, reader) })
+	if len(readers) == 0 {
+		return
+	}
+	change := Change{Action: actionNotified, Medium: verification.Email, Address: c.svc.Pseudonym(readers[0].Address)}
+	if happened.Account != "" {
+		change.User = c.svc.Pseudonym(happened.Account)
+	}
+	err := c.svc.Notify(ctx, happened, readers)
+	if limit, ok := errors.AsType[*verification.LimitError](err); ok && limit.Limit == verification.LimitNotices {
+		change.Result = "limited"
+	} else {
+		change.Err = err
+	}
+	c.obs.Changed(r, change)
+}
+
+// unwanted reports whether the operator's rules refuse a reader. As for the
+// messages of resets, there are none for their notices: they go where the token
+// went.
+func (c *Client) unwanted(ctx context.Context, reader verification.Reader) bool {
+	return reader.Notice != verification.NoticePassword && c.cfg.EmailPolicy != nil && c.cfg.EmailPolicy(ctx, reader.Address)
+}

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package handlers
+
+import (
+	"net/http"
+
+	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
+	"github.com/caddy-threepid/caddy-threepid/internal/delivery/templates"
+	"github.com/caddy-threepid/caddy-threepid/internal/provenance"
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+)
+
+// originOf is as much of where a request came from as its reader may be told.
+func (c *Client) originOf(r *http.Request) provenance.Origin {
+	return provenance.Of(r.UserAgent(), c.clientAddr(r), c.cfg.RequestContext)
+}
+
+// askedOf is what a page says of the request that its link is from. Only whoever
+// has the link may see it: to the client it would tell that somebody else has
+// asked for the same address.
+func (c *Client) askedOf(r *http.Request, sub verification.Submission, found verification.Confirmed) web.Asked {
+	origin := templates.OriginOf(found)
+	// Should the store fail, the page says less; confirming will fail, too.
+	another, err := c.svc.Another(r.Context(), sub.SID, found)
+	return web.Asked{Made: origin.Made, App: origin.App, Network: origin.Network, Another: another && err == nil}
+}

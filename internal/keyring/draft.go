@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package keyring
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+// Draft is a key file with a fresh key that is on the disk, but not under its
+// name: whoever wants one can find out first whether everything else works.
+type Draft struct {
+	path, tmp string
+	made      []string // folders, the outermost first
+}
+
+// Prepare writes the draft of a key file. It has to be discarded in any case.
+func Prepare(path string) (*Draft, error) {
+	first, err := newKey(1, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	d := &Draft{path: path, made: missingFolders(filepath.Dir(path))}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		d.Discard()
+		return nil, fmt.Errorf("make folder of key file: %w", err)
+	}
+	if d.tmp, err = writeBeside(path, &keyFile{Version: 1, Keys: []fileKey{first}}); err != nil {
+		d.Discard()
+		return nil, err
+	}
+	return d, nil
+}
+
+// missingFolders are those that MkdirAll is about to make.
+func missingFolders(dir string) (missing []string) {
+	for {
+		if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) || dir == filepath.Dir(dir) {
+			return missing
+		}
+		missing = append([]string{dir}, missing...)
+		dir = filepath.Dir(dir)
+	}
+}
+
+// Place makes the draft the key file, and returns what is in the key file then.
+// When another process was faster, that is its key, and ours is false. The link
+// makes the complete file appear in one step, which a rename would too, but a
+// rename would replace the other one's key.
+func (d *Draft) Place() (ring *Ring, ours bool, err error) {
+	err = os.Link(d.tmp, d.path)
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, false, fmt.Errorf("place key file: %w", err)
+	}
+	if ours = err == nil; ours {
+		d.made = nil
+		if err := syncFolder(d.path); err != nil {
+			return nil, true, err
+		}
+	}
+	ring, err = Load(d.path)
+	return ring, ours, err
+}
+
+// Discard removes what is not the key file. Folders that somebody else uses
+// meanwhile are not empty, and stay.
+func (d *Draft) Discard() {
+	if d.tmp != "" {
+		_ = os.Remove(d.tmp) // the next rotation tries again
+	}
+	for _, dir := range slices.Backward(d.made) {
+		_ = os.Remove(dir)
+	}
+}

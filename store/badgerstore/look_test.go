@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package badgerstore
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"github.com/caddy-threepid/caddy-threepid/store"
+)
+
+// files lists a folder with what is in its files and when they were written.
+func files(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	found := map[string]string{}
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil || d.IsDir() {
+			found[path] = info.Mode().String()
+			return err
+		}
+		raw, err := os.ReadFile(path)
+		found[path] = fmt.Sprintf("%s %s %x", info.Mode(), info.ModTime(), sha256.Sum256(raw))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+func TestLookChangesNothing(t *testing.T) {
+	s := openTest(t, Options{})
+	dir := s.opts.Dir
+	write(t, s, "p", "key", "value", time.Time{})
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	before := files(t, dir)
+	one, err := Look(Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, err := Look(Options{Dir: dir}) // beside the first
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(Options{Dir: dir}); !errors.Is(err, ErrInUse) {
+		t.Errorf("Open() beside Look() = %v, want %v", err, ErrInUse)
+	}
+	for _, r := range []*Reader{one, two} {
+		if err := r.View(t.Context(), "p", func(tx store.Txn) error {
+			got, err := tx.Get("key")
+			if string(got) != "value" {
+				t.Errorf("Get() = %q, want value", got)
+			}
+			if setErr := tx.Set("other", nil, time.Time{}); !errors.Is(setErr, store.ErrReadOnly) {
+				t.Errorf("Set() = %v, want %v", setErr, store.ErrReadOnly)
+			}
+			return err
+		}); err != nil {
+			t.Errorf("View() = %v", err)
+		}
+		n := 0
+		if err := r.Scan(t.Context(), "p", "", func(string, []byte) (bool, error) { n++; return true, nil }); err != nil || n != 1 {
+			t.Errorf("Scan() found %d, %v, want 1", n, err)
+		}
+		if empty, err := r.Empty(t.Context()); err != nil || empty {
+			t.Errorf("Empty() = %v, %v, want false", empty, err)
+		}
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+		if _, err := r.Empty(t.Context()); !errors.Is(err, store.ErrClosed) {
+			t.Errorf("Empty() after Close = %v, want %v", err, store.ErrClosed)
+		}
+	}
+	if after := files(t, dir); !maps.Equal(before, after) {
+		t.Errorf("files are\n%v, were\n%v", after, before)
+	}
+	openTest(t, Options{Dir: dir})
+}
+
+func TestLookWhereThereIsNothingToSee(t *testing.T) {
+	missing := filepath.Join(t.TempDir(), "a", "b")
+	strange := t.TempDir()
+	if err := os.Mkdir(filepath.Join(strange, "lost+found"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	open := openTest(t, Options{})
+	torn := openTest(t, Options{})
+	write(t, torn, "p", "key", "value", time.Time{})
+	if err := errors.Join(torn.Close(), os.Remove(filepath.Join(torn.opts.Dir, badger.ManifestFilename))); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name, dir string
+		want      error // nil: any
+	}{
+		{"no folder", missing, ErrNone},
+		{"empty folder", t.TempDir(), ErrNone},
+		{"the folder of a mounted disk", strange, ErrNone},
+		{"a file", file, nil},
+		{"open", open.opts.Dir, ErrNotClosed},
+		{"tables that are not listed", torn.opts.Dir, errTorn},
+		{"no name", "", nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if r, err := Look(Options{Dir: tt.dir}); err == nil || r != nil || (tt.want != nil && !errors.Is(err, tt.want)) {
+				t.Errorf("Look() = %v, %v, want error %v", r, err, tt.want)
+			}
+		})
+	}
+	if _, err := os.Stat(filepath.Dir(missing)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a folder was made (%v)", err)
+	}
+}
+
+func TestLookEndsGoroutines(t *testing.T) {
+	s := openTest(t, Options{})
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	cycle := func() {
+		r, err := Look(Options{Dir: s.opts.Dir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cycle()
+	before := runtime.NumGoroutine()
+	for range 5 {
+		cycle()
+	}
+	for deadline := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > before; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d goroutines, were %d", runtime.NumGoroutine(), before)
+		}
+	}
+}
