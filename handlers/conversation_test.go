@@ -533,3 +533,28 @@ func TestOneClickIsOneRegistration(t *testing.T) {
 		}
 	})
 }
+
+// TestNoNameIsToldWithoutAStore: while the store is out of reach, the rest passes.
+func TestNoNameIsToldWithoutAStore(t *testing.T) {
+	challenge := fmt.Sprintf(`{"session":%q}`, homeserverName)
+	for _, c := range []struct {
+		method string
+		status int
+		body   string
+		want   int
+	}{
+		{"POST", 401, challenge, 503},
+		{"DELETE", 401, challenge[:20], 503},
+		{"POST", 401, `{"errcode":"M_UNKNOWN_TOKEN","error":"no such session"}`, 401},
+		{"PUT", 200, challenge, 200},
+		{"GET", 401, `{"errcode":"M_UNKNOWN_TOKEN"}`, 401},
+	} {
+		rec, req := httptest.NewRecorder(), httptest.NewRequest(c.method, "/_matrix/client/v3/delete_devices", strings.NewReader("{}"))
+		if err := PassWithoutNames(rec, req, upstream(c.status, c.body)); err != nil {
+			t.Fatal(err)
+		}
+		if rec.Code != c.want || (c.want == c.status && rec.Body.String() != c.body) || (c.want == 503 && strings.Contains(rec.Body.String(), homeserverName)) {
+			t.Errorf("%s, %d %s: got %d %s, want %d", c.method, c.status, c.body, rec.Code, rec.Body, c.want)
+		}
+	}
+}
