@@ -113,7 +113,7 @@ func hurry(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) caddy
 // past prove nothing to it, because it is told of no identity server.
 func (h *Handler) unavailable(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, err error) error {
 	if r.Method == http.MethodOptions || !handlers.Ours(h.app.settings.http, r.URL) {
-		return next.ServeHTTP(w, r)
+		return handlers.PassWithoutNames(w, r, next.ServeHTTP)
 	}
 	h.logger.Error("cannot serve", zap.Error(err))
 	handlers.Unavailable(w)

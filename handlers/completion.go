@@ -100,8 +100,9 @@ type completion struct {
 	stages  []string // the UIA stage of each alias, or ""
 	changed bool
 	// who makes the request, where that has been found out.
-	who  *account
-	sent bool // the homeserver may have acted
+	who    *account
+	sent   bool // the homeserver may have acted
+	status int  // of its answer; 0 if there is none
 	// unasked: it was shown a proof, and has not asked about it.
 	unasked bool
 	// withdrawal, if not nil, is how the request is sent.
@@ -209,7 +210,7 @@ func (j *completion) run(w http.ResponseWriter, r *http.Request, next Next, path
 	if err != nil {
 		return 0, upstreamFailure(err)
 	}
-	outcome = j.judge(answer)
+	outcome, j.status = j.judge(answer), answer.status
 	changes, readers := j.changes(answer, outcome), j.readers(answer, outcome)
 	j.finish(r.Context(), outcome) // before the client learns of it
 	if found := j.misconfiguration(answer); found != "" {
@@ -309,13 +310,27 @@ func (j *completion) substitute(creds *credentials, alias *verification.Alias) e
 func (j *completion) finish(ctx context.Context, outcome verification.Outcome) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
 	defer cancel()
-	for _, alias := range j.aliases {
+	for i, alias := range j.aliases {
+		each := outcome
+		if outcome == verification.Refused && j.keeps(j.stages[i]) {
+			each = verification.Kept
+		}
 		// An alias whose end cannot be written down ends by itself, and
 		// counts as used if the homeserver has asked for it.
-		_ = j.client.svc.Finish(ctx, alias, outcome)
+		_ = j.client.svc.Finish(ctx, alias, each)
 		j.shown(alias)
 	}
 	j.aliases = nil
+}
+
+// keeps reports whether a homeserver that has refused a request keeps the proof of
+// a stage all the same. Synapse keeps it as soon as it has asked, and looks at the
+// rest of the body afterwards: what is wrong there (no password, a name that cannot
+// be) is a 400, and the session goes on. Its 401 says which stages it keeps. For a
+// reset no session is passed on by itself, see guardReset, so there it is worth
+// nothing, and whoever has chosen a bad password may choose another one.
+func (j *completion) keeps(stage string) bool {
+	return j.sent && stage != "" && j.route.tail != tailPassword && j.status != http.StatusUnauthorized
 }
 
 // judge decides whether the homeserver has accepted the proof.

@@ -500,3 +500,61 @@ func TestFallbackPages(t *testing.T) {
 		}
 	}
 }
+
+// TestOneClickIsOneRegistration: a homeserver that refuses a registration after it
+// has asked about the proof keeps the proof, and goes on with its session. So the
+// proof is used up there, and whoever has that session may go on, nobody else.
+func TestOneClickIsOneRegistration(t *testing.T) {
+	modes(t, func(t *testing.T, opts options) {
+		r := newRig(t, opts)
+		sid := r.validated("register", "s", "a@x.org")
+		const path = "/_matrix/client/r0/register"
+		proof := func(session, more string) string {
+			return fmt.Sprintf(`{%s"auth":{"type":"m.login.email.identity","session":%q,"threepid_creds":{"sid":%q,"client_secret":"s"}}}`, more, session, sid)
+		}
+		names := []string{r.challengedAt("POST", path), r.challengedAt("POST", path), r.challengedAt("POST", path)}
+		// No password: the homeserver finds out when it has asked.
+		wantStatus(t, r.do("POST", path, proof(names[0], "")), http.StatusBadRequest)
+		for _, name := range names[1:] {
+			if rec := r.do("POST", path, proof(name, "")); rec.Code != http.StatusUnauthorized {
+				t.Errorf("a second conversation has the proof, too: %d %s", rec.Code, rec.Body)
+			}
+		}
+		for i, name := range names[1:] {
+			body := fmt.Sprintf(`{"username":"mallory%d","password":"correct horse","auth":{"session":%q}}`, i, name)
+			if rec := r.do("POST", path, body); rec.Code != http.StatusUnauthorized {
+				t.Errorf("another account by the same click: %d %s", rec.Code, rec.Body)
+			}
+		}
+		// Whoever has only forgotten something goes on.
+		wantStatus(t, r.do("POST", path, proof(names[0], `"username":"alice","password":"correct horse",`)), http.StatusOK)
+		if got := r.hs.Emails("alice"); len(got) != 1 || got[0] != "a@x.org" {
+			t.Errorf("got addresses %q, want a@x.org", got)
+		}
+	})
+}
+
+// TestNoNameIsToldWithoutAStore: while the store is out of reach, the rest passes.
+func TestNoNameIsToldWithoutAStore(t *testing.T) {
+	challenge := fmt.Sprintf(`{"session":%q}`, homeserverName)
+	for _, c := range []struct {
+		method string
+		status int
+		body   string
+		want   int
+	}{
+		{"POST", 401, challenge, 503},
+		{"DELETE", 401, challenge[:20], 503},
+		{"POST", 401, `{"errcode":"M_UNKNOWN_TOKEN","error":"no such session"}`, 401},
+		{"PUT", 200, challenge, 200},
+		{"GET", 401, `{"errcode":"M_UNKNOWN_TOKEN"}`, 401},
+	} {
+		rec, req := httptest.NewRecorder(), httptest.NewRequest(c.method, "/_matrix/client/v3/delete_devices", strings.NewReader("{}"))
+		if err := PassWithoutNames(rec, req, upstream(c.status, c.body)); err != nil {
+			t.Fatal(err)
+		}
+		if rec.Code != c.want || (c.want == c.status && rec.Body.String() != c.body) || (c.want == 503 && strings.Contains(rec.Body.String(), homeserverName)) {
+			t.Errorf("%s, %d %s: got %d %s, want %d", c.method, c.status, c.body, rec.Code, rec.Body, c.want)
+		}
+	}
+}

@@ -15,7 +15,7 @@ import (
 // replaces the proof that is kept. A phone's would stand beside it, and its refusal
 // would not stop the other. All the flows there have one stage, so nothing is lost.
 func (j *completion) guardReset(r *http.Request) {
-	if j.route.tail != "account/password" || j.auth == nil || hasToken(r) || j.live(stageEmail) {
+	if j.route.tail != "account/password" || j.auth == nil || hasToken(r) || j.provesEmail() {
 		return
 	}
 	if _, given := j.auth["session"]; !given {
@@ -25,10 +25,10 @@ func (j *completion) guardReset(r *http.Request) {
 	j.changed = true
 }
 
-// live reports whether a live alias is shown, at a stage if one is named.
-func (j *completion) live(stage string) bool {
+// provesEmail reports whether a live alias of an email address is shown, at its stage.
+func (j *completion) provesEmail() bool {
 	for i, a := range j.aliases {
-		if a.Live && (stage == "" || j.stages[i] == stage) {
+		if a.Live && a.Medium == verification.Email && j.stages[i] == stageEmail {
 			return true
 		}
 	}

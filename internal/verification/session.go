@@ -283,6 +283,10 @@ const (
 	Completed
 	// Unknown: the answer was lost. The homeserver may have acted.
 	Unknown
+	// Kept: the homeserver has refused the request, but not the proof. If it was
+	// told "validated", it keeps that with the UIA session, which is worth as much
+	// as the proof from now on.
+	Kept
 )
 
 // finish ends a claim. A lost answer counts as success if the homeserver had
@@ -291,9 +295,11 @@ func (s *Session) finish(id hash, outcome Outcome, uia hash) {
 	if !s.claimedBy(id) {
 		return
 	}
-	if outcome == Completed || (outcome == Unknown && s.Claim.Answered) {
+	// A UIA session without a name is known to nobody, and worth nothing.
+	kept := outcome == Kept && s.Claim.Answered && uia != hash{}
+	if kept || outcome == Completed || (outcome == Unknown && s.Claim.Answered) {
 		s.State = Consumed
-		if s.Purpose == Register {
+		if s.Purpose == Register || kept {
 			// Registration may go on with other stages in the same UIA session.
 			s.ConsumedIn = uia
 		}
