@@ -204,9 +204,10 @@ func (x *round) openMember(holder object) bool {
 	return true
 }
 
-// hasNames reports whether an answer may have the name of a conversation in it.
+// hasNames reports whether an answer may have the name of a conversation in it. A
+// refusal may quote the one that was opened: Synapse does, if it has ended.
 func (x *round) hasNames(status int, _ http.Header) bool {
-	return status == http.StatusUnauthorized || (x.talk.old && status/100 == 2)
+	return status == http.StatusUnauthorized || (x.talk.old && status/100 == 2) || (x.opened.Session != "" && status >= 400)
 }
 
 // errHalf is an object that nobody can read to its end, with a name in it perhaps.
@@ -217,6 +218,7 @@ func (x *round) seal(raw []byte) ([]byte, error) {
 	if !maySay(raw, "session") {
 		return raw, nil
 	}
+	raw = replaceName(raw, x.opened.Session, x.given)
 	var body object
 	if err := json.Unmarshal(raw, &body); err != nil {
 		if resemblesObject(raw) {
@@ -241,7 +243,7 @@ func (x *round) seal(raw []byte) ([]byte, error) {
 // sealed is the name for the client: the one that it has, if that stands for the
 // same conversation.
 func (x *round) sealed(name string) string {
-	if x.given != "" && name == x.opened.Session {
+	if x.given != "" && (name == x.opened.Session || name == x.given) {
 		return x.given
 	}
 	return x.client.svc.SealConversation(verification.Conversation{Session: name, Endpoint: x.talk.endpoint})

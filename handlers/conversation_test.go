@@ -534,6 +534,32 @@ func TestOneClickIsOneRegistration(t *testing.T) {
 	})
 }
 
+// TestARefusalQuotesNoName: Synapse of today names the session that it has forgotten.
+func TestARefusalQuotesNoName(t *testing.T) {
+	h, r := newTalking(t)
+	for path, send := range map[string]func(path, name string) *httptest.ResponseRecorder{
+		"/_matrix/client/v3/delete_devices": func(path, name string) *httptest.ResponseRecorder {
+			return r.do("POST", path, withSession(name))
+		},
+		"/_matrix/client/v3/auth/m.login.terms/fallback/web": func(path, name string) *httptest.ResponseRecorder {
+			return r.do("GET", path+"?session="+name, "")
+		},
+	} {
+		h.answer = nil
+		name := r.challengedAt("POST", "/_matrix/client/v3/delete_devices")
+		h.answer = func(w http.ResponseWriter) {
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = fmt.Fprintf(w, `{"errcode":"M_UNKNOWN","error":"Unknown session ID: %s"}`, homeserverName)
+		}
+		rec := send(path, name)
+		wantStatus(t, rec, http.StatusBadRequest)
+		if want := "Unknown session ID: " + name; decoded(t, rec)["error"] != want {
+			t.Errorf("%s: got %s, want the client's own name", path, rec.Body)
+		}
+	}
+}
+
 // TestNoNameIsToldWithoutAStore: while the store is out of reach, the rest passes.
 func TestNoNameIsToldWithoutAStore(t *testing.T) {
 	challenge := fmt.Sprintf(`{"session":%q}`, homeserverName)

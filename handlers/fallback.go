@@ -59,10 +59,10 @@ func (c *Client) fallback(w http.ResponseWriter, r *http.Request, next Next, sta
 	return err
 }
 
-// isText reports whether an answer is one that a person reads.
+// isText reports whether an answer is one that a person reads, or a refusal.
 func isText(_ int, h http.Header) bool {
 	mediaType, _, err := mime.ParseMediaType(h.Get("Content-Type"))
-	return err != nil || strings.HasPrefix(mediaType, "text/")
+	return err != nil || strings.HasPrefix(mediaType, "text/") || mediaType == "application/json"
 }
 
 // fallbackPage is one request for such a page.
@@ -148,8 +148,20 @@ func (p *fallbackPage) openValues(values url.Values) (changed bool, err error) {
 
 // seal replaces the homeserver's name in a page, in each way of writing it.
 func (p *fallbackPage) seal(page []byte) ([]byte, error) {
-	for _, written := range []string{p.name, html.EscapeString(p.name), url.QueryEscape(p.name), url.PathEscape(p.name)} {
-		page = bytes.ReplaceAll(page, []byte(written), []byte(p.given))
+	return replaceName(page, p.name, p.given), nil
+}
+
+// shortName is what may stand in a text by chance, in bytes. No homeserver has names
+// like that: they could be guessed.
+const shortName = 8
+
+// replaceName replaces a name of the homeserver's, in each way of writing it.
+func replaceName(text []byte, name, by string) []byte {
+	if len(name) < shortName {
+		return text
 	}
-	return page, nil
+	for _, written := range []string{name, html.EscapeString(name), url.QueryEscape(name), url.PathEscape(name)} {
+		text = bytes.ReplaceAll(text, []byte(written), []byte(by))
+	}
+	return text
 }
