@@ -36,7 +36,7 @@ var (
 	// errKeyFileMissing refuses to make a new key for what a former one has sealed.
 	errKeyFileMissing = errors.New("the key file is missing, and the store is not empty: nothing in it can be read without that file")
 	// errKeyFileOther refuses keys that are not those of the store.
-	errKeyFileOther = errors.New("the key file is not the one with which the store was written last: nothing in it can be read with this one")
+	errKeyFileOther = errors.New("the key file is not the one with which the store was written last: what was written since cannot be read with this one")
 )
 
 // notTogether says what to do about a key file and a store that are not for each

@@ -47,13 +47,18 @@ type examination struct {
 	problems []doctor.WiringProblem
 }
 
-// Examine returns what is wrong. A configuration without our handler has nothing
-// to be wrong.
+// Examine returns what is wrong. A configuration without any handler of ours has
+// nothing to be wrong.
 func Examine(app *caddyhttp.App, c Config) []doctor.WiringProblem {
 	found := contents{}
 	for _, server := range app.Servers {
 		in := inventory(server)
 		found.guard, found.identity = found.guard || in.guard, found.identity || in.identity
+	}
+	if !found.guard && found.identity {
+		x := &examination{Config: c}
+		x.report(doctor.CodeSiteMissing, c.PublicURL, "No site has threepid, so clients get to the homeserver past it, and links in messages lead nowhere.")
+		return x.problems
 	}
 	if !found.guard {
 		return nil

@@ -185,6 +185,7 @@ var codeAdvice = map[string]string{
 	codeNative:           "Such a Synapse sends its own mail: configure its `email` section, and take `homeserver synapse` out of the Caddyfile.",
 	codeUnexpected:       "Look into the homeserver's log for this moment; a proxy between Caddy and the homeserver may be the cause.",
 	codeWrongSite:        "The site needs `threepid_identity` and nothing else that answers; it must not be the public one:\nhttps://{identity_name} {\n\tbind 127.0.0.1\n\ttls internal\n\tthreepid_identity\n}",
+	CodeSiteMissing:      "Write `threepid` before `reverse_proxy` into the site that clients use, which is that of `public_url`.",
 	CodeIdentityMissing:  identitySite,
 	CodeIdentityPort:     "Let the site listen on the port of `identity_name`, or correct `identity_name` here and in {configuration}; the two must be the same.",
 	CodeIdentityHidden:   "Name the site as `identity_name` is, {identity_name}, and let nothing in it stand before `threepid_identity` or around it.",

@@ -109,6 +109,7 @@ const (
 // How the handlers are put together, for a [WiringProblem]. CodeNotTrusted and
 // CodeUnreached are also what the doctor sees when it asks the homeserver itself.
 const (
+	CodeSiteMissing     = "site_missing"
 	CodeIdentityMissing = "identity_site_missing"
 	CodeIdentityPort    = "identity_site_port"
 	CodeIdentityHidden  = "identity_site_hidden"

@@ -129,6 +129,7 @@
 //	relay_stopped          | error    | outbox                          | the circuit breaker is open
 //	template_broken        | error    | templates                       | not used
 //	template_doubtful      | warning  | templates                       | may be wrong
+//	site_missing           | error    | wiring                          | no threepid
 //	identity_site_missing  | error    | wiring                          | no threepid_identity
 //	identity_site_port     | error    | wiring                          | it listens on another port
 //	identity_site_hidden   | error    | wiring                          | questions do not get there

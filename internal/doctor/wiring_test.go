@@ -15,7 +15,7 @@ func wired(code string) broken {
 }
 
 var wiringFaults = []broken{
-	wired(CodeIdentityMissing), wired(CodeIdentityPort), wired(CodeIdentityHidden), wired(CodeLinksNotCovered),
+	wired(CodeSiteMissing), wired(CodeIdentityMissing), wired(CodeIdentityPort), wired(CodeIdentityHidden), wired(CodeLinksNotCovered),
 	wired(CodePathsNotCovered), wired(CodePathCut), wired(CodeNothingBehind), wired(CodeWayAround),
 	wired(CodeProxyNotTrusted), wired(CodeNotTrusted), wired(CodeUnreached),
 }
