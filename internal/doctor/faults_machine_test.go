@@ -23,7 +23,7 @@ func apart(spoil func(*rig)) func(*rig) {
 }
 
 var identityFaults = []broken{
-	{"identity: the site is missing", apart(func(r *rig) { r.identity.dial = to(closedPort(r.t)) }), []string{"identity.certificate connection_refused"}},
+	{"identity: the site is missing", apart(func(r *rig) { r.identity.dial = to(closedPort) }), []string{"identity.certificate connection_refused"}},
 	{"identity: unknown name", apart(func(r *rig) { r.identity.dial = noSuchName }), []string{"identity.certificate name_unknown"}},
 	{"identity: no route", apart(func(r *rig) { r.identity.dial = noRoute }), []string{"identity.certificate unreachable"}},
 	{"identity: hangs up", apart(func(r *rig) { r.identity.dial = to(serveRaw(r.t, slam)) }), []string{"identity.certificate connection_lost"}},

@@ -19,7 +19,7 @@ var relayFaults = []broken{
 	{"nothing is broken", func(*rig) {}, nil},
 	{"healthy relay with TLS from the first byte", func(r *rig) { r.relay.implicit = true }, nil},
 	{"relay: unknown name", func(r *rig) { r.relayDial = noSuchName }, []string{"relay name_unknown"}},
-	{"relay: nothing listens", func(r *rig) { r.relayDial = to(closedPort(r.t)) }, []string{"relay connection_refused"}},
+	{"relay: nothing listens", func(r *rig) { r.relayDial = to(closedPort) }, []string{"relay connection_refused"}},
 	{"relay: no route", func(r *rig) { r.relayDial = noRoute }, []string{"relay unreachable"}},
 	{"relay: says nothing", func(r *rig) {
 		r.relayDial = to(serveRaw(r.t, silence))

@@ -42,7 +42,7 @@ var wayFaults = []broken{
 	{"public URL: garbage", publicURL("https://[::1:%zz"), skippedWay("url_invalid")},
 	{"public URL: a slash at the end", publicURL("https://matrix.example.org/"), nil},
 	{"public URL: unknown name", func(r *rig) { r.public.dial = noSuchName }, skippedWay("name_unknown")},
-	{"public URL: nothing listens", func(r *rig) { r.public.dial = to(closedPort(r.t)) }, skippedWay("connection_refused")},
+	{"public URL: nothing listens", func(r *rig) { r.public.dial = to(closedPort) }, skippedWay("connection_refused")},
 	{"public URL: no route", func(r *rig) { r.public.dial = noRoute }, skippedWay("unreachable")},
 	{"public URL: says nothing", func(r *rig) {
 		r.public.dial = to(serveRaw(r.t, silence))
@@ -125,7 +125,7 @@ var trustFaults = []broken{
 	{"trust: resets are local", func(r *rig) { r.homeserver.ResetMode = fakehs.ResetLocal }, []string{"homeserver.trust not_trusted"}},
 	{"trust: resets are off", func(r *rig) { r.homeserver.ResetMode = fakehs.ResetOff }, []string{"homeserver.trust reset_disabled"}},
 	{"trust: no SSL_CERT_FILE", func(r *rig) { r.hsTrusts = r.stranger }, []string{"homeserver.trust identity_unreachable"}},
-	{"trust: a container where localhost is itself", func(r *rig) { r.hsDial = to(closedPort(r.t)) }, []string{"homeserver.trust identity_unreachable"}},
+	{"trust: a container where localhost is itself", func(r *rig) { r.hsDial = to(closedPort) }, []string{"homeserver.trust identity_unreachable"}},
 	{"trust: another identity server", func(r *rig) {
 		other := site{cert: good("localhost"), handler: jsonAnswer(404, `{"errcode":"M_NO_VALID_SESSION","error":"No valid session"}`)}
 		r.hsDial = other.start(r.t, r.ca)

@@ -102,7 +102,7 @@ func TestMisbehavingServers(t *testing.T) {
 			address := serveRaw(t, func(c net.Conn) { readRequest(c, behave) })
 			o := Options{
 				PublicURL: "http://matrix.example.org", Client: client(newAuthority(t, "x"), to(address)),
-				IdentityName: identityName, FaceCalls: func() uint64 { return 0 }, IdentityDial: to(closedPort(t)),
+				IdentityName: identityName, FaceCalls: func() uint64 { return 0 }, IdentityDial: to(closedPort),
 				stepTimeout: 500 * time.Millisecond, CheckTimeout: time.Hour, Timeout: time.Hour,
 			}
 			for _, prove := range []func(string) string{prove, nil} {
