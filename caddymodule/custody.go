@@ -89,12 +89,21 @@ type looker interface {
 func (c *custody) open(mod StoreModule, name string) (store.Store, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), custodyTime)
 	defer cancel()
-	if err := c.peek(ctx, mod, name); err != nil {
+	opened, err := c.openWith(ctx, mod, name)
+	if errors.Is(err, errKeyFileMissing) && c.retake() {
+		return c.openWith(ctx, mod, name)
+	}
+	return opened, err
+}
+
+// openWith is open with the key file of the last look.
+func (c *custody) openWith(ctx context.Context, mod StoreModule, name string) (store.Store, error) {
+	err := c.peek(ctx, mod, name)
+	if err != nil {
 		return nil, err
 	}
 	var draft *keyring.Draft
 	if c.keys == nil {
-		var err error
 		if draft, err = keyring.Prepare(c.path); err != nil {
 			return nil, fmt.Errorf("key file: %w", err)
 		}
@@ -110,6 +119,14 @@ func (c *custody) open(mod StoreModule, name string) (store.Store, error) {
 	return opened, nil
 }
 
+// retake looks for a key file that somebody else has made since, together with
+// the store.
+func (c *custody) retake() bool {
+	var err error
+	c.keys, err = keyring.Load(c.path)
+	return err == nil
+}
+
 // peek refuses before a store is opened, if it can be seen then.
 func (c *custody) peek(ctx context.Context, mod StoreModule, name string) (err error) {
 	l, ok := mod.(looker)
@@ -123,6 +140,7 @@ func (c *custody) peek(ctx context.Context, mod StoreModule, name string) (err e
 	case errors.Is(err, badgerstore.ErrNotClosed) && c.keys == nil:
 		return notTogether(errKeyFileMissing, c.path, name) // something was done with it
 	case errors.Is(err, badgerstore.ErrNotClosed):
+		c.looked = true // as others may have
 		return nil
 	case err != nil:
 		return err

@@ -21,8 +21,9 @@ var (
 	// yet, or that does not exist.
 	ErrNone = errors.New("there is no badger store yet")
 
-	// ErrNotClosed is returned by [Look] for a database that is open, or was when
-	// its process died. Only [Open], which mends what is left, can read it.
+	// ErrNotClosed is returned by [Look] for a database that was open when its
+	// process died, or, where the system cannot tell, that still is. Only [Open],
+	// which mends what is left, can read it.
 	ErrNotClosed = errors.New("badger store was not closed")
 )
 
@@ -77,11 +78,22 @@ func checkFiles(dir string) error {
 	case tables && !listed:
 		return fmt.Errorf("look into badger store in %q: %w", dir, errTorn)
 	case logs, listed && !readsOnly:
-		return ErrNotClosed
+		return notClosed(dir)
 	case !listed:
 		return ErrNone
 	}
 	return nil
+}
+
+// notClosed is the error for a database that is open, or that was not closed.
+func notClosed(dir string) error {
+	switch open, err := inUse(dir); {
+	case err != nil:
+		return fmt.Errorf("look into badger store: %w", err)
+	case open:
+		return fmt.Errorf("look into badger store in %q: %w", dir, ErrInUse)
+	}
+	return ErrNotClosed
 }
 
 // View implements [store.Reader].

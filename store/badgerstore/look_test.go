@@ -118,7 +118,7 @@ func TestLookWhereThereIsNothingToSee(t *testing.T) {
 		{"empty folder", t.TempDir(), ErrNone},
 		{"the folder of a mounted disk", strange, ErrNone},
 		{"a file", file, nil},
-		{"open", open.opts.Dir, ErrNotClosed},
+		{"open", open.opts.Dir, ErrInUse},
 		{"tables that are not listed", torn.opts.Dir, errTorn},
 		{"no name", "", nil},
 	}
