@@ -44,6 +44,16 @@ func Number(s string) (dialled string, ok bool) {
 	return b.String(), digits > 0
 }
 
+// NumberOrWord is for what names a number, or the beginning of one, with its plus,
+// or else something else, like a country: the number as it would be dialled, or
+// the word without what is around it.
+func NumberOrWord(s string) string {
+	if dialled, ok := Number(s); ok && strings.HasPrefix(dialled, "+") {
+		return dialled
+	}
+	return Trim(s)
+}
+
 // separates reports what people put between digits: blanks, dashes, dots, slashes
 // and brackets of every script. A line end is between two things, and some quotes
 // look like a comma, which is a pause.

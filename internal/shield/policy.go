@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/input"
 )
 
 // unknownRegion stands for the region of a number that belongs to none; it is
@@ -45,6 +47,7 @@ type rules struct {
 func parseRules(list []string) (rules, error) {
 	r := rules{regions: map[string]bool{}, prefixes: map[string]bool{}}
 	for _, text := range list {
+		text = input.NumberOrWord(text)
 		if text == "*" {
 			r.all = true
 		} else if digits, ok := parsePrefix(text); ok {
