@@ -24,7 +24,7 @@ func unname(s string) string {
 	name = Trim(name)
 	bare := unquote(name)
 	switch {
-	case strings.EqualFold(bare, address):
+	case strings.EqualFold(bare, Address(address)):
 	case strings.ContainsAny(bare, `@＠<>"`), bare == name && strings.ContainsAny(name, ",;:"):
 		return s
 	}
