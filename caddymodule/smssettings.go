@@ -65,9 +65,11 @@ func (s *SMS) resolve(e *expander) *smsSettings {
 		if country != fallback && !phone.KnownRegion(country) {
 			fail(fmt.Errorf("originator: %q is no country", country))
 		}
-		for _, one := range e.list("sms originator", from) {
-			out.originators[country] = append(out.originators[country], input.NumberOrWord(one))
+		list := e.list("sms originator", from)
+		for i, one := range list {
+			list[i] = input.NumberOrWord(one)
 		}
+		out.originators[country] = list
 	}
 	fail(s.resolvePolicy(e, &out.policy))
 	fail(s.resolveShield(e, out))
