@@ -270,6 +270,18 @@ func TestPastedAddressesAreDeletedAndUnbound(t *testing.T) {
 	}
 }
 
+// TestNativeNumbersCountOnce: what a homeserver would drop does not make another
+// number of one, which would be counted apart.
+func TestNativeNumbersCountOnce(t *testing.T) {
+	for _, typed := range refusedNumbers {
+		r, seen := native(t, nil)
+		rec := r.do("POST", resetByPhone, asJSON(t, map[string]any{"client_secret": "s", "send_attempt": 1, "country": "GB", "phone_number": typed}))
+		if passed := *seen > 0; passed && typed != "٠٧٤٠٠١٢٣٤٥" || !passed && rec.Code != http.StatusBadRequest {
+			t.Errorf("%+q: got %d, passed on: %v", typed, rec.Code, passed)
+		}
+	}
+}
+
 // TestPastedInputIsPassedOnClean where the homeserver mails and texts by itself: it
 // gets what was counted.
 func TestPastedInputIsPassedOnClean(t *testing.T) {

@@ -72,13 +72,14 @@ func nativeNumber(body object) (number string, cleaned bool, err error) {
 		return "", false, err
 	}
 	dialled, ok := input.Number(typed)
-	if ok {
-		cleaned = body.replace("phone_number", typed, dialled)
+	if !ok {
+		return "", false, errPhoneNumber // an extension would be another number to us, and none to the homeserver
 	}
-	if number, err := phone.Parse(typed, country, phone.Policy{}); err == nil {
+	cleaned = body.replace("phone_number", typed, dialled)
+	if number, err := phone.Parse(dialled, country, phone.Policy{}); err == nil {
 		return number.Digits, cleaned, nil
 	}
-	return strings.ToUpper(country) + " " + input.Digits(typed), cleaned, nil
+	return strings.ToUpper(country) + " " + dialled, cleaned, nil
 }
 
 // replace gives a member another value, and reports whether that is another one.

@@ -2,20 +2,7 @@
 
 package input
 
-import (
-	"strings"
-	"unicode"
-)
-
-// Digits are the decimal digits in a text, of whatever script, as ASCII ones.
-func Digits(s string) string {
-	return strings.Map(func(r rune) rune {
-		if value, ok := digit(r); ok {
-			return rune(value)
-		}
-		return -1
-	}, s)
-}
+import "unicode"
 
 // digit is a decimal digit of any script (Unicode, general category Nd) as an
 // ASCII one. Unicode keeps the ten of a script together and in order, and blocks

@@ -91,8 +91,8 @@ func zerosOf(t *testing.T, env synapse.Env) (zeros []rune) {
 	var all [][2]rune
 	ask(t, env, &all, "digits")
 	for _, d := range all {
-		if got := input.Digits(string(d[0])); got != string('0'+d[1]) {
-			t.Errorf("Digits of U+%04X = %q, Python's value is %d", d[0], got, d[1])
+		if got, ok := input.Number(string(d[0])); got != string('0'+d[1]) || !ok {
+			t.Errorf("Number of U+%04X = %q, %v, Python's value is %d", d[0], got, ok, d[1])
 		}
 		if d[1] == 0 {
 			zeros = append(zeros, d[0])
