@@ -40,8 +40,11 @@ func TestPastedInputOfOperators(t *testing.T) {
 		}
 	}
 	for _, req := range []stack.Object{
-		{"medium": "email", "address": "joe@example.test, ann@example.test"}, {"medium": "email", "address": "j\u200boe@example.test"},
-		{"medium": "msisdn", "address": "+447400123456x1"}, {"medium": "msisdn", "address": "joe@example.test"}, {"medium": "msisdn", "address": ""},
+		{"medium": "email", "address": "joe@example.test, ann@example.test"},
+		{"medium": "email", "address": "j\u200boe@example.test"},
+		{"medium": "msisdn", "address": "+447400123456x1"},
+		{"medium": "msisdn", "address": "joe@example.test"},
+		{"medium": "msisdn", "address": ""},
 	} {
 		s.admins("POST", "addresses/forget", req, http.StatusBadRequest)
 	}

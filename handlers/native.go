@@ -24,7 +24,7 @@ func (c *Client) nativeToken(w http.ResponseWriter, r *http.Request, next Next, 
 		return err
 	}
 	req := verification.Request{Purpose: route.purpose, Medium: route.medium}
-	cleaned := false
+	var cleaned bool
 	if req.Address, cleaned, err = nativeAddress(body, route.medium); err != nil {
 		return err
 	}

@@ -5,21 +5,15 @@ package input
 import "unicode"
 
 // digit is a decimal digit of any script (Unicode, general category Nd) as an
-// ASCII one. Unicode keeps the ten of a script together and in order, and blocks
-// of several tens, like those of mathematics, begin with a zero as well.
+// ASCII one. Unicode keeps the ten of a script together and in order, and what
+// follows one another without a gap, as in mathematics, are tens as well.
 func digit(r rune) (value byte, ok bool) {
-	if r <= unicode.MaxASCII {
-		return byte(r), '0' <= r && r <= '9'
+	if !unicode.IsDigit(r) {
+		return 0, false
 	}
-	for _, block := range unicode.Nd.R16 {
-		if lo, hi := rune(block.Lo), rune(block.Hi); r >= lo && r <= hi {
-			return byte('0' + (r-lo)%10), true
-		}
+	zero := r
+	for unicode.IsDigit(zero - 1) {
+		zero--
 	}
-	for _, block := range unicode.Nd.R32 {
-		if lo, hi := rune(block.Lo), rune(block.Hi); r >= lo && r <= hi {
-			return byte('0' + (r-lo)%10), true
-		}
-	}
-	return 0, false
+	return "0123456789"[(r-zero)%10], true
 }

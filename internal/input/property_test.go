@@ -113,7 +113,10 @@ func TestPlainInputStays(t *testing.T) {
 // TestEverySignOfAClass: of every dash, bracket, blank and unseen mark that Unicode
 // knows, around and in a number and around an address; and no other control.
 func TestEverySignOfAClass(t *testing.T) {
-	for r := range rune(unicode.MaxRune + 1) {
+	for r := rune(0); r <= '\U000e0fff'; r++ {
+		if r == '\U00020000' {
+			r = '\U000e0000' // Chinese characters, and nothing
+		}
 		sign := string(r)
 		unseen := unicode.In(r, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector) && !unicode.Is(unicode.Prepended_Concatenation_Mark, r)
 		around := unicode.IsSpace(r) || unseen

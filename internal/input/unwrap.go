@@ -57,13 +57,14 @@ func unquote(s string) string {
 }
 
 // Quotes open in one language what they close in another.
+func quotes(r rune) bool {
+	return strings.ContainsRune("\"'`", r) || unicode.In(r, unicode.Pi, unicode.Pf)
+}
+
 func opens(r rune) bool {
 	return quotes(r) || strings.ContainsRune("<＜", r) || unicode.Is(unicode.Ps, r)
 }
+
 func closes(r rune) bool {
 	return quotes(r) || strings.ContainsRune(">＞", r) || unicode.Is(unicode.Pe, r)
-}
-
-func quotes(r rune) bool {
-	return strings.ContainsRune("\"'`", r) || unicode.In(r, unicode.Pi, unicode.Pf)
 }

@@ -50,21 +50,18 @@ func members(classes ...*unicode.RangeTable) (list []rune) {
 	return list
 }
 
-// decorate writes number in the digits of a script, with what is in between
-// between its characters, and blanks and unseen marks around it.
-func decorate(chance *rand.Rand, number string, zeros, between []rune) string {
+// decorate writes number in the digits of a script, with some of the signs after
+// its characters, and blanks and unseen marks around it.
+func decorate(chance *rand.Rand, number string, zeros, signs []rune) string {
 	pick := func(from []rune) string { return string(from[chance.IntN(len(from))]) }
 	var b strings.Builder
 	for range chance.IntN(3) {
 		b.WriteString(pick(around))
 	}
-	scheme, rest, linked := strings.Cut(number, ":")
-	if !linked {
-		scheme, rest = "", number
-	} else {
-		scheme = []string{"tel:", "TEL:", "Tel: ", "tel:\u200e"}[chance.IntN(4)]
+	rest, linked := strings.CutPrefix(number, "tel:")
+	if linked {
+		b.WriteString([]string{"tel:", "TEL:", "Tel: ", "tel:\u200e"}[chance.IntN(4)])
 	}
-	b.WriteString(scheme)
 	zero := zeros[chance.IntN(len(zeros))]
 	for _, r := range rest {
 		switch {
@@ -76,7 +73,7 @@ func decorate(chance *rand.Rand, number string, zeros, between []rune) string {
 			b.WriteRune(r)
 		}
 		if chance.IntN(5) == 0 {
-			b.WriteString(pick(between))
+			b.WriteString(pick(signs))
 		}
 	}
 	for range chance.IntN(3) {
