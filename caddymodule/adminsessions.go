@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
 	"github.com/caddy-threepid/caddy-threepid/internal/feedback"
+	"github.com/caddy-threepid/caddy-threepid/internal/input"
 	"github.com/caddy-threepid/caddy-threepid/internal/phone"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -58,6 +59,7 @@ type Sessions struct {
 }
 
 func adminFind(ctx context.Context, app *App, req sessionRequest) (any, error) {
+	req.SID, req.Pseudonym = input.Trim(req.SID), input.Trim(req.Pseudonym)
 	if (req.SID == "") == (req.Pseudonym == "") {
 		return nil, refused(errors.New("name either a sid or a pseudonym"))
 	}
@@ -122,7 +124,7 @@ func (a *App) onSession(ctx context.Context, req sessionRequest, do func(*verifi
 		return nil, err
 	}
 	defer release()
-	if err := do(rt.service, ctx, req.SID); err != nil {
+	if err := do(rt.service, ctx, input.Trim(req.SID)); err != nil {
 		return nil, adminVerdict(err)
 	}
 	return done{}, nil
@@ -139,10 +141,11 @@ func (req addressRequest) canonical() (addressRequest, error) {
 	var err error
 	switch req.Medium {
 	case verification.Email:
-		req.Address, err = address.Email(req.Address)
+		req.Address, err = address.Email(input.Address(req.Address))
 	case verification.MSISDN:
+		dialled, _ := input.Number(req.Address)
 		var number phone.Number
-		number, err = phone.FromDigits(strings.TrimPrefix(req.Address, "+"))
+		number, err = phone.FromDigits(strings.TrimPrefix(dialled, "+"))
 		req.Address = number.Digits
 	default:
 		err = fmt.Errorf("medium %q is neither email nor msisdn", req.Medium)

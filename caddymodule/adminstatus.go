@@ -16,6 +16,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/delivery"
 	"github.com/caddy-threepid/caddy-threepid/internal/delivery/mail"
 	"github.com/caddy-threepid/caddy-threepid/internal/doctor"
+	"github.com/caddy-threepid/caddy-threepid/internal/input"
 )
 
 // Health is whether the server works.
@@ -143,10 +144,10 @@ var errNoMailer = errors.New("there is no mailer: it is switched off in the conf
 // adminSendTest sends one mail past the queue, so that the operator sees at
 // once what the relay says to it.
 func adminSendTest(ctx context.Context, app *App, req testRequest) (any, error) {
-	if strings.HasPrefix(req.To, "+") {
-		return app.sendTestSMS(ctx, req.To)
+	if number := input.NumberOrWord(req.To); strings.HasPrefix(number, "+") {
+		return app.sendTestSMS(ctx, number)
 	}
-	to, err := address.Email(req.To)
+	to, err := address.Email(input.Address(req.To))
 	if err != nil {
 		return nil, refused(errors.New("'to' is neither an email address nor a phone number that begins with +"))
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/feedback"
 	"github.com/caddy-threepid/caddy-threepid/internal/feedback/lmtp"
 	"github.com/caddy-threepid/caddy-threepid/internal/feedback/webhook"
+	"github.com/caddy-threepid/caddy-threepid/internal/input"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -77,7 +78,7 @@ func (f *Feedback) resolve(e *expander) (l loop) {
 	if f.Postmark != nil {
 		l.postmark = Credentials{e.text("postmark", f.Postmark.Username), e.text("postmark", f.Postmark.Password)}
 	}
-	if bounces := e.text("bounces", f.Bounces); bounces != "" {
+	if bounces := input.Address(e.text("bounces", f.Bounces)); bounces != "" {
 		prefix, domain, _ := strings.Cut(bounces, "@")
 		verp, err := feedback.NewVERP(prefix, domain)
 		if err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/delivery/mail"
+	"github.com/caddy-threepid/caddy-threepid/internal/input"
 )
 
 // Mailer is a guest module of the name space threepid.mailers.
@@ -83,7 +84,7 @@ func (*FileMailer) CaddyModule() caddy.ModuleInfo {
 func (m *FileMailer) Provision(caddy.Context) error {
 	e := newExpander()
 	m.dir = cmp.Or(e.text("path", m.Path), dataPath("outbox"))
-	m.from = cmp.Or(e.text("from", m.Sender), "noreply@localhost")
+	m.from = cmp.Or(input.Trim(e.text("from", m.Sender)), "noreply@localhost")
 	m.transport = mail.NewDir(m.dir)
 	return e.err()
 }

@@ -14,6 +14,7 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/input"
 	"github.com/caddy-threepid/caddy-threepid/internal/shield"
 )
 
@@ -126,7 +127,7 @@ func adminResume(ctx context.Context, app *App, req resumeRequest) (any, error) 
 	if rt.phones == nil {
 		return nil, refused(errNoSMS)
 	}
-	lifted, err := rt.phones.shield.Resume(ctx, req.Prefix)
+	lifted, err := rt.phones.shield.Resume(ctx, input.NumberOrWord(req.Prefix))
 	return Resumed{lifted}, err
 }
 

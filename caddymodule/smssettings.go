@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/handlers"
 	"github.com/caddy-threepid/caddy-threepid/internal/delivery/sms"
+	"github.com/caddy-threepid/caddy-threepid/internal/input"
 	"github.com/caddy-threepid/caddy-threepid/internal/phone"
 	"github.com/caddy-threepid/caddy-threepid/internal/shield"
 )
@@ -64,7 +65,11 @@ func (s *SMS) resolve(e *expander) *smsSettings {
 		if country != fallback && !phone.KnownRegion(country) {
 			fail(fmt.Errorf("originator: %q is no country", country))
 		}
-		out.originators[country] = e.list("sms originator", from)
+		list := e.list("sms originator", from)
+		for i, one := range list {
+			list[i] = input.NumberOrWord(one)
+		}
+		out.originators[country] = list
 	}
 	fail(s.resolvePolicy(e, &out.policy))
 	fail(s.resolveShield(e, out))

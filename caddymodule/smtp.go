@@ -19,6 +19,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/delivery/mail"
+	"github.com/caddy-threepid/caddy-threepid/internal/input"
 )
 
 func init() {
@@ -79,7 +80,7 @@ func (m *SMTPMailer) Provision(ctx caddy.Context) error {
 		m.logger = ctx.Logger()
 	}
 	e := newExpander()
-	m.from = e.text("from", m.Sender)
+	m.from = input.Trim(e.text("from", m.Sender))
 	if m.DKIM != nil {
 		m.dkim = DKIM{
 			Domain: e.text("dkim", m.DKIM.Domain), Selector: e.text("dkim", m.DKIM.Selector), KeyFile: e.text("dkim", m.DKIM.KeyFile),

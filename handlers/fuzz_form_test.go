@@ -12,6 +12,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/input"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -65,7 +66,7 @@ func mustBeNormal(t *testing.T, token string) {
 	if token == "" {
 		return
 	}
-	if again, ok := verification.NormalizeToken(token); !ok || again != token || !utf8.ValidString(token) {
+	if again, ok := input.Code(token); !ok || again != token || !utf8.ValidString(token) {
 		t.Errorf("token %q is normalized again to %q, %v", token, again, ok)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
+	"github.com/caddy-threepid/caddy-threepid/internal/input"
 	"github.com/caddy-threepid/caddy-threepid/internal/phone"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -125,7 +126,7 @@ func (i *Identity) validateEmail(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	canonical, err := address.Email(typed)
+	canonical, err := address.Email(input.Address(typed))
 	if err != nil {
 		return badRequest("M_INVALID_EMAIL", "The email address is not valid")
 	}

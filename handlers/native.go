@@ -6,7 +6,7 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/address"
+	"github.com/caddy-threepid/caddy-threepid/internal/input"
 	"github.com/caddy-threepid/caddy-threepid/internal/phone"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -24,14 +24,15 @@ func (c *Client) nativeToken(w http.ResponseWriter, r *http.Request, next Next, 
 		return err
 	}
 	req := verification.Request{Purpose: route.purpose, Medium: route.medium}
-	if req.Address, err = nativeAddress(body, route.medium); err != nil {
+	var cleaned bool
+	if req.Address, cleaned, err = nativeAddress(body, route.medium); err != nil {
 		return err
 	}
 	c.identify(r, &req)
 	if err := c.svc.Count(r.Context(), req); err != nil {
 		return err
 	}
-	if body["id_access_token"] != nil {
+	if cleaned || body["id_access_token"] != nil {
 		delete(body, "id_access_token")
 		if raw, err = body.encode(); err != nil {
 			return internal(err)
@@ -46,37 +47,46 @@ func (c *Client) nativeToken(w http.ResponseWriter, r *http.Request, next Next, 
 
 // nativeAddress is what a request is counted for. Whether it is an address at all is
 // the homeserver's to say, so what we would not take is counted by what was typed.
-func nativeAddress(body object, medium verification.Medium) (string, error) {
+// What is counted must be what the homeserver reads: where something was around it,
+// or in other digits, the body gets what is left (see package input), and cleaned
+// is true.
+func nativeAddress(body object, medium verification.Medium) (address string, cleaned bool, err error) {
 	if medium == verification.MSISDN {
-		country, err := body.required("country")
-		if err != nil {
-			return "", err
-		}
-		typed, err := body.required("phone_number")
-		if err != nil {
-			return "", err
-		}
-		if number, err := phone.Parse(typed, country, phone.Policy{}); err == nil {
-			return number.Digits, nil
-		}
-		return strings.ToUpper(country) + " " + digits(typed), nil
+		return nativeNumber(body)
 	}
 	typed, err := body.required("email")
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
-	if canonical, err := address.Email(typed); err == nil {
-		return canonical, nil
-	}
-	return strings.ToLower(strings.TrimSpace(typed)), nil
+	plain := input.Address(typed)
+	return canonicalAddress(medium, plain), body.replace("email", typed, plain), nil
 }
 
-// digits are those of what somebody has typed.
-func digits(typed string) string {
-	return strings.Map(func(r rune) rune {
-		if r < '0' || r > '9' {
-			return -1
-		}
-		return r
-	}, typed)
+func nativeNumber(body object) (number string, cleaned bool, err error) {
+	country, err := body.required("country")
+	if err != nil {
+		return "", false, err
+	}
+	typed, err := body.required("phone_number")
+	if err != nil {
+		return "", false, err
+	}
+	dialled, ok := input.Number(typed)
+	if !ok {
+		return "", false, errPhoneNumber // an extension would be another number to us, and none to the homeserver
+	}
+	cleaned = body.replace("phone_number", typed, dialled)
+	if number, err := phone.Parse(dialled, country, phone.Policy{}); err == nil {
+		return number.Digits, cleaned, nil
+	}
+	return strings.ToUpper(country) + " " + dialled, cleaned, nil
+}
+
+// replace gives a member another value, and reports whether that is another one.
+func (o object) replace(key, from, to string) bool {
+	if from == to {
+		return false
+	}
+	o[key] = member(to)
+	return true
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
+	"github.com/caddy-threepid/caddy-threepid/internal/input"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -25,11 +26,15 @@ var errNoOracle = errors.New("the homeserver did not say whether the address is 
 func canonicalAddress(medium verification.Medium, raw string) string {
 	switch medium {
 	case verification.Email:
+		raw = input.Address(raw)
 		if canonical, err := address.Email(raw); err == nil {
 			return canonical
 		}
 		return strings.ToLower(raw)
 	case verification.MSISDN:
+		if dialled, ok := input.Number(raw); ok {
+			raw = dialled
+		}
 		return strings.TrimPrefix(raw, "+")
 	}
 	return raw

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
+	"github.com/caddy-threepid/caddy-threepid/internal/input"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -113,7 +114,7 @@ func (c *Client) confirmPage(w http.ResponseWriter, r *http.Request) (int, error
 	sub.Discreet = c.cfg.discreet()
 	if link := values.Get(linkField); link != "" {
 		typed := sub.Token
-		sub.Token, _ = verification.NormalizeToken(link)
+		sub.Token, _ = input.Code(link)
 		if !c.typed(r, values, sub, typed) {
 			return c.askAgain(w, r, sub)
 		}
@@ -282,7 +283,7 @@ func code(token string) bool {
 // client_secret; one that is there must be right.
 func pageSubmission(values url.Values) verification.Submission {
 	sub := verification.Submission{SID: values.Get("sid")}
-	sub.Token, _ = verification.NormalizeToken(values.Get("token"))
+	sub.Token, _ = input.Code(values.Get("token"))
 	if secret := values.Get("client_secret"); secret != "" {
 		sub.ClientSecret = &secret
 	}

@@ -37,6 +37,9 @@ type PhoneGuard interface {
 // (MSC4178).
 var errNoPhones = badRequest(codeMediumNotSupported, "This server cannot verify phone numbers")
 
+// errPhoneNumber answers what is no number that a message can go to.
+var errPhoneNumber = badRequest(codeInvalidParam, "'phone_number' is not a valid number")
+
 // errNoPhoneReset answers a reset by phone that would lead nowhere.
 var errNoPhoneReset = badRequest(codeMediumNotSupported, "This server cannot reset passwords by phone")
 
@@ -84,7 +87,7 @@ func (c *Client) phoneNumber(body object) (dialled, error) {
 			Status: http.StatusForbidden, Errcode: codeThreepidDenied, Message: "Numbers of this kind are not allowed on this server",
 		}
 	case err != nil:
-		return dialled{}, badRequest(codeInvalidParam, "'phone_number' is not a valid number")
+		return dialled{}, errPhoneNumber
 	}
 	return dialled{number, strings.ToUpper(country)}, nil
 }

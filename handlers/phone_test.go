@@ -154,21 +154,21 @@ func TestF18_F20_BadPhoneNumbers(t *testing.T) {
 			body, errcode string
 			status        int
 		}{
-			"letters":           {phoneBody("s", "US", "1-800-FLOWERS", 1), "M_INVALID_PARAM", 400},
-			"40 digits":         {phoneBody("s", "GB", strings.Repeat("1", 40), 1), "M_INVALID_PARAM", 400},
-			"an extension":      {phoneBody("s", "GB", "07400123456 ext. 7", 1), "M_INVALID_PARAM", 400},
-			"full-width digits": {phoneBody("s", "GB", "０７４００１２３４５６", 1), "M_INVALID_PARAM", 400},
-			"unknown country":   {phoneBody("s", "XX", "07400123456", 1), "M_INVALID_PARAM", 400},
-			"country in words":  {phoneBody("s", "England", "07400123456", 1), "M_INVALID_PARAM", 400},
-			"too short":         {phoneBody("s", "GB", "123", 1), "M_INVALID_PARAM", 400},
-			"line break":        {phoneBody("s", "GB", "07400123456\nBcc: x", 1), "M_INVALID_PARAM", 400},
-			"premium rate":      {phoneBody("s", "GB", "0909 8790000", 1), "M_THREEPID_DENIED", 403},
-			"no country":        {`{"client_secret":"s","phone_number":"07400123456","send_attempt":1}`, "M_MISSING_PARAM", 400},
-			"no number":         {`{"client_secret":"s","country":"GB","send_attempt":1}`, "M_MISSING_PARAM", 400},
-			"an email address":  {validToken, "M_MISSING_PARAM", 400},
-			"number as number":  {`{"client_secret":"s","country":"GB","phone_number":447400123456,"send_attempt":1}`, "M_INVALID_PARAM", 400},
-			"bad secret":        {phoneBody("don'tT3ll", "GB", "07400123456", 1), "M_INVALID_PARAM", 400},
-			"not JSON":          {"x", "M_NOT_JSON", 400},
+			"letters":          {phoneBody("s", "US", "1-800-FLOWERS", 1), "M_INVALID_PARAM", 400},
+			"40 digits":        {phoneBody("s", "GB", strings.Repeat("1", 40), 1), "M_INVALID_PARAM", 400},
+			"an extension":     {phoneBody("s", "GB", "07400123456 ext. 7", 1), "M_INVALID_PARAM", 400},
+			"circled digits":   {phoneBody("s", "GB", "⓪⑦④⓪⓪①②③④⑤⑥", 1), "M_INVALID_PARAM", 400},
+			"unknown country":  {phoneBody("s", "XX", "07400123456", 1), "M_INVALID_PARAM", 400},
+			"country in words": {phoneBody("s", "England", "07400123456", 1), "M_INVALID_PARAM", 400},
+			"too short":        {phoneBody("s", "GB", "123", 1), "M_INVALID_PARAM", 400},
+			"line break":       {phoneBody("s", "GB", "07400123456\nBcc: x", 1), "M_INVALID_PARAM", 400},
+			"premium rate":     {phoneBody("s", "GB", "0909 8790000", 1), "M_THREEPID_DENIED", 403},
+			"no country":       {`{"client_secret":"s","phone_number":"07400123456","send_attempt":1}`, "M_MISSING_PARAM", 400},
+			"no number":        {`{"client_secret":"s","country":"GB","send_attempt":1}`, "M_MISSING_PARAM", 400},
+			"an email address": {validToken, "M_MISSING_PARAM", 400},
+			"number as number": {`{"client_secret":"s","country":"GB","phone_number":447400123456,"send_attempt":1}`, "M_INVALID_PARAM", 400},
+			"bad secret":       {phoneBody("don'tT3ll", "GB", "07400123456", 1), "M_INVALID_PARAM", 400},
+			"not JSON":         {"x", "M_NOT_JSON", 400},
 		} {
 			for _, purpose := range []string{"register", "account/password", "account/3pid"} {
 				r, p := phoneRig(t, opts)

@@ -10,6 +10,7 @@ import (
 	"strconv"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
+	"github.com/caddy-threepid/caddy-threepid/internal/input"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -168,7 +169,7 @@ func (c *Client) address(body object, medium verification.Medium) (string, diall
 	if err != nil {
 		return "", dialled{}, err
 	}
-	canonical, err := address.Email(typed)
+	canonical, err := address.Email(input.Address(typed))
 	if err != nil {
 		return "", dialled{}, badRequest(codeInvalidParam, "'email' is not a valid address")
 	}

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/input"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -98,7 +99,7 @@ func (c *Client) submission(w http.ResponseWriter, r *http.Request) (verificatio
 		return sub, err
 	}
 	var ok bool
-	if sub.Token, ok = verification.NormalizeToken(token); !ok {
+	if sub.Token, ok = input.Code(token); !ok {
 		return sub, badRequest(codeInvalidParam, "'token' must be 1 to 255 characters")
 	}
 	return sub, nil

@@ -10,10 +10,10 @@
 // what a number means would verify one number and log in with another, so the
 // same library does it here, in its port to Go, and the tests run both.
 //
-// What the library is generous about is refused before it is asked: letters
-// on the keypad, extensions, tel: URIs, digits of other scripts. Each of them
-// lets two people mean different numbers by the same text. Numbers that cost
-// whoever texts them, or that no person reads texts on, are refused after it.
+// What the library is generous about is settled before it is asked, by package
+// input: it gets ASCII digits, and nothing that two people mean different numbers
+// by, like letters on the keypad and extensions. Numbers that cost whoever texts
+// them, or that no person reads texts on, are refused after it.
 //
 // A number belongs to a region and not to a calling code: +1 876 is Jamaica
 // and +7 7 is Kazakhstan, and a text to either costs many times what one to

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/nyaruka/phonenumbers"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/input"
 )
 
 // What [Parse] and [FromDigits] refuse. The texts never contain the number.
@@ -23,10 +25,6 @@ var (
 )
 
 const (
-	// maxTyped bounds what is looked at, in bytes: 15 digits (E.164 §6.1), a
-	// prefix to dial out of a country with, a carrier's code, and a separator
-	// after every other one of them.
-	maxTyped = 40
 	// maxDigits is the bound of E.164 §6.1. The library knows of longer ones.
 	maxDigits = 15
 	// minPossible is as short as a number is anywhere, with its calling code
@@ -60,7 +58,7 @@ func Parse(number, country string, p Policy) (Number, error) {
 	if err != nil {
 		return Number{}, err
 	}
-	dialled, ok := dialledDigits(number)
+	dialled, ok := input.Number(number)
 	if !ok {
 		return Number{}, ErrInvalid
 	}
@@ -107,26 +105,6 @@ func canonicalCountry(country string) (string, error) {
 		return "", ErrCountry
 	}
 	return country, nil
-}
-
-// dialledDigits returns typed without its separators: digits, with a plus
-// before them if it is written there. Anything else that the library would
-// make sense of is not ok; so is what it would drop, because what is dropped
-// in silence was meant by somebody.
-func dialledDigits(typed string) (dialled string, ok bool) {
-	if len(typed) > maxTyped {
-		return "", false
-	}
-	var b strings.Builder
-	for _, r := range typed {
-		switch {
-		case '0' <= r && r <= '9', r == '+' && b.Len() == 0:
-			b.WriteRune(r)
-		case !strings.ContainsRune(" -.()/", r):
-			return "", false
-		}
-	}
-	return b.String(), b.Len() > 0
 }
 
 // canonical parses a number and writes it in E.164 form. The form must lead

@@ -49,6 +49,9 @@ func checkParse(t *testing.T, typed, country string, p phone.Policy) {
 		t.Errorf("Parse(%q, %q) = %+v, and it is not valid", typed, country, got)
 	}
 	written := got.International()
+	if strings.IndexFunc(written, func(r rune) bool { return r < ' ' || r > '~' }) >= 0 {
+		t.Errorf("Parse(%q, %q) is shown as %+q: what was typed is left in it", typed, country, written)
+	}
 	for _, from := range []string{country, "US", "de"} {
 		for _, spelling := range []string{"+" + got.Digits, written} {
 			if again, err := phone.Parse(spelling, from, p); again != got || err != nil {

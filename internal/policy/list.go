@@ -13,6 +13,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/input"
 )
 
 // Bounds on a list: the longest that are published have some hundred thousand
@@ -173,10 +175,7 @@ func parseList(r io.Reader) (map[string]struct{}, error) {
 	number := 0
 	for ; lines.Scan(); number++ {
 		text, _, _ := strings.Cut(lines.Text(), "#")
-		if number == 0 {
-			text = strings.TrimPrefix(text, "\ufeff")
-		}
-		if text = strings.TrimSpace(text); text == "" {
+		if text = input.Trim(text); text == "" {
 			continue
 		}
 		name, err := canonicalDomain(text)

@@ -71,7 +71,7 @@ func (r *listRig) wantReports(parts ...string) {
 }
 
 func TestListIsRead(t *testing.T) {
-	r := newList(t, "\ufeff# disposable domains\r\n\r\nMailinator.com\r\n  trash.example.  # a comment\r\nwegwerf-bücher.example\r\nlast.example")
+	r := newList(t, "\ufeff# disposable domains\r\n\r\nMailinator.com\r\n  trash.example.  # a comment\r\nwegwerf-bücher.example\r\n\u00a0last.example\u200b")
 	for _, domain := range []string{"mailinator.com", "a.b.trash.example", "xn--wegwerf-bcher-4ob.example", "last.example"} {
 		r.want(domain, true)
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
+	"github.com/caddy-threepid/caddy-threepid/internal/input"
 )
 
 // form is what a rule says about its domain.
@@ -38,6 +39,7 @@ func CheckRule(text string) error {
 }
 
 func parseRule(text string) (rule, error) {
+	text = input.Trim(text)
 	if text == string(all) {
 		return rule{form: all}, nil
 	}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/input"
 )
 
 // unknownRegion stands for the region of a number that belongs to none; it is
@@ -18,7 +20,7 @@ const maxDigits = 15
 // parseRegion reads a region: two letters (ISO 3166-1), or three digits as the
 // numbers that belong to the whole world have ("001").
 func parseRegion(text string) (string, bool) {
-	r := strings.ToUpper(text)
+	r := strings.ToUpper(input.Trim(text))
 	switch {
 	case len(r) == 3 && onlyDigits(r):
 		return r, true
@@ -31,7 +33,7 @@ func parseRegion(text string) (string, bool) {
 // parsePrefix reads the beginning of a number, "+4479", and returns its digits.
 // No country code begins with a zero (ITU-T E.164 §6.2).
 func parsePrefix(text string) (string, bool) {
-	digits, plus := strings.CutPrefix(text, "+")
+	digits, plus := strings.CutPrefix(input.NumberOrWord(text), "+")
 	return digits, plus && onlyDigits(digits) && len(digits) <= maxDigits && digits[0] != '0'
 }
 
@@ -45,7 +47,7 @@ type rules struct {
 func parseRules(list []string) (rules, error) {
 	r := rules{regions: map[string]bool{}, prefixes: map[string]bool{}}
 	for _, text := range list {
-		if text == "*" {
+		if input.Trim(text) == "*" {
 			r.all = true
 		} else if digits, ok := parsePrefix(text); ok {
 			r.prefixes[digits] = true

@@ -10,8 +10,6 @@ import (
 	"math/big"
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/store"
@@ -128,65 +126,4 @@ func (m *idMaker) token(p Proof) (string, error) {
 		return "", fmt.Errorf("read randomness: %w", err)
 	}
 	return fmt.Sprintf("%06d", n), nil
-}
-
-// maxTokenLength is how long a token may be, in code points (IS API,
-// "Establishing associations": at most 255).
-const maxTokenLength = 255
-
-// NormalizeToken removes what a person adds when typing a code over from a
-// mail. It reports false for what cannot be a token at all.
-func NormalizeToken(typed string) (string, bool) {
-	if !utf8.ValidString(typed) || utf8.RuneCountInString(typed) > maxTokenLength {
-		return "", false
-	}
-	t := strings.Map(func(r rune) rune {
-		if unicode.IsSpace(r) || (r > 0x7f && unicode.In(r, unicode.Zs, unicode.Cf)) {
-			return -1
-		}
-		return r
-	}, typed)
-	return plainCode(t), t != ""
-}
-
-// maxCode is how long a code may be with what people put between its digits.
-const maxCode = 16
-
-// plainCode writes a code in the digits in which it was sent: keyboards of many
-// languages have others (Unicode, general category Nd). A token that is no code
-// stays as it is.
-func plainCode(typed string) string {
-	if utf8.RuneCountInString(typed) > maxCode {
-		return typed
-	}
-	var b strings.Builder
-	for _, r := range typed {
-		switch {
-		case r == '-' || r >= '\u2010' && r <= '\u2015': // dashes
-		case unicode.IsDigit(r):
-			b.WriteByte(byte('0' + digitValue(r)))
-		default:
-			return typed
-		}
-	}
-	if b.Len() == 0 {
-		return typed
-	}
-	return b.String()
-}
-
-// digitValue is the value of a decimal digit: Unicode keeps the ten of a script
-// together and in order.
-func digitValue(r rune) int {
-	for _, block := range unicode.Nd.R16 {
-		if lo, hi := rune(block.Lo), rune(block.Hi); r >= lo && r <= hi {
-			return int(r-lo) % 10
-		}
-	}
-	for _, block := range unicode.Nd.R32 {
-		if lo, hi := rune(block.Lo), rune(block.Hi); r >= lo && r <= hi {
-			return int(r-lo) % 10
-		}
-	}
-	return 0
 }

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/input"
 )
 
 // Route says which gateways carry messages to some numbers, in the order of
@@ -55,7 +57,7 @@ func newTable(routes []Route, lines map[string]*line) (*table, error) {
 }
 
 func (t *table) add(item string, order []*line) error {
-	item = strings.ToUpper(strings.TrimSpace(item))
+	item = strings.ToUpper(input.NumberOrWord(item))
 	digits, prefix := strings.CutPrefix(item, "+")
 	key, routes := digits, t.regions
 	switch {
