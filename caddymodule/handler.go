@@ -77,12 +77,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	h.app.lookForProxies(r)
 	release := rt.store.hold()
 	defer release()
-	if provider, ok := strings.CutPrefix(r.URL.Path, FeedbackPath); ok && rt.webhooks[provider] != nil {
-		rt.webhooks[provider].ServeHTTP(w, r)
-		return nil
-	}
-	if sender, ok := strings.CutPrefix(r.URL.Path, ReceiptPath); ok && rt.receipts[sender] != nil {
-		rt.receipts[sender].ServeHTTP(w, r)
+	if machine := rt.forMachines(r); machine != nil {
+		machine.ServeHTTP(w, r)
 		return nil
 	}
 	err = rt.client.ServeHTTP(w, r, func(inner http.ResponseWriter, r *http.Request) error {
@@ -93,6 +89,20 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return toUpstream(next.ServeHTTP(inner, r))
 	})
 	return fromUpstream(err)
+}
+
+// forMachines finds the webhook or the receipts that a path belongs to. Somebody who
+// looks at one of these addresses is told what they are told of any other that there is
+// not.
+func (rt *runtime) forMachines(r *http.Request) http.Handler {
+	looks := r.Method == http.MethodGet && r.URL.RawQuery == "" && handlers.ForPerson(r)
+	if provider, ok := strings.CutPrefix(r.URL.Path, FeedbackPath); ok && !looks {
+		return rt.webhooks[provider]
+	}
+	if sender, ok := strings.CutPrefix(r.URL.Path, ReceiptPath); ok && !looks {
+		return rt.receipts[sender]
+	}
+	return nil
 }
 
 // hurry bounds how long a client may take with its body, for everything that we
@@ -116,7 +126,11 @@ func (h *Handler) unavailable(w http.ResponseWriter, r *http.Request, next caddy
 		return handlers.PassWithoutNames(w, r, next.ServeHTTP)
 	}
 	h.logger.Error("cannot serve", zap.Error(err))
-	handlers.Unavailable(w)
+	answer, err := h.app.unavailable()
+	if err != nil {
+		return err
+	}
+	answer.ServeHTTP(w, r)
 	return nil
 }
 

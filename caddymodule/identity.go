@@ -92,7 +92,7 @@ func (h *IdentityHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ ca
 	rt, err := h.app.open()
 	if err != nil {
 		h.logger.Error("cannot serve", zap.Error(err))
-		handlers.Unavailable(w)
+		handlers.NotReady(w)
 		return nil
 	}
 	defer rt.store.hold()()

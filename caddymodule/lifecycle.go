@@ -169,7 +169,17 @@ func (a *App) assemble(rt *runtime) error {
 		phones.Guard, http.Phones = rt.phones.guard, &phones
 	}
 	rt.client = handlers.NewClient(http, rt.service, servers, obs)
-	return rt.client.SetPages(handlers.PageOptions{Words: handlers.TemplateWords(a.settings.templates), Looks: a.settings.looks})
+	return rt.client.SetPages(a.pages())
+}
+
+// pages are the words and the looks of pages.
+func (a *App) pages() handlers.PageOptions {
+	return handlers.PageOptions{Words: handlers.TemplateWords(a.settings.templates), Looks: a.settings.looks}
+}
+
+// unavailable answers what is ours while there is no runtime.
+func (a *App) unavailable() (http.Handler, error) {
+	return handlers.NewUnavailable(a.settings.http, a.pages())
 }
 
 // coolingDown is why nothing goes to an address whose owner has refused a message.

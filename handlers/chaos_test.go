@@ -154,7 +154,7 @@ func (c *chaos) prove(purpose, email string) (sid, secret string, err error) {
 	form.Set("token", token)
 	c.clock.Advance(web.MinRead)
 	c.pressed = true
-	_, err = c.ask(http.StatusOK, "POST", linkPath, form.Encode(), "Content-Type", "application/x-www-form-urlencoded")
+	_, err = c.ask(http.StatusSeeOther, "POST", linkPath, form.Encode(), "Content-Type", "application/x-www-form-urlencoded")
 	return sid, secret, err
 }
 

@@ -41,6 +41,9 @@ func NewClient(cfg Config, svc *verification.Service, ids IdentityServers, obs O
 // ServeHTTP answers what is ours and passes on the rest. Whoever calls it
 // must have nothing written yet; an error means that nothing was.
 func (c *Client) ServeHTTP(w http.ResponseWriter, r *http.Request, next Next) error {
+	if below(r.URL) {
+		return c.serveOwn(w, r, next)
+	}
 	route, suspicious := c.router.classify(r.URL)
 	if suspicious {
 		return c.observed(w, r, route, "suspicious_path", func() (int, error) {
@@ -132,7 +135,11 @@ func (c *Client) observedAs(w http.ResponseWriter, r *http.Request, route route,
 		return nil
 	}
 	var page *rendered
-	if err != nil && !errors.As(err, &page) {
+	switch {
+	case err == nil || errors.As(err, &page):
+	case ForPerson(r):
+		_, _ = c.failedPage(w, r, err) // it was reported above
+	default:
 		me := asMatrixError(err)
 		writeError(w, me, form(me))
 	}
@@ -169,20 +176,5 @@ func ambiguousQuery(u *url.URL) bool {
 func Ours(cfg Config, u *url.URL) bool {
 	rt := &router{prefixes: cfg.Prefixes, identity: cfg.IdentitySubmit}
 	found, suspicious := rt.classify(u)
-	return suspicious || found.kind != kindNone
-}
-
-// Unavailable is the answer while the store cannot be opened.
-func Unavailable(w http.ResponseWriter) {
-	e := &MatrixError{
-		Status: http.StatusServiceUnavailable, Errcode: codeUnknown,
-		Message: "The server is not ready. Please try again later.", RetryAfter: 5 * time.Second,
-	}
-	writeError(w, e, e.body())
-}
-
-// Link is the link of a mail: the page that asks its reader to confirm.
-func Link(publicURL, sid, token string) string {
-	q := url.Values{"sid": {sid}, "token": {token}}
-	return publicURL + submitPath(verification.Email) + "?" + q.Encode()
+	return suspicious || found.kind != kindNone || below(u)
 }

@@ -271,7 +271,7 @@ func PassWithoutNames(w http.ResponseWriter, r *http.Request, next Next) error {
 		return err
 	}
 	w.Header().Del("Content-Encoding")
-	Unavailable(w)
+	NotReady(w)
 	return err
 }
 

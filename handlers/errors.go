@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
 // Error codes of the client-server API (CS API, "Standard error response")
@@ -90,6 +91,9 @@ func asMatrixError(err error) *MatrixError {
 	if errors.Is(err, context.Canceled) {
 		// Only the client's connection ends our work in this way: no fault of ours.
 		return &MatrixError{Status: 499, Errcode: codeUnknown, Message: "Client closed the connection", Err: err}
+	}
+	if errors.Is(err, store.ErrClosed) {
+		return unavailable(err) // we are being stopped, or loaded anew
 	}
 	if errors.Is(err, verification.ErrTooManyBindings) {
 		return &MatrixError{

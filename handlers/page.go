@@ -89,14 +89,20 @@ func (c *Client) showPage(w http.ResponseWriter, r *http.Request) (int, error) {
 	if query.Get("help") != "" {
 		return c.helpPage(w, r, sub)
 	}
+	if state := c.seenOf(query); state != "" {
+		return c.seenPage(w, r, sub, state)
+	}
 	found, err := c.svc.Inspect(r.Context(), sub)
 	if err != nil {
 		return c.failedPage(w, r, err)
 	}
+	return c.linkPage(w, r, sub, found)
+}
+
+// linkPage is the page of a link as things stand.
+func (c *Client) linkPage(w http.ResponseWriter, r *http.Request, sub verification.Submission, found verification.Confirmed) (int, error) {
 	if found.Already && found.Proof == verification.ProofLink {
-		v := viewOf(found, web.Already)
-		v.Address = shown(found) // the link proves that its reader knows it
-		return c.show(w, r, v)
+		return c.confirmedPage(w, r, found, web.Already)
 	}
 	if found.Proof == verification.ProofCode && !code(sub.Token) {
 		return c.show(w, r, c.codeView(sub, found, web.Code))
@@ -112,6 +118,9 @@ func (c *Client) confirmPage(w http.ResponseWriter, r *http.Request) (int, error
 	}
 	sub := pageSubmission(values)
 	sub.Discreet = c.cfg.discreet()
+	if !c.svc.Owns(sub.SID) {
+		return c.failedPage(w, r, verification.ErrNoSession) // there is no page to send to
+	}
 	if link := values.Get(linkField); link != "" {
 		typed := sub.Token
 		sub.Token, _ = input.Code(link)
@@ -126,7 +135,7 @@ func (c *Client) confirmPage(w http.ResponseWriter, r *http.Request) (int, error
 		return c.wrongToken(w, r, sub)
 	}
 	if err != nil {
-		return c.failedPage(w, r, err)
+		return c.failedForm(w, r, sub, err)
 	}
 	// The list may have changed since the link was accepted.
 	if done.NextLink != "" && c.nextLinkAllowed(done.NextLink) {
@@ -135,12 +144,11 @@ func (c *Client) confirmPage(w http.ResponseWriter, r *http.Request) (int, error
 		w.WriteHeader(http.StatusFound)
 		return http.StatusFound, nil
 	}
-	v := viewOf(done, web.Done)
-	v.Address = shown(done)
+	state := web.Done
 	if done.Already {
-		v.State = web.Already
+		state = web.Already
 	}
-	return c.show(w, r, v)
+	return c.sendToPage(w, r, sub, state, nil)
 }
 
 // pageForm reads the body of a form.
@@ -188,10 +196,17 @@ func aboutCode(sub verification.Submission) string { return "code\x00" + sub.SID
 var errMachine = &MatrixError{Status: http.StatusForbidden, Errcode: codeForbidden, Message: "A person has to press the button"}
 
 // askAgain answers a press that may have been a program's: it did not count.
-// What only the reader of the mail can do is to type its code. A mail with a
-// link has one for this; it is worth nothing without the link, so that a wrong
-// one only asks once more.
 func (c *Client) askAgain(w http.ResponseWriter, r *http.Request, sub verification.Submission) (int, error) {
+	if _, err := c.svc.Inspect(r.Context(), sub); err != nil {
+		return c.failedForm(w, r, sub, err)
+	}
+	return c.sendToPage(w, r, sub, web.Again, errMachine)
+}
+
+// againPage is the page after such a press. What only the reader of the mail can do
+// is to type its code. A mail with a link has one for this; it is worth nothing
+// without the link, so that a wrong one only asks once more.
+func (c *Client) againPage(w http.ResponseWriter, r *http.Request, sub verification.Submission) (int, error) {
 	found, err := c.svc.Inspect(r.Context(), sub)
 	if err != nil {
 		return c.failedPage(w, r, err)
@@ -202,9 +217,7 @@ func (c *Client) askAgain(w http.ResponseWriter, r *http.Request, sub verificati
 		v.Retype = true
 		return c.showFailure(w, r, errMachine, v)
 	case found.Already:
-		v := viewOf(found, web.Already)
-		v.Address = shown(found)
-		return c.show(w, r, v)
+		return c.confirmedPage(w, r, found, web.Already)
 	}
 	v := c.formView(sub, found, web.Again, c.gate().Nonce(web.First, aboutCheck(sub)))
 	v.Fields = append(v.Fields, web.Field{Name: linkField, Value: sub.Token})
@@ -214,6 +227,14 @@ func (c *Client) askAgain(w http.ResponseWriter, r *http.Request, sub verificati
 
 // wrongToken asks for the code again, as long as there are tries.
 func (c *Client) wrongToken(w http.ResponseWriter, r *http.Request, sub verification.Submission) (int, error) {
+	if _, err := c.svc.Inspect(r.Context(), sub); err != nil {
+		return c.failedForm(w, r, sub, err)
+	}
+	return c.sendToPage(w, r, sub, web.Wrong, asMatrixError(submitError(verification.ErrTokenIncorrect)))
+}
+
+// wrongPage is the page after a wrong code.
+func (c *Client) wrongPage(w http.ResponseWriter, r *http.Request, sub verification.Submission) (int, error) {
 	found, err := c.svc.Inspect(r.Context(), sub)
 	if err != nil {
 		return c.failedPage(w, r, err)
@@ -302,17 +323,28 @@ func (c *Client) brandOf(r *http.Request) string {
 // failedPage tells a person what went wrong.
 func (c *Client) failedPage(w http.ResponseWriter, r *http.Request, err error) (int, error) {
 	verdict := asMatrixError(submitError(err))
-	v := web.View{State: web.Failed, Brand: c.brandOf(r), Phone: mediumOf(r) == verification.MSISDN}
-	switch {
-	case errors.Is(err, verification.ErrExpired):
-		v.State = web.Expired
-	case errors.Is(err, verification.ErrRevoked):
-		v.State = web.Revoked
-	case verdict.RetryAfter > 0:
-		verdict.setRetryAfter(w.Header()) // a matter of time, not of the link
-	case verdict.Status < http.StatusInternalServerError:
-		v.State = web.Invalid
+	v := web.View{State: failure(err, verdict), Brand: c.brandOf(r), Phone: mediumOf(r) == verification.MSISDN}
+	switch v.State {
+	case web.Busy:
+		v.Wait = verdict.RetryAfter
+		verdict.setRetryAfter(w.Header())
+	case web.Invalid:
 		v.Help = submitPath(mediumOf(r)) + "?help=1"
 	}
 	return c.showFailure(w, r, verdict, v)
+}
+
+// failure is the page about what went wrong.
+func failure(err error, verdict *MatrixError) web.State {
+	switch {
+	case errors.Is(err, verification.ErrExpired):
+		return web.Expired
+	case errors.Is(err, verification.ErrRevoked):
+		return web.Revoked
+	case verdict.RetryAfter > 0:
+		return web.Busy // a matter of time, not of the link
+	case verdict.Status < http.StatusInternalServerError:
+		return web.Invalid
+	}
+	return web.Failed
 }

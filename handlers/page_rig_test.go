@@ -80,7 +80,17 @@ func wantCodePage(t *testing.T, page *httptest.ResponseRecorder) {
 // post sends a form to where the links of mails lead.
 func (r *rig) post(values url.Values, header ...string) *httptest.ResponseRecorder {
 	r.t.Helper()
-	return r.do("POST", linkPath, values.Encode(), append([]string{"Content-Type", "application/x-www-form-urlencoded"}, header...)...)
+	return r.postTo(linkPath, values, header...)
+}
+
+// postTo sends a form, and looks at the page that the answer names, as browsers do.
+func (r *rig) postTo(path string, values url.Values, header ...string) *httptest.ResponseRecorder {
+	r.t.Helper()
+	answer := r.do("POST", path, values.Encode(), append([]string{"Content-Type", "application/x-www-form-urlencoded"}, header...)...)
+	if answer.Code != http.StatusSeeOther {
+		return answer
+	}
+	return r.do("GET", answer.Header().Get("Location"), "", header...)
 }
 
 // wantPage checks status and heading.

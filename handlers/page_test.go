@@ -168,7 +168,7 @@ func TestPageHostileParameters(t *testing.T) {
 				values.Set(name, value)
 				pages := []*httptest.ResponseRecorder{
 					r.do("GET", path+"?"+values.Encode(), ""), r.do("HEAD", path+"?"+values.Encode(), ""),
-					r.do("POST", path, values.Encode(), "Content-Type", "application/x-www-form-urlencoded"),
+					r.postTo(path, values),
 				}
 				for _, page := range pages {
 					what := path + " " + name + " " + value[:min(len(value), 20)]
@@ -238,7 +238,7 @@ func TestHelpPage(t *testing.T) {
 		wantPage(t, r.do("GET", other, ""), http.StatusOK, "Why did no message arrive?")
 	}
 	code := r.do("GET", linkQuery("sid", sid, "client_secret", "s"), "").Body.String()
-	if !strings.Contains(code, `href="`+linkPath+`?client_secret=s&amp;help=1&amp;sid=`+url.QueryEscape(sid)) {
+	if !strings.Contains(code, `href="`+linkPath+`?sid=`+url.QueryEscape(sid)+`&amp;client_secret=s&amp;help=1"`) {
 		t.Errorf("no way leads from the page to its help:\n%s", code)
 	}
 }

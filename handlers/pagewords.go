@@ -6,7 +6,6 @@ import (
 	"errors"
 	"html/template"
 	"net/http"
-	"net/url"
 
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/delivery/templates"
@@ -23,24 +22,6 @@ var deliveries = map[verification.DeliveryState]string{
 	verification.Bounced:    "bounced",
 	verification.Failed:     "failed",
 	verification.Complained: "suspended",
-}
-
-// HelpLink is the page that says why no message has arrived, for a client to
-// show to the person who waits.
-func HelpLink(publicURL, sid, clientSecret string) string {
-	sub := verification.Submission{SID: sid}
-	if clientSecret != "" {
-		sub.ClientSecret = &clientSecret
-	}
-	return publicURL + submitPath(verification.Email) + "?" + helpQuery(sub)
-}
-
-func helpQuery(sub verification.Submission) string {
-	q := url.Values{"help": {"1"}, "sid": {sub.SID}}
-	if sub.ClientSecret != nil {
-		q.Set("client_secret", *sub.ClientSecret)
-	}
-	return q.Encode()
 }
 
 // helpPage says why no message has arrived. It gives the same advice to
@@ -79,8 +60,8 @@ type templateWords struct{ set *templates.Set }
 // Words implements [web.Dictionary].
 func (d templateWords) Words(brand, acceptLanguage string) web.Words {
 	w := d.set.WordsFor(brand, d.set.Match(acceptLanguage))
-	return web.Words{Lang: w.Lang, Dir: w.Dir, Text: func(key, value string) (string, error) {
-		return w.Text("page "+key, templates.PageData{Address: value, Made: value, App: value, Network: value}) // each names one
+	return web.Words{Lang: w.Lang, Dir: w.Dir, Life: w.Wait, Text: func(key, value string) (string, error) {
+		return w.Text("page "+key, templates.PageData{Address: value, Made: value, App: value, Network: value, Life: value}) // each names one
 	}}
 }
 

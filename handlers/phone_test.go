@@ -333,8 +333,7 @@ func TestPhonePage(t *testing.T) {
 	}
 	form := fields(page)
 	form.Set("token", code[:3]+"-"+code[3:]) // as people write it
-	done := r.do("POST", phonePath, form.Encode(), "Content-Type", "application/x-www-form-urlencoded")
-	wantPage(t, done, http.StatusOK, "Confirmed")
+	wantPage(t, r.postTo(phonePath, form), http.StatusOK, "Confirmed")
 	if len(p.verified) != 1 {
 		t.Errorf("verified were %v, want one", p.verified)
 	}

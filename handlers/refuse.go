@@ -18,11 +18,6 @@ import (
 // RefusePath is where "I did not ask for this" of a mail leads.
 const RefusePath = "/_threepid/refuse"
 
-// RefuseLink is the link of that name. It is also what List-Unsubscribe names.
-func RefuseLink(publicURL, sid, refusal string) string {
-	return publicURL + RefusePath + "?" + url.Values{"sid": {sid}, "refusal": {refusal}}.Encode()
-}
-
 // refuse serves RefusePath: a page that asks (GET), its button (POST of a
 // form), and the button of a mail program, which posts without a page (RFC
 // 8058). There is no CORS: no script has business here.
@@ -59,6 +54,16 @@ func (c *Client) showRefusal(w http.ResponseWriter, r *http.Request) (int, error
 	if err != nil {
 		return c.failedRefusal(w, r, err)
 	}
+	switch c.seenOf(r.URL.Query()) {
+	case web.Insist:
+		if v := c.refusalView(found, sid, refusal, web.Second); v.State == web.Insist {
+			return c.showFailure(w, r, errMachine, v)
+		}
+	case web.Already:
+		return c.show(w, r, viewOf(found, web.Already))
+	case web.Refused:
+		return c.show(w, r, viewOf(found, web.Refused))
+	}
 	return c.show(w, r, c.refusalView(found, sid, refusal, web.First))
 }
 
@@ -90,19 +95,19 @@ func (c *Client) confirmRefusal(w http.ResponseWriter, r *http.Request, values u
 		return c.failedRefusal(w, r, err)
 	}
 	if !c.gate().Human(r, values.Get("nonce"), aboutRefusal(sid, refusal)) {
-		if v := c.refusalView(found, sid, refusal, web.Second); v.State == web.Insist {
-			return c.showFailure(w, r, errMachine, v)
+		if found.State == verification.Revoked { // the same form again
+			return c.sendOn(w, RefusePath, web.Refused, nil, sid, "refusal", refusal)
 		}
-		return c.show(w, r, viewOf(found, web.Refused)) // the same form again
+		return c.sendOn(w, RefusePath, web.Insist, errMachine, sid, "refusal", refusal)
 	}
+	state := web.Refused
 	switch err := c.svc.Refuse(r.Context(), sid, refusal); {
 	case errors.Is(err, verification.ErrConsumed):
-		// It cannot be taken back, and saying that it was stopped would be a lie.
-		return c.show(w, r, viewOf(found, web.Already))
+		state = web.Already // it cannot be taken back, and saying that it was stopped would be a lie
 	case err != nil:
 		return c.failedRefusal(w, r, err)
 	}
-	return c.show(w, r, viewOf(found, web.Refused))
+	return c.sendOn(w, RefusePath, state, nil, sid, "refusal", refusal)
 }
 
 // aboutRefusal is what the nonce of that page is about.

@@ -27,6 +27,7 @@ const (
 	kindRefuse       kind = "refuse"
 	kindProbe        kind = "probe"
 	kindUnknown      kind = "unknown_medium"
+	kindStray        kind = "unknown_path" // in ownSpace
 )
 
 // Paths of our own, outside the homeserver's name space (MSC2078: the path

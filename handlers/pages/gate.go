@@ -71,6 +71,12 @@ func (g Gate) Genuine(r *http.Request, nonce, what string) bool {
 	return ok && navigated(r.Header)
 }
 
+// Sealed reports whether a nonce was made for something, no longer than an hour ago.
+func (g Gate) Sealed(nonce, what string) bool {
+	_, _, ok := g.open(nonce, what)
+	return ok
+}
+
 // Human reports whether it was a person who pressed the button.
 func (g Gate) Human(r *http.Request, nonce, what string) bool {
 	press, made, ok := g.open(nonce, what)

@@ -2,7 +2,10 @@
 
 package pages
 
-import "strings"
+import (
+	"strings"
+	"time"
+)
 
 // State is which page is shown.
 type State string
@@ -19,6 +22,7 @@ const (
 	Revoked State = "revoked"
 	Invalid State = "invalid"
 	Failed  State = "error"
+	Busy    State = "busy"   // asks to wait
 	Refuse  State = "refuse" // asks whether to end the request
 	Insist  State = "insist" // asks for one more press of that, for the first did not count
 	Refused State = "refused"
@@ -26,7 +30,7 @@ const (
 )
 
 // States lists all of them.
-var States = []State{Confirm, Code, Wrong, Again, Done, Already, Expired, Revoked, Invalid, Failed, Refuse, Insist, Refused, Help}
+var States = []State{Confirm, Code, Wrong, Again, Done, Already, Expired, Revoked, Invalid, Failed, Busy, Refuse, Insist, Refused, Help}
 
 // Field is a hidden field of a form.
 type Field struct{ Name, Value string }
@@ -57,6 +61,8 @@ type View struct {
 	Help string
 	// Delivery is what became of the message, one of [Deliveries], or empty.
 	Delivery string
+	// Wait is how long to wait on a [Busy] page.
+	Wait time.Duration
 	// FormTarget is the origin, besides our own, to which the form may lead:
 	// browsers apply form-action to redirects as well.
 	FormTarget string
@@ -149,6 +155,8 @@ func fill(v View, w Words) (content, error) {
 		c.Texts = append([]string{s.say("again what")}, c.Texts...)
 	case Help:
 		c.advise(s, v)
+	case Busy:
+		c.askToWait(s, v)
 	default:
 		c.Title, c.Texts = s.say(string(v.State)+" title"), []string{s.say(string(v.State) + " what")}
 	}
@@ -156,6 +164,15 @@ func fill(v View, w Words) (content, error) {
 		c.HelpText = s.say("help link")
 	}
 	return c, s.err
+}
+
+// askToWait fills the page that says when to try again. Words of the operator's that
+// are from before there was one only say that something went wrong.
+func (c *content) askToWait(s *speaker, v View) {
+	c.Title, c.Texts = s.say("busy title"), []string{s.name("busy what", s.words.lasting(v.Wait))}
+	if c.Title == "" || c.Texts[0] == "" {
+		c.Title, c.Texts = s.say("error title"), []string{s.say("error what")}
+	}
 }
 
 // ask fills the page that says what confirming does.

@@ -2,7 +2,12 @@
 
 package pages
 
-import "strings"
+import (
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
 
 // Words are the words of all pages in one language.
 type Words struct {
@@ -10,8 +15,23 @@ type Words struct {
 	Lang, Dir string
 	// Text returns the words for one of [Keys]. Those for "address" name the
 	// address, and those for "request made", "request app" and "request network"
-	// what they are about; none of these three need be there.
+	// what they are about, and those for "busy what" how long to wait; none of these
+	// four, nor "busy title", need be there.
 	Text func(key, value string) (string, error)
+	// Life puts a time into words; nil means into English ones.
+	Life func(time.Duration) string
+}
+
+// lasting is a time in words.
+func (w Words) lasting(d time.Duration) string {
+	if w.Life != nil {
+		return w.Life(d)
+	}
+	minutes := max(1, int(math.Ceil(d.Minutes())))
+	if minutes == 1 {
+		return "1 minute"
+	}
+	return strconv.Itoa(minutes) + " minutes"
 }
 
 // Dictionary has the words in several languages.
@@ -124,6 +144,8 @@ var englishWords = map[string]string{
 	"request network": "Network: {value}",
 	"request other":   "Another request like this one is open for your address. If you made only one, the other is somebody else’s: confirm none unless you know that it is yours.",
 
+	"busy title":    "Please try again later",
+	"busy what":     "This cannot be done at the moment. Nothing is lost: try again in {value}.",
 	"refuse title":  "You did not ask for this?",
 	"refuse what":   "Stopping ends this request on {server}: its link or code stops working, and for some time no more messages are sent to your address.",
 	"refuse button": "Stop it",

@@ -69,10 +69,15 @@ func (c *Client) Do(ctx context.Context, method, path, token string, body any) (
 	return c.send(ctx, method, path, header, raw)
 }
 
-// Form posts a form, as the button of a page does.
+// Form posts a form, as the button of a page does, and looks at the page that the
+// answer names (303).
 func (c *Client) Form(ctx context.Context, path string, values url.Values) (Answer, error) {
 	header := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
-	return c.send(ctx, http.MethodPost, path, header, []byte(values.Encode()))
+	a, err := c.send(ctx, http.MethodPost, path, header, []byte(values.Encode()))
+	if err == nil && a.Status == http.StatusSeeOther {
+		return c.send(ctx, http.MethodGet, a.Header.Get("Location"), http.Header{}, nil)
+	}
+	return a, err
 }
 
 func (c *Client) send(ctx context.Context, method, path string, header http.Header, body []byte) (Answer, error) {

@@ -83,6 +83,8 @@ func makeWordRules() map[string]rule {
 	// on a line of its own.
 	address := rule{may: valueAddress, must: valueAddress}
 	rules["page address"], rules["page sms address"] = address, address
+	rules["page busy title"] = rule{may: valueServer, optional: true} // it came later
+	rules["page busy what"] = rule{may: valueServer | valueLife, must: valueLife, optional: true}
 	addOrigins(rules)
 	addChanges(rules)
 	return rules
@@ -99,6 +101,7 @@ var pageKeys = []struct{ page, parts string }{
 	{"revoked", "title|what"},
 	{"invalid", "title|what"},
 	{"error", "title|what"},
+	{"busy", "title|what"},
 	{"refuse", "title|what|button|keep|link"},
 	{"refused", "title|what"},
 	{"request", "made|app|network|other"},

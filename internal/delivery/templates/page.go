@@ -6,6 +6,7 @@ import (
 	"fmt"
 	htmltemplate "html/template"
 	"strings"
+	"time"
 )
 
 // PageData is what the words of a page may name besides the server.
@@ -15,6 +16,9 @@ type PageData struct {
 	// Made, App and Network are when and where a request was made. Only the words
 	// of these names name them.
 	Made, App, Network string
+	// Life is how long to wait, as [Words.Wait] says it. Only "page busy what" names
+	// it.
+	Life string
 }
 
 // Words are the words of pages in one language.
@@ -48,6 +52,12 @@ func (w Words) Text(key string, data PageData) (string, error) {
 	return p.plain(w.values(data)), nil
 }
 
+// Wait puts into words how long to wait. It is rounded up, or who comes back in
+// time comes too early.
+func (w Words) Wait(d time.Duration) string {
+	return w.scribe.words.life((d + time.Minute - 1).Truncate(time.Minute))
+}
+
 // HTML returns the words for one of [PageKeys] with names marked up and
 // everything escaped. It is not for attributes, nor for the title of a page.
 func (w Words) HTML(key string, data PageData) (htmltemplate.HTML, error) {
@@ -59,7 +69,7 @@ func (w Words) HTML(key string, data PageData) (htmltemplate.HTML, error) {
 }
 
 func (w Words) values(data PageData) *values {
-	return &values{server: w.scribe.server, address: data.Address, made: data.Made, app: data.App, network: data.Network}
+	return &values{server: w.scribe.server, address: data.Address, life: data.Life, made: data.Made, app: data.App, network: data.Network}
 }
 
 func (w Words) phrase(key string) (phrase, error) {

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package handlers
+
+import (
+	"net/url"
+	"strings"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+)
+
+// Link is the link of a mail: the page that asks its reader to confirm. Without a
+// token it is the page that asks for a code.
+func Link(publicURL, sid, token string) string {
+	return publicURL + submitPath(verification.Email) + "?" + linkParameters("sid", sid, "token", token)
+}
+
+// RefuseLink is the link of that name. It is also what List-Unsubscribe names.
+func RefuseLink(publicURL, sid, refusal string) string {
+	return publicURL + RefusePath + "?" + linkParameters("sid", sid, "refusal", refusal)
+}
+
+// HelpLink is the page that says why no message has arrived, for a client to
+// show to the person who waits.
+func HelpLink(publicURL, sid, clientSecret string) string {
+	sub := verification.Submission{SID: sid}
+	if clientSecret != "" {
+		sub.ClientSecret = &clientSecret
+	}
+	return publicURL + submitPath(verification.Email) + "?" + helpQuery(sub)
+}
+
+func helpQuery(sub verification.Submission) string {
+	secret := ""
+	if sub.ClientSecret != nil {
+		secret = *sub.ClientSecret
+	}
+	return linkParameters("sid", sub.SID, "client_secret", secret, "help", "1")
+}
+
+// linkParameters writes the query of a link in the order in which it is given;
+// what is empty is left out. Mail programs that look for links in a text take a
+// punctuation mark at the end for one of the sentence's, so that no link may end
+// in one: a sid can, a secret of 32 bytes in base64 cannot, for its last digit has
+// two bits to spare. Where what is last could, a parameter without a meaning is.
+func linkParameters(pairs ...string) string {
+	var b strings.Builder
+	add := func(name, value string) {
+		if b.Len() > 0 {
+			b.WriteByte('&')
+		}
+		b.WriteString(name + "=" + url.QueryEscape(value))
+	}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			add(pairs[i], pairs[i+1])
+		}
+	}
+	if q := b.String(); q != "" && !letterOrDigit(q[len(q)-1]) {
+		add("end", "1")
+	}
+	return b.String()
+}
+
+func letterOrDigit(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+}

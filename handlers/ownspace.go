@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package handlers
+
+import (
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// ownSpace is where everything is ours, and nothing the homeserver's. People get
+// here by links that they have copied, and which something on the way has changed.
+const ownSpace = "/_threepid/"
+
+// maxLink bounds the query of a link, in bytes. Ours have less than 200; what
+// programs that count clicks add is less than one kilobyte.
+const maxLink = 8 << 10
+
+// below reports whether a path is in ownSpace as it stands, or may be read so.
+func below(u *url.URL) bool {
+	if inOwnSpace(u.Path) {
+		return true
+	}
+	return !plain(u) && len(u.Path) <= maxOddPath && inOwnSpace(loosen(u.Path))
+}
+
+func inOwnSpace(p string) bool {
+	return len(p) >= len(ownSpace) && strings.EqualFold(p[:len(ownSpace)], ownSpace)
+}
+
+// serveOwn answers everything in ownSpace. A person's link is mended first; from
+// here on it is one like any other.
+func (c *Client) serveOwn(w http.ResponseWriter, r *http.Request, next Next) error {
+	person := ForPerson(r)
+	if len(r.URL.RawQuery) > maxLink {
+		return c.observed(w, r, route{}, string(kindStray), func() (int, error) {
+			return 0, &MatrixError{Status: http.StatusRequestURITooLong, Errcode: codeTooLarge, Message: "The query is too long"}
+		})
+	}
+	if person {
+		r = c.mended(r)
+	}
+	found, suspicious := c.router.classify(r.URL)
+	if suspicious || found.kind == kindNone || person && found.kind == kindProbe {
+		found = route{kind: kindStray}
+	}
+	return c.serve(w, r, next, found, nil)
+}
+
+// mended is a request for what is meant by its link.
+func (c *Client) mended(r *http.Request) *http.Request {
+	u := mendLink(r.URL, c.svc.Owns)
+	if u == nil {
+		return r
+	}
+	clone := *r
+	clone.URL = u
+	return &clone
+}
+
+// ForPerson reports whether the answer to a request in ownSpace has to be a page.
+// A browser asks for HTML, or sends a form; a link of ours is for people, unless
+// who follows it wants JSON and nothing else.
+func ForPerson(r *http.Request) bool {
+	if !below(r.URL) {
+		return false
+	}
+	if isForm(r) || isMultipart(r) {
+		return true
+	}
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return false
+	}
+	if accepts(r, "text/html", "application/xhtml+xml", "text/*") {
+		return true
+	}
+	_, link := pageOf(plainText(&url.URL{Path: r.URL.Path, RawPath: r.URL.RawPath}))
+	return link && !accepts(r, "application/json")
+}
+
+// accepts reports whether a request asks for one of some media types by name.
+func accepts(r *http.Request, types ...string) bool {
+	for _, line := range r.Header.Values("Accept") {
+		for one := range strings.SplitSeq(line, ",") {
+			mediaType, params, err := mime.ParseMediaType(one)
+			if err != nil || strings.Trim(params["q"], "0.") == "" && params["q"] != "" {
+				continue
+			}
+			for _, wanted := range types {
+				if mediaType == wanted {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+func isMultipart(r *http.Request) bool {
+	mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	return err == nil && mediaType == "multipart/form-data"
+}
