@@ -76,10 +76,8 @@ const maxParameters = 16
 // and as we wrote it.
 func exactly(values url.Values, owns func(string) bool) bool {
 	for name := range values {
-		for _, p := range parameters {
-			if name != p.name && strings.EqualFold(name, p.name) {
-				return false
-			}
+		if odd := parameter.FindStringSubmatch(dropInvisible(name) + "="); odd != nil && strings.ToLower(odd[1]) != name {
+			return false // one of ours, with something added to its name
 		}
 	}
 	for _, p := range parameters {

@@ -42,6 +42,9 @@ func (c *Client) refuse(w http.ResponseWriter, r *http.Request, route route) err
 	return c.observed(w, r, route, string(kindRefuse), func() (int, error) {
 		web.Headers(w.Header())
 		w.Header().Set("Allow", "GET, HEAD, POST")
+		if ForPerson(r) {
+			return c.failedPage(w, r, unrecognized(http.StatusMethodNotAllowed))
+		}
 		w.WriteHeader(http.StatusMethodNotAllowed)
 		return 0, &rendered{unrecognized(http.StatusMethodNotAllowed)}
 	})

@@ -71,6 +71,7 @@
 //	done title, done what, already title, already what
 //	expired title, expired what, revoked title, revoked what, invalid title, invalid what
 //	error title, error what
+//	busy title, busy what ({{.Life}}: how long to wait; both came later, and are optional)
 //	request made, request app, request network (a line each: {{.Made}}, {{.App}}, {{.Network}}),
 //	    request other (another one is open); mails have the same
 //	refuse title, refuse what, refuse button, refuse keep, refuse link ("I did not ask for this")

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // goldenLanguages are those whose mails are compared to the letter: two
@@ -38,7 +39,8 @@ func TestPagesGolden(t *testing.T) {
 			if key == "page sms address" {
 				address = "+49 170 1234567"
 			}
-			text, err := s.Words(lang).Text(key, PageData{Address: address})
+			words := s.Words(lang)
+			text, err := words.Text(key, PageData{Address: address, Life: words.Wait(5*time.Minute + time.Second)})
 			if err != nil {
 				t.Error(err)
 			}

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package handlers
+
+import (
+	"fmt"
+	"net/url"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+)
+
+// TestNoLinkEndsInPunctuation: mail programs leave off what ends a sentence, and some
+// a hyphen or a low line as well.
+func TestNoLinkEndsInPunctuation(t *testing.T) {
+	r := newRig(t, options{})
+	links, odd := 0, 0
+	for i := range 500 {
+		opened, err := r.svc.RequestToken(t.Context(), verification.Request{
+			Purpose: verification.Register, Medium: verification.Email, Address: fmt.Sprintf("a%d@x%d.org", i, i), ClientSecret: "s", SendAttempt: 1,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := r.box.last(t)
+		if !letterOrDigit(opened.SID[len(opened.SID)-1]) {
+			odd++
+		}
+		for _, link := range []string{
+			Link(server, m.SID, m.Token), Link(server, m.SID, ""), Link(server, m.SID, "123456"), RefuseLink(server, m.SID, m.Refusal), HelpLink(server, m.SID, "s."), HelpLink(server, m.SID, ""),
+		} {
+			links++
+			if !letterOrDigit(link[len(link)-1]) {
+				t.Errorf("%s ends in punctuation", link)
+			}
+			if m.Token != "" && links%6 == 1 && link != server+linkPath+"?sid="+m.SID+"&token="+m.Token {
+				t.Errorf("%s has more in it than it needs", link)
+			}
+		}
+	}
+	t.Logf("%d links, of which %d sids end in - or _", links, odd)
+	if odd == 0 {
+		t.Error("no sid ended in punctuation: nothing is shown")
+	}
+}
+
+// TestLinkParametersAreReadBack, whatever they hold.
+func TestLinkParametersAreReadBack(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a, b := rapid.String().Draw(t, "a"), rapid.String().Draw(t, "b")
+		query := linkParameters("sid", a, "token", b)
+		values, err := url.ParseQuery(query)
+		if err != nil || values.Get("sid") != a || values.Get("token") != b {
+			t.Fatalf("%q, %q became %s, which is %v (%v)", a, b, query, values, err)
+		}
+		if query != "" && !letterOrDigit(query[len(query)-1]) {
+			t.Fatalf("%s ends in punctuation", query)
+		}
+	})
+}
