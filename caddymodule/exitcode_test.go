@@ -61,8 +61,8 @@ func TestExitCodesAndJSON(t *testing.T) {
 	}
 	var written Written
 	w.wantJSON(&written, 0, "render", "--output", t.TempDir())
-	if len(written.Languages) != 17 || len(written.Mails) != 17*14 {
-		t.Errorf("render: got %d languages and %d mails", len(written.Languages), len(written.Mails))
+	if len(written.Languages) != 17 || len(written.Mails) != 17*14 || len(written.Pages) < 17*14 {
+		t.Errorf("render: got %d languages, %d mails and %d pages", len(written.Languages), len(written.Mails), len(written.Pages))
 	}
 	var bundle Bundle
 	file := filepath.Join(t.TempDir(), "bundle.pem")

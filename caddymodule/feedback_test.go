@@ -217,30 +217,3 @@ func TestSessionsOfTheOperator(t *testing.T) {
 		t.Errorf("got %s, want the operator's word", got)
 	}
 }
-
-func TestRenderWritesEveryMail(t *testing.T) {
-	s := newSite(t, "")
-	folder := t.TempDir()
-	cmd := newRenderCommand()
-	remoteFlags(cmd) // the helper names the admin endpoint
-	text, err := s.command(cmd, "--output", folder)
-	if err != nil || !strings.Contains(text, "17 languages") {
-		t.Fatalf("got %q, %v", text, err)
-	}
-	files, err := filepath.Glob(filepath.Join(folder, "*", "*.html"))
-	if err != nil || len(files) != 17*14 {
-		t.Errorf("got %d HTML files (%v), want one for each language and purpose with each proof, one without, and one for each notice", len(files), err)
-	}
-	bad := t.TempDir()
-	if err := os.MkdirAll(filepath.Join(bad, "en"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(bad, "en", "words.txt"), []byte("{{define \"no such key\"}}x{{end}}\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd = newRenderCommand()
-	remoteFlags(cmd)
-	if text, err := s.command(cmd, "--output", folder, "--templates", bad); err == nil || !strings.Contains(err.Error(), "words.txt:1") {
-		t.Errorf("got %q, %v, want file and line of the fault", text, err)
-	}
-}

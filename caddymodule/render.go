@@ -9,20 +9,22 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers"
 	"github.com/caddy-threepid/caddy-threepid/internal/delivery/templates"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
 func newRenderCommand() *cobra.Command {
-	cmd := newCommand("render --output <folder>", "Writes every mail into a folder, to be looked at",
-		`Renders every mail in every language and brand with sample data, as text and as
-HTML. It needs no running server, and says what is wrong with templates of one's
-own just as the server would.`, runRender)
-	cmd.Flags().StringP("output", "o", "", "The folder to write into")
+	cmd := newCommand("render --output <folder>", "Writes every mail and every page into a folder, to be looked at",
+		`Renders every mail, as text and as HTML, every text message and every page of the
+web in every language and brand with sample data. It needs no running server, and says
+what is wrong with templates of one's own just as the server would.`, runRender)
+	cmd.Flags().StringP("output", "o", "", "The folder to write into; it is made where the one that it is to be in is there")
 	cmd.Flags().String("templates", "", "The folder with templates of one's own")
 	cmd.Flags().String("server", "matrix.example.org", "The name of the server in the mails")
 	return jsonFlag(cmd)
@@ -37,6 +39,8 @@ type Written struct {
 	// SMS are the names of files with messages to phones, each with what it
 	// costs.
 	SMS []RenderedSMS `json:"sms"`
+	// Pages are the names of files with pages of the web.
+	Pages []string `json:"pages"`
 }
 
 // RenderedSMS is one message to a phone.
@@ -52,12 +56,36 @@ func runRender(out io.Writer, flags caddycmd.Flags) (int, error) {
 	if folder == "" {
 		return exitFailed, errors.New("name a folder with --output")
 	}
-	opts := templates.Options{Server: flags.String("server")}
-	if own := flags.String("templates"); own != "" {
+	set, err := loadTemplates(flags.String("templates"), flags.String("server"))
+	if err != nil {
+		return exitFailed, err
+	}
+	if err := makeFolder(folder); err != nil {
+		return exitFailed, fmt.Errorf("--output: %w", err)
+	}
+	written, err := writeAll(set, folder, flags.String("server"))
+	if err != nil {
+		return exitFailed, fmt.Errorf("write messages and pages: %w", err)
+	}
+	if flags.Bool("json") {
+		return 0, printJSON(out, written)
+	}
+	return 0, written.print(out)
+}
+
+// loadTemplates reads a folder of templates, with all brands in it; without one, those
+// that are built in. A folder that is not there is a slip: what is built in would look
+// as if it were one's own.
+func loadTemplates(own, server string) (*templates.Set, error) {
+	opts := templates.Options{Server: server}
+	if own != "" {
+		if err := isFolder(own); err != nil {
+			return nil, fmt.Errorf("--templates: %w", err)
+		}
 		opts.Folder = os.DirFS(own)
 		entries, err := fs.ReadDir(opts.Folder, "brands")
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return exitFailed, fmt.Errorf("read templates: %w", err)
+			return nil, fmt.Errorf("read templates: %w", err)
 		}
 		for _, entry := range entries {
 			if entry.IsDir() {
@@ -65,42 +93,76 @@ func runRender(out io.Writer, flags caddycmd.Flags) (int, error) {
 			}
 		}
 	}
-	set, err := templates.Load(opts)
-	if err != nil {
-		return exitFailed, err
+	return templates.Load(opts)
+}
+
+// isFolder says what is wrong with a folder that is to be there.
+func isFolder(name string) error {
+	switch info, err := os.Stat(name); {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("the folder %s does not exist", name)
+	case err != nil:
+		return err
+	case !info.IsDir():
+		return fmt.Errorf("%s is no folder", name)
 	}
-	written := Written{Folder: folder}
+	return nil
+}
+
+// makeFolder makes a folder, but none of those that it is in: a path with a slip in it
+// does not become a tree.
+func makeFolder(name string) error {
+	err := os.Mkdir(name, 0o755)
+	if errors.Is(err, fs.ErrNotExist) {
+		return isFolder(filepath.Dir(filepath.Clean(name)))
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return isFolder(name)
+	}
+	return err
+}
+
+// writeAll writes everything that a person may be shown.
+func writeAll(set *templates.Set, folder, server string) (written Written, err error) {
+	written.Folder = folder
 	for _, language := range set.Languages() {
 		written.Languages = append(written.Languages, language.Tag)
 	}
-	err = set.Each(func(name string, r templates.Rendered) error {
-		written.Mails = append(written.Mails, name)
-		base := filepath.Join(folder, filepath.FromSlash(name))
-		if err := os.MkdirAll(filepath.Dir(base), 0o755); err != nil {
+	write := func(name, text string) error {
+		file := filepath.Join(folder, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 			return err
 		}
-		return errors.Join(
-			os.WriteFile(base+".txt", []byte("Subject: "+r.Subject+"\n\n"+r.Text), 0o600),
-			os.WriteFile(base+".html", []byte(r.HTML), 0o600),
-		)
+		return os.WriteFile(file, []byte(text), 0o600)
+	}
+	err = set.Each(func(name string, r templates.Rendered) error {
+		written.Mails = append(written.Mails, name)
+		return errors.Join(write(name+".txt", "Subject: "+r.Subject+"\n\n"+r.Text), write(name+".html", r.HTML))
 	})
-	if err == nil {
-		written.SMS, err = writeSMS(set, folder)
-	}
 	if err != nil {
-		return exitFailed, fmt.Errorf("write messages: %w", err)
+		return written, err
 	}
-	if flags.Bool("json") {
-		return 0, printJSON(out, written)
+	if written.SMS, err = writeSMS(set, folder); err != nil {
+		return written, err
 	}
-	_, err = fmt.Fprintf(out, "Wrote %d mails and %d short messages in %d languages into %s.\n",
-		len(written.Mails), len(written.SMS), len(written.Languages), folder)
+	err = handlers.EachSamplePage(server, set, func(name string, html []byte) error {
+		written.Pages = append(written.Pages, name)
+		return write(name, string(html))
+	})
+	slices.Sort(written.Pages)
+	return written, err
+}
+
+// print says what was written.
+func (written Written) print(out io.Writer) error {
+	_, err := fmt.Fprintf(out, "Wrote %d mails, %d short messages and %d pages in %d languages into %s.\n",
+		len(written.Mails), len(written.SMS), len(written.Pages), len(written.Languages), written.Folder)
 	for _, s := range written.SMS {
 		if s.Segments > 1 {
 			_, err = fmt.Fprintf(out, "%s takes %d segments, each of which is paid for.\n", s.File, s.Segments)
 		}
 	}
-	return 0, err
+	return err
 }
 
 // writeSMS writes the messages to phones beside the mails.
@@ -114,7 +176,10 @@ func writeSMS(set *templates.Set, folder string) ([]RenderedSMS, error) {
 		if err != nil {
 			return nil, err
 		}
-		name := filepath.Join(cost.Brand, cost.Language, cost.Purpose+".sms.txt")
+		name := filepath.Join(cost.Language, cost.Purpose+".sms.txt")
+		if cost.Brand != "" {
+			name = filepath.Join("brands", cost.Brand, name) // where its mails are
+		}
 		if err := os.MkdirAll(filepath.Join(folder, filepath.Dir(name)), 0o755); err != nil {
 			return nil, err
 		}

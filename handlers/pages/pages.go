@@ -21,7 +21,7 @@ var (
 	//go:embed style.css
 	pageStyle string
 
-	page = template.Must(template.New("page").Parse(pageHTML))
+	layout = template.Must(template.New("page").Parse(pageHTML))
 )
 
 // Options are what pages are made of.
@@ -84,39 +84,57 @@ type data struct {
 	Logo                    template.URL
 }
 
+// composed is a page before it is sent.
+type composed struct {
+	html  []byte
+	words Words
+	look  *dress
+}
+
+// compose makes a page for a reader with an Accept-Language header.
+func (p *Pages) compose(v View, accept string) (composed, error) {
+	page := composed{words: p.words.Words(v.Brand, Preference(accept, v.Language)), look: p.looks[v.Brand]}
+	if page.look == nil {
+		page.look = p.looks[""]
+	}
+	c, err := fill(v, page.words)
+	if err != nil {
+		return page, err
+	}
+	var buf bytes.Buffer
+	err = layout.Execute(&buf, data{
+		content: c, Lang: page.words.Lang, Dir: page.words.Dir, Server: p.server,
+		Name: page.look.name, Style: page.look.style, Logo: page.look.logo,
+	})
+	page.html = buf.Bytes()
+	return page, err
+}
+
+// HTML is a page that is not sent to anybody, in a language.
+func (p *Pages) HTML(v View, language string) ([]byte, error) {
+	page, err := p.compose(v, language)
+	return page.html, err
+}
+
 // Render writes a page. A failure to render is answered with status 500 and
 // returned.
 func (p *Pages) Render(w http.ResponseWriter, r *http.Request, status int, v View) error {
-	words := p.words.Words(v.Brand, Preference(r.Header.Get("Accept-Language"), v.Language))
-	look := p.looks[v.Brand]
-	if look == nil {
-		look = p.looks[""]
-	}
-	var buf bytes.Buffer
-	c, err := fill(v, words)
-	if err == nil {
-		err = page.Execute(&buf, data{
-			content: c, Lang: words.Lang, Dir: words.Dir, Server: p.server,
-			Name: look.name, Style: look.style, Logo: look.logo,
-		})
-	}
+	page, err := p.compose(v, r.Header.Get("Accept-Language"))
 	h := w.Header()
 	Headers(h)
-	h.Set("Content-Security-Policy", look.policy(v.FormTarget))
+	h.Set("Content-Security-Policy", page.look.policy(v.FormTarget))
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	if err != nil {
-		status = http.StatusInternalServerError
-		buf.Reset()
-		buf.WriteString("Internal server error\n")
+		status, page.html = http.StatusInternalServerError, []byte("Internal server error\n")
 		h.Set("Content-Type", "text/plain; charset=utf-8")
 	} else {
-		h.Set("Content-Language", words.Lang)
+		h.Set("Content-Language", page.words.Lang)
 		h.Set("Vary", "Accept-Language")
 	}
-	h.Set("Content-Length", strconv.Itoa(buf.Len()))
+	h.Set("Content-Length", strconv.Itoa(len(page.html)))
 	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(buf.Bytes()) // the reader may be gone
+		_, _ = w.Write(page.html) // the reader may be gone
 	}
 	return err
 }

@@ -32,6 +32,15 @@ const (
 // States lists all of them.
 var States = []State{Confirm, Code, Wrong, Again, Done, Already, Expired, Revoked, Invalid, Failed, Busy, Refuse, Insist, Refused, Help}
 
+// Purposes are those of which a page speaks in different words, or none.
+func Purposes(s State) []string {
+	switch s {
+	case Confirm, Code, Wrong, Again:
+		return []string{"register", "password", "add"}
+	}
+	return nil
+}
+
 // Field is a hidden field of a form.
 type Field struct{ Name, Value string }
 
