@@ -19,6 +19,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers"
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
 // appIn provisions an app whose files are in dir.
@@ -176,6 +177,15 @@ func TestRequestsWithoutAStore(t *testing.T) {
 		if rec.Code != http.StatusTeapot {
 			t.Errorf("%s: got %d for a request of the homeserver's, want its answer", name, rec.Code)
 		}
+		for _, path := range []string{handlers.PagePath(verification.Email) + "?sid=a&token=b", handlers.RefusePath, "/_threepid/x"} {
+			page := httptest.NewRequest(http.MethodGet, path, nil)
+			page.Header.Set("Accept", "text/html")
+			page.Header.Set("Accept-Language", "de")
+			rec = call(t, app, page, homeserverAnswers)
+			if rec.Code != http.StatusServiceUnavailable || rec.Header().Get("Retry-After") == "" || !strings.Contains(rec.Body.String(), "Versuchen Sie es in 1 Minute noch einmal.") {
+				t.Errorf("%s: got %d %s for %s, want a page that says when to try again", name, rec.Code, rec.Body, path)
+			}
+		}
 		rec = httptest.NewRecorder()
 		face := &IdentityHandler{app: app, logger: zap.NewNop()}
 		if err := face.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/", nil), nil); err != nil || rec.Code != http.StatusServiceUnavailable {
@@ -302,5 +312,33 @@ func TestTwoHandlersShareOneApp(t *testing.T) {
 	}
 	if err := errors.Join(registerMetrics(ctx.GetMetricsRegistry()), a.app.Cleanup()); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestMachinesHaveTheirDoors: what is posted to a webhook or to receipts gets there;
+// somebody who looks at the address does not.
+func TestMachinesHaveTheirDoors(t *testing.T) {
+	door := http.NotFoundHandler()
+	rt := &runtime{webhooks: map[string]http.Handler{"ses": door}, receipts: map[string]http.Handler{"one": door}}
+	for name, c := range map[string]struct {
+		method, path, accept string
+		want                 bool
+	}{
+		"a webhook":              {"POST", FeedbackPath + "ses", "*/*", true},
+		"a webhook, like a form": {"POST", FeedbackPath + "ses", "text/html", true},
+		"a receipt":              {"POST", ReceiptPath + "one", "", true},
+		"a receipt by GET":       {"GET", ReceiptPath + "one?tag=x", "text/html, image/gif, */*; q=.2", true},
+		"somebody looks":         {"GET", ReceiptPath + "one", "text/html", false},
+		"somebody looks there":   {"GET", FeedbackPath + "ses", "text/html", false},
+		"another provider":       {"POST", FeedbackPath + "other", "", false},
+		"another sender":         {"POST", ReceiptPath + "two", "", false},
+		"a page":                 {"GET", handlers.RefusePath, "text/html", false},
+		"the homeserver's":       {"GET", "/_matrix/client/versions", "", false},
+	} {
+		r := httptest.NewRequest(c.method, c.path, nil)
+		r.Header.Set("Accept", c.accept)
+		if got := rt.forMachines(r) != nil; got != c.want {
+			t.Errorf("%s: got %v, want %v", name, got, c.want)
+		}
 	}
 }

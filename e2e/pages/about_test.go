@@ -16,6 +16,7 @@ var about = map[web.State]string{
 	web.Revoked: "The request was refused by its reader, or had too many wrong codes.",
 	web.Invalid: "The link is cut, mistyped, or from somewhere else.",
 	web.Failed:  "The fault is ours.",
+	web.Busy:    "We are being restarted, the store is away, or a limit was reached: it passes, and the page says when.",
 	web.Refuse:  "Behind \"I did not ask for this\". Looking at it changes nothing, either.",
 	web.Insist:  "The same doubt about that press. Refusing asks for no code: it gives nobody anything.",
 	web.Refused: "The request is over, and what was waiting to be sent is not sent.",

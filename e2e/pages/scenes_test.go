@@ -12,6 +12,7 @@ import (
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/chromium"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
 // reading is longer than the pages demand.
@@ -66,7 +67,12 @@ var scenes = []scene{
 	}},
 	{web.Failed, verification.ProofLink, 500, func(ctx context.Context, s *site, tab *chromium.Tab) error {
 		link := s.link(s.open(verification.Password, verification.ProofLink))
-		s.store.breakDown()
+		s.store.fail(errors.New("the disk is gone"))
+		return tab.Navigate(ctx, link)
+	}},
+	{web.Busy, verification.ProofLink, 503, func(ctx context.Context, s *site, tab *chromium.Tab) error {
+		link := s.link(s.open(verification.Password, verification.ProofLink))
+		s.store.fail(store.ErrClosed)
 		return tab.Navigate(ctx, link)
 	}},
 	{web.Refuse, verification.ProofLink, 200, func(ctx context.Context, s *site, tab *chromium.Tab) error {

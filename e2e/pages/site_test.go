@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -41,6 +42,7 @@ type site struct {
 	clock  *clock
 	client *handlers.Client
 	keys   *keyring.Ring
+	posts  atomic.Int32 // forms that were sent
 }
 
 // newSite serves pages whose messages carry a proof.
@@ -59,6 +61,9 @@ func newSite(t *testing.T, proof verification.Proof, words handlers.PageOptions)
 	words.Now = s.clock.Now
 	must(t, s.client.SetPages(words))
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			s.posts.Add(1)
+		}
 		err := s.client.ServeHTTP(w, r, func(w http.ResponseWriter, r *http.Request) error {
 			http.NotFound(w, r) // a favicon, say
 			return nil
@@ -153,22 +158,22 @@ func (o *outbox) last() verification.Message {
 // brokenStore fails when it is told to.
 type brokenStore struct {
 	store.Store
-	mu     sync.Mutex
-	broken bool
+	mu  sync.Mutex
+	err error
 }
 
-func (b *brokenStore) breakDown() {
+func (b *brokenStore) fail(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.broken = true
+	b.err = err
 }
 
 func (b *brokenStore) View(ctx context.Context, p store.Partition, f func(store.Txn) error) error {
 	b.mu.Lock()
-	broken := b.broken
+	err := b.err
 	b.mu.Unlock()
-	if broken {
-		return errors.New("the disk is gone")
+	if err != nil {
+		return err
 	}
 	return b.Store.View(ctx, p, f)
 }

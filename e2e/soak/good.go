@@ -156,7 +156,7 @@ func (g *good) click(ctx context.Context, m smtptest.Message) error {
 		return err
 	}
 	done, err := g.site.send(ctx, g.tally, http.MethodPost, u.Path, form.Encode(), "Content-Type", "application/x-www-form-urlencoded")
-	if err == nil && (page.status != http.StatusOK || done.status != http.StatusOK) {
+	if err == nil && (page.status != http.StatusOK || done.status != http.StatusSeeOther) {
 		err = fmt.Errorf("the page of the link: %d, then %d", page.status, done.status)
 	}
 	return err

@@ -79,6 +79,12 @@ func (t *Tab) event(m message) {
 	case "Page.loadEventFired":
 		close(t.loaded)
 		t.loaded = make(chan struct{})
+	case "Page.frameNavigated":
+		var e struct{ Type string }
+		if json.Unmarshal(m.Params, &e) == nil && e.Type == "BackForwardCacheRestore" { // it does not load again
+			close(t.loaded)
+			t.loaded = make(chan struct{})
+		}
 	case "Network.responseReceived":
 		var e struct {
 			Type     string
@@ -150,6 +156,27 @@ func (t *Tab) Loading(ctx context.Context, act func() error) error {
 	case <-ctx.Done():
 		return fmt.Errorf("wait for the page: %w", ctx.Err())
 	}
+}
+
+// Go goes back or forward in the history by some steps; by 0 it reloads the page.
+func (t *Tab) Go(ctx context.Context, steps int) error {
+	if steps == 0 {
+		return t.Loading(ctx, func() error { return t.Call(ctx, "Page.reload", nil, nil) })
+	}
+	var history struct {
+		CurrentIndex int
+		Entries      []struct{ ID int }
+	}
+	if err := t.Call(ctx, "Page.getNavigationHistory", nil, &history); err != nil {
+		return err
+	}
+	at := history.CurrentIndex + steps
+	if at < 0 || at >= len(history.Entries) {
+		return fmt.Errorf("the history has %d pages, and none at %d", len(history.Entries), at)
+	}
+	return t.Loading(ctx, func() error {
+		return t.Call(ctx, "Page.navigateToHistoryEntry", Params{"entryId": history.Entries[at].ID}, nil)
+	})
 }
 
 // Evaluate runs an expression in the page, waits for it if it is a promise, and
