@@ -3,7 +3,6 @@
 package handlers
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -326,7 +325,7 @@ func FuzzMendLink(f *testing.F) {
 		if !slices.Contains([]string{linkPath, PagePath(verification.MSISDN), RefusePath}, mended.Path) || mended.Host != "" || mended.Scheme != "" {
 			t.Errorf("%q became %s", raw, mended)
 		}
-		if err := errors.Join(func() error { _, err := url.ParseQuery(mended.RawQuery); return err }()); err != nil {
+		if _, err := url.ParseQuery(mended.RawQuery); err != nil {
 			t.Errorf("%q became %s: %v", raw, mended, err)
 		}
 	})
