@@ -56,12 +56,12 @@ func linkParameters(pairs ...string) string {
 			add(pairs[i], pairs[i+1])
 		}
 	}
-	if q := b.String(); q != "" && !letterOrDigit(q[len(q)-1]) {
+	if q := b.String(); q != "" && !letterOrDigit(rune(q[len(q)-1])) {
 		add("end", "1")
 	}
 	return b.String()
 }
 
-func letterOrDigit(c byte) bool {
+func letterOrDigit(c rune) bool {
 	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
 }

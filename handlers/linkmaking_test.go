@@ -25,14 +25,14 @@ func TestNoLinkEndsInPunctuation(t *testing.T) {
 			t.Fatal(err)
 		}
 		m := r.box.last(t)
-		if !letterOrDigit(opened.SID[len(opened.SID)-1]) {
+		if !letterOrDigit(rune(opened.SID[len(opened.SID)-1])) {
 			odd++
 		}
 		for _, link := range []string{
 			Link(server, m.SID, m.Token), Link(server, m.SID, ""), Link(server, m.SID, "123456"), RefuseLink(server, m.SID, m.Refusal), HelpLink(server, m.SID, "s."), HelpLink(server, m.SID, ""),
 		} {
 			links++
-			if !letterOrDigit(link[len(link)-1]) {
+			if !letterOrDigit(rune(link[len(link)-1])) {
 				t.Errorf("%s ends in punctuation", link)
 			}
 			if m.Token != "" && links%6 == 1 && link != server+linkPath+"?sid="+m.SID+"&token="+m.Token {
@@ -55,7 +55,7 @@ func TestLinkParametersAreReadBack(t *testing.T) {
 		if err != nil || values.Get("sid") != a || values.Get("token") != b {
 			t.Fatalf("%q, %q became %s, which is %v (%v)", a, b, query, values, err)
 		}
-		if query != "" && !letterOrDigit(query[len(query)-1]) {
+		if query != "" && !letterOrDigit(rune(query[len(query)-1])) {
 			t.Fatalf("%s ends in punctuation", query)
 		}
 	})

@@ -224,7 +224,7 @@ func valueReadings(value string) []string {
 
 // foreign reports a sign that is in none of our values.
 func foreign(r rune) bool {
-	return r > unicode.MaxASCII || r != '-' && r != '_' && !letterOrDigit(byte(r))
+	return r != '-' && r != '_' && !letterOrDigit(r)
 }
 
 // trimmed are a value without one or more signs of ours at its ends that are marks

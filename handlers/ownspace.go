@@ -6,6 +6,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -87,10 +88,8 @@ func accepts(r *http.Request, types ...string) bool {
 			if err != nil || strings.Trim(params["q"], "0.") == "" && params["q"] != "" {
 				continue
 			}
-			for _, wanted := range types {
-				if mediaType == wanted {
-					return true
-				}
+			if slices.Contains(types, mediaType) {
+				return true
 			}
 		}
 	}

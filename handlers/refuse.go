@@ -57,15 +57,11 @@ func (c *Client) showRefusal(w http.ResponseWriter, r *http.Request) (int, error
 	if err != nil {
 		return c.failedRefusal(w, r, err)
 	}
-	switch c.seenOf(r.URL.Query()) {
-	case web.Insist:
-		if v := c.refusalView(found, sid, refusal, web.Second); v.State == web.Insist {
-			return c.showFailure(w, r, errMachine, v)
-		}
-	case web.Already:
-		return c.show(w, r, viewOf(found, web.Already))
-	case web.Refused:
-		return c.show(w, r, viewOf(found, web.Refused))
+	switch seen := c.seenOf(r.URL.Query()); {
+	case seen == web.Insist && found.State != verification.Revoked:
+		return c.showFailure(w, r, errMachine, c.refusalView(found, sid, refusal, web.Second))
+	case seen == web.Already || seen == web.Refused:
+		return c.show(w, r, viewOf(found, seen))
 	}
 	return c.show(w, r, c.refusalView(found, sid, refusal, web.First))
 }

@@ -78,13 +78,14 @@ var verdicts = map[web.State]error{
 
 // seenPage is the page of a link after its form.
 func (c *Client) seenPage(w http.ResponseWriter, r *http.Request, sub verification.Submission, state web.State) (int, error) {
-	switch state {
-	case web.Wrong:
+	if failed := verdicts[state]; failed != nil {
+		return c.failedPage(w, r, failed)
+	}
+	if state == web.Wrong {
 		return c.wrongPage(w, r, sub)
-	case web.Again:
+	}
+	if state == web.Again {
 		return c.againPage(w, r, sub)
-	case web.Expired, web.Revoked, web.Invalid:
-		return c.failedPage(w, r, verdicts[state])
 	}
 	found, err := c.svc.Inspect(r.Context(), sub)
 	if err != nil {

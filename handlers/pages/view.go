@@ -37,8 +37,9 @@ func Purposes(s State) []string {
 	switch s {
 	case Confirm, Code, Wrong, Again:
 		return []string{"register", "password", "add"}
+	default:
+		return nil
 	}
-	return nil
 }
 
 // Field is a hidden field of a form.

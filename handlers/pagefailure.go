@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package handlers
+
+import (
+	"errors"
+	"net/http"
+
+	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+)
+
+// brandOf is the brand of the host that was asked, for pages that no session
+// says it of.
+func (c *Client) brandOf(r *http.Request) string {
+	if c.cfg.Brand == nil {
+		return ""
+	}
+	return c.cfg.Brand(r.Host)
+}
+
+// failedPage tells a person what went wrong.
+func (c *Client) failedPage(w http.ResponseWriter, r *http.Request, err error) (int, error) {
+	verdict := asMatrixError(submitError(err))
+	v := web.View{State: failure(err, verdict), Brand: c.brandOf(r), Phone: mediumOf(r) == verification.MSISDN}
+	if v.State == web.Busy {
+		v.Wait = verdict.RetryAfter
+		verdict.setRetryAfter(w.Header())
+	}
+	if v.State == web.Invalid {
+		v.Help = submitPath(mediumOf(r)) + "?help=1"
+	}
+	return c.showFailure(w, r, verdict, v)
+}
+
+// failure is the page about what went wrong.
+func failure(err error, verdict *MatrixError) web.State {
+	switch {
+	case errors.Is(err, verification.ErrExpired):
+		return web.Expired
+	case errors.Is(err, verification.ErrRevoked):
+		return web.Revoked
+	case verdict.RetryAfter > 0:
+		return web.Busy // a matter of time, not of the link
+	case verdict.Status < http.StatusInternalServerError:
+		return web.Invalid
+	}
+	return web.Failed
+}
