@@ -208,7 +208,7 @@ func TestPastedCodes(t *testing.T) {
 			form := fields(r.do("GET", path+"?sid="+sid, ""))
 			form.Set("token", code)
 			r.clock.Advance(web.MinRead)
-			return r.do("POST", path, form.Encode(), "Content-Type", "application/x-www-form-urlencoded")
+			return r.postTo(path, form)
 		},
 	}
 	for name, submit := range ways {
