@@ -300,7 +300,7 @@ func TestRelaysTellTheirStatus(t *testing.T) {
 		got := r.Status()
 		want := RelayStatus{
 			Name: "relay1", State: BreakerClosed, LastError: "tls: deferred 454", LastErrorAt: start.Add(5 * time.Second),
-			LastSuccess: start.Add(4 * time.Second), Sent: 2, Refused: 2, Failed: 1, InFlight: 1,
+			LastSuccess: start.Add(4 * time.Second), Sent: 2, Refused: 2, Failed: 1, InARow: 1, InFlight: 1,
 		}
 		if got[0] != want {
 			t.Errorf("got %+v, want %+v", got[0], want)
