@@ -94,7 +94,7 @@ func (c *SMTPConfig) Validate() error {
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
 		return fmt.Errorf("port %q of the server must be a number from 1 to 65535", port)
 	}
-	for _, check := range []func(host string) error{c.checkTLS, c.checkAuth, c.checkLimits, c.checkHELO} {
+	for _, check := range []func(host string) error{c.checkTLS, c.checkPort, c.checkAuth, c.checkLimits, c.checkHELO} {
 		if err := check(host); err != nil {
 			return err
 		}

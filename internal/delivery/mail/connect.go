@@ -48,6 +48,7 @@ func (s *SMTP) greet(ctx context.Context, raw net.Conn, saw observer) (*conn, *S
 	if s.cfg.TLS != STARTTLS { // told already
 		saw.ok(StepGreeting, "")
 	}
+	s.seen.note(client)
 	saw.ok(StepEHLO, offers(client))
 	method, err := s.login(ctx, client, state)
 	if err != nil {

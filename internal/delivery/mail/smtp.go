@@ -24,6 +24,7 @@ type SMTP struct {
 	tls     *tls.Config
 	dial    func(ctx context.Context, network, address string) (net.Conn, error)
 	scram   *scram.Client // nil where the password is not fit for it
+	seen    features
 	limiter *rate.Limiter // nil means no limit
 	slots   chan struct{} // one for each message that is being sent
 	waiting chan struct{} // one for each that waits for a slow answer besides
