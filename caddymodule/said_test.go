@@ -3,6 +3,7 @@
 package caddymodule
 
 import (
+	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
@@ -90,9 +91,36 @@ func TestAddressThatNoRelayCarries(t *testing.T) {
 // TestPortThatTellsItsTLSIsRefused when the configuration is loaded.
 func TestPortThatTellsItsTLSIsRefused(t *testing.T) {
 	w := newWhole(t, "off")
-	for relay, want := range map[string]string{"server smtp.example.org:465\n": "write: tls tls", "server smtp.example.org:587\ntls tls\n": "write: tls starttls"} {
+	for relay, want := range map[string]string{"server smtp.example.org:465\n": "from the first byte", "server smtp.example.org:587\ntls tls\n": "begins in plain text"} {
 		if err := w.load(w.mailing(relay)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: got %v, want %q", relay, err, want)
 		}
+	}
+}
+
+// TestReloadWhileARelayIsSlow does not wait for it, and makes no second mail: the
+// outbox of before hears the answer.
+func TestReloadWhileARelayIsSlow(t *testing.T) {
+	w := newWhole(t, "off")
+	double := w.through(smtptest.Script{Says: map[string]string{"DOT": "250-kept\r\n" + smtptest.Hold + "250 ok\r\n"}, Times: 1})
+	w.settled(func() (stack.Answer, error) {
+		return w.client.RequestToken(t.Context(), "v3", "register", "secret", "somebody@example.test")
+	})
+	w.await("the mail", func() bool { return len(double.Taken()) == 1 })
+	for range 2 {
+		w.mustLoad(strings.Replace(w.loaded, "from noreply@", "from nobody@", 1))
+		w.mustLoad(strings.Replace(w.loaded, "from nobody@", "from noreply@", 1))
+	}
+	if got := len(double.Taken()); got != 1 {
+		t.Errorf("got %d mails while the relay was silent, want one", got)
+	}
+	double.Release()
+	w.await("the end", func() bool {
+		text, err := w.command(newStatusCommand(), "--json")
+		var status Status
+		return err == nil && json.Unmarshal([]byte(text), &status) == nil && status.Queue.Waiting["email"] == 0
+	})
+	if got := len(double.Taken()); got != 1 {
+		t.Errorf("got %d mails, want one", got)
 	}
 }

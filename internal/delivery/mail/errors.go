@@ -33,8 +33,8 @@ var (
 	errAuthRefused = errors.New("the relay refused name or password")
 	errUnproven    = errors.New("the relay did not prove that it knows the password")
 	errNoToken     = errors.New("there is no valid token to log in with")
-	errSpeaksTLS   = errors.New("the relay speaks TLS from the first byte; set tls tls")
-	errOddReply    = errors.New("the relay has the whole mail, and its reply means neither yes nor no")
+	errSpeaksTLS   = errors.New("the relay speaks TLS from the first byte; `tls` must be tls")
+	errOddReply    = errors.New("its reply means neither yes nor no")
 )
 
 // SendError is a failed delivery. Its text tells the stage and the reply code

@@ -5,7 +5,6 @@ package mail
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
 	"time"
@@ -19,9 +18,9 @@ func (c *SMTPConfig) checkPort(string) error {
 	case err != nil:
 		return err // Validate has split it as well
 	case port == "465" && c.TLS == STARTTLS:
-		return errors.New("tls: port 465 speaks TLS from the first byte, and starttls waits for a greeting; write: tls tls")
+		return fmt.Errorf("tls: port 465 speaks TLS from the first byte, and starttls waits for a greeting; write: tls %s", ImplicitTLS)
 	case (port == "25" || port == "587") && c.TLS == ImplicitTLS:
-		return fmt.Errorf("tls: port %s begins in plain text, and is secured by STARTTLS; write: tls starttls", port)
+		return fmt.Errorf("tls: port %s begins in plain text, and is secured by STARTTLS; write: tls %s", port, STARTTLS)
 	}
 	return nil
 }

@@ -95,10 +95,10 @@ func TestPortThatTellsItsTLS(t *testing.T) {
 		tls     TLSMode
 		want    string
 	}{
-		{"smtp.example.org:465", "", "write: tls tls"},
-		{"smtp.example.org:465", STARTTLS, "write: tls tls"},
-		{"smtp.example.org:587", ImplicitTLS, "write: tls starttls"},
-		{"smtp.example.org:25", ImplicitTLS, "write: tls starttls"},
+		{"smtp.example.org:465", "", "the first byte"},
+		{"smtp.example.org:465", STARTTLS, "the first byte"},
+		{"smtp.example.org:587", ImplicitTLS, "begins in plain text"},
+		{"smtp.example.org:25", ImplicitTLS, "begins in plain text"},
 		{"smtp.example.org:465", ImplicitTLS, ""},
 		{"smtp.example.org:587", STARTTLS, ""},
 		{"smtp.example.org:25", "", ""},
@@ -116,6 +116,7 @@ func TestPortThatTellsItsTLS(t *testing.T) {
 // TestCheckTellsWhichTLSThePortHas, in both directions, and where its
 // certificate is bad.
 func TestCheckTellsWhichTLSThePortHas(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		mode smtptest.Mode
 		cfg  SMTPConfig
