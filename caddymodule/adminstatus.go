@@ -141,6 +141,8 @@ type TestResult struct {
 	Sent bool `json:"sent"`
 	// Problem says why it was not.
 	Problem string `json:"problem,omitempty"`
+	// Uncertain says that it may have been sent all the same.
+	Uncertain bool `json:"uncertain,omitempty"`
 	// Said is what the relay replied. It may repeat the address.
 	Said string `json:"said,omitempty"`
 	// Relays is how the relays are doing after it.
@@ -170,7 +172,7 @@ func adminSendTest(ctx context.Context, app *App, req testRequest) (any, error) 
 	if err := app.mailer.Send(ctx, from, to, raw); err != nil {
 		result = TestResult{Problem: err.Error()}
 		if failed, ok := errors.AsType[*mail.SendError](err); ok {
-			result.Said = failed.Said()
+			result.Said, result.Uncertain = failed.Said(), failed.Uncertain()
 		}
 	}
 	result.Relays = app.relayStates()

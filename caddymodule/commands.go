@@ -74,7 +74,11 @@ func runSendTest(out io.Writer, flags caddycmd.Flags) (int, error) {
 		_, err = fmt.Fprintln(out, "It was taken. If a mail does not arrive, look into the spam folder, and run `caddy threepid doctor`.")
 		return code, err
 	}
-	_, err = fmt.Fprintf(out, "It was not sent: %s\n", result.Problem)
+	what := "It was not sent"
+	if result.Uncertain {
+		what = "It may have been sent, or not"
+	}
+	_, err = fmt.Fprintf(out, "%s: %s\n", what, result.Problem)
 	if result.Said != "" {
 		_, err = fmt.Fprintf(out, "The relay said: %s\n", result.Said)
 	}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spf13/cobra"
+
 	"github.com/caddy-threepid/caddy-threepid/internal/smtptest"
 	"github.com/caddy-threepid/caddy-threepid/internal/stack"
 )
@@ -91,7 +93,7 @@ func TestAddressThatNoRelayCarries(t *testing.T) {
 // TestPortThatTellsItsTLSIsRefused when the configuration is loaded.
 func TestPortThatTellsItsTLSIsRefused(t *testing.T) {
 	w := newWhole(t, "off")
-	for relay, want := range map[string]string{"server smtp.example.org:465\n": "from the first byte", "server smtp.example.org:587\ntls tls\n": "begins in plain text"} {
+	for relay, want := range map[string]string{"server smtp.example.org:465\n": "from the first byte", "server smtp.example.org:587\ntls\ttls\n": "begins in plain text"} {
 		if err := w.load(w.mailing(relay)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: got %v, want %q", relay, err, want)
 		}
@@ -122,5 +124,33 @@ func TestReloadWhileARelayIsSlow(t *testing.T) {
 	})
 	if got := len(double.Taken()); got != 1 {
 		t.Errorf("got %d mails, want one", got)
+	}
+}
+
+// TestSendTestInDoubt says that it is not known whether the mail was sent.
+func TestSendTestInDoubt(t *testing.T) {
+	w := newWhole(t, "off")
+	w.through(smtptest.Script{Says: map[string]string{"DOT": smtptest.Drop}, Takes: true})
+	text, err := w.command(newSendTestCommand(), "--to", "somebody@example.test")
+	if err == nil || !strings.Contains(text, "It may have been sent, or not") {
+		t.Errorf("got %q, %v, want doubt", text, err)
+	}
+	if text, err = w.command(newStatusCommand()); err == nil || !strings.Contains(text, "failing") {
+		t.Errorf("got status %q, %v, want it failing", text, err)
+	}
+}
+
+// TestStatusTellsWhatALogInCouldBe, of those methods that the relay offers.
+func TestStatusTellsWhatALogInCouldBe(t *testing.T) {
+	w := newWhole(t, "off")
+	w.mustLoad(strings.Replace(w.loaded, "username ", "auth scram-sha-256-plus\nusername ", 1))
+	for _, cmd := range []*cobra.Command{newSendTestCommand(), newStatusCommand(), newDoctorCommand()} {
+		args := []string{}
+		if cmd.Name() == "send-test" {
+			args = []string{"--to", "somebody@example.test"}
+		}
+		if text, err := w.command(cmd, args...); err == nil || !strings.Contains(text, "it offers PLAIN") {
+			t.Errorf("%s: got %q, %v, want what is offered", cmd.Name(), text, err)
+		}
 	}
 }

@@ -97,6 +97,9 @@ func inWords(err error) string {
 	if failed.Code != 0 {
 		text += " " + strconv.Itoa(failed.Code)
 	}
+	if failed.Stage == "auth" && failed.Detail != "" { // what is offered
+		text += ": " + failed.Detail
+	}
 	return text
 }
 
