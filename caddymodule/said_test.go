@@ -93,7 +93,7 @@ func TestAddressThatNoRelayCarries(t *testing.T) {
 // TestPortThatTellsItsTLSIsRefused when the configuration is loaded.
 func TestPortThatTellsItsTLSIsRefused(t *testing.T) {
 	w := newWhole(t, "off")
-	for relay, want := range map[string]string{"server smtp.example.org:465\n": "from the first byte", "server smtp.example.org:587\ntls\ttls\n": "begins in plain text"} {
+	for relay, want := range map[string]string{"server smtp.example.org:465\n": "from the first byte", "server smtp.example.org:587\ntls \"tls\"\n": "begins in plain text"} {
 		if err := w.load(w.mailing(relay)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: got %v, want %q", relay, err, want)
 		}
