@@ -55,16 +55,22 @@ type Status struct {
 
 // RelayState is how a relay has fared.
 type RelayState struct {
-	Name        string     `json:"name"`
-	State       string     `json:"state"`
+	Name  string `json:"name"`
+	State string `json:"state"`
+	// Failing says that nothing gets through, although it is not left alone.
+	Failing     bool       `json:"failing,omitempty"`
 	RetryAt     *time.Time `json:"retry_at,omitempty"`
 	LastError   string     `json:"last_error,omitempty"`
 	LastErrorAt *time.Time `json:"last_error_at,omitempty"`
+	// LastReply is what the relay said to it. No address is in it.
+	LastReply   string     `json:"last_reply,omitempty"`
 	LastSuccess *time.Time `json:"last_success,omitempty"`
 	Sent        uint64     `json:"sent"`
 	Refused     uint64     `json:"refused"`
 	Failed      uint64     `json:"failed"`
-	InFlight    int        `json:"in_flight"`
+	// Uncertain is how many of the failed ones may have been taken all the same.
+	Uncertain uint64 `json:"uncertain,omitempty"`
+	InFlight  int    `json:"in_flight"`
 }
 
 func adminStatus(ctx context.Context, app *App) (any, error) {
@@ -100,7 +106,7 @@ func (a *App) relayStates() []RelayState {
 	}
 	for _, s := range relayed.Status() {
 		states = append(states, RelayState{
-			Name: s.Name, State: s.State, LastError: s.LastError, Sent: s.Sent, Refused: s.Refused, Failed: s.Failed, InFlight: s.InFlight,
+			Name: s.Name, State: s.State, Failing: s.Failing(), LastError: s.LastError, LastReply: s.LastReply, Uncertain: s.Uncertain, Sent: s.Sent, Refused: s.Refused, Failed: s.Failed, InFlight: s.InFlight,
 			RetryAt: known(s.RetryAt), LastErrorAt: known(s.LastErrorAt), LastSuccess: known(s.LastSuccess),
 		})
 	}
@@ -135,6 +141,10 @@ type TestResult struct {
 	Sent bool `json:"sent"`
 	// Problem says why it was not.
 	Problem string `json:"problem,omitempty"`
+	// Uncertain says that it may have been sent all the same.
+	Uncertain bool `json:"uncertain,omitempty"`
+	// Said is what the relay replied. It may repeat the address.
+	Said string `json:"said,omitempty"`
 	// Relays is how the relays are doing after it.
 	Relays []RelayState `json:"relays,omitempty"`
 }
@@ -161,6 +171,9 @@ func adminSendTest(ctx context.Context, app *App, req testRequest) (any, error) 
 	result := TestResult{Sent: true}
 	if err := app.mailer.Send(ctx, from, to, raw); err != nil {
 		result = TestResult{Problem: err.Error()}
+		if failed, ok := errors.AsType[*mail.SendError](err); ok {
+			result.Said, result.Uncertain = failed.Said(), failed.Uncertain()
+		}
 	}
 	result.Relays = app.relayStates()
 	return result, nil

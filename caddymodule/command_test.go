@@ -146,8 +146,12 @@ func TestStatusAndSendTest(t *testing.T) {
 	}
 	w.refuse.Store(true)
 	text, err = w.command(newSendTestCommand(), "--to", canaryAddress)
-	if err == nil || !strings.Contains(text, "not sent") || strings.Contains(text, canaryAddress) {
-		t.Errorf("got %q, %v, want a refusal without the address", text, err)
+	// Whoever has named the address is told what the relay says to it, and nobody else.
+	if err == nil || !strings.Contains(text, "not sent") || !strings.Contains(text, "The relay said: <"+canaryAddress+">: no such mailbox") {
+		t.Errorf("got %q, %v, want a refusal and why", text, err)
+	}
+	if text, _ = w.command(newStatusCommand()); strings.Contains(text, canaryAddress) || strings.Contains(w.log("caddy.log"), canaryAddress) {
+		t.Errorf("got status %q, want none, and no log, with the address", text)
 	}
 	for _, to := range []string{"", "nobody", "a@b@c"} {
 		if text, err := w.command(newSendTestCommand(), "--to", to); err == nil {

@@ -74,7 +74,14 @@ func runSendTest(out io.Writer, flags caddycmd.Flags) (int, error) {
 		_, err = fmt.Fprintln(out, "It was taken. If a mail does not arrive, look into the spam folder, and run `caddy threepid doctor`.")
 		return code, err
 	}
-	_, err = fmt.Fprintf(out, "It was not sent: %s\n", result.Problem)
+	what := "It was not sent"
+	if result.Uncertain {
+		what = "It may have been sent, or not"
+	}
+	_, err = fmt.Fprintf(out, "%s: %s\n", what, result.Problem)
+	if result.Said != "" {
+		_, err = fmt.Fprintf(out, "The relay said: %s\n", result.Said)
+	}
 	return code, err
 }
 
@@ -141,11 +148,27 @@ func printRelays(out io.Writer, title string, relays []RelayState) error {
 			last = r.LastError
 		}
 		if r.LastErrorAt != nil {
-			last += " (" + r.LastErrorAt.Local().Format(time.DateTime) + ")"
+			last += said(r.LastReply) + " (" + r.LastErrorAt.Local().Format(time.DateTime) + ")"
 		}
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%d\t%d\t%s\n", r.Name, words[r.State], r.Sent, r.Refused, r.Failed, r.InFlight, last)
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%d\t%d\t%s\n", r.Name, r.word(), r.Sent, r.Refused, r.Failed, r.InFlight, last)
 	}
 	return w.Flush()
+}
+
+// said is what a relay said, to be read after its fault.
+func said(reply string) string {
+	if reply == "" {
+		return ""
+	}
+	return ", it said: " + reply
+}
+
+// word is how a relay is.
+func (r RelayState) word() string {
+	if r.Failing && r.State == "closed" {
+		return "failing"
+	}
+	return words[r.State]
 }
 
 // words are what the states of a relay mean.

@@ -3,6 +3,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"net"
@@ -80,8 +81,8 @@ func (a *App) outboxHealth(ctx context.Context, rt *runtime) (doctor.OutboxStatu
 	}
 	for _, relay := range a.relayStates() {
 		r := doctor.RelayStatus{Name: relay.Name, Stopped: relay.State == mail.BreakerOpen}
-		if relay.LastErrorAt != nil && (relay.LastSuccess == nil || relay.LastErrorAt.After(*relay.LastSuccess)) {
-			r.LastError = relay.LastError
+		if relay.Failing {
+			r.LastError = cmp.Or(relay.LastError, "it took none of the last ones") + said(relay.LastReply)
 		}
 		health.Relays = append(health.Relays, r)
 	}
@@ -129,7 +130,7 @@ func relaySteps(findings []mail.Finding, relay string) []doctor.RelayStep {
 		if f.Relay != "" && f.Relay != relay {
 			continue
 		}
-		steps = append(steps, doctor.RelayStep{Step: f.Step, OK: f.OK, Code: doctor.CodeOfReason(f.Code), Detail: f.Detail})
+		steps = append(steps, doctor.RelayStep{Step: f.Step, OK: f.OK, Code: doctor.CodeOfReason(f.Code), Detail: f.Detail, Said: f.Said})
 	}
 	return steps
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/handlers"
 	"github.com/caddy-threepid/caddy-threepid/internal/delivery"
+	"github.com/caddy-threepid/caddy-threepid/internal/delivery/mail"
 	"github.com/caddy-threepid/caddy-threepid/internal/feedback"
 	"github.com/caddy-threepid/caddy-threepid/internal/feedback/lmtp"
 	"github.com/caddy-threepid/caddy-threepid/internal/identityserver"
@@ -26,8 +27,9 @@ import (
 var errUnloaded = errors.New("the configuration was unloaded")
 
 // outboxDrain is how long deliveries in flight may take after a configuration
-// was stopped. It is longer than any of them.
-const outboxDrain = time.Minute
+// was stopped. It is longer than any of them. Nobody waits for it but the store,
+// if it is to be closed, and not for long.
+const outboxDrain = mail.DefaultHandoverTimeout + time.Minute
 
 // runtime is what a started configuration works with.
 type runtime struct {
@@ -164,6 +166,9 @@ func (a *App) assemble(rt *runtime) error {
 	servers := identityserver.New(identityserver.Options{Outbound: outbound.Options{Allow: a.settings.labs}})
 	http := a.withPolicy(rt)
 	http.Misconfigured = a.misconfigured
+	if carrier, ok := a.mailer.(Carrier); ok {
+		http.CannotCarry = carrier.CannotCarry
+	}
 	if rt.phones != nil {
 		phones := *http.Phones
 		phones.Guard, http.Phones = rt.phones.guard, &phones

@@ -46,6 +46,12 @@ type RelayMailer interface {
 	Check(ctx context.Context) []mail.Finding
 }
 
+// Carrier is implemented by mailers that may know of an address that no mail of
+// theirs can go to. It must not wait for anybody.
+type Carrier interface {
+	CannotCarry(to string) bool
+}
+
 // MailSigner is implemented by mailers whose mail is to be signed. Nil means
 // that it is not. The signer is known after Start.
 type MailSigner interface {

@@ -101,7 +101,7 @@ func (o *observer) Delivery(e delivery.Event) {
 	switch {
 	case e.Outcome == delivery.Sent:
 		level = zapcore.InfoLevel
-	case e.Outcome == delivery.Deferred && !e.Operator:
+	case e.Outcome == delivery.Uncertain, e.Outcome == delivery.Deferred && !e.Operator:
 		level = zapcore.WarnLevel
 	}
 	if c := o.logger.Check(level, "tried to deliver message"); c != nil {

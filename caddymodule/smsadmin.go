@@ -160,7 +160,7 @@ func runSMS(out io.Writer, flags caddycmd.Flags) (int, error) {
 
 func outOfOrder(relays []RelayState) bool {
 	for _, r := range relays {
-		if r.State != "closed" {
+		if r.State != "closed" || r.Failing {
 			return true
 		}
 	}

@@ -90,7 +90,7 @@ func gatewayStates(list []sms.GatewayStatus) []RelayState {
 	states := make([]RelayState, 0, len(list))
 	for _, s := range list {
 		states = append(states, RelayState{
-			Name: s.Name, State: s.State, LastError: s.LastError, Sent: s.Sent, Refused: s.Refused, Failed: s.Failed, InFlight: s.InFlight,
+			Name: s.Name, State: s.State, Failing: s.LastErrorAt.After(s.LastSuccess), Uncertain: s.Unsure, LastError: s.LastError, Sent: s.Sent, Refused: s.Refused, Failed: s.Failed, InFlight: s.InFlight,
 			RetryAt: known(s.RetryAt), LastErrorAt: known(s.LastErrorAt), LastSuccess: known(s.LastSuccess),
 		})
 	}

@@ -205,6 +205,12 @@ func (m *SMTPMailer) Status() []mail.RelayStatus {
 	return nil
 }
 
+// CannotCarry implements Carrier.
+func (m *SMTPMailer) CannotCarry(to string) bool {
+	transport := m.transport.Load()
+	return transport != nil && transport.CannotCarry(to)
+}
+
 // Check implements RelayMailer.
 func (m *SMTPMailer) Check(ctx context.Context) []mail.Finding {
 	transport := m.transport.Load()
@@ -285,6 +291,7 @@ func (m *SMTPMailer) readRelay(d *caddyfile.Dispenser) error {
 var (
 	_ Mailer                = (*SMTPMailer)(nil)
 	_ RelayMailer           = (*SMTPMailer)(nil)
+	_ Carrier               = (*SMTPMailer)(nil)
 	_ MailSigner            = (*SMTPMailer)(nil)
 	_ Starter               = (*SMTPMailer)(nil)
 	_ caddy.Provisioner     = (*SMTPMailer)(nil)

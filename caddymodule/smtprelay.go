@@ -25,7 +25,8 @@ type SMTPRelay struct {
 
 	// How the connection is protected: `starttls` (required of the relay, not
 	// only used if offered), `tls` (from the first byte, mostly port 465), or
-	// `none`, for a relay on this machine only. Default: `starttls`.
+	// `none`, for a relay on this machine only. `starttls` for port 465, and `tls`
+	// for 25 and 587, are refused. Default: `starttls`.
 	TLS string `json:"tls,omitempty"`
 
 	// Whether `tls none` may be used for a relay on another machine, such as a
@@ -54,7 +55,8 @@ type SMTPRelay struct {
 	// else the literal of the connection's own address.
 	Helo string `json:"helo,omitempty"`
 
-	// How long one delivery may take. Default: 30s.
+	// How long one delivery may take, until the text of the mail is sent. The
+	// relay's answer to that has 10 minutes (RFC 5321). Default: 30s.
 	Timeout caddy.Duration `json:"timeout,omitempty"`
 
 	// A PEM file with the certificate authorities that are trusted for the
@@ -69,7 +71,8 @@ type SMTPRelay struct {
 	ClientCertificate string `json:"client_certificate,omitempty"`
 	ClientKey         string `json:"client_key,omitempty"`
 
-	// How many connections may be open at the same time. Default: 8.
+	// How many connections may be open at the same time; as many again may wait
+	// for an answer that takes longer than 10 seconds. Default: 8.
 	MaxConnections int `json:"max_connections,omitempty"`
 
 	// How many messages per second are sent at most. Default: no limit.

@@ -51,6 +51,9 @@ func (c *Client) requestToken(w http.ResponseWriter, r *http.Request, next Next,
 		return 0, err
 	}
 	req, to, err := c.tokenRequest(body, route)
+	if err == nil {
+		err = c.cfg.carries(req.Medium, req.Address)
+	}
 	if err != nil {
 		return 0, err
 	}

@@ -14,8 +14,8 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
-// claim leases a message that is due, or deletes it if it has expired; then it
-// has no lease. It returns nil if there is nothing to do.
+// claim leases a message that is due, or deletes it if it has expired, or has had
+// its second time; then it has no lease. It returns nil if there is nothing to do.
 func (o *Outbox) claim(r ref) (*record, error) {
 	lease, err := o.leaseName()
 	if err != nil {
@@ -27,9 +27,14 @@ func (o *Outbox) claim(r ref) (*record, error) {
 	}, o.due)
 }
 
-// renew prolongs the lease of a message that has waited for its turn. It returns nil if the message was withdrawn or is somebody else's.
+// renew prolongs the lease of a message that has waited for its turn, and notes
+// a second time before it begins. It returns nil if the message was withdrawn or
+// is somebody else's.
 func (o *Outbox) renew(r ref, held *record) (*record, error) {
-	return o.lease(r, func(rec *record) bool { return rec.Lease == held.Lease }, func(*record) bool { return true })
+	return o.lease(r, func(rec *record) bool {
+		rec.Again = rec.Uncertain
+		return rec.Lease == held.Lease
+	}, func(*record) bool { return true })
 }
 
 // lease takes a message that is wanted and free, from now on.
@@ -37,9 +42,8 @@ func (o *Outbox) lease(r ref, take, free func(*record) bool) (*record, error) {
 	ctx, cancel := context.WithTimeout(o.live, storeTimeout)
 	defer cancel()
 	var claimed *record
-	expired := false
 	err := o.cfg.Store.Update(ctx, r.partition, func(txn store.Txn) error {
-		claimed, expired = nil, false
+		claimed = nil
 		rec, err := o.codec.get(txn, r.key)
 		if errors.Is(err, store.ErrNotFound) {
 			return nil
@@ -47,26 +51,30 @@ func (o *Outbox) lease(r ref, take, free func(*record) bool) (*record, error) {
 		if err != nil {
 			return err
 		}
-		before := rec.Lease
+		before, again := rec.Lease, rec.Again
 		if !free(rec) || !take(rec) {
 			return nil
 		}
 		now := o.cfg.Now()
 		claimed = rec
-		if before != "" && before != rec.Lease {
-			rec.Uncertain = true // somebody was sending it, and nobody knows how that ended
+		lost := before != "" && before != rec.Lease // somebody was sending it, and nobody knows how that ended
+		rec.Uncertain = rec.Uncertain || lost
+		switch {
+		case lost && again:
+			rec.ended = Uncertain
+		case rec.expired(now):
+			rec.ended = Expired
+		default:
+			rec.LeaseUntil = now.Add(o.cfg.SendTimeout + leaseMargin).UnixMilli()
+			return o.codec.put(txn, r.key, rec)
 		}
-		if expired = rec.expired(now); expired {
-			rec.Lease = ""
-			return o.remove(txn, r.key, rec, Expired)
-		}
-		rec.LeaseUntil = now.Add(o.cfg.SendTimeout + leaseMargin).UnixMilli()
-		return o.codec.put(txn, r.key, rec)
+		rec.Lease = ""
+		return o.remove(txn, r.key, rec, rec.ended)
 	})
 	if err != nil {
 		return nil, err
 	}
-	if expired {
+	if claimed != nil && claimed.ended != "" {
 		o.tally.add(r.partition, -1)
 	}
 	return claimed, nil
@@ -142,8 +150,11 @@ func (o *Outbox) remove(txn store.Txn, key string, rec *record, outcome string) 
 		return err
 	}
 	state := verification.Failed
-	if outcome == Sent {
+	switch outcome {
+	case Sent:
 		state = verification.Delivered
+	case Uncertain:
+		state = verification.Uncertain
 	}
 	return verification.NoteDelivery(txn, rec.Message, state)
 }

@@ -6,8 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/delivery/mail"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -35,16 +37,33 @@ func (o *Outbox) deliver(r ref) {
 			return
 		}
 	}
-	e := o.event(rec)
 	if rec.Lease == "" {
-		e.Outcome = Expired // and deleted by the claim
-	} else {
-		o.try(rec, &e)
-		<-o.slots
-		if err := o.settle(r, rec, e.Outcome); err != nil {
-			// When the lease ends it will be tried once more.
-			o.trouble(fmt.Errorf("write down that a message was %s: %w", e.Outcome, err))
-		}
+		e := o.event(rec)
+		e.Outcome = rec.ended // and deleted by the claim
+		o.tell(e)
+		return
+	}
+	goOn := make(chan struct{})
+	o.wg.Go(func() { o.send(r, rec, sync.OnceFunc(func() { close(goOn) })) })
+	<-goOn
+}
+
+// send sends a message and writes down what came of it. The turn is given back
+// before that is written, and when a relay takes its time over the last word;
+// then the worker goes on with others, too.
+func (o *Outbox) send(r ref, rec *record, goOn func()) {
+	defer goOn()
+	free := sync.OnceFunc(func() { <-o.slots })
+	e := o.event(rec)
+	o.try(rec, &e, func() {
+		free()
+		o.waitLong(r, rec.Lease)
+		goOn()
+	})
+	free()
+	if err := o.settle(r, rec, e.Outcome); err != nil {
+		// When the lease ends it will be tried once more.
+		o.trouble(fmt.Errorf("write down that a message was %s: %w", e.Outcome, err))
 	}
 	o.tell(e)
 }
@@ -67,7 +86,7 @@ func (o *Outbox) turn(r ref, rec *record) *record {
 		return nil
 	}
 	left := time.UnixMilli(rec.LeaseUntil).Sub(o.cfg.Now())
-	if left > o.cfg.SendTimeout+leaseMargin-staleAfter {
+	if left > o.cfg.SendTimeout+leaseMargin-staleAfter && !rec.Uncertain {
 		return rec
 	}
 	renewed, err := o.renew(r, rec)
@@ -90,8 +109,8 @@ func (o *Outbox) giveBack(r ref, rec *record) {
 }
 
 // try sends a message once and says in e what came of it. On Deferred it has
-// set when to try again.
-func (o *Outbox) try(rec *record, e *Event) {
+// set when to try again. What is slow is told while it waits.
+func (o *Outbox) try(rec *record, e *Event, slow func()) {
 	ctx, cancel := context.WithTimeout(o.live, o.cfg.SendTimeout)
 	defer cancel()
 	if o.suppressed(ctx, rec, e) {
@@ -100,7 +119,7 @@ func (o *Outbox) try(rec *record, e *Event) {
 	start := o.cfg.Now()
 	m := rec.Message
 	m.Uncertain = rec.Uncertain
-	err := o.send(ctx, m)
+	err := o.call(mail.WithPatience(ctx, mail.Patience{Live: o.live, Slow: slow, Again: rec.Uncertain}), m)
 	e.Duration = o.cfg.Now().Sub(start)
 	rec.Tries++
 	e.Tries = rec.Tries
@@ -111,7 +130,13 @@ func (o *Outbox) try(rec *record, e *Event) {
 	e.Err, e.Reason = scrub(err, rec.Message), reasonOf(err)
 	e.Operator = operator(err)
 	rec.Uncertain = rec.Uncertain || uncertain(err)
+	again := rec.Again
+	rec.Again = false // where nothing was handed over, there was no second time
 	switch {
+	case late(err) && again:
+		e.Outcome = Uncertain
+	case late(err):
+		o.onceMore(rec, e)
 	case o.live.Err() != nil: // we cut it off; nobody is to blame, so no delay
 		e.Outcome, rec.NotBefore = Deferred, 0
 	case ctx.Err() == nil && !temporary(err):
@@ -156,10 +181,10 @@ func (o *Outbox) postpone(rec *record, e *Event, wait time.Duration) {
 	rec.NotBefore = now.Add(wait + backoff(o.cfg.Random, rec.Tries, left)).UnixMilli()
 }
 
-// send calls the transport. Its panic fails this message and no other; trying
+// call calls the transport. Its panic fails this message and no other; trying
 // again could bring the same mail over and over, as nobody knows how far the
 // transport got.
-func (o *Outbox) send(ctx context.Context, m verification.Message) (err error) {
+func (o *Outbox) call(ctx context.Context, m verification.Message) (err error) {
 	sender := o.cfg.Senders[m.Medium]
 	if sender == nil {
 		return errNoSender

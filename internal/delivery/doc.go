@@ -23,10 +23,10 @@
 // The queue in the store is bounded: [Outbox.Put] refuses with [ErrFull] what
 // nobody would get in time.
 //
-// A message is sent again, with the same Message-ID, where nobody can know
-// whether it was sent already: the process died, or the store failed, between
-// the relay's "250" and the note of it, or the connection broke in between.
-// After a death that is when the lease ends. Nothing else sends twice.
+// A message is sent once more, with the same Message-ID, where nobody can know
+// whether it was sent already: the relay had all of it and did not say yes or no,
+// or the process died, or the store failed, before that was noted. There is no
+// third time, see ADR 29. After a death the second is when the lease ends.
 //
 // What is observed holds no address, token or session: an [Event] has a
 // pseudonym, and the text of its error is scrubbed.

@@ -19,6 +19,8 @@ const (
 	Failed = "failed"
 	// Expired: its token ends before it could be sent.
 	Expired = "expired"
+	// Uncertain: it may have been sent, twice at most. It will not be tried again.
+	Uncertain = "uncertain"
 	// Suppressed: nothing may be sent to this address.
 	Suppressed = "suppressed"
 	// Dropped: it cannot be read with these keys or by this version. It stays

@@ -26,6 +26,9 @@ type modelMail struct {
 	due    time.Time // not before
 	lease  time.Time // until when a process that died has it
 	closed bool      // it is to be sent no more
+	// A process that died holds it; it may have been sent, which is being done, or
+	// was, for the second time.
+	dead, uncertain, again bool
 }
 
 type modelSession struct {
@@ -109,6 +112,7 @@ func TestModelOfRefusalsAndRetries(t *testing.T) {
 			"sent":    func(t *rapid.T) { run.work(t, nil) },
 			"later":   func(t *rapid.T) { run.work(t, sendError{text: "later", temporary: true}) },
 			"never":   func(t *rapid.T) { run.work(t, sendError{text: "never"}) },
+			"unknown": func(t *rapid.T) { run.work(t, lateError{sendError{text: "lost", temporary: true}}) },
 			"dies":    run.die,
 			"refuse":  run.refuse,
 			"crossed": run.refuseWhileSending,
@@ -179,7 +183,24 @@ func (run *modelRun) ready(mail *modelMail) (try, giveUp bool) {
 	if !run.now.Before(mail.m.Expires) {
 		return false, run.now.Before(mail.m.Expires.Add(afterlife))
 	}
+	if mail.dead && mail.again {
+		return false, !run.now.Before(mail.due)
+	}
 	return !run.now.Before(mail.due), false
+}
+
+// gaveUp is what is known of a message that is not to be tried any more.
+func (mail *modelMail) gaveUp() verification.DeliveryState {
+	if mail.dead && mail.again {
+		return verification.Uncertain
+	}
+	return verification.Failed
+}
+
+// begin is what a try leaves behind before it ends.
+func (mail *modelMail) begin() {
+	mail.uncertain = mail.uncertain || mail.dead
+	mail.again, mail.dead = mail.uncertain, false
 }
 
 // work lets the outbox look at a message, with a relay that answers so.
@@ -198,9 +219,10 @@ func (run *modelRun) workOn(t *rapid.T, mail *modelMail, relay func(verification
 		t.Fatalf("the relay was given %v, want %s: %v", run.heard, mail.m.ID, try)
 	}
 	if giveUp {
-		mail.state, mail.closed = verification.Failed, true
+		mail.state, mail.closed = mail.gaveUp(), true
 	}
 	if try {
+		mail.begin()
 		mail.tries++
 		mail.due = time.Time{} // a mark for settled
 		mail.lease = run.now
@@ -214,7 +236,18 @@ func (run *modelRun) settled(mail *modelMail, answer error) {
 		return
 	}
 	left := mail.m.Expires.Sub(run.now)
+	second := mail.again
+	mail.again = false
 	switch {
+	case late(answer):
+		mail.uncertain = true
+		mail.sends++ // perhaps
+		wait := min(lateness, left/2)
+		if mail.closed = second || wait < backoffBase; mail.closed {
+			mail.state = verification.Uncertain
+			return
+		}
+		mail.state, mail.due = verification.Deferred, run.now.Add(wait+min(backoffBase, left-wait)-time.Nanosecond).Truncate(time.Millisecond)
 	case answer == nil:
 		mail.sends++
 		mail.state, mail.closed = verification.Delivered, true
@@ -241,12 +274,21 @@ func (run *modelRun) die(t *rapid.T) {
 		t.Fatalf("claim = %+v, %v, want a lease: %v", rec, err, try)
 	}
 	if giveUp {
-		mail.state, mail.closed = verification.Failed, true
+		mail.state, mail.closed = mail.gaveUp(), true
 	}
 	if try {
+		mail.begin()
+		if mail.dead = true; rec.Uncertain != mail.uncertain {
+			t.Fatalf("claim = %+v, want uncertain: %v", rec, mail.uncertain)
+		}
+		if mail.uncertain { // which is noted when its turn comes
+			if rec, err = run.outbox.renew(mail.at, rec); err != nil || !rec.Again {
+				t.Fatalf("renew = %+v, %v, want it noted that it is the last time", rec, err)
+			}
+		}
 		mail.lease = run.now.Add(DefaultSendTimeout + leaseMargin)
 		if rapid.Bool().Draw(t, "taken") {
-			mail.sends++ // and nobody knows; it will be sent again
+			mail.sends++ // and nobody knows; it will be sent again, once
 		}
 	}
 }
@@ -319,9 +361,15 @@ func (run *modelRun) known(mail *modelMail) verification.DeliveryState {
 	return verification.Unnoted
 }
 
-// invariants: the operator is told what became of the newest message.
+// invariants: the operator is told what became of the newest message, and nobody
+// gets more than two of one.
 func (run *modelRun) invariants(t *rapid.T) {
 	for _, s := range run.all {
+		for _, mail := range s.mails {
+			if mail.sends > 2 {
+				t.Fatalf("message %s was sent %d times", mail.m.ID, mail.sends)
+			}
+		}
 		newest := s.mails[len(s.mails)-1]
 		want := run.known(newest)
 		a, err := run.svc.Describe(context.Background(), s.sid)

@@ -43,6 +43,12 @@ type record struct {
 	LeaseUntil int64  `cbor:"5,keyasint,omitempty"` // Unix milliseconds
 	// Uncertain says that a try may have sent it: its outcome was lost.
 	Uncertain bool `cbor:"6,keyasint,omitempty"`
+	// Again says that an uncertain message is being sent once more. There is no
+	// third time.
+	Again bool `cbor:"7,keyasint,omitempty"`
+
+	// ended is what became of a message that a claim has deleted.
+	ended string
 }
 
 // instance begins the names of all leases of this process.

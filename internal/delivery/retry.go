@@ -57,6 +57,12 @@ func uncertain(err error) bool {
 	return errors.As(err, &u) && u.Uncertain()
 }
 
+// late reports whether an uncertain message is to be sent again once, and late.
+func late(err error) bool {
+	var l interface{ Late() bool }
+	return errors.As(err, &l) && l.Late()
+}
+
 // operator reports whether the transport is at fault.
 func operator(err error) bool {
 	var t interface{ Operator() bool }

@@ -132,6 +132,7 @@ var codeAdvice = map[string]string{
 	CodeSenderRefused:   "Check the mailer's `from`: the relay must allow this account or machine to send in its name.",
 	CodeRelayFailed:     "Look into the relay's log for this moment.",
 
+	CodeTLSExpected:      "Set the mailer's `tls` to tls, or use the port for starttls, mostly 587.",
 	CodeSTARTTLSRefused:  "Look into the relay's log; its certificate or key may be missing.",
 	CodeSTARTTLSInjected: "Treat the way to the relay as hostile: use `tls tls` with port 465, and find out who is in between.",
 	CodeClientCert:       "Configure the client certificate that the relay's operator has issued.",

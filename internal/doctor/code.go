@@ -43,6 +43,7 @@ const (
 
 	CodeSTARTTLSRefused  = "starttls_refused"
 	CodeSTARTTLSInjected = "starttls_injected"
+	CodeTLSExpected      = "tls_expected"
 	CodeClientCert       = "client_cert_refused"
 	CodePlainAuth        = "plaintext_auth"
 	CodeAuthRequired     = "auth_required"

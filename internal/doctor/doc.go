@@ -47,6 +47,7 @@
 //	sender_refused         | error    | relay                           | MAIL FROM was refused
 //	starttls_refused       | error    | relay                           | offered, and then refused
 //	starttls_injected      | error    | relay                           | written ahead of the handshake
+//	tls_expected           | error    | relay                           | the port is for tls, not for starttls
 //	client_cert_refused    | error    | relay                           | our certificate is wrong or missing
 //	plaintext_auth         | error    | relay                           | a password, and no TLS
 //	auth_required          | error    | relay                           | no log-in is configured

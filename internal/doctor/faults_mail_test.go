@@ -53,6 +53,7 @@ var relayFaults = []broken{
 	{"relay: offers STARTTLS and refuses it", reason("tls", "starttls-refused"), []string{"relay starttls_refused"}},
 	{"relay: somebody in between", reason("tls", "starttls-injection"), []string{"relay starttls_injected"}},
 	{"relay: wants a certificate", reason("tls", "client-cert-refused"), []string{"relay client_cert_refused"}},
+	{"relay: starttls for a port with TLS", reason("greeting", "tls-expected"), []string{"relay tls_expected"}},
 	{"relay: a password without TLS", reason("auth", "plaintext-auth"), []string{"relay plaintext_auth"}},
 	{"relay: wants a log-in", reason("mail", "auth-required"), []string{"relay auth_required"}},
 	{"relay: no token", reason("auth", "token-unavailable"), []string{"relay token_unavailable"}},

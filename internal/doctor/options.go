@@ -107,6 +107,8 @@ type RelayStep struct {
 	// Detail is what the relay or the network said. It is cut short, and
 	// addresses in it are left out.
 	Detail string
+	// Said is the relay's reply to what it refused, or empty.
+	Said string
 }
 
 // Resolver looks names up; [net.Resolver] is one. A name that does not exist is

@@ -20,6 +20,7 @@ var relaySentences = map[string]string{
 	CodeSenderRefused:   "The relay does not let us send from this sender",
 	CodeRelayFailed:     "The relay fails",
 
+	CodeTLSExpected:      "The relay's port speaks TLS from the first byte, and we wait for a greeting in plain text",
 	CodeSTARTTLSRefused:  "The relay offers STARTTLS and then refuses it",
 	CodeSTARTTLSInjected: "Somebody wrote into the connection ahead of the TLS handshake, which was given up",
 	CodeClientCert:       "The relay wants a certificate of ours, or another one",
@@ -88,7 +89,11 @@ func (step RelayStep) report(r *results) {
 	if detail := strings.TrimRight(clean(step.Detail), "."); detail != "" {
 		text += " (" + detail + ")"
 	}
-	r.say(r.check.subject, code, text+".")
+	text += "."
+	if said := clean(step.Said); said != "" {
+		text += " The relay said: " + said
+	}
+	r.say(r.check.subject, code, text)
 }
 
 // qualified reports whether a name is one that means the same everywhere

@@ -233,7 +233,7 @@ func TestReasonsOfTheMailer(t *testing.T) {
 		"starttls-injection": CodeSTARTTLSInjected, "tls-not-spoken": CodeTLSNotSpoken, "tls-version": CodeTLSFailed, "tls-failed": CodeTLSFailed,
 		"cert-expired": CodeCertExpired, "cert-not-yet-valid": CodeCertExpired, "cert-self-signed": CodeCertSelfSigned,
 		"cert-unknown-authority": CodeCertAuthority, "cert-wrong-name": CodeCertName, "cert-invalid": CodeTLSFailed,
-		"client-cert-refused": CodeClientCert, "plaintext-auth": CodePlainAuth, "auth-refused": CodeAuthRefused, "auth-required": CodeAuthRequired,
+		"client-cert-refused": CodeClientCert, "tls-expected": CodeTLSExpected, "plaintext-auth": CodePlainAuth, "auth-refused": CodeAuthRefused, "auth-required": CodeAuthRequired,
 		"auth-not-offered": CodeAuthNoMechanism, "auth-unproven": CodeAuthRefused, "token-unavailable": CodeNoToken,
 		"client-refused": CodeHelloRefused, "sender-refused": CodeSenderRefused, "deferred": CodeRelayDeferred,
 		"cert-expires-soon": CodeCertExpiresSoon, "new-word": "", "ok": "", "": "",
@@ -249,6 +249,23 @@ func TestReasonsOfTheMailer(t *testing.T) {
 	for word, code := range reasons {
 		if row, ok := table[code]; !ok || !row.of(checkRelay) {
 			t.Errorf("%q: the code %q is not one of a relay", word, code)
+		}
+	}
+}
+
+// TestReportHasWhatTheRelaySaid, made fit for a terminal, and without addresses.
+func TestReportHasWhatTheRelaySaid(t *testing.T) {
+	r := newRig(t)
+	opts := r.options()
+	opts.Relays = []Relay{{Name: "mail.example.org:587", Check: func(context.Context) []RelayStep {
+		return []RelayStep{{Step: "mail", Code: CodeSenderRefused, Said: "not from <a@example.org>,\x1b[31m see https://x.test/why"}}
+	}}}
+	for _, f := range Run(t.Context(), opts).Findings {
+		if f.Check != checkRelay {
+			continue
+		}
+		if !strings.HasSuffix(f.Problem, "The relay said: not from <<address>>, [31m see https://x.test/why") || f.Code != CodeSenderRefused {
+			t.Errorf("got %+v", f)
 		}
 	}
 }

@@ -107,6 +107,12 @@ func TestPostfixRefusesWhatItShould(t *testing.T) {
 			if test.reason != mail.ReasonRecipient && test.reason != mail.ReasonNoGreeting && !got.Operator() {
 				t.Errorf("got %v, want it to be for the operator", got)
 			}
+			if (got.Code != 0) != (got.Said() != "") {
+				t.Errorf("got reply %d, which says %q", got.Code, got.Said())
+			}
+			if test.reason == mail.ReasonNoAuth && !strings.Contains(got.Error(), "it offers PLAIN") && !strings.Contains(got.Error(), "SCRAM-SHA-256") {
+				t.Errorf("got %v, want what is offered", got)
+			}
 			if strings.Contains(got.Error(), "nobody") {
 				t.Errorf("the error names the recipient: %v", got)
 			}

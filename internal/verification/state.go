@@ -40,12 +40,14 @@ const (
 	Complained DeliveryState = "complained"
 	// Arrived: the phone has it, its network says.
 	Arrived DeliveryState = "arrived"
+	// Uncertain: the relay has had the whole of it, and did not say that it takes it.
+	Uncertain DeliveryState = "uncertain"
 	// Unnoted: nobody knows.
 	Unnoted DeliveryState = ""
 )
 
 // deliveryCodes are how the states are stored: the index is the code.
-var deliveryCodes = []DeliveryState{Unnoted, Delivered, Deferred, Failed, Bounced, Complained, Arrived}
+var deliveryCodes = []DeliveryState{Unnoted, Delivered, Deferred, Failed, Bounced, Complained, Arrived, Uncertain}
 
 // messageID names the n-th message of a session.
 func messageID(sid string, n int) string { return sid + "." + strconv.Itoa(n) }

@@ -3,11 +3,13 @@
 package mail
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -106,6 +108,23 @@ func (s *SMTP) choose(offers func(mechanism string) bool) (AuthMethod, error) {
 	}
 	return "", errNoAuth
 }
+
+// explained says what the relay offered where the log-in failed.
+func (s *SMTP) explained(e *SendError, c *smtp.Client) *SendError {
+	switch e.Reason {
+	case ReasonNoAuth, ReasonAuthRefused, ReasonAuthBroken, ReasonUnproven:
+		_, mechanisms := c.Extension("AUTH")
+		offered := mechanism.FindAllString(line(mechanisms, maxReason), -1)
+		if e.Detail != "" {
+			e.Detail += "; "
+		}
+		e.Detail += "it offers " + cmp.Or(strings.Join(offered, " "), "no log-in at all")
+	}
+	return e
+}
+
+// mechanism is the name of one in SASL (RFC 4422 §3.1).
+var mechanism = regexp.MustCompile(`\b[A-Z0-9_-]{1,20}\b`)
 
 // login authenticates, if there is something to do it with, and returns by
 // which method. go-sasl would send a password in plain text; Validate has

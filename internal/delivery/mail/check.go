@@ -39,6 +39,8 @@ type Finding struct {
 	OK     bool
 	Code   string // one of the codes, or a word of SendError.Reason
 	Detail string // for a person to read; it names no address and no secret
+	// Said is what the relay replied, without addresses. It is not for a log.
+	Said string
 }
 
 // observer is told what is found on the way. It may be nil.
@@ -86,7 +88,14 @@ func (s *SMTP) Check(ctx context.Context, from string) []Finding {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
 	defer cancel()
 	var found []Finding
+	speaksTLS := func() bool { return false }
+	if s.cfg.TLS != ImplicitTLS {
+		speaksTLS = s.askTLS(ctx)
+	}
 	c, failed := s.connect(ctx, func(f Finding) { found = append(found, f) })
+	if expected := speaksTLS(); failed != nil && expected {
+		failed.because(errSpeaksTLS)
+	}
 	if failed != nil {
 		return s.complete(append(found, finding(failed, found)))
 	}
@@ -127,7 +136,7 @@ var stepOf = map[string]string{"dial": StepConnect, "hello": StepGreeting, "tls"
 
 // finding is the one of a failure, after those before it.
 func finding(failed *SendError, before []Finding) Finding {
-	f := Finding{Step: stepOf[failed.Stage], Code: failed.Reason, Detail: failed.Error()}
+	f := Finding{Step: stepOf[failed.Stage], Code: failed.Reason, Detail: failed.Error(), Said: failed.nameless()}
 	if failed.Stage == "hello" && slices.ContainsFunc(before, func(f Finding) bool { return f.Step == StepGreeting }) {
 		f.Step = StepEHLO
 	}

@@ -31,7 +31,8 @@ const (
 
 // Defaults of [SMTPConfig].
 const (
-	// DefaultTimeout bounds one delivery, and each command in it.
+	// DefaultTimeout bounds one delivery up to the end of the mail's text, and
+	// each command in it.
 	DefaultTimeout = 30 * time.Second
 	// DefaultConnectTimeout bounds dialling, TLS and log-in, so that time is
 	// left for another relay.
@@ -61,8 +62,12 @@ type SMTPConfig struct {
 	HELO           string
 	Timeout        time.Duration
 	ConnectTimeout time.Duration
-	RootCAs        *x509.CertPool // nil means the system's
-	ServerName     string         // of the certificate; default: the host of Address
+	// HandoverTimeout bounds the wait for the answer to the final dot, which
+	// Timeout does not; after Slow of it, the mail does not count as one of
+	// MaxConnections any more, of which as many may wait besides.
+	HandoverTimeout, Slow time.Duration
+	RootCAs               *x509.CertPool // nil means the system's
+	ServerName            string         // of the certificate; default: the host of Address
 	// Certificates are shown to a relay that asks for one.
 	Certificates []tls.Certificate
 	// GetClientCertificate is asked instead of Certificates when it is set.
@@ -89,7 +94,7 @@ func (c *SMTPConfig) Validate() error {
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
 		return fmt.Errorf("port %q of the server must be a number from 1 to 65535", port)
 	}
-	for _, check := range []func(host string) error{c.checkTLS, c.checkAuth, c.checkLimits, c.checkHELO} {
+	for _, check := range []func(host string) error{c.checkTLS, c.checkPort, c.checkAuth, c.checkLimits, c.checkHELO} {
 		if err := check(host); err != nil {
 			return err
 		}
@@ -120,7 +125,10 @@ func (c *SMTPConfig) checkTLS(host string) error {
 }
 
 func (c *SMTPConfig) checkLimits(string) error {
-	for name, d := range map[string]*time.Duration{"timeout": &c.Timeout, "connect timeout": &c.ConnectTimeout, "idle timeout": &c.IdleTimeout} {
+	for name, d := range map[string]*time.Duration{
+		"timeout": &c.Timeout, "connect timeout": &c.ConnectTimeout, "idle timeout": &c.IdleTimeout,
+		"handover timeout": &c.HandoverTimeout, "patience": &c.Slow,
+	} {
 		if *d < 0 {
 			return fmt.Errorf("%s must be positive", name)
 		}
@@ -134,6 +142,8 @@ func (c *SMTPConfig) checkLimits(string) error {
 	}
 	setDefault(&c.Timeout, DefaultTimeout)
 	setDefault(&c.ConnectTimeout, min(DefaultConnectTimeout, c.Timeout))
+	setDefault(&c.HandoverTimeout, DefaultHandoverTimeout)
+	setDefault(&c.Slow, DefaultSlow)
 	setDefault(&c.IdleTimeout, DefaultIdleTimeout)
 	setDefault(&c.MaxConnections, DefaultMaxConnections)
 	setDefault(&c.MaxPerConnection, DefaultMaxPerConnection)

@@ -17,6 +17,7 @@ func TestConfigDefaultsAreSafe(t *testing.T) {
 	want := SMTPConfig{
 		Address: "smtp.example.org:587", TLS: STARTTLS, Auth: AuthAuto, ServerName: "smtp.example.org",
 		Timeout: DefaultTimeout, ConnectTimeout: DefaultConnectTimeout, IdleTimeout: DefaultIdleTimeout,
+		HandoverTimeout: DefaultHandoverTimeout, Slow: DefaultSlow,
 		MaxConnections: DefaultMaxConnections, MaxPerConnection: DefaultMaxPerConnection,
 	}
 	if !reflect.DeepEqual(c, want) {

@@ -39,23 +39,26 @@ func (s *SMTP) greet(ctx context.Context, raw net.Conn, saw observer) (*conn, *S
 	if failed != nil {
 		return nil, failed
 	}
-	client := smtp.NewClient(secured)
-	client.CommandTimeout, client.SubmissionTimeout = s.cfg.Timeout, s.cfg.Timeout
+	in := newReplies(secured)
+	client := smtp.NewClient(in)
+	client.CommandTimeout, client.SubmissionTimeout = s.cfg.Timeout, s.cfg.HandoverTimeout
 	if err := client.Hello(helo); err != nil {
 		return nil, failure(ctx, "hello", err)
 	}
 	if s.cfg.TLS != STARTTLS { // told already
 		saw.ok(StepGreeting, "")
 	}
+	s.seen.note(client)
 	saw.ok(StepEHLO, offers(client))
 	method, err := s.login(ctx, client, state)
 	if err != nil {
-		return nil, failure(ctx, "auth", err)
+		return nil, s.explained(failure(ctx, "auth", err), client).hiding(append(in.secrets, s.cfg.Password)...)
 	}
+	in.secrets = nil
 	if method != "" {
 		saw.ok(StepAuth, string(method))
 	}
-	return &conn{Client: client, net: raw}, nil
+	return &conn{Client: client, net: raw, replies: in}, nil
 }
 
 // secure puts TLS on a connection, as it is configured, and returns what to

@@ -9,10 +9,8 @@ import (
 	"io"
 	"net"
 	"net/textproto"
-	"strings"
 	"syscall"
 	"time"
-	"unicode"
 
 	"github.com/emersion/go-smtp"
 )
@@ -35,6 +33,8 @@ var (
 	errAuthRefused = errors.New("the relay refused name or password")
 	errUnproven    = errors.New("the relay did not prove that it knows the password")
 	errNoToken     = errors.New("there is no valid token to log in with")
+	errSpeaksTLS   = errors.New("the relay speaks TLS from the first byte; `tls` must be tls")
+	errOddReply    = errors.New("its reply means neither yes nor no")
 )
 
 // SendError is a failed delivery. Its text tells the stage and the reply code
@@ -55,6 +55,8 @@ type SendError struct {
 
 	// cause is nothing that a relay wrote, nor knows an address.
 	cause      error
+	said       string // see Said
+	uncertain  bool
 	temporary  bool
 	operator   bool
 	retryAfter time.Duration
@@ -85,6 +87,14 @@ func (e *SendError) Temporary() bool { return e.temporary }
 // Operator reports whether the relay or its configuration is at fault, and not
 // the recipient. Such mail is kept while the operator repairs it.
 func (e *SendError) Operator() bool { return e.operator }
+
+// Uncertain reports that the relay has the whole mail, and did not say whether it
+// takes it.
+func (e *SendError) Uncertain() bool { return e.uncertain }
+
+// Late has the outbox try an uncertain mail again once, and late: a relay that
+// is slow may still take the first.
+func (e *SendError) Late() bool { return e.uncertain }
 
 // refused reports that the relay said no, and listens for what comes next.
 func (e *SendError) refused() bool {
@@ -117,6 +127,9 @@ func failure(ctx context.Context, stage string, err error) *SendError {
 	case errors.Is(err, errNoSMTPUTF8), errors.Is(err, errNo8BITMIME):
 		e.because(err)
 		e.temporary = false
+	case errors.Is(err, errSpeaksTLS):
+		e.because(errSpeaksTLS)
+		e.operator = setUp
 	case errors.As(err, &garbled): // its text is the relay's
 		e.because(errNotSMTP)
 		e.operator = setUp
@@ -145,6 +158,7 @@ func (e *SendError) refuse(reply *smtp.SMTPError) {
 	if c := reply.EnhancedCode; c[0] == 4 || c[0] == 5 {
 		e.Enhanced = fmt.Sprintf("%d.%d.%d", c[0], c[1], c[2])
 	}
+	e.hear(reply)
 	e.Reason = replyReason(e.Stage, e.Code, e.Enhanced)
 	if reply.Code/100 != 5 {
 		return
@@ -179,15 +193,4 @@ func lost(err error) bool {
 // certificate are written by whoever made it.
 const maxReason = 200
 
-func clean(text string) string {
-	text = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, text)
-	if len(text) > maxReason {
-		text = strings.ToValidUTF8(text[:maxReason], "") + "…"
-	}
-	return text
-}
+func clean(text string) string { return line(text, maxReason) }

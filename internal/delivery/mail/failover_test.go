@@ -55,7 +55,8 @@ func TestRelaysFailOverOnEveryFaultBeforeTheText(t *testing.T) {
 }
 
 // Once some of the text was sent, the next relay is not asked: it may have
-// arrived. A relay that dies there is found to be broken all the same.
+// arrived. A relay that says no there is found to be broken all the same; one of
+// which nobody knows whether it took the mail is not: others would wait for it.
 func TestRelaysNeverSendTheTextTwice(t *testing.T) {
 	for _, stage := range []string{"BODY", "MIDDATA", "DATA"} {
 		for name, fault := range map[string]error{
@@ -65,14 +66,27 @@ func TestRelaysNeverSendTheTextTwice(t *testing.T) {
 				first := startServer(t, smtptest.Options{Fail: failAt(stage, fault)})
 				second := startServer(t, smtptest.Options{})
 				r := newRelays(t, RelaysConfig{Threshold: 2}, connectTo(t, first, SMTPConfig{TLS: NoTLS}), connectTo(t, second, SMTPConfig{TLS: NoTLS}))
+				blamed := 0
 				for range 2 {
 					err := r.Send(t.Context(), sender, reader, composed(t))
-					if got, ok := errors.AsType[*SendError](err); !ok || got.Stage != "data" || !got.Temporary() {
+					got, ok := errors.AsType[*SendError](err)
+					if !ok || got.Stage != "data" || !got.Temporary() {
 						t.Fatalf("got %v, want a passing fault at data", err)
+					}
+					if !got.Uncertain() {
+						blamed++
+					} else if got.Code != 0 {
+						t.Errorf("got %v, want no doubt after a clear no", err)
 					}
 				}
 				if got := len(second.Messages()); got != 0 {
 					t.Errorf("got %d messages by the second relay, want none", got)
+				}
+				if blamed < 2 {
+					if got := r.Status()[0]; got.State != BreakerClosed {
+						t.Errorf("got %s after %d mails in doubt, want it in use", got.State, 2-blamed)
+					}
+					return
 				}
 				if err := r.Send(t.Context(), sender, reader, composed(t)); err != nil { // another message
 					t.Error(err)

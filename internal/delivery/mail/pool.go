@@ -23,9 +23,10 @@ const maxGoodbye = time.Second
 // conn is one connection to the relay.
 type conn struct {
 	*smtp.Client
-	net  net.Conn
-	used int
-	last time.Time
+	net     net.Conn
+	replies *replies
+	used    int
+	last    time.Time
 }
 
 // admit waits until a message may be sent: for its turn under the rate limit,
@@ -37,7 +38,7 @@ func (s *SMTP) admit(ctx context.Context) (leave func(), failed *SendError) {
 			return nil, s.busy(ctx, ReasonRate)
 		}
 	}
-	leave = func() { <-s.slots }
+	leave = sync.OnceFunc(func() { <-s.slots })
 	select {
 	case s.slots <- struct{}{}: // free at once, whatever else is the case
 		return leave, nil

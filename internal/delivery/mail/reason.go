@@ -31,6 +31,7 @@ const (
 	ReasonSTARTTLSRefused  = "starttls-refused"       // offered, and then refused
 	ReasonInjected         = "starttls-injection"     // somebody wrote ahead of the handshake
 	ReasonNoTLS            = "tls-not-spoken"         // tls is configured for a port without it
+	ReasonTLSExpected      = "tls-expected"           // the other way round: starttls or none for a port with TLS
 	ReasonTLSVersion       = "tls-version"            // it speaks nothing as new as TLS 1.2
 	ReasonTLS              = "tls-failed"             // another fault of the handshake
 	ReasonCertExpired      = "cert-expired"           // its certificate is no longer valid
@@ -80,6 +81,8 @@ var ownReasons = []struct {
 	{errNoAuth, ReasonNoAuth},
 	{errPlainAuth, ReasonPlaintextRefused},
 	{errNotSMTP, ReasonNotSMTP},
+	{errSpeaksTLS, ReasonTLSExpected},
+	{errOddReply, ReasonReply},
 	{errLost, ReasonLost},
 	{errNoSMTPUTF8, ReasonNoSMTPUTF8},
 	{errNo8BITMIME, ReasonNo8BITMIME},

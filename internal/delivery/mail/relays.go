@@ -93,7 +93,7 @@ func NewRelays(relays []Relay, cfg RelaysConfig) (*Relays, error) {
 func (r *Relays) Send(ctx context.Context, from, to string, message []byte) error {
 	var last *SendError
 	retry := time.Time{}
-	for _, one := range r.relays {
+	for _, one := range r.order(patienceOf(ctx).Again) {
 		if last != nil && ctx.Err() != nil {
 			break // no other relay is to blame for that
 		}
@@ -127,6 +127,14 @@ func (r *Relays) Send(ctx context.Context, from, to string, message []byte) erro
 	}
 }
 
+// order is that in which relays are tried.
+func (r *Relays) order(again bool) []*relay {
+	if !again {
+		return r.relays
+	}
+	return append(r.relays[1:len(r.relays):len(r.relays)], r.relays[0])
+}
+
 // attempt is one message on its way to one relay.
 type attempt struct {
 	breaker.Permit
@@ -140,12 +148,18 @@ func (r *Relays) sendBy(ctx context.Context, one *relay, a attempt, from, to str
 	}
 	one.begin()
 	v := breaker.Unknown // if it panics
-	defer func() {
-		one.end()
+	done := func(v breaker.Verdict) {
 		if one.breaker.Done(a.Permit, v, r.cfg.Now()) {
 			r.changed(one)
 		}
+	}
+	defer func() {
+		one.end()
+		done(v)
 	}()
+	if a.Probe() { // it has taken the text: others need not wait for the answer
+		ctx = whenSlow(ctx, func() { done(breaker.Healthy) })
+	}
 	err := one.Transport.Send(ctx, from, to, message)
 	v = judge(err)
 	if v == breaker.Broken && a.late && ctx.Err() != nil {
@@ -169,7 +183,7 @@ func judge(err error) breaker.Verdict {
 		return breaker.Healthy
 	case !ok: // the envelope, or a transport of another kind
 		return breaker.Unknown
-	case failed.Reason == ReasonInterrupted, failed.Stage == "wait", failed.Stage == "closed":
+	case failed.Reason == ReasonInterrupted, failed.Stage == "wait", failed.Stage == "closed", failed.uncertain:
 		return breaker.Unknown
 	case failed.lacking(), failed.Stage == "rcpt" && failed.answered():
 		return breaker.Healthy // greylisting included

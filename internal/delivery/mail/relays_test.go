@@ -300,7 +300,7 @@ func TestRelaysTellTheirStatus(t *testing.T) {
 		got := r.Status()
 		want := RelayStatus{
 			Name: "relay1", State: BreakerClosed, LastError: "tls: deferred 454", LastErrorAt: start.Add(5 * time.Second),
-			LastSuccess: start.Add(4 * time.Second), Sent: 2, Refused: 2, Failed: 1, InFlight: 1,
+			LastSuccess: start.Add(4 * time.Second), Sent: 2, Refused: 2, Failed: 1, InARow: 1, InFlight: 1,
 		}
 		if got[0] != want {
 			t.Errorf("got %+v, want %+v", got[0], want)
@@ -341,5 +341,43 @@ func TestRelaysAreRefusedWithAReason(t *testing.T) {
 	}
 	if err := newRelays(t, RelaysConfig{}, one).Close(); err != nil || !one.closed {
 		t.Errorf("got %v, closed %t, want the transport closed", err, one.closed)
+	}
+}
+
+// slow takes a mail, and its time over the answer.
+type slow struct{ answer chan error }
+
+func (s slow) Send(ctx context.Context, _, _ string, _ []byte) error {
+	patienceOf(ctx).Slow()
+	return <-s.answer
+}
+
+// A probe that was handed over has shown what it was to show: while the relay
+// takes its time over it, others are sent, whatever comes of it.
+func TestRelaysAreUsedWhileAProbeWaitsForItsAnswer(t *testing.T) {
+	doubt := failed("data", 0)
+	doubt.uncertain = true
+	for _, end := range []error{nil, doubt, failed("data", 451)} {
+		synctest.Test(t, func(t *testing.T) {
+			one := &fake{err: failed("dial", 0)}
+			r := newRelays(t, RelaysConfig{Threshold: 1}, one)
+			_ = send(t, r)
+			time.Sleep(DefaultBreakerDelay)
+			probe := slow{make(chan error)}
+			r.relays[0].Transport = probe
+			told := false
+			ctx := WithPatience(t.Context(), Patience{Live: t.Context(), Slow: func() { told = true }})
+			done := make(chan error, 1)
+			go func() { done <- r.Send(ctx, sender, reader, nil) }()
+			synctest.Wait()
+			if got := r.Status()[0]; got.State != BreakerClosed || !told {
+				t.Errorf("got %+v, told %t, want it in use", got, told)
+			}
+			probe.answer <- end
+			<-done
+			if got := r.Status()[0]; got.State != BreakerClosed {
+				t.Errorf("got %+v after %v, want it in use", got, end)
+			}
+		})
 	}
 }

@@ -24,8 +24,10 @@ type SMTP struct {
 	tls     *tls.Config
 	dial    func(ctx context.Context, network, address string) (net.Conn, error)
 	scram   *scram.Client // nil where the password is not fit for it
+	seen    features
 	limiter *rate.Limiter // nil means no limit
 	slots   chan struct{} // one for each message that is being sent
+	waiting chan struct{} // one for each that waits for a slow answer besides
 	keep    time.Duration // how long a connection is kept idle
 	probe   time.Duration // how long an idle one is trusted without a question
 	closed  chan struct{}
@@ -43,7 +45,7 @@ func NewSMTP(cfg SMTPConfig) (*SMTP, error) {
 	}
 	s := &SMTP{
 		cfg: cfg, keep: cfg.IdleTimeout, probe: probeAfter, dial: new(net.Dialer).DialContext,
-		slots: make(chan struct{}, cfg.MaxConnections), closed: make(chan struct{}),
+		slots: make(chan struct{}, cfg.MaxConnections), waiting: make(chan struct{}, cfg.MaxConnections), closed: make(chan struct{}),
 		tls: &tls.Config{ServerName: cfg.ServerName, RootCAs: cfg.RootCAs, MinVersion: tls.VersionTLS12},
 	}
 	if cfg.Rate > 0 {
@@ -71,19 +73,22 @@ func (s *SMTP) Send(ctx context.Context, from, to string, message []byte) error 
 	if !bare(to) {
 		return ErrInvalidRecipient
 	}
+	patience := patienceOf(ctx)
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
 	defer cancel()
 	leave, failed := s.admit(ctx)
 	if failed != nil {
 		return failed
 	}
-	defer leave()
+	place := &place{leave: leave, waiting: s.waiting}
+	defer place.end()
 	for {
 		c, reused, failed := s.take(ctx)
 		if failed != nil {
 			return failed
 		}
-		failed, usable := deliver(ctx, c, from, to, message)
+		h := &handover{Patience: patience, conn: c.net, leave: place.step, slow: s.cfg.Slow}
+		failed, usable := deliver(ctx, c, h, from, to, message)
 		s.give(c, usable)
 		if failed == nil {
 			return nil
@@ -97,15 +102,25 @@ func (s *SMTP) Send(ctx context.Context, from, to string, message []byte) error 
 
 // deliver runs one mail transaction, and tells whether the connection can be
 // used for another. The deadline that go-smtp sets does not cover writing the
-// body, so the context closes the connection.
-func deliver(ctx context.Context, c *conn, from, to string, message []byte) (failed *SendError, usable bool) {
-	stop := context.AfterFunc(ctx, func() { _ = c.net.Close() })
+// body, so the context closes the connection, until the mail is handed over.
+func deliver(ctx context.Context, c *conn, h *handover, from, to string, message []byte) (failed *SendError, usable bool) {
+	h.limit = context.AfterFunc(ctx, func() { _ = c.net.Close() })
 	c.used++
+	c.replies.handed = h.begin
 	stage, err := transact(c, from, to, message)
-	if err == nil {
-		return nil, stop()
+	c.replies.handed = nil
+	stop := h.limit
+	if h.begun.Load() {
+		stop = h.end
 	}
-	failed = failure(ctx, stage, err)
+	switch {
+	case err == nil:
+		return nil, stop()
+	case h.begun.Load():
+		failed = h.unanswered(err)
+	default:
+		failed = failure(ctx, stage, err)
+	}
 	usable = failed.refused() && c.Reset() == nil
 	return failed, stop() && usable
 }

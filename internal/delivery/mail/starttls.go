@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/textproto"
+	"slices"
 	"strings"
 
 	"github.com/emersion/go-smtp"
@@ -18,7 +19,8 @@ const stageGreeting = "greeting"
 // startTLS runs the dialogue up to the handshake. go-smtp can do that, but
 // introduces itself as "localhost", which strict relays refuse.
 func startTLS(raw net.Conn, helo string, saw observer) (stage string, err error) {
-	text := textproto.NewConn(&dialogue{Conn: raw, left: maxDialogue})
+	in := newReplies(raw)
+	text := textproto.NewConn(in)
 	if _, _, err := text.ReadResponse(220); err != nil {
 		return stageGreeting, reply(err)
 	}
@@ -30,11 +32,7 @@ func startTLS(raw net.Conn, helo string, saw observer) (stage string, err error)
 	if err != nil {
 		return "hello", reply(err)
 	}
-	offered := false
-	for line := range strings.Lines(offers) {
-		offered = offered || strings.EqualFold(strings.TrimSpace(line), "STARTTLS")
-	}
-	if !offered {
+	if lines := strings.Split(offers, "\n")[1:]; !slices.ContainsFunc(lines, startsTLS) {
 		return "tls", errNoSTARTTLS
 	}
 	if err := text.PrintfLine("STARTTLS"); err != nil {
@@ -43,7 +41,7 @@ func startTLS(raw net.Conn, helo string, saw observer) (stage string, err error)
 	if _, _, err := text.ReadResponse(220); err != nil {
 		return "tls", reply(err)
 	}
-	if text.R.Buffered() > 0 {
+	if text.R.Buffered() > 0 || in.in.Buffered() > 0 {
 		return "tls", errInjected
 	}
 	return "", nil
@@ -52,33 +50,14 @@ func startTLS(raw net.Conn, helo string, saw observer) (stage string, err error)
 // reply makes textproto's error the one that [failure] knows.
 func reply(err error) error {
 	if te, ok := errors.AsType[*textproto.Error](err); ok {
-		return &smtp.SMTPError{Code: te.Code}
+		return &smtp.SMTPError{Code: te.Code, Message: te.Msg}
 	}
 	return err
 }
 
-// maxDialogue bounds what is read before TLS, in bytes: textproto knows no
-// limit, and anybody on the way can write.
-const maxDialogue = 64 << 10
-
-// dialogue is a connection for textproto to talk on, and not to close.
-type dialogue struct {
-	net.Conn
-	left int
+func startsTLS(extension string) bool {
+	return extension == "STARTTLS" || strings.HasPrefix(extension, "STARTTLS ")
 }
-
-// Read implements net.Conn.
-func (d *dialogue) Read(p []byte) (int, error) {
-	if d.left <= 0 {
-		return 0, errNotSMTP
-	}
-	n, err := d.Conn.Read(p[:min(len(p), d.left)])
-	d.left -= n
-	return n, err
-}
-
-// Close does nothing.
-func (*dialogue) Close() error { return nil }
 
 // greeted is a connection whose greeting was read before TLS began; go-smtp
 // expects to read one.

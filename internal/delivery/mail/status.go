@@ -21,11 +21,17 @@ type RelayStatus struct {
 	// a word of SendError.Reason, and the reply code if there was one.
 	LastError   string
 	LastErrorAt time.Time
+	// LastReply is what the relay said to it, where it knew of no recipient yet;
+	// no address is in it. It is not for a log.
+	LastReply   string
 	LastSuccess time.Time
 	Sent        uint64 // taken by the relay
 	Refused     uint64 // not taken, for a reason of the recipient or the message
 	Failed      uint64 // not taken for another reason
-	InFlight    int
+	Uncertain   uint64 // of the failed ones: may have been taken all the same
+	// InARow is how many were not taken since the last that was.
+	InARow   uint64
+	InFlight int
 }
 
 // relay is one of several, with what is known of it.
@@ -55,15 +61,29 @@ func (r *relay) note(err error, v breaker.Verdict, now time.Time) {
 	switch {
 	case err == nil:
 		r.known.Sent++
-		r.known.LastSuccess = now
+		r.known.LastSuccess, r.known.InARow = now, 0
+		return
 	case v == breaker.Healthy:
 		r.known.Refused++
 	default:
 		r.known.Failed++
-		if v == breaker.Broken {
-			r.known.LastError, r.known.LastErrorAt = inWords(err), now
-		}
 	}
+	failed, known := errors.AsType[*SendError](err)
+	if !known || failed.Reason != ReasonInterrupted {
+		r.known.InARow++
+	}
+	if v == breaker.Broken || known && failed.uncertain {
+		r.known.LastError, r.known.LastErrorAt, r.known.LastReply = inWords(err), now, failed.nameless()
+	}
+	if known && failed.uncertain {
+		r.known.Uncertain++
+	}
+}
+
+// Failing reports that no mail gets through, whatever the breaker says: it
+// counts faults of the relay alone, and only some in a row.
+func (s RelayStatus) Failing() bool {
+	return s.LastErrorAt.After(s.LastSuccess) || s.InARow >= DefaultBreakerThreshold
 }
 
 // inWords tells an error in words of this package only: nothing in it was
@@ -76,6 +96,9 @@ func inWords(err error) string {
 	text := failed.Stage + ": " + failed.Reason
 	if failed.Code != 0 {
 		text += " " + strconv.Itoa(failed.Code)
+	}
+	if failed.Stage == "auth" && failed.Detail != "" { // what is offered
+		text += ": " + failed.Detail
 	}
 	return text
 }

@@ -82,10 +82,16 @@ func TestSMTPEndsWithItsContextWhereverThePeerIsSilent(t *testing.T) {
 }
 
 func TestSMTPHasATimeoutOfItsOwn(t *testing.T) {
-	server := startServer(t, smtptest.Options{Fail: failAt("DATA", smtptest.ErrSilence)})
-	transport := connectTo(t, server, SMTPConfig{TLS: NoTLS, Timeout: 200 * time.Millisecond})
-	if got := mustReturn(t, context.Background(), transport, []byte("x\r\n")); !errors.Is(got, context.DeadlineExceeded) || !got.Temporary() {
-		t.Errorf("got %v, want a timeout", got)
+	for stage, cfg := range map[string]SMTPConfig{
+		"RCPT": {TLS: NoTLS, Timeout: 200 * time.Millisecond},
+		// The answer to the final dot has a limit of its own (RFC 5321 §4.5.3.2.6).
+		"DATA": {TLS: NoTLS, HandoverTimeout: 200 * time.Millisecond},
+	} {
+		server := startServer(t, smtptest.Options{Fail: failAt(stage, smtptest.ErrSilence)})
+		got := mustReturn(t, context.Background(), connectTo(t, server, cfg), []byte("x\r\n"))
+		if !errors.Is(got, context.DeadlineExceeded) || !got.Temporary() || got.Uncertain() != (stage == "DATA") {
+			t.Errorf("%s: got %v (uncertain %t), want a timeout", stage, got, got.Uncertain())
+		}
 	}
 }
 

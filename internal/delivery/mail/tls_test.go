@@ -167,8 +167,8 @@ func TestSMTPDistrustsWhatComesBeforeTLS(t *testing.T) {
 		want     error
 	}{
 		"replies ahead of the handshake": {"220 hi\r\n", []string{"250-hi\r\n250 STARTTLS\r\n", "220 go\r\n250 AUTH PLAIN\r\n"}, errInjected},
-		"a greeting without end":         {strings.Repeat("220-hi\r\n", maxDialogue), nil, errNotSMTP},
-		"a line without end":             {"220 hi\r\n", []string{"250-" + strings.Repeat("x", 2*maxDialogue)}, errNotSMTP},
+		"a greeting without end":         {strings.Repeat("220-hi\r\n", maxReply), nil, errNotSMTP},
+		"a line without end":             {"220 hi\r\n", []string{"250-" + strings.Repeat("x", 2*maxReply)}, errNotSMTP},
 		"another protocol":               {"HTTP/1.1 400 Bad Request\r\n\r\n", nil, errNotSMTP},
 		"STARTTLS only as a part":        {"220 STARTTLS\r\n", []string{"250-STARTTLS hi\r\n250-XSTARTTLS\r\n250 STARTTLSX\r\n"}, errNoSTARTTLS},
 	}
