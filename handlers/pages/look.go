@@ -89,6 +89,15 @@ func (l Look) tailor(server string) (*dress, error) {
 	return d, nil
 }
 
+// Check refuses a look that could not be read or that would break out of the page.
+func (l Look) Check() error {
+	_, err := l.tailor("localhost")
+	return err
+}
+
+// CheckVariable refuses what is no variable of the style, or no value of it.
+func CheckVariable(name, value string) error { return checkValue(name, value) }
+
 // compose appends what a look says to the style. Colours of the light style
 // must not leak into the dark one, so they stand in a query of their own.
 func compose(light, dark []string) string {
