@@ -71,19 +71,20 @@ func (a *App) resolveBrands(e *expander) map[string]string {
 	hosts := map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(a.Brands)) {
 		b, inner := a.Brands[name], e.in("brand "+name)
-		for _, host := range b.Hosts {
+		for _, host := range inner.list("host", b.Hosts) {
 			if other, taken := hosts[hostname(host)]; taken {
 				inner.failf("host %s: is that of brand %s already", host, other)
 			}
 			hosts[hostname(host)] = name
 		}
 		for _, variable := range slices.Sorted(maps.Keys(b.CSS)) {
-			if err := handlers.CheckVariable(variable, b.CSS[variable]); err != nil {
+			value := inner.text("css "+variable, b.CSS[variable])
+			if err := handlers.CheckVariable(variable, value); err != nil {
 				inner.failf("css %s: %w", variable, err)
 			}
 		}
-		if b.Logo != "" && logoTypes[strings.ToLower(filepath.Ext(b.Logo))] == "" {
-			inner.failf("logo %s: must be a .png, .jpg, .gif, .webp or .svg", b.Logo)
+		if logo := inner.text("logo", b.Logo); logo != "" && logoTypes[strings.ToLower(filepath.Ext(logo))] == "" {
+			inner.failf("logo %s: must be a .png, .jpg, .gif, .webp or .svg", logo)
 		}
 	}
 	return hosts
@@ -101,19 +102,21 @@ func (a *App) loadBrands(e *expander, s *settings) map[string]string {
 		if look.CSS == nil {
 			look.CSS = map[string]string{}
 		}
-		maps.Copy(look.CSS, b.CSS)
-		if b.Logo != "" {
-			raw, err := os.ReadFile(b.Logo)
+		for variable, value := range b.CSS {
+			look.CSS[variable] = inner.text("css "+variable, value)
+		}
+		if logo := inner.text("logo", b.Logo); logo != "" {
+			raw, err := os.ReadFile(logo)
 			if err != nil {
-				inner.failf("logo %s: %w", b.Logo, plainPathError(err))
+				inner.failf("logo %s: %w", logo, plainPathError(err))
 				continue
 			}
-			look.Logo, look.LogoType = raw, logoTypes[strings.ToLower(filepath.Ext(b.Logo))]
+			look.Logo, look.LogoType = raw, logoTypes[strings.ToLower(filepath.Ext(logo))]
 		}
 		inner.fail(look.Check())
 		s.looks[name] = look
 	}
-	return a.resolveBrands(newDraft()) // whose faults are known
+	return a.resolveBrands(newExpander()) // whose faults are known
 }
 
 // hostname is a host in the form in which they are compared.

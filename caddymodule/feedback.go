@@ -20,6 +20,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/feedback/lmtp"
 	"github.com/caddy-threepid/caddy-threepid/internal/feedback/webhook"
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
+	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -83,7 +84,7 @@ func (f *Feedback) resolve(e *expander) (l loop) {
 		prefix, domain, _ := strings.Cut(bounces, "@")
 		verp, err := feedback.NewVERP(prefix, domain)
 		if err != nil {
-			e.failf("bounces %s: %w; write it like bounces@example.org", bounces, err)
+			e.failf("bounces: %w; write it like bounces@example.org", err)
 		}
 		l.verp = verp
 	}
@@ -103,7 +104,8 @@ func (f *Feedback) resolve(e *expander) (l loop) {
 // listens.
 func checkLMTP(listen string) error {
 	addr, err := caddy.ParseNetworkAddress(listen)
-	if err != nil || (!addr.IsUnixNetwork() && addr.StartPort == 0) {
+	_, _, port, split := caddy.SplitNetworkAddress(listen)
+	if err != nil || split != nil || (!addr.IsUnixNetwork() && port == "") {
 		return errNotStream
 	}
 	if ip, err := netip.ParseAddr(addr.Host); addr.IsUnixNetwork() || addr.Host == "localhost" || (err == nil && ip.IsLoopback()) {
@@ -114,7 +116,7 @@ func checkLMTP(listen string) error {
 
 // check makes the handlers of the providers once, to see if they can be.
 func (l loop) check(e *expander) {
-	rt := &runtime{intake: new(feedback.Intake)}
+	rt := &runtime{intake: new(feedback.Intake), store: &sharedStore{Store: unopened{}}, keys: new(keyring.Ring)}
 	e.fail(l.assembleWebhooks(rt))
 }
 

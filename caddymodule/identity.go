@@ -67,7 +67,7 @@ func (h *IdentityHandler) Provision(ctx caddy.Context) (err error) {
 func (h *IdentityHandler) networks(e *expander) (networks []netip.Prefix) {
 	for _, text := range e.list("threepid_identity allow", h.Allow) {
 		network, err := parseNetwork(text)
-		if err != nil {
+		if err != nil && text != "" { // else it is a fault already
 			e.failf("threepid_identity %w", err)
 		}
 		networks = append(networks, network)

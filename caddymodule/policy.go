@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/prometheus/client_golang/prometheus"
@@ -100,7 +101,10 @@ func checkRules(option string, rules []string) error {
 	var errs []error
 	for _, text := range rules {
 		if err := policy.CheckRule(text); err != nil {
-			errs = append(errs, fmt.Errorf("%s %s: %w", option, text, err))
+			if !strings.Contains(text, "@") { // no address belongs into a log
+				option += " " + text
+			}
+			errs = append(errs, fmt.Errorf("%s: %w", option, err))
 		}
 	}
 	return errors.Join(errs...)

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -128,7 +129,7 @@ func (c *Config) Normalize() error {
 		errs = append(errs, checkPrefix("path_prefixes "+p, p))
 	}
 	errs = append(errs, checkPrefix("homeserver path_prefix "+c.UpstreamPrefix, c.UpstreamPrefix))
-	if !plainVersion(c.UpstreamVersion) || c.UpstreamVersion == "" {
+	if !plainVersion(c.UpstreamVersion) || strings.Contains(c.UpstreamVersion, "/") {
 		errs = append(errs, fmt.Errorf("homeserver client_version %q: is not a path segment; write r0 or v3", c.UpstreamVersion))
 	}
 	errs = append(errs, c.normalizeURLs(), c.checkIdentityName())
@@ -179,11 +180,16 @@ func (c *Config) checkIdentityName() error {
 // origin returns scheme://host[:port] of an http(s) URL that is nothing more.
 func origin(raw string) (string, error) {
 	u, err := url.Parse(raw)
-	if err != nil {
+	switch {
+	case err != nil || strings.ContainsAny(raw, " \t"):
 		return "", errors.New("is not a URL; write it like https://matrix.example.org")
+	case u.Scheme != "http" && u.Scheme != "https":
+		return "", errors.New("must begin with https:// or http://, like https://matrix.example.org")
+	case u.Host != "" && ((u.Path != "" && u.Path != "/") || u.RawQuery != "" || u.Fragment != "" || u.ForceQuery):
+		return "", fmt.Errorf("must be scheme://host[:port] and nothing more; write %s://%s", u.Scheme, u.Host)
 	}
-	if (u.Path != "" && u.Path != "/") || u.RawQuery != "" || u.Fragment != "" || u.ForceQuery {
-		return "", fmt.Errorf("must be scheme://host[:port] without a path; write %s://%s", u.Scheme, u.Host)
+	if _, err := strconv.ParseUint(cmp.Or(u.Port(), "443"), 10, 16); err != nil {
+		return "", errors.New("the port must be a number up to 65535")
 	}
 	return originOf(u)
 }

@@ -44,7 +44,7 @@ func parseRule(text string) (rule, error) {
 		return rule{form: all}, nil
 	}
 	if strings.Contains(text, "@") {
-		return rule{}, errors.New("a rule is about a domain, not about an address; write the part after the @")
+		return rule{}, errors.New("a rule is about a domain, not about an address; write what is after the at sign")
 	}
 	if rest, ok := strings.CutPrefix(text, "*."); ok {
 		// Elsewhere this is one label, or the domain as well: not to be guessed.

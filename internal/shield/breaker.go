@@ -45,7 +45,10 @@ func (c Conversion) withDefaults() (Conversion, error) {
 	if c.Window == 0 {
 		c.Window = 6 * time.Hour
 	}
-	if c.Window < 10*time.Minute || c.Window > 7*day || c.Pause > 365*day {
+	if c.Window < 10*time.Minute || c.Window > 7*day {
+		return c, errors.New("conversion: the window must be between ten minutes and a week")
+	}
+	if c.Pause > 365*day {
 		return c, errors.New("conversion: the pause must be at most a year (8760h)")
 	}
 	return c, nil
