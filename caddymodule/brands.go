@@ -80,7 +80,7 @@ func (a *App) resolveBrands(e *expander) map[string]string {
 		for _, variable := range slices.Sorted(maps.Keys(b.CSS)) {
 			value := inner.text("css "+variable, b.CSS[variable])
 			if err := handlers.CheckVariable(variable, value); err != nil {
-				inner.failf("css %s: %w", variable, err)
+				inner.failf("css %s: %s", variable, strings.TrimPrefix(err.Error(), variable+": "))
 			}
 		}
 		if logo := inner.text("logo", b.Logo); logo != "" && logoTypes[strings.ToLower(filepath.Ext(logo))] == "" {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -127,6 +128,7 @@ func (e *expander) servers(option string, values []string) []outbound.Name {
 // the names that the options have in JSON.
 func (e *expander) err(where *outline) error {
 	var told []error
+	slices.SortStableFunc(*e.errs, func(a, b error) int { return where.find(a.Error()).at() - where.find(b.Error()).at() })
 	for _, fault := range *e.errs {
 		switch line := where.find(fault.Error()); {
 		case line == nil:

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"maps"
 	netmail "net/mail"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -78,10 +79,29 @@ func checkSender(from string) error {
 		}
 		return nil
 	}
-	if canonical, err := address.Email("a@" + domain); err == nil && ascii(local) {
-		return fmt.Errorf("from %q: not every mail server takes a domain in this spelling; write %s", from, local+canonical[1:])
+	if canonical := asciiDomain(domain); canonical != "" && ascii(local) {
+		return fmt.Errorf("from %q: not every mail server takes a domain in this spelling; write %s@%s", from, local, canonical)
 	}
 	return fmt.Errorf("from %q: must be ASCII: not every mail server takes another sender", from)
+}
+
+// asciiDomain is the spelling of a domain in the DNS, or empty.
+func asciiDomain(domain string) string {
+	canonical, err := address.Email("a@" + domain)
+	if err != nil {
+		return ""
+	}
+	return canonical[len("a@"):]
+}
+
+// checkOriginSpelling refuses a host that browsers and mails spell otherwise.
+func checkOriginSpelling(option, origin string) error {
+	u, err := url.Parse(origin)
+	if ascii(origin) || err != nil || asciiDomain(u.Hostname()) == "" {
+		return nil // that is refused for what it is
+	}
+	return fmt.Errorf("%s %s: browsers spell this host in ASCII; write %s", option, origin,
+		strings.Replace(origin, u.Hostname(), asciiDomain(u.Hostname()), 1))
 }
 
 func ascii(text string) bool {

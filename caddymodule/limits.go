@@ -4,8 +4,11 @@ package caddymodule
 
 import (
 	"errors"
+	"maps"
 	"net/http"
 	"net/netip"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -72,7 +75,7 @@ func (a *App) readLimit(d *caddyfile.Dispenser) error {
 	name := "limit " + args[0]
 	switch {
 	case !known:
-		return d.Errf("unrecognized limit '%s'", args[0])
+		return d.Errf("limit %s: there is none of this name; there are %s", args[0], strings.Join(slices.Sorted(maps.Keys(a.limits())), ", "))
 	case *to != nil:
 		return d.Errf("option '%s' is given twice", name)
 	}

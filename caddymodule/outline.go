@@ -62,6 +62,14 @@ func (o *outline) find(fault string) *outline {
 	return line
 }
 
+// at is the number of the line.
+func (o *outline) at() int {
+	if o == nil {
+		return 0
+	}
+	return o.number
+}
+
 // closest looks through a block.
 func (o *outline) closest(words []string) (best *outline, shared int) {
 	best = o

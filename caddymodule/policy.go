@@ -86,14 +86,17 @@ func (a *App) resolvePolicy(e *expander) (p emailPolicy) {
 		Dotless: option.AllowDotless, LogOnly: option.LogOnly,
 	}
 	p.file = e.text("disposable", option.Disposable)
+	if option.CheckMX {
+		p.config.MX = policy.NewMX(policy.MXOptions{Resolver: nameServers})
+	}
+	if e.failed() && !e.draft {
+		return p // a rule may be what could not be expanded
+	}
 	err := errors.Join(checkRules("allow", p.config.Allow), checkRules("deny", p.config.Deny))
 	if err == nil {
 		_, err = policy.New(p.config)
 	}
 	e.fail(err)
-	if option.CheckMX {
-		p.config.MX = policy.NewMX(policy.MXOptions{Resolver: nameServers})
-	}
 	return p
 }
 

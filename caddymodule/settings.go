@@ -145,6 +145,10 @@ func (s *settings) check(e *expander) {
 	e.fail(checkWord("id_server_policy", s.policy, policyWords))
 	e.fail(checkWord("id_access_token", s.access, accessWords))
 	e.fail(s.checkPolicy())
+	e.fail(checkOriginSpelling("public_url", s.http.PublicURL))
+	for _, origin := range s.http.NextLinkOrigins {
+		e.fail(checkOriginSpelling("next_link", origin))
+	}
 	e.fail(s.http.Normalize())
 	e.fail(checkWord("registration_gate", string(s.http.RegistrationGate), gateWords))
 	e.fail(checkWord("request_context", string(s.http.RequestContext), contextWords))

@@ -146,7 +146,7 @@ func (m *SMSMatch) read(d *caddyfile.Dispenser, statuses []string) error {
 	for _, s := range statuses {
 		status, err := strconv.Atoi(s)
 		if err != nil || status < 200 || status > 599 {
-			return d.Errf("%q is no status of an answer", s)
+			return d.Errf("status %s: must be a number from 200 to 599", s)
 		}
 		m.Statuses = append(m.Statuses, status)
 	}
@@ -211,7 +211,7 @@ func (m *HTTPSMS) readReceipts(d *caddyfile.Dispenser) error {
 	}
 	if m.Preset != "" {
 		if d.NextArg() {
-			return errArgs
+			return d.Errf("receipts: takes a block and nothing else where there is a preset, not '%s'", d.Val())
 		}
 		return readBlock(d, d.Nesting(), opts)
 	}

@@ -4,7 +4,6 @@ package caddymodule
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -119,6 +118,7 @@ func (s *SMS) resolveShield(e *expander, out *smsSettings) {
 		Prices: map[string]shield.Money{}, PrefixDigits: s.PrefixDigits,
 		PerNumber: s.PerNumber, NumbersPerClient: s.NumbersPerClient, CountriesPerClient: s.CountriesPerClient,
 	}
+	before := len(*e.errs)
 	for _, country := range slices.Sorted(maps.Keys(s.Prices)) {
 		e.fail(checkPlace("price", country, fallback))
 		money, err := shield.ParseMoney(e.text("price "+country, s.Prices[country]))
@@ -140,18 +140,15 @@ func (s *SMS) resolveShield(e *expander, out *smsSettings) {
 	for _, d := range s.ResendAfter {
 		c.Backoff = append(c.Backoff, time.Duration(d))
 	}
-	var errs []error
 	for _, place := range c.Allow {
-		errs = append(errs, checkPlace("allow", place, "*"))
+		e.fail(checkPlace("allow", place, "*"))
 	}
 	for _, place := range c.Deny {
-		errs = append(errs, checkPlace("deny", place, "*"))
+		e.fail(checkPlace("deny", place, "*"))
 	}
-	err := errors.Join(errs...)
-	if err == nil && (e.draft || !e.failed()) {
-		err = c.Validate()
+	if len(*e.errs) == before { // else it would be said twice
+		e.fail(c.Validate())
 	}
-	e.fail(err)
 	out.shield = c
 }
 

@@ -137,6 +137,8 @@ func (r *SMTPRelay) check() error {
 		return errors.New("client_certificate: a certificate and its key go together")
 	case r.cert != "" && r.cfg.TLS == mail.NoTLS:
 		return errors.New("client_certificate: is of no use with tls none; leave one of them out")
+	case r.cfg.TLS == mail.NoTLS && r.cfg.Password != "":
+		return errors.New("password: is never sent without tls; write `tls starttls`, or leave it out")
 	case r.tokenFile != "" && r.cfg.Password != "":
 		return errors.New("token_file: is in place of a password; leave one of them out")
 	}

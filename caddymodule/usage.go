@@ -48,7 +48,7 @@ func unknownOption(name string, opts options) error {
 	if near := nearest(name, names); near != "" {
 		return fmt.Errorf("there is no option '%s' here; did you mean '%s'?", name, near)
 	}
-	if len(names) > 12 {
+	if len(names) > 21 {
 		return fmt.Errorf("there is no option '%s' here; README.md lists those that there are", name)
 	}
 	return fmt.Errorf("there is no option '%s' here; there are %s", name, strings.Join(names, ", "))

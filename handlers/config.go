@@ -137,19 +137,22 @@ func (c *Config) Normalize() error {
 }
 
 func (c *Config) normalizeURLs() error {
-	public, err := origin(c.PublicURL)
-	if err != nil {
-		return fmt.Errorf("public_url %s: %w", c.PublicURL, err)
-	}
-	c.PublicURL = public
-	for i, o := range c.NextLinkOrigins {
-		clean, err := origin(o)
-		if err != nil {
-			return fmt.Errorf("next_link %s: %w", o, err)
+	var errs []error
+	clean := func(option, raw string) string {
+		found, err := origin(raw)
+		if err != nil && !strings.Contains(raw, "@") { // which may be a password
+			option += " " + raw
 		}
-		c.NextLinkOrigins[i] = clean
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", option, err))
+		}
+		return found
 	}
-	return nil
+	c.PublicURL = clean("public_url", c.PublicURL)
+	for i, o := range c.NextLinkOrigins {
+		c.NextLinkOrigins[i] = clean("next_link", o)
+	}
+	return errors.Join(errs...)
 }
 
 // checkPrefix refuses a prefix that would never match a canonical path.

@@ -33,6 +33,8 @@ func CheckCountry(code string) error {
 		return nil
 	case mistaken[upper] != "":
 		return fmt.Errorf("%s is not an ISO 3166-1 code; %s", code, mistaken[upper])
+	case code != "" && strings.Trim(code, "0123456789") == "":
+		return fmt.Errorf("%s is no country; the beginning of numbers is written with a plus, like +%s", code, code)
 	}
 	return fmt.Errorf("%s is not the ISO 3166-1 code of a country, like FR", code)
 }
