@@ -50,8 +50,11 @@ type place struct {
 // NewReceipts makes a reader for receipts that are described.
 func NewReceipts(cfg ReceiptConfig, o ReceiptOptions) (ReceiptReader, error) {
 	c := &customReceipts{o: o.withDefaults(), cfg: cfg, states: map[string]ReceiptState{}}
-	if (o.Secret == "") != (cfg.SignatureHeader == "") {
-		return nil, errors.New("secret: needs signature_header, and the other way round")
+	if o.Secret != "" && cfg.SignatureHeader == "" {
+		return nil, errors.New("secret: needs the header with the signature; write: signature_header <name>")
+	}
+	if o.Secret == "" && cfg.SignatureHeader != "" {
+		return nil, errors.New("signature_header: needs what receipts are signed with; write: secret <secret>")
 	}
 	if cfg.State == (Place{}) || len(cfg.Arrived) == 0 {
 		return nil, errors.New("arrived: is required; write: receipts json <pointer> { arrived <word...> }")
