@@ -28,7 +28,7 @@ func init() {
 //
 // Strings may contain global placeholders like `{env.SMTP_PASSWORD}` or
 // `{file./run/secrets/smtp}`; they are expanded when the configuration is
-// loaded, and a missing one is an error.
+// loaded, and a missing one is an error, for `caddy validate` too.
 type App struct {
 	// The origin (scheme://host[:port]) under which the readers of mails reach
 	// the site with the `threepid` handler. It is the beginning of every link.
@@ -227,7 +227,8 @@ type App struct {
 
 // Homeserver describes the homeserver.
 type Homeserver struct {
-	// `synapse`, `dendrite` or `generic`. Naming a kind switches `checks` on.
+	// `synapse`, `dendrite` or `generic`. The first two switch `checks` on.
+	// Default: `generic`.
 	Kind string `json:"kind,omitempty"`
 
 	// The `id_server` that the homeserver is told to ask, as host:port or
@@ -241,7 +242,7 @@ type Homeserver struct {
 	// Who decides whether an address is in use, not found, or denied:
 	// `callback` asks the homeserver before a mail is sent; `off` sends always.
 	// Security: with `off`, a person can be mailed about an account that does
-	// not exist. Default: `callback` if a kind is named, else `off`.
+	// not exist. Default: `callback` for `synapse` and `dendrite`, else `off`.
 	Checks string `json:"checks,omitempty"`
 
 	// Who resets passwords by email: `facade` does it here; `native` leaves it
