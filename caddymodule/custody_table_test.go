@@ -146,12 +146,8 @@ func locked(t *testing.T, of scene, place func(*testing.T, string, scene), refus
 	check := v.unchanged()
 	err = v.start()
 	want := "in use by another"
-<<<<<<< HEAD
 	// One that is missing may be about to be made by whoever has the store.
-	for _, first := range []string{"is not valid JSON", "read key file"} {
-=======
-	for _, first := range []string{"the key file is missing", "is not a key file", "read key file"} {
->>>>>>> e6ef171 (Put every message of the configuration into a table)
+	for _, first := range []string{"is not a key file", "read key file"} {
 		if refused == first {
 			want = first // which is seen without the store
 		}

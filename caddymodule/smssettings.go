@@ -89,6 +89,7 @@ func (s *SMS) resolveRoutes(e *expander, out *smsSettings) {
 // checkPlace refuses a country that does not exist. Beginnings of numbers are
 // looked at by those who know what to do with them, and other words too.
 func checkPlace(option, place string, words ...string) error {
+	place = input.NumberOrWord(place)
 	if placeholder(place) || slices.Contains(words, place) || strings.HasPrefix(place, "+") {
 		return nil
 	}
