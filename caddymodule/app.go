@@ -3,6 +3,7 @@
 package caddymodule
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -27,7 +28,7 @@ func init() {
 //
 // Strings may contain global placeholders like `{env.SMTP_PASSWORD}` or
 // `{file./run/secrets/smtp}`; they are expanded when the configuration is
-// loaded, and a missing one is an error.
+// loaded, and a missing one is an error, for `caddy validate` too.
 type App struct {
 	// The origin (scheme://host[:port]) under which the readers of mails reach
 	// the site with the `threepid` handler. It is the beginning of every link.
@@ -204,14 +205,20 @@ type App struct {
 	settings settings
 	store    StoreModule
 	mailer   Mailer // nil with NoEmail
-	gateways map[string]SMSGateway
-	notices  []notice // what Start tells the operator
+	// defaultMailer: none is configured.
+	defaultMailer bool
+	gateways      map[string]SMSGateway
+	notices       []notice // what Start tells the operator
+	outline       *outline // of the Caddyfile, while it is read
 	// sibling finds another app of this configuration.
-	sibling  func(name string) (any, error)
+	sibling func(name string) (any, error)
+	// ended says why the configuration has ended; nil while it has not.
+	ended    func() error
 	miswired []doctor.WiringProblem // what Start has found
 	seen     sightings
 	proxies  proxies
 
+	started  atomic.Bool
 	mu       sync.Mutex // guards opening and closing
 	running  atomic.Pointer[runtime]
 	closed   bool
@@ -220,7 +227,8 @@ type App struct {
 
 // Homeserver describes the homeserver.
 type Homeserver struct {
-	// `synapse`, `dendrite` or `generic`. Naming a kind switches `checks` on.
+	// `synapse`, `dendrite` or `generic`. The first two switch `checks` on.
+	// Default: `generic`.
 	Kind string `json:"kind,omitempty"`
 
 	// The `id_server` that the homeserver is told to ask, as host:port or
@@ -234,7 +242,7 @@ type Homeserver struct {
 	// Who decides whether an address is in use, not found, or denied:
 	// `callback` asks the homeserver before a mail is sent; `off` sends always.
 	// Security: with `off`, a person can be mailed about an account that does
-	// not exist. Default: `callback` if a kind is named, else `off`.
+	// not exist. Default: `callback` for `synapse` and `dendrite`, else `off`.
 	Checks string `json:"checks,omitempty"`
 
 	// Who resets passwords by email: `facade` does it here; `native` leaves it
@@ -289,23 +297,38 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Provision sets the app up. It does no I/O, because `caddy validate` calls it
-// beside a running server.
+// Provision sets the app up. It finds all that is wrong with a configuration,
+// and changes nothing and calls nobody: `caddy validate` calls it beside a
+// running server.
 func (a *App) Provision(ctx caddy.Context) error {
-	a.logger = ctx.Logger()
-	a.sibling = ctx.AppIfConfigured
+	a.logger, a.sibling = ctx.Logger(), ctx.AppIfConfigured
+	a.ended = func() error { return context.Cause(ctx) }
 	if err := registerMetrics(ctx.GetMetricsRegistry()); err != nil {
 		return err
 	}
-	var err error
-	if a.settings, err = a.resolve(); err != nil {
+	where := a.recallOutline()
+	if err := a.loadGuests(ctx); err != nil {
 		return err
 	}
-	if a.PublicURL == "" {
-		a.notice("public_url is not configured; links in mails lead to this machine only",
-			zap.String("public_url", a.settings.http.PublicURL))
+	e := newExpander()
+	a.judge(e)
+	if !e.failed() {
+		a.rehearse(e)
 	}
+	if err := e.err(where); err != nil {
+		return err
+	}
+	a.announce()
 	a.warnOfAdmin(ctx)
+	return nil
+}
+
+func (a *App) notice(text string, fields ...zap.Field) {
+	a.notices = append(a.notices, notice{text, fields})
+}
+
+// loadGuests loads the modules of others and our own.
+func (a *App) loadGuests(ctx caddy.Context) error {
 	if err := a.loadStore(ctx); err != nil {
 		return err
 	}
@@ -313,10 +336,6 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return err
 	}
 	return a.loadGateways(ctx)
-}
-
-func (a *App) notice(text string, fields ...zap.Field) {
-	a.notices = append(a.notices, notice{text, fields})
 }
 
 func (a *App) loadStore(ctx caddy.Context) (err error) {
@@ -327,11 +346,11 @@ func (a *App) loadStore(ctx caddy.Context) (err error) {
 		mod, err = ctx.LoadModuleByID("threepid.stores.badger", nil)
 	}
 	if err != nil {
-		return fmt.Errorf("load store: %w", err)
+		return fmt.Errorf("store: %w", err)
 	}
 	var ok bool
 	if a.store, ok = mod.(StoreModule); !ok {
-		return fmt.Errorf("load store: module %T is not a store", mod)
+		return fmt.Errorf("store: module %T is not a store", mod)
 	}
 	return nil
 }
@@ -339,40 +358,30 @@ func (a *App) loadStore(ctx caddy.Context) (err error) {
 func (a *App) loadMailer(ctx caddy.Context) (err error) {
 	if a.NoEmail {
 		if a.MailerRaw != nil {
-			return errors.New("a mailer is configured, although email is switched off")
+			return errors.New("mailer: is of no use with no_email; leave one of them out")
 		}
 		return nil
 	}
-	configured := a.MailerRaw != nil // loading a module empties its field
+	a.defaultMailer = a.MailerRaw == nil // loading a module empties its field
 	var mod any
-	if configured {
-		mod, err = ctx.LoadModule(a, "MailerRaw")
-	} else {
+	if a.defaultMailer {
 		mod, err = ctx.LoadModuleByID("threepid.mailers.file", nil)
+	} else {
+		mod, err = ctx.LoadModule(a, "MailerRaw")
 	}
 	if err != nil {
-		return fmt.Errorf("load mailer: %w", err)
+		return fmt.Errorf("mailer: %w", err)
 	}
 	var ok bool
 	if a.mailer, ok = mod.(Mailer); !ok {
-		return fmt.Errorf("load mailer: module %T is not a mailer", mod)
-	}
-	if file, ok := mod.(*FileMailer); ok && !configured {
-		a.notice("no mailer is configured; mail is written into a folder and not sent",
-			zap.String("folder", file.dir))
+		return fmt.Errorf("mailer: module %T is not a mailer", mod)
 	}
 	return nil
-}
-
-// Validate checks what Provision has resolved.
-func (a *App) Validate() error {
-	return a.settings.validate(a.mailer)
 }
 
 // Interface guards
 var (
 	_ caddy.App          = (*App)(nil)
 	_ caddy.Provisioner  = (*App)(nil)
-	_ caddy.Validator    = (*App)(nil)
 	_ caddy.CleanerUpper = (*App)(nil)
 )

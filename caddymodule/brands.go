@@ -4,7 +4,6 @@ package caddymodule
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"maps"
 	"net"
@@ -23,21 +22,18 @@ import (
 
 // loadWords reads the words and looks of mails and pages. It reads the
 // operator's files, so that `caddy validate` finds what is wrong with them.
-func (a *App) loadWords(s *settings) error {
+func (a *App) loadWords(e *expander, s *settings) {
 	u, err := url.Parse(s.http.PublicURL)
 	if err != nil {
-		return fmt.Errorf("public_url: %w", err)
-	}
-	e := newExpander()
-	folder := e.text("templates", a.Templates)
-	if err := e.err(); err != nil {
-		return err
+		e.failf("public_url: %w", err)
+		return
 	}
 	opts := templates.Options{Server: u.Host}
-	if folder != "" {
+	if folder := e.text("templates", a.Templates); folder != "" {
 		opts.Folder = os.DirFS(folder)
-		if _, err := fs.Stat(opts.Folder, "."); err != nil {
-			return fmt.Errorf("templates: %w", err)
+		if _, err := fs.ReadDir(opts.Folder, "."); err != nil {
+			e.failf("templates %s: %w", folder, plainPathError(err))
+			return
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(a.Brands)) {
@@ -49,28 +45,55 @@ func (a *App) loadWords(s *settings) error {
 		}
 	}
 	if s.templates, err = templates.Load(opts); err != nil {
-		return fmt.Errorf("templates: %w", err)
+		e.in("templates").fail(err)
+		return
 	}
 	s.looks = handlers.TemplateLooks(s.templates)
-	hosts, err := a.loadBrands(s)
+	e.in("templates").fail(s.looks[""].Check())
+	hosts := a.loadBrands(e, s)
 	s.http.Match = s.templates.Match
 	s.http.Brand = func(host string) string { return hosts[hostname(host)] }
+}
+
+// plainPathError is an error of the file system without the name of the call and
+// of the file, which is said already.
+func plainPathError(err error) error {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return path.Err
+	}
 	return err
 }
 
-// loadBrands reads what brands have besides templates, and returns whose hosts
+// resolveBrands checks what brands have besides files, and returns whose hosts
 // are whose.
-func (a *App) loadBrands(s *settings) (map[string]string, error) {
+func (a *App) resolveBrands(e *expander) map[string]string {
 	hosts := map[string]string{}
-	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(a.Brands)) {
-		b := a.Brands[name]
-		for _, host := range b.Hosts {
+		b, inner := a.Brands[name], e.in("brand "+name)
+		for _, host := range inner.list("host", b.Hosts) {
 			if other, taken := hosts[hostname(host)]; taken {
-				errs = append(errs, fmt.Errorf("brand %s: the host %s is that of %s", name, host, other))
+				inner.failf("host %s: is that of brand %s already", host, other)
 			}
 			hosts[hostname(host)] = name
 		}
+		for _, variable := range slices.Sorted(maps.Keys(b.CSS)) {
+			value := inner.text("css "+variable, b.CSS[variable])
+			if err := handlers.CheckVariable(variable, value); err != nil {
+				inner.failf("css %s: %s", variable, strings.TrimPrefix(err.Error(), variable+": "))
+			}
+		}
+		if logo := inner.text("logo", b.Logo); logo != "" && logoTypes[strings.ToLower(filepath.Ext(logo))] == "" {
+			inner.failf("logo %s: must be a .png, .jpg, .gif, .webp or .svg", logo)
+		}
+	}
+	return hosts
+}
+
+// loadBrands reads what brands have besides templates.
+func (a *App) loadBrands(e *expander, s *settings) map[string]string {
+	for _, name := range slices.Sorted(maps.Keys(a.Brands)) {
+		b, inner := a.Brands[name], e.in("brand "+name)
 		look, known := s.looks[name]
 		if !known {
 			look = s.looks[""]
@@ -79,15 +102,21 @@ func (a *App) loadBrands(s *settings) (map[string]string, error) {
 		if look.CSS == nil {
 			look.CSS = map[string]string{}
 		}
-		maps.Copy(look.CSS, b.CSS)
-		var err error
-		if b.Logo != "" {
-			look.Logo, look.LogoType, err = readLogo(b.Logo)
-			errs = append(errs, err)
+		for variable, value := range b.CSS {
+			look.CSS[variable] = inner.text("css "+variable, value)
 		}
+		if logo := inner.text("logo", b.Logo); logo != "" {
+			raw, err := os.ReadFile(logo)
+			if err != nil {
+				inner.failf("logo %s: %w", logo, plainPathError(err))
+				continue
+			}
+			look.Logo, look.LogoType = raw, logoTypes[strings.ToLower(filepath.Ext(logo))]
+		}
+		inner.fail(look.Check())
 		s.looks[name] = look
 	}
-	return hosts, errors.Join(errs...)
+	return a.resolveBrands(newExpander()) // whose faults are known
 }
 
 // hostname is a host in the form in which they are compared.
@@ -101,18 +130,6 @@ func hostname(host string) string {
 // logoTypes are the pictures that pages can have.
 var logoTypes = map[string]string{
 	".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".gif": "image/gif", ".webp": "image/webp", ".svg": "image/svg+xml",
-}
-
-func readLogo(file string) ([]byte, string, error) {
-	kind, ok := logoTypes[strings.ToLower(filepath.Ext(file))]
-	if !ok {
-		return nil, "", fmt.Errorf("logo %s: it must be a PNG, JPEG, GIF, WebP or SVG", file)
-	}
-	raw, err := os.ReadFile(file)
-	if err != nil {
-		return nil, "", fmt.Errorf("logo: %w", err)
-	}
-	return raw, kind, nil
 }
 
 // bareColour is a colour without its number sign, which begins a comment in a
@@ -146,7 +163,7 @@ func (a *App) readBrand(d *caddyfile.Dispenser) error {
 		"css": func() error {
 			var variable, value string
 			if !d.AllArgs(&variable, &value) {
-				return d.ArgErr()
+				return errArgs
 			}
 			if b.CSS == nil {
 				b.CSS = map[string]string{}

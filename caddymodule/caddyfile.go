@@ -10,8 +10,6 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
-
-	"github.com/caddy-threepid/caddy-threepid/internal/outbound"
 )
 
 func init() {
@@ -28,7 +26,9 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 	if err := app.UnmarshalCaddyfile(d); err != nil {
 		return nil, err
 	}
-	return httpcaddyfile.App{Name: "threepid", Value: caddyconfig.JSON(app, nil)}, nil
+	value := caddyconfig.JSON(app, nil)
+	rememberOutline(value, app.outline)
+	return httpcaddyfile.App{Name: "threepid", Value: value}, nil
 }
 
 // UnmarshalCaddyfile sets up the app from Caddyfile tokens. Syntax:
@@ -106,8 +106,18 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume the option's name
 	if d.NextArg() {
-		return d.ArgErr()
+		return d.Errf("threepid takes a block and no arguments, not '%s'", d.Val())
 	}
+	if err := a.readOptions(d); err != nil {
+		return err
+	}
+	a.outline = outlineOf(d)
+	e := newDraft()
+	a.judge(e)
+	return e.err(a.outline)
+}
+
+func (a *App) readOptions(d *caddyfile.Dispenser) error {
 	return readBlock(d, 0, options{
 		"reveal_account_existence": onOff(d, &a.RevealAccountExistence),
 
@@ -119,7 +129,7 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"next_link":              manyArgs(d, &a.NextLink),
 		"email_proof":            oneWord(d, &a.EmailProof, proofWords...),
 		"identity_submit_path":   onOff(d, &a.IdentitySubmitPath),
-		"allow_identity_servers": func() error { return a.readIdentityServers(d) },
+		"allow_identity_servers": manyArgs(d, &a.AllowIdentityServers),
 		"token_lifetime":         oneDuration(d, &a.TokenLifetime),
 		"session_lifetime":       oneDuration(d, &a.SessionLifetime),
 		"max_tries":              oneCount(d, &a.MaxTries),
@@ -134,7 +144,7 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"feedback":               func() error { return a.readFeedback(d) },
 		"max_body":               oneSize(d, &a.MaxBody),
 		"key_file":               oneArg(d, &a.KeyFile),
-		"store":                  func() error { return readGuest(d, "threepid.stores.", &a.StoreRaw) },
+		"store":                  func() error { return a.readStore(d) },
 		"mailer":                 func() error { return a.readMailer(d) },
 		"sms":                    func() error { return a.readSMS(d) },
 	})
@@ -145,7 +155,7 @@ func (a *App) readHomeserver(d *caddyfile.Dispenser) error {
 	a.Homeserver = hs
 	args := d.RemainingArgs()
 	if len(args) > 1 {
-		return d.ArgErr()
+		return errArgs
 	}
 	if len(args) == 1 {
 		if !slices.Contains(kindWords, args[0]) && !placeholder(args[0]) {
@@ -156,90 +166,60 @@ func (a *App) readHomeserver(d *caddyfile.Dispenser) error {
 	return readBlock(d, d.Nesting(), options{
 		"identity_name":  oneArg(d, &hs.IdentityName),
 		"checks":         oneWord(d, &hs.Checks, checkWords...),
-		"password_reset": func() error { return hs.readReset(d) },
+		"password_reset": oneArg(d, &hs.PasswordReset),
 		"phone_reset":    onOff(d, &hs.PhoneReset),
 		"client_version": oneArg(d, &hs.ClientVersion),
 		"path_prefix":    oneArg(d, &hs.PathPrefix),
 	})
 }
 
-func (hs *Homeserver) readReset(d *caddyfile.Dispenser) error {
-	v, err := arg(d)
-	if err != nil {
-		return err
-	}
-	if !placeholder(v) {
-		if err := checkReset(v); err != nil {
-			return d.WrapErr(err)
-		}
-	}
-	hs.PasswordReset = v
-	return nil
-}
-
 func (a *App) readIDServerPolicy(d *caddyfile.Dispenser) error {
 	args := d.RemainingArgs()
 	if len(args) == 0 {
-		return d.ArgErr()
-	}
-	if !placeholder(args[0]) {
-		if err := checkWord("id_server_policy", args[0], policyWords); err != nil {
-			return d.WrapErr(err)
-		}
-		if (args[0] == "trusted") != (len(args) > 1) {
-			return d.ArgErr()
-		}
+		return errArgs
 	}
 	a.IDServerPolicy, a.TrustedIDServers = args[0], args[1:]
 	return nil
 }
 
-// readIdentityServers checks names where they stand, except for placeholders.
-func (a *App) readIdentityServers(d *caddyfile.Dispenser) error {
-	if err := manyArgs(d, &a.AllowIdentityServers)(); err != nil {
-		return err
-	}
-	for _, name := range a.AllowIdentityServers {
-		if placeholder(name) {
-			continue
-		}
-		if _, err := outbound.ParseName(name); err != nil {
-			return d.Errf("allow_identity_servers %q: %v", name, err)
-		}
-	}
-	return nil
+func (a *App) readStore(d *caddyfile.Dispenser) error {
+	mod, err := readGuest(d, "threepid.stores.", &a.StoreRaw)
+	a.store, _ = mod.(StoreModule)
+	return err
 }
 
 func (a *App) readMailer(d *caddyfile.Dispenser) error {
 	if !d.NextArg() {
-		return d.ArgErr()
+		return errArgs
 	}
 	if d.Val() != "off" {
 		d.Prev()
-		return readGuest(d, "threepid.mailers.", &a.MailerRaw)
+		mod, err := readGuest(d, "threepid.mailers.", &a.MailerRaw)
+		a.mailer, _ = mod.(Mailer)
+		return err
 	}
 	if d.NextArg() {
-		return d.ArgErr()
+		return errArgs
 	}
 	a.NoEmail = true
 	return nil
 }
 
 // readGuest hands the rest of the segment to a guest module.
-func readGuest(d *caddyfile.Dispenser, namespace string, to *json.RawMessage) error {
+func readGuest(d *caddyfile.Dispenser, namespace string, to *json.RawMessage) (any, error) {
 	if !d.NextArg() {
-		return d.ArgErr()
+		return nil, errArgs
 	}
 	name := d.Val()
 	if _, err := caddy.GetModule(namespace + name); err != nil {
-		return d.Errf("there is no module %s%s in this program", namespace, name)
+		return nil, d.Errf("there is no module %s%s in this program; %s", namespace, name, modulesIn(namespace))
 	}
 	mod, err := caddyfile.UnmarshalModule(d, namespace+name)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	*to = caddyconfig.JSONModuleObject(mod, "type", name, nil)
-	return nil
+	return mod, nil
 }
 
 // Interface guard

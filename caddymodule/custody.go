@@ -73,7 +73,7 @@ func take(path string) (*custody, error) {
 	var err error
 	c.keys, err = keyring.Load(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("key file: %w: correct the option key_file, or bring the file back from its backup", err)
+		return nil, fmt.Errorf("key_file: %w; write the path of the right file, or bring it back from its backup", err)
 	}
 	return c, nil
 }

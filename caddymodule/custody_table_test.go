@@ -41,7 +41,7 @@ var keyFiles6 = []struct {
 	{"older", func(t *testing.T, path string, of scene) { must(t, os.WriteFile(path, of.older, 0o600)) }, "the key file is not the one", ""},
 	{"corrupt", func(t *testing.T, path string, of scene) {
 		must(t, os.WriteFile(path, of.keys[:len(of.keys)/2], 0o600))
-	}, "is not valid JSON", "is not valid JSON"},
+	}, "is not a key file", "is not a key file"},
 	{"unreadable", func(t *testing.T, path string, _ scene) { must(t, os.Mkdir(path, 0o700)) }, "read key file", "read key file"},
 }
 
@@ -147,7 +147,7 @@ func locked(t *testing.T, of scene, place func(*testing.T, string, scene), refus
 	err = v.start()
 	want := "in use by another"
 	// One that is missing may be about to be made by whoever has the store.
-	for _, first := range []string{"is not valid JSON", "read key file"} {
+	for _, first := range []string{"is not a key file", "read key file"} {
 		if refused == first {
 			want = first // which is seen without the store
 		}

@@ -58,13 +58,11 @@ func (a *App) examination(ctx caddy.Context, rt *runtime) doctor.Options {
 // templateProblems loads the operator's templates as the next reload will: they
 // may have been changed since this configuration was loaded.
 func (a *App) templateProblems() []doctor.TemplateProblem {
-	err := a.loadWords(&settings{http: a.settings.http})
-	if err == nil {
-		return nil
-	}
+	e := newExpander()
+	a.loadWords(e, &settings{http: a.settings.http})
 	var problems []doctor.TemplateProblem
-	for line := range strings.SplitSeq(err.Error(), "\n") {
-		problems = append(problems, doctor.TemplateProblem{File: a.Templates, Problem: line, Fatal: true})
+	for _, fault := range *e.errs {
+		problems = append(problems, doctor.TemplateProblem{File: a.Templates, Problem: fault.Error(), Fatal: true})
 	}
 	return problems
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/feedback/lmtp"
 	"github.com/caddy-threepid/caddy-threepid/internal/feedback/webhook"
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
+	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -69,7 +71,7 @@ type loop struct {
 	sendgrid string
 }
 
-// resolve expands the options.
+// resolve expands the options and checks them.
 func (f *Feedback) resolve(e *expander) (l loop) {
 	if f == nil {
 		return l
@@ -82,14 +84,40 @@ func (f *Feedback) resolve(e *expander) (l loop) {
 		prefix, domain, _ := strings.Cut(bounces, "@")
 		verp, err := feedback.NewVERP(prefix, domain)
 		if err != nil {
-			e.errs = append(e.errs, fmt.Errorf("feedback bounces: %w", err))
+			e.failf("bounces: %w; write it like bounces@example.org", err)
 		}
 		l.verp = verp
 	}
-	if l.listen != "" && l.verp == (feedback.VERP{}) {
-		e.errs = append(e.errs, errors.New("feedback: lmtp needs the address that bounces come back to"))
+	if f.LMTP != "" && f.Bounces == "" {
+		e.failf("lmtp: needs the address that bounces come back to; write: bounces bounces@example.org")
 	}
+	if l.listen != "" {
+		if err := checkLMTP(l.listen); err != nil {
+			e.failf("lmtp %s: %w", l.listen, err)
+		}
+	}
+	l.check(e)
 	return l
+}
+
+// checkLMTP refuses what is not on this machine, as the server does when it
+// listens.
+func checkLMTP(listen string) error {
+	addr, err := caddy.ParseNetworkAddress(listen)
+	_, _, port, split := caddy.SplitNetworkAddress(listen)
+	if err != nil || split != nil || (!addr.IsUnixNetwork() && port == "") {
+		return errNotStream
+	}
+	if ip, err := netip.ParseAddr(addr.Host); addr.IsUnixNetwork() || addr.Host == "localhost" || (err == nil && ip.IsLoopback()) {
+		return nil
+	}
+	return lmtp.ErrNotLocal
+}
+
+// check makes the handlers of the providers once, to see if they can be.
+func (l loop) check(e *expander) {
+	rt := &runtime{intake: new(feedback.Intake), store: &sharedStore{Store: unopened{}}, keys: new(keyring.Ring)}
+	e.fail(l.assembleWebhooks(rt))
 }
 
 // sink writes feedback down with the session that it is about.
@@ -131,7 +159,7 @@ func (a *App) assembleFeedback(rt *runtime) error {
 	if err != nil {
 		return err
 	}
-	if err := a.assembleWebhooks(rt); err != nil {
+	if err := a.settings.feedback.assembleWebhooks(rt); err != nil {
 		return err
 	}
 	a.assembleReceipts(rt)
@@ -152,13 +180,12 @@ func (rt *runtime) target(ctx context.Context, tag string) (feedback.Target, boo
 }
 
 // assembleWebhooks makes the handlers of the providers that are configured.
-func (a *App) assembleWebhooks(rt *runtime) error {
-	l := a.settings.feedback
+func (l loop) assembleWebhooks(rt *runtime) error {
 	rt.webhooks = map[string]http.Handler{}
 	var errs []error
 	add := func(name string, h http.Handler, err error) {
 		if err != nil {
-			errs = append(errs, fmt.Errorf("feedback %s: %w", name, err))
+			errs = append(errs, fmt.Errorf("%s: %w", name, err))
 		}
 		rt.webhooks[name] = h
 	}
@@ -239,7 +266,7 @@ func (a *App) startLMTP(rt *runtime) error {
 // readFeedback reads the block of the Caddyfile.
 func (a *App) readFeedback(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
-		return d.ArgErr()
+		return errArgs
 	}
 	f := new(Feedback)
 	a.Feedback = f
@@ -250,7 +277,7 @@ func (a *App) readFeedback(d *caddyfile.Dispenser) error {
 		"postmark": func() error {
 			f.Postmark = new(Credentials)
 			if !d.AllArgs(&f.Postmark.Username, &f.Postmark.Password) {
-				return d.ArgErr()
+				return errArgs
 			}
 			return nil
 		},

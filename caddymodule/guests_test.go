@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/fakehs"
 	"github.com/caddy-threepid/caddy-threepid/internal/smtptest"
@@ -117,17 +118,17 @@ func TestSMTPMailerReadsItsCAFile(t *testing.T) {
 	if err := errors.Join(os.WriteFile(good, inbox.CAPEM(), 0o600), os.WriteFile(bad, []byte("not PEM"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	mailer := func(caFile, name string) *SMTPMailer {
+	mailer := func(caFile, name string) (*SMTPMailer, error) {
 		m := &SMTPMailer{Sender: "a@example.test", SMTPRelay: SMTPRelay{
 			Server: inbox.Addr(), TLS: "tls", CAFile: caFile, TLSServerName: name, Timeout: caddy.Duration(10 * time.Second),
 		}}
-		if err := errors.Join(m.Provision(caddy.Context{}), m.Validate()); err != nil {
-			t.Fatal(err)
-		}
-		return m
+		e := newExpander()
+		m.judge(e)
+		m.logger = zap.NewNop()
+		return m, e.err(nil)
 	}
-	for file, want := range map[string]string{bad: "no certificate", good + ".not": "read ca_file"} {
-		if err := mailer(file, "").Start(); err == nil || !strings.Contains(err.Error(), want) {
+	for file, want := range map[string]string{bad: "no certificate", good + ".not": "no such file"} {
+		if _, err := mailer(file, ""); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got error %v, want one with %q", file, err, want)
 		}
 	}
@@ -143,12 +144,12 @@ func TestSMTPMailerReadsItsCAFile(t *testing.T) {
 		{"unknown authority", "", "", false},
 	}
 	for _, test := range tests {
-		m := mailer(test.caFile, test.host)
-		if err := m.Start(); err != nil {
+		m, err := mailer(test.caFile, test.host)
+		if err := errors.Join(err, m.Start()); err != nil {
 			t.Fatal(err)
 		}
 		before := len(inbox.Messages())
-		err := m.Send(t.Context(), m.From(), "b@example.test", message)
+		err = m.Send(t.Context(), m.From(), "b@example.test", message)
 		if (err == nil) != test.ok || (len(inbox.Messages()) > before) != test.ok {
 			t.Errorf("%s: got error %v, want success %v", test.name, err, test.ok)
 		}

@@ -54,11 +54,18 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 }
 
 // appOf returns the app of a configuration. One that has no options for it
-// gets an app with defaults.
+// gets an app with defaults. It is nil if the app is configured and refused that:
+// Caddy, which sets up all apps in any order, says so then, and does it without
+// the names of all modules around the handler.
 func appOf(ctx caddy.Context) (*App, error) {
-	mod, err := ctx.App("threepid")
+	mod, err := ctx.AppIfConfigured("threepid")
+	if errors.Is(err, caddy.ErrNotConfigured) {
+		if mod, err = ctx.App("threepid"); err != nil {
+			return nil, err
+		}
+	}
 	if err != nil {
-		return nil, err
+		return nil, nil
 	}
 	app, ok := mod.(*App)
 	if !ok {
@@ -157,10 +164,10 @@ func fromUpstream(err error) error {
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume the directive's name
 	if d.NextArg() {
-		return d.ArgErr()
+		return d.Errf("threepid takes no arguments besides a matcher, not '%s'", d.Val())
 	}
 	if d.NextBlock(0) {
-		return d.Err("the threepid directive takes no options; they belong into the global option of the same name")
+		return d.Err("threepid takes no options on a site; they belong into the global option of the same name, at the top of the file")
 	}
 	return nil
 }

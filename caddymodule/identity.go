@@ -52,25 +52,27 @@ func (*IdentityHandler) CaddyModule() caddy.ModuleInfo {
 // Provision finds the app and reads the networks.
 func (h *IdentityHandler) Provision(ctx caddy.Context) (err error) {
 	h.logger = ctx.Logger()
-	if h.app, err = appOf(ctx); err != nil {
+	if h.app, err = appOf(ctx); err != nil || h.app == nil {
 		return err
 	}
 	h.config = h.app.settings.http
 	e := newExpander()
-	allow := e.list("allow", h.Allow)
-	if err := e.err(); err != nil {
-		return err
+	if networks := h.networks(e); len(networks) > 0 {
+		h.config.IdentityAllow = networks
 	}
-	if len(allow) == 0 {
-		return nil
-	}
-	h.config.IdentityAllow = make([]netip.Prefix, len(allow))
-	for i, network := range allow {
-		if h.config.IdentityAllow[i], err = parseNetwork(network); err != nil {
-			return err
+	return e.err(nil)
+}
+
+// networks reads those that the homeserver may call from.
+func (h *IdentityHandler) networks(e *expander) (networks []netip.Prefix) {
+	for _, text := range e.list("threepid_identity allow", h.Allow) {
+		network, err := parseNetwork(text)
+		if err != nil && text != "" { // else it is a fault already
+			e.failf("threepid_identity %w", err)
 		}
+		networks = append(networks, network)
 	}
-	return nil
+	return networks
 }
 
 // parseNetwork reads a CIDR range or a single address.
@@ -81,7 +83,7 @@ func parseNetwork(s string) (netip.Prefix, error) {
 	}
 	prefix, err := netip.ParsePrefix(s)
 	if err != nil {
-		return netip.Prefix{}, fmt.Errorf("allow: %q is neither an address nor a CIDR range", s)
+		return netip.Prefix{}, fmt.Errorf("allow %s: is neither an address nor a CIDR range; write 192.0.2.7 or 192.0.2.0/24", s)
 	}
 	return prefix.Masked(), nil
 }
@@ -108,9 +110,14 @@ func (h *IdentityHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ ca
 func (h *IdentityHandler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume the directive's name
 	if d.NextArg() {
-		return d.ArgErr()
+		return d.Errf("threepid_identity takes no arguments besides a matcher, not '%s'; networks are written: allow <network...>", d.Val())
 	}
-	return readBlock(d, 0, options{"allow": manyArgs(d, &h.Allow)})
+	if err := readBlock(d, 0, options{"allow": manyArgs(d, &h.Allow)}); err != nil {
+		return err
+	}
+	e := newDraft()
+	h.networks(e)
+	return e.err(underName(outlineOf(d)))
 }
 
 // Interface guards

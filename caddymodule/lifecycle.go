@@ -58,10 +58,8 @@ func (a *App) Start() error {
 	if err != nil {
 		return err
 	}
-	for _, n := range a.notices {
-		a.logger.Warn(n.text, n.fields...)
-	}
-	a.examine()
+	a.started.Store(true)
+	a.tell()
 	if s, ok := a.mailer.(Starter); ok {
 		if err := s.Start(); err != nil {
 			return fmt.Errorf("start mailer: %w", err)
@@ -255,6 +253,17 @@ func (a *App) Stop() error {
 	return nil
 }
 
+// validated reports whether this is the end of `caddy validate`: Caddy has set up
+// all apps, started none, and now takes the configuration away. It has no other
+// way to tell a module of that.
+func (a *App) validated() bool {
+	if a.ended == nil || a.started.Load() || a.running.Load() != nil {
+		return false
+	}
+	cause := a.ended()
+	return cause != nil && cause.Error() == "validation complete"
+}
+
 // stopSending does not wait: a relay that hangs must not hold up a reload. The
 // goroutine ends with the last send, each of which has a deadline.
 func (a *App) stopSending() {
@@ -282,6 +291,9 @@ func (a *App) stopSending() {
 // Cleanup gives the store back. It is also called when Provision or Start have
 // failed, and may be called again.
 func (a *App) Cleanup() error {
+	if a.validated() {
+		a.tell()
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.closed = true

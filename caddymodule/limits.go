@@ -4,8 +4,11 @@ package caddymodule
 
 import (
 	"errors"
+	"maps"
 	"net/http"
 	"net/netip"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -52,12 +55,12 @@ func (a *App) resolveLimits(c *verification.Config) {
 	c.Guesses = a.LimitGuesses.resolve(defaultGuessLimit)
 }
 
-func validateLimits(c verification.Config) error {
+func checkLimits(c verification.Config) error {
 	return errors.Join(
-		validateLimit("limit address", c.PerAddress), validateLimit("limit client", c.PerClient),
-		validateLimit("limit domain", c.PerDomain), validateLimit("limit user", c.PerUser),
-		validateLimit("limit uia", c.PerUIA), validateLimit("limit messages", c.Messages),
-		validateLimit("limit guesses", c.Guesses),
+		checkLimit("limit address", c.PerAddress), checkLimit("limit client", c.PerClient),
+		checkLimit("limit domain", c.PerDomain), checkLimit("limit user", c.PerUser),
+		checkLimit("limit uia", c.PerUIA), checkLimit("limit messages", c.Messages),
+		checkLimit("limit guesses", c.Guesses),
 	)
 }
 
@@ -66,13 +69,13 @@ func validateLimits(c verification.Config) error {
 func (a *App) readLimit(d *caddyfile.Dispenser) error {
 	args := d.RemainingArgs()
 	if len(args) == 0 {
-		return d.ArgErr()
+		return errArgs
 	}
 	to, known := a.limits()[args[0]]
 	name := "limit " + args[0]
 	switch {
 	case !known:
-		return d.Errf("unrecognized limit '%s'", args[0])
+		return d.Errf("limit %s: there is none of this name; there are %s", args[0], strings.Join(slices.Sorted(maps.Keys(a.limits())), ", "))
 	case *to != nil:
 		return d.Errf("option '%s' is given twice", name)
 	}
@@ -89,7 +92,7 @@ func (a *App) readLimit(d *caddyfile.Dispenser) error {
 			return err
 		}
 	default:
-		return d.ArgErr()
+		return errArgs
 	}
 	*to = limit
 	return nil

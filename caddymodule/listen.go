@@ -11,7 +11,7 @@ import (
 )
 
 // errNotStream is returned for a network that has no connections.
-var errNotStream = errors.New("it is not an address that can be listened on")
+var errNotStream = errors.New("is no address to listen on; write unix//run/threepid/lmtp.sock or 127.0.0.1:24")
 
 // listen opens a listener of Caddy's.
 func listen(addr caddy.NetworkAddress) (net.Listener, error) {

@@ -16,7 +16,9 @@ import (
 // Mailer is a guest module of the name space threepid.mailers.
 //
 // A mailer belongs to one configuration. If it implements [Starter], Start is
-// called when the configuration starts; Provision must not do I/O.
+// called when the configuration starts. Provision must change nothing and call
+// nobody, because `caddy validate` runs beside a running server; what it can find
+// out without that, it should.
 type Mailer interface {
 	// From is the sender's mailbox, "Name <address>" or an address. It is
 	// known after Provision and does not change.
@@ -32,8 +34,8 @@ type Mailer interface {
 	Send(ctx context.Context, from, to string, message []byte) error
 }
 
-// Starter is implemented by mailers that have to do I/O before they can send.
-// An error rejects the configuration.
+// Starter is implemented by mailers that have something to do before they can
+// send. An error rejects the configuration, which `caddy validate` has let pass.
 type Starter interface {
 	Start() error
 }
@@ -86,13 +88,11 @@ func (*FileMailer) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Provision expands the options.
-func (m *FileMailer) Provision(caddy.Context) error {
-	e := newExpander()
+// judge implements judged.
+func (m *FileMailer) judge(e *expander) {
 	m.dir = cmp.Or(e.text("path", m.Path), dataPath("outbox"))
 	m.from = cmp.Or(input.Trim(e.text("from", m.Sender)), "noreply@localhost")
 	m.transport = mail.NewDir(m.dir)
-	return e.err()
 }
 
 // From implements Mailer.
@@ -112,7 +112,7 @@ func (m *FileMailer) Send(ctx context.Context, from, to string, message []byte) 
 func (m *FileMailer) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume the module's name
 	if d.NextArg() {
-		return d.ArgErr()
+		return errArgs
 	}
 	return readBlock(d, 0, options{
 		"path": oneArg(d, &m.Path),
@@ -123,6 +123,6 @@ func (m *FileMailer) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 // Interface guards
 var (
 	_ Mailer                = (*FileMailer)(nil)
-	_ caddy.Provisioner     = (*FileMailer)(nil)
+	_ judged                = (*FileMailer)(nil)
 	_ caddyfile.Unmarshaler = (*FileMailer)(nil)
 )

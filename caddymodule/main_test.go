@@ -23,6 +23,7 @@ const (
 	childRun      = "THREEPID_TEST_RUN"
 	childValidate = "THREEPID_TEST_VALIDATE"
 	childCommand  = "THREEPID_TEST_COMMAND" // `caddy threepid` with the arguments of the program
+	childCaddy    = "THREEPID_TEST_CADDY"   // `caddy` with them
 )
 
 // testHome holds everything that Caddy writes during the tests.
@@ -37,6 +38,11 @@ func TestMain(m *testing.M) {
 	}
 	if os.Getenv(childCommand) != "" {
 		os.Args = append([]string{"caddy", "threepid"}, os.Args[1:]...)
+		caddycmd.Main()
+		os.Exit(0)
+	}
+	if os.Getenv(childCaddy) != "" {
+		os.Args[0] = "caddy"
 		caddycmd.Main()
 		os.Exit(0)
 	}

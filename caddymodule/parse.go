@@ -3,6 +3,8 @@
 package caddymodule
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,20 +29,25 @@ var repeatable = []string{
 // ignored.
 func readBlock(d *caddyfile.Dispenser, nesting int, opts options) error {
 	seen := make(map[string]bool, len(opts))
+	before := ""
 	for d.NextBlock(nesting) {
-		name := d.Val()
+		name, file, line := d.Val(), d.File(), d.Line()
 		if name == "{" {
-			return d.Err("the option before takes no block")
+			return d.Errf("option '%s' takes no block", before)
 		}
 		read, ok := opts[name]
 		if !ok {
-			return d.Errf("unrecognized option '%s'", name)
+			return d.WrapErr(unknownOption(name, opts))
 		}
 		if seen[name] && !slices.Contains(repeatable, name) {
 			return d.Errf("option '%s' is given twice", name)
 		}
-		seen[name] = true
-		if err := read(); err != nil {
+		seen[name], before = true, name
+		err := read()
+		if errors.Is(err, errArgs) {
+			return fmt.Errorf("%s: takes other arguments; write: %s, at %s:%d", name, usage(name), file, line)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -51,7 +58,7 @@ func readBlock(d *caddyfile.Dispenser, nesting int, opts options) error {
 func arg(d *caddyfile.Dispenser) (string, error) {
 	var v string
 	if !d.AllArgs(&v) {
-		return "", d.ArgErr()
+		return "", errArgs
 	}
 	return v, nil
 }
@@ -102,7 +109,7 @@ func manyArgs(d *caddyfile.Dispenser, to *[]string) func() error {
 	return func() error {
 		*to = d.RemainingArgs()
 		if len(*to) == 0 {
-			return d.ArgErr()
+			return errArgs
 		}
 		return nil
 	}
@@ -124,7 +131,7 @@ func oneDuration(d *caddyfile.Dispenser, to *caddy.Duration) func() error {
 func positive(d *caddyfile.Dispenser, option, v string) (caddy.Duration, error) {
 	parsed, err := caddy.ParseDuration(v)
 	if err != nil || parsed <= 0 {
-		return 0, d.Errf("%s must be a positive duration like 90s or 12h, not %q", option, v)
+		return 0, d.Errf("%s: must be a positive duration like 90s or 12h, not %q", option, v)
 	}
 	return caddy.Duration(parsed), nil
 }
@@ -145,7 +152,7 @@ func oneCount(d *caddyfile.Dispenser, to *int) func() error {
 func count(d *caddyfile.Dispenser, option, v string) (int, error) {
 	n, err := strconv.Atoi(v)
 	if err != nil || n <= 0 {
-		return 0, d.Errf("%s must be a positive number, not %q", option, v)
+		return 0, d.Errf("%s: must be a positive number, not %q", option, v)
 	}
 	return n, nil
 }
@@ -160,7 +167,7 @@ func oneRate(d *caddyfile.Dispenser, to *float64) func() error {
 		}
 		rate, err := strconv.ParseFloat(v, 64)
 		if err != nil || !(rate > 0 && rate <= 1e6) {
-			return d.Errf("%s must be a positive number, not %q", option, v)
+			return d.Errf("%s: must be a positive number, not %q", option, v)
 		}
 		*to = rate
 		return nil
@@ -177,7 +184,7 @@ func oneSize(d *caddyfile.Dispenser, to *int64) func() error {
 		}
 		size, err := humanize.ParseBytes(v)
 		if err != nil || size == 0 || size > 1<<30 {
-			return d.Errf("%s must be a size like 64KiB, at most 1GiB, not %q", option, v)
+			return d.Errf("%s: must be a size like 64KiB, at most 1GiB, not %q", option, v)
 		}
 		*to = int64(size) // bounded above
 		return nil

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/prometheus/client_golang/prometheus"
@@ -65,37 +66,66 @@ var nameServers policy.Resolver = policy.NewResolver()
 // emailPolicy is the policy of one configuration.
 type emailPolicy struct {
 	*policy.Policy
-	file string
-	list *policy.List // nil: none
+	config policy.Config
+	file   string
+	list   *policy.List // nil: none
 }
 
-// loadPolicy reads the rules and, so that `caddy validate` finds what is wrong
-// with it, the list. Without an option, only dotless domains are refused.
-func (a *App) loadPolicy(e *expander) (p emailPolicy) {
+// resolvePolicy reads the rules. Without an option, only dotless domains are
+// refused.
+func (a *App) resolvePolicy(e *expander) (p emailPolicy) {
 	option := a.EmailPolicy
 	if option == nil {
 		option = new(EmailPolicy)
 	} else if a.NoEmail {
-		e.errs = append(e.errs, errors.New("email_policy is configured, although email is switched off"))
+		e.failf("email_policy: is of no use with `mailer off`; leave one of them out")
 	}
-	config := policy.Config{
-		Allow: e.list("email_policy allow", option.Allow), Deny: e.list("email_policy deny", option.Deny),
+	e = e.in("email_policy")
+	p.config = policy.Config{
+		Allow: e.list("allow", option.Allow), Deny: e.list("deny", option.Deny),
 		Dotless: option.AllowDotless, LogOnly: option.LogOnly,
 	}
+	p.file = e.text("disposable", option.Disposable)
 	if option.CheckMX {
-		config.MX = policy.NewMX(policy.MXOptions{Resolver: nameServers})
+		p.config.MX = policy.NewMX(policy.MXOptions{Resolver: nameServers})
 	}
-	var err error
-	if p.file = e.text("email_policy disposable", option.Disposable); p.file != "" {
-		if p.list, err = policy.LoadList(policy.ListOptions{Path: p.file, Report: a.listChanged(p.file)}); err != nil {
-			e.errs = append(e.errs, fmt.Errorf("email_policy disposable %s: %w", p.file, err))
-		}
-		config.Disposable = p.list
+	if e.failed() && !e.draft {
+		return p // a rule may be what could not be expanded
 	}
-	if p.Policy, err = policy.New(config); err != nil {
-		e.errs = append(e.errs, fmt.Errorf("email_policy: %w", err))
+	err := errors.Join(checkRules("allow", p.config.Allow), checkRules("deny", p.config.Deny))
+	if err == nil {
+		_, err = policy.New(p.config)
 	}
+	e.fail(err)
 	return p
+}
+
+func checkRules(option string, rules []string) error {
+	var errs []error
+	for _, text := range rules {
+		if err := policy.CheckRule(text); err != nil {
+			if !strings.Contains(text, "@") { // no address belongs into a log
+				option += " " + text
+			}
+			errs = append(errs, fmt.Errorf("%s: %w", option, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// loadPolicy reads the list and makes the policy.
+func (a *App) loadPolicy(e *expander) {
+	p := &a.settings.email
+	var err error
+	if p.file != "" {
+		if p.list, err = policy.LoadList(policy.ListOptions{Path: p.file, Report: a.listChanged(p.file)}); err != nil {
+			e.failf("email_policy disposable %s: %w", p.file, plainPathError(err))
+		}
+		p.config.Disposable = p.list
+	}
+	if p.Policy, err = policy.New(p.config); err != nil {
+		e.failf("email_policy: %w", err)
+	}
 }
 
 // listChanged tells the operator that a new list is in force, or why it is not.
@@ -133,18 +163,17 @@ func (a *App) examineList(o *doctor.Options) {
 	}
 }
 
-// readEmailPolicy reads the block of the Caddyfile. Rules are checked where they
-// stand, except for placeholders.
+// readEmailPolicy reads the block of the Caddyfile.
 func (a *App) readEmailPolicy(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
-		return d.ArgErr()
+		return errArgs
 	}
 	p := new(EmailPolicy)
 	a.EmailPolicy = p
 	dot := true
 	err := readBlock(d, d.Nesting(), options{
-		"allow":       domainRules(d, &p.Allow),
-		"deny":        domainRules(d, &p.Deny),
+		"allow":       manyArgs(d, &p.Allow),
+		"deny":        manyArgs(d, &p.Deny),
 		"disposable":  oneArg(d, &p.Disposable),
 		"check_mx":    onOff(d, &p.CheckMX),
 		"require_dot": onOff(d, &dot),
@@ -152,22 +181,4 @@ func (a *App) readEmailPolicy(d *caddyfile.Dispenser) error {
 	})
 	p.AllowDotless = !dot
 	return err
-}
-
-func domainRules(d *caddyfile.Dispenser, to *[]string) func() error {
-	return func() error {
-		option := d.Val()
-		if err := manyArgs(d, to)(); err != nil {
-			return err
-		}
-		for _, text := range *to {
-			if placeholder(text) {
-				continue
-			}
-			if err := policy.CheckRule(text); err != nil {
-				return d.Errf("%s: %v", option, err)
-			}
-		}
-		return nil
-	}
 }

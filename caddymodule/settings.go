@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -15,12 +14,14 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers"
-	"github.com/caddy-threepid/caddy-threepid/internal/delivery/mail"
 	"github.com/caddy-threepid/caddy-threepid/internal/delivery/templates"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbound"
 	"github.com/caddy-threepid/caddy-threepid/internal/provenance"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
+
+// genericKind is a homeserver of which nothing is known.
+const genericKind = "generic"
 
 // Defaults that only make sense in Caddy.
 const (
@@ -29,9 +30,9 @@ const (
 )
 
 // The words that options accept. The Caddyfile checks them where they stand,
-// and settings.validate checks them again, after placeholders are expanded.
+// and settings.check checks them again, after placeholders are expanded.
 var (
-	kindWords    = []string{"synapse", "dendrite", "generic"}
+	kindWords    = []string{"synapse", "dendrite", genericKind}
 	checkWords   = []string{"callback", "off"}
 	resetWords   = []string{"facade", "native"}
 	proofWords   = []string{"link", "code"}
@@ -62,79 +63,27 @@ type settings struct {
 	email     emailPolicy
 }
 
-// expander expands global placeholders and remembers what went wrong. It only
-// ever sees configuration, never anything out of a request.
-type expander struct {
-	repl *caddy.Replacer
-	errs []error
-}
-
-func newExpander() *expander { return &expander{repl: caddy.NewReplacer()} }
-
-func (e *expander) text(option, value string) string {
-	out, err := e.repl.ReplaceOrErr(value, true, true)
-	if err != nil {
-		e.errs = append(e.errs, fmt.Errorf("%s: %w", option, err))
-	}
-	return out
-}
-
-func (e *expander) list(option string, values []string) []string {
-	if len(values) == 0 {
-		return nil
-	}
-	out := make([]string, len(values))
-	for i, v := range values {
-		out[i] = e.text(option, v)
-	}
-	return out
-}
-
-// outerPlaceholder are those of Caddy that may stand beside placeholders of our
-// own, which are expanded for each message.
-var outerPlaceholder = regexp.MustCompile(`\{(?:env|file)\.[^{}]+\}`)
-
-// outer expands only those.
-func (e *expander) outer(option, value string) string {
-	return outerPlaceholder.ReplaceAllStringFunc(value, func(name string) string { return e.text(option, name) })
-}
-
-// servers expands the names of servers.
-func (e *expander) servers(option string, values []string) []outbound.Name {
-	var names []outbound.Name
-	for _, raw := range e.list(option, values) {
-		name, err := outbound.ParseName(raw)
-		if err != nil {
-			e.errs = append(e.errs, fmt.Errorf("%s %q: %w", option, raw, err))
-			continue
-		}
-		names = append(names, name)
-	}
-	return names
-}
-
-func (e *expander) err() error { return errors.Join(e.errs...) }
-
-// resolve expands the app's own options.
-func (a *App) resolve() (settings, error) {
-	e := newExpander()
+// resolve expands the app's own options and checks them, without a look at any
+// file.
+func (a *App) resolve(e *expander) settings {
 	hs := a.Homeserver
 	if hs == nil {
 		hs = &Homeserver{}
 	}
+	home := e.in("homeserver")
 	s := settings{
-		kind:    e.text("homeserver", hs.Kind),
-		checks:  e.text("checks", hs.Checks),
-		reset:   cmp.Or(e.text("password_reset", hs.PasswordReset), "facade"),
+		kind:    cmp.Or(e.text("homeserver", hs.Kind), genericKind),
+		checks:  home.text("checks", hs.Checks),
+		reset:   cmp.Or(home.text("password_reset", hs.PasswordReset), "facade"),
 		proof:   cmp.Or(e.text("email_proof", a.EmailProof), "link"),
 		policy:  cmp.Or(e.text("id_server_policy", a.IDServerPolicy), "ignore"),
 		access:  cmp.Or(e.text("id_access_token", a.IDAccessToken), "optional"),
 		keyFile: cmp.Or(e.text("key_file", a.KeyFile), dataPath("keys.json")),
 	}
 	if s.checks == "" {
-		s.checks = "off"
-		if s.kind != "" {
-			s.checks = "callback"
+		s.checks = "callback"
+		if s.kind == genericKind {
+			s.checks = "off"
 		}
 	}
 	s.domain = verification.Config{
@@ -145,27 +94,26 @@ func (a *App) resolve() (settings, error) {
 	a.resolveLimits(&s.domain)
 	s.http = a.httpConfig(e, hs, &s)
 	s.labs = e.servers("allow_identity_servers", a.AllowIdentityServers)
-	s.email = a.loadPolicy(e)
-	s.feedback, s.maxQueued = a.Feedback.resolve(e), a.MaxQueued
-	s.sms = a.SMS.resolve(e)
+	s.email = a.resolvePolicy(e)
+	s.feedback, s.maxQueued = a.Feedback.resolve(e.in("feedback")), a.MaxQueued
+	a.resolveBrands(e)
+	s.sms = a.SMS.resolve(e.in("sms"), a.gateways)
 	s.http.Phones = s.sms.phones(hs.PhoneReset)
-	if err := e.err(); err != nil {
-		return s, err
+	if e.draft || !e.failed() { // else defaults stand for what could not be expanded
+		s.check(e)
 	}
-	if err := errors.Join(s.http.Normalize(), s.domain.Validate()); err != nil {
-		return s, err
-	}
-	return s, a.loadWords(&s)
+	return s
 }
 
 // httpConfig is what the handlers need to know.
 func (a *App) httpConfig(e *expander, hs *Homeserver, s *settings) handlers.Config {
+	home := e.in("homeserver")
 	config := handlers.Config{
 		Prefixes:             e.list("path_prefixes", a.PathPrefixes),
 		PublicURL:            cmp.Or(e.text("public_url", a.PublicURL), defaultPublicURL),
-		UpstreamPrefix:       e.text("path_prefix", hs.PathPrefix),
-		UpstreamVersion:      e.text("client_version", hs.ClientVersion),
-		IdentityName:         cmp.Or(e.text("identity_name", hs.IdentityName), defaultIdentityName),
+		UpstreamPrefix:       home.text("path_prefix", hs.PathPrefix),
+		UpstreamVersion:      home.text("client_version", hs.ClientVersion),
+		IdentityName:         cmp.Or(home.text("identity_name", hs.IdentityName), defaultIdentityName),
 		Callback:             s.checks == "callback",
 		NativeReset:          s.reset == "native",
 		NoEmail:              a.NoEmail,
@@ -186,32 +134,34 @@ func (a *App) httpConfig(e *expander, hs *Homeserver, s *settings) handlers.Conf
 	return config
 }
 
-// validate checks everything that Normalize has not.
-func (s *settings) validate(mailer Mailer) error {
-	errs := []error{
-		checkWord("homeserver", s.kind, append([]string{""}, kindWords...)),
-		checkWord("checks", s.checks, checkWords),
-		checkReset(s.reset),
-		s.checkPhoneReset(),
-		checkWord("email_proof", s.proof, proofWords),
-		checkWord("id_server_policy", s.policy, policyWords),
-		checkWord("id_access_token", s.access, accessWords),
-		s.validatePolicy(),
-		checkWord("registration_gate", string(s.http.RegistrationGate), gateWords),
-		checkWord("request_context", string(s.http.RequestContext), contextWords),
-		validateLimits(s.domain),
+// check goes through what was expanded.
+func (s *settings) check(e *expander) {
+	home := e.in("homeserver")
+	e.fail(checkWord("homeserver", s.kind, kindWords))
+	home.fail(checkWord("checks", s.checks, checkWords))
+	home.fail(checkReset(s.reset))
+	home.fail(s.checkPhoneReset())
+	e.fail(checkWord("email_proof", s.proof, proofWords))
+	e.fail(checkWord("id_server_policy", s.policy, policyWords))
+	e.fail(checkWord("id_access_token", s.access, accessWords))
+	e.fail(s.checkPolicy())
+	e.fail(checkOriginSpelling("public_url", s.http.PublicURL))
+	for _, origin := range s.http.NextLinkOrigins {
+		e.fail(checkOriginSpelling("next_link", origin))
 	}
-	if mailer != nil {
-		if _, _, err := mail.Sender(mailer.From()); err != nil {
-			errs = append(errs, fmt.Errorf("mailer: from %q: %w", mailer.From(), err))
-		}
+	e.fail(s.http.Normalize())
+	e.fail(checkWord("registration_gate", string(s.http.RegistrationGate), gateWords))
+	e.fail(checkWord("request_context", string(s.http.RequestContext), contextWords))
+	e.fail(s.domain.Validate())
+	e.fail(checkLimits(s.domain))
+	if s.maxQueued < 0 {
+		e.failf("max_queued: must be a positive number, not %d", s.maxQueued)
 	}
-	return errors.Join(errs...)
 }
 
 func checkReset(word string) error {
 	if word == "admin" {
-		return errors.New("password_reset admin is not available in this version; use facade or native")
+		return errors.New("password_reset admin: is not available in this version; write facade or native")
 	}
 	return checkWord("password_reset", word, resetWords)
 }
@@ -222,16 +172,19 @@ func (s *settings) checkPhoneReset() error {
 		return nil
 	}
 	if s.kind == "synapse" || s.kind == "dendrite" {
-		return fmt.Errorf("phone_reset on: %s cannot reset a password by phone", s.kind)
+		return fmt.Errorf("phone_reset: %s cannot reset a password by phone; leave phone_reset out", s.kind)
 	}
 	return nil
 }
 
-// validatePolicy refuses a list that would not be used, and a policy that
-// would refuse everything.
-func (s *settings) validatePolicy() error {
-	if (s.policy == "trusted") != (len(s.http.TrustedIDServers) > 0) {
-		return errors.New("id_server_policy trusted and a list of servers go together")
+// checkPolicy refuses a list that would not be used, and a policy that would
+// refuse everything.
+func (s *settings) checkPolicy() error {
+	switch {
+	case s.policy == "trusted" && len(s.http.TrustedIDServers) == 0:
+		return errors.New("id_server_policy: trusted needs the servers that are; write: id_server_policy trusted <host...>")
+	case s.policy != "trusted" && len(s.http.TrustedIDServers) > 0:
+		return errors.New("id_server_policy: only `trusted` takes a list of servers; write: id_server_policy trusted <host...>")
 	}
 	return nil
 }
@@ -245,14 +198,14 @@ func (l *Limit) resolve(limit verification.Limit) verification.Limit {
 	return limit
 }
 
-func validateLimit(name string, limit verification.Limit) error {
+func checkLimit(name string, limit verification.Limit) error {
 	switch {
 	case limit.Burst < 0:
 		return nil
 	case limit.Per <= 0:
-		return fmt.Errorf("%s: the duration %s must be positive", name, limit.Per)
+		return fmt.Errorf("%s: the time must be positive, like 1h, not %s", name, limit.Per)
 	case limit.Per < time.Duration(limit.Burst):
-		return fmt.Errorf("%s: %d per %s is no limit; use off", name, limit.Burst, limit.Per)
+		return fmt.Errorf("%s: %d per %s is no limit; write: %s off", name, limit.Burst, limit.Per, name)
 	}
 	return nil
 }
@@ -265,8 +218,7 @@ func checkWord(option, value string, words []string) error {
 }
 
 func wordError(option, value string, words []string) error {
-	named := slices.DeleteFunc(slices.Clone(words), func(w string) bool { return w == "" })
-	return fmt.Errorf("%s must be %s, not %q", option, strings.Join(named, " or "), value)
+	return fmt.Errorf("%s: must be %s, not %q", option, strings.Join(words, " or "), value)
 }
 
 // dataPath is a path in Caddy's data directory.

@@ -24,10 +24,10 @@ const fallback = "default"
 // readSMS reads the block of the Caddyfile.
 func (a *App) readSMS(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
-		return d.ArgErr()
+		return errArgs
 	}
-	r := &smsReader{d: d, sms: new(SMS)}
-	a.SMS = r.sms
+	r := &smsReader{d: d, sms: new(SMS), gateways: map[string]SMSGateway{}}
+	a.SMS, a.gateways = r.sms, r.gateways
 	s := r.sms
 	err := readBlock(d, d.Nesting(), options{
 		"sender":        r.sender,
@@ -54,15 +54,16 @@ func (a *App) readSMS(d *caddyfile.Dispenser) error {
 
 // smsReader reads one block.
 type smsReader struct {
-	d       *caddyfile.Dispenser
-	sms     *SMS
-	senders []string
+	d        *caddyfile.Dispenser
+	sms      *SMS
+	senders  []string
+	gateways map[string]SMSGateway
 }
 
 func (r *smsReader) sender() error {
 	d := r.d
 	if !d.NextArg() {
-		return d.ArgErr()
+		return errArgs
 	}
 	name := d.Val()
 	if r.sms.SendersRaw == nil {
@@ -72,8 +73,12 @@ func (r *smsReader) sender() error {
 		return d.Errf("sender '%s' is given twice", name)
 	}
 	var raw json.RawMessage
-	if err := readGuest(d, "threepid.sms.", &raw); err != nil {
+	mod, err := readGuest(d, "threepid.sms.", &raw)
+	if err != nil {
 		return err
+	}
+	if gateway, ok := mod.(SMSGateway); ok {
+		r.gateways[name] = gateway
 	}
 	r.sms.SendersRaw[name] = raw
 	r.senders = append(r.senders, name)
@@ -86,12 +91,12 @@ func (r *smsReader) route() error {
 	args := r.d.RemainingArgs()
 	at := slices.Index(args, "to")
 	if at < 1 || at == len(args)-1 {
-		return r.d.Err("a route is written: route <country, +prefix, or default>... to <sender>...")
+		return errArgs
 	}
 	match := args[:at]
 	if slices.Contains(match, fallback) {
 		if len(match) > 1 {
-			return r.d.Errf("a route for '%s' is for nothing else", fallback)
+			return r.d.Errf("route %s: is for all that no other route is for, and takes nothing else before `to`", fallback)
 		}
 		match = nil
 	}
@@ -102,7 +107,7 @@ func (r *smsReader) route() error {
 func (r *smsReader) originator() error {
 	args := r.d.RemainingArgs()
 	if len(args) < 2 {
-		return r.d.ArgErr()
+		return errArgs
 	}
 	if r.sms.Originators == nil {
 		r.sms.Originators = map[string][]string{}
@@ -117,7 +122,7 @@ func (r *smsReader) originator() error {
 func (r *smsReader) price() error {
 	var country, amount string
 	if !r.d.AllArgs(&country, &amount) {
-		return r.d.ArgErr()
+		return errArgs
 	}
 	if r.sms.Prices == nil {
 		r.sms.Prices = map[string]string{}
@@ -134,13 +139,7 @@ func (r *smsReader) budget() error {
 	var b SMSBudget
 	var per string
 	if !r.d.AllArgs(&b.Scope, &b.Unit, &b.Limit, &per, &b.Per) || per != "per" {
-		return r.d.Err("a budget is written: budget <scope> messages|money <limit> per hour|day")
-	}
-	if err := checkWord("the unit of a budget", b.Unit, unitWords); err != nil {
-		return r.d.WrapErr(err)
-	}
-	if err := checkWord("the time of a budget", b.Per, windowWords); err != nil {
-		return r.d.WrapErr(err)
+		return errArgs
 	}
 	r.sms.Budgets = append(r.sms.Budgets, b)
 	return nil
@@ -156,18 +155,18 @@ func (r *smsReader) conversion() error {
 		return nil
 	}
 	if len(args) < 2 || len(args) > 3 {
-		return r.d.ArgErr()
+		return errArgs
 	}
 	ratio, err := strconv.ParseFloat(args[0], 64)
 	if err != nil || !(ratio > 0 && ratio <= 1) {
-		return r.d.Errf("the ratio must be above 0 and at most 1, not %q", args[0])
+		return r.d.Errf("conversion: the ratio must be above 0 and at most 1, not %q", args[0])
 	}
 	c.Ratio = ratio
-	if c.Sample, err = count(r.d, "the sample", args[1]); err != nil {
+	if c.Sample, err = count(r.d, "conversion sample", args[1]); err != nil {
 		return err
 	}
 	if len(args) == 3 {
-		c.Pause, err = positive(r.d, "the pause", args[2])
+		c.Pause, err = positive(r.d, "conversion pause", args[2])
 	}
 	return err
 }
@@ -176,7 +175,7 @@ func (r *smsReader) conversion() error {
 func (r *smsReader) perClient() error {
 	var what, value string
 	if !r.d.AllArgs(&what, &value) {
-		return r.d.ArgErr()
+		return errArgs
 	}
 	to := map[string]*int{"numbers": &r.sms.NumbersPerClient, "countries": &r.sms.CountriesPerClient}[what]
 	switch {
@@ -196,7 +195,7 @@ func (r *smsReader) perClient() error {
 func (r *smsReader) resendAfter() error {
 	args := r.d.RemainingArgs()
 	if len(args) == 0 {
-		return r.d.ArgErr()
+		return errArgs
 	}
 	r.sms.ResendAfter = []caddy.Duration{}
 	for _, v := range args {

@@ -36,12 +36,10 @@ func (*FileSMS) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Provision expands the options.
-func (m *FileSMS) Provision(caddy.Context) error {
-	e := newExpander()
+// judge implements judged.
+func (m *FileSMS) judge(e *expander) {
 	m.dir = cmp.Or(e.text("path", m.Path), dataPath("sms"))
 	m.folder = sms.NewFile(m.dir)
-	return e.err()
 }
 
 // Send implements SMSGateway.
@@ -57,7 +55,7 @@ func (m *FileSMS) Send(ctx context.Context, message sms.Message) (sms.Accepted, 
 func (m *FileSMS) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume the module's name
 	if d.NextArg() {
-		return d.ArgErr()
+		return errArgs
 	}
 	return readBlock(d, d.Nesting(), options{"path": oneArg(d, &m.Path)})
 }
@@ -65,6 +63,6 @@ func (m *FileSMS) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 // Interface guards
 var (
 	_ SMSGateway            = (*FileSMS)(nil)
-	_ caddy.Provisioner     = (*FileSMS)(nil)
+	_ judged                = (*FileSMS)(nil)
 	_ caddyfile.Unmarshaler = (*FileSMS)(nil)
 )

@@ -154,30 +154,31 @@ func (*HTTPSMS) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Provision expands the options and checks the description.
-func (m *HTTPSMS) Provision(caddy.Context) error {
-	e := newExpander()
+// judge implements judged.
+func (m *HTTPSMS) judge(e *expander) {
 	m.caFile = e.text("ca_file", m.CAFile)
 	var err error
 	if e.text("preset", m.Preset) != "" {
-		err = m.provisionPreset(e)
+		err = m.resolvePreset(e)
 	} else {
 		err = m.describe(e)
 	}
-	if err == nil {
-		err = e.err()
-	}
-	if err != nil {
-		return fmt.Errorf("sms http: %w", err)
+	if err != nil || (e.failed() && !e.draft) {
+		e.fail(err)
+		return
 	}
 	if m.Timeout != 0 {
 		m.config.Timeout = time.Duration(m.Timeout)
 	}
 	m.config.AllowPlain = m.AllowPlaintext
-	if _, err := sms.NewHTTP(m.config); err != nil {
-		return fmt.Errorf("sms http: %w", err)
+	if m.caFile != "" && !e.draft {
+		if m.config.CAs, err = certPool(m.caFile); err != nil {
+			e.failf("ca_file %s: %w", m.caFile, err)
+		}
 	}
-	return nil
+	if _, err := sms.NewHTTP(m.config); err != nil {
+		e.fail(err)
+	}
 }
 
 func (e *expander) fields(option string, list []SMSField) []sms.Field {
@@ -209,7 +210,7 @@ func (m *HTTPSMS) describe(e *expander) error {
 	if len(m.UnicodeWords) == 2 {
 		c.UnicodeWord, c.PlainWord = m.UnicodeWords[0], m.UnicodeWords[1]
 	} else if len(m.UnicodeWords) != 0 {
-		return fmt.Errorf("unicode: there are two words, not %d", len(m.UnicodeWords))
+		return fmt.Errorf("unicode: takes two words, not %d; write: unicode <word> <word-for-other>", len(m.UnicodeWords))
 	}
 	if m.Success != nil {
 		c.Success = m.Success.match()
@@ -246,7 +247,7 @@ func (m *HTTPSMS) body(e *expander) (sms.Body, error) {
 	case 1:
 		return bodies[0], nil
 	}
-	return sms.Body{}, fmt.Errorf("form, query, json and text exclude each other, and there are %d of them", len(bodies))
+	return sms.Body{}, fmt.Errorf("%s: excludes %s; leave one of them out", bodies[1].Type, bodies[0].Type)
 }
 
 func (m SMSMatch) match() sms.Match {
@@ -255,8 +256,8 @@ func (m SMSMatch) match() sms.Match {
 
 // Interface guards
 var (
-	_ SMSGateway        = (*HTTPSMS)(nil)
-	_ SMSReporter       = (*HTTPSMS)(nil)
-	_ Starter           = (*HTTPSMS)(nil)
-	_ caddy.Provisioner = (*HTTPSMS)(nil)
+	_ SMSGateway  = (*HTTPSMS)(nil)
+	_ SMSReporter = (*HTTPSMS)(nil)
+	_ Starter     = (*HTTPSMS)(nil)
+	_ judged      = (*HTTPSMS)(nil)
 )

@@ -54,7 +54,7 @@ func (m *HTTPSMS) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume the module's name
 	args := d.RemainingArgs()
 	if len(args) > 1 {
-		return d.ArgErr()
+		return errArgs
 	}
 	if len(args) == 1 {
 		m.Preset = args[0]
@@ -100,7 +100,7 @@ func (m *HTTPSMS) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 func (m *HTTPSMS) readOption(d *caddyfile.Dispenser) error {
 	var name, value string
 	if !d.AllArgs(&name, &value) {
-		return d.ArgErr()
+		return errArgs
 	}
 	if m.Options == nil {
 		m.Options = map[string]string{}
@@ -115,7 +115,7 @@ func (m *HTTPSMS) readOption(d *caddyfile.Dispenser) error {
 func (m *HTTPSMS) readHeader(d *caddyfile.Dispenser) error {
 	var name, value string
 	if !d.AllArgs(&name, &value) {
-		return d.ArgErr()
+		return errArgs
 	}
 	if m.Headers == nil {
 		m.Headers = map[string][]string{}
@@ -127,7 +127,7 @@ func (m *HTTPSMS) readHeader(d *caddyfile.Dispenser) error {
 func readField(d *caddyfile.Dispenser, to *[]SMSField) error {
 	var f SMSField
 	if !d.AllArgs(&f.Name, &f.Value) {
-		return d.ArgErr()
+		return errArgs
 	}
 	*to = append(*to, f)
 	return nil
@@ -136,7 +136,7 @@ func readField(d *caddyfile.Dispenser, to *[]SMSField) error {
 func (m *HTTPSMS) readBasic(d *caddyfile.Dispenser) error {
 	m.Basic = new(Credentials)
 	if !d.AllArgs(&m.Basic.Username, &m.Basic.Password) {
-		return d.ArgErr()
+		return errArgs
 	}
 	return nil
 }
@@ -146,7 +146,7 @@ func (m *SMSMatch) read(d *caddyfile.Dispenser, statuses []string) error {
 	for _, s := range statuses {
 		status, err := strconv.Atoi(s)
 		if err != nil || status < 200 || status > 599 {
-			return d.Errf("%q is no status of an answer", s)
+			return d.Errf("status %s: must be a number from 200 to 599", s)
 		}
 		m.Statuses = append(m.Statuses, status)
 	}
@@ -154,7 +154,7 @@ func (m *SMSMatch) read(d *caddyfile.Dispenser, statuses []string) error {
 		"json": func() error {
 			args := d.RemainingArgs()
 			if len(args) == 0 {
-				return d.ArgErr()
+				return errArgs
 			}
 			m.Pointer, m.Values = args[0], args[1:]
 			return nil
@@ -166,7 +166,7 @@ func (m *SMSMatch) read(d *caddyfile.Dispenser, statuses []string) error {
 func (m *HTTPSMS) readRefusal(d *caddyfile.Dispenser) error {
 	args := d.RemainingArgs()
 	if len(args) == 0 {
-		return d.ArgErr()
+		return errArgs
 	}
 	if !slices.Contains(reasonWords, args[0]) {
 		return d.WrapErr(wordError("refusal", args[0], reasonWords))
@@ -182,7 +182,7 @@ func (m *HTTPSMS) readRefusal(d *caddyfile.Dispenser) error {
 func (m *HTTPSMS) readMessageID(d *caddyfile.Dispenser) error {
 	var where, what string
 	if !d.AllArgs(&where, &what) {
-		return d.ArgErr()
+		return errArgs
 	}
 	switch where {
 	case "json":
@@ -204,20 +204,20 @@ func (m *HTTPSMS) readReceipts(d *caddyfile.Dispenser) error {
 		"basic_auth": func() error {
 			r.Basic = new(Credentials)
 			if !d.AllArgs(&r.Basic.Username, &r.Basic.Password) {
-				return d.ArgErr()
+				return errArgs
 			}
 			return nil
 		},
 	}
 	if m.Preset != "" {
 		if d.NextArg() {
-			return d.ArgErr()
+			return d.Errf("receipts: takes a block and nothing else where there is a preset, not '%s'", d.Val())
 		}
 		return readBlock(d, d.Nesting(), opts)
 	}
 	var where, what string
 	if !d.AllArgs(&where, &what) {
-		return d.ArgErr()
+		return errArgs
 	}
 	if !slices.Contains(receiptPlaces, where) {
 		return d.WrapErr(wordError("receipts", where, receiptPlaces))

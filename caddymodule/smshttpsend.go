@@ -10,17 +10,9 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/delivery/sms"
 )
 
-// Start implements Starter: it reads the file of certificates.
+// Start implements Starter.
 func (m *HTTPSMS) Start() error {
-	cfg := m.config
-	if m.caFile != "" {
-		pool, err := certPool(m.caFile)
-		if err != nil {
-			return err
-		}
-		cfg.CAs = pool
-	}
-	gateway, err := sms.NewHTTP(cfg)
+	gateway, err := sms.NewHTTP(m.config)
 	if err != nil {
 		return err
 	}

@@ -31,35 +31,22 @@ type phoneService struct {
 
 // loadGateways loads the guest modules.
 func (a *App) loadGateways(ctx caddy.Context) error {
-	if a.SMS == nil {
+	if a.SMS == nil || len(a.SMS.SendersRaw) == 0 {
 		return nil
 	}
 	mods, err := ctx.LoadModule(a.SMS, "SendersRaw")
 	if err != nil {
-		return fmt.Errorf("load sms senders: %w", err)
+		return fmt.Errorf("sms sender: %w", err)
 	}
 	a.gateways = map[string]SMSGateway{}
 	for name, mod := range mods.(map[string]any) {
 		gateway, ok := mod.(SMSGateway)
 		if !ok {
-			return fmt.Errorf("load sms sender %s: module %T is not a sender", name, mod)
+			return fmt.Errorf("sms sender %s: module %T is not a sender", name, mod)
 		}
 		a.gateways[name] = gateway
-		if file, ok := mod.(*FileSMS); ok {
-			a.notice("messages to phones are written into a folder and not sent",
-				zap.String("sender", name), zap.String("folder", file.dir))
-		}
 	}
-	for _, cost := range a.settings.templates.SMSCosts() {
-		if cost.Segments > 1 {
-			a.notice("a message to phones takes more than one segment, each of which is paid for",
-				zap.String("brand", cost.Brand), zap.String("language", cost.Language), zap.String("purpose", cost.Purpose),
-				zap.Int("segments", cost.Segments), zap.Bool("unicode", cost.Unicode))
-		}
-	}
-	// Routes to senders that are not there are found here, and not at night.
-	_, err = sms.NewRouter(a.routing(nil))
-	return err
+	return nil
 }
 
 // routing is the configuration of a router.

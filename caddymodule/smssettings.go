@@ -4,12 +4,12 @@ package caddymodule
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"maps"
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers"
@@ -34,85 +34,103 @@ type smsSettings struct {
 
 // resolve expands the options, and checks all that can be checked without the
 // store.
-func (s *SMS) resolve(e *expander) *smsSettings {
+func (s *SMS) resolve(e *expander, gateways map[string]SMSGateway) *smsSettings {
 	if s == nil {
 		return nil
 	}
 	out := &smsSettings{
-		names: slices.Sorted(maps.Keys(s.SendersRaw)), originators: map[string][]string{},
-		currency: e.text("sms currency", s.Currency),
-	}
-	fail := func(err error) {
-		if err != nil {
-			e.errs = append(e.errs, fmt.Errorf("sms: %w", err))
-		}
+		names: s.names(gateways), originators: map[string][]string{},
+		currency: e.text("currency", s.Currency),
 	}
 	if len(out.names) == 0 {
-		fail(errors.New("there is no sender"))
+		e.failf("has no sender; write: sender <name> http {…}")
 	}
 	for _, name := range out.names {
 		if !senderName.MatchString(name) {
-			fail(fmt.Errorf("the name of the sender %q must be 1 to 32 letters, digits, _ or -", name))
+			e.failf("sender %s: a name has 1 to 32 letters, digits, _ or -", name)
 		}
 	}
-	for _, r := range s.Routes {
-		out.routes = append(out.routes, sms.Route{Match: e.list("sms route", r.Match), Gateways: e.list("sms route", r.Senders)})
-	}
-	if len(out.routes) == 0 {
-		out.routes = []sms.Route{{Gateways: out.names}}
-	}
-	for country, from := range s.Originators {
-		if country != fallback && !phone.KnownRegion(country) {
-			fail(fmt.Errorf("originator: %q is no country", country))
-		}
-		list := e.list("sms originator", from)
+	s.resolveRoutes(e, out)
+	for _, country := range slices.Sorted(maps.Keys(s.Originators)) {
+		e.fail(checkPlace("originator", country, fallback))
+		list := e.list("originator "+country, s.Originators[country])
 		for i, one := range list {
 			list[i] = input.NumberOrWord(one)
 		}
 		out.originators[country] = list
 	}
-	fail(s.resolvePolicy(e, &out.policy))
-	fail(s.resolveShield(e, out))
+	s.resolvePolicy(e, &out.policy)
+	s.resolveShield(e, out)
 	return out
 }
 
-func (s *SMS) resolvePolicy(e *expander, p *phone.Policy) error {
-	numbers := cmp.Or(e.text("sms numbers", s.Numbers), "valid")
-	p.Possible = numbers == "possible"
-	err := checkWord("numbers", numbers, numberWords)
-	for _, kind := range e.list("sms refuse", s.RefuseKinds) {
-		if !slices.Contains(phone.Kinds(), phone.Kind(kind)) {
-			words := make([]string, 0, len(phone.Kinds()))
-			for _, k := range phone.Kinds() {
-				words = append(words, string(k))
-			}
-			err = errors.Join(err, wordError("refuse", kind, words))
-		}
-		p.Refuse = append(p.Refuse, phone.Kind(kind))
+// names are those of the senders, which are no longer in the configuration when
+// they are loaded.
+func (s *SMS) names(gateways map[string]SMSGateway) []string {
+	if len(gateways) > 0 {
+		return slices.Sorted(maps.Keys(gateways))
 	}
-	return err
+	return slices.Sorted(maps.Keys(s.SendersRaw))
 }
 
-func (s *SMS) resolveShield(e *expander, out *smsSettings) error {
+func (s *SMS) resolveRoutes(e *expander, out *smsSettings) {
+	for _, r := range s.Routes {
+		route := sms.Route{Match: e.list("route", r.Match), Gateways: e.list("route", r.Senders)}
+		for _, place := range route.Match {
+			e.fail(checkPlace("route", place))
+		}
+		out.routes = append(out.routes, route)
+	}
+	if len(out.routes) == 0 {
+		out.routes = []sms.Route{{Gateways: out.names}}
+	}
+}
+
+// checkPlace refuses a country that does not exist. Beginnings of numbers are
+// looked at by those who know what to do with them, and other words too.
+func checkPlace(option, place string, words ...string) error {
+	place = input.NumberOrWord(place)
+	if placeholder(place) || slices.Contains(words, place) || strings.HasPrefix(place, "+") {
+		return nil
+	}
+	if err := phone.CheckCountry(place); err != nil {
+		return fmt.Errorf("%s %s: %w", option, place, err)
+	}
+	return nil
+}
+
+func (s *SMS) resolvePolicy(e *expander, p *phone.Policy) {
+	numbers := cmp.Or(e.text("numbers", s.Numbers), "valid")
+	p.Possible = numbers == "possible"
+	e.fail(checkWord("numbers", numbers, numberWords))
+	var words []string
+	for _, kind := range phone.Kinds() {
+		words = append(words, string(kind))
+	}
+	for _, kind := range e.list("refuse", s.RefuseKinds) {
+		e.fail(checkWord("refuse "+kind, kind, words))
+		p.Refuse = append(p.Refuse, phone.Kind(kind))
+	}
+}
+
+func (s *SMS) resolveShield(e *expander, out *smsSettings) {
 	c := shield.Config{
-		Allow: e.list("sms allow", s.Allow), Deny: e.list("sms deny", s.Deny),
+		Allow: e.list("allow", s.Allow), Deny: e.list("deny", s.Deny),
 		Prices: map[string]shield.Money{}, PrefixDigits: s.PrefixDigits,
 		PerNumber: s.PerNumber, NumbersPerClient: s.NumbersPerClient, CountriesPerClient: s.CountriesPerClient,
 	}
-	var errs []error
-	for country, amount := range s.Prices {
-		money, err := shield.ParseMoney(e.text("sms price", amount))
+	before := len(*e.errs)
+	for _, country := range slices.Sorted(maps.Keys(s.Prices)) {
+		e.fail(checkPlace("price", country, fallback))
+		money, err := shield.ParseMoney(e.text("price "+country, s.Prices[country]))
 		if err != nil {
-			errs = append(errs, fmt.Errorf("price %s: %w", country, err))
+			e.failf("price %s: %w", country, err)
 		}
 		c.Prices[country] = money
 	}
 	for _, b := range s.Budgets {
-		budget, err := b.resolve(e)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("budget %s: %w", b.Scope, err))
-		}
-		c.Budgets = append(c.Budgets, budget)
+		e.fail(checkPlace("budget", b.Scope, "total", "country", "prefix"))
+		c.Budgets = append(c.Budgets, b.resolve(e))
 	}
 	if s.Budgets == nil {
 		c.Budgets = shield.DefaultBudgets()
@@ -123,29 +141,38 @@ func (s *SMS) resolveShield(e *expander, out *smsSettings) error {
 	for _, d := range s.ResendAfter {
 		c.Backoff = append(c.Backoff, time.Duration(d))
 	}
-	errs = append(errs, c.Validate())
+	for _, place := range c.Allow {
+		e.fail(checkPlace("allow", place, "*"))
+	}
+	for _, place := range c.Deny {
+		e.fail(checkPlace("deny", place, "*"))
+	}
+	if len(*e.errs) == before { // else it would be said twice
+		e.fail(c.Validate())
+	}
 	out.shield = c
-	return errors.Join(errs...)
 }
 
-func (b SMSBudget) resolve(e *expander) (shield.Budget, error) {
-	out := shield.Budget{Scope: e.text("sms budget", b.Scope)}
-	limit := e.text("sms budget", b.Limit)
+func (b SMSBudget) resolve(e *expander) shield.Budget {
+	option := "budget " + b.Scope
+	out := shield.Budget{Scope: e.text(option, b.Scope)}
+	limit := e.text(option, b.Limit)
 	var err error
 	switch b.Unit {
 	case "messages":
 		out.Unit = shield.Messages
-		out.Limit, err = strconv.ParseInt(limit, 10, 64)
-		if err != nil {
-			err = fmt.Errorf("%q is not a number of messages", limit)
+		if out.Limit, err = strconv.ParseInt(limit, 10, 64); err != nil {
+			e.failf("%s: %q is not a number of messages", option, limit)
 		}
 	case "money":
 		var money shield.Money
 		out.Unit = shield.Amount
-		money, err = shield.ParseMoney(limit)
+		if money, err = shield.ParseMoney(limit); err != nil {
+			e.failf("%s: %w", option, err)
+		}
 		out.Limit = int64(money)
 	default:
-		err = wordError("unit", b.Unit, unitWords)
+		e.failf("%s: the unit must be messages or money, not %q", option, b.Unit)
 	}
 	switch b.Per {
 	case "hour":
@@ -153,9 +180,9 @@ func (b SMSBudget) resolve(e *expander) (shield.Budget, error) {
 	case "day":
 		out.Per = shield.Day
 	default:
-		err = errors.Join(err, wordError("per", b.Per, windowWords))
+		e.failf("%s: the time must be hour or day, not %q", option, b.Per)
 	}
-	return out, err
+	return out
 }
 
 // phones is what the handlers need to know; who pays is known when the store is

@@ -73,57 +73,56 @@ func (m *SMTPMailer) all() []*SMTPRelay {
 	return append([]*SMTPRelay{&m.SMTPRelay}, m.Relays...)
 }
 
-// Provision expands the options.
+// Provision sets the mailer up. Its options are judged together with the app's.
 func (m *SMTPMailer) Provision(ctx caddy.Context) error {
-	m.logger = zap.NewNop()
-	if ctx.Context != nil {
-		m.logger = ctx.Logger()
-	}
-	e := newExpander()
-	m.from = input.Trim(e.text("from", m.Sender))
-	if m.DKIM != nil {
-		m.dkim = DKIM{
-			Domain: e.text("dkim", m.DKIM.Domain), Selector: e.text("dkim", m.DKIM.Selector), KeyFile: e.text("dkim", m.DKIM.KeyFile),
-		}
-	}
-	err := e.err()
-	for _, r := range m.all() {
-		err = errors.Join(err, r.provision())
-	}
-	return err
-}
-
-// Validate checks the options.
-func (m *SMTPMailer) Validate() error {
-	for i, r := range m.all() {
-		if err := r.validate(); err != nil {
-			if i > 0 {
-				err = fmt.Errorf("relay %d: %w", i+1, err)
-			}
-			return fmt.Errorf("mailer smtp: %w", err)
-		}
-	}
-	switch {
-	case m.from == "":
-		return errors.New("mailer smtp: from is required")
-	case m.DKIM != nil && (m.dkim.Domain == "" || m.dkim.Selector == "" || m.dkim.KeyFile == ""):
-		return errors.New("mailer smtp: dkim needs a domain, a selector and a key_file")
-	}
+	m.logger = ctx.Logger()
 	return nil
 }
 
-// Start implements Starter: it reads certificates and keys.
-func (m *SMTPMailer) Start() error {
-	if m.DKIM != nil {
-		signer, err := m.dkim.open()
-		if err != nil {
-			return err
-		}
-		m.signer.Store(signer)
+// judge implements judged.
+func (m *SMTPMailer) judge(e *expander) {
+	m.SMTPRelay.judge(e)
+	for _, r := range m.Relays {
+		r.judge(e.in("relay " + r.Server))
 	}
+	if m.from = input.Trim(e.text("from", m.Sender)); m.from == "" && m.Sender == "" {
+		e.failf("from: is required; write: from noreply@example.org")
+	}
+	if k := m.DKIM; k != nil {
+		m.dkim = DKIM{Domain: e.text("dkim", k.Domain), Selector: e.text("dkim", k.Selector), KeyFile: e.text("dkim", k.KeyFile)}
+		m.judgeDKIM(e)
+	}
+}
+
+// judgeDKIM reads the key.
+func (m *SMTPMailer) judgeDKIM(e *expander) {
+	k := m.DKIM
+	if k.Domain == "" || k.Selector == "" || k.KeyFile == "" {
+		e.failf("dkim: needs a domain, a selector and a key file; write: dkim example.org mail2026 /etc/caddy/dkim.pem")
+		return
+	}
+	signer := &mail.DKIM{Domain: m.dkim.Domain, Selector: m.dkim.Selector}
+	if e.draft {
+		e.fail(signer.CheckNames())
+		return
+	}
+	var err error
+	if signer.Signer, err = m.dkim.open(); err != nil {
+		e.failf("dkim %s: %w", m.dkim.KeyFile, err)
+		return
+	}
+	if err := signer.Validate(); err != nil {
+		e.fail(err)
+		return
+	}
+	m.signer.Store(signer)
+}
+
+// Start implements Starter.
+func (m *SMTPMailer) Start() error {
 	var relays []mail.Relay
 	for _, r := range m.all() {
-		transport, err := r.open()
+		transport, err := mail.NewSMTP(r.cfg)
 		if err != nil {
 			return fmt.Errorf("relay %s: %w", r.cfg.Address, err)
 		}
@@ -149,24 +148,16 @@ func (m *SMTPMailer) changed(s mail.RelayStatus) {
 }
 
 // open reads the key.
-func (k *DKIM) open() (*mail.DKIM, error) {
+func (k *DKIM) open() (crypto.Signer, error) {
 	raw, err := os.ReadFile(k.KeyFile)
 	if err != nil {
-		return nil, fmt.Errorf("read dkim key_file: %w", err)
+		return nil, plainPathError(err)
 	}
 	block, _ := pem.Decode(raw)
 	if block == nil {
-		return nil, fmt.Errorf("dkim key_file %s is not in PEM form", k.KeyFile)
+		return nil, errors.New("it is not in PEM form")
 	}
-	key, err := parsePrivateKey(block.Bytes)
-	if err != nil {
-		return nil, fmt.Errorf("dkim key_file %s: %w", k.KeyFile, err)
-	}
-	signer := &mail.DKIM{Domain: k.Domain, Selector: k.Selector, Signer: key}
-	if err := signer.Validate(); err != nil {
-		return nil, fmt.Errorf("dkim: %w", err)
-	}
-	return signer, nil
+	return parsePrivateKey(block.Bytes)
 }
 
 // parsePrivateKey reads what opendkim-genkey (PKCS #1) or openssl (PKCS #8)
@@ -258,7 +249,7 @@ var errNotStarted = errors.New("smtp mailer is not started")
 func (m *SMTPMailer) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume the module's name
 	if d.NextArg() {
-		return d.ArgErr()
+		return errArgs
 	}
 	own := options{
 		"server": oneArg(d, &m.Server),
@@ -266,7 +257,7 @@ func (m *SMTPMailer) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"dkim": func() error {
 			m.DKIM = new(DKIM)
 			if !d.AllArgs(&m.DKIM.Domain, &m.DKIM.Selector, &m.DKIM.KeyFile) {
-				return d.ArgErr()
+				return errArgs
 			}
 			return nil
 		},
@@ -280,7 +271,7 @@ func (m *SMTPMailer) readRelay(d *caddyfile.Dispenser) error {
 	r := new(SMTPRelay)
 	args := d.RemainingArgs()
 	if len(args) != 1 {
-		return d.ArgErr()
+		return errArgs
 	}
 	r.Server = args[0]
 	m.Relays = append(m.Relays, r)
@@ -295,7 +286,7 @@ var (
 	_ MailSigner            = (*SMTPMailer)(nil)
 	_ Starter               = (*SMTPMailer)(nil)
 	_ caddy.Provisioner     = (*SMTPMailer)(nil)
-	_ caddy.Validator       = (*SMTPMailer)(nil)
+	_ judged                = (*SMTPMailer)(nil)
 	_ caddy.CleanerUpper    = (*SMTPMailer)(nil)
 	_ caddyfile.Unmarshaler = (*SMTPMailer)(nil)
 )

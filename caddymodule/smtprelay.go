@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -84,9 +85,8 @@ type SMTPRelay struct {
 	cert, key string
 }
 
-// provision expands the options.
-func (r *SMTPRelay) provision() error {
-	e := newExpander()
+// judge expands the options, checks them, and reads the files.
+func (r *SMTPRelay) judge(e *expander) {
 	r.cfg = mail.SMTPConfig{
 		Address:        e.text("server", r.Server),
 		TLS:            mail.TLSMode(e.text("tls", r.TLS)),
@@ -107,7 +107,16 @@ func (r *SMTPRelay) provision() error {
 		file := r.tokenFile
 		r.cfg.Token = func(context.Context) (string, error) { return readToken(file) }
 	}
-	return e.err()
+	if e.draft && slices.ContainsFunc([]string{r.Server, r.TLS, r.Auth, r.Helo, r.TLSServerName}, placeholder) {
+		return // what depends on what is not known yet
+	}
+	if e.failed() && !e.draft {
+		return
+	}
+	e.fail(r.check())
+	if !e.draft {
+		r.open(e)
+	}
 }
 
 // readToken reads an access token. The file's name is the operator's, its
@@ -120,51 +129,53 @@ func readToken(file string) (string, error) {
 	return strings.TrimSpace(string(raw)), nil
 }
 
-// validate checks the options without I/O.
-func (r *SMTPRelay) validate() error {
+// check checks the options without I/O.
+func (r *SMTPRelay) check() error {
 	switch {
 	case r.cfg.Address == "":
-		return errors.New("server is required")
+		return errors.New("server: is required; write: server smtp.example.org:587")
 	case r.caFile != "" && r.cfg.TLS == mail.NoTLS:
-		return errors.New("ca_file is of no use with tls none")
+		return errors.New("ca_file: is of no use with tls none; leave one of them out")
 	case (r.cert == "") != (r.key == ""):
-		return errors.New("client_certificate and its key go together")
+		return errors.New("client_certificate: a certificate and its key go together")
+	case r.cert != "" && r.cfg.TLS == mail.NoTLS:
+		return errors.New("client_certificate: is of no use with tls none; leave one of them out")
+	case r.cfg.TLS == mail.NoTLS && r.cfg.Password != "":
+		return errors.New("password: is never sent without tls; write `tls starttls`, or leave it out")
 	case r.tokenFile != "" && r.cfg.Password != "":
-		return errors.New("password and token_file exclude each other")
+		return errors.New("token_file: is in place of a password; leave one of them out")
 	}
 	cfg := r.cfg
 	return cfg.Validate()
 }
 
-// open reads the files and makes the transport. The relay itself is not called,
-// because a server must be able to start while its relay is down.
-func (r *SMTPRelay) open() (*mail.SMTP, error) {
-	cfg := r.cfg
+// open reads the files. The relay itself is not called, because a server must be
+// able to start while its relay is down.
+func (r *SMTPRelay) open(e *expander) {
+	var err error
 	if r.caFile != "" {
-		var err error
-		if cfg.RootCAs, err = certPool(r.caFile); err != nil {
-			return nil, err
+		if r.cfg.RootCAs, err = certPool(r.caFile); err != nil {
+			e.failf("ca_file %s: %w", r.caFile, err)
 		}
 	}
-	if r.cert != "" {
+	if r.cert != "" && r.key != "" {
 		pair, err := tls.LoadX509KeyPair(r.cert, r.key)
 		if err != nil {
-			return nil, fmt.Errorf("read client_certificate: %w", err)
+			e.failf("client_certificate %s: %w", r.cert, err)
 		}
-		cfg.Certificates = []tls.Certificate{pair}
+		r.cfg.Certificates = []tls.Certificate{pair}
 	}
-	return mail.NewSMTP(cfg)
 }
 
 // certPool reads a ca_file.
 func certPool(file string) (*x509.CertPool, error) {
 	pem, err := os.ReadFile(file)
 	if err != nil {
-		return nil, fmt.Errorf("read ca_file: %w", err)
+		return nil, plainPathError(err)
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("ca_file %s has no certificate in PEM form", file)
+		return nil, errors.New("it has no certificate in PEM form")
 	}
 	return pool, nil
 }
@@ -184,7 +195,7 @@ func (r *SMTPRelay) options(d *caddyfile.Dispenser) options {
 		"tls_server_name": oneArg(d, &r.TLSServerName),
 		"client_certificate": func() error {
 			if !d.AllArgs(&r.ClientCertificate, &r.ClientKey) {
-				return d.ArgErr()
+				return errArgs
 			}
 			return nil
 		},

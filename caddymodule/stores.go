@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -61,11 +63,15 @@ func (*BadgerStore) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Provision expands the path.
-func (b *BadgerStore) Provision(caddy.Context) error {
-	e := newExpander()
+// judge implements judged: the path may be that of a directory, or of nothing yet.
+func (b *BadgerStore) judge(e *expander) {
 	b.dir = cmp.Or(e.text("path", b.Path), dataPath("store"))
-	return e.err()
+	if e.draft {
+		return
+	}
+	if info, err := os.Stat(b.dir); err == nil && !info.IsDir() || errors.Is(err, syscall.ENOTDIR) {
+		e.failf("path %s: is not a directory", b.dir)
+	}
 }
 
 // PoolKey implements StoreModule.
@@ -100,7 +106,7 @@ func (b *BadgerStore) look() (*badgerstore.Reader, error) {
 func (b *BadgerStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume the module's name
 	if d.NextArg() {
-		return d.ArgErr()
+		return errArgs
 	}
 	return readBlock(d, 0, options{"path": oneArg(d, &b.Path)})
 }
@@ -130,6 +136,6 @@ func canonicalDir(dir string) (string, error) {
 var (
 	_ StoreModule           = (*BadgerStore)(nil)
 	_ looker                = (*BadgerStore)(nil)
-	_ caddy.Provisioner     = (*BadgerStore)(nil)
+	_ judged                = (*BadgerStore)(nil)
 	_ caddyfile.Unmarshaler = (*BadgerStore)(nil)
 )

@@ -53,7 +53,7 @@ func (a *App) wiringConfig() wiring.Config {
 	w := wiring.Config{
 		PublicURL: c.PublicURL, Prefixes: c.Prefixes, Required: c.Prefixes,
 		UpstreamPrefix: c.UpstreamPrefix, UpstreamVersion: c.UpstreamVersion, IdentityName: c.IdentityName,
-		NeedsIdentity: a.settings.kind != "" || c.Callback,
+		NeedsIdentity: a.settings.kind != genericKind || c.Callback,
 	}
 	if len(a.PathPrefixes) == 0 {
 		w.Required = handlers.DefaultPrefixes[:1] // the others are for clients that hardly anybody has

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -125,38 +126,42 @@ func (c *Config) Normalize() error {
 	c.RequestContext = cmp.Or(c.RequestContext, provenance.Coarse)
 	var errs []error
 	if c.MaxBody < 0 {
-		errs = append(errs, errors.New("max_body must be positive"))
+		errs = append(errs, errors.New("max_body: must be positive"))
 	}
-	for _, p := range append(slices.Clone(c.Prefixes), c.UpstreamPrefix) {
-		errs = append(errs, checkPrefix(p))
+	for _, p := range c.Prefixes {
+		errs = append(errs, checkPrefix("path_prefixes "+p, p))
 	}
-	if !plainVersion(c.UpstreamVersion) || c.UpstreamVersion == "" {
-		errs = append(errs, fmt.Errorf("client_version %q is not a path segment", c.UpstreamVersion))
+	errs = append(errs, checkPrefix("homeserver path_prefix "+c.UpstreamPrefix, c.UpstreamPrefix))
+	if !plainVersion(c.UpstreamVersion) || strings.Contains(c.UpstreamVersion, "/") {
+		errs = append(errs, fmt.Errorf("homeserver client_version %q: is not a path segment; write r0 or v3", c.UpstreamVersion))
 	}
 	errs = append(errs, c.normalizeURLs(), c.checkIdentityName())
 	return errors.Join(errs...)
 }
 
 func (c *Config) normalizeURLs() error {
-	public, err := origin(c.PublicURL)
-	if err != nil {
-		return fmt.Errorf("public_url %q: %w", c.PublicURL, err)
-	}
-	c.PublicURL = public
-	for i, o := range c.NextLinkOrigins {
-		clean, err := origin(o)
-		if err != nil {
-			return fmt.Errorf("next_link %q: %w", o, err)
+	var errs []error
+	clean := func(option, raw string) string {
+		found, err := origin(raw)
+		if err != nil && !strings.Contains(raw, "@") { // which may be a password
+			option += " " + raw
 		}
-		c.NextLinkOrigins[i] = clean
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", option, err))
+		}
+		return found
 	}
-	return nil
+	c.PublicURL = clean("public_url", c.PublicURL)
+	for i, o := range c.NextLinkOrigins {
+		c.NextLinkOrigins[i] = clean("next_link", o)
+	}
+	return errors.Join(errs...)
 }
 
 // checkPrefix refuses a prefix that would never match a canonical path.
-func checkPrefix(p string) error {
+func checkPrefix(option, p string) error {
 	if !strings.HasPrefix(p, "/") || strings.HasSuffix(p, "/") || loosen(p) != p {
-		return fmt.Errorf("path prefix %q must begin with a slash, not end with one, and be in canonical form", p)
+		return fmt.Errorf("%s: a path prefix must begin with a slash, not end with one, and be in canonical form, like /_matrix/client", option)
 	}
 	return nil
 }
@@ -165,15 +170,15 @@ func checkPrefix(p string) error {
 // the federation algorithm, and would never find us.
 func (c *Config) checkIdentityName() error {
 	if c.IdentityName == "" {
-		return errors.New("identity_name is required")
+		return errors.New("homeserver identity_name: is required")
 	}
 	host, prefix, _ := strings.Cut(c.IdentityName, "/")
 	u, err := url.Parse("https://" + host)
 	if err != nil || u.Host != host || u.Port() == "" || u.Hostname() == "" {
-		return fmt.Errorf("identity_name %q must be host:port, as the homeserver is told to trust it", c.IdentityName)
+		return fmt.Errorf("homeserver identity_name %s: must be host:port, as the homeserver is told to trust it; write it like localhost:8443", c.IdentityName)
 	}
 	if prefix != "" {
-		return checkPrefix("/" + prefix)
+		return checkPrefix("homeserver identity_name "+c.IdentityName, "/"+prefix)
 	}
 	return nil
 }
@@ -181,11 +186,16 @@ func (c *Config) checkIdentityName() error {
 // origin returns scheme://host[:port] of an http(s) URL that is nothing more.
 func origin(raw string) (string, error) {
 	u, err := url.Parse(raw)
-	if err != nil {
-		return "", errors.New("is not a URL")
+	switch {
+	case err != nil || strings.ContainsAny(raw, " \t"):
+		return "", errors.New("is not a URL; write it like https://matrix.example.org")
+	case u.Scheme != "http" && u.Scheme != "https":
+		return "", errors.New("must begin with https:// or http://, like https://matrix.example.org")
+	case u.Host != "" && ((u.Path != "" && u.Path != "/") || u.RawQuery != "" || u.Fragment != "" || u.ForceQuery):
+		return "", fmt.Errorf("must be scheme://host[:port] and nothing more; write %s://%s", u.Scheme, u.Host)
 	}
-	if (u.Path != "" && u.Path != "/") || u.RawQuery != "" || u.Fragment != "" || u.ForceQuery {
-		return "", errors.New("must be scheme://host[:port] without a path")
+	if _, err := strconv.ParseUint(cmp.Or(u.Port(), "443"), 10, 16); err != nil {
+		return "", errors.New("the port must be a number up to 65535")
 	}
 	return originOf(u)
 }

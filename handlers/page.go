@@ -17,6 +17,9 @@ import (
 // Look is the looks of a brand.
 type Look = web.Look
 
+// CheckVariable refuses what is no variable of a [Look], or no value of it.
+func CheckVariable(name, value string) error { return web.CheckVariable(name, value) }
+
 // pages renders what a person sees.
 type pages struct {
 	*web.Pages

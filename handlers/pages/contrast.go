@@ -48,11 +48,19 @@ func checkContrast(scheme string, colours map[string]string) error {
 			return err
 		}
 		if got := contrast(a, b); got < p.least {
-			errs = append(errs, fmt.Errorf("in the %s style %s on %s has a contrast of %.2f, at least %.1f is needed",
-				scheme, p.over, p.under, got, p.least))
+			errs = append(errs, fmt.Errorf("css %s: on %s it has a contrast of %.2f in the %s style, at least %.1f is needed",
+				variable(scheme, p.over), variable(scheme, p.under), got, scheme, p.least))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// variable is the name by which a look sets a colour.
+func variable(scheme, colour string) string {
+	if scheme == "dark" {
+		return "dark-" + colour
+	}
+	return colour
 }
 
 // contrast is the contrast ratio of WCAG 2.2.

@@ -89,6 +89,15 @@ func (l Look) tailor(server string) (*dress, error) {
 	return d, nil
 }
 
+// Check refuses a look that could not be read or that would break out of the page.
+func (l Look) Check() error {
+	_, err := l.tailor("localhost")
+	return err
+}
+
+// CheckVariable refuses what is no variable of the style, or no value of it.
+func CheckVariable(name, value string) error { return checkValue(name, value) }
+
 // compose appends what a look says to the style. Colours of the light style
 // must not leak into the dark one, so they stand in a query of their own.
 func compose(light, dark []string) string {
@@ -141,19 +150,19 @@ func checkValue(name, value string) error {
 // checkLogo insists that a picture is what it is said to be.
 func checkLogo(logo []byte, mediaType string) error {
 	if len(logo) > maxLogo {
-		return fmt.Errorf("the logo has %d bytes, at most %d are allowed", len(logo), maxLogo)
+		return fmt.Errorf("logo: has %d bytes, at most %d are allowed", len(logo), maxLogo)
 	}
 	switch mediaType {
 	case "image/png", "image/jpeg", "image/gif", "image/webp":
 		if got := http.DetectContentType(logo); got != mediaType {
-			return fmt.Errorf("the logo is %s, not %s", got, mediaType)
+			return fmt.Errorf("logo: is %s, not %s as its name says", got, mediaType)
 		}
 		return nil
 	case "image/svg+xml":
 		if !bytes.Contains(logo[:min(len(logo), 1024)], []byte("<svg")) {
-			return errors.New("the logo is not an SVG")
+			return errors.New("logo: is not an SVG as its name says")
 		}
 		return nil
 	}
-	return fmt.Errorf("a logo may be a PNG, JPEG, GIF, WebP or SVG, not %q", mediaType)
+	return fmt.Errorf("logo: must be a PNG, JPEG, GIF, WebP or SVG, not %q", mediaType)
 }

@@ -29,15 +29,15 @@ type VERP struct {
 // most 11 characters, or the tags of [Tags] would not fit after it.
 func NewVERP(prefix, domain string) (VERP, error) {
 	if prefix == "" || len(prefix) > 11 || strings.ContainsRune(prefix, '+') {
-		return VERP{}, errors.New("prefix of the bounce address must have 1 to 11 characters and no plus sign")
+		return VERP{}, errors.New("the part before the @ must have 1 to 11 characters and no plus sign")
 	}
 	canonical, err := address.Email(prefix + "@" + domain)
 	if err != nil {
-		return VERP{}, fmt.Errorf("check bounce address: %w", err)
+		return VERP{}, fmt.Errorf("is no address: %w", err)
 	}
 	prefix, domain, _ = strings.Cut(canonical, "@")
 	if strings.IndexFunc(prefix, func(r rune) bool { return r > 0x7e }) >= 0 {
-		return VERP{}, errors.New("prefix of the bounce address must be ASCII: not every server takes another envelope sender")
+		return VERP{}, errors.New("the part before the @ must be ASCII: not every server takes another envelope sender")
 	}
 	return VERP{Prefix: prefix, Domain: domain}, nil
 }

@@ -62,7 +62,7 @@ func (f *keyFile) ring(path string) (*Ring, error) {
 	}
 	ring, err := New(keys...)
 	if err != nil {
-		return nil, fmt.Errorf("key file %s: %w", path, err)
+		return nil, fmt.Errorf("%s is not a whole key file: %w", path, err)
 	}
 	return ring, nil
 }
@@ -79,10 +79,10 @@ func read(path string) (*keyFile, error) {
 	if _, end := dec.Token(); err != nil || !errors.Is(end, io.EOF) {
 		// One value and nothing behind it, or somebody edited half a file. The
 		// decoder's own error may quote it.
-		return nil, fmt.Errorf("key file %s is not valid JSON of the expected form", path)
+		return nil, fmt.Errorf("%s is not a key file: it is not JSON of that form, or only a part of it", path)
 	}
 	if f.Version != 1 {
-		return nil, fmt.Errorf("key file %s has version %d, want 1", path, f.Version)
+		return nil, fmt.Errorf("%s is not a key file of this version: it has version %d, not 1", path, f.Version)
 	}
 	return &f, nil
 }

@@ -44,11 +44,11 @@ func parseRule(text string) (rule, error) {
 		return rule{form: all}, nil
 	}
 	if strings.Contains(text, "@") {
-		return rule{}, errors.New("a rule is about a domain, not about an address")
+		return rule{}, errors.New("a rule is about a domain, not about an address; write what is after the at sign")
 	}
 	if rest, ok := strings.CutPrefix(text, "*."); ok {
 		// Elsewhere this is one label, or the domain as well: not to be guessed.
-		return rule{}, fmt.Errorf("%q is not a rule; write %q for everything below the domain", text, "."+rest)
+		return rule{}, fmt.Errorf("is not a rule; write .%s for everything below the domain", rest)
 	}
 	r, typed := rule{}, text
 	for _, f := range []form{exact, below} {
@@ -58,7 +58,7 @@ func parseRule(text string) (rule, error) {
 	}
 	var err error
 	if r.domain, err = canonicalDomain(typed); err != nil {
-		return rule{}, fmt.Errorf("%q is not a domain, =domain, .domain or *", text)
+		return rule{}, errors.New("is not a rule; write example.org, =example.org, .example.org or *")
 	}
 	return r, nil
 }
@@ -146,11 +146,11 @@ func parseBoth(allow, deny []string) (allowed, denied rules, err error) {
 	}
 	for _, r := range slices.SortedFunc(maps.Keys(denied), func(a, b rule) int { return strings.Compare(a.String(), b.String()) }) {
 		if _, also := allowed[r]; also {
-			return nil, nil, fmt.Errorf("%q is both allowed and denied", r)
+			return nil, nil, fmt.Errorf("deny %s: is allowed as well; leave one of them out", r)
 		}
 	}
 	if denied.has(all, "") && len(allowed) == 0 {
-		return nil, nil, errors.New("deny: \"*\" alone would leave nothing; allow something, or switch email off")
+		return nil, nil, errors.New("deny *: alone would leave nothing; write what to allow, or `mailer off`")
 	}
 	return allowed, denied, nil
 }

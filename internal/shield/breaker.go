@@ -31,7 +31,7 @@ const (
 
 func (c Conversion) withDefaults() (Conversion, error) {
 	if c.Ratio < 0 || c.Ratio > 1 || c.Sample < 0 || c.Pause < 0 || c.Window < 0 {
-		return c, errors.New("conversion: ratio must be between 0 and 1, and nothing may be negative")
+		return c, errors.New("conversion: the ratio must be between 0 and 1, and nothing may be negative")
 	}
 	if c.Ratio == 0 {
 		c.Ratio = 0.1
@@ -45,8 +45,11 @@ func (c Conversion) withDefaults() (Conversion, error) {
 	if c.Window == 0 {
 		c.Window = 6 * time.Hour
 	}
-	if c.Window < 10*time.Minute || c.Window > 7*day || c.Pause > 365*day {
-		return c, errors.New("conversion: window must be between ten minutes and a week, and pause at most a year")
+	if c.Window < 10*time.Minute || c.Window > 7*day {
+		return c, errors.New("conversion: the window must be between ten minutes and a week")
+	}
+	if c.Pause > 365*day {
+		return c, errors.New("conversion: the pause must be at most a year (8760h)")
 	}
 	return c, nil
 }

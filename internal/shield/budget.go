@@ -86,6 +86,17 @@ type scope struct {
 	of   string
 }
 
+// name is how a configuration calls it.
+func (s scope) name() string {
+	switch {
+	case s.kind == ofBelow:
+		return "+" + s.of
+	case s.of != "":
+		return s.of
+	}
+	return string(s.kind)
+}
+
 // parseScope returns the counter of a budget; its of is empty if the budget is
 // for each of a kind.
 func parseScope(text string) (scope, bool) {
@@ -119,13 +130,13 @@ func parseBudgets(list []Budget) (budgets, error) {
 		sc, ok := parseScope(b.Scope)
 		switch {
 		case !ok:
-			return all, fmt.Errorf("budget for %q: want total, country, prefix, a region (FR) or the beginning of numbers (+4479)", b.Scope)
+			return all, fmt.Errorf("budget %s: the scope must be total, country, prefix, a country like FR, or the beginning of numbers like +4479", b.Scope)
 		case b.Limit <= 0:
-			return all, fmt.Errorf("budget for %s: the limit must be positive; to send nothing there, deny it", b.Scope)
+			return all, fmt.Errorf("budget %s: the limit must be positive; to send nothing there, deny it", b.Scope)
 		case b.Unit > Amount || b.Per > Day:
-			return all, fmt.Errorf("budget for %s: unknown unit or window", b.Scope)
+			return all, fmt.Errorf("budget %s: unknown unit or time", b.Scope)
 		case seen[same{sc, b.Unit, b.Per}]:
-			return all, fmt.Errorf("budget for %s in %s per %s is given twice", b.Scope, b.Unit, b.Per)
+			return all, fmt.Errorf("budget %s: in %s per %s is given twice; leave one of them out", b.Scope, b.Unit, b.Per)
 		}
 		seen[same{sc, b.Unit, b.Per}] = true
 		if sc.kind == ofBelow && all.scope[sc] == nil {
@@ -162,7 +173,7 @@ func (c Config) priced(all budgets, prices map[string]Money) error {
 		for _, name := range wanted {
 			region, ok := parseRegion(name)
 			if _, priced := prices[region]; !ok || !priced {
-				return fmt.Errorf("a budget in money needs the price of all that is allowed: %s has none, and there is none by default", name)
+				return fmt.Errorf("budget %s: in money needs prices, and %s has none; write: price default <amount>", sc.name(), name)
 			}
 		}
 	}

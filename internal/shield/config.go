@@ -94,15 +94,15 @@ func (c Config) check() error {
 	case c.Store == nil || c.Keys == nil:
 		return errors.New("the shield needs a store and keys")
 	case c.PrefixDigits < 1 || c.PrefixDigits > maxPrefixDigits:
-		return fmt.Errorf("a prefix has 1 to %d digits", maxPrefixDigits)
+		return fmt.Errorf("prefix_digits: must be 1 to %d", maxPrefixDigits)
 	case c.PerNumber < 1 || c.PerNumber > maxPerNumber:
-		return fmt.Errorf("a number gets 1 to %d messages in 24 hours", maxPerNumber)
+		return fmt.Errorf("per_number: must be 1 to %d messages in 24 hours", maxPerNumber)
 	case c.NumbersPerClient > maxUses:
-		return fmt.Errorf("a client reaches at most %d numbers in 24 hours; a negative number switches the limit off", maxUses)
+		return fmt.Errorf("per_client numbers: must be at most %d in 24 hours, or off", maxUses)
 	}
 	for i, d := range c.Backoff {
 		if d < 0 || d > day || i > 0 && d < c.Backoff[i-1] {
-			return errors.New("the time between two messages is between nothing and 24 hours, and does not become shorter")
+			return errors.New("resend_after: times must be at most 24h, and must not become shorter")
 		}
 	}
 	return nil
@@ -116,14 +116,14 @@ func parsePrices(given map[string]Money) (map[string]Money, error) {
 		if name != defaultPrice {
 			var ok bool
 			if region, ok = parseRegion(name); !ok {
-				return nil, fmt.Errorf("price for %q: want a region (FR) or %q", name, defaultPrice)
+				return nil, fmt.Errorf("price %s: is neither a country, like FR, nor %s", name, defaultPrice)
 			}
 		}
 		if price < 0 || price > maxPrice {
-			return nil, fmt.Errorf("price for %s: want one between 0 and %s", name, maxPrice)
+			return nil, fmt.Errorf("price %s: must be between 0 and %s", name, maxPrice)
 		}
 		if _, twice := prices[region]; twice {
-			return nil, fmt.Errorf("price for %s is given twice", region)
+			return nil, fmt.Errorf("price %s: is given twice, in two spellings", name)
 		}
 		prices[region] = price
 	}

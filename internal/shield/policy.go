@@ -54,7 +54,7 @@ func parseRules(list []string) (rules, error) {
 		} else if region, ok := parseRegion(text); ok {
 			r.regions[region] = true
 		} else {
-			return r, fmt.Errorf("%q is neither a region (FR) nor the beginning of a number (+4479)", text)
+			return r, fmt.Errorf("%s: is neither a country, like FR, nor the beginning of numbers, like +4479", text)
 		}
 	}
 	return r, nil
@@ -82,16 +82,16 @@ type policy struct{ allow, deny rules }
 
 func parsePolicy(allow, deny []string) (p policy, err error) {
 	if len(allow) == 0 {
-		return p, errors.New(`allow needs the regions that messages are sent to, or "*"`)
+		return p, errors.New("allow: is required: the countries that messages go to; write: allow FR DE, or * for all")
 	}
 	if p.allow, err = parseRules(allow); err != nil {
-		return p, fmt.Errorf("allow: %w", err)
+		return p, fmt.Errorf("allow %w", err)
 	}
 	if p.deny, err = parseRules(deny); err != nil {
-		return p, fmt.Errorf("deny: %w", err)
+		return p, fmt.Errorf("deny %w", err)
 	}
 	if p.deny.all {
-		return p, errors.New(`deny: "*" would leave nothing; leave regions out of allow instead`)
+		return p, errors.New("deny *: would leave nothing; leave countries out of allow instead")
 	}
 	return p, nil
 }

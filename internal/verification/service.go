@@ -86,15 +86,28 @@ func (cfg *Config) Validate() error {
 	setDefault(&cfg.InFlight, DefaultInFlight)
 	setDefault(&cfg.Cooldown, DefaultCooldown)
 	if cfg.TokenLifetime < 0 || cfg.SessionLifetime < 0 || cfg.MaxTries < 0 || cfg.InFlight < 0 || cfg.Cooldown < 0 {
-		return errors.New("lifetimes and counts must be positive")
+		return cfg.negative()
 	}
 	if cfg.SessionLifetime > MaxLifetime {
-		return fmt.Errorf("session lifetime is %s, at most %s is allowed", cfg.SessionLifetime, MaxLifetime)
+		return fmt.Errorf("session_lifetime: must be at most %s, not %s", MaxLifetime, cfg.SessionLifetime)
 	}
 	if cfg.TokenLifetime > cfg.SessionLifetime {
-		return fmt.Errorf("token lifetime %s is longer than session lifetime %s", cfg.TokenLifetime, cfg.SessionLifetime)
+		return fmt.Errorf("token_lifetime: %s is longer than session_lifetime, %s; make one of them fit", cfg.TokenLifetime, cfg.SessionLifetime)
 	}
 	return nil
+}
+
+// negative names what is.
+func (cfg *Config) negative() error {
+	switch {
+	case cfg.TokenLifetime < 0:
+		return errors.New("token_lifetime: must be positive")
+	case cfg.SessionLifetime < 0:
+		return errors.New("session_lifetime: must be positive")
+	case cfg.MaxTries < 0:
+		return errors.New("max_tries: must be positive")
+	}
+	return errors.New("counts and times must be positive")
 }
 
 // NewService checks the configuration and fills in defaults.

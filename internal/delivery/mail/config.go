@@ -92,7 +92,7 @@ func (c *SMTPConfig) Validate() error {
 		return fmt.Errorf("server %q must be host:port", c.Address)
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-		return fmt.Errorf("port %q of the server must be a number from 1 to 65535", port)
+		return fmt.Errorf("server %q: the port must be a number from 1 to 65535", c.Address)
 	}
 	for _, check := range []func(host string) error{c.checkTLS, c.checkPort, c.checkAuth, c.checkLimits, c.checkHELO} {
 		if err := check(host); err != nil {

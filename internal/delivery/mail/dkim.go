@@ -39,11 +39,8 @@ type DKIM struct {
 
 // Validate checks names and key, and makes no signature.
 func (d *DKIM) Validate() error {
-	if !validHELO(d.Domain) || d.Domain[0] == '[' {
-		return fmt.Errorf("dkim domain %q is not a domain", d.Domain)
-	}
-	if !validSelector(d.Selector) {
-		return fmt.Errorf("dkim selector %q is not a name in the DNS", d.Selector)
+	if err := d.CheckNames(); err != nil {
+		return err
 	}
 	if d.Signer == nil {
 		return errors.New("dkim needs a key")
@@ -58,6 +55,17 @@ func (d *DKIM) Validate() error {
 		return nil
 	}
 	return errors.New("dkim key must be RSA or Ed25519")
+}
+
+// CheckNames refuses names that no public key could stand under.
+func (d *DKIM) CheckNames() error {
+	if !validHELO(d.Domain) || d.Domain[0] == '[' {
+		return fmt.Errorf("dkim domain %q is not a domain in ASCII, like example.org", d.Domain)
+	}
+	if !validSelector(d.Selector) {
+		return fmt.Errorf("dkim selector %q is not a name in the DNS, like mail2026", d.Selector)
+	}
+	return nil
 }
 
 func validSelector(name string) bool {

@@ -29,7 +29,7 @@ func Bird(o PresetOptions) (HTTPConfig, error) {
 	if url == "" && err == nil {
 		region := birdKey.FindStringSubmatch(o.Secret)
 		if region == nil {
-			err = errors.New("url is required, since the API key names no region: https://REGION.platform.bird.com")
+			err = errors.New("url: is required, since the API key names no region; write: url https://REGION.platform.bird.com")
 		} else {
 			url = "https://" + region[1] + ".platform.bird.com"
 		}
@@ -39,7 +39,7 @@ func Bird(o PresetOptions) (HTTPConfig, error) {
 	}
 	category := cmp.Or(o.Extra["category"], "authentication")
 	if !plainWord.MatchString(category) {
-		return HTTPConfig{}, errors.New("category is not a word")
+		return HTTPConfig{}, errors.New("option category: must be letters, digits, _ and -")
 	}
 	return HTTPConfig{
 		Name: o.Name,

@@ -29,7 +29,7 @@ func BirdReceipts(o ReceiptOptions) (ReceiptReader, error) {
 	if o.Secret != "" {
 		key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(o.Secret, "whsec_"))
 		if err != nil || len(key) == 0 {
-			return nil, errors.New("the secret is not one of a webhook of Bird: whsec_ and Base64")
+			return nil, errors.New("secret: must be that of a webhook of Bird: whsec_ and Base64")
 		}
 		b.key = key
 	}

@@ -50,15 +50,18 @@ type place struct {
 // NewReceipts makes a reader for receipts that are described.
 func NewReceipts(cfg ReceiptConfig, o ReceiptOptions) (ReceiptReader, error) {
 	c := &customReceipts{o: o.withDefaults(), cfg: cfg, states: map[string]ReceiptState{}}
-	if (o.Secret == "") != (cfg.SignatureHeader == "") {
-		return nil, errors.New("a secret and the header of the signature need each other")
+	if o.Secret != "" && cfg.SignatureHeader == "" {
+		return nil, errors.New("secret: needs the header with the signature; write: signature_header <name>")
+	}
+	if o.Secret == "" && cfg.SignatureHeader != "" {
+		return nil, errors.New("signature_header: needs what receipts are signed with; write: secret <secret>")
 	}
 	if cfg.State == (Place{}) || len(cfg.Arrived) == 0 {
-		return nil, errors.New("it is not said where the state is, or which one means that a message has arrived")
+		return nil, errors.New("arrived: is required; write: receipts json <pointer> { arrived <word...> }")
 	}
 	for i, p := range []Place{cfg.State, cfg.ID, cfg.Code} {
 		if p.Parameter != "" && p.Pointer != "" {
-			return nil, errors.New("something is at two places: a parameter and a JSON pointer")
+			return nil, errors.New("is at two places: a parameter and a JSON pointer")
 		}
 		parsed, err := parsePointer(p.Pointer)
 		if err != nil {
@@ -69,7 +72,7 @@ func NewReceipts(cfg ReceiptConfig, o ReceiptOptions) (ReceiptReader, error) {
 	for state, words := range map[ReceiptState][]string{Arrived: cfg.Arrived, Undelivered: cfg.Undelivered, Underway: cfg.Underway} {
 		for _, word := range words {
 			if _, twice := c.states[word]; twice {
-				return nil, fmt.Errorf("the word %q means two states", word)
+				return nil, fmt.Errorf("undelivered %s: the word is in arrived, too", word)
 			}
 			c.states[word] = state
 		}

@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptrace"
@@ -25,7 +24,7 @@ var _ Gateway = (*HTTP)(nil)
 // NewHTTP makes a gateway. Nothing is connected to before the first message.
 func NewHTTP(cfg HTTPConfig) (*HTTP, error) {
 	if cfg.Timeout < 0 {
-		return nil, errors.New("the timeout must be positive")
+		return nil, errors.New("timeout: must be a positive duration like 15s")
 	}
 	cfg.Timeout = cmp.Or(cfg.Timeout, DefaultHTTPTimeout)
 	if cfg.UnicodeWord == "" && cfg.PlainWord == "" {
@@ -33,11 +32,11 @@ func NewHTTP(cfg HTTPConfig) (*HTTP, error) {
 	}
 	d, err := describe(cfg)
 	if err != nil {
-		return nil, fmt.Errorf("describe a request: %w", err)
+		return nil, err
 	}
 	v, err := newVerdicts(cfg)
 	if err != nil {
-		return nil, fmt.Errorf("describe an answer: %w", err)
+		return nil, err
 	}
 	return &HTTP{cfg: cfg, request: d, answers: v, transport: newTransport(cfg, d.url.scheme)}, nil
 }

@@ -28,11 +28,11 @@ type matcher struct {
 
 func newMatcher(m Match) (matcher, error) {
 	if len(m.Values) > 0 && m.Pointer == "" {
-		return matcher{}, errors.New("there are values, and no pointer to compare with them")
+		return matcher{}, errors.New("there are values, and no pointer to compare with them; write: json <pointer> <value...>")
 	}
 	for _, s := range m.Statuses {
 		if s < 200 || s > 599 {
-			return matcher{}, fmt.Errorf("%d is no status of an answer", s)
+			return matcher{}, fmt.Errorf("%d is no status of an answer; write one from 200 to 599", s)
 		}
 	}
 	p, err := parsePointer(m.Pointer)
@@ -84,11 +84,11 @@ func newVerdicts(cfg HTTPConfig) (*verdicts, error) {
 		m, err := newMatcher(r.Match)
 		switch {
 		case err != nil:
-			return nil, fmt.Errorf("refusal: %w", err)
+			return nil, fmt.Errorf("refusal %s: %w", r.Reason, err)
 		case len(r.Statuses) == 0 && r.Pointer == "" && len(r.Prefixes) == 0:
-			return nil, errors.New("refusal: it would match every answer")
+			return nil, fmt.Errorf("refusal %s: would match every answer; write a status, json or prefix", r.Reason)
 		case !slices.Contains(known, r.Reason):
-			return nil, fmt.Errorf("refusal: its reason must be one of %s", strings.Join(known, ", "))
+			return nil, fmt.Errorf("refusal %s: the reason must be one of %s", r.Reason, strings.Join(known, ", "))
 		}
 		v.refusals = append(v.refusals, refusal{matcher: m, reason: r.Reason})
 	}
@@ -99,10 +99,10 @@ func newVerdicts(cfg HTTPConfig) (*verdicts, error) {
 		}
 	}
 	if set > 1 {
-		return nil, errors.New("the message's id is at more than one place")
+		return nil, errors.New("message_id: is at more than one place; leave one of them out")
 	}
 	if v.pointer, err = parsePointer(v.id.Pointer); err != nil {
-		return nil, fmt.Errorf("message id: %w", err)
+		return nil, fmt.Errorf("message_id: %w", err)
 	}
 	return v, nil
 }

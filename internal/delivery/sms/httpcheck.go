@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/textproto"
 	"net/url"
@@ -38,10 +39,10 @@ type described struct {
 func describe(cfg HTTPConfig) (d *described, err error) {
 	d = &described{}
 	if d.url, err = parseURL(cfg.URL); err != nil {
-		return nil, fmt.Errorf("read the url: %w", err)
+		return nil, fmt.Errorf("url: %w", err)
 	}
 	if err := d.describeBody(cfg.Body); err != nil {
-		return nil, fmt.Errorf("read the body: %w", err)
+		return nil, fmt.Errorf("%s: %w", cmp.Or(cfg.Body.Type, BodyForm), err)
 	}
 	if err := d.describeMethod(cfg.Method); err != nil {
 		return nil, err
@@ -60,9 +61,9 @@ func (d *described) describeMethod(method string) error {
 	}
 	switch d.method = strings.ToUpper(cmp.Or(method, preset)); {
 	case !slices.Contains([]string{http.MethodGet, http.MethodPost, http.MethodPut}, d.method):
-		return errors.New("the method must be GET, POST or PUT")
+		return errors.New("method: must be GET, POST or PUT")
 	case hasBody && d.method == http.MethodGet:
-		return errors.New("a GET request has no body: use query")
+		return errors.New("method: a GET request has no body; write the fields as query")
 	}
 	return nil
 }
@@ -159,25 +160,26 @@ func (d *described) describeHeaders(cfg HTTPConfig) error {
 	if d.authorization, err = cfg.authorizationHeader(); err != nil {
 		return err
 	}
-	for name, list := range cfg.Headers {
+	for _, name := range slices.Sorted(maps.Keys(cfg.Headers)) {
+		list := cfg.Headers[name]
 		canonical := textproto.CanonicalMIMEHeaderKey(name)
 		switch {
 		case !httpguts.ValidHeaderFieldName(name):
-			return errors.New("a header has a name that is none")
+			return fmt.Errorf("header %q: is not the name of a header", name)
 		case slices.Contains(own, canonical):
-			return fmt.Errorf("header %s is not for the configuration to set", canonical)
+			return fmt.Errorf("header %s: is not for the configuration to set", name)
 		case canonical == "Authorization" && d.authorization != "":
-			return errors.New("there are credentials, and a header Authorization")
+			return fmt.Errorf("header %s: there are credentials already; leave one of them out", name)
 		case slices.ContainsFunc(d.headers, func(h header) bool { return h.name == canonical }):
-			return fmt.Errorf("header %s is there twice, in two spellings", canonical)
+			return fmt.Errorf("header %s: is there twice, in two spellings", name)
 		}
 		for _, value := range list {
 			t, err := parseTemplate(value)
 			if err != nil {
-				return fmt.Errorf("header %s: %w", canonical, err)
+				return fmt.Errorf("header %s: %w", name, err)
 			}
 			if hasControls(value) {
-				return fmt.Errorf("header %s: it has control characters", canonical)
+				return fmt.Errorf("header %s: has control characters", name)
 			}
 			d.headers = append(d.headers, header{name: canonical, value: t})
 		}
@@ -185,12 +187,20 @@ func (d *described) describeHeaders(cfg HTTPConfig) error {
 	return nil
 }
 
+// credentialOption names what credentials are from.
+func credentialOption(c HTTPConfig) string {
+	if c.Bearer != "" {
+		return "bearer"
+	}
+	return "basic_auth"
+}
+
 // authorizationHeader is the header of the credentials, or nothing.
 func (c HTTPConfig) authorizationHeader() (string, error) {
 	var all []string
 	if c.BasicUser != "" || c.BasicPassword != "" {
 		if strings.Contains(c.BasicUser, ":") {
-			return "", errors.New("the name for basic authentication holds a colon") // RFC 7617 §2
+			return "", errors.New("basic_auth: the user name holds a colon") // RFC 7617 §2
 		}
 		r := http.Request{Header: http.Header{}}
 		r.SetBasicAuth(c.BasicUser, c.BasicPassword)
@@ -206,9 +216,9 @@ func (c HTTPConfig) authorizationHeader() (string, error) {
 	case len(all) == 0:
 		return "", nil
 	case len(all) > 1:
-		return "", errors.New("there are credentials of more than one kind")
+		return "", errors.New("bearer: excludes basic_auth; leave one of them out")
 	case hasControls(all[0]) || !httpguts.ValidHeaderFieldValue(all[0]):
-		return "", errors.New("the credentials have characters that a header cannot carry")
+		return "", fmt.Errorf("%s: has characters that a header cannot carry", credentialOption(c))
 	}
 	return all[0], nil
 }

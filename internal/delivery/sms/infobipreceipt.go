@@ -18,7 +18,7 @@ type infobipReceipts struct{ o ReceiptOptions }
 // demanded.
 func InfobipReceipts(o ReceiptOptions) (ReceiptReader, error) {
 	if o.Secret != "" {
-		return nil, errors.New("infobip signs nothing: there is a secret that would verify nothing")
+		return nil, errors.New("secret: infobip signs nothing; leave it out, or write basic_auth")
 	}
 	return &infobipReceipts{o.withDefaults()}, nil
 }

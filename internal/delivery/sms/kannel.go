@@ -29,7 +29,7 @@ func Kannel(o PresetOptions) (HTTPConfig, error) {
 	mask := "19" // delivered, not delivered, refused by the SMSC
 	if own := o.Extra["dlr_mask"]; own != "" {
 		if mask = own; !kannelMask.MatchString(mask) {
-			return HTTPConfig{}, errors.New("dlr_mask is not a number from 0 to 66")
+			return HTTPConfig{}, errors.New("option dlr_mask: must be a number from 0 to 66")
 		}
 	}
 	fields := []Field{

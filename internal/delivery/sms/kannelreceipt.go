@@ -15,7 +15,7 @@ type kannelReceipts struct{ o ReceiptOptions }
 // KannelReceipts makes a reader. There is no Secret.
 func KannelReceipts(o ReceiptOptions) (ReceiptReader, error) {
 	if o.Secret != "" {
-		return nil, errors.New("kannel signs nothing: there is a secret that would verify nothing")
+		return nil, errors.New("secret: kannel signs nothing; leave it out, or write basic_auth")
 	}
 	return &kannelReceipts{o.withDefaults()}, nil
 }

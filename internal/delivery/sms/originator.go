@@ -29,14 +29,14 @@ func (o Originators) check(lines map[string]*line) error {
 		}
 		for region, list := range regions {
 			if region != AnyRegion && !regionForm.MatchString(region) {
-				return fmt.Errorf("originators of %q: it is neither a country (FR) nor %q", region, AnyRegion)
+				return fmt.Errorf("originator %s: is neither a country, like FR, nor %s", region, AnyRegion)
 			}
 			if len(list) == 0 {
-				return fmt.Errorf("originators of %q: there are none", region)
+				return fmt.Errorf("originator %s: there are none", region)
 			}
 			for _, one := range list {
 				if one == "" || len(one) > maxOriginator || strings.ContainsFunc(one, func(r rune) bool { return r < ' ' || r > '~' }) {
-					return fmt.Errorf("originator %q: it must have 1 to %d printable ASCII characters", one, maxOriginator)
+					return fmt.Errorf("originator %s: %q must be 1 to %d printable ASCII characters", region, one, maxOriginator)
 				}
 			}
 		}

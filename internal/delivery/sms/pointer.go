@@ -20,7 +20,7 @@ func parsePointer(text string) (pointer, error) {
 		return pointer{}, nil // the whole document
 	}
 	if text[0] != '/' {
-		return nil, errors.New("a JSON pointer begins with /")
+		return nil, errors.New("a JSON pointer begins with a slash, like /id")
 	}
 	tokens := strings.Split(text[1:], "/")
 	for i, token := range tokens {

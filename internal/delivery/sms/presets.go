@@ -51,18 +51,18 @@ func (o PresetOptions) check(extra []string, required ...requirement) error {
 	for _, r := range required {
 		switch {
 		case r.value == "":
-			return fmt.Errorf("%s is required: %s", r.option, r.is)
+			return fmt.Errorf("%s: is required: %s", r.option, r.is)
 		case r.form != nil && !r.form.MatchString(r.value):
-			return fmt.Errorf("%s is not %s", r.option, r.is)
+			return fmt.Errorf("%s: must be %s", r.option, r.is)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(o.Extra)) {
 		if !slices.Contains(extra, name) {
-			known := "there are none"
+			known := "this gateway has none"
 			if len(extra) > 0 {
-				known = "known are " + strings.Join(extra, ", ")
+				known = "there are " + strings.Join(extra, ", ")
 			}
-			return fmt.Errorf("unknown option %q, %s", name, known)
+			return fmt.Errorf("option %s: there is none of this name; %s", name, known)
 		}
 	}
 	return nil
@@ -71,7 +71,7 @@ func (o PresetOptions) check(extra []string, required ...requirement) error {
 // noAccount is for vendors that know a key and nothing else.
 func (o PresetOptions) noAccount() error {
 	if o.Account != "" {
-		return errors.New("there is an account, but the secret is all that this vendor knows")
+		return errors.New("account: the secret is all that this gateway knows; leave it out")
 	}
 	return nil
 }

@@ -43,7 +43,7 @@ func newTable(routes []Route, lines map[string]*line) (*table, error) {
 		}
 		if len(r.Match) == 0 {
 			if t.rest != nil {
-				return nil, errors.New("there is more than one default route")
+				return nil, errors.New("route default: is there twice; leave one of them out")
 			}
 			t.rest = order
 		}
@@ -64,10 +64,10 @@ func (t *table) add(item string, order []*line) error {
 	case prefix && prefixForm.MatchString(item):
 		routes, t.longest = t.prefixes, max(t.longest, len(digits))
 	case !regionForm.MatchString(item):
-		return fmt.Errorf("route %q: it is neither a country (FR) nor the beginning of a number (+4479)", item)
+		return fmt.Errorf("route %s: is neither a country, like FR, nor the beginning of numbers, like +4479", item)
 	}
 	if routes[key] != nil {
-		return fmt.Errorf("route %q is there twice", item)
+		return fmt.Errorf("route %s: is there twice; leave one of them out", item)
 	}
 	routes[key] = order
 	return nil
@@ -75,16 +75,16 @@ func (t *table) add(item string, order []*line) error {
 
 func inOrder(names []string, lines map[string]*line) ([]*line, error) {
 	if len(names) == 0 {
-		return nil, errors.New("a route names no gateway")
+		return nil, errors.New("route: names no sender")
 	}
 	seen := map[string]bool{}
 	order := make([]*line, 0, len(names))
 	for _, name := range names {
 		switch one := lines[name]; {
 		case one == nil:
-			return nil, fmt.Errorf("a route names gateway %q, which does not exist", name)
+			return nil, fmt.Errorf("route %s: there is no such sender; write: sender %s http {…}", name, name)
 		case seen[name]:
-			return nil, fmt.Errorf("a route names gateway %q twice", name)
+			return nil, fmt.Errorf("route %s: the sender is there twice", name)
 		default:
 			seen[name] = true
 			order = append(order, one)

@@ -65,7 +65,7 @@ func NewRouter(cfg RouterConfig) (*Router, error) {
 	r := &Router{cfg: cfg, lines: map[string]*line{}}
 	for name, g := range cfg.Gateways {
 		if name == "" || name == AnyGateway || g == nil {
-			return nil, fmt.Errorf("gateway %q has no name, or is none", name)
+			return nil, fmt.Errorf("sender %q: has no name, or is none", name)
 		}
 		r.lines[name] = &line{name: name, gateway: g, breaker: breaker.New(patience), slots: make(chan struct{}, cfg.Concurrency)}
 	}

@@ -38,15 +38,15 @@ func parseURL(text string) (*urlTemplate, error) {
 	u, err := url.Parse(whole.expand(nil, func(string) string { return "x" }))
 	switch {
 	case err != nil:
-		return nil, errors.New("it is not a URL")
+		return nil, errors.New("is not a URL")
 	case u.Scheme != "https" && u.Scheme != "http":
-		return nil, errors.New("it must begin with https://, or with http:// for this machine")
+		return nil, errors.New("must begin with https://, or with http:// for this machine")
 	case u.Opaque != "" || u.Hostname() == "":
-		return nil, errors.New("it names no host")
+		return nil, errors.New("names no host")
 	case u.User != nil:
-		return nil, errors.New("it holds a name or password; use basic authentication")
+		return nil, errors.New("holds a name or password; write them as basic_auth")
 	case u.Fragment != "" || strings.Contains(text, "#"):
-		return nil, errors.New("it has a fragment, which is never sent")
+		return nil, errors.New("has a fragment, which is never sent")
 	}
 	out := &urlTemplate{scheme: u.Scheme, origin: u.Scheme + "://" + u.Host}
 	rest := text[len(u.Scheme)+len("://"):]

@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -45,8 +46,11 @@ type Mailgun struct {
 
 // NewMailgun checks the configuration.
 func NewMailgun(cfg MailgunConfig) (*Mailgun, error) {
-	if len(cfg.Key) < minSecret || cfg.Guard == nil || cfg.Receiver == nil {
-		return nil, errors.New("signing key, guard and receiver are required")
+	if len(cfg.Key) < minSecret {
+		return nil, fmt.Errorf("the signing key needs at least %d characters", minSecret)
+	}
+	if cfg.Guard == nil || cfg.Receiver == nil {
+		return nil, errors.New("guard and receiver are required")
 	}
 	if cfg.Window == 0 {
 		cfg.Window = DefaultMailgunWindow

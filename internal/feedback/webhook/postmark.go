@@ -38,9 +38,9 @@ func NewPostmark(cfg PostmarkConfig) (*Postmark, error) {
 	case cfg.Receiver == nil:
 		return nil, errors.New("receiver is required")
 	case cfg.Password == "" && cfg.Secret == "":
-		return nil, errors.New("a password or a secret header is required")
+		return nil, errors.New("a password is required")
 	case cfg.Password != "" && len(cfg.Password) < minSecret, cfg.Secret != "" && len(cfg.Secret) < minSecret:
-		return nil, fmt.Errorf("password and secret need at least %d characters", minSecret)
+		return nil, fmt.Errorf("the password needs at least %d characters", minSecret)
 	case (cfg.Header == "") != (cfg.Secret == ""), (cfg.Username == "") != (cfg.Password == ""):
 		return nil, errors.New("a user name needs a password, and a header a secret")
 	}

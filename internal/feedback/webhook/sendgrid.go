@@ -11,7 +11,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -48,6 +47,9 @@ type SendGrid struct {
 	key *ecdsa.PublicKey
 }
 
+// errPublicKey does not repeat the key: what stands there may be a secret.
+var errPublicKey = errors.New("must be the public key of a signed event webhook as SendGrid shows it: ECDSA over P-256, in Base64")
+
 // NewSendGrid checks the configuration.
 func NewSendGrid(cfg SendGridConfig) (*SendGrid, error) {
 	if cfg.Receiver == nil {
@@ -55,15 +57,15 @@ func NewSendGrid(cfg SendGridConfig) (*SendGrid, error) {
 	}
 	der, err := base64.StdEncoding.DecodeString(strings.TrimSpace(cfg.PublicKey))
 	if err != nil {
-		return nil, fmt.Errorf("decode public key: %w", err)
+		return nil, errPublicKey
 	}
 	parsed, err := x509.ParsePKIXPublicKey(der)
 	if err != nil {
-		return nil, fmt.Errorf("parse public key: %w", err)
+		return nil, errPublicKey
 	}
 	key, ok := parsed.(*ecdsa.PublicKey)
 	if !ok || key.Curve != elliptic.P256() {
-		return nil, errors.New("public key is not one of ECDSA over P-256")
+		return nil, errPublicKey
 	}
 	if cfg.MaxAge == 0 {
 		cfg.MaxAge = day

@@ -52,7 +52,7 @@ func NewSES(cfg SESConfig) (*SES, error) {
 	for _, topic := range cfg.Topics {
 		host, err := topicHost(topic)
 		if err != nil {
-			return nil, fmt.Errorf("check topic %q: %w", topic, err)
+			return nil, fmt.Errorf("%s: is not the ARN of a topic; write it like arn:aws:sns:eu-west-1:123456789012:bounces", topic)
 		}
 		s.hosts[topic] = host
 	}
