@@ -58,8 +58,7 @@ func (a *App) loadWords(e *expander, s *settings) {
 // plainPathError is an error of the file system without the name of the call and
 // of the file, which is said already.
 func plainPathError(err error) error {
-	var path *fs.PathError
-	if errors.As(err, &path) {
+	if path, ok := errors.AsType[*fs.PathError](err); ok {
 		return path.Err
 	}
 	return err

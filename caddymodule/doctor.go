@@ -60,7 +60,7 @@ func (a *App) examination(ctx caddy.Context, rt *runtime) doctor.Options {
 func (a *App) templateProblems() []doctor.TemplateProblem {
 	e := newExpander()
 	a.loadWords(e, &settings{http: a.settings.http})
-	var problems []doctor.TemplateProblem
+	problems := make([]doctor.TemplateProblem, 0, len(*e.errs))
 	for _, fault := range *e.errs {
 		problems = append(problems, doctor.TemplateProblem{File: a.Templates, Problem: fault.Error(), Fatal: true})
 	}

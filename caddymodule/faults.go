@@ -48,7 +48,7 @@ func (e *expander) failf(format string, args ...any) { e.fail(fmt.Errorf(format,
 
 // fail notes a fault, or several that were joined.
 func (e *expander) fail(err error) {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // only what errors.Join made
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, one := range joined.Unwrap() {
 			e.fail(one)
 		}

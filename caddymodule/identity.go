@@ -65,9 +65,13 @@ func (h *IdentityHandler) Provision(ctx caddy.Context) (err error) {
 
 // networks reads those that the homeserver may call from.
 func (h *IdentityHandler) networks(e *expander) (networks []netip.Prefix) {
-	for _, text := range e.list("threepid_identity allow", h.Allow) {
+	list := e.list("threepid_identity allow", h.Allow)
+	if e.failed() {
+		return nil // what could not be expanded is no network
+	}
+	for _, text := range list {
 		network, err := parseNetwork(text)
-		if err != nil && text != "" { // else it is a fault already
+		if err != nil {
 			e.failf("threepid_identity %w", err)
 		}
 		networks = append(networks, network)

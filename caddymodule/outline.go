@@ -4,6 +4,7 @@ package caddymodule
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"sync"
 
@@ -94,12 +95,8 @@ func (o *outline) shares(words []string) int {
 	for n < len(words) && n < len(o.words) && words[n] == o.words[n] {
 		n++
 	}
-	if n == 1 && len(words) > 1 {
-		for _, word := range o.words[1:] {
-			if word == words[1] {
-				return 2
-			}
-		}
+	if n == 1 && len(words) > 1 && slices.Contains(o.words[1:], words[1]) {
+		return 2
 	}
 	return n
 }

@@ -296,18 +296,17 @@ func TestPolicyIsCheckedBeforeItRuns(t *testing.T) {
 		"disposable " + s.path("missing.txt"):                   "no such file",
 		"disposable " + s.path("broken.txt"):                    "line 2 is not a domain",
 		"disposable {env.THREEPID_TEST_NO}":                     "THREEPID_TEST_NO",
-		"deny {env.THREEPID_TEST_RULE}":                         `deny: "not a domain" is not a domain`,
+		"deny {env.THREEPID_TEST_RULE}":                         "deny not a domain: is not a rule",
 		"deny *":                                                "leave nothing",
-		"deny a.test\nallow A.test.":                            "both allowed and denied",
-		"deny a.test\n}\nmailer off\nlimit user off\nbrand x {": "email is switched off",
+		"deny a.test\nallow A.test.":                            "is allowed as well",
+		"deny a.test\n}\nmailer off\nlimit user off\nbrand x {": "of no use with `mailer off`",
 		"disposable " + s.path("good.txt"):                      "",
 		"allow a.test\ndeny *":                                  "",
 	} {
 		adapted, err := adapt(s.caddyfile(s.options("email_policy {\n" + block + "\n}")...))
-		if err != nil {
-			t.Fatal(err)
+		if err == nil {
+			err = validate(adapted)
 		}
-		err = validate(adapted)
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got error %v, want one with %q", block, err, want)
 		}

@@ -3,11 +3,13 @@
 package caddymodule
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -56,7 +58,7 @@ func TestReload(t *testing.T) {
 		{
 			name:    "bad_provision",
 			next:    func(s *site) string { return s.withStore(s.path("store"), "next_link gopher://x") },
-			refused: "scheme must be http or https",
+			refused: "must begin with https:// or http://",
 		},
 		{
 			name:    "bad_provision_of_a_guest",
@@ -71,10 +73,10 @@ func TestReload(t *testing.T) {
 		{
 			name: "bad_start_of_the_store",
 			next: func(s *site) string {
-				if err := os.WriteFile(s.path("file"), nil, 0o600); err != nil {
+				if err := errors.Join(os.Mkdir(s.path("torn"), 0o700), os.WriteFile(filepath.Join(s.path("torn"), "MANIFEST"), []byte("junk"), 0o600)); err != nil {
 					s.t.Fatal(err)
 				}
-				return s.withStore(s.path("file"))
+				return s.withStore(s.path("torn"))
 			},
 			refused: "open store",
 		},

@@ -103,7 +103,7 @@ func (s *SMS) resolvePolicy(e *expander, p *phone.Policy) {
 	numbers := cmp.Or(e.text("numbers", s.Numbers), "valid")
 	p.Possible = numbers == "possible"
 	e.fail(checkWord("numbers", numbers, numberWords))
-	var words []string
+	words := make([]string, 0, len(phone.Kinds()))
 	for _, kind := range phone.Kinds() {
 		words = append(words, string(kind))
 	}

@@ -56,8 +56,9 @@ func unknownOption(name string, opts options) error {
 
 // modulesIn lists the modules of a name space.
 func modulesIn(namespace string) string {
-	var names []string
-	for _, m := range caddy.GetModules(strings.TrimSuffix(namespace, ".")) {
+	modules := caddy.GetModules(strings.TrimSuffix(namespace, "."))
+	names := make([]string, 0, len(modules))
+	for _, m := range modules {
 		names = append(names, m.ID.Name())
 	}
 	return "there are " + strings.Join(names, ", ")
