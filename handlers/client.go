@@ -140,7 +140,7 @@ func (c *Client) observedAs(w http.ResponseWriter, r *http.Request, route route,
 	case ForPerson(r):
 		_, _ = c.failedPage(w, r, err) // it was reported above
 	default:
-		me := asMatrixError(err)
+		me := c.inWords(r, asMatrixError(err))
 		writeError(w, me, form(me))
 	}
 	return nil

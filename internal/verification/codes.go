@@ -90,6 +90,9 @@ func (s *Service) compare(ctx context.Context, p store.Partition, sub Submission
 	if result.State != before {
 		s.cfg.Observer.Transition(result.Purpose, result.Medium, result.State.String())
 	}
+	if errors.Is(verdict, ErrTokenIncorrect) {
+		return Confirmed{Purpose: result.Purpose, Medium: result.Medium}, nil, verdict
+	}
 	if verdict != nil {
 		return Confirmed{}, nil, verdict
 	}

@@ -96,6 +96,9 @@ type Request struct {
 	// RepeatOnly refuses the request with a LimitError if it would send a
 	// message: it was found to repeat an earlier one, so nobody has paid for it.
 	RepeatOnly bool
+	// Early has the request answered, and nothing sent nor counted as asked for: its
+	// session is open, and its address has just had a message.
+	Early bool
 	// Domain is the registered domain that the address belongs to, or empty. It
 	// is counted against its limit.
 	Domain string
