@@ -79,6 +79,10 @@ func (c *Client) phoneNumber(body object) (dialled, error) {
 		return dialled{}, err
 	}
 	number, err := phone.Parse(typed, country, c.cfg.Phones.Policy)
+	if errors.Is(err, phone.ErrCountry) && international(typed) {
+		country = anyRegion
+		number, err = phone.Parse(typed, country, c.cfg.Phones.Policy)
+	}
 	switch {
 	case errors.Is(err, phone.ErrCountry):
 		return dialled{}, badRequest(codeInvalidParam, "'country' must be a code of two letters (ISO 3166-1)")
@@ -89,6 +93,10 @@ func (c *Client) phoneNumber(body object) (dialled, error) {
 	}
 	return dialled{number, strings.ToUpper(country)}, nil
 }
+
+// international reports whether a number says by itself which country it is of:
+// what is in the field beside it does not matter then.
+func international(typed string) bool { return strings.HasPrefix(strings.TrimSpace(typed), "+") }
 
 // admit pays for a message to a phone, unless the request only repeats an
 // earlier one, which sends nothing. What is returned gives back what was paid
@@ -145,12 +153,15 @@ func (c *Client) confirm(r *http.Request, sub verification.Submission) (verifica
 // worldwide is the region of numbers that belong to no country.
 const worldwide = "001"
 
+// anyRegion is where an international number is dialled from: it does not matter.
+const anyRegion = "GB"
+
 // regionOf is a country that a number may be said to be dialled from.
 func regionOf(number string) string {
 	if n, err := phone.FromDigits(number); err == nil && n.Region != worldwide {
 		return n.Region
 	}
-	return "GB" // it does not matter: the number is international
+	return anyRegion
 }
 
 // shown is an address as people write it.

@@ -34,7 +34,7 @@ var (
 	}
 	errNotBegun = &MatrixError{
 		Status: http.StatusForbidden, Errcode: codeForbidden,
-		Message: "Please begin the registration first: no registration is under way that this request belongs to", Say: sayBegin,
+		Message: "Please begin the registration first: no registration is under way that this request belongs to",
 	}
 	errStagesMissing = &MatrixError{
 		Status: http.StatusForbidden, Errcode: codeForbidden, Message: "Please complete the earlier steps of the registration first", Say: sayBegin,

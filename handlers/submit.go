@@ -56,8 +56,8 @@ func (c *Client) submitMachine(w http.ResponseWriter, r *http.Request, route rou
 		if err != nil {
 			return 0, err
 		}
-		if done, err := c.confirm(r, sub); err != nil {
-			return 0, machineError(done, err)
+		if _, err := c.confirm(r, sub); err != nil {
+			return 0, machineError(err)
 		}
 		writeJSON(w, http.StatusOK, struct {
 			Success bool `json:"success"`
@@ -126,8 +126,9 @@ func formObject(raw []byte) (object, error) {
 // message. Element keeps the field of a registration only if it reads 200 and
 // "success", and that of an added number only if it reads this errcode
 // (docs/clients.md); any other answer ends what the person was at.
-func machineError(about verification.Confirmed, err error) error {
-	if !errors.Is(err, verification.ErrTokenIncorrect) || about.Medium != verification.MSISDN {
+func machineError(err error) error {
+	about, ok := errors.AsType[*verification.WrongTokenError](err)
+	if !ok || about.Medium != verification.MSISDN {
 		return submitError(err)
 	}
 	wrong := saying(http.StatusBadRequest, codeTokenIncorrect, sayWrong, "The token is incorrect")

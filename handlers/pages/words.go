@@ -52,6 +52,9 @@ func (e english) Words(string, string) Words {
 	return Words{Lang: "en", Dir: "ltr", Text: func(key, value string) (string, error) {
 		text, ok := englishWords[key]
 		if !ok {
+			text, ok = clientWords[key]
+		}
+		if !ok {
 			return "", missingError(key)
 		}
 		return strings.NewReplacer("{server}", e.server, "{value}", value).Replace(text), nil
@@ -127,18 +130,6 @@ var englishWords = map[string]string{
 	"again what":  "This press could not be told from that of a program that checks mail, so nothing has happened yet. Read this, then press the button.",
 
 	"next button": "Go on",
-
-	"client limit":       "Too many requests. Please try again in {value}.",
-	"client busy":        "The server cannot send messages at the moment. Please try again in {value}.",
-	"client email":       "This is not a valid email address.",
-	"client number":      "This is not a valid phone number. Check the country as well.",
-	"client denied":      "Addresses of this domain are not allowed on this server.",
-	"client barred":      "This server sends no messages to numbers of this kind or country.",
-	"client closed":      "Registration is disabled on this server.",
-	"client begin":       "Please complete the earlier steps of the registration first.",
-	"client unsupported": "This server does not verify addresses of this kind.",
-	"client setup":       "This server is not set up correctly and cannot verify addresses. Please tell its administrator.",
-	"client unconfirmed": "This is not confirmed yet. Confirm it with the message that you got, then try again.",
 
 	"done title":    "Confirmed",
 	"done what":     "You can go back to the app where you started; it goes on there.",

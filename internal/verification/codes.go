@@ -91,7 +91,7 @@ func (s *Service) compare(ctx context.Context, p store.Partition, sub Submission
 		s.cfg.Observer.Transition(result.Purpose, result.Medium, result.State.String())
 	}
 	if errors.Is(verdict, ErrTokenIncorrect) {
-		return Confirmed{Purpose: result.Purpose, Medium: result.Medium}, nil, verdict
+		verdict = &WrongTokenError{result.Purpose, result.Medium}
 	}
 	if verdict != nil {
 		return Confirmed{}, nil, verdict

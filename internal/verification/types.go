@@ -66,6 +66,19 @@ var (
 	ErrUnknownNonce = errors.New("no token request is waiting for this nonce")
 )
 
+// WrongTokenError is ErrTokenIncorrect, and says of which session: clients differ in
+// how they have to be told.
+type WrongTokenError struct {
+	Purpose Purpose
+	Medium  Medium
+}
+
+// Error implements error.
+func (e *WrongTokenError) Error() string { return ErrTokenIncorrect.Error() }
+
+// Unwrap says what it is.
+func (e *WrongTokenError) Unwrap() error { return ErrTokenIncorrect }
+
 // LimitError refuses a request that came too soon.
 type LimitError struct {
 	// RetryAfter is how long to wait; always positive.
