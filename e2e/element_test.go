@@ -24,9 +24,12 @@ func TestR15_F10_F11_RegisterAsElementBySDK(t *testing.T) {
 	for _, mode := range modes {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
-			w := ownStack(t, stack.Options{Callback: mode == "callback", RequireEmail: true, NextLink: riotOrigin}).bySDK(t, jssdk.Options{})
-			t.Run("followed", func(t *testing.T) { w.in(t).registerInAnotherTab(riotOrigin + "/") })
-			t.Run("not followed", func(t *testing.T) { w.in(t).registerInTheSameTab(elementDesktop) })
+			own := ownStack(t, stack.Options{Callback: mode == "callback", RequireEmail: true, NextLink: riotOrigin})
+			for version, install := range map[string]func() (jssdk.Env, error){jssdk.Version: sdkEnv, jssdk.OldVersion: oldSDKEnv} {
+				w := own.bySDKOf(t, install, jssdk.Options{})
+				t.Run(version+" followed", func(t *testing.T) { w.in(t).registerInAnotherTab(riotOrigin + "/") })
+				t.Run(version+" not followed", func(t *testing.T) { w.in(t).registerInTheSameTab(elementDesktop) })
+			}
 		})
 	}
 }
@@ -100,8 +103,7 @@ func (w *sdkWorld) registerInTheSameTab(app string) {
 
 func (w *sdkWorld) wantRegistered(name, email string) {
 	w.t.Helper()
-	c := w.loggedIn(name, password, jssdk.ClientOptions{})
-	if got, want := w.threepids(c), []string{email}; !slices.Equal(got, want) {
+	if got, want := w.emails(w.login(name, password)), []string{email}; !slices.Equal(got, want) {
 		w.t.Errorf("got addresses %q, want %q", got, want)
 	}
 }

@@ -118,8 +118,8 @@ class Flow {
         return this.rest();
     }
 
-    poll() {
-        this.auth.poll();
+    async poll() {
+        await this.auth.poll(); // old ones ask for /versions before they send anything
         return this.rest();
     }
 
