@@ -205,7 +205,7 @@ func TestAnswers_WordsForPeople(t *testing.T) {
 func TestAnswers_EverySayingHasWords(t *testing.T) {
 	set := loadTemplates(t, templates.Options{})
 	for _, say := range []string{
-		sayLimit, sayBusy, sayEmail, sayNumber, sayDenied, sayClosed, sayBegin, sayUnsupported, saySetup, sayUnconfirmed,
+		sayLimit, sayBusy, sayEmail, sayNumber, sayDenied, sayClosed, sayBegin, sayUnsupported, saySetup, sayUnconfirmed, sayPassword,
 		sayWrong, sayExpired, sayRevoked, sayInvalid, sayFault, SayBarred,
 	} {
 		r := newRig(t, options{})
@@ -222,5 +222,25 @@ func TestAnswers_EverySayingHasWords(t *testing.T) {
 	odd := &MatrixError{Say: "nothing", Message: "as it is", Err: errNoAnswer}
 	if got := newRig(t, options{}).client.inWords(httptest.NewRequest("POST", "/", nil), odd); got != odd {
 		t.Errorf("got %v, want what there are no words for as it is", got)
+	}
+}
+
+// TestAnswers_AWrongPasswordInWords, where the asking is ours: the dialogue goes on,
+// and shows what we say.
+func TestAnswers_AWrongPasswordInWords(t *testing.T) {
+	r := newRig(t, options{})
+	if err := r.client.SetPages(PageOptions{Words: TemplateWords(loadTemplates(t, templates.Options{})), Now: r.clock.Now}); err != nil {
+		t.Fatal(err)
+	}
+	r.hs.AddUser("alice", "secret")
+	token := r.login("alice", "secret")
+	sid := r.validated("account/3pid", "c", "new@x.org")
+	body := addBody(sid, "c", passwordAuth(r.challenged(t, token, sid, "c"), "wrong"))
+	for language, want := range map[string]string{"": "This password is not right.", "nl": "Dit wachtwoord klopt niet."} {
+		rec := r.do("POST", addPath, body, "Authorization", "Bearer "+token, "Accept-Language", language)
+		wantError(t, rec, http.StatusUnauthorized, "M_FORBIDDEN")
+		if answer := decoded(t, rec); answer["error"] != want || answer["flows"] == nil || answer["say"] != nil {
+			t.Errorf("%q: got %s, want %q and the flows", language, rec.Body, want)
+		}
 	}
 }

@@ -127,7 +127,7 @@ func (c *Client) observedAs(w http.ResponseWriter, r *http.Request, route route,
 		return err // the administrator's own rule; Caddy renders it
 	}
 	if ch, ok := errors.AsType[*challenge](err); ok {
-		writeJSON(w, http.StatusUnauthorized, ch)
+		writeJSON(w, http.StatusUnauthorized, c.challengeInWords(r, ch))
 		return nil
 	}
 	if refused, ok := asRefusal(err); ok {

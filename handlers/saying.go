@@ -19,6 +19,7 @@ const (
 	sayUnsupported = "client unsupported"
 	saySetup       = "client setup"
 	sayUnconfirmed = "client unconfirmed"
+	sayPassword    = "client password"
 	sayWrong       = "code wrong"
 	sayExpired     = "expired what"
 	sayRevoked     = "revoked what"
@@ -41,6 +42,13 @@ func (c *Client) inWords(r *http.Request, e *MatrixError) *MatrixError {
 	}
 	said := *e
 	said.Message = text
+	return &said
+}
+
+// challengeInWords is the same for a round of an authentication of ours.
+func (c *Client) challengeInWords(r *http.Request, ch *challenge) *challenge {
+	said := *ch
+	said.Message = c.inWords(r, &MatrixError{Message: ch.Message, Say: ch.say}).Message
 	return &said
 }
 

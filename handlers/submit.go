@@ -131,11 +131,11 @@ func machineError(err error) error {
 	if !ok || about.Medium != verification.MSISDN {
 		return submitError(err)
 	}
-	wrong := saying(http.StatusBadRequest, codeTokenIncorrect, sayWrong, "The token is incorrect")
-	switch about.Purpose {
-	case verification.Register:
+	wrong := asMatrixError(submitError(err))
+	if about.Purpose == verification.Register {
 		wrong.Status = http.StatusOK
-	case verification.Add:
+	}
+	if about.Purpose == verification.Add {
 		wrong.Errcode = codeThreepidAuthFailed
 	}
 	return wrong

@@ -20,6 +20,7 @@ var clientWords = map[string]string{
 	"client begin":       "Please complete the earlier steps of the registration first.",
 	"client unsupported": "This server does not verify addresses of this kind.",
 	"client setup":       "This server is not set up correctly and cannot verify addresses. Please tell its administrator.",
+	"client password":    "This password is not right.",
 	"client unconfirmed": "This is not confirmed yet. Confirm it with the message that you got, then try again.",
 }
 

@@ -13,15 +13,8 @@ type Resume struct{ ClientSecret, HomeserverURL, IdentityURL, Session, SID strin
 // RegistrationLink is the next_link of a registration (Registration.requestEmailToken
 // and app.makeRegistrationUrl, up to 1.11.10; 1.11.50 sends none).
 func RegistrationLink(app string, r Resume) string {
-	link := app + "#/register"
-	glue := "?"
-	for _, p := range [][2]string{
-		{"client_secret", r.ClientSecret}, {"hs_url", r.HomeserverURL}, {"is_url", r.IdentityURL}, {"session_id", r.Session},
-	} {
-		link += glue + p[0] + "=" + encodeURIComponent(p[1])
-		glue = "&"
-	}
-	return link
+	return app + "#/register?client_secret=" + encodeURIComponent(r.ClientSecret) + "&hs_url=" + encodeURIComponent(r.HomeserverURL) +
+		"&is_url=" + encodeURIComponent(r.IdentityURL) + "&session_id=" + encodeURIComponent(r.Session)
 }
 
 // encodeURIComponent is JavaScript's, for what is in such links.

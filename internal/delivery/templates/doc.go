@@ -85,7 +85,7 @@
 //
 //	client limit, client busy (these name {{.Life}}, the wait), client email, client number,
 //	    client denied, client barred, client closed, client begin, client unsupported,
-//	    client setup, client unconfirmed: clients show them, as the text of an error
+//	    client setup, client unconfirmed, client password: clients show them, as the text of an error
 //
 // Where the message went to a phone, these are said instead; "sms help signal"
 // takes the place of "help spam":

@@ -111,7 +111,7 @@ var pageKeys = []struct{ page, parts string }{
 	{"help", "link|title|spam|typo|wait|again|admin"},
 	{"delivery", "waiting|delayed|sent|bounced|address|failed|suspended|none"},
 	// What clients show of a refusal; see later.go.
-	{"client", "limit|busy|email|number|denied|barred|closed|begin|unsupported|setup|unconfirmed"},
+	{"client", "limit|busy|email|number|denied|barred|closed|begin|unsupported|setup|unconfirmed|password"},
 	// What the pages say otherwise where the message went to a phone.
 	{"sms", "address|confirm add title|confirm add what|code again|again what|invalid title|invalid what|refuse what|refused what"},
 	{"sms help", "link|title|signal|typo|wait"},
