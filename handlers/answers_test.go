@@ -134,6 +134,7 @@ func TestAnswers_AnInternationalNumberNeedsNoCountry(t *testing.T) {
 			if got := r.box.last(t).Address; got != "447400123456" {
 				t.Errorf("country %q: a message to %s", country, got)
 			}
+			wantStatus(t, r.requestPhone("account/3pid", phoneBody("u", country, "\u00a0(+٤٤) 7400 123456", 1)), http.StatusOK)
 		}
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/input"
 	"github.com/caddy-threepid/caddy-threepid/internal/phone"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -96,7 +97,10 @@ func (c *Client) phoneNumber(body object) (dialled, error) {
 
 // international reports whether a number says by itself which country it is of:
 // what is in the field beside it does not matter then.
-func international(typed string) bool { return strings.HasPrefix(strings.TrimSpace(typed), "+") }
+func international(typed string) bool {
+	dialled, ok := input.Number(typed)
+	return ok && strings.HasPrefix(dialled, "+")
+}
 
 // admit pays for a message to a phone, unless the request only repeats an
 // earlier one, which sends nothing. What is returned gives back what was paid
