@@ -58,12 +58,13 @@ type App struct {
 
 	// The origins (scheme://host[:port]) to which a reader may be sent after
 	// confirming, by a client's `next_link`. Security: this is a redirect from
-	// a page that people trust, so list only your own clients. Default: none,
-	// and a request with a `next_link` is refused.
+	// a page that people trust, so list only your own clients. A link to any
+	// other is accepted and not followed: a page of ours says then where to go
+	// on. Default: none.
 	NextLink []string `json:"next_link,omitempty"`
 
 	// What a mail carries: `link`, or `code` for six digits to be typed into
-	// the client. Default: `link`.
+	// the client, or into a page to which the mail leads. Default: `link`.
 	EmailProof string `json:"email_proof,omitempty"`
 
 	// Whether codes are also accepted at

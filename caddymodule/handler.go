@@ -142,12 +142,16 @@ func (h *Handler) unavailable(w http.ResponseWriter, r *http.Request, next caddy
 }
 
 // toUpstream puts the status of a Caddy error where package handlers looks for
-// it.
+// it. One without a status came from behind us all the same.
 func toUpstream(err error) error {
-	if he, ok := errors.AsType[caddyhttp.HandlerError](err); ok {
-		return &handlers.UpstreamError{Status: he.StatusCode, Err: err}
+	if err == nil {
+		return nil
 	}
-	return err
+	status := http.StatusBadGateway
+	if he, ok := errors.AsType[caddyhttp.HandlerError](err); ok {
+		status = he.StatusCode
+	}
+	return &handlers.UpstreamError{Status: status, Err: err}
 }
 
 // fromUpstream gives Caddy its own error back, unchanged.

@@ -207,6 +207,7 @@ func (a *App) sender(keys *keyring.Ring) *delivery.MailSender {
 	return &delivery.MailSender{
 		From: a.mailer.From(), Transport: a.mailer, Templates: a.settings.templates, Keys: keys,
 		Link:   func(sid, token string) string { return handlers.Link(publicURL, sid, token) },
+		Page:   func(sid string) string { return handlers.Link(publicURL, sid, "") },
 		Refuse: func(sid, refusal string) string { return handlers.RefuseLink(publicURL, sid, refusal) },
 		Bounce: a.bounce(keys),
 		Tag:    a.providerTag(keys),

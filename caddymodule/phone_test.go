@@ -236,3 +236,31 @@ func TestReceipts(t *testing.T) {
 		}
 	}
 }
+
+// TestAskedAgainWithinThePause: who asks again for the code that they are waiting for
+// keeps the session, and gets no second message; another session is told to wait.
+func TestAskedAgainWithinThePause(t *testing.T) {
+	s := newPhoneSite(t, "allow GB", "resend_after 1h")
+	ask := func(secret string, attempt int) stack.Answer {
+		t.Helper()
+		a, err := s.ask(t.Context(), "192.0.2.1", secret, "+447400000001", attempt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	first := ask("secret", 1)
+	for _, attempt := range []int{1, 2, 3} {
+		if a := ask("secret", attempt); a.Status != http.StatusOK || a.Text("sid") != first.Text("sid") {
+			t.Errorf("send_attempt %d: got %d %s, want the session of the first", attempt, a.Status, a.Body)
+		}
+	}
+	if a := ask("another", 1); a.Status != http.StatusTooManyRequests || !strings.HasPrefix(a.Text("error"), "Too many requests. Please try again in ") {
+		t.Errorf("another session: got %d %s", a.Status, a.Body)
+	}
+	s.message("447400000001")
+	s.settle(1)
+	if sent := len(s.gateway.All()); sent != 1 {
+		t.Errorf("%d messages were sent, want one", sent)
+	}
+}

@@ -84,8 +84,10 @@ func refusalOf(err error) error {
 	case refused.Why == shield.WhyCountry:
 		return &handlers.MatrixError{
 			Status: http.StatusForbidden, Errcode: "M_THREEPID_DENIED",
-			Message: "This server sends no messages to numbers of that country or network",
+			Message: "This server sends no messages to numbers of that country or network", Say: handlers.SayBarred,
 		}
+	case refused.Why == shield.WhyBackoff:
+		return &verification.LimitError{RetryAfter: refused.RetryAfter, Limit: verification.LimitResend}
 	}
 	return &verification.LimitError{RetryAfter: refused.RetryAfter}
 }

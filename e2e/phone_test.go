@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/element"
 	"github.com/caddy-threepid/caddy-threepid/internal/jssdk"
 	"github.com/caddy-threepid/caddy-threepid/internal/smstest"
 	"github.com/caddy-threepid/caddy-threepid/internal/stack"
@@ -93,9 +94,9 @@ func (w *world) registerWithPhone(codeTo func(stored string) string) {
 	auth := stack.PhoneAuth(session, stack.Creds(opened.Text("sid"), "p."+name))
 	w.want(register(auth), http.StatusUnauthorized)
 	code := codeTo(stored)
-	wrong := w.want(w.submit(opened, "p."+name, otherCode(code)), http.StatusBadRequest)
-	if wrong.Text("errcode") != "M_TOKEN_INCORRECT" {
-		t.Errorf("got %s", wrong.Body)
+	wrong := w.submit(opened, "p."+name, otherCode(code))
+	if sees := element.CodeOfRegistration(wrong.Status, []byte(wrong.Body)); sees != element.FieldAgain || wrong.Text("errcode") != "M_TOKEN_INCORRECT" {
+		t.Errorf("got %d %s: Element shows %s", wrong.Status, wrong.Body, sees)
 	}
 	w.want(w.submit(opened, "p."+name, code), http.StatusOK)
 	half := w.want(register(auth), http.StatusUnauthorized)
@@ -191,7 +192,7 @@ func (w *sdkWorld) addPhoneBySDK(c *jssdk.Client, name, typed string, code func(
 	}
 	w.into(&opened, c, "requestAdd3pidMsisdnToken", "GB", typed, "phone", 1)
 	right := code()
-	w.refused(http.StatusBadRequest, "M_TOKEN_INCORRECT", c, "submitMsisdnTokenOtherUrl", opened.SubmitURL, opened.SID, "phone", otherCode(right))
+	w.refused(http.StatusBadRequest, "M_THREEPID_AUTH_FAILED", c, "submitMsisdnTokenOtherUrl", opened.SubmitURL, opened.SID, "phone", otherCode(right))
 	if err := w.addBySDK(c, name, password, opened.SID, "phone"); err == nil {
 		w.t.Fatal("the number was added before its code was submitted")
 	}

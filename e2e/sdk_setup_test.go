@@ -25,6 +25,13 @@ var sdkEnv = sync.OnceValues(func() (jssdk.Env, error) {
 	return jssdk.Install(ctx, func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) })
 })
 
+// oldSDKEnv is the SDK of years ago.
+var oldSDKEnv = sync.OnceValues(func() (jssdk.Env, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute)
+	defer cancel()
+	return jssdk.InstallOld(ctx, func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) })
+})
+
 // sdkWorld is a world seen through a client of today.
 type sdkWorld struct {
 	*world
@@ -42,7 +49,13 @@ func bothModesBySDK(t *testing.T, opts jssdk.Options, run func(t *testing.T, w *
 // bySDK gives a world an SDK of its own.
 func (w *world) bySDK(t *testing.T, opts jssdk.Options) *sdkWorld {
 	t.Helper()
-	env, err := sdkEnv()
+	return w.bySDKOf(t, sdkEnv, opts)
+}
+
+// bySDKOf is bySDK with one of the two.
+func (w *world) bySDKOf(t *testing.T, install func() (jssdk.Env, error), opts jssdk.Options) *sdkWorld {
+	t.Helper()
+	env, err := install()
 	if errors.Is(err, jssdk.ErrUnavailable) && os.Getenv("CI") != "true" {
 		t.Skipf("NOT PROVEN HERE: this test needs matrix-js-sdk: %v", err)
 	}

@@ -27,6 +27,9 @@ func (c *Client) add(w http.ResponseWriter, r *http.Request, next Next, route ro
 	if err != nil {
 		return 0, err
 	}
+	if err := c.confirmed(r, next, body); err != nil {
+		return 0, err
+	}
 	version, err := c.has(r, next, route.tail)
 	if err != nil {
 		return 0, err
@@ -37,6 +40,32 @@ func (c *Client) add(w http.ResponseWriter, r *http.Request, next Next, route ro
 		return c.complete(w, r, next, route)
 	}
 	return c.addHere(w, r, next, route, body)
+}
+
+var errUnconfirmed = saying(http.StatusBadRequest, codeThreepidAuthFailed, sayUnconfirmed, "The address is not confirmed yet")
+
+// confirmed refuses a request that does not authenticate yet, if its address is not
+// confirmed: the password would be asked for in vain, and clients say after this
+// answer, and no other, that the message has to be read first (docs/clients.md). A
+// token that is not known is told first: clients have to log in again then.
+func (c *Client) confirmed(r *http.Request, next Next, body object) error {
+	creds, err := flatCreds(body)
+	if err != nil || !body.null("auth") {
+		return nil // whoever goes on with it says what is wrong
+	}
+	ready, err := c.svc.Ready(r.Context(), verification.Completion{
+		SID: creds.sid, ClientSecret: creds.secret, Purpose: verification.Add,
+	})
+	if ready || errors.Is(err, verification.ErrNoSession) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := c.whoami(r, next); err != nil {
+		return err
+	}
+	return errUnconfirmed
 }
 
 // addHere authenticates the user and translates the request.

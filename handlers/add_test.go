@@ -114,8 +114,9 @@ func TestF30_AddLogsItsDeviceOut(t *testing.T) {
 func TestF30_AddBeforeTheClick(t *testing.T) {
 	eachMode(t, func(t *testing.T, r *rig, token string) {
 		sid := r.request("account/3pid", "c", "new@x.org")
-		session := r.challenged(t, token, sid, "c")
-		wantError(t, r.as(token, "POST", addPath, addBody(sid, "c", passwordAuth(session, "secret"))), http.StatusBadRequest, "M_THREEPID_AUTH_FAILED")
+		for _, auth := range []string{"", "null", passwordAuth("", "secret")} {
+			wantError(t, r.as(token, "POST", addPath, addBody(sid, "c", auth)), http.StatusBadRequest, "M_THREEPID_AUTH_FAILED")
+		}
 		wantError(t, r.as(token, "POST", addPath, addBody(sid, "other", passwordAuth("", "secret"))), http.StatusBadRequest, "M_THREEPID_AUTH_FAILED")
 		r.wantEmails(t, "alice", "alice@x.org")
 	})

@@ -19,7 +19,7 @@ const maxUIASession = 255
 // identify notes who asks for a token, for the limits. An access token is not
 // looked at: to ask the homeserver whose it is would cost more than the limits
 // save, and whoever makes tokens up is still counted by everything else.
-func (c *Client) identify(r *http.Request, req *verification.Request) {
+func (c *Client) identify(r *http.Request, body object, req *verification.Request) {
 	req.Client = c.clientAddr(r)
 	req.Origin = c.originOf(r)
 	if req.Medium == verification.Email {
@@ -30,7 +30,7 @@ func (c *Client) identify(r *http.Request, req *verification.Request) {
 	}
 	if req.Purpose == verification.Register {
 		// A registration in the names of the homeserver, as in what it answers.
-		opened, _ := c.svc.OpenConversation(uiaSession(req.NextLink), registrationEndpoint)
+		opened, _ := c.svc.OpenConversation(uiaSession(linkOf(body)), registrationEndpoint)
 		req.UIA = opened.Session // empty if there is none
 	}
 }
@@ -61,7 +61,8 @@ func (c *Client) clientAddr(r *http.Request) netip.Addr {
 // uiaSession is the session of a registration that a client names. No field of
 // requestToken is for that, but Element's next_link leads back to the
 // registration and has its session as "session_id", in the query or in the
-// query of the fragment: ".../#/register?...&session_id=...".
+// query of the fragment: ".../#/register?...&session_id=...". The link is read for
+// that whether or not anybody will follow it.
 func uiaSession(nextLink string) string {
 	u, err := url.Parse(nextLink)
 	if err != nil {

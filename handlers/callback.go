@@ -78,7 +78,7 @@ func (c *Client) askHomeserver(w http.ResponseWriter, r *http.Request, next Next
 		return opened, 0, nil
 	case answer.status/100 != 2:
 		if found := misconfigurationOf(answer); found != "" && opened.SID == "" {
-			return opened, c.misconfigured(w, found), nil
+			return opened, c.misconfigured(w, r, found), nil
 		}
 		relayRefusal(w, answer)
 		return opened, answer.status, nil

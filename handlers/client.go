@@ -127,7 +127,7 @@ func (c *Client) observedAs(w http.ResponseWriter, r *http.Request, route route,
 		return err // the administrator's own rule; Caddy renders it
 	}
 	if ch, ok := errors.AsType[*challenge](err); ok {
-		writeJSON(w, http.StatusUnauthorized, ch)
+		writeJSON(w, http.StatusUnauthorized, c.challengeInWords(r, ch))
 		return nil
 	}
 	if refused, ok := asRefusal(err); ok {
@@ -140,7 +140,7 @@ func (c *Client) observedAs(w http.ResponseWriter, r *http.Request, route route,
 	case ForPerson(r):
 		_, _ = c.failedPage(w, r, err) // it was reported above
 	default:
-		me := asMatrixError(err)
+		me := c.inWords(r, asMatrixError(err))
 		writeError(w, me, form(me))
 	}
 	return nil

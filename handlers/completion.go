@@ -214,7 +214,7 @@ func (j *completion) run(w http.ResponseWriter, r *http.Request, next Next, path
 	changes, readers := j.changes(answer, outcome), j.readers(answer, outcome)
 	j.finish(r.Context(), outcome) // before the client learns of it
 	if found := j.misconfiguration(answer); found != "" {
-		return j.client.misconfigured(w, found), nil
+		return j.client.misconfigured(w, r, found), nil
 	}
 	if j.withdrawal != nil && answer.status/100 == 2 {
 		result := j.withdrawal.settle(ctx, answer, unbindSuccess, true)

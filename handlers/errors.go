@@ -43,11 +43,13 @@ const (
 )
 
 // MatrixError is an answer that refuses. Message is for the client; Err, which
-// may be nil, is for the log only.
+// may be nil, is for the log only. Say names the words that people get in place of
+// Message, if it is for people.
 type MatrixError struct {
 	Status     int
 	Errcode    string
 	Message    string
+	Say        string
 	RetryAfter time.Duration
 	Err        error
 }
@@ -75,7 +77,7 @@ func unrecognized(status int) *MatrixError {
 func internal(err error) *MatrixError {
 	return &MatrixError{
 		Status: http.StatusInternalServerError, Errcode: codeUnknown,
-		Message: "Internal server error", Err: err,
+		Message: "Internal server error", Say: sayFault, Err: err,
 	}
 }
 
@@ -95,6 +97,9 @@ func asMatrixError(err error) *MatrixError {
 	if errors.Is(err, store.ErrClosed) {
 		return unavailable(err) // we are being stopped, or loaded anew
 	}
+	if ue, ok := errors.AsType[*UpstreamError](err); ok {
+		return unreachable(ue)
+	}
 	if errors.Is(err, verification.ErrTooManyBindings) {
 		return &MatrixError{
 			Status: http.StatusForbidden, Errcode: codeForbidden,
@@ -107,7 +112,7 @@ func asMatrixError(err error) *MatrixError {
 	}](err); ok {
 		return &MatrixError{
 			Status: http.StatusServiceUnavailable, Errcode: codeUnknown,
-			Message: "The server cannot send messages at the moment. Please try again later.", RetryAfter: busy.RetryAfter(), Err: err,
+			Message: "The server cannot send messages at the moment. Please try again later.", Say: sayBusy, RetryAfter: busy.RetryAfter(), Err: err,
 		}
 	}
 	return internal(err)
@@ -118,13 +123,13 @@ func asMatrixError(err error) *MatrixError {
 func limitReached(limit *verification.LimitError) *MatrixError {
 	if limit.Limit == verification.LimitMessages || limit.Limit == verification.LimitHeld {
 		return &MatrixError{
-			Status: http.StatusServiceUnavailable, Errcode: codeUnknown, RetryAfter: limit.RetryAfter, Err: limit,
+			Status: http.StatusServiceUnavailable, Errcode: codeUnknown, Say: sayBusy, RetryAfter: limit.RetryAfter, Err: limit,
 			Message: "The server has sent as many messages as it may for now. Please try again later.",
 		}
 	}
 	return &MatrixError{
 		Status: http.StatusTooManyRequests, Errcode: codeLimitExceeded,
-		Message: "Too many requests", RetryAfter: limit.RetryAfter, Err: limit,
+		Message: "Too many requests", Say: sayLimit, RetryAfter: limit.RetryAfter, Err: limit,
 	}
 }
 

@@ -92,20 +92,20 @@ func FuzzNextLink(f *testing.F) {
 	}
 	c := &Client{cfg: cfg}
 	f.Fuzz(func(t *testing.T, link string) {
-		got, err := c.nextLink(object{"next_link": member(link)})
-		if err != nil || got == "" {
+		got := c.nextLink(object{"next_link": member(link)})
+		if got == "" {
 			return
 		}
 		if !asBrowsersSee.MatchString(got) {
 			t.Errorf("%q is allowed", got)
 		}
 		sent := withSID(got, "00sid")
-		u, err := url.Parse(sent)
+		_, err := url.Parse(sent)
 		if err != nil || !asBrowsersSee.MatchString(sent) || !c.nextLinkAllowed(sent) && len(sent) <= maxNextLink {
 			t.Fatalf("%q becomes %q, %v", got, sent, err)
 		}
-		if sids := u.Query()["sid"]; len(sids) == 0 || sids[len(sids)-1] != "00sid" {
-			t.Errorf("%q becomes %q, which lacks the sid", got, sent)
+		if last := sent[strings.LastIndexAny(sent, "?&")+1:]; last != "sid=00sid" || !strings.HasPrefix(sent, ascii(got)) {
+			t.Errorf("%q becomes %q, which does not end with the sid", got, sent)
 		}
 	})
 }

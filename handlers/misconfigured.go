@@ -23,15 +23,15 @@ const (
 	Unreached Misconfiguration = "identity_unreachable"
 )
 
+var errMisconfigured = saying(http.StatusBadGateway, codeUnknown, saySetup,
+	"This server is not set up correctly and cannot verify addresses. Please tell its administrator.")
+
 // misconfigured tells the client, and the operator. It returns the status.
-func (c *Client) misconfigured(w http.ResponseWriter, found Misconfiguration) int {
+func (c *Client) misconfigured(w http.ResponseWriter, r *http.Request, found Misconfiguration) int {
 	if c.cfg.Misconfigured != nil {
 		c.cfg.Misconfigured(found)
 	}
-	e := &MatrixError{
-		Status: http.StatusBadGateway, Errcode: codeUnknown,
-		Message: "This server is not set up correctly and cannot verify addresses. Please tell its administrator.",
-	}
+	e := c.inWords(r, errMisconfigured)
 	writeError(w, e, e.body())
 	return e.Status
 }

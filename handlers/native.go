@@ -28,7 +28,7 @@ func (c *Client) nativeToken(w http.ResponseWriter, r *http.Request, next Next, 
 	if req.Address, cleaned, err = nativeAddress(body, route.medium); err != nil {
 		return err
 	}
-	c.identify(r, &req)
+	c.identify(r, body, &req)
 	if err := c.svc.Count(r.Context(), req); err != nil {
 		return err
 	}

@@ -3,26 +3,38 @@
 package handlers
 
 import (
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
 // maxNextLink bounds next_link, in bytes; it is stored with the session.
 const maxNextLink = 2000
 
-// nextLink checks the page that a reader is sent to after confirming. Only
-// origins on the operator's list are allowed, and none by default: it is an
-// open redirect from a page that people trust.
-func (c *Client) nextLink(body object) (string, error) {
-	link, given, err := body.text("next_link")
-	if err != nil || !given || link == "" {
-		return "", err
-	}
+// nextLink is the page that a reader is sent to after confirming, or empty. Only
+// origins on the operator's list are followed, and none by default: it is an open
+// redirect from a page that people trust. A link that is not followed is no reason
+// to send no mail: clients add one to every registration, and people cannot leave it
+// out (ADR 6).
+func (c *Client) nextLink(body object) string {
+	link := linkOf(body)
 	if !c.nextLinkAllowed(link) {
-		return "", badRequest(codeInvalidParam, "'next_link' must be an http(s) URL of an allowed origin")
+		return ""
 	}
-	return link, nil
+	return link
+}
+
+// linkOf is the next_link of a body as the client has sent it. What is no text is
+// none: it is optional.
+func linkOf(body object) string {
+	link, _, err := body.text("next_link")
+	if err != nil {
+		return ""
+	}
+	return link
 }
 
 func (c *Client) nextLinkAllowed(link string) bool {
@@ -48,17 +60,44 @@ func (c *Client) nextLinkOrigin(link string) (string, bool) {
 	return o, true
 }
 
-// withSID appends the sid to the query of a link: the client cannot have put
-// it there, it was told the sid only after it named the link.
+// wayOn is where the reader of a confirmed session goes on, or empty: then a page of
+// ours says that it is where they started. The list may have changed since the link
+// was kept.
+func (c *Client) wayOn(found verification.Confirmed, sid string) string {
+	if !c.nextLinkAllowed(found.NextLink) {
+		return ""
+	}
+	return withSID(found.NextLink, sid)
+}
+
+// withSID appends the sid to a link: the client cannot have put it there, it was told
+// the sid only after it named the link. It goes to the very end, as Synapse and Sydent
+// write it, for that is where clients look: in the fragment, if there is one, as in
+// ".../#/register?client_secret=...&sid=...".
 func withSID(link, sid string) string {
-	u, err := url.Parse(link)
-	if err != nil {
-		return link
+	last := link
+	if i := strings.IndexByte(link, '#'); i >= 0 {
+		last = link[i:]
 	}
-	if u.RawQuery != "" {
-		u.RawQuery += "&"
+	glue := "?"
+	if strings.Contains(last, "?") {
+		glue = "&"
 	}
-	u.RawQuery += "sid=" + url.QueryEscape(sid)
-	u.ForceQuery = false
-	return u.String()
+	if strings.HasSuffix(last, "?") || strings.HasSuffix(last, "&") {
+		glue = ""
+	}
+	return ascii(link) + glue + "sid=" + url.QueryEscape(sid)
+}
+
+// ascii writes a link as a header has to have it.
+func ascii(link string) string {
+	var b strings.Builder
+	for i := range len(link) {
+		if link[i] < 0x80 {
+			b.WriteByte(link[i])
+			continue
+		}
+		fmt.Fprintf(&b, "%%%02X", link[i])
+	}
+	return b.String()
 }

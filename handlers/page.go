@@ -105,7 +105,7 @@ func (c *Client) showPage(w http.ResponseWriter, r *http.Request) (int, error) {
 // linkPage is the page of a link as things stand.
 func (c *Client) linkPage(w http.ResponseWriter, r *http.Request, sub verification.Submission, found verification.Confirmed) (int, error) {
 	if found.Already && found.Proof == verification.ProofLink {
-		return c.confirmedPage(w, r, found, web.Already)
+		return c.confirmedPage(w, r, sub, found, web.Already)
 	}
 	if found.Proof == verification.ProofCode && !code(sub.Token) {
 		return c.show(w, r, c.codeView(sub, found, web.Code))
@@ -140,10 +140,9 @@ func (c *Client) confirmPage(w http.ResponseWriter, r *http.Request) (int, error
 	if err != nil {
 		return c.failedForm(w, r, sub, err)
 	}
-	// The list may have changed since the link was accepted.
-	if done.NextLink != "" && c.nextLinkAllowed(done.NextLink) {
+	if next := c.wayOn(done, sub.SID); next != "" {
 		web.Headers(w.Header())
-		w.Header().Set("Location", withSID(done.NextLink, sub.SID))
+		w.Header().Set("Location", next)
 		w.WriteHeader(http.StatusFound)
 		return http.StatusFound, nil
 	}
@@ -220,7 +219,7 @@ func (c *Client) againPage(w http.ResponseWriter, r *http.Request, sub verificat
 		v.Retype = true
 		return c.showFailure(w, r, errMachine, v)
 	case found.Already:
-		return c.confirmedPage(w, r, found, web.Already)
+		return c.confirmedPage(w, r, sub, found, web.Already)
 	}
 	v := c.formView(sub, found, web.Again, c.gate().Nonce(web.First, aboutCheck(sub)))
 	v.Fields = append(v.Fields, web.Field{Name: linkField, Value: sub.Token})

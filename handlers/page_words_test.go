@@ -36,7 +36,7 @@ func TestEveryPageInEveryLanguage(t *testing.T) {
 		if w.Lang != language.Tag || (w.Dir == "rtl") != language.RTL {
 			t.Errorf("%s: got language %s, direction %s", language.Tag, w.Lang, w.Dir)
 		}
-		for _, key := range web.Keys() {
+		for _, key := range append(web.Keys(), web.ClientKeys()...) {
 			text, err := w.Text(key, "a@x.org")
 			if err != nil || strings.TrimSpace(text) == "" {
 				t.Errorf("%s, %s: got %q, %v", language.Tag, key, text, err)

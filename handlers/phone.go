@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/input"
 	"github.com/caddy-threepid/caddy-threepid/internal/phone"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -35,13 +36,13 @@ type PhoneGuard interface {
 
 // errNoPhones answers where there is no transport for messages to phones
 // (MSC4178).
-var errNoPhones = badRequest(codeMediumNotSupported, "This server cannot verify phone numbers")
+var errNoPhones = saying(http.StatusBadRequest, codeMediumNotSupported, sayUnsupported, "This server cannot verify phone numbers")
 
 // errPhoneNumber answers what is no number that a message can go to.
-var errPhoneNumber = badRequest(codeInvalidParam, "'phone_number' is not a valid number")
+var errPhoneNumber = saying(http.StatusBadRequest, codeInvalidParam, sayNumber, "'phone_number' is not a valid number")
 
 // errNoPhoneReset answers a reset by phone that would lead nowhere.
-var errNoPhoneReset = badRequest(codeMediumNotSupported, "This server cannot reset passwords by phone")
+var errNoPhoneReset = saying(http.StatusBadRequest, codeMediumNotSupported, sayUnsupported, "This server cannot reset passwords by phone")
 
 // supports says whether addresses of a medium are verified for a purpose.
 func (c *Config) supports(medium verification.Medium, purpose verification.Purpose) error {
@@ -55,7 +56,7 @@ func (c *Config) supports(medium verification.Medium, purpose verification.Purpo
 	case medium == verification.MSISDN:
 		return nil
 	}
-	return badRequest(codeMediumNotSupported, "This server cannot verify addresses of this kind")
+	return saying(http.StatusBadRequest, codeMediumNotSupported, sayUnsupported, "This server cannot verify addresses of this kind")
 }
 
 // idle says that nothing is verified here at all.
@@ -79,17 +80,26 @@ func (c *Client) phoneNumber(body object) (dialled, error) {
 		return dialled{}, err
 	}
 	number, err := phone.Parse(typed, country, c.cfg.Phones.Policy)
+	if errors.Is(err, phone.ErrCountry) && international(typed) {
+		country = anyRegion
+		number, err = phone.Parse(typed, country, c.cfg.Phones.Policy)
+	}
 	switch {
 	case errors.Is(err, phone.ErrCountry):
 		return dialled{}, badRequest(codeInvalidParam, "'country' must be a code of two letters (ISO 3166-1)")
 	case errors.Is(err, phone.ErrKind):
-		return dialled{}, &MatrixError{
-			Status: http.StatusForbidden, Errcode: codeThreepidDenied, Message: "Numbers of this kind are not allowed on this server",
-		}
+		return dialled{}, saying(http.StatusForbidden, codeThreepidDenied, SayBarred, "Numbers of this kind are not allowed on this server")
 	case err != nil:
 		return dialled{}, errPhoneNumber
 	}
 	return dialled{number, strings.ToUpper(country)}, nil
+}
+
+// international reports whether a number says by itself which country it is of:
+// what is in the field beside it does not matter then.
+func international(typed string) bool {
+	dialled, ok := input.Number(typed)
+	return ok && strings.HasPrefix(dialled, "+")
 }
 
 // admit pays for a message to a phone, unless the request only repeats an
@@ -100,7 +110,7 @@ func (c *Client) admit(r *http.Request, req *verification.Request, to dialled) (
 	if req.Medium != verification.MSISDN {
 		return nothing, nil
 	}
-	due, err := c.svc.Due(r.Context(), *req)
+	due, open, err := c.svc.Due(r.Context(), *req)
 	if err != nil {
 		return nil, err
 	}
@@ -109,6 +119,11 @@ func (c *Client) admit(r *http.Request, req *verification.Request, to dialled) (
 		return nothing, nil
 	}
 	release, err := c.cfg.Phones.Guard.Admit(r, *req, to.Number)
+	if open && tooEarly(err) {
+		// The person has the code, and a refusal would take the field for it away.
+		req.RepeatOnly, req.Early = true, true
+		return nothing, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -120,6 +135,12 @@ func (c *Client) admit(r *http.Request, req *verification.Request, to dialled) (
 		defer cancel()
 		release(ctx)
 	}, nil
+}
+
+// tooEarly reports whether a number has just had a message.
+func tooEarly(err error) bool {
+	limit, ok := errors.AsType[*verification.LimitError](err)
+	return ok && limit.Limit == verification.LimitResend
 }
 
 // confirm submits a token, and tells who pays for messages that one was read.
@@ -136,12 +157,15 @@ func (c *Client) confirm(r *http.Request, sub verification.Submission) (verifica
 // worldwide is the region of numbers that belong to no country.
 const worldwide = "001"
 
+// anyRegion is where an international number is dialled from: it does not matter.
+const anyRegion = "GB"
+
 // regionOf is a country that a number may be said to be dialled from.
 func regionOf(number string) string {
 	if n, err := phone.FromDigits(number); err == nil && n.Region != worldwide {
 		return n.Region
 	}
-	return "GB" // it does not matter: the number is international
+	return anyRegion
 }
 
 // shown is an address as people write it.

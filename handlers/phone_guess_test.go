@@ -39,7 +39,7 @@ func (r *rig) guessAll(sid, secret string) (tries int, found bool) {
 	for {
 		rec := r.submitPhone(sid, secret, guess(r.t))
 		switch code := decoded(r.t, rec)["errcode"]; {
-		case rec.Code == http.StatusOK:
+		case decoded(r.t, rec)["success"] == true:
 			return tries + 1, true
 		case code == "M_TOKEN_INCORRECT":
 			tries++

@@ -15,9 +15,7 @@ type EmailPolicy func(ctx context.Context, email string) (refused bool)
 
 // errDenied answers for an address that the operator's rules refuse. Which of
 // them it was is not the client's business.
-var errDenied = &MatrixError{
-	Status: http.StatusForbidden, Errcode: codeThreepidDenied, Message: "Addresses of this domain are not allowed on this server",
-}
+var errDenied = saying(http.StatusForbidden, codeThreepidDenied, sayDenied, "Addresses of this domain are not allowed on this server")
 
 // judge applies the policy, before anything is stored, asked or sent.
 //

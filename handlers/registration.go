@@ -27,17 +27,17 @@ const stageDummy = "m.login.dummy"
 
 var (
 	errRegistrationClosed = &MatrixError{
-		Status: http.StatusForbidden, Errcode: codeForbidden, Message: "Registration is disabled on this homeserver",
+		Status: http.StatusForbidden, Errcode: codeForbidden, Message: "Registration is disabled on this homeserver", Say: sayClosed,
 	}
 	errStageNotOffered = &MatrixError{
-		Status: http.StatusForbidden, Errcode: codeForbidden, Message: "This homeserver asks for no address of this kind at registration",
+		Status: http.StatusForbidden, Errcode: codeForbidden, Message: "This homeserver asks for no address of this kind at registration", Say: sayUnsupported,
 	}
 	errNotBegun = &MatrixError{
 		Status: http.StatusForbidden, Errcode: codeForbidden,
 		Message: "Please begin the registration first: no registration is under way that this request belongs to",
 	}
 	errStagesMissing = &MatrixError{
-		Status: http.StatusForbidden, Errcode: codeForbidden, Message: "Please complete the earlier steps of the registration first",
+		Status: http.StatusForbidden, Errcode: codeForbidden, Message: "Please complete the earlier steps of the registration first", Say: sayBegin,
 	}
 )
 

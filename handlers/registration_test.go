@@ -308,8 +308,15 @@ func TestGate_TheMailWaitsForTheEarlierStages(t *testing.T) {
 	})
 }
 
-// TestGate_TheSessionThatNextLinkNames is the one that counts.
+// TestGate_TheSessionThatNextLinkNames is the one that counts, whether or not the link
+// will be followed.
 func TestGate_TheSessionThatNextLinkNames(t *testing.T) {
+	for _, app := range []string{"https://app.example.org", "https://elsewhere.example", "vector://vector"} {
+		t.Run(app, func(t *testing.T) { theSessionThatNextLinkNames(t, app) })
+	}
+}
+
+func theSessionThatNextLinkNames(t *testing.T, app string) {
 	r := gated(t, options{}, GateCompleted, steps)
 	done := r.begin()
 	for _, auth := range earlier {
@@ -317,7 +324,7 @@ func TestGate_TheSessionThatNextLinkNames(t *testing.T) {
 	}
 	fresh := r.begin() // the newest of this client
 	link := func(session string) string {
-		return `"next_link":"https://app.example.org/#/register?client_secret=x&hs_url=y&session_id=` + session + `"`
+		return `"next_link":"` + app + `/#/register?client_secret=x&hs_url=y&session_id=` + session + `"`
 	}
 	wantStatus(t, r.signUp("a", link(done)), http.StatusOK)
 	r.wantMails(1)

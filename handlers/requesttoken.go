@@ -66,7 +66,7 @@ func (c *Client) requestToken(w http.ResponseWriter, r *http.Request, next Next,
 	if c.cfg.Brand != nil {
 		req.Brand = c.cfg.Brand(r.Host)
 	}
-	c.identify(r, &req)
+	c.identify(r, body, &req)
 	if err := c.mayRegister(r, next, &req); err != nil {
 		return 0, err
 	}
@@ -156,9 +156,7 @@ func (c *Client) tokenRequest(body object, route route) (req verification.Reques
 	if req.Address, to, err = c.address(body, route.medium); err != nil {
 		return req, to, err
 	}
-	if req.NextLink, err = c.nextLink(body); err != nil {
-		return req, to, err
-	}
+	req.NextLink = c.nextLink(body)
 	return req, to, c.checkIDServer(body)
 }
 
@@ -174,7 +172,7 @@ func (c *Client) address(body object, medium verification.Medium) (string, diall
 	}
 	canonical, err := address.Email(input.Address(typed))
 	if err != nil {
-		return "", dialled{}, badRequest(codeInvalidParam, "'email' is not a valid address")
+		return "", dialled{}, saying(http.StatusBadRequest, codeInvalidParam, sayEmail, "'email' is not a valid address")
 	}
 	return canonical, dialled{}, nil
 }

@@ -94,13 +94,13 @@ func (c *Client) seenPage(w http.ResponseWriter, r *http.Request, sub verificati
 	if !found.Already {
 		return c.linkPage(w, r, sub, found)
 	}
-	return c.confirmedPage(w, r, found, state)
+	return c.confirmedPage(w, r, sub, found, state)
 }
 
 // confirmedPage says that an address is confirmed to somebody who has proven to
-// know it.
-func (c *Client) confirmedPage(w http.ResponseWriter, r *http.Request, found verification.Confirmed, state web.State) (int, error) {
+// know it, and where they go on.
+func (c *Client) confirmedPage(w http.ResponseWriter, r *http.Request, sub verification.Submission, found verification.Confirmed, state web.State) (int, error) {
 	v := viewOf(found, state)
-	v.Address = shown(found)
+	v.Address, v.Next = shown(found), c.wayOn(found, sub.SID)
 	return c.show(w, r, v)
 }

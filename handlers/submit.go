@@ -57,7 +57,7 @@ func (c *Client) submitMachine(w http.ResponseWriter, r *http.Request, route rou
 			return 0, err
 		}
 		if _, err := c.confirm(r, sub); err != nil {
-			return 0, submitError(err)
+			return 0, machineError(err)
 		}
 		writeJSON(w, http.StatusOK, struct {
 			Success bool `json:"success"`
@@ -122,18 +122,37 @@ func formObject(raw []byte) (object, error) {
 	return o, nil
 }
 
+// machineError is submitError for clients that have a field for the code of a text
+// message. Element keeps the field of a registration only if it reads 200 and
+// "success", and that of an added number only if it reads this errcode
+// (docs/clients.md); any other answer ends what the person was at.
+func machineError(err error) error {
+	about, ok := errors.AsType[*verification.WrongTokenError](err)
+	if !ok || about.Medium != verification.MSISDN {
+		return submitError(err)
+	}
+	wrong := asMatrixError(submitError(err))
+	if about.Purpose == verification.Register {
+		wrong.Status = http.StatusOK
+	}
+	if about.Purpose == verification.Add {
+		wrong.Errcode = codeThreepidAuthFailed
+	}
+	return wrong
+}
+
 // submitError translates the domain's verdict (MSC4183). An unknown sid and a
 // wrong client_secret are told alike.
 func submitError(err error) error {
 	switch {
 	case errors.Is(err, verification.ErrTokenIncorrect):
-		return badRequest(codeTokenIncorrect, "The token is incorrect")
+		return saying(http.StatusBadRequest, codeTokenIncorrect, sayWrong, "The token is incorrect")
 	case errors.Is(err, verification.ErrExpired):
-		return badRequest(codeSessionExpired, "This validation session has expired")
+		return saying(http.StatusBadRequest, codeSessionExpired, sayExpired, "This validation session has expired")
 	case errors.Is(err, verification.ErrRevoked):
-		return badRequest(codeSessionExpired, "This validation session has ended")
+		return saying(http.StatusBadRequest, codeSessionExpired, sayRevoked, "This validation session has ended")
 	case errors.Is(err, verification.ErrNoSession):
-		return badRequest(codeInvalidParam, "No valid session was found matching that sid and client secret")
+		return saying(http.StatusBadRequest, codeInvalidParam, sayInvalid, "No valid session was found matching that sid and client secret")
 	}
 	return err
 }

@@ -23,6 +23,7 @@ type challenge struct {
 	Flows     []flow   `json:"flows"`
 	Params    struct{} `json:"params"`
 	Session   string   `json:"session"`
+	say       string   // see saying.go
 }
 
 type flow struct {
@@ -48,7 +49,7 @@ type authentication struct {
 }
 
 // refuse makes the 401 for this round; the reason is empty on the first.
-func (a *authentication) refuse(errcode, message string) error {
+func (a *authentication) refuse(errcode, message string) *challenge {
 	ch := &challenge{
 		Errcode: errcode, Message: message, Completed: []string{},
 		Flows:   []flow{{[]string{stagePassword}}},
@@ -120,7 +121,14 @@ func (a *authentication) password(r *http.Request, next Next) error {
 	case answer.status == http.StatusTooManyRequests, answer.status >= http.StatusInternalServerError:
 		return &refusal{answer}
 	}
-	return a.refuse(codeForbidden, "Invalid password")
+	return a.wrongPassword()
+}
+
+// wrongPassword is the one refusal that people read.
+func (a *authentication) wrongPassword() error {
+	ch := a.refuse(codeForbidden, "Invalid password")
+	ch.say = sayPassword
+	return ch
 }
 
 // namesUser compares the user that the client names, if it names one by their

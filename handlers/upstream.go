@@ -124,18 +124,21 @@ func setPath(r *http.Request, path string) {
 // answered. A status below 500 was the administrator's decision (a rule, a
 // body limit) and is left to the server's own error handling.
 func upstreamFailure(err error) error {
+	if ue, ok := errors.AsType[*UpstreamError](err); ok && ue.Status >= 400 && ue.Status < 500 {
+		return err
+	}
+	return unreachable(err)
+}
+
+// unreachable is the answer for a homeserver that has not given one.
+func unreachable(err error) *MatrixError {
 	status := http.StatusBadGateway
-	if ue, ok := errors.AsType[*UpstreamError](err); ok {
-		if ue.Status >= 400 && ue.Status < 500 {
-			return err
-		}
-		if ue.Status == http.StatusServiceUnavailable || ue.Status == http.StatusGatewayTimeout {
-			status = ue.Status
-		}
+	if ue, ok := errors.AsType[*UpstreamError](err); ok && (ue.Status == http.StatusServiceUnavailable || ue.Status == http.StatusGatewayTimeout) {
+		status = ue.Status
 	}
 	return &MatrixError{
 		Status: status, Errcode: codeUnknown,
-		Message: "The homeserver cannot be reached. Please try again later.", Err: err,
+		Message: "The homeserver cannot be reached. Please try again later.", Say: sayFault, Err: err,
 	}
 }
 

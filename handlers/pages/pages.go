@@ -76,6 +76,11 @@ func New(opts Options) (*Pages, error) {
 	return p, nil
 }
 
+// Words are those of a brand for a reader.
+func (p *Pages) Words(brand, acceptLanguage string) Words {
+	return p.words.Words(brand, Preference(acceptLanguage, ""))
+}
+
 // data is what the template is given.
 type data struct {
 	content

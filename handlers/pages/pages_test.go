@@ -46,7 +46,7 @@ func render(t *testing.T, p *Pages, v View, header ...string) *httptest.Response
 func full(state State) View {
 	return View{
 		State: state, Purpose: "password", Address: "alice@example.org", Action: "/submit", Help: "/help",
-		Fields: []Field{{"sid", "s"}, {"nonce", "n"}}, Delivery: "bounced",
+		Fields: []Field{{"sid", "s"}, {"nonce", "n"}}, Delivery: "bounced", Next: "https://app.example/#/register?sid=s",
 		Asked: Asked{Made: "2027-01-15 08:00 UTC", App: "Nheko", Network: "203.0.x.x", Another: true},
 	}
 }

@@ -69,6 +69,8 @@ type View struct {
 	Retype bool
 	// Help is the address of the help page, or empty.
 	Help string
+	// Next is where a reader who has confirmed goes on, or empty.
+	Next string
 	// Delivery is what became of the message, one of [Deliveries], or empty.
 	Delivery string
 	// Wait is how long to wait on a [Busy] page.
@@ -107,6 +109,7 @@ type content struct {
 	Facts              []string
 	Form               *form
 	Help, HelpText     string
+	Next, NextText     string
 }
 
 // speaker looks words up and remembers the first failure.
@@ -170,6 +173,9 @@ func fill(v View, w Words) (content, error) {
 	default:
 		c.Title, c.Texts = s.say(string(v.State)+" title"), []string{s.say(string(v.State) + " what")}
 	}
+	if v.Next != "" && (v.State == Done || v.State == Already) {
+		c.Next, c.NextText = v.Next, s.say("next button")
+	}
 	if c.Help != "" {
 		c.HelpText = s.say("help link")
 	}
@@ -179,7 +185,7 @@ func fill(v View, w Words) (content, error) {
 // askToWait fills the page that says when to try again. Words of the operator's that
 // are from before there was one only say that something went wrong.
 func (c *content) askToWait(s *speaker, v View) {
-	c.Title, c.Texts = s.say("busy title"), []string{s.name("busy what", s.words.lasting(v.Wait))}
+	c.Title, c.Texts = s.say("busy title"), []string{s.name("busy what", s.words.Lasting(v.Wait))}
 	if c.Title == "" || c.Texts[0] == "" {
 		c.Title, c.Texts = s.say("error title"), []string{s.say("error what")}
 	}

@@ -22,8 +22,8 @@ type Words struct {
 	Life func(time.Duration) string
 }
 
-// lasting is a time in words.
-func (w Words) lasting(d time.Duration) string {
+// Lasting is a time in words.
+func (w Words) Lasting(d time.Duration) string {
 	if w.Life != nil {
 		return w.Life(d)
 	}
@@ -51,6 +51,9 @@ type english struct{ server string }
 func (e english) Words(string, string) Words {
 	return Words{Lang: "en", Dir: "ltr", Text: func(key, value string) (string, error) {
 		text, ok := englishWords[key]
+		if !ok {
+			text, ok = clientWords[key]
+		}
 		if !ok {
 			return "", missingError(key)
 		}
@@ -125,6 +128,8 @@ var englishWords = map[string]string{
 
 	"again title": "Please press once more",
 	"again what":  "This press could not be told from that of a program that checks mail, so nothing has happened yet. Read this, then press the button.",
+
+	"next button": "Go on",
 
 	"done title":    "Confirmed",
 	"done what":     "You can go back to the app where you started; it goes on there.",

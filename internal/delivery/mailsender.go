@@ -30,6 +30,8 @@ type MailSender struct {
 	Keys      *keyring.Ring
 	// Link makes the link that carries a token.
 	Link func(sid, token string) string
+	// Page, if set, makes the link to the page that takes a code.
+	Page func(sid string) string
 	// Refuse makes the link "I did not ask for this". It takes a POST without
 	// any question as well (RFC 8058). Without it mails have no such link, and
 	// are in English.
@@ -129,6 +131,9 @@ func (s *MailSender) words(m verification.Message) (words templates.Rendered, li
 	}
 	if m.Proof == verification.ProofLink && !m.Decoy {
 		links.Confirm, links.Check = s.Link(m.SID, m.Token), verification.PressCode(s.Keys, m.SID, m.Token)
+	}
+	if m.Proof == verification.ProofCode && !m.Decoy && s.Page != nil {
+		links.Page = s.Page(m.SID)
 	}
 	if s.Refuse == nil || m.Refusal == "" {
 		words, err = s.Templates.Render(m, links)

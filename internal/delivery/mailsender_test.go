@@ -314,3 +314,23 @@ func TestBounceAddress(t *testing.T) {
 		t.Errorf("without an address for it: sent by %q, %v", tr.from, err)
 	}
 }
+
+// TestAMailWithACodeLeadsToItsPage, which takes the code where the app has no field.
+// A mail with a link needs no second way.
+func TestAMailWithACodeLeadsToItsPage(t *testing.T) {
+	s := newMailSender(t, &relay{})
+	s.Page = func(sid string) string { return "https://matrix.example.org/code?sid=" + sid + "&with=code" }
+	for proof, want := range map[verification.Proof]bool{verification.ProofCode: true, verification.ProofLink: false} {
+		words, links, err := s.words(verification.Message{
+			ID: "0aSid.1", SID: "0aSid", Purpose: verification.Register, Medium: verification.Email, Proof: proof, Address: "a@example.org",
+			Token: "123456", Created: time.Unix(0, 0), Expires: time.Unix(3600, 0), Refusal: "x",
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		link := s.Page("0aSid")
+		if has := strings.Contains(words.Text, "\n"+link+"\n"); has != want || (links.Page != "") != want {
+			t.Errorf("proof %d: the page is in the mail: %v, want %v\n%s", proof, has, want, words.Text)
+		}
+	}
+}

@@ -12,7 +12,9 @@
 // Node.js on PATH is not used: tests run alike everywhere, and SDKs of today
 // want a newer one than most systems have.
 //
-// Versions are pinned in data/requirements.txt and data/package-lock.json, with
+// There are two versions: that of today, and one of the end of 2020, which old
+// clients still run ([InstallOld]). The same driver drives both. They are pinned in
+// data/requirements.txt, data/package-lock.json and data/old, with
 // the digest of every file; no package's own scripts are run. The SDK's
 // cryptography is installed, for npm knows no way around it, and never loaded.
 //

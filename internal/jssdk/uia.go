@@ -23,6 +23,19 @@ type AuthRequest struct {
 	// RequestToken is the client's method that has a mail sent to Email, such
 	// as requestRegisterEmailToken.
 	RequestToken string `json:"requestToken,omitempty"`
+	// NextLink is the link that goes with it. In it, {secret} and {session} stand for
+	// those of the flow.
+	NextLink string `json:"nextLink,omitempty"`
+	// Resume goes on with what another client has begun, as the link of a mail leads
+	// back to it.
+	Resume *Resume `json:"resume,omitempty"`
+}
+
+// Resume is all that is known in another tab.
+type Resume struct {
+	SessionID    string `json:"sessionId"`
+	ClientSecret string `json:"clientSecret"`
+	EmailSID     string `json:"emailSid"`
 }
 
 // AuthState is where a flow has come to rest.

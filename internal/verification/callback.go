@@ -60,7 +60,7 @@ func (s *Service) Await(ctx context.Context, req Request) (nonce string, err err
 	if err != nil {
 		return "", err
 	}
-	if due, err := s.due(ctx, rec.Request); err == nil && !due && !rec.Request.RepeatOnly {
+	if due, _, err := s.due(ctx, rec.Request); err == nil && !due && !rec.Request.RepeatOnly {
 		// It repeats another, as far as is known now. If the homeserver takes
 		// so long that it does not, it has cost too little.
 		s.repeated(ctx, counted)

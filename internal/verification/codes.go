@@ -90,6 +90,9 @@ func (s *Service) compare(ctx context.Context, p store.Partition, sub Submission
 	if result.State != before {
 		s.cfg.Observer.Transition(result.Purpose, result.Medium, result.State.String())
 	}
+	if errors.Is(verdict, ErrTokenIncorrect) {
+		verdict = &WrongTokenError{result.Purpose, result.Medium}
+	}
 	if verdict != nil {
 		return Confirmed{}, nil, verdict
 	}

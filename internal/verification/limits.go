@@ -34,6 +34,9 @@ const (
 	LimitCodes LimitKind = "codes"
 	// LimitCooldown is the owner of an address who wants no more messages.
 	LimitCooldown LimitKind = "cooldown"
+	// LimitResend is the pause between two messages to one number, which the shield
+	// keeps.
+	LimitResend LimitKind = "resend"
 	// LimitRepeat is a repetition that turned out to be none.
 	LimitRepeat LimitKind = "repeat"
 )
@@ -65,7 +68,7 @@ func (s *Service) admit(ctx context.Context, req Request, opening *openingReques
 	if limit, ok := errors.AsType[*LimitError](err); !ok || limit.Limit == LimitCooldown {
 		return cells, err
 	}
-	due, failed := s.due(ctx, *opening)
+	due, _, failed := s.due(ctx, *opening)
 	if failed != nil || due {
 		return nil, cmp.Or(failed, err)
 	}

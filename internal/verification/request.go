@@ -83,6 +83,7 @@ type openingRequest struct {
 	// Asked is when it was made, in Unix milliseconds, or zero for now.
 	Asked  int64             `cbor:"15,keyasint,omitempty"`
 	Origin provenance.Origin `cbor:"16,keyasint,omitzero"`
+	Early  bool              `cbor:"17,keyasint,omitempty"`
 }
 
 func openingRequestOf(req Request, index string, secret hash) openingRequest {
@@ -90,30 +91,31 @@ func openingRequestOf(req Request, index string, secret hash) openingRequest {
 		Purpose: req.Purpose, Medium: req.Medium, Address: req.Address,
 		Index: index, Secret: secret, SendAttempt: req.SendAttempt,
 		NextLink: req.NextLink, Language: req.Language, Brand: req.Brand, Proof: req.Proof, RepeatOnly: req.RepeatOnly,
-		Held: req.Held, Discreet: req.Discreet, Origin: req.Origin,
+		Held: req.Held, Discreet: req.Discreet, Origin: req.Origin, Early: req.Early,
 	}
 }
 
 // Due reports whether a request would send a message, and not only repeat an
-// earlier one. What costs money is paid for between this and the request
-// itself, which says by RepeatOnly what was found here.
-func (s *Service) Due(ctx context.Context, req Request) (bool, error) {
+// earlier one, and whether it goes on with a session that is open. What costs money
+// is paid for between this and the request itself, which says by RepeatOnly what was
+// found here.
+func (s *Service) Due(ctx context.Context, req Request) (due, open bool, err error) {
 	asked, err := s.locate(ctx, req)
 	if err != nil {
-		return false, err
+		return false, false, err
 	}
 	return s.due(ctx, asked)
 }
 
-func (s *Service) due(ctx context.Context, req openingRequest) (bool, error) {
+func (s *Service) due(ctx context.Context, req openingRequest) (due, open bool, err error) {
 	o := &opening{svc: s, req: req, partition: s.shard(req.Index)}
-	due := false
-	err := s.glance(ctx, o.partition, func(txn store.Txn) error {
+	err = s.glance(ctx, o.partition, func(txn store.Txn) error {
 		session, err := o.find(txn, s.now())
-		due = session == nil || session.asks(o.req)
+		open = session != nil
+		due = !open || session.asks(o.req)
 		return err
 	})
-	return due, err
+	return due, open, err
 }
 
 // repeatDelay is when to come back with a request that was taken for a
@@ -163,6 +165,10 @@ func (o *opening) run(txn store.Txn) error {
 	fresh := session == nil
 	if fresh && o.going {
 		return nil // it was revoked, say
+	}
+	if !fresh && o.req.Early {
+		o.opened = Opened{SID: session.SID} // the same send_attempt sends later
+		return nil
 	}
 	due := fresh || session.asks(o.req)
 	if due && o.req.RepeatOnly {

@@ -75,7 +75,7 @@ var steps = []struct {
 	}},
 	{"the same attempt", func(j *journey) error { return j.same(j.RequestToken(bg, ask())) }},
 	{"due", func(j *journey) error {
-		due, err := j.Due(bg, ask())
+		due, _, err := j.Due(bg, ask())
 		if due {
 			err = errors.New("a repetition is due")
 		}

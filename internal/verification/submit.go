@@ -60,7 +60,8 @@ func describe(session *Session, delivery DeliveryState) Confirmed {
 
 // Submit confirms a session with a token. It counts as a guess before it is
 // compared, and is given back when it was none, so that of concurrent guesses
-// no more are compared than are allowed.
+// no more are compared than are allowed. A wrong token is a
+// [*WrongTokenError].
 func (s *Service) Submit(ctx context.Context, sub Submission) (Confirmed, error) {
 	p, ok := s.ids.parse(sub.SID)
 	if !ok {

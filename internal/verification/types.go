@@ -66,6 +66,19 @@ var (
 	ErrUnknownNonce = errors.New("no token request is waiting for this nonce")
 )
 
+// WrongTokenError is ErrTokenIncorrect, and says of which session: clients differ in
+// how they have to be told.
+type WrongTokenError struct {
+	Purpose Purpose
+	Medium  Medium
+}
+
+// Error implements error.
+func (e *WrongTokenError) Error() string { return ErrTokenIncorrect.Error() }
+
+// Unwrap says what it is.
+func (e *WrongTokenError) Unwrap() error { return ErrTokenIncorrect }
+
 // LimitError refuses a request that came too soon.
 type LimitError struct {
 	// RetryAfter is how long to wait; always positive.
@@ -96,6 +109,9 @@ type Request struct {
 	// RepeatOnly refuses the request with a LimitError if it would send a
 	// message: it was found to repeat an earlier one, so nobody has paid for it.
 	RepeatOnly bool
+	// Early has the request answered, and nothing sent nor counted as asked for: its
+	// session is open, and its address has just had a message.
+	Early bool
 	// Domain is the registered domain that the address belongs to, or empty. It
 	// is counted against its limit.
 	Domain string

@@ -27,6 +27,7 @@ const (
 const (
 	probeLink   = "https://sample.example:8443/_threepid/confirm/~a.b_c-d/%25?sid=a+b&token=c*d,e;f=g!h$i@j:k/l"
 	probeRefuse = "http://[2001:db8::1]/_threepid/refuse?sid=a+b&token=c*d,e;f=g!h$i@j:k/m"
+	probePage   = "https://sample.example:8443/_threepid/confirm?sid=a+b&with=code"
 	probeCode   = "Zz_0-19"
 	probeCheck  = "Yy_0-28"
 )
@@ -69,7 +70,7 @@ func (s *scribe) check(k kind) error {
 	m.Origin, m.Another = sampleOrigin, true // decoys are rendered without
 	links := Links{Confirm: probeLink, Check: probeCheck, Refuse: probeRefuse}
 	if k.proof == verification.ProofCode {
-		m.Token, links.Confirm, links.Check = probeCode, "", ""
+		m.Token, links.Confirm, links.Check, links.Page = probeCode, "", "", probePage
 	}
 	r, err := s.write(m, links)
 	if err != nil {
@@ -94,7 +95,7 @@ func (s *scribe) check(k kind) error {
 // refuse, so that it is safe also on the day when the rest does not.
 func (s *scribe) withstands(m verification.Message, k kind) error {
 	m.Token = hostileCode
-	links := Links{Refuse: hostileLink}
+	links := Links{Refuse: hostileLink, Page: hostileLink}
 	if k.proof == verification.ProofLink {
 		links.Confirm, links.Check = hostileLink, hostileCode
 	}

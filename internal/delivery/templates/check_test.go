@@ -158,13 +158,13 @@ func TestLayoutsGetNothingElse(t *testing.T) {
 	m, links := sample(kind{verification.Add, verification.ProofCode}, "en")
 	f := compose(w, m, links, &values{server: testServer, life: "LIFE", until: "UNTIL"}, func(p phrase) string { return p.plain(&values{server: testServer}) })
 	all := fmt.Sprintf("%+v", f)
-	for _, name := range []string{"Lang", "Dir", "RTL", "Server", "Logo", "Subject", "Link", "Code", "Refuse", "Title", "Asked", "Effect", "Do", "Button", "Copy", "Keep", "Until", "Ignore", "RefuseDo", "RefuseButton", "Look"} {
+	for _, name := range []string{"Lang", "Dir", "RTL", "Server", "Logo", "Subject", "Link", "Code", "Refuse", "Page", "PageDo", "Title", "Asked", "Effect", "Do", "Button", "Copy", "Keep", "Until", "Ignore", "RefuseDo", "RefuseButton", "Look"} {
 		if !strings.Contains(all, name+":") {
 			t.Errorf("layouts have no %s", name)
 		}
 	}
 	for _, secret := range []string{m.Address, m.SID, m.ID} {
-		if strings.Contains(strings.ReplaceAll(all, links.Refuse, ""), secret) {
+		if strings.Contains(strings.NewReplacer(links.Refuse, "", links.Page, "").Replace(all), secret) {
 			t.Errorf("layouts can name %q", secret)
 		}
 	}

@@ -40,7 +40,8 @@
 // address; or with link or code, the proof; or with refuse. They may
 // name {{.Server}}, and "link until" and "code until" also {{.Life}}, how long
 // the proof works, and {{.Until}}. "link check" names {{.Code}}, which the
-// page behind the link asks for where a program may have pressed its button.
+// page behind the link asks for where a program may have pressed its button. "code
+// page" is for those whose app has no field for a code: a link follows it.
 // "life minutes few" and so on are the plural
 // forms that CLDR has for the language, which may name the number, {{.N}}.
 //
@@ -48,8 +49,9 @@
 // subject" and what, and the same for added, new, removed and gone (the account
 // has got another address, this one, has lost another, this one); and for all of
 // them "changed act", what to do if it was somebody else, and "changed ignore".
-// They, and "page request made" and so on, came later, and are optional in a
-// language of the operator's own: the mail is in English then, the line left out.
+// They, and "page request made" and so on, "page next", "page client" and "code
+// page" came later, and are optional in a language of the operator's own: the mail
+// or the text is in English then, the line left out.
 //
 // "register sms", "password sms" and "add sms" are short messages, which name
 // {{.Server}} and {{.Code}}. A network carries 160 characters of its own
@@ -68,7 +70,7 @@
 //	confirm button, confirm ignore, address
 //	code label, code hint, code wrong, code again (where a press may have been a program's)
 //	again title, again what (one more press is asked for before a request is ended)
-//	done title, done what, already title, already what
+//	done title, done what, already title, already what, next button (leads to the client's next_link)
 //	expired title, expired what, revoked title, revoked what, invalid title, invalid what
 //	error title, error what
 //	busy title, busy what ({{.Life}}: how long to wait; both came later, and are optional)
@@ -80,6 +82,10 @@
 //	delivery waiting, delivery delayed, delivery sent, delivery bounced (refused by the
 //	    reader's provider), delivery address (it says there is no such address),
 //	    delivery failed, delivery suspended, delivery none (nothing is known)
+//
+//	client limit, client busy (these name {{.Life}}, the wait), client email, client number,
+//	    client denied, client barred, client closed, client begin, client unsupported,
+//	    client setup, client unconfirmed, client password: clients show them, as the text of an error
 //
 // Where the message went to a phone, these are said instead; "sms help signal"
 // takes the place of "help spam":

@@ -19,6 +19,7 @@ const (
 	testServer   = "matrix.example.org"
 	sampleLink   = "https://matrix.example.org/_threepid/confirm?sid=0fAbCdEf&token=s3cr3t_token-1"
 	sampleRefuse = "https://matrix.example.org/_threepid/refuse?sid=0fAbCdEf&token=s3cr3t_token-2"
+	samplePage   = "https://matrix.example.org/_threepid/validate/email/submitToken?sid=0fAbCdEf&with=code"
 	sampleCode   = "041592"
 	sampleCheck  = "706152"
 	sampleUntil  = "2026-11-23\u00a014:05\u00a0UTC"
@@ -35,7 +36,7 @@ func sample(k kind, lang string) (verification.Message, Links) {
 	}
 	if k.proof == verification.ProofCode {
 		m.Token = sampleCode
-		return m, Links{Refuse: sampleRefuse}
+		return m, Links{Refuse: sampleRefuse, Page: samplePage}
 	}
 	return m, Links{Confirm: sampleLink, Check: sampleCheck, Refuse: sampleRefuse}
 }

@@ -85,6 +85,8 @@ func makeWordRules() map[string]rule {
 	rules["page address"], rules["page sms address"] = address, address
 	rules["page busy title"] = rule{may: valueServer, optional: true} // it came later
 	rules["page busy what"] = rule{may: valueServer | valueLife, must: valueLife, optional: true}
+	rules[wordsCodePage] = rule{may: valueServer, optional: true}
+	addLater(rules)
 	addOrigins(rules)
 	addChanges(rules)
 	return rules
@@ -97,6 +99,7 @@ var pageKeys = []struct{ page, parts string }{
 	{"again", "title|what"},
 	{"done", "title|what"},
 	{"already", "title|what"},
+	{"next", "button"},
 	{"expired", "title|what"},
 	{"revoked", "title|what"},
 	{"invalid", "title|what"},
@@ -107,6 +110,8 @@ var pageKeys = []struct{ page, parts string }{
 	{"request", "made|app|network|other"},
 	{"help", "link|title|spam|typo|wait|again|admin"},
 	{"delivery", "waiting|delayed|sent|bounced|address|failed|suspended|none"},
+	// What clients show of a refusal; see later.go.
+	{"client", "limit|busy|email|number|denied|barred|closed|begin|unsupported|setup|unconfirmed|password"},
 	// What the pages say otherwise where the message went to a phone.
 	{"sms", "address|confirm add title|confirm add what|code again|again what|invalid title|invalid what|refuse what|refused what"},
 	{"sms help", "link|title|signal|typo|wait"},

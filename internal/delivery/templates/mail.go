@@ -27,6 +27,9 @@ type Links struct {
 	// a person has pressed its button.
 	Check  string
 	Refuse string // "I did not ask for this": it ends the request
+	// Page takes the code of a mail, for those whose app has no field for it. It may
+	// be empty.
+	Page string
 }
 
 // fields are what layouts can name. The words are strings in text, where a
@@ -39,6 +42,9 @@ type fields[T any] struct {
 	// Link or Code is empty; Refuse may be. Both are, and what is said about them,
 	// in a notice.
 	Link, Code, Refuse string
+	// Page is where a code can be typed in, and PageDo says so. Each may be empty.
+	Page   string
+	PageDo T
 
 	Title, Asked, Effect           T
 	Do, Button, Copy, Keep, Until  T
@@ -106,8 +112,8 @@ func known(m verification.Message, links Links) error {
 			return errors.New("a mail with a link has a code for the page behind it")
 		}
 	case verification.ProofCode:
-		if links.Confirm != "" || links.Check != "" || !code.MatchString(m.Token) {
-			return errors.New("a mail with a code has a code and no link")
+		if links.Confirm != "" || links.Check != "" || !code.MatchString(m.Token) || links.Page != "" && !isLink(links.Page) {
+			return errors.New("a mail with a code has a code, and no link but to the page for it")
 		}
 	default:
 		return fmt.Errorf("there is no mail for the proof %d", m.Proof)
@@ -173,7 +179,10 @@ func compose[T any](s *scribe, m verification.Message, links Links, v *values, s
 	if k.proof == verification.ProofLink {
 		f.Link, f.Button, f.Copy, f.Check = links.Confirm, p("link button"), p("link copy"), p("link check")
 	} else {
-		f.Code, f.Keep = m.Token, p("code keep")
+		f.Code, f.Keep, f.Page = m.Token, p("code keep"), links.Page
+		if words, ok := w.phrases[wordsCodePage]; ok && f.Page != "" {
+			f.PageDo = say(words)
+		}
 	}
 	return f
 }

@@ -16,8 +16,8 @@ type PageData struct {
 	// Made, App and Network are when and where a request was made. Only the words
 	// of these names name them.
 	Made, App, Network string
-	// Life is how long to wait, as [Words.Wait] says it. Only "page busy what" names
-	// it.
+	// Life is how long to wait, as [Words.Wait] says it. Only the words that
+	// ask somebody to wait name it.
 	Life string
 }
 
@@ -55,7 +55,11 @@ func (w Words) Text(key string, data PageData) (string, error) {
 // Wait puts into words how long to wait. It is rounded up, or who comes back in
 // time comes too early.
 func (w Words) Wait(d time.Duration) string {
-	return w.scribe.words.life((d + time.Minute - 1).Truncate(time.Minute))
+	whole := time.Minute
+	if d > 24*time.Hour {
+		whole = time.Hour // minutes are not said then
+	}
+	return w.scribe.words.life((d + whole - 1).Truncate(whole))
 }
 
 // HTML returns the words for one of [PageKeys] with names marked up and

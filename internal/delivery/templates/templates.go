@@ -241,7 +241,7 @@ func (k kind) sample(server string) (verification.Message, Links) {
 	if k.proof == verification.ProofLink {
 		links.Confirm, links.Check = page+"confirm?sid=sample&token=sample-token", "564738"
 	} else {
-		m.Token = "918273"
+		m.Token, links.Page = "918273", page+"confirm?sid=sample&with=code"
 	}
 	return m, links
 }

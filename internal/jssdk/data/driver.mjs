@@ -72,9 +72,12 @@ function fill(value, auth) {
     return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, fill(v, auth)]));
 }
 
+/** A next_link with the names that stand in it filled in, as clients write it. */
+const linkOf = (link, names) => link?.replace(/\{(\w+)\}/g, (_, name) => encodeURIComponent(names[name]));
+
 /** One run of the SDK's InteractiveAuth, as a client's dialogue would drive it. */
 class Flow {
-    constructor(client, { method: name, args, email, requestToken }) {
+    constructor(client, { method: name, args, email, requestToken, nextLink, resume }) {
         this.state = { stage: null };
         const call = method(client, name);
         const requestEmailToken = requestToken && method(client, requestToken);
@@ -82,7 +85,9 @@ class Flow {
             matrixClient: client,
             inputs: email ? { emailAddress: email } : {},
             doRequest: (auth) => this.track(call(...fill(args, auth).map(argument)), true),
-            requestEmailToken: (address, secret, attempt) => this.track(requestEmailToken(address, secret, attempt)),
+            requestEmailToken: (address, secret, attempt, session) =>
+                this.track(requestEmailToken(address, secret, attempt, linkOf(nextLink, { secret, session }))),
+            ...resume,
             stateUpdated: (stage) => (this.state.stage = stage),
         });
     }
@@ -113,8 +118,8 @@ class Flow {
         return this.rest();
     }
 
-    poll() {
-        this.auth.poll();
+    async poll() {
+        await this.auth.poll(); // old ones ask for /versions before they send anything
         return this.rest();
     }
 
