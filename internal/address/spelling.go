@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package address
+
+import (
+	"slices"
+	"strings"
+
+	"golang.org/x/net/idna"
+	"golang.org/x/text/cases"
+	"golang.org/x/text/language"
+	"golang.org/x/text/unicode/norm"
+)
+
+// Spellings are the ways in which a homeserver may have the mailbox that somebody
+// has typed: in lower case as it was typed, which is how Synapse up to 1.3.1 keeps
+// what it is given; in canonical form; with the domain in its own script; and
+// decomposed. Every one of them has the same canonical form, so whoever proves one
+// has proven all. Nearly every address has only one. What is no address has none.
+//
+// The one that was typed comes first: where two accounts have the mailbox, each is
+// found by its own spelling.
+func Spellings(typed string) []string {
+	canonical, err := Email(strings.TrimSpace(typed))
+	if err != nil {
+		return nil
+	}
+	list := append([]string{lower(typed)}, variants(canonical)...)
+	return unique(list)
+}
+
+// Alike are the spellings of the other mailbox that a homeserver, or a mail server,
+// may take this one for, because it folds case in full: straße is strasse to it. It
+// is another mailbox all the same, and to prove one of them proves nothing about the
+// other. Nearly every address is alike to none.
+func Alike(canonical string) []string {
+	folded := Folded(canonical)
+	if folded == canonical {
+		return nil
+	}
+	return unique(variants(folded))
+}
+
+// Folded is an address in canonical form with its local part case-folded in full
+// (MSC2265), as Synapse does since 1.19. It is for comparing and counting.
+func Folded(canonical string) string {
+	local, domain, found := strings.Cut(canonical, "@")
+	if !found {
+		return canonical
+	}
+	return stable(fold, local) + "@" + domain
+}
+
+// variants are the spellings of a canonical address that follow from it alone.
+func variants(canonical string) []string {
+	local, domain, _ := strings.Cut(canonical, "@")
+	list := []string{canonical}
+	own, err := idna.Punycode.ToUnicode(domain)
+	if err != nil {
+		own = domain
+	}
+	for _, d := range []string{domain, own, norm.NFD.String(own)} {
+		for _, l := range []string{local, norm.NFD.String(local)} {
+			list = append(list, l+"@"+d)
+		}
+	}
+	return list
+}
+
+// unique drops what stands in a list already, and keeps its order.
+func unique(list []string) []string {
+	var kept []string
+	for _, s := range list {
+		if !slices.Contains(kept, s) {
+			kept = append(kept, s)
+		}
+	}
+	return kept
+}
+
+// lower is the full mapping to lower case (Unicode §3.13, toLowercase), with the
+// sigma that ends a word, as Python's str.lower, by which Synapse keeps addresses.
+func lower(s string) string { return cases.Lower(language.Und).String(s) }
+
+// stable maps the case of a text such that mapping it again changes nothing. A mapping
+// can undo the normal form and normalising can undo the mapping; the pair is
+// stable after the second round (Unicode §3.13, D145).
+func stable(mapping func(string) string, s string) string {
+	for range 2 {
+		s = norm.NFC.String(mapping(norm.NFC.String(s)))
+	}
+	return s
+}
