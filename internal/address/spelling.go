@@ -25,8 +25,7 @@ func Spellings(typed string) []string {
 	if err != nil {
 		return nil
 	}
-	list := append([]string{lower(typed)}, variants(canonical)...)
-	return unique(list)
+	return of(canonical, append([]string{lower(typed)}, variants(canonical)...))
 }
 
 // Alike are the spellings of the other mailbox that a homeserver, or a mail server,
@@ -34,11 +33,11 @@ func Spellings(typed string) []string {
 // is another mailbox all the same, and to prove one of them proves nothing about the
 // other. Nearly every address is alike to none.
 func Alike(canonical string) []string {
-	folded := Folded(canonical)
-	if folded == canonical {
+	folded, err := Email(Folded(canonical))
+	if err != nil || folded == canonical {
 		return nil
 	}
-	return unique(variants(folded))
+	return of(folded, variants(folded))
 }
 
 // Folded is an address in canonical form with its local part case-folded in full
@@ -67,11 +66,14 @@ func variants(canonical string) []string {
 	return list
 }
 
-// unique drops what stands in a list already, and keeps its order.
-func unique(list []string) []string {
+// of are the spellings in a list of the mailbox with a canonical form, each once. In
+// lower case it may be another domain (ẞ is ss there, and ß is not), and decomposed it
+// may be no address (≮ has a < in it).
+func of(canonical string, list []string) []string {
 	var kept []string
 	for _, s := range list {
-		if !slices.Contains(kept, s) {
+		mailbox, err := Email(strings.TrimSpace(s))
+		if err == nil && mailbox == canonical && !slices.Contains(kept, s) {
 			kept = append(kept, s)
 		}
 	}
