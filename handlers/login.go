@@ -50,7 +50,7 @@ func (c *Client) loginOf(r *http.Request, x *round) *login {
 	if medium != string(verification.Email) {
 		return nil
 	}
-	all := address.Spellings(typed)
+	all := address.Spellings(typed, canonicalAddress(verification.Email, typed))
 	if len(all) == 0 || len(all) == 1 && all[0] == typed {
 		return nil
 	}

@@ -57,7 +57,7 @@ func (c *Client) nativeToken(w http.ResponseWriter, r *http.Request, next Next, 
 // canonical forms of its own is told what was typed, and lower case does no harm.
 func (c *Client) nativeSpelling(r *http.Request, next Next, req verification.Request, body object) (object, error) {
 	typed, _, _ := body.text("email")
-	if all := address.Spellings(typed); req.Medium != verification.Email || len(all) == 0 || len(all) == 1 && all[0] == typed {
+	if all := address.Spellings(typed, req.Address); req.Medium != verification.Email || len(all) == 0 || len(all) == 1 && all[0] == typed {
 		return nil, nil
 	}
 	req.Typed = typedAs(typed, req.Address)

@@ -58,7 +58,7 @@ func (c *Client) refuseTaken(r *http.Request, next Next, who account, alias *ver
 	if err := c.taken(r, next, who.token, alias.Medium, alias.Address); err != nil || alias.Medium != verification.Email {
 		return alias.Address, err
 	}
-	others := append(spellingsOf(alias.Typed, alias.Address), address.Alike(alias.Address)...)
+	others := append(address.Spellings(alias.Typed, alias.Address), address.Alike(alias.Address)...)
 	for _, other := range others {
 		if other == alias.Address {
 			continue

@@ -60,7 +60,7 @@ func (c *Client) older(r *http.Request, next Next) (bool, error) {
 // distinguishes refuses an address that is another one to a homeserver which folds
 // case in full. There the proof of the one mailbox would be the proof of the other.
 func (c *Client) distinguishes(r *http.Request, next Next, req verification.Request) error {
-	if req.Medium != verification.Email || address.Alike(req.Address) == nil {
+	if req.Medium != verification.Email || !address.Folds(req.Address) {
 		return nil
 	}
 	older, err := c.older(r, next)
@@ -77,7 +77,7 @@ func (c *Client) spelled(r *http.Request, next Next, req verification.Request) (
 	if req.Medium != verification.Email {
 		return req.Address, nil
 	}
-	spellings := spellingsOf(req.Typed, req.Address)
+	spellings := address.Spellings(req.Typed, req.Address)
 	if req.Purpose != verification.Password {
 		spellings = append(spellings, address.Alike(req.Address)...)
 	}
@@ -95,7 +95,7 @@ func (j *completion) spell(r *http.Request, next Next) error {
 		if !alias.Live || alias.Medium != verification.Email || j.adds(i) {
 			continue
 		}
-		known, err := j.client.known(r, next, spellingsOf(alias.Typed, alias.Address))
+		known, err := j.client.known(r, next, address.Spellings(alias.Typed, alias.Address))
 		if err != nil {
 			return err
 		}
@@ -109,17 +109,9 @@ func (j *completion) spell(r *http.Request, next Next) error {
 	return nil
 }
 
-// spellingsOf are the spellings of an address, as it was typed if that is known.
-func spellingsOf(typed, canonical string) []string {
-	if typed != "" {
-		return address.Spellings(typed)
-	}
-	return address.Spellings(canonical)
-}
-
 // typedAs is what of a typed address its canonical form does not tell.
 func typedAs(typed, canonical string) string {
-	if all := address.Spellings(typed); len(all) > 0 && all[0] != canonical {
+	if all := address.Spellings(typed, canonical); len(all) > 0 && all[0] != canonical {
 		return all[0]
 	}
 	return ""

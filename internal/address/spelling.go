@@ -12,20 +12,23 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// Spellings are the ways in which a homeserver may have the mailbox that somebody
-// has typed: in lower case as it was typed, which is how Synapse up to 1.3.1 keeps
-// what it is given; in canonical form; with the domain in its own script; and
-// decomposed. Every one of them has the same canonical form, so whoever proves one
-// has proven all. Nearly every address has only one. What is no address has none.
+// Spellings are the ways in which a homeserver may have a mailbox that somebody has
+// typed, of which the canonical form is known: in lower case as it was typed, which is
+// how Synapse up to 1.3.1 keeps what it is given; in canonical form; with the domain in
+// its own script; and decomposed. Whoever proves one of them has proven all. Nearly
+// every address has only one.
 //
 // The one that was typed comes first: where two accounts have the mailbox, each is
-// found by its own spelling.
-func Spellings(typed string) []string {
-	canonical, err := Email(strings.TrimSpace(typed))
-	if err != nil {
-		return nil
-	}
+// found by its own spelling. What was typed may be unknown, and empty.
+func Spellings(typed, canonical string) []string {
 	return of(canonical, append([]string{lower(typed)}, variants(canonical)...))
+}
+
+// IsSpelling reports whether a text names the mailbox with a canonical form. What is
+// around an address and cannot be seen is no part of it.
+func IsSpelling(text, canonical string) bool {
+	mailbox, err := Email(strings.TrimFunc(text, invisible))
+	return err == nil && mailbox == canonical
 }
 
 // Alike are the spellings of the other mailbox that a homeserver, or a mail server,
@@ -38,6 +41,13 @@ func Alike(canonical string) []string {
 		return nil
 	}
 	return of(folded, variants(folded))
+}
+
+// Folds reports whether an address in canonical form is that of another mailbox, or of
+// none, once its case is folded in full. Cherokee folds to capitals, and is the same.
+func Folds(canonical string) bool {
+	folded, err := Email(Folded(canonical))
+	return err != nil || folded != canonical
 }
 
 // Folded is an address in canonical form with its local part case-folded in full
@@ -72,8 +82,7 @@ func variants(canonical string) []string {
 func of(canonical string, list []string) []string {
 	var kept []string
 	for _, s := range list {
-		mailbox, err := Email(strings.TrimSpace(s))
-		if err == nil && mailbox == canonical && !slices.Contains(kept, s) {
+		if IsSpelling(s, canonical) && !slices.Contains(kept, s) {
 			kept = append(kept, s)
 		}
 	}

@@ -5,7 +5,6 @@ package verification
 import (
 	"context"
 	"errors"
-	"strings"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
 	"github.com/caddy-threepid/caddy-threepid/store"
@@ -17,7 +16,7 @@ var errOtherMailbox = errors.New("a spelling is not one of the mailbox that was 
 // it knows the address. A spelling of another mailbox is refused, whoever names it: that
 // one was not proven.
 func (s *Service) Spell(ctx context.Context, a *Alias, spelling string) error {
-	if canonical, err := address.Email(strings.TrimSpace(spelling)); err != nil || a.Medium != Email || canonical != a.Address {
+	if a.Medium != Email || !address.IsSpelling(spelling, a.Address) {
 		return errOtherMailbox
 	}
 	p, _ := partitionOf(a.SID)
