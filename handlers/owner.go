@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
@@ -59,15 +60,18 @@ func (c *Client) refuseTaken(r *http.Request, next Next, who account, alias *ver
 		return alias.Address, err
 	}
 	others := append(address.Spellings(alias.Typed, alias.Address), address.Alike(alias.Address)...)
-	for _, other := range others {
-		if other == alias.Address {
-			continue
-		}
-		if err := c.taken(r, next, who.token, alias.Medium, other); err != nil && !refusesWith(err, codeThreepidDenied) {
-			return "", err
+	return alias.Address, c.anyTaken(r, next, who.token, slices.DeleteFunc(others, func(s string) bool { return s == alias.Address }))
+}
+
+// anyTaken returns the refusal of the first of some spellings that an account has.
+func (c *Client) anyTaken(r *http.Request, next Next, token string, spellings []string) error {
+	for _, spelling := range spellings {
+		err := c.taken(r, next, token, verification.Email, spelling)
+		if err != nil && !refusesWith(err, codeThreepidDenied) {
+			return err
 		}
 	}
-	return alias.Address, nil
+	return nil
 }
 
 // taken asks the homeserver whether an account has an address, spelled exactly so; its

@@ -95,18 +95,27 @@ func (j *completion) spell(r *http.Request, next Next) error {
 		if !alias.Live || alias.Medium != verification.Email || j.adds(i) {
 			continue
 		}
-		known, err := j.client.known(r, next, address.Spellings(alias.Typed, alias.Address))
-		if err != nil {
+		if err := j.freeOfAlike(r, next, alias); err != nil {
 			return err
 		}
-		if len(known) == 0 || known[0] == alias.Address {
-			continue
+		known, err := j.client.known(r, next, address.Spellings(alias.Typed, alias.Address))
+		if err == nil && len(known) > 0 && known[0] != alias.Address {
+			err = j.client.svc.Spell(r.Context(), alias, known[0])
 		}
-		if err := j.client.svc.Spell(r.Context(), alias, known[0]); err != nil {
+		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// freeOfAlike refuses a registration by an address to which one of an account is alike.
+func (j *completion) freeOfAlike(r *http.Request, next Next, alias *verification.Alias) error {
+	alike := address.Alike(alias.Address)
+	if j.route.purpose != verification.Register || len(alike) == 0 || !j.client.mayProbe(r, next) {
+		return nil
+	}
+	return j.client.anyTaken(r, next, "", alike)
 }
 
 // typedAs is what of a typed address its canonical form does not tell.

@@ -65,44 +65,48 @@ func rows() []row {
 // another mailbox is of any use for.
 func TestF19_SpellingsAtSynapse(t *testing.T) {
 	t.Parallel()
-	check(t, realSynapse(t))
+	check(t, realSynapse(t), 4)
 }
 
 // TestF19_SpellingsAtTheDouble: what the other tests are run against has addresses as
 // Synapse has them.
 func TestF19_SpellingsAtTheDouble(t *testing.T) {
 	t.Parallel()
-	check(t, doubleOfSynapse(t))
+	check(t, doubleOfSynapse(t), 1)
 }
 
-func check(t *testing.T, hs *homeserver) {
+func check(t *testing.T, hs *homeserver, every int) {
 	t.Helper()
-	for _, callback := range []bool{true, false} {
-		site := newSite(t, hs, callback)
-		table := rows()
-		site.try(table)
-		for i := range table {
-			table[i].judge(t, hs.name, callback)
-		}
-		compare(t, render(table))
-		t.Logf("%s, callback %t: %d pairs, %d requests at the homeserver", hs.name, callback, len(table), site.requests.Load())
+	table := rows()
+	newSite(t, hs, true).try(t, table)
+	compare(t, render(table))
+	// The other way to decide about an address comes to the same. It takes time to show.
+	var sample []row
+	for i := 0; i < len(table); i += every {
+		sample = append(sample, table[i])
+	}
+	again := slices.Clone(sample)
+	newSite(t, hs, false).try(t, again)
+	if !slices.Equal(again, sample) {
+		t.Errorf("%s decides otherwise with checks off:\n%s\nwant\n%s", hs.name, render(again), render(sample))
 	}
 }
 
 // judge states the two invariants, and the third.
-func (r row) judge(t *testing.T, hs string, callback bool) {
+func (r row) judge(t *testing.T, hs string) {
 	t.Helper()
 	want := outcome{"refused", "yes", "yes", "yes"}
 	if !r.same {
 		want = outcome{r.register, "no", "no", "no"}
 	}
 	if r.outcome != want {
-		t.Errorf("%s, callback %t: typed %+q, stored %+q, got %+v, want %+v", hs, callback, r.typed, r.stored, r.outcome, want)
+		t.Errorf("%s: typed %+q, stored %+q, got %+v, want %+v", hs, r.typed, r.stored, r.outcome, want)
 	}
 }
 
 // try fills a table. Every pair has an account and an address of its own.
-func (s *site) try(table []row) {
+func (s *site) try(t *testing.T, table []row) {
+	t.Helper()
 	var wg sync.WaitGroup
 	next := make(chan int)
 	for range 4 {
@@ -117,6 +121,10 @@ func (s *site) try(table []row) {
 	}
 	close(next)
 	wg.Wait()
+	for _, r := range table {
+		r.judge(t, s.hs.name)
+	}
+	t.Logf("%s: %d pairs, %d requests at the homeserver through us", s.hs.name, len(table), s.requests.Load())
 }
 
 var people = func() func() string {
@@ -311,7 +319,16 @@ func compare(t *testing.T, got string) {
 		}
 	}
 	want, err := os.ReadFile(path)
-	if err != nil || string(want) != got {
-		t.Errorf("docs/spellings.md is not this table (%v):\n%s", err, got)
+	if err != nil {
+		t.Fatal(err)
+	}
+	there := strings.Split(string(want), "\n")
+	for line := range strings.SplitSeq(got, "\n") {
+		if !slices.Contains(there, line) {
+			t.Errorf("docs/spellings.md has not the line %s", line)
+		}
+	}
+	if strings.Count(got, "\n") != len(there)-1 {
+		t.Error("docs/spellings.md has lines of its own")
 	}
 }
