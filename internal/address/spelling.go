@@ -63,17 +63,16 @@ func Folded(canonical string) string {
 // variants are the spellings of a canonical address that follow from it alone.
 func variants(canonical string) []string {
 	local, domain, _ := strings.Cut(canonical, "@")
-	list := []string{canonical}
 	own, err := idna.Punycode.ToUnicode(domain)
 	if err != nil {
 		own = domain
 	}
-	for _, d := range []string{domain, own, norm.NFD.String(own)} {
-		for _, l := range []string{local, norm.NFD.String(local)} {
-			list = append(list, l+"@"+d)
-		}
+	apart := norm.NFD.String(local)
+	ownApart := norm.NFD.String(own)
+	return []string{
+		canonical, local + "@" + own, local + "@" + ownApart,
+		apart + "@" + domain, apart + "@" + own, apart + "@" + ownApart,
 	}
-	return list
 }
 
 // of are the spellings in a list of the mailbox with a canonical form, each once. In
