@@ -8,6 +8,7 @@ import (
 	"net/http"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
+	"github.com/caddy-threepid/caddy-threepid/internal/input"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -50,7 +51,7 @@ func (c *Client) loginOf(r *http.Request, x *round) *login {
 	if medium != string(verification.Email) {
 		return nil
 	}
-	all := address.Spellings(typed, canonicalAddress(verification.Email, typed))
+	all := address.Spellings(input.Address(typed), canonicalAddress(verification.Email, typed))
 	if len(all) == 0 || len(all) == 1 && all[0] == typed {
 		return nil
 	}

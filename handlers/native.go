@@ -63,7 +63,7 @@ func (c *Client) nativeSpelling(r *http.Request, next Next, req verification.Req
 	req.Typed = typedAs(typed, req.Address)
 	if req.Typed != "" {
 		if older, err := c.older(r, next); err != nil || !older {
-			return nil, err
+			return nil, nil // as it was typed
 		}
 	}
 	spelling, err := c.spelled(r, next, req)

@@ -174,7 +174,8 @@ func (c *Client) address(body object, medium verification.Medium) (canonical, ty
 	if typed, err = body.required("email"); err != nil {
 		return "", "", to, err
 	}
-	if canonical, err = address.Email(input.Address(typed)); err != nil {
+	typed = input.Address(typed)
+	if canonical, err = address.Email(typed); err != nil {
 		return "", "", to, badRequest(codeInvalidParam, "'email' is not a valid address")
 	}
 	return canonical, typedAs(typed, canonical), to, nil

@@ -59,7 +59,7 @@ func realSynapse(t *testing.T) *homeserver {
 		t.Fatal(err)
 	}
 	hs := &homeserver{
-		name: "Synapse 1.3.1", Handler: httputil.NewSingleHostReverseProxy(base), identity: is.Name(), vouched: map[string]string{},
+		name: "Synapse 1.3.1", Handler: httputil.NewSingleHostReverseProxy(base), identity: is.Name(), slow: true, vouched: map[string]string{},
 	}
 	hs.newUser = func(name string) error {
 		_, err := server.Register(t.Context(), name, password, false)

@@ -9,6 +9,9 @@ type mailbox struct {
 	// odd are spellings that a homeserver may have, too, but that do not follow from
 	// any other: whoever has one of them finds it by that one alone.
 	odd []string
+	// pasted has something around it that cannot be seen, or the @ of another keyboard:
+	// a homeserver cannot have it, for nobody could mail to it.
+	pasted []string
 	// like is another mailbox of the list, to whose owner this one must be of no use.
 	like string
 }
@@ -16,12 +19,14 @@ type mailbox struct {
 const acute, umlaut = "\u0301", "\u0308"
 
 var mailboxes = []mailbox{
-	{typed: []string{"%me@example.org", "%Me@example.org", "%ME@EXAMPLE.ORG"}, odd: []string{"%me@ｅｘａｍｐｌｅ.org", "%me@example\u3002org"}},
+	{typed: []string{"%me@example.org", "%Me@example.org", "%ME@EXAMPLE.ORG"}, odd: []string{
+		"%me@ｅｘａｍｐｌｅ.org", "%me@example\u3002org",
+	}, pasted: []string{" %me@example.org", "%Me@example.org\t", "\u200e%me@example.org\u00a0", "%me\uff20example.org"}},
 	{typed: []string{"%me@ab--cd.example", "%ME@AB--cd.example"}},
 	{typed: []string{
 		"%me@bücher.example", "%Me@Bücher.example", "%ME@BÜCHER.EXAMPLE", "%me@bu" + umlaut + "cher.example", "%me@BU" + umlaut + "CHER.example",
 		"%me@xn--bcher-kva.example", "%ME@XN--BCHER-KVA.EXAMPLE",
-	}, odd: []string{"%me@bücher\uff0eexample", "%me@ｂücher.example"}},
+	}, odd: []string{"%me@bücher\uff0eexample", "%me@ｂücher.example"}, pasted: []string{" %ME@BÜCHER.example "}},
 	{
 		typed: []string{"%me@müller.bücher.example", "%me@xn--mller-kva.xn--bcher-kva.example"},
 		odd:   []string{"%me@xn--mller-kva.bücher.example"},

@@ -19,7 +19,7 @@ const head = `# Spellings
 Each way to type an address, each way in which an account of before may have it, and what comes of it for the reader of the mailbox
 that was typed, who knows the account's password: a second account, a log-in by the address, a new password, the address taken away.
 Found in front of a real Synapse 1.3.1 with ` + "`checks callback` and `checks off`" + `, and written by
-` + "`go test ./e2e/spellings -update`" + `. What has an accent of its own is written with its code points. The rule is in ADR 28.
+` + "`go test ./e2e/spellings -update`" + `. What could not be seen, or told from something else, is written with its code point. The rule is in ADR 28.
 
 | typed | stored | one mailbox | register | log in | reset | delete |
 |---|---|---|---|---|---|---|
@@ -38,11 +38,11 @@ func render(table []row) string {
 	return b.String()
 }
 
-// visible shows what a reader could not tell from something else.
+// visible shows what a reader could not tell from something else, or not see.
 func visible(s string) string {
 	var b strings.Builder
 	for _, r := range strings.Replace(s, "%", "", 1) {
-		if r >= 0x300 && r < 0x370 || r > 0x2000 && r < 0x2200 || r > 0xff00 {
+		if r <= ' ' || r == 0xa0 || r >= 0x300 && r < 0x370 || r > 0x2000 && r < 0x2200 || r > 0xff00 {
 			fmt.Fprintf(&b, "{%04X}", r)
 			continue
 		}

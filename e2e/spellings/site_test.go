@@ -31,6 +31,7 @@ type site struct {
 	svc      *verification.Service
 	client   *handlers.Client
 	box      *inbox
+	turn     atomic.Int64
 	requests atomic.Int64 // that the homeserver got through us
 }
 
@@ -114,6 +115,7 @@ type homeserver struct {
 
 	name     string
 	identity string
+	slow     bool // not everything is tried
 	newUser  func(name string) error
 	face     atomic.Pointer[handlers.Identity]
 	mu       sync.Mutex

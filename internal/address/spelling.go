@@ -24,10 +24,9 @@ func Spellings(typed, canonical string) []string {
 	return of(canonical, append([]string{lower(typed)}, variants(canonical)...))
 }
 
-// IsSpelling reports whether a text names the mailbox with a canonical form. What is
-// around an address and cannot be seen is no part of it.
+// IsSpelling reports whether a text names the mailbox with a canonical form.
 func IsSpelling(text, canonical string) bool {
-	mailbox, err := Email(strings.TrimFunc(text, invisible))
+	mailbox, err := Email(text)
 	return err == nil && mailbox == canonical
 }
 
