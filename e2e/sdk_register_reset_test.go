@@ -18,13 +18,19 @@ import (
 // with a dialogue of its own does.
 func (w *sdkWorld) registerBySDK(name, email string) {
 	w.t.Helper()
+	w.registerTyped(name, email, email)
+}
+
+// registerTyped is that with an address that is typed in another way than it is mailed to.
+func (w *sdkWorld) registerTyped(name, typed, email string) {
+	w.t.Helper()
 	body := stack.Object{"username": name, "password": password}
 	first := w.refused(http.StatusUnauthorized, "", w.anon, "registerRequest", body)
 	session := first.Text("session")
 	if flows, _ := json.Marshal(first.Data["flows"]); session == "" || !strings.Contains(string(flows), "m.login.email.identity") {
 		w.t.Fatalf("got session %q and flows %s, want a flow with an email stage", session, flows)
 	}
-	sid := w.requestMail(w.anon, "requestRegisterEmailToken", email, "reg."+name)
+	sid := w.requestMail(w.anon, "requestRegisterEmailToken", typed, "reg."+name)
 	body["auth"] = emailStage(session, sid, "reg."+name)
 	w.refused(http.StatusUnauthorized, "", w.anon, "registerRequest", body)
 	w.click(email)

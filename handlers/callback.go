@@ -48,14 +48,7 @@ func (c *Client) askHomeserver(w http.ResponseWriter, r *http.Request, next Next
 	if err != nil {
 		return opened, 0, err
 	}
-	forwarded := forwardedToken{ClientSecret: nonce, SendAttempt: req.SendAttempt, IDServer: c.cfg.IdentityName}
-	forwarded.about(req.Medium, req.Address, to.country)
-	body, err := json.Marshal(forwarded)
-	if err != nil {
-		return opened, 0, err
-	}
-	route.version = c.cfg.UpstreamVersion // requestToken is the same in all of them
-	answer, upErr := exchange(r, next, c.upstreamPath(route), body)
+	answer, upErr := c.forward(r, next, route, req, nonce, to)
 
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), settleTime)
 	defer cancel()
@@ -85,6 +78,25 @@ func (c *Client) askHomeserver(w http.ResponseWriter, r *http.Request, next Next
 	}
 	answered, err = c.adopt(ctx, w, answer, nonce, req)
 	return opened, answered, err
+}
+
+// forward asks the homeserver for a token, for the address as it spells it.
+func (c *Client) forward(r *http.Request, next Next, route route, req verification.Request, nonce string, to dialled) (*capture, error) {
+	spelling, err := c.spelled(r, next, req)
+	if refused, ok := asRefusal(err); ok {
+		return refused.answer, nil // it says so before it was asked in earnest
+	}
+	if err != nil {
+		return nil, err
+	}
+	forwarded := forwardedToken{ClientSecret: nonce, SendAttempt: req.SendAttempt, IDServer: c.cfg.IdentityName}
+	forwarded.about(req.Medium, spelling, to.country)
+	body, err := json.Marshal(forwarded)
+	if err != nil {
+		return nil, internal(err)
+	}
+	route.version = c.cfg.UpstreamVersion // requestToken is the same in all of them
+	return exchange(r, next, c.upstreamPath(route), body)
 }
 
 // maxWait bounds a wait that a homeserver tells, in milliseconds.

@@ -51,6 +51,9 @@ func (c *Client) other(w http.ResponseWriter, r *http.Request, next Next, x *rou
 	if stage, ok := c.router.fallbackOf(r); ok {
 		return c.fallback(w, r, next, stage)
 	}
+	if l := c.loginOf(r, x); l != nil {
+		return c.observed(w, r, route{}, "login", func() (int, error) { return l.run(w, r, next) })
+	}
 	if x == nil || !x.authenticates {
 		return next(w, r)
 	}
@@ -78,7 +81,7 @@ func (c *Client) completeElsewhere(w http.ResponseWriter, r *http.Request, next 
 	if err := j.collectUIA(); err != nil {
 		return 0, err
 	}
-	if len(j.creds) == 0 {
+	if len(j.creds) == 0 && !j.namesAddress(r) {
 		r.Body = io.NopCloser(bytes.NewReader(raw))
 		return 0, next(w, r)
 	}
@@ -193,8 +196,7 @@ func (j *completion) run(w http.ResponseWriter, r *http.Request, next Next, path
 			return 0, err
 		}
 	}
-	j.guardReset(r)
-	if err := j.guardOwner(r, next); err != nil {
+	if err := j.guard(r, next); err != nil {
 		outcome = verification.Refused
 		return 0, err
 	}

@@ -8,6 +8,20 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
+// guard looks at what a request proves before the homeserver is told of it, and sees to
+// it that the homeserver is told in its own words.
+func (j *completion) guard(r *http.Request, next Next) error {
+	j.guardReset(r)
+	if err := j.guardOwner(r, next); err != nil {
+		return err
+	}
+	if err := j.spell(r, next); err != nil {
+		return err
+	}
+	j.nameOwner(r, next)
+	return nil
+}
+
 // guardReset keeps one click from being worth a second reset. A legacy homeserver
 // keeps the proof of an address with its session, and takes the session alone for
 // another reset at the same endpoint, any number of times. So the session of
@@ -39,11 +53,8 @@ func (j *completion) provesEmail() bool {
 // account, see refuseTaken. Whoever has proven an address has to say who they
 // are: a token that only the homeserver finds would be somebody else's.
 func (j *completion) guardOwner(r *http.Request, next Next) error {
-	if j.route.purpose != verification.Add {
-		return nil
-	}
 	for i, alias := range j.aliases {
-		if !alias.Live || j.stages[i] != "" {
+		if !alias.Live || !j.adds(i) {
 			continue
 		}
 		if j.who == nil {
@@ -53,9 +64,19 @@ func (j *completion) guardOwner(r *http.Request, next Next) error {
 			}
 			j.who = &who
 		}
-		if err := j.client.refuseTaken(r, next, *j.who, alias); err != nil {
+		spelling, err := j.client.refuseTaken(r, next, *j.who, alias)
+		if err == nil && spelling != alias.Address && alias.Medium == verification.Email {
+			err = j.client.svc.Spell(r.Context(), alias, spelling)
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// adds reports whether an account is to get the address of an alias, and not a stage
+// to be completed.
+func (j *completion) adds(i int) bool {
+	return j.route.purpose == verification.Add && j.stages[i] == ""
 }

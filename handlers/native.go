@@ -3,9 +3,11 @@
 package handlers
 
 import (
+	"maps"
 	"net/http"
 	"strings"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/address"
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
 	"github.com/caddy-threepid/caddy-threepid/internal/phone"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -32,8 +34,13 @@ func (c *Client) nativeToken(w http.ResponseWriter, r *http.Request, next Next, 
 	if err := c.svc.Count(r.Context(), req); err != nil {
 		return err
 	}
-	if cleaned || body["id_access_token"] != nil {
+	spelling, err := c.nativeSpelling(r, next, req, body)
+	if err != nil {
+		return err
+	}
+	if cleaned || spelling != nil || body["id_access_token"] != nil {
 		delete(body, "id_access_token")
+		maps.Copy(body, spelling)
 		if raw, err = body.encode(); err != nil {
 			return internal(err)
 		}
@@ -43,6 +50,24 @@ func (c *Client) nativeToken(w http.ResponseWriter, r *http.Request, next Next, 
 	r.Header.Set("Content-Type", contentType)
 	setPath(r, c.upstreamPath(route))
 	return next(w, r)
+}
+
+// nativeSpelling replaces an email address by the homeserver's spelling of it, on a
+// homeserver that compares what it keeps in lower case with what is typed. One that has
+// canonical forms of its own is told what was typed, and lower case does no harm.
+func (c *Client) nativeSpelling(r *http.Request, next Next, req verification.Request, body object) (object, error) {
+	typed, _, _ := body.text("email")
+	if all := address.Spellings(typed, req.Address); req.Medium != verification.Email || len(all) == 0 || len(all) == 1 && all[0] == typed {
+		return nil, nil
+	}
+	req.Typed = typedAs(typed, req.Address)
+	if req.Typed != "" {
+		if older, err := c.older(r, next); err != nil || !older {
+			return nil, nil // as it was typed
+		}
+	}
+	spelling, err := c.spelled(r, next, req)
+	return object{"email": member(spelling)}, err
 }
 
 // nativeAddress is what a request is counted for. Whether it is an address at all is

@@ -133,10 +133,15 @@ func TestNativeResetsGoOnAsTheyCame(t *testing.T) {
 		w.WriteHeader(http.StatusOK)
 		return err
 	}
-	const body = `{"client_secret":"s", "send_attempt":"1","email":"A@x.org","more":[1.0]}`
+	const body = `{"client_secret":"s", "send_attempt":"1","email":"a@x.org","more":[1.0]}`
 	wantStatus(t, r.do("POST", resetByMail, body), http.StatusOK)
 	if got != body {
 		t.Errorf("got %s, want it as it came: %s", got, body)
+	}
+	// Homeservers of then keep addresses in lower case, and compare them as they come.
+	wantStatus(t, r.do("POST", resetByMail, `{"email":"A@X.org","client_secret":"s","more":[1.0]}`), http.StatusOK)
+	if !strings.Contains(got, `"a@x.org"`) || !strings.Contains(got, `[1.0]`) {
+		t.Errorf("got %s, want the address in lower case, and the rest", got)
 	}
 	wantStatus(t, r.do("POST", resetByMail, `{"email":"a@x.org","id_access_token":"x"}`), http.StatusOK)
 	if strings.Contains(got, "id_access_token") || !strings.Contains(got, `"a@x.org"`) {

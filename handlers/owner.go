@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
@@ -42,22 +43,50 @@ func canonicalAddress(medium verification.Medium, raw string) string {
 
 // refuseTaken keeps an address of one account from being moved to another:
 // homeservers do that without asking, if only the address is validated. Their
-// check is at requestToken, long before. MSC2290 wants it refused.
+// check is at requestToken, long before. MSC2290 wants it refused. It returns how the
+// homeserver is to be told of the address: one that the account has already is left as
+// it is spelled there.
+func (c *Client) refuseTaken(r *http.Request, next Next, who account, alias *verification.Alias) (spelling string, err error) {
+	list, err := c.listed(r, next, who)
+	if err != nil {
+		return "", err
+	}
+	for _, t := range list {
+		if t.Medium == alias.Medium && canonicalAddress(t.Medium, t.Address) == alias.Address {
+			return t.Address, nil
+		}
+	}
+	if err := c.taken(r, next, who.token, alias.Medium, alias.Address); err != nil || alias.Medium != verification.Email {
+		return alias.Address, err
+	}
+	others := append(address.Spellings(alias.Typed, alias.Address), address.Alike(alias.Address)...)
+	return alias.Address, c.anyTaken(r, next, who.token, slices.DeleteFunc(others, func(s string) bool { return s == alias.Address }))
+}
+
+// anyTaken returns the refusal of the first of some spellings that an account has.
+func (c *Client) anyTaken(r *http.Request, next Next, token string, spellings []string) error {
+	for _, spelling := range spellings {
+		err := c.taken(r, next, token, verification.Email, spelling)
+		if err != nil && !refusesWith(err, codeThreepidDenied) {
+			return err
+		}
+	}
+	return nil
+}
+
+// taken asks the homeserver whether an account has an address, spelled exactly so; its
+// refusal is the error.
 //
-// The homeserver is asked for one more token, through an identity server that
+// It is asked for one more token, through an identity server that
 // it cannot trust. From 1.4 on, Synapse asks its own delegate instead, which is
 // us; we refuse what nobody has requested.
-func (c *Client) refuseTaken(r *http.Request, next Next, who account, alias *verification.Alias) error {
-	own, err := c.owns(r, next, who, alias.Medium, alias.Address)
-	if err != nil || own {
-		return err
-	}
-	body, err := probeBody(alias)
+func (c *Client) taken(r *http.Request, next Next, token string, medium verification.Medium, addr string) error {
+	body, err := probeBody(medium, addr)
 	if err != nil {
 		return err
 	}
-	tail := c.cfg.UpstreamVersion + "/account/3pid/" + string(alias.Medium) + "/requestToken"
-	answer, err := c.ask(r, next, http.MethodPost, tail, who.token, body)
+	tail := c.cfg.UpstreamVersion + "/account/3pid/" + string(medium) + "/requestToken"
+	answer, err := c.ask(r, next, http.MethodPost, tail, token, body)
 	if err != nil {
 		return upstreamFailure(err)
 	}
@@ -70,9 +99,9 @@ func (c *Client) refuseTaken(r *http.Request, next Next, who account, alias *ver
 	return upstreamFailure(errNoOracle)
 }
 
-// probeBody asks about the address that an alias proves, in the name of nobody.
-func probeBody(alias *verification.Alias) ([]byte, error) {
+// probeBody asks about an address in the name of nobody.
+func probeBody(medium verification.Medium, addr string) ([]byte, error) {
 	probe := forwardedToken{ClientSecret: rand.Text(), SendAttempt: 1, IDServer: probeServer}
-	probe.about(alias.Medium, alias.Address, regionOf(alias.Address))
+	probe.about(medium, addr, regionOf(addr))
 	return json.Marshal(probe)
 }

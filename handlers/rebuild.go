@@ -15,6 +15,8 @@ const (
 	tailThreepid   = "account/3pid"
 	tailAdd        = "account/3pid/add"
 	tailDeactivate = "account/deactivate"
+	// tailLogin is no path of ours: nothing is refused there, see login.go.
+	tailLogin = "login"
 	// ancientVersion is that of the API in which the body of a registration is
 	// the auth dict itself.
 	ancientVersion = "api/v1"

@@ -60,6 +60,9 @@ func (c *Client) requestToken(w http.ResponseWriter, r *http.Request, next Next,
 	if err := c.judge(r.Context(), req); err != nil {
 		return 0, err
 	}
+	if err := c.distinguishes(r, next, req); err != nil {
+		return 0, err
+	}
 	if c.cfg.Match != nil {
 		req.Language = c.cfg.Match(r.Header.Get("Accept-Language"))
 	}
@@ -153,28 +156,27 @@ func (c *Client) tokenRequest(body object, route route) (req verification.Reques
 	if !clientSecret.MatchString(req.ClientSecret) {
 		return req, to, badRequest(codeInvalidParam, "'client_secret' must be 1 to 255 characters of [0-9a-zA-Z.=_-]")
 	}
-	if req.Address, to, err = c.address(body, route.medium); err != nil {
+	if req.Address, req.Typed, to, err = c.address(body, route.medium); err != nil {
 		return req, to, err
 	}
 	req.NextLink = c.nextLink(body)
 	return req, to, c.checkIDServer(body)
 }
 
-// address reads what is to be verified, in canonical form.
-func (c *Client) address(body object, medium verification.Medium) (string, dialled, error) {
+// address reads what is to be verified, in canonical form and as it was typed.
+func (c *Client) address(body object, medium verification.Medium) (canonical, typed string, to dialled, err error) {
 	if medium == verification.MSISDN {
-		to, err := c.phoneNumber(body)
-		return to.Digits, to, err
+		to, err = c.phoneNumber(body)
+		return to.Digits, "", to, err
 	}
-	typed, err := body.required("email")
-	if err != nil {
-		return "", dialled{}, err
+	if typed, err = body.required("email"); err != nil {
+		return "", "", to, err
 	}
-	canonical, err := address.Email(input.Address(typed))
-	if err != nil {
-		return "", dialled{}, saying(http.StatusBadRequest, codeInvalidParam, sayEmail, "'email' is not a valid address")
+	typed = input.Address(typed)
+	if canonical, err = address.Email(typed); err != nil {
+		return "", "", to, saying(http.StatusBadRequest, codeInvalidParam, sayEmail, "'email' is not a valid address")
 	}
-	return canonical, dialled{}, nil
+	return canonical, typedAs(typed, canonical), to, nil
 }
 
 // sendAttempt reads an integer; the examples of r0.2 and r0.3 have it as a

@@ -9,11 +9,11 @@ import "strings"
 var dotless = map[string]string{"gmail.com": "gmail.com", "googlemail.com": "gmail.com"}
 
 // AbuseKey is what the limits count a canonical address under: the spellings
-// that one mailbox is known to have, with tags ("+tag") and with dots, count as
-// one. It is for counting only. Mail goes to the address itself, and so does
+// that one mailbox is known to have, with tags ("+tag"), with dots and with case
+// folded in full, count as one. It is for counting only. Mail goes to the address itself, and so does
 // the proof: at some servers a tag names another person's mailbox.
 func AbuseKey(canonical string) string {
-	local, domain, found := strings.Cut(canonical, "@")
+	local, domain, found := strings.Cut(Folded(canonical), "@")
 	if !found {
 		return canonical
 	}

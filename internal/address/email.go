@@ -10,7 +10,6 @@ import (
 
 	"golang.org/x/net/idna"
 	"golang.org/x/text/cases"
-	"golang.org/x/text/unicode/norm"
 )
 
 // ErrInvalid is returned for an address that no mail will be sent to. Its
@@ -31,13 +30,14 @@ var domains = idna.New(
 	idna.StrictDomainName(true),
 	idna.BidiRule(),
 	idna.ValidateLabels(true),
-	idna.CheckHyphens(true),
+	idna.CheckHyphens(false), // but see hyphenated
 	idna.CheckJoiners(true),
 	idna.VerifyDNSLength(true),
 )
 
-// Email returns the canonical form of an email address: local part in NFC and
-// case-folded, domain as lower-case A-labels.
+// Email returns the canonical form of an email address: local part in NFC and in
+// lower case, domain as lower-case A-labels. It names the very mailbox that was typed,
+// in the way in which it is mailed to; see Folded for counting.
 func Email(typed string) (string, error) {
 	// A bound before any work is done; no canonical form is shorter than a
 	// third of what was typed by enough to matter.
@@ -69,7 +69,7 @@ func Domain(typed string) (string, error) {
 		return "", ErrInvalid
 	}
 	ascii, err := domains.ToASCII(typed)
-	if err != nil || ascii == "" || strings.HasSuffix(ascii, ".") || endsInNumber(ascii) {
+	if err != nil || ascii == "" || strings.HasSuffix(ascii, ".") || endsInNumber(ascii) || hyphenated(ascii) {
 		return "", ErrInvalid
 	}
 	return ascii, nil
@@ -92,21 +92,17 @@ func canonicalLocal(local string) (string, error) {
 	if strings.IndexFunc(local, forbiddenInLocal) >= 0 {
 		return "", ErrInvalid
 	}
-	// Folding can undo the normal form and normalising can undo the folding;
-	// the pair is stable after the second round (Unicode §3.13, D145).
-	folded := local
-	for range 2 {
-		folded = norm.NFC.String(fold(norm.NFC.String(folded)))
-	}
+	// In lower case, and not folded: straße is not the mailbox strasse.
+	lowered := stable(lower, local)
 	// Normalisation may bring forth a character that was not there before.
-	if strings.IndexFunc(folded, forbiddenInLocal) >= 0 {
+	if strings.IndexFunc(lowered, forbiddenInLocal) >= 0 {
 		return "", ErrInvalid
 	}
-	if folded == "" || len(folded) > maxLocal ||
-		strings.HasPrefix(folded, ".") || strings.HasSuffix(folded, ".") || strings.Contains(folded, "..") {
+	if lowered == "" || len(lowered) > maxLocal ||
+		strings.HasPrefix(lowered, ".") || strings.HasSuffix(lowered, ".") || strings.Contains(lowered, "..") {
 		return "", ErrInvalid
 	}
-	return folded, nil
+	return lowered, nil
 }
 
 // fold is the full case folding of Unicode (§3.13, D144), which maps one

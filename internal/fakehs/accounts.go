@@ -88,7 +88,7 @@ func (s *Server) addThreepid(userID string, medium, address, validatedAt any) er
 		return errWrongType
 	}
 	if m == "email" {
-		a = strings.ToLower(a)
+		a = lowered(a)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -4,7 +4,6 @@ package fakehs
 
 import (
 	"net/http"
-	"strings"
 )
 
 // getLogin is GET /login.
@@ -97,7 +96,7 @@ func (s *Server) loginByThreepid(identifier, body object) (any, error) {
 		if !ok {
 			return nil, errWrongType
 		}
-		address = strings.ToLower(text)
+		address = lowered(text)
 	}
 	if _, ok := body["password"]; !ok {
 		return nil, fail(http.StatusBadRequest, "M_UNKNOWN", "Missing JSON keys.")

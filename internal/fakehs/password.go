@@ -4,7 +4,6 @@ package fakehs
 
 import (
 	"net/http"
-	"strings"
 )
 
 // postPassword is POST /account/password: with a token, a change confirmed by the
@@ -61,7 +60,7 @@ func (s *Server) resetOwner(x *exchange, body object) (string, object, error) {
 	if !ok {
 		return "", nil, errWrongType
 	}
-	owner, err := s.lookupOwner(found["medium"], strings.ToLower(address))
+	owner, err := s.lookupOwner(found["medium"], lowered(address))
 	if err == nil && owner == "" {
 		err = fail(http.StatusNotFound, "M_NOT_FOUND", "Email address not found")
 	}

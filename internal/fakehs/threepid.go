@@ -4,7 +4,6 @@ package fakehs
 
 import (
 	"net/http"
-	"strings"
 )
 
 // getThreepids is GET /account/3pid.
@@ -77,7 +76,7 @@ func (s *Server) postThreepidDelete(x *exchange) (int, any, error) {
 	medium, _ := body["medium"].(string)
 	address, _ := body["address"].(string)
 	if medium == "email" {
-		address = strings.ToLower(address)
+		address = lowered(address)
 	}
 	unbound, err := s.unbindThreepid(x, d.userID, medium, address, body["id_server"])
 	if err != nil {

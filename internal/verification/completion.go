@@ -3,6 +3,7 @@
 package verification
 
 import (
+	"cmp"
 	"context"
 	"crypto/subtle"
 	"errors"
@@ -16,6 +17,9 @@ type aliasRecord struct {
 	SID    string `cbor:"1,keyasint"`
 	Secret hash   `cbor:"2,keyasint"`
 	Claim  hash   `cbor:"3,keyasint"`
+	// Spelling is what the homeserver is told, if it knows the address by another
+	// spelling than ours; see Spell.
+	Spelling string `cbor:"4,keyasint,omitempty"`
 }
 
 // Alias is the pair that the homeserver is shown instead of the client's sid
@@ -35,6 +39,8 @@ type Alias struct {
 	// Medium and Address are what a live alias proves.
 	Medium  Medium
 	Address string
+	// Typed is how the address was typed, see Request.
+	Typed string
 	// Unasked is set by Finish: the alias was live for as long as the request
 	// was in flight, and the homeserver has not asked what it proves.
 	Unasked bool
@@ -97,7 +103,7 @@ func (s *Service) Claim(ctx context.Context, c Completion) (*Alias, error) {
 			return err
 		}
 		a.Live = true
-		a.Medium, a.Address = session.Medium, session.Address
+		a.Medium, a.Address, a.Typed = session.Medium, session.Address, session.Typed
 		return s.recs.putSession(txn, session)
 	})
 	if errors.Is(err, store.ErrNotFound) {
@@ -172,7 +178,7 @@ func (s *Service) Validated(ctx context.Context, aliasSID, aliasSecret string) (
 		if err := session.answer(rec.Claim, s.now()); err != nil {
 			return err
 		}
-		proof = ThreePID{Medium: session.Medium, Address: session.Address, ValidatedAt: time.UnixMilli(session.ValidatedAt)}
+		proof = ThreePID{Medium: session.Medium, Address: cmp.Or(rec.Spelling, session.Address), ValidatedAt: time.UnixMilli(session.ValidatedAt)}
 		return s.recs.putSession(txn, session)
 	})
 	if errors.Is(err, store.ErrNotFound) {

@@ -84,11 +84,12 @@ type openingRequest struct {
 	Asked  int64             `cbor:"15,keyasint,omitempty"`
 	Origin provenance.Origin `cbor:"16,keyasint,omitzero"`
 	Early  bool              `cbor:"17,keyasint,omitempty"`
+	Typed  string            `cbor:"18,keyasint,omitempty"`
 }
 
 func openingRequestOf(req Request, index string, secret hash) openingRequest {
 	return openingRequest{
-		Purpose: req.Purpose, Medium: req.Medium, Address: req.Address,
+		Purpose: req.Purpose, Medium: req.Medium, Address: req.Address, Typed: req.Typed,
 		Index: index, Secret: secret, SendAttempt: req.SendAttempt,
 		NextLink: req.NextLink, Language: req.Language, Brand: req.Brand, Proof: req.Proof, RepeatOnly: req.RepeatOnly,
 		Held: req.Held, Discreet: req.Discreet, Origin: req.Origin, Early: req.Early,
@@ -195,6 +196,7 @@ func (o *opening) run(txn store.Txn) error {
 		return o.svc.recs.putSession(txn, session)
 	}
 	session.NextLink, session.Language, session.Brand = o.req.NextLink, o.req.Language, o.req.Brand
+	session.Typed = o.req.Typed
 	return o.send(txn, session, now)
 }
 
@@ -259,7 +261,7 @@ func (o *opening) create(now time.Time) *Session {
 	o.created = true
 	session := &Session{
 		SID: o.freshSID, State: Pending,
-		Purpose: o.req.Purpose, Medium: o.req.Medium, Address: o.req.Address,
+		Purpose: o.req.Purpose, Medium: o.req.Medium, Address: o.req.Address, Typed: o.req.Typed,
 		Secret: o.req.Secret, Proof: o.req.Proof,
 		NextLink: o.req.NextLink, Language: o.req.Language, Created: now.UnixMilli(),
 		Until: now.Add(o.svc.cfg.SessionLifetime).UnixMilli(),

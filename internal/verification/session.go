@@ -88,6 +88,8 @@ type Session struct {
 	// was not when the session was opened; Unix milliseconds.
 	Origin provenance.Origin `cbor:"24,keyasint,omitzero"`
 	Asked  int64             `cbor:"25,keyasint,omitempty"`
+	// Typed is how the address was typed, see Request.
+	Typed string `cbor:"26,keyasint,omitempty"`
 }
 
 // Token is one link or code that was sent.

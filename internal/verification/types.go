@@ -95,9 +95,12 @@ func (e *LimitError) Error() string {
 // Request is a checked requestToken: its address is canonical and its fields
 // are within their grammar.
 type Request struct {
-	Purpose      Purpose
-	Medium       Medium
-	Address      string
+	Purpose Purpose
+	Medium  Medium
+	Address string
+	// Typed is the address as a homeserver has it that keeps what was typed, if that
+	// is not Address; see [address.Spellings].
+	Typed        string
 	ClientSecret string
 	SendAttempt  int64
 	NextLink     string

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package handlers
+
+import (
+	"encoding/json"
+	"maps"
+	"net/http"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/address"
+	"github.com/caddy-threepid/caddy-threepid/internal/input"
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+)
+
+// Who logs in by an address has to spell it as the homeserver does, and nobody knows
+// how that is. So an address that has another spelling than the one which was typed
+// is replaced. Everything else about logging in is the homeserver's alone: a body in
+// which nothing is to be replaced, or that can be read in two ways, goes on as it came,
+// and no password is looked at.
+
+// maxLogins bounds how many spellings are tried with one password where the homeserver
+// cannot be asked for them. It counts each try, and by default grants three at once
+// (Synapse, rc_login).
+const maxLogins = 3
+
+// login is a log-in by an address that has more than one spelling, or another one than
+// was typed.
+type login struct {
+	client *Client
+	body   object
+	// holder has the address: the body, or what is its "identifier".
+	holder    object
+	spellings []string
+}
+
+// loginOf returns nil for what is to go on as it came.
+func (c *Client) loginOf(r *http.Request, x *round) *login {
+	if x == nil || r.Method != http.MethodPost {
+		return nil
+	}
+	if below, ok := c.router.below(r.URL.Path); !ok || below.tail != tailLogin || !maySay(x.raw, "address") {
+		return nil
+	}
+	body, err := parseObject(x.raw)
+	if err != nil {
+		return nil
+	}
+	holder := thirdParty(body)
+	medium, _, _ := holder.text("medium")
+	typed, _, _ := holder.text("address")
+	if medium != string(verification.Email) {
+		return nil
+	}
+	all := address.Spellings(input.Address(typed), canonicalAddress(verification.Email, typed))
+	if len(all) == 0 || len(all) == 1 && all[0] == typed {
+		return nil
+	}
+	return &login{c, body, holder, all}
+}
+
+// thirdParty returns what has the medium and the address by which a user is named in a
+// log-in, or in a password stage: the members of before r0.4 count first.
+func thirdParty(body object) object {
+	if !body.null("medium") && !body.null("address") {
+		return body
+	}
+	var identifier object
+	if json.Unmarshal(body["identifier"], &identifier) != nil {
+		return nil
+	}
+	if kind, _, err := identifier.text("type"); err != nil || kind != "m.id.thirdparty" {
+		return nil
+	}
+	return identifier
+}
+
+// run logs in by the spelling that the homeserver has. Where there are several, the
+// password says whose it is.
+func (l *login) run(w http.ResponseWriter, r *http.Request, next Next) (int, error) {
+	spellings := l.choose(r, next)
+	if len(spellings) == 0 {
+		return 0, next(w, r) // not an address that it has; somebody behind it may know it
+	}
+	var answer *capture
+	for _, spelling := range spellings {
+		var err error
+		if answer, err = l.try(r, next, spelling); err != nil {
+			return 0, upstreamFailure(err)
+		}
+		if answer.status != http.StatusForbidden {
+			break
+		}
+	}
+	answer.relay(w)
+	return answer.status, nil
+}
+
+// choose finds the spellings to try. The homeserver is asked for them where it can be,
+// so that a password is tried once for each account that has the address, and no more.
+func (l *login) choose(r *http.Request, next Next) []string {
+	if len(l.spellings) > 1 && l.client.mayProbe(r, next) {
+		if known, err := l.client.known(r, next, l.spellings); err == nil {
+			return known
+		}
+	}
+	return l.spellings[:min(len(l.spellings), maxLogins)]
+}
+
+func (l *login) try(r *http.Request, next Next, spelling string) (*capture, error) {
+	body := maps.Clone(l.body)
+	if body.null("medium") || body.null("address") {
+		identifier := maps.Clone(l.holder)
+		identifier["address"] = member(spelling)
+		body["identifier"] = member(identifier)
+	} else {
+		body["address"] = member(spelling)
+	}
+	raw, err := body.encode()
+	if err != nil {
+		return nil, err
+	}
+	return exchange(r, next, r.URL.Path, raw)
+}

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package handlers
+
+import (
+	"net/http"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/address"
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+)
+
+// A homeserver compares addresses as texts, and has those of before us as they were
+// typed once. So it is asked for each spelling that it may know, and is told the one
+// that it has. What is another spelling and what is another mailbox is said in package
+// address, and why in ADR 28.
+
+// errAlike refuses an address that the homeserver would take for that of somebody else.
+var errAlike = badRequest(codeInvalidParam, "This homeserver cannot tell 'email' from other addresses, please use another one")
+
+// known are those of the spellings of an address that accounts have, in their order.
+// All are asked for, whatever is found: how long it takes tells nothing. Of nearly all
+// addresses there is only one, and nobody is asked.
+func (c *Client) known(r *http.Request, next Next, spellings []string) (known []string, err error) {
+	if len(spellings) < 2 || !c.mayProbe(r, next) {
+		return nil, nil
+	}
+	for _, spelling := range spellings {
+		err := c.taken(r, next, "", verification.Email, spelling)
+		switch {
+		case refusesWith(err, codeThreepidInUse):
+			known = append(known, spelling)
+		case err != nil && !refusesWith(err, codeThreepidDenied):
+			return nil, err
+		}
+	}
+	return known, nil
+}
+
+// mayProbe reports whether the homeserver can be asked who has an address and send
+// nothing. One that verifies addresses by itself would send a mail. It is not that if
+// it asks us, or if it is older than MSC2290, see taken.
+func (c *Client) mayProbe(r *http.Request, next Next) bool {
+	switch {
+	case c.cfg.NoEmail:
+		return false
+	case c.cfg.Callback && !c.cfg.NativeReset:
+		return true
+	}
+	older, err := c.older(r, next)
+	return err == nil && older
+}
+
+// older reports whether the homeserver is from before MSC2290. Such a one keeps
+// addresses in lower case, or as they come; later ones fold them.
+func (c *Client) older(r *http.Request, next Next) (bool, error) {
+	version, err := c.has(r, next, tailAdd)
+	return version == "", err
+}
+
+// distinguishes refuses an address that is another one to a homeserver which folds
+// case in full. There the proof of the one mailbox would be the proof of the other.
+func (c *Client) distinguishes(r *http.Request, next Next, req verification.Request) error {
+	if req.Medium != verification.Email || !address.Folds(req.Address) {
+		return nil
+	}
+	older, err := c.older(r, next)
+	if err == nil && !older {
+		err = errAlike
+	}
+	return err
+}
+
+// spelled is how the homeserver is asked about an address: as an account has it, if one
+// does. An address that nobody may have yet is not given to a second account because it
+// is spelled, or folded, in another way.
+func (c *Client) spelled(r *http.Request, next Next, req verification.Request) (string, error) {
+	if req.Medium != verification.Email {
+		return req.Address, nil
+	}
+	spellings := address.Spellings(req.Typed, req.Address)
+	if req.Purpose != verification.Password {
+		spellings = append(spellings, address.Alike(req.Address)...)
+	}
+	known, err := c.known(r, next, spellings)
+	if len(known) == 0 {
+		return req.Address, err
+	}
+	return known[0], err
+}
+
+// spell has the homeserver told what is proven in its own spelling. For an address that
+// is added, guardOwner has seen to that.
+func (j *completion) spell(r *http.Request, next Next) error {
+	for i, alias := range j.aliases {
+		if !alias.Live || alias.Medium != verification.Email || j.adds(i) {
+			continue
+		}
+		if err := j.freeOfAlike(r, next, alias); err != nil {
+			return err
+		}
+		known, err := j.client.known(r, next, address.Spellings(alias.Typed, alias.Address))
+		if err == nil && len(known) > 0 && known[0] != alias.Address {
+			err = j.client.svc.Spell(r.Context(), alias, known[0])
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// freeOfAlike refuses a registration by an address to which one of an account is alike.
+func (j *completion) freeOfAlike(r *http.Request, next Next, alias *verification.Alias) error {
+	alike := address.Alike(alias.Address)
+	if j.route.purpose != verification.Register || len(alike) == 0 || !j.client.mayProbe(r, next) {
+		return nil
+	}
+	return j.client.anyTaken(r, next, "", alike)
+}
+
+// typedAs is what of a typed address its canonical form does not tell.
+func typedAs(typed, canonical string) string {
+	if all := address.Spellings(typed, canonical); len(all) > 0 && all[0] != canonical {
+		return all[0]
+	}
+	return ""
+}
+
+// refusesWith reports whether an error is the homeserver's refusal with a code.
+func refusesWith(err error, code string) bool {
+	refused, ok := asRefusal(err)
+	return ok && errcodeOf(refused.answer) == code
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package handlers
+
+import (
+	"net/http"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+)
+
+// namesAddress reports whether a user of whom there is a token names themselves by an
+// address in a password stage.
+func (j *completion) namesAddress(r *http.Request) bool {
+	stage, _, err := j.auth.text("type")
+	return err == nil && stage == stagePassword && hasToken(r) && thirdParty(j.auth) != nil
+}
+
+// asker is who makes the request.
+func (j *completion) asker(r *http.Request, next Next) (account, error) {
+	if j.who != nil {
+		return *j.who, nil
+	}
+	return j.client.whoami(r, next)
+}
+
+// nameOwner names such a user by their user ID. Homeservers of then know no address at
+// this place, and those of today only their own spelling of it. An address that is none
+// of the account's stays, and so does everything when the homeserver does not say:
+// whose password it is, is the homeserver's to judge.
+func (j *completion) nameOwner(r *http.Request, next Next) {
+	if !j.namesAddress(r) {
+		return
+	}
+	holder := thirdParty(j.auth)
+	medium, _, _ := holder.text("medium")
+	typed, given, err := holder.text("address")
+	if err != nil || !given {
+		return
+	}
+	who, err := j.asker(r, next)
+	if err != nil {
+		return
+	}
+	named := threepid{verification.Medium(medium), canonicalAddress(verification.Medium(medium), typed)}
+	if own, err := j.client.owns(r, next, who, named.Medium, named.Address); err != nil || !own {
+		return
+	}
+	delete(j.auth, "medium")
+	delete(j.auth, "address")
+	j.auth["user"] = member(who.user)
+	j.auth["identifier"] = member(object{"type": member("m.id.user"), "user": member(who.user)})
+	j.changed = true
+}

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package address
+
+import "strings"
+
+// hyphenated reports a label whose hyphens no label has: at an end (RFC 1123 §2.1),
+// or, in a label of another script, at the third and the fourth place, where an
+// A-label has its own (RFC 5891 §4.2.3.1). Plain names may have them there, and some
+// real ones do, so UTS #46 made the check an option (§4.1, CheckHyphens). What begins
+// with xn-- has been decoded: it is an A-label, or refused.
+func hyphenated(ascii string) bool {
+	unicode, err := domains.ToUnicode(ascii)
+	if err != nil {
+		return true
+	}
+	for label := range strings.SplitSeq(unicode, ".") {
+		if strings.HasPrefix(label, "-") || strings.HasSuffix(label, "-") {
+			return true
+		}
+		if r := []rune(label); len(r) != len(label) && len(r) > 4 && r[2] == '-' && r[3] == '-' {
+			return true
+		}
+	}
+	return false
+}
