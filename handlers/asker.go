@@ -23,7 +23,7 @@ func (c *Client) identify(r *http.Request, body object, req *verification.Reques
 	req.Client = c.clientAddr(r)
 	req.Origin = c.originOf(r)
 	if req.Medium == verification.Email {
-		req.Domain = registrable(req.Address)
+		req.Domain = Registrable(req.Address)
 	}
 	if token, err := accessToken(r); err == nil {
 		req.AccessToken = token
@@ -35,10 +35,10 @@ func (c *Client) identify(r *http.Request, body object, req *verification.Reques
 	}
 }
 
-// registrable is the domain that somebody has registered, to which the domain of
+// Registrable is the domain that somebody has registered, to which the domain of
 // a canonical address belongs: whoever has it can make up any number of names
 // below it. A name that nobody can register stands for itself.
-func registrable(canonical string) string {
+func Registrable(canonical string) string {
 	_, domain, _ := strings.Cut(canonical, "@")
 	if registered, err := publicsuffix.EffectiveTLDPlusOne(domain); err == nil {
 		return registered

@@ -141,7 +141,7 @@ func (o *Outbox) release(txn store.Txn, key string, rec *record, outcome string)
 	if err := o.codec.put(txn, key, &kept); err != nil || outcome == returned {
 		return false, err
 	}
-	return false, verification.NoteDelivery(txn, rec.Message, verification.Deferred)
+	return false, o.note(txn, rec, verification.Deferred)
 }
 
 // remove deletes a message and notes with its session what became of it.
@@ -156,5 +156,13 @@ func (o *Outbox) remove(txn store.Txn, key string, rec *record, outcome string) 
 	case Uncertain:
 		state = verification.Uncertain
 	}
-	return verification.NoteDelivery(txn, rec.Message, state)
+	return o.note(txn, rec, state)
+}
+
+// note writes down with the session what became of its message, and why.
+func (o *Outbox) note(txn store.Txn, rec *record, state verification.DeliveryState) error {
+	if err := verification.NoteDelivery(txn, rec.Message, state); err != nil || rec.said == "" {
+		return err
+	}
+	return verification.NoteReply(txn, o.cfg.Keys, rec.Message, rec.said, o.cfg.Now())
 }

@@ -128,6 +128,7 @@ func (o *Outbox) try(rec *record, e *Event, slow func()) {
 		return
 	}
 	e.Err, e.Reason = scrub(err, rec.Message), reasonOf(err)
+	rec.said = said(err, rec.Message)
 	e.Operator = operator(err)
 	rec.Uncertain = rec.Uncertain || uncertain(err)
 	again := rec.Again
@@ -163,6 +164,7 @@ func (o *Outbox) suppressed(ctx context.Context, rec *record, e *Event) bool {
 		return false
 	}
 	e.Outcome, e.Err = Suppressed, scrub(errors.New(reason), rec.Message)
+	rec.said = e.Outcome + ": " + reason
 	return true
 }
 

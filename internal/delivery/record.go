@@ -49,6 +49,10 @@ type record struct {
 
 	// ended is what became of a message that a claim has deleted.
 	ended string
+
+	// said is what was said when this try was not taken. It is kept with the
+	// session, and not in the record.
+	said string
 }
 
 // instance begins the names of all leases of this process.

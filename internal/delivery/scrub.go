@@ -27,24 +27,53 @@ var addressLike = regexp.MustCompile(`[^\s<>"(),;:\[\]]+@[^\s<>"(),;:]+`)
 // The domain alone stays; it names no person as a rule, and without it a
 // failing domain is not to be found.
 func scrub(err error, m verification.Message) error {
-	text := strings.Map(func(r rune) rune {
+	text := printable(err.Error())
+	text = without(text, m.Address, "[address]")
+	text = addressLike.ReplaceAllLiteralString(text, "[address]")
+	text = withoutSecrets(text, m)
+	if local, _, _ := strings.Cut(m.Address, "@"); len(local) > shortName {
+		text = without(text, local, "[address]")
+	}
+	return errors.New(bounded(text))
+}
+
+// replying is an error that knows what a relay or a gateway has said, in its own
+// words, which may repeat addresses.
+type replying interface{ Reply() string }
+
+// said is what the operator is told who has named the address: the words of the
+// relay too, if they are known. It has no secret of the message.
+func said(err error, m verification.Message) string {
+	text := err.Error()
+	var r replying
+	if errors.As(err, &r) && r.Reply() != "" && !strings.Contains(text, r.Reply()) {
+		text += ": " + r.Reply()
+	}
+	return bounded(withoutSecrets(printable(text), m))
+}
+
+// printable puts blanks in the place of what moves the cursor or ends a line.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' {
 			return ' '
 		}
 		return r
-	}, strings.ToValidUTF8(err.Error(), "?"))
-	text = without(text, m.Address, "[address]")
-	text = addressLike.ReplaceAllLiteralString(text, "[address]")
+	}, strings.ToValidUTF8(text, "?"))
+}
+
+func withoutSecrets(text string, m verification.Message) string {
 	for _, secret := range []string{m.ID, m.SID, m.Token, m.Refusal} {
 		text = without(text, secret, "[secret]")
 	}
-	if local, _, _ := strings.Cut(m.Address, "@"); len(local) > shortName {
-		text = without(text, local, "[address]")
-	}
+	return text
+}
+
+func bounded(text string) string {
 	if runes := []rune(text); len(runes) > maxErrorText {
 		text = string(runes[:maxErrorText]) + "…"
 	}
-	return errors.New(text)
+	return text
 }
 
 // without replaces a text in all its spellings, upper and lower case.

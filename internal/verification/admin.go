@@ -32,6 +32,10 @@ type Admin struct {
 	// Decoy says that the session looks like any other to its client, and that
 	// nobody has a token for it: the homeserver has refused the request.
 	Decoy bool
+	// Held says that its message waits until a registration has come so far.
+	Held bool
+	// Asked is when the newest message was asked for.
+	Asked time.Time
 }
 
 func (s *Service) admin(session *Session, delivery DeliveryState) Admin {
@@ -42,10 +46,14 @@ func (s *Service) admin(session *Session, delivery DeliveryState) Admin {
 		Pseudonym: s.keys.Pseudonym(now, session.Address),
 		State:     session.State, Delivery: delivery, Until: time.UnixMilli(session.Until),
 		Sends: session.Sends, Tries: session.Tries, Language: session.Language, Brand: session.Brand,
-		Decoy: session.Decoy,
+		Decoy: session.Decoy, Held: session.Sends == 0 && session.HeldAttempt != nil,
 	}
 	if session.Created != 0 {
 		a.Created = time.UnixMilli(session.Created)
+	}
+	a.Asked = a.Created
+	if session.Asked != 0 {
+		a.Asked = time.UnixMilli(session.Asked)
 	}
 	return a
 }
@@ -83,13 +91,22 @@ func (s *Service) Describe(ctx context.Context, sid string) (Admin, error) {
 func (s *Service) FindByPseudonym(ctx context.Context, pseudonym string) ([]Admin, error) {
 	now := s.now()
 	days := []time.Time{now, now.AddDate(0, 0, -1)}
-	var found []Admin
-	for n := range Partitions {
-		sessions, err := s.sessions(ctx, PartitionName(n), func(session *Session) bool {
-			return slices.ContainsFunc(days, func(day time.Time) bool {
-				return slices.Contains(s.keys.Pseudonyms(day, session.Address), pseudonym)
-			})
+	return s.search(ctx, func(session *Session) bool {
+		return slices.ContainsFunc(days, func(day time.Time) bool {
+			return slices.Contains(s.keys.Pseudonyms(day, session.Address), pseudonym)
 		})
+	})
+}
+
+// FindAll finds all sessions, newest first.
+func (s *Service) FindAll(ctx context.Context) ([]Admin, error) {
+	return s.search(ctx, func(*Session) bool { return true })
+}
+
+// search describes the sessions that match, newest first.
+func (s *Service) search(ctx context.Context, match func(*Session) bool) (found []Admin, err error) {
+	for n := range Partitions {
+		sessions, err := s.sessions(ctx, PartitionName(n), match)
 		if err != nil {
 			return nil, err
 		}

@@ -25,7 +25,7 @@ func (f Forgotten) Total() (n int) {
 
 // kindNames are the kinds of entries that can tell of an address.
 var kindNames = map[string]string{
-	kindSession: "sessions", kindIndex: "session_index", kindMessage: "messages", kindState: "deliveries",
+	kindSession: "sessions", kindIndex: "session_index", kindMessage: "messages", kindState: "deliveries", kindReply: "replies",
 	kindAlias: "aliases", kindNonce: "token_requests", kindForeign: "homeserver_sessions", kindBinding: "bindings",
 	kindLimit: "limits", kindCool: "cooldowns", kindProgress: "held_requests", kindExplained: "explanations",
 	kindOpen: "open_requests", kindLanguage: "languages",
@@ -121,6 +121,7 @@ func (s *Service) traces(ctx context.Context, p store.Partition, medium Medium, 
 			return sids[sid]
 		}),
 		each(kindState, func(key string, _ []byte) bool { return sids[strings.TrimPrefix(key, kindState)] }),
+		each(kindReply, func(key string, _ []byte) bool { return sids[strings.TrimPrefix(key, kindReply)] }),
 		each(kindAlias, func(key string, sealed []byte) bool {
 			var rec aliasRecord
 			return s.recs.open(key, sealed, &rec) == nil && len(rec.SID) > partitionSize && sids[rec.SID[partitionSize:]]

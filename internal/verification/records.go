@@ -27,6 +27,7 @@ const (
 	kindCool    = "c/" // address whose owner wants no more messages
 	kindState   = "d/" // what became of a session's newest message
 	kindMessage = "o/"
+	kindReply   = "r/" // what was said of a session's messages when one was not taken
 	// kindProgress is how far a registration has come, and kindTie whose it is.
 	kindProgress = "g/"
 	kindTie      = "t/"

@@ -27,7 +27,7 @@ func (s *Service) Retention() time.Duration {
 // sealedKinds are the kinds of entries whose value is a sealed record. Languages
 // are left out, which would keep a former key for a year: one that cannot be read
 // is only one that is not known.
-var sealedKinds = []string{kindSession, kindNonce, kindAlias, kindForeign, kindBinding, kindMessage, kindProgress, kindTie, kindExplained, kindOpen}
+var sealedKinds = []string{kindSession, kindNonce, kindAlias, kindForeign, kindBinding, kindMessage, kindProgress, kindTie, kindExplained, kindOpen, kindReply}
 
 // SealedBy counts the records by the key that has sealed them, the messages of
 // the outbox among them.

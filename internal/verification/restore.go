@@ -13,7 +13,7 @@ func SessionEntry(p store.Partition, key string) bool {
 		return false
 	}
 	switch kindOf(key) + "/" {
-	case kindSession, kindIndex, kindNonce, kindAlias, kindState, kindMessage, kindProgress, kindTie, kindOpen:
+	case kindSession, kindIndex, kindNonce, kindAlias, kindState, kindReply, kindMessage, kindProgress, kindTie, kindOpen:
 		return true
 	}
 	return false

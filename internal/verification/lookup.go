@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verification
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/address"
+	"github.com/caddy-threepid/caddy-threepid/store"
+)
+
+// Found is what an operator may see of a session of an address that they have
+// named: what was said of its messages, too, which may repeat the address.
+type Found struct {
+	Admin
+	// Reply is what was last said when a message was not taken.
+	Reply Reply
+	// Spelling says that it is about another spelling of the same mailbox.
+	Spelling bool
+	// MessageID names the newest message, if there is one.
+	MessageID string
+}
+
+// FindByAddress finds the sessions of an address, newest first, those of other
+// spellings of its mailbox included. It reads all sessions: the store has no
+// addresses in the clear, and the hashes in it are for clients, who know a secret
+// besides.
+func (s *Service) FindByAddress(ctx context.Context, medium Medium, addr string) ([]Found, error) {
+	mailbox := mailboxOf(medium, addr)
+	exact := map[string]bool{}
+	list, err := s.search(ctx, func(session *Session) bool {
+		if session.Medium != medium || mailboxOf(medium, session.Address) != mailbox {
+			return false
+		}
+		exact[session.SID] = session.Address == addr
+		return true
+	})
+	if err != nil {
+		return nil, err
+	}
+	found := make([]Found, 0, len(list))
+	for _, a := range list {
+		f := Found{Admin: a, Spelling: !exact[a.SID]}
+		if a.Sends > 0 {
+			f.MessageID = messageID(a.SID, a.Sends)
+		}
+		if f.Reply, err = s.reply(ctx, a.SID); err != nil {
+			return nil, fmt.Errorf("read what was said of a message: %w", err)
+		}
+		found = append(found, f)
+	}
+	return found, nil
+}
+
+// mailboxOf is the same for all spellings of one mailbox.
+func mailboxOf(medium Medium, addr string) string {
+	if medium == Email {
+		return address.AbuseKey(addr)
+	}
+	return addr
+}
+
+// RevokeByAddress ends all open sessions of exactly this address, and returns how
+// many it was.
+func (s *Service) RevokeByAddress(ctx context.Context, medium Medium, addr string) (n int, err error) {
+	list, err := s.search(ctx, func(session *Session) bool {
+		session.settle(s.now())
+		return session.Medium == medium && session.Address == addr && session.open(s.now()) == nil
+	})
+	for _, a := range list {
+		if err == nil {
+			if err = s.RevokeSession(ctx, a.SID); err == nil {
+				n++
+			}
+		}
+	}
+	return n, err
+}
+
+// LimitState is how far a limit of an address is used up.
+type LimitState struct {
+	Limit LimitKind
+	// Purpose is there if each has its own.
+	Purpose Purpose
+	Used    int
+	Limited Limit
+	// Until is when the next request will pass; zero if it would now.
+	Until time.Time
+}
+
+// Limits are those that requests for an address, of a registered domain, meet
+// now, whoever makes them; and until when its owner wants no messages, or zero.
+// The limits of clients and users are not among them: nobody is named here.
+func (s *Service) Limits(ctx context.Context, medium Medium, addr, domain string) (list []LimitState, cooling time.Time, err error) {
+	asked := s.cells(Request{Medium: medium, Address: addr, Domain: domain}, 1)
+	if budget := s.budget(medium); !budget.limit.off() {
+		asked = append(asked, budget)
+	}
+	err = s.store.View(ctx, limitsPartition, func(txn store.Txn) error {
+		list, cooling = nil, time.Time{}
+		now := s.now()
+		wait, err := s.cooling(txn, s.addressNames(medium, addr))
+		if err != nil {
+			return err
+		}
+		if wait > 0 {
+			cooling = now.Add(wait)
+		}
+		for _, c := range asked {
+			state, err := c.state(txn, now)
+			if err != nil {
+				return err
+			}
+			list = append(list, state)
+		}
+		for _, purpose := range []Purpose{Register, Password, Add} {
+			state, err := cell{limit: wrongCodes, kind: LimitCodes, names: s.codeNames(purpose, medium, addr), share: 1}.state(txn, now)
+			if err != nil {
+				return err
+			}
+			if state.Purpose = purpose; state.Used > 0 {
+				list = append(list, state)
+			}
+		}
+		return nil
+	})
+	return list, cooling, err
+}
+
+// state reads a cell, and counts nothing.
+func (c cell) state(txn store.Txn, now time.Time) (LimitState, error) {
+	state := LimitState{Limit: c.kind, Limited: c.limit}
+	tat, err := readTAT(txn, c.names)
+	if err != nil {
+		return state, err
+	}
+	left, cost := c.limit.within(tat, now).Sub(now), c.limit.cost(1)
+	state.Used = int((left + cost - 1) / cost)
+	if _, wait := c.limit.hit(tat, now, 1); wait > 0 {
+		state.Until = now.Add(wait)
+	}
+	return state, nil
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verification
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/store"
+)
+
+// Reply is what was last said of a session's messages when one was not taken:
+// by a relay or a gateway, or by us about it. It is for the operator who knows
+// the address already, as relays repeat it; so it is sealed, and in no log.
+type Reply struct {
+	_    struct{} `cbor:",toarray"`
+	Text string
+	At   int64 // Unix milliseconds
+}
+
+func replyKey(sid string) string { return kindReply + sid[partitionSize:] }
+
+// NoteReply writes it down, in the transaction in which [NoteDelivery] is called.
+// It costs nothing where messages are taken.
+func NoteReply(txn store.Txn, keys *keyring.Ring, m Message, text string, now time.Time) error {
+	sid, _, ok := splitID(m.ID)
+	if !ok {
+		return nil
+	}
+	return records{keys}.put(txn, replyKey(sid), Reply{Text: text, At: now.UnixMilli()}, m.Created.Add(MaxLifetime+time.Minute))
+}
+
+// reply reads it; without one its text is empty.
+func (s *Service) reply(ctx context.Context, sid string) (said Reply, err error) {
+	p, ok := s.ids.parse(sid)
+	if !ok {
+		return said, nil
+	}
+	var sealed []byte
+	err = s.store.View(ctx, p, func(txn store.Txn) (err error) {
+		sealed, err = txn.Get(replyKey(sid))
+		return err
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		return said, nil
+	}
+	if err == nil && s.recs.open(replyKey(sid), sealed, &said) != nil {
+		return Reply{}, nil // of another version, or of keys that are gone: nothing hangs on it
+	}
+	return said, err
+}
