@@ -26,9 +26,10 @@ const adminBase = "/threepid/"
 //	GET  /threepid/health/ready   whether it can verify addresses: 200 or 503
 //	GET  /threepid/status         the queue and the relays
 //	POST /threepid/doctor         looks for what is wrong
-//	POST /threepid/sessions/find  {"sid": ...} or {"pseudonym": ...}
-//	POST /threepid/sessions/resend, /revoke   {"sid": ...}
-//	POST /threepid/addresses/forget           {"medium": ..., "address": ...}
+//	POST /threepid/sessions/find  {"sid": ...}, {"pseudonym": ...}, {"address": ...} or {"all": true}
+//	POST /threepid/sessions/resend            {"sid": ...}
+//	POST /threepid/sessions/revoke            {"sid": ...} or {"address": ...}
+//	POST /threepid/addresses/find, /forget    {"address": ...}, and "medium" if need be
 //	POST /threepid/suppressions/add, /remove  the same
 //	GET  /threepid/suppressions   addresses that get no mail, as pseudonyms
 //	GET  /threepid/sms            what is spent on messages to phones, and paused
@@ -77,6 +78,7 @@ var adminEndpoints = map[string]adminEndpoint{
 	"sessions/find":       does(adminFind),
 	"sessions/resend":     does(adminResend),
 	"sessions/revoke":     does(adminRevoke),
+	"addresses/find":      does(adminFindAddress),
 	"addresses/forget":    does(adminForget),
 	"suppressions":        shows(adminSuppressions),
 	"suppressions/add":    does(adminSuppress),

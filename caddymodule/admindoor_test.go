@@ -20,6 +20,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/internal/fakehs"
 	"github.com/caddy-threepid/caddy-threepid/internal/stack"
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
 // operator is a client of the admin endpoint that means us.
@@ -137,7 +138,7 @@ func (s *site) goodBodies(sid string) map[string]string {
 	return map[string]string{
 		"send-test": `{"to":"somebody@example.test"}`, "sms/resume": `{"prefix":"","all":true}`,
 		"sessions/find": `{"sid":"` + sid + `"}`, "sessions/resend": `{"sid":"` + sid + `"}`, "sessions/revoke": `{"sid":"` + sid + `"}`,
-		"addresses/forget": alice, "suppressions/add": alice, "suppressions/remove": `{"medium":"email","address":"bob@example.test"}`,
+		"addresses/find": alice, "addresses/forget": alice, "suppressions/add": alice, "suppressions/remove": `{"medium":"email","address":"bob@example.test"}`,
 	}
 }
 
@@ -276,6 +277,7 @@ func TestAdminDoorOpens(t *testing.T) {
 		{"keys/prune", http.StatusOK, false},
 		{"store/backup", http.StatusOK, false},
 		{"sessions/find", http.StatusOK, false},
+		{"addresses/find", http.StatusOK, false},
 		{"sms/resume", http.StatusBadRequest, false}, // there are no phones
 		{"keys/rotate", http.StatusOK, true},
 		{"send-test", http.StatusOK, true},
@@ -332,8 +334,13 @@ func FuzzAdminBody(f *testing.F) {
 			delete(exact, key)
 			return s
 		}
-		if sid, pseudonym := text("sid"), text("pseudonym"); got != (sessionRequest{sid, pseudonym}) || len(exact) != 0 {
-			t.Errorf("%q: got %+v, want %q and %q and nothing more, not %v", body, got, sid, pseudonym, exact)
+		all, _ := exact["all"].(bool)
+		delete(exact, "all")
+		want := sessionRequest{
+			SID: text("sid"), Pseudonym: text("pseudonym"), Medium: verification.Medium(text("medium")), Address: text("address"), All: all,
+		}
+		if got != want || len(exact) != 0 {
+			t.Errorf("%q: got %+v, want %+v and nothing more, not %v", body, got, want, exact)
 		}
 	})
 }

@@ -95,7 +95,7 @@ func TestAdminPlace(t *testing.T) {
 func (s *site) doctored(env []string, args ...string) (code string) {
 	s.t.Helper()
 	cmd := exec.CommandContext(s.t.Context(), os.Args[0], append([]string{"doctor", "--json"}, args...)...)
-	cmd.Env = append(append(os.Environ(), childCommand+"=1"), env...)
+	cmd.Env = append(append(os.Environ(), childCommand+"=caddy threepid"), env...)
 	out, err := cmd.Output()
 	var exit *exec.ExitError
 	var report doctor.Report
@@ -130,8 +130,9 @@ func TestCommandsFindTheSocket(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, found := range map[string]string{
-		"address":           s.doctored(nil, "--address", "unix/"+socket),
-		"address with mode": s.doctored(nil, "--address", "unix/"+socket+"|0600"),
+		"address":           s.doctored(nil, "--admin", "unix/"+socket),
+		"address with mode": s.doctored(nil, "--admin", "unix/"+socket+"|0600"),
+		"former flag":       s.doctored(nil, "--address", "unix/"+socket),
 		"Caddyfile":         s.doctored(nil, "--config", config),
 		"JSON":              s.doctored(nil, "--config", again),
 		"environment":       s.doctored([]string{"CADDY_ADMIN=unix/" + socket}),
@@ -144,7 +145,7 @@ func TestCommandsFindTheSocket(t *testing.T) {
 	for _, args := range [][]string{
 		{"rotate-keys"}, {"rotate-keys", "--prune"}, {"send-test", "--to", "somebody@example.test"}, {"backup", "--output", s.path("backup")},
 	} {
-		if out, code := s.caddyThreepid(append(args, "--address", "unix/"+socket)...); code != 0 {
+		if out, code := s.caddyThreepid(append(args, "--admin", "unix/"+socket)...); code != 0 {
 			t.Errorf("%q: got code %d and %q", args, code, out)
 		}
 	}

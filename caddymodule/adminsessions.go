@@ -5,25 +5,34 @@ package caddymodule
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/address"
-	"github.com/caddy-threepid/caddy-threepid/internal/feedback"
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
-	"github.com/caddy-threepid/caddy-threepid/internal/phone"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
 // sessionRequest names sessions. What it is about stands in the body, because
 // paths are logged.
 type sessionRequest struct {
-	SID       string `json:"sid,omitempty"`
-	Pseudonym string `json:"pseudonym,omitempty"`
+	SID       string              `json:"sid,omitempty"`
+	Pseudonym string              `json:"pseudonym,omitempty"`
+	Medium    verification.Medium `json:"medium,omitempty"`
+	Address   string              `json:"address,omitempty"`
+	All       bool                `json:"all,omitempty"`
+}
+
+// one reports whether sessions are named in exactly one way.
+func (req sessionRequest) one() bool {
+	n := 0
+	for _, named := range []bool{req.SID != "", req.Pseudonym != "", req.Address != "", req.All} {
+		if named {
+			n++
+		}
+	}
+	return n == 1
 }
 
 // SessionInfo is what an operator may know of a session.
@@ -35,6 +44,7 @@ type SessionInfo struct {
 	State     string     `json:"state"`
 	Delivery  string     `json:"delivery"`
 	Created   *time.Time `json:"created,omitempty"`
+	Asked     *time.Time `json:"asked,omitempty"`
 	Until     time.Time  `json:"until"`
 	Sends     int        `json:"sends"`
 	Tries     int        `json:"tries"`
@@ -43,6 +53,8 @@ type SessionInfo struct {
 	// Decoy says that the homeserver has refused the request, that nobody has a
 	// token, and that the owner of the address is told so once a day.
 	Decoy bool `json:"decoy,omitempty"`
+	// Held says that the message waits until a registration has come so far.
+	Held bool `json:"held,omitempty"`
 }
 
 func infoOf(a verification.Admin) SessionInfo {
@@ -50,41 +62,57 @@ func infoOf(a verification.Admin) SessionInfo {
 		SID: a.SID, Purpose: string(a.Purpose), Medium: string(a.Medium), Pseudonym: a.Pseudonym, State: a.State.String(),
 		Delivery: string(a.Delivery), Created: known(a.Created), Until: a.Until, Sends: a.Sends, Tries: a.Tries,
 		Language: a.Language, Brand: a.Brand, Decoy: a.Decoy,
+		Held: a.Held, Asked: known(a.Asked),
 	}
 }
 
 // Sessions is the answer to a search.
 type Sessions struct {
 	Sessions []SessionInfo `json:"sessions"`
+	// More says that there are older ones.
+	More bool `json:"more,omitempty"`
 }
 
 func adminFind(ctx context.Context, app *App, req sessionRequest) (any, error) {
 	req.SID, req.Pseudonym = input.Trim(req.SID), input.Trim(req.Pseudonym)
-	if (req.SID == "") == (req.Pseudonym == "") {
-		return nil, refused(errors.New("name either a sid or a pseudonym"))
+	if !req.one() {
+		return nil, refused(errors.New("name sessions by a sid, a pseudonym or an address, or all of them"))
 	}
 	rt, release, err := app.serving()
 	if err != nil {
 		return nil, err
 	}
 	defer release()
-	found := Sessions{Sessions: []SessionInfo{}}
-	var list []verification.Admin
-	if req.SID != "" {
-		var one verification.Admin
-		if one, err = rt.service.Describe(ctx, req.SID); err == nil {
-			list = append(list, one)
-		}
-	} else {
-		list, err = rt.service.FindByPseudonym(ctx, req.Pseudonym)
-	}
+	list, err := rt.sessionsOf(ctx, req)
 	if err != nil {
 		return nil, adminVerdict(err)
 	}
-	for _, a := range list {
+	found := Sessions{Sessions: []SessionInfo{}, More: len(list) > maxListed}
+	for _, a := range list[:min(len(list), maxListed)] {
 		found.Sessions = append(found.Sessions, infoOf(a))
 	}
 	return found, nil
+}
+
+func (rt *runtime) sessionsOf(ctx context.Context, req sessionRequest) (list []verification.Admin, err error) {
+	switch {
+	case req.All:
+		return rt.service.FindAll(ctx)
+	case req.Pseudonym != "":
+		return rt.service.FindByPseudonym(ctx, req.Pseudonym)
+	case req.SID != "":
+		one, err := rt.service.Describe(ctx, req.SID)
+		return []verification.Admin{one}, err
+	}
+	person, err := addressRequest{req.Medium, req.Address}.canonical()
+	if err != nil {
+		return nil, err
+	}
+	found, err := rt.service.FindByAddress(ctx, person.Medium, person.Address)
+	for _, f := range found {
+		list = append(list, f.Admin)
+	}
+	return list, err
 }
 
 // adminVerdict gives an error of the domain its status.
@@ -114,11 +142,30 @@ func adminResend(ctx context.Context, app *App, req sessionRequest) (any, error)
 	})
 }
 
+// Revoked is how many sessions were ended.
+type Revoked struct {
+	Revoked int `json:"revoked"`
+}
+
+// adminRevoke ends a session, or all open ones of an address.
 func adminRevoke(ctx context.Context, app *App, req sessionRequest) (any, error) {
-	return app.onSession(ctx, req, (*verification.Service).RevokeSession)
+	if req.Address == "" {
+		_, err := app.onSession(ctx, req, (*verification.Service).RevokeSession)
+		return Revoked{1}, err
+	}
+	if !req.one() {
+		return nil, refused(errors.New("name the session by its sid, or those of an address"))
+	}
+	return app.onAddress(addressRequest{req.Medium, req.Address}, func(rt *runtime, person addressRequest) (any, error) {
+		n, err := rt.service.RevokeByAddress(ctx, person.Medium, person.Address)
+		return Revoked{n}, err
+	})
 }
 
 func (a *App) onSession(ctx context.Context, req sessionRequest, do func(*verification.Service, context.Context, string) error) (any, error) {
+	if req != (sessionRequest{SID: req.SID}) {
+		return nil, refused(errors.New("name the session by its sid alone"))
+	}
 	rt, release, err := a.serving()
 	if err != nil {
 		return nil, err
@@ -128,108 +175,4 @@ func (a *App) onSession(ctx context.Context, req sessionRequest, do func(*verifi
 		return nil, adminVerdict(err)
 	}
 	return done{}, nil
-}
-
-// addressRequest names an address.
-type addressRequest struct {
-	Medium  verification.Medium `json:"medium"`
-	Address string              `json:"address"`
-}
-
-// canonical is the address as it is stored.
-func (req addressRequest) canonical() (addressRequest, error) {
-	var err error
-	switch req.Medium {
-	case verification.Email:
-		req.Address, err = address.Email(input.Address(req.Address))
-	case verification.MSISDN:
-		dialled, _ := input.Number(req.Address)
-		var number phone.Number
-		number, err = phone.FromDigits(strings.TrimPrefix(dialled, "+"))
-		req.Address = number.Digits
-	default:
-		err = fmt.Errorf("medium %q is neither email nor msisdn", req.Medium)
-	}
-	if err != nil {
-		return req, refused(errors.New("'medium' and 'address' do not name an address"))
-	}
-	return req, nil
-}
-
-func adminForget(ctx context.Context, app *App, req addressRequest) (any, error) {
-	req, err := req.canonical()
-	if err != nil {
-		return nil, err
-	}
-	rt, release, err := app.serving()
-	if err != nil {
-		return nil, err
-	}
-	defer release()
-	return rt.forget(ctx, req)
-}
-
-// Suppressions are the addresses that get no mail.
-type Suppressions struct {
-	Suppressions []Suppressed `json:"suppressions"`
-	// More says that there are others.
-	More bool `json:"more"`
-}
-
-// Suppressed is one of them.
-type Suppressed struct {
-	Pseudonym string    `json:"pseudonym"`
-	Medium    string    `json:"medium"`
-	Reason    string    `json:"reason"`
-	Code      string    `json:"code,omitempty"`
-	Since     time.Time `json:"since"`
-	Until     time.Time `json:"until"`
-}
-
-// maxListed bounds a list.
-const maxListed = 1000
-
-func adminSuppressions(ctx context.Context, app *App) (any, error) {
-	rt, release, err := app.serving()
-	if err != nil {
-		return nil, err
-	}
-	defer release()
-	list, more, err := rt.suppression.List(ctx, maxListed)
-	answer := Suppressions{Suppressions: []Suppressed{}, More: more}
-	for _, l := range list {
-		answer.Suppressions = append(answer.Suppressions, Suppressed{
-			Pseudonym: l.Pseudonym, Medium: string(l.Medium), Reason: string(l.Reason), Code: l.Code, Since: l.Since, Until: l.Until,
-		})
-	}
-	return answer, err
-}
-
-// manualTime is how long an operator's word holds.
-const manualTime = 365 * 24 * time.Hour
-
-func adminSuppress(ctx context.Context, app *App, req addressRequest) (any, error) {
-	return app.onAddress(ctx, req, func(rt *runtime, req addressRequest) error {
-		return rt.suppression.Add(ctx, req.Medium, req.Address, feedback.ReasonManual, time.Now().Add(manualTime))
-	})
-}
-
-func adminRelease(ctx context.Context, app *App, req addressRequest) (any, error) {
-	return app.onAddress(ctx, req, func(rt *runtime, req addressRequest) error {
-		_, err := rt.suppression.Remove(ctx, req.Medium, req.Address)
-		return err
-	})
-}
-
-func (a *App) onAddress(_ context.Context, req addressRequest, do func(*runtime, addressRequest) error) (any, error) {
-	req, err := req.canonical()
-	if err != nil {
-		return nil, err
-	}
-	rt, release, err := a.serving()
-	if err != nil {
-		return nil, err
-	}
-	defer release()
-	return done{}, do(rt, req)
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/delivery/mail"
 	"github.com/caddy-threepid/caddy-threepid/internal/doctor"
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
 // Health is whether the server works.
@@ -145,6 +146,8 @@ type TestResult struct {
 	Uncertain bool `json:"uncertain,omitempty"`
 	// Said is what the relay replied. It may repeat the address.
 	Said string `json:"said,omitempty"`
+	// Folder is where it was written, if nothing is sent.
+	Folder string `json:"folder,omitempty"`
 	// Relays is how the relays are doing after it.
 	Relays []RelayState `json:"relays,omitempty"`
 }
@@ -174,6 +177,9 @@ func adminSendTest(ctx context.Context, app *App, req testRequest) (any, error) 
 		if failed, ok := errors.AsType[*mail.SendError](err); ok {
 			result.Said, result.Uncertain = failed.Said(), failed.Uncertain()
 		}
+	}
+	if folders := app.folders(verification.Email); len(folders) > 0 {
+		result.Folder = folders[0]
 	}
 	result.Relays = app.relayStates()
 	return result, nil

@@ -53,7 +53,7 @@ type Bundle struct {
 func runCABundle(out io.Writer, flags caddycmd.Flags) (int, error) {
 	file := flags.String("output")
 	if flags.Bool("json") && file == "-" {
-		return exitFailed, errors.New("name a file with --output: --json tells of it")
+		return exitUsage, wrongUse("name a file with --output: --json tells of it")
 	}
 	server, err := newRemote(flags)
 	if err != nil {

@@ -27,7 +27,7 @@ func (s *site) command(cmd *cobra.Command, args ...string) (string, error) {
 	cmd.SetOut(&out)
 	cmd.SetErr(&out)
 	cmd.SilenceUsage, cmd.SilenceErrors = true, true
-	cmd.SetArgs(append(args, "--address", fmt.Sprintf("127.0.0.1:%d", s.admin)))
+	cmd.SetArgs(append(args, "--admin", fmt.Sprintf("127.0.0.1:%d", s.admin)))
 	err := cmd.Execute()
 	return out.String(), err
 }

@@ -4,6 +4,7 @@ package caddymodule
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -48,7 +49,7 @@ func runBackup(out io.Writer, flags caddycmd.Flags) (int, error) {
 	}
 	file := flags.String("output")
 	if file == "" {
-		return exitFailed, errors.New("name the file with --output")
+		return exitUsage, wrongUse("name the file with --output")
 	}
 	info, err := server.backUp(file)
 	if err != nil {
@@ -110,7 +111,8 @@ it is safe only if nothing was served after the backup was made.
 
 Addresses that were forgotten after the backup was made have to be forgotten again.`, runRestore)
 	cmd.Flags().StringP("input", "i", "", "The file")
-	cmd.Flags().String("store", "", "The folder of the store (default: the one in Caddy's data folder)")
+	cmd.Flags().String("store", "", "The folder of the store (default: that of the configuration, or the one in Caddy's data folder)")
+	configFlags(cmd, "The configuration to find the folder of the store in")
 	cmd.Flags().Bool("keep-sessions", false, "Restore sessions too")
 	return jsonFlag(cmd)
 }
@@ -127,13 +129,15 @@ type restoredStore struct {
 func runRestore(out io.Writer, flags caddycmd.Flags) (int, error) {
 	file, dir := flags.String("input"), flags.String("store")
 	if file == "" {
-		return exitFailed, errors.New("name the file with --input")
+		return exitUsage, wrongUse("name the file with --input")
 	}
+	var err error
 	if dir == "" {
-		dir = dataPath("store")
+		if dir, err = configuredStore(flags.String("config"), flags.String("adapter")); err != nil {
+			return exitFailed, err
+		}
 	}
-	dir, err := canonicalDir(dir)
-	if err != nil {
+	if dir, err = canonicalDir(dir); err != nil {
 		return exitFailed, err
 	}
 	in, err := os.Open(file)
@@ -154,6 +158,40 @@ func runRestore(out io.Writer, flags caddycmd.Flags) (int, error) {
 Forget again what was forgotten after the backup was made.
 `, said.Restored, said.Entries, said.Begun.Local().Format(time.DateTime), said.Store, said.Expired, said.LeftOut)
 	return 0, err
+}
+
+// configuredStore is the folder that a configuration names, or has by default.
+func configuredStore(config, adapter string) (string, error) {
+	if config == "" {
+		return dataPath("store"), nil
+	}
+	raw, _, _, err := caddycmd.LoadConfig(config, adapter)
+	if err != nil {
+		return "", fmt.Errorf("read configuration: %w", err)
+	}
+	var cfg struct {
+		Apps struct {
+			Threepid *struct {
+				Store struct {
+					Module string `json:"type"`
+					BadgerStore
+				} `json:"store"`
+			} `json:"threepid"`
+		} `json:"apps"`
+	}
+	if err := json.Unmarshal(raw, &cfg); err != nil {
+		return "", fmt.Errorf("read configuration: %w", err)
+	}
+	if cfg.Apps.Threepid == nil {
+		return "", fmt.Errorf("%s does not use threepid", config)
+	}
+	store := &cfg.Apps.Threepid.Store
+	if store.Module != "" && store.Module != "badger" {
+		return "", fmt.Errorf("the store %q has its own way of being restored", store.Module)
+	}
+	e := newExpander()
+	store.judge(e)
+	return store.dir, e.err(nil)
 }
 
 // restore checks a backup before it makes anything of it.

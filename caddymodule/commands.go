@@ -59,6 +59,9 @@ func runSendTest(out io.Writer, flags caddycmd.Flags) (int, error) {
 	if err != nil {
 		return exitFailed, err
 	}
+	if flags.String("to") == "" {
+		return exitUsage, wrongUse("name the address or the number with --to")
+	}
 	var result TestResult
 	if err := server.call(http.MethodPost, adminBase+"send-test", testRequest{To: flags.String("to")}, &result); err != nil {
 		return exitFailed, err
@@ -69,6 +72,10 @@ func runSendTest(out io.Writer, flags caddycmd.Flags) (int, error) {
 	}
 	if flags.Bool("json") {
 		return code, printJSON(out, result)
+	}
+	if result.Sent && result.Folder != "" {
+		_, err = fmt.Fprintf(out, "It was written into %s, and not sent: so is everything else, until the configuration names a relay or a gateway.\n", result.Folder)
+		return code, err
 	}
 	if result.Sent {
 		_, err = fmt.Fprintln(out, "It was taken. If a mail does not arrive, look into the spam folder, and run `caddy threepid doctor`.")

@@ -3,32 +3,38 @@
 package caddymodule
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/doctor"
 )
 
-// caddyThreepid runs `caddy threepid` as a script would: in a process of its
-// own, of which it sees the standard output and the exit code.
-func (s *site) caddyThreepid(args ...string) (stdout []byte, code int) {
-	s.t.Helper()
-	cmd := exec.CommandContext(s.t.Context(), os.Args[0], args...)
-	cmd.Env = append(os.Environ(), childCommand+"=1")
-	var out, log bytes.Buffer
+// program runs this program as a script would: in a process of its own, of which
+// it sees the standard output, the standard error and the exit code.
+func program(t *testing.T, words string, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
+	cmd.Env = append(os.Environ(), childCommand+"="+words)
+	var out, log strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &log
 	var exit *exec.ExitError
 	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
-		s.t.Fatal(err)
+		t.Fatal(err)
 	}
-	s.t.Logf("%q: %d\n%s", args, cmd.ProcessState.ExitCode(), log.String())
-	return out.Bytes(), cmd.ProcessState.ExitCode()
+	return out.String(), log.String(), cmd.ProcessState.ExitCode()
+}
+
+// caddyThreepid runs `caddy threepid`.
+func (s *site) caddyThreepid(args ...string) (stdout []byte, code int) {
+	s.t.Helper()
+	out, _, code := program(s.t, "caddy threepid", args...)
+	return []byte(out), code
 }
 
 // wantJSON runs a command with --json and reads what it prints.
@@ -45,17 +51,17 @@ func TestExitCodesAndJSON(t *testing.T) {
 	w := newWhole(t, "off")
 	admin := fmt.Sprintf("127.0.0.1:%d", w.admin)
 	var report doctor.Report
-	out, code := w.caddyThreepid("doctor", "--json", "--address", admin)
+	out, code := w.caddyThreepid("doctor", "--json", "--admin", admin)
 	if err := json.Unmarshal(out, &report); err != nil || code != report.ExitCode() || code == 0 {
 		t.Errorf("doctor: got code %d (%v), want that of the report, %d", code, err, report.ExitCode())
 	}
 	var test TestResult
-	w.wantJSON(&test, 0, "send-test", "--to", "somebody@example.test", "--address", admin)
+	w.wantJSON(&test, 0, "send-test", "--to", "somebody@example.test", "--admin", admin)
 	if !test.Sent || len(test.Relays) != 1 {
 		t.Errorf("send-test: got %+v", test)
 	}
 	var status Status
-	w.wantJSON(&status, 0, "status", "--address", admin)
+	w.wantJSON(&status, 0, "status", "--admin", admin)
 	if len(status.Relays) != 1 || status.Relays[0].State != "closed" || status.Relays[0].Sent != 1 || status.Queue.MaxQueued == 0 {
 		t.Errorf("status: got %+v", status)
 	}
@@ -66,7 +72,7 @@ func TestExitCodesAndJSON(t *testing.T) {
 	}
 	var bundle Bundle
 	file := filepath.Join(t.TempDir(), "bundle.pem")
-	w.wantJSON(&bundle, 0, "ca-bundle", "--system", "none", "--output", file, "--address", admin)
+	w.wantJSON(&bundle, 0, "ca-bundle", "--system", "none", "--output", file, "--admin", admin)
 	if bundle != (Bundle{File: file, Certificates: 1}) {
 		t.Errorf("ca-bundle: got %+v", bundle)
 	}
@@ -78,7 +84,7 @@ func TestExitCodesOfTrouble(t *testing.T) {
 	admin := fmt.Sprintf("127.0.0.1:%d", w.admin)
 	w.refuse.Store(true)
 	var test TestResult
-	w.wantJSON(&test, 2, "send-test", "--to", "somebody@example.test", "--address", admin)
+	w.wantJSON(&test, 2, "send-test", "--to", "somebody@example.test", "--admin", admin)
 	if test.Sent || test.Problem == "" {
 		t.Errorf("send-test to a relay that refuses: got %+v", test)
 	}
@@ -86,10 +92,10 @@ func TestExitCodesOfTrouble(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 6 { // until it is left alone
-		w.caddyThreepid("send-test", "--to", "somebody@example.test", "--address", admin)
+		w.caddyThreepid("send-test", "--to", "somebody@example.test", "--admin", admin)
 	}
 	var status Status
-	w.wantJSON(&status, 1, "status", "--address", admin)
+	w.wantJSON(&status, 1, "status", "--admin", admin)
 	if status.Relays[0].State != "open" || status.Relays[0].LastError == "" {
 		t.Errorf("status of a relay that is gone: got %+v", status.Relays)
 	}
@@ -97,12 +103,12 @@ func TestExitCodesOfTrouble(t *testing.T) {
 		want int
 		args []string
 	}{
-		{2, []string{"doctor", "--address", w.inbox.Addr()}},
-		{2, []string{"status", "--json", "--address", w.inbox.Addr()}},
-		{2, []string{"send-test", "--to", "a@b@c", "--address", admin}},
-		{2, []string{"render"}},
-		{2, []string{"ca-bundle", "--ca", "unknown", "--address", admin}},
-		{2, []string{"ca-bundle", "--json", "--system", "none", "--address", admin}},
+		{2, []string{"doctor", "--admin", w.inbox.Addr()}},
+		{2, []string{"status", "--json", "--admin", w.inbox.Addr()}},
+		{2, []string{"send-test", "--to", "a@b@c", "--admin", admin}},
+		{1, []string{"render"}},
+		{2, []string{"ca-bundle", "--ca", "unknown", "--admin", admin}},
+		{1, []string{"ca-bundle", "--json", "--system", "none", "--admin", admin}},
 		{1, []string{"status", "--no-such-flag"}},
 	} {
 		if _, code := w.caddyThreepid(c.args...); code != c.want {

@@ -4,6 +4,8 @@ package caddymodule
 
 import (
 	"context"
+	"maps"
+	"slices"
 
 	"go.uber.org/zap"
 
@@ -18,11 +20,33 @@ type Forgotten struct {
 	// Compacted says that the files of the store do not have them any more
 	// either. Otherwise that happens by itself, in time.
 	Compacted bool `json:"compacted"`
+	// Left are folders that messages were written into instead of being sent: what
+	// is in them is not erased.
+	Left []string `json:"left,omitempty"`
 }
 
 // compacting is a store whose files keep what was deleted until it is asked.
 type compacting interface {
 	Compact(ctx context.Context) error
+}
+
+func (a *App) forget(ctx context.Context, rt *runtime, req addressRequest) (any, error) {
+	answer, err := rt.forget(ctx, req)
+	answer.Left = a.folders(req.Medium)
+	return answer, err
+}
+
+// folders are where messages of a medium are written for want of a transport.
+func (a *App) folders(medium verification.Medium) (list []string) {
+	if file, ok := a.mailer.(*FileMailer); ok && medium == verification.Email {
+		list = append(list, file.dir)
+	}
+	for _, name := range slices.Sorted(maps.Keys(a.gateways)) {
+		if file, ok := a.gateways[name].(*FileSMS); ok && medium == verification.MSISDN {
+			list = append(list, file.dir)
+		}
+	}
+	return list
 }
 
 // forget erases an address wherever it is kept. Nothing is moved meanwhile, or

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,15 +27,17 @@ import (
 // mark. The keys themselves stay where they are.
 type keyCopy struct {
 	Keys string `json:"keys"` // "2:<mark> 1:<mark>"
+	// File is where the copy is, so that the key file is not taken for one.
+	File string `json:"file,omitempty"`
 }
 
-func copyOf(keys *keyring.Ring) keyCopy {
+func copyOf(keys *keyring.Ring, file string) keyCopy {
 	marks := keys.Marks()
 	named := make([]string, 0, len(marks))
 	for _, mark := range marks {
 		named = append(named, fmt.Sprintf("%d:%s", mark.ID, mark.Sum))
 	}
-	return keyCopy{strings.Join(named, " ")}
+	return keyCopy{Keys: strings.Join(named, " "), File: file}
 }
 
 // marks reads what copyOf has written.
@@ -56,6 +60,19 @@ type CheckedCopy struct {
 	Good bool `json:"good"`
 	// Lacks are the ids of the keys that it does not have.
 	Lacks []int `json:"lacks"`
+	// Same: it is the key file itself, under whatever name, and no copy.
+	Same bool `json:"same,omitempty"`
+}
+
+// sameFile reports whether a file that the operator has named is the one of the
+// server, by way of a link, say. One that the server does not see is another.
+func sameFile(named, ours string) bool {
+	a, err := os.Stat(named)
+	if err != nil {
+		return false
+	}
+	b, err := os.Stat(ours)
+	return err == nil && os.SameFile(a, b)
 }
 
 func adminCheckCopy(ctx context.Context, app *App, req keyCopy) (any, error) {
@@ -70,6 +87,9 @@ func adminCheckCopy(ctx context.Context, app *App, req keyCopy) (any, error) {
 	defer release()
 	keyFiles.Lock() // no rotation in between
 	defer keyFiles.Unlock()
+	if sameFile(req.File, app.settings.keyFile) {
+		return CheckedCopy{Lacks: []int{}, Same: true}, nil
+	}
 	lacks, err := keycheck.Save(ctx, rt.store, rt.keys, marks, time.Now())
 	if err != nil {
 		return nil, fmt.Errorf("note the copy of the key file: %w", err)
@@ -83,7 +103,8 @@ func newCheckCopyCommand() *cobra.Command {
 is running. If it has, the server notes that, and the doctor asks for no copy until
 there is a new key. The keys are not sent.
 
-Exits with 1 if the copy is worth nothing, or not everything.`, runCheckCopy)
+Exits with 1 if the copy is worth nothing, or not everything, and if it is the key
+file itself.`, runCheckCopy)
 	cmd.Flags().StringP("file", "f", "", "The copy, where it is kept")
 	return jsonFlag(remoteFlags(cmd))
 }
@@ -95,14 +116,18 @@ func runCheckCopy(out io.Writer, flags caddycmd.Flags) (int, error) {
 	}
 	file := flags.String("file")
 	if file == "" {
-		return exitFailed, errors.New("name the copy with --file")
+		return exitUsage, wrongUse("name the copy with --file")
+	}
+	file, err = filepath.Abs(file)
+	if err != nil {
+		return exitFailed, fmt.Errorf("find copy: %w", err)
 	}
 	keys, err := keyring.Load(file)
 	if err != nil {
 		return exitFailed, err
 	}
 	var found CheckedCopy
-	if err := server.call(http.MethodPost, adminBase+"keys/check-copy", copyOf(keys), &found); err != nil {
+	if err := server.call(http.MethodPost, adminBase+"keys/check-copy", copyOf(keys, file), &found); err != nil {
 		return exitFailed, err
 	}
 	code := 0
@@ -113,7 +138,10 @@ func runCheckCopy(out io.Writer, flags caddycmd.Flags) (int, error) {
 		return code, printJSON(out, found)
 	}
 	said := "The copy has every key of the server."
-	if !found.Good {
+	switch {
+	case found.Same:
+		said = "This is the key file itself, and no copy. Copy it to another disk, and check that."
+	case !found.Good:
 		said = fmt.Sprintf("The copy lacks keys of the server (%v): what they have sealed could not be read with it. Copy the key file again.", found.Lacks)
 	}
 	_, err = fmt.Fprintln(out, said)

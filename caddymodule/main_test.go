@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	goruntime "runtime"
 	"runtime/debug"
+	"strings"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
@@ -22,8 +23,7 @@ import (
 const (
 	childRun      = "THREEPID_TEST_RUN"
 	childValidate = "THREEPID_TEST_VALIDATE"
-	childCommand  = "THREEPID_TEST_COMMAND" // `caddy threepid` with the arguments of the program
-	childCaddy    = "THREEPID_TEST_CADDY"   // `caddy` with them
+	childCommand  = "THREEPID_TEST_COMMAND" // `caddy` with these words, and then the arguments of the program
 )
 
 // testHome holds everything that Caddy writes during the tests.
@@ -36,13 +36,8 @@ func TestMain(m *testing.M) {
 	if path := os.Getenv(childValidate); path != "" {
 		os.Exit(runChild(path, validate))
 	}
-	if os.Getenv(childCommand) != "" {
-		os.Args = append([]string{"caddy", "threepid"}, os.Args[1:]...)
-		caddycmd.Main()
-		os.Exit(0)
-	}
-	if os.Getenv(childCaddy) != "" {
-		os.Args[0] = "caddy"
+	if words := os.Getenv(childCommand); words != "" {
+		os.Args = append(strings.Fields(words), os.Args[1:]...)
 		caddycmd.Main()
 		os.Exit(0)
 	}

@@ -54,7 +54,7 @@ type RenderedSMS struct {
 func runRender(out io.Writer, flags caddycmd.Flags) (int, error) {
 	folder := flags.String("output")
 	if folder == "" {
-		return exitFailed, errors.New("name a folder with --output")
+		return exitUsage, wrongUse("name a folder with --output")
 	}
 	set, err := loadTemplates(flags.String("templates"), flags.String("server"))
 	if err != nil {

@@ -209,6 +209,9 @@ func runResume(out io.Writer, flags caddycmd.Flags) (int, error) {
 	}
 	var result Resumed
 	body := resumeRequest{Prefix: flags.String("prefix"), All: flags.Bool("all")}
+	if (body.Prefix == "") != body.All {
+		return exitUsage, wrongUse("name either --prefix or --all")
+	}
 	if err := server.call(http.MethodPost, adminBase+"sms/resume", body, &result); err != nil {
 		return exitFailed, err
 	}

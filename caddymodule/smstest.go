@@ -11,6 +11,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/delivery/sms"
 	"github.com/caddy-threepid/caddy-threepid/internal/phone"
 	"github.com/caddy-threepid/caddy-threepid/internal/shield"
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
 // sendTestSMS sends one text past the queue, and says what the gateway says. It
@@ -38,6 +39,9 @@ func (a *App) sendTestSMS(ctx context.Context, to string) (any, error) {
 	result := TestResult{Sent: true}
 	if _, _, err := rt.phones.router.Send(ctx, number.Region, m); err != nil {
 		result = TestResult{Problem: err.Error()}
+	}
+	if folders := a.folders(verification.MSISDN); len(folders) == len(a.gateways) {
+		result.Folder = folders[0]
 	}
 	result.Relays = gatewayStates(rt.phones.router.Status())
 	return result, nil

@@ -20,7 +20,7 @@ func caddyValidate(t *testing.T, config string) (string, int) {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "validate", "--config", file)
-	cmd.Env = append(os.Environ(), childCaddy+"=1")
+	cmd.Env = append(os.Environ(), childCommand+"=caddy")
 	out, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {

@@ -112,7 +112,7 @@ func (d *door) opens() {
 	d.t.Helper()
 	before := d.state()
 	address, _, _ := strings.Cut(d.admin, "|")
-	out, err := exec.CommandContext(d.t.Context(), parts.caddy, "threepid", "rotate-keys", "--address", address).CombinedOutput()
+	out, err := exec.CommandContext(d.t.Context(), parts.caddy, "threepid", "rotate-keys", "--admin", address).CombinedOutput()
 	if err != nil || d.state() == before {
 		d.t.Errorf("control: got %q, %v from rotate-keys, want a new key", out, err)
 	}

@@ -73,7 +73,7 @@ func run(ctx context.Context) error {
 	say("  the homeserver, through our Caddy   %s", s.Public)
 	say("  what it says it needs               %s/_matrix/client/versions", s.Public)
 	say("  Caddy's configuration and log       %s", filepath.Join(dir, "caddy"))
-	say("  its doctor                          %s threepid doctor --address %s", opts.Caddy, admin)
+	say("  its doctor                          %s threepid doctor --admin %s", opts.Caddy, admin)
 	say("  a mail:  curl -d '{\"client_secret\":\"s\",\"email\":\"me@example.test\",\"send_attempt\":1}' \\")
 	say("             %s/_matrix/client/v3/register/email/requestToken", s.Public)
 	return showMail(ctx, s)

@@ -84,16 +84,17 @@ func (n *Node) Restart(ctx context.Context) error {
 
 // Reload has the node's Caddy take its configuration once more.
 func (n *Node) Reload(ctx context.Context) error {
-	return n.run(ctx, "reload", "--force", "--config", filepath.Join(n.Caddy.dir, "Caddyfile"))
+	return n.run(ctx, "--address", "reload", "--force", "--config", filepath.Join(n.Caddy.dir, "Caddyfile"))
 }
 
 // RotateKeys has the node begin to use a new key.
-func (n *Node) RotateKeys(ctx context.Context) error { return n.run(ctx, "threepid", "rotate-keys") }
+func (n *Node) RotateKeys(ctx context.Context) error { return n.run(ctx, "--admin", "threepid", "rotate-keys") }
 
-// run runs a command of the program at the node's admin endpoint.
-func (n *Node) run(ctx context.Context, args ...string) error {
+// run runs a command of the program at the node's admin endpoint, which the flag
+// names.
+func (n *Node) run(ctx context.Context, flag string, args ...string) error {
 	address, _, _ := strings.Cut(n.admin, "|")
-	cmd := exec.CommandContext(ctx, n.Caddy.cmd.Path, append(args, "--address", address)...)
+	cmd := exec.CommandContext(ctx, n.Caddy.cmd.Path, append(args, flag, address)...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%s: %w\n%s", strings.Join(args, " "), err, out)
 	}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/address"
+	"github.com/caddy-threepid/caddy-threepid/internal/input"
+	"github.com/caddy-threepid/caddy-threepid/internal/phone"
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+)
+
+// addressRequest names an address. The medium may be left out: an email address has
+// an "@", and a number has none.
+type addressRequest struct {
+	Medium  verification.Medium `json:"medium"`
+	Address string              `json:"address"`
+}
+
+// canonical is the address as it is stored.
+func (req addressRequest) canonical() (addressRequest, error) {
+	var err error
+	if req.Medium == "" {
+		req.Medium = verification.MSISDN
+		if strings.Contains(input.Address(req.Address), "@") {
+			req.Medium = verification.Email
+		}
+	}
+	switch req.Medium {
+	case verification.Email:
+		req.Address, err = address.Email(input.Address(req.Address))
+	case verification.MSISDN:
+		dialled, _ := input.Number(req.Address)
+		var number phone.Number
+		number, err = phone.FromDigits(strings.TrimPrefix(dialled, "+"))
+		req.Address = number.Digits
+	default:
+		err = fmt.Errorf("medium %q is neither email nor msisdn", req.Medium)
+	}
+	if err != nil {
+		return req, refused(errors.New("this is neither an email address nor a phone number with its country code, like +447400123456"))
+	}
+	return req, nil
+}
+
+func adminForget(ctx context.Context, app *App, req addressRequest) (any, error) {
+	return app.onAddress(req, func(rt *runtime, req addressRequest) (any, error) { return app.forget(ctx, rt, req) })
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"context"
+	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/feedback"
+)
+
+// Suppressions are the addresses that get no mail.
+type Suppressions struct {
+	Suppressions []Suppressed `json:"suppressions"`
+	// More says that there are others.
+	More bool `json:"more"`
+}
+
+// Suppressed is one of them.
+type Suppressed struct {
+	Pseudonym string    `json:"pseudonym"`
+	Medium    string    `json:"medium"`
+	Reason    string    `json:"reason"`
+	Code      string    `json:"code,omitempty"`
+	Since     time.Time `json:"since"`
+	Until     time.Time `json:"until"`
+}
+
+// maxListed bounds a list.
+const maxListed = 1000
+
+func adminSuppressions(ctx context.Context, app *App) (any, error) {
+	rt, release, err := app.serving()
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	list, more, err := rt.suppression.List(ctx, maxListed)
+	answer := Suppressions{Suppressions: []Suppressed{}, More: more}
+	for _, l := range list {
+		answer.Suppressions = append(answer.Suppressions, Suppressed{
+			Pseudonym: l.Pseudonym, Medium: string(l.Medium), Reason: string(l.Reason), Code: l.Code, Since: l.Since, Until: l.Until,
+		})
+	}
+	return answer, err
+}
+
+// Suppressing is what became of an operator's word about an address.
+type Suppressing struct {
+	// Until is how long an address gets no mail from now on.
+	Until *time.Time `json:"until,omitempty"`
+	// Removed says that there was something to be removed.
+	Removed bool `json:"removed,omitempty"`
+}
+
+// manualTime is how long an operator's word holds.
+const manualTime = 365 * 24 * time.Hour
+
+func adminSuppress(ctx context.Context, app *App, req addressRequest) (any, error) {
+	return app.onAddress(req, func(rt *runtime, req addressRequest) (any, error) {
+		until := time.Now().Add(manualTime)
+		return Suppressing{Until: &until}, rt.suppression.Add(ctx, req.Medium, req.Address, feedback.ReasonManual, until)
+	})
+}
+
+func adminRelease(ctx context.Context, app *App, req addressRequest) (any, error) {
+	return app.onAddress(req, func(rt *runtime, req addressRequest) (any, error) {
+		removed, err := rt.suppression.Remove(ctx, req.Medium, req.Address)
+		return Suppressing{Removed: removed}, err
+	})
+}
+
+// onAddress does something with an address as it is stored.
+func (a *App) onAddress(req addressRequest, do func(*runtime, addressRequest) (any, error)) (any, error) {
+	req, err := req.canonical()
+	if err != nil {
+		return nil, err
+	}
+	rt, release, err := a.serving()
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	return do(rt, req)
+}

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/feedback"
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+)
+
+func newFindCommand() *cobra.Command {
+	cmd := newCommand("find --address <address>", "Says what became of a person's mails and messages",
+		`Shows what was asked for with an email address or a phone number within the last day
+or two: when, what for, what became of the message, what the relay or the gateway
+said, and when it is tried again; whether the address gets no messages, and which
+limits make its next request wait. It changes nothing, and counts nothing.
+
+How often a person's network or account has asked is not known by their address. A
+request that was refused leaves nothing to be found: then a limit waits, or the log
+of that time says why.
+
+Exits with 1 if nothing is known of the address.`, runFind)
+	return jsonFlag(remoteFlags(personFlags(cmd)))
+}
+
+func runFind(out io.Writer, flags caddycmd.Flags) (int, error) {
+	server, person, err := aboutPerson(flags)
+	if err != nil {
+		return exitFailed, err
+	}
+	var found FoundAddress
+	if err := server.call(http.MethodPost, adminBase+"addresses/find", person, &found); err != nil {
+		return exitFailed, err
+	}
+	code := exitDone
+	if found.nothing() {
+		code = exitRemark
+	}
+	if flags.Bool("json") {
+		return code, printJSON(out, found)
+	}
+	found.print(out, time.Now())
+	return code, nil
+}
+
+// nothing reports that there is nothing to be told of the address.
+func (f FoundAddress) nothing() bool {
+	for _, l := range f.Limits {
+		if l.Until != nil || l.Always {
+			return false
+		}
+	}
+	return len(f.Messages) == 0 && f.Suppressed == nil && f.Unwanted == nil
+}
+
+func (f FoundAddress) print(out io.Writer, now time.Time) {
+	_, _ = fmt.Fprintf(out, "Logs of today call this address %s.\n", f.Pseudonym)
+	if len(f.Messages) == 0 {
+		_, _ = fmt.Fprintln(out, "No request for it is known: none was made within the last day or two, or it was refused.")
+	}
+	if s := f.Suppressed; s != nil {
+		_, _ = fmt.Fprintf(out, "It gets no messages until %s: %s. To lift that: caddy threepid suppressions remove\n", clock(s.Until), suppressionWords(s.Reason, s.Code))
+	}
+	if f.Unwanted != nil {
+		_, _ = fmt.Fprintf(out, "Its owner has said \"I did not ask for this\": it gets no messages until %s.\n", clock(*f.Unwanted))
+	}
+	for _, l := range f.Limits {
+		l.print(out, now)
+	}
+	for _, m := range f.Messages {
+		m.print(out)
+	}
+	if f.More {
+		_, _ = fmt.Fprintln(out, "There are older ones.")
+	}
+}
+
+// clock is a time as people read it.
+func clock(t time.Time) string { return t.Local().Format(time.DateTime) }
+
+// suppressionWords say why an address gets no messages.
+func suppressionWords(reason, code string) string {
+	words := map[feedback.Reason]string{
+		feedback.ReasonManual: "an operator said so", feedback.ReasonSoft: "too many messages in a row came back",
+		feedback.ReasonBounce: "a message came back, as the address does not exist", feedback.ReasonComplaint: "its reader called a message spam",
+	}[feedback.Reason(reason)]
+	if words == "" {
+		words = reason
+	}
+	if code != "" {
+		words += " (" + code + ")"
+	}
+	return words
+}
+
+func (l LimitUse) print(out io.Writer, now time.Time) {
+	name := l.Limit
+	if l.Purpose != "" {
+		name += ", " + l.Purpose
+	}
+	used := ""
+	if l.Of > 0 {
+		used = fmt.Sprintf(": %d of %d in %s", l.Used, l.Of, time.Duration(l.Seconds)*time.Second)
+	}
+	switch {
+	case l.Always:
+		_, _ = fmt.Fprintf(out, "limit %s%s; it refuses every request.\n", name, used)
+	case l.Until != nil:
+		_, _ = fmt.Fprintf(out, "limit %s%s; the next request has to wait %s, until %s.\n",
+			name, used, l.Until.Sub(now).Round(time.Second), clock(*l.Until))
+	default:
+		_, _ = fmt.Fprintf(out, "limit %s%s.\n", name, used)
+	}
+}
+
+func (m FoundState) print(out io.Writer) {
+	at := m.Asked
+	if at == nil {
+		at = &m.Until
+	}
+	_, _ = fmt.Fprintf(out, "\n%s  %s: %s; the request is %s until %s, after %d messages and %d wrong tries (sid %s)\n",
+		clock(*at), m.Purpose, m.became(), m.State, clock(m.Until), m.Sends, m.Tries, m.SID)
+	if m.Spelling {
+		_, _ = fmt.Fprintln(out, "  It was for another spelling of the same mailbox.")
+	}
+	if m.Decoy {
+		_, _ = fmt.Fprintln(out, "  The homeserver refused the request (the address is in use, or not known): the message says so, at most once a day.")
+	}
+	if m.Next != nil {
+		_, _ = fmt.Fprintf(out, "  Tried %d times; the next try is at %s.\n", m.Deliveries, clock(*m.Next))
+	}
+	if m.Reply != "" {
+		_, _ = fmt.Fprintf(out, "  %s  %s\n", clock(*m.ReplyAt), m.Reply)
+	}
+}
+
+// deliveryWords are what the states of a message mean.
+var deliveryWords = map[verification.DeliveryState]string{
+	verification.Waiting: "the message waits to be sent", verification.Delivered: "the relay took the message",
+	verification.Deferred: "the message is tried again", verification.Failed: "the message was not sent",
+	verification.Bounced: "the message came back", verification.Complained: "its reader called the message spam",
+	verification.Arrived: "the message has arrived", verification.Unnoted: "nothing is known of the message",
+}
+
+func (m FoundState) became() string {
+	if m.Held {
+		return "the message waits for the registration to go on"
+	}
+	return deliveryWords[verification.DeliveryState(m.Delivery)]
+}
