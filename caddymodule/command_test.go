@@ -46,7 +46,9 @@ func TestCommandsAreRegistered(t *testing.T) {
 
 func TestDoctorOnARunningServer(t *testing.T) {
 	w := newWhole(t, "callback")
-	if text, err := w.command(newCheckCopyCommand(), "--file", w.path("keys.json")); err != nil {
+	copied := w.path("copy.json")
+	must(t, os.WriteFile(copied, read(t, w.path("keys.json")), 0o600))
+	if text, err := w.command(newCheckCopyCommand(), "--file", copied); err != nil {
 		t.Fatalf("got %q, %v, want the copy to be noted", text, err)
 	}
 	text, err := w.command(newDoctorCommand(), "--json")

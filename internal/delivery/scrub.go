@@ -37,17 +37,19 @@ func scrub(err error, m verification.Message) error {
 	return errors.New(bounded(text))
 }
 
-// replying is an error that knows what a relay or a gateway has said, in its own
+// quoting is an error that knows what a relay or a gateway has said, in its own
 // words, which may repeat addresses.
-type replying interface{ Reply() string }
+type quoting interface {
+	error
+	Said() string
+}
 
 // said is what the operator is told who has named the address: the words of the
 // relay too, if they are known. It has no secret of the message.
 func said(err error, m verification.Message) string {
 	text := err.Error()
-	var r replying
-	if errors.As(err, &r) && r.Reply() != "" && !strings.Contains(text, r.Reply()) {
-		text += ": " + r.Reply()
+	if q, ok := errors.AsType[quoting](err); ok && q.Said() != "" && !strings.Contains(text, q.Said()) {
+		text += ": " + q.Said()
 	}
 	return bounded(withoutSecrets(printable(text), m))
 }

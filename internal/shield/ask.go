@@ -17,7 +17,8 @@ type NumberState struct {
 	Refused *RefusedError
 }
 
-// Ask is what [Shield.Reserve] would say of a message, and counts nothing.
+// Ask is what [Shield.Reserve] would say of a message, and counts nothing. Nobody
+// asks for it, so no client is counted.
 func (s *Shield) Ask(ctx context.Context, r Request) (NumberState, error) {
 	m, err := s.spending(r)
 	if err != nil {
@@ -32,8 +33,7 @@ func (s *Shield) Ask(ctx context.Context, r Request) (NumberState, error) {
 	if err != nil {
 		return NumberState{}, fmt.Errorf("look at number: %w", err)
 	}
-	s.judgeSpending(b, m)
-	s.judgeRequest(b, m)
+	s.judge(b, m)
 	if !s.policy.allows(r.Digits, m.region) {
 		b.refusal = &RefusedError{Why: WhyCountry}
 	}

@@ -104,6 +104,15 @@ func (b *books) refuse(why Why, wait time.Duration) {
 	b.refusal.RetryAfter = max(b.refusal.RetryAfter, wait)
 }
 
+// judge refuses a message that is asked for, and begins a pause if it is time.
+func (s *Shield) judge(b *books, m message) {
+	if b.prefix != nil && b.prefix.Until == 0 && b.prefix.trip(s.conversion, b.now) {
+		b.paused, b.mended = true, true
+	}
+	s.judgeSpending(b, m)
+	s.judgeRequest(b, m)
+}
+
 // judgeSpending refuses what there is no money for.
 func (s *Shield) judgeSpending(b *books, m message) {
 	if b.prefix != nil {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"sync"
 	"time"
@@ -171,6 +172,9 @@ func segments(n int) func(*Request) { return func(r *Request) { r.Segments = n }
 
 func (f *fixture) reserve(r Request) *Reservation {
 	f.Helper()
+	if said := f.asks(r); !r.Client.IsValid() && said != nil {
+		f.Fatalf("Ask(%s) = %v, want it to be allowed", r.Region, said)
+	}
 	res, err := f.Reserve(bg, r)
 	if err != nil {
 		f.Fatalf("Reserve(%s) = %v, want it to be allowed", r.Region, err)
@@ -192,8 +196,26 @@ func (f *fixture) refuses(r Request, why Why, after time.Duration) {
 
 func (f *fixture) refused(r Request, why Why, after time.Duration) {
 	f.Helper()
+	if said := f.asks(r); !r.Client.IsValid() {
+		wantRefusal(f, said, why, after)
+	}
 	_, err := f.Reserve(bg, r)
 	wantRefusal(f, err, why, after)
+}
+
+// asks returns what the operator would be told of a request, who knows of no client:
+// the same as whoever makes it. Nothing is changed by that.
+func (f *fixture) asks(r Request) error {
+	f.Helper()
+	before := f.entries()
+	state, err := f.Ask(bg, r)
+	if err != nil || !maps.Equal(before, f.entries()) {
+		f.Fatalf("Ask(%s) = %v, and a change: %v", r.Region, err, !maps.Equal(before, f.entries()))
+	}
+	if state.Refused == nil {
+		return nil
+	}
+	return state.Refused
 }
 
 func wantRefusal(t tb, err error, why Why, after time.Duration) {

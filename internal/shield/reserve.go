@@ -36,11 +36,7 @@ func (s *Shield) Reserve(ctx context.Context, r Request) (*Reservation, error) {
 	}
 	res := &Reservation{message: m, id: newID()}
 	b, err := s.keep(ctx, m, func(b *books) bool {
-		if b.prefix != nil && b.prefix.Until == 0 && b.prefix.trip(s.conversion, b.now) {
-			b.paused, b.mended = true, true
-		}
-		s.judgeSpending(b, m)
-		s.judgeRequest(b, m)
+		s.judge(b, m)
 		if b.refusal != nil {
 			return false
 		}

@@ -29,7 +29,10 @@ func TestDescribe(t *testing.T) {
 	if !got.Created.Equal(opened) || !got.Until.Equal(opened.Add(MaxLifetime)) {
 		t.Errorf("created %v until %v, want %v and a day later", got.Created, got.Until, opened)
 	}
-	got.Created, got.Until = time.Time{}, time.Time{}
+	if !got.Asked.Equal(opened.Add(time.Minute)) {
+		t.Errorf("asked at %v, want the time of the newest request", got.Asked)
+	}
+	got.Created, got.Until, got.Asked = time.Time{}, time.Time{}, time.Time{}
 	want := Admin{
 		SID: sid, Purpose: Password, Medium: Email, Pseudonym: f.Pseudonym("alice@example.com"), State: Pending,
 		Delivery: Waiting, Sends: 2, Tries: 1, Language: "fr", Brand: "club",
@@ -137,6 +140,7 @@ func TestForget(t *testing.T) {
 		if _, err := f.Explain(bg, m); err != nil {
 			t.Fatal(err)
 		}
+		f.replied(m, "no such user")
 		if _, err := f.NoteOpen(bg, m); err != nil {
 			t.Fatal(err)
 		}
