@@ -125,8 +125,11 @@ func (m FoundState) print(out io.Writer) {
 	if at == nil {
 		at = &m.Until
 	}
-	_, _ = fmt.Fprintf(out, "\n%s  %s: %s; the request is %s until %s, after %d messages and %d wrong tries (sid %s)\n",
-		clock(*at), m.Purpose, m.became(), m.State, clock(m.Until), m.Sends, m.Tries, m.SID)
+	_, _ = fmt.Fprintf(out, "\n%s  %s: %s", clock(*at), m.Purpose, m.became())
+	if m.Purpose != string(verification.Notified) { // which proves nothing
+		_, _ = fmt.Fprintf(out, "; the request is %s until %s, after %d messages and %d tries", m.State, clock(m.Until), m.Sends, m.Tries)
+	}
+	_, _ = fmt.Fprintf(out, " (sid %s)\n", m.SID)
 	if m.Spelling {
 		_, _ = fmt.Fprintln(out, "  It was for another spelling of the same mailbox.")
 	}

@@ -46,12 +46,16 @@ func TestJoeGotNoMail(t *testing.T) {
 
 	w.ask("v3", "register", "first", address)
 	w.link(address)
-	w.await("the note of the mail", func() bool { return strings.Contains(joe.run(0, "find --address "+address), "the relay took the message") })
+	w.await("the note of the mail", func() bool {
+		return strings.Contains(joe.run(0, "find --address "+address), "the relay took the message")
+	})
 	joe.says(0, "find --address Joe@EXAMPLE.test", "register: the relay took the message; the request is pending", "1 of 3")
 
 	w.refuse.Store(true)
 	w.ask("v3", "account/3pid", "second", address)
-	w.await("the refusal", func() bool { return strings.Contains(joe.run(0, "find --address "+address), "add: the message was not sent") })
+	w.await("the refusal", func() bool {
+		return strings.Contains(joe.run(0, "find --address "+address), "add: the message was not sent")
+	})
 	joe.says(0, "find --address "+address, "reply 550")
 	w.refuse.Store(false)
 

@@ -37,7 +37,7 @@ func TestSaidIsKept(t *testing.T) {
 			return quoted{sendError{text: "failed at rcpt with reply 451", temporary: true}, "greylisted, token " + m.Token}
 		}, verification.Deferred, []string{"451", "greylisted", "[secret]"}, true},
 		"ours alone": {func(verification.Message) error { return sendError{text: "connection lost"} }, verification.Failed, []string{"connection lost"}, false},
-		"much": {func(verification.Message) error { return quoted{sendError{text: "no"}, strings.Repeat("x", 10_000)} }, verification.Failed, []string{"xxx"}, false},
+		"much":       {func(verification.Message) error { return quoted{sendError{text: "no"}, strings.Repeat("x", 10_000)} }, verification.Failed, []string{"xxx"}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

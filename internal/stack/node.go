@@ -88,7 +88,9 @@ func (n *Node) Reload(ctx context.Context) error {
 }
 
 // RotateKeys has the node begin to use a new key.
-func (n *Node) RotateKeys(ctx context.Context) error { return n.run(ctx, "--admin", "threepid", "rotate-keys") }
+func (n *Node) RotateKeys(ctx context.Context) error {
+	return n.run(ctx, "--admin", "threepid", "rotate-keys")
+}
 
 // run runs a command of the program at the node's admin endpoint, which the flag
 // names.
