@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers"
+	"github.com/caddy-threepid/caddy-threepid/internal/policy"
 	"github.com/caddy-threepid/caddy-threepid/internal/shield"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -21,7 +22,10 @@ type FoundAddress struct {
 	// Suppressed is there if the address gets no messages.
 	Suppressed *Suppressed `json:"suppressed,omitempty"`
 	// Unwanted is until when its owner wants none: "I did not ask for this".
-	Unwanted *time.Time   `json:"unwanted,omitempty"`
+	Unwanted *time.Time `json:"unwanted,omitempty"`
+	// Denied is the rule of email_policy that refuses the address where somebody
+	// registers or adds it.
+	Denied   string       `json:"denied,omitempty"`
 	Limits   []LimitUse   `json:"limits"`
 	Messages []FoundState `json:"messages"`
 	More     bool         `json:"more,omitempty"`
@@ -72,6 +76,11 @@ func (a *App) find(ctx context.Context, rt *runtime, person addressRequest) (*Fo
 	if listed {
 		found.Suppressed = &Suppressed{
 			Pseudonym: found.Pseudonym, Medium: found.Medium, Reason: string(entry.Reason), Code: entry.Code, Since: entry.Since, Until: entry.Until,
+		}
+	}
+	if person.Medium == verification.Email {
+		if v := a.settings.email.Check(ctx, person.Address); v.Action == policy.Refused {
+			found.Denied = string(v.Rule)
 		}
 	}
 	if err := rt.findLimits(ctx, person, found); err != nil {

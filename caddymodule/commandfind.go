@@ -19,8 +19,8 @@ func newFindCommand() *cobra.Command {
 	cmd := newCommand("find --address <address>", "Says what became of a person's mails and messages",
 		`Shows what was asked for with an email address or a phone number within the last day
 or two: when, what for, what became of the message, what the relay or the gateway
-said, and when it is tried again; whether the address gets no messages, and which
-limits make its next request wait. It changes nothing, and counts nothing.
+said, and when it is tried again; whether the address gets no messages or is denied by
+email_policy, and which limits make its next request wait. It changes nothing, and counts nothing.
 
 How often a person's network or account has asked is not known by their address. A
 request that was refused leaves nothing to be found: then a limit waits, or the log
@@ -57,7 +57,7 @@ func (f FoundAddress) nothing() bool {
 			return false
 		}
 	}
-	return len(f.Messages) == 0 && f.Suppressed == nil && f.Unwanted == nil
+	return len(f.Messages) == 0 && f.Suppressed == nil && f.Unwanted == nil && f.Denied == ""
 }
 
 func (f FoundAddress) print(out io.Writer, now time.Time) {
@@ -70,6 +70,9 @@ func (f FoundAddress) print(out io.Writer, now time.Time) {
 	}
 	if f.Unwanted != nil {
 		_, _ = fmt.Fprintf(out, "Its owner has said \"I did not ask for this\": it gets no messages until %s.\n", clock(*f.Unwanted))
+	}
+	if f.Denied != "" {
+		_, _ = fmt.Fprintf(out, "email_policy (%s) refuses it where somebody registers or adds it.\n", f.Denied)
 	}
 	for _, l := range f.Limits {
 		l.print(out, now)

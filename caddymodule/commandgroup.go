@@ -41,8 +41,8 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 	return fmt.Errorf("`%s` has no command %q: %s", cmd.CommandPath(), args[0], see)
 }
 
-// noArguments refuses what belongs to no flag. What it is is not repeated: it may
-// be somebody's address.
+// noArguments refuses what belongs to no flag, and does not repeat it: it may be
+// somebody's address.
 func noArguments(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
@@ -68,18 +69,28 @@ func (r remote) ask(method, path string, body any) (*http.Response, error) {
 	if err == nil {
 		return resp, nil
 	}
-	if said, ok := refusalIn(err); ok {
+	said, ok := refusalIn(err)
+	switch {
+	case ok && said.elsewhere():
+		return nil, fmt.Errorf("%w; if that of %s is not the right Caddy, "+nameIt, said, r.address)
+	case ok:
 		return nil, said
 	}
-	return nil, fmt.Errorf("nobody answers at the admin endpoint %s (is Caddy running, and are you its user or root? "+
-		"name another endpoint with --admin, or the configuration with --config): %w", r.address, err)
+	return nil, fmt.Errorf("nobody answers at the admin endpoint %s (is Caddy running, and are you its user or root? "+nameIt+"): %w", r.address, err)
 }
 
-// serverRefusal is what the server says in place of doing what it was asked for.
-type serverRefusal string
+const nameIt = "name another endpoint with --admin, or the configuration with --config"
+
+// refusedError is what the server says in place of doing what it was asked for.
+type refusedError string
 
 // Error implements error.
-func (r serverRefusal) Error() string { return "the server refuses: " + string(r) }
+func (r refusedError) Error() string { return "the server refuses: " + string(r) }
+
+// elsewhere reports that whoever answers has no threepid at all.
+func (r refusedError) elsewhere() bool {
+	return string(r) == errNoApp.Error() || strings.HasPrefix(string(r), strconv.Itoa(http.StatusNotFound)+": ")
+}
 
 // answeredWith is how Caddy's client tells of an answer that is no success: in
 // text only.
@@ -89,7 +100,7 @@ const answeredWith = "caddy responded with error: HTTP "
 const maxRefusal = 300
 
 // refusalIn finds the words of the server in an error of Caddy's client.
-func refusalIn(err error) (serverRefusal, bool) {
+func refusalIn(err error) (refusedError, bool) {
 	_, answer, ok := strings.Cut(err.Error(), answeredWith)
 	if !ok {
 		return "", false
@@ -99,9 +110,9 @@ func refusalIn(err error) (serverRefusal, bool) {
 		Error string `json:"error"`
 	}
 	if json.Unmarshal([]byte(body), &said) == nil && said.Error != "" {
-		return serverRefusal(said.Error), true
+		return refusedError(said.Error), true
 	}
-	return serverRefusal(answer[:min(len(answer), maxRefusal)]), true
+	return refusedError(answer[:min(len(answer), maxRefusal)]), true
 }
 
 // fetch asks for one path and returns the body of the answer.

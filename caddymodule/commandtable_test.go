@@ -5,6 +5,7 @@ package caddymodule
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -192,6 +193,9 @@ func TestAddressMeansOneThing(t *testing.T) {
 	s := newSite(t, upstream)
 	s.mustLoad(s.simple())
 	admin := fmt.Sprintf("127.0.0.1:%d", s.admin)
+	empty := httptest.NewServer(http.NotFoundHandler()) // as a Caddy without this module answers
+	t.Cleanup(empty.Close)
+	other := empty.Listener.Addr().String()
 	for _, c := range []struct {
 		args string
 		code int
@@ -206,10 +210,24 @@ func TestAddressMeansOneThing(t *testing.T) {
 		{"find --admin joe@example.test --address joe@example.test", 1, "no person"},
 		{"find --address 447400123456 --admin " + admin, 1, ""},
 		{"find --address +447400123456 --admin " + admin, 1, ""},
+		{"status --admin " + other, 2, "if that of " + other + " is not the right Caddy, name another endpoint with --admin, or the configuration with --config"},
 	} {
 		_, stderr, code := program(t, "caddy threepid", strings.Fields(c.args)...)
 		if code != c.code || !strings.Contains(stderr, c.want) || strings.Contains(stderr, "joe@") {
 			t.Errorf("%q: got code %d and %s, want %d and %q, and no address", c.args, code, stderr, c.code, c.want)
+		}
+	}
+}
+
+// TestNoThreepidHere: another Caddy that answers is not a refusal to be puzzled by.
+func TestNoThreepidHere(t *testing.T) {
+	s := newSite(t, "")
+	s.mustLoad(s.without())
+	admin := fmt.Sprintf("127.0.0.1:%d", s.admin)
+	for _, command := range []string{"status", "doctor", "find --address joe@example.test", "sms"} {
+		_, stderr, code := program(t, "caddy threepid", append(strings.Fields(command), "--admin", admin)...)
+		if code != 2 || !strings.Contains(stderr, "does not use threepid") || !strings.Contains(stderr, nameIt) {
+			t.Errorf("%s: got code %d and %s, want 2 and where else to look", command, code, stderr)
 		}
 	}
 }

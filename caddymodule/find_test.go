@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/keycheck"
 	"github.com/caddy-threepid/caddy-threepid/internal/stack"
 )
 
@@ -124,6 +125,36 @@ func TestADecoyIsToldFor(t *testing.T) {
 	w.hs.AddUser("joe", oldPassword, "joe@example.test")
 	w.ask("v3", "register", "secret", "joe@example.test")
 	operated{w.site}.says(0, "find --address joe@example.test", "The homeserver refused the request")
+}
+
+// TestAnAddressThatIsDenied leaves no request to be found: the policy is asked.
+func TestAnAddressThatIsDenied(t *testing.T) {
+	w := newWhole(t, "off", "email_policy {\ndeny example.test\n}")
+	o := operated{w.site}
+	o.says(0, "find --address joe@example.test", "No request for it is known", "email_policy (deny) refuses it")
+	o.says(1, "find --address joe@example.org")
+}
+
+// TestARestoredStoreKeepsItsAge: the check record is the one that was backed up,
+// sealed then, so the doctor takes the store for as old as that one.
+func TestARestoredStoreKeepsItsAge(t *testing.T) {
+	w := newWhole(t, "off")
+	record := func() (sealed string) {
+		app, err := runningApp()
+		must(t, err, app.running.Load().store.Scan(t.Context(), keycheck.Partition, "", func(_ string, value []byte) (bool, error) {
+			sealed += string(value)
+			return true, nil
+		}))
+		return sealed
+	}
+	before := record()
+	o := operated{w.site}
+	o.run(0, "backup --output "+w.path("backup"))
+	_, _, code := program(t, "caddy threepid", "restore", "--input", w.path("backup"), "--store", w.path("restored"))
+	w.mustLoad(w.over(w.path("restored")))
+	if after := record(); code != 0 || before == "" || after != before {
+		t.Errorf("got code %d, and another check record: %v", code, after != before)
+	}
 }
 
 // TestWhatIsNotSentSaysSo: a folder is no mailbox, and its files are not erased.

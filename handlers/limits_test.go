@@ -233,8 +233,8 @@ func TestF21_Registrable(t *testing.T) {
 		{"a@co.uk", "co.uk"},
 		{"a@localhost", "localhost"},
 	} {
-		if got := registrable(tt.in); got != tt.want {
-			t.Errorf("registrable(%q) = %q, want %q", tt.in, got, tt.want)
+		if got := Registrable(tt.in); got != tt.want {
+			t.Errorf("Registrable(%q) = %q, want %q", tt.in, got, tt.want)
 		}
 	}
 }

@@ -55,6 +55,17 @@ func TestFindByAddress(t *testing.T) {
 	}
 }
 
+// TestHeldIsFound: a message that waits for a registration is not one of which
+// nothing is known.
+func TestHeldIsFound(t *testing.T) {
+	f := newFixture(t)
+	f.hold(ask(held("uia")))
+	got, err := f.FindByAddress(bg, Email, "alice@example.com")
+	if err != nil || len(got) != 1 || !got[0].Held || got[0].MessageID != "" {
+		t.Errorf("got %+v, %v, want a held message", got, err)
+	}
+}
+
 // TestReplyIsSealed: it may have an address in it, and the store has none in clear.
 func TestReplyIsSealed(t *testing.T) {
 	f := newFixture(t)
