@@ -17,7 +17,6 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/delivery/mail"
 	"github.com/caddy-threepid/caddy-threepid/internal/doctor"
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
-	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
 // Health is whether the server works.
@@ -178,10 +177,8 @@ func adminSendTest(ctx context.Context, app *App, req testRequest) (any, error) 
 			result.Said, result.Uncertain = failed.Said(), failed.Uncertain()
 		}
 	}
-	if folders := app.folders(verification.Email); len(folders) > 0 {
-		result.Folder = folders[0]
-	}
 	result.Relays = app.relayStates()
+	result.Folder = app.mailFolder()
 	return result, nil
 }
 

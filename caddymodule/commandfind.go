@@ -3,6 +3,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net/http"
@@ -159,5 +160,6 @@ func (m FoundState) became() string {
 	if m.Held {
 		return "the message waits for the registration to go on"
 	}
-	return deliveryWords[verification.DeliveryState(m.Delivery)]
+	state := verification.DeliveryState(m.Delivery)
+	return cmp.Or(deliveryWords[state], "the message is "+m.Delivery)
 }

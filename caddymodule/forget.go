@@ -36,10 +36,18 @@ func (a *App) forget(ctx context.Context, rt *runtime, req addressRequest) (any,
 	return answer, err
 }
 
+// mailFolder is where mail is written that is not sent, or empty.
+func (a *App) mailFolder() string {
+	if file, ok := a.mailer.(*FileMailer); ok {
+		return file.dir
+	}
+	return ""
+}
+
 // folders are where messages of a medium are written for want of a transport.
 func (a *App) folders(medium verification.Medium) (list []string) {
-	if file, ok := a.mailer.(*FileMailer); ok && medium == verification.Email {
-		list = append(list, file.dir)
+	if folder := a.mailFolder(); folder != "" && medium == verification.Email {
+		list = append(list, folder)
 	}
 	for _, name := range slices.Sorted(maps.Keys(a.gateways)) {
 		if file, ok := a.gateways[name].(*FileSMS); ok && medium == verification.MSISDN {
