@@ -89,6 +89,17 @@ func (f FoundAddress) print(out io.Writer, now time.Time) {
 // clock is a time as people read it.
 func clock(t time.Time) string { return t.Local().Format(time.DateTime) }
 
+// span is a duration as the Caddyfile has it, "1h" and not "1h0m0s".
+func span(d time.Duration) string {
+	switch {
+	case d%time.Hour == 0:
+		return fmt.Sprintf("%dh", d/time.Hour)
+	case d%time.Minute == 0:
+		return fmt.Sprintf("%dm", d/time.Minute)
+	}
+	return d.String()
+}
+
 // suppressionWords say why an address gets no messages.
 func suppressionWords(reason, code string) string {
 	words := map[feedback.Reason]string{
@@ -111,7 +122,7 @@ func (l LimitUse) print(out io.Writer, now time.Time) {
 	}
 	used := ""
 	if l.Of > 0 {
-		used = fmt.Sprintf(": %d of %d in %s", l.Used, l.Of, time.Duration(l.Seconds)*time.Second)
+		used = fmt.Sprintf(": %d of %d in %s", l.Used, l.Of, span(time.Duration(l.Seconds)*time.Second))
 	}
 	switch {
 	case l.Always:

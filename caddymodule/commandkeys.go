@@ -53,7 +53,7 @@ func (k Keys) print(out io.Writer) error {
 	if k.Moved == 0 {
 		_, _ = fmt.Fprintln(out, "Nothing had to be sealed anew: there was no older binding or suppression. Sessions stay with their key until they end.")
 	} else {
-		_, _ = fmt.Fprintf(out, "%d older bindings and suppressions were sealed with the key in use. Sessions stay with their key until they end.\n", k.Moved)
+		_, _ = fmt.Fprintf(out, "Older bindings and suppressions that were sealed with the key in use: %d. Sessions stay with their key until they end.\n", k.Moved)
 	}
 	for _, id := range k.Dropped {
 		_, _ = fmt.Fprintf(out, "Key %d was dropped.\n", id)

@@ -43,7 +43,7 @@ func TestJoeGotNoMail(t *testing.T) {
 	w.awaitIdentity()
 	joe := operated{w.site}
 	const address = "joe@example.test"
-	joe.says(1, "find --address "+address, "No request for it is known", "limit address: 0 of 3 in 1h0m0s.")
+	joe.says(1, "find --address "+address, "No request for it is known", "limit address: 0 of 3 in 1h.")
 
 	w.ask("v3", "register", "first", address)
 	w.link(address)
@@ -103,14 +103,14 @@ func TestAnnGotNoText(t *testing.T) {
 	s := newPhoneSite(t, "allow GB", "price default 0.08", "resend_after 10m")
 	ann := operated{s.site}
 	const number = "447400654321"
-	ann.says(1, "find --address +"+number, "No request for it is known", "limit number: 0 of 10 in 24h0m0s.")
+	ann.says(1, "find --address +"+number, "No request for it is known", "limit number: 0 of 10 in 24h.")
 	answer, err := s.ask(t.Context(), "192.0.2.1", "secret", "07400654321", 1)
 	if err != nil || answer.Status != http.StatusOK {
 		t.Fatalf("got %d %s, %v", answer.Status, answer.Body, err)
 	}
 	s.message(number)
 	for _, written := range []string{"+" + number, number} {
-		ann.says(0, "find --address "+written, "register: ", "limit number: 1 of 10 in 24h0m0s.", "limit backoff; the next request has to wait")
+		ann.says(0, "find --address "+written, "register: ", "limit number: 1 of 10 in 24h.", "limit backoff; the next request has to wait")
 	}
 	ann.says(0, "find --medium msisdn --address "+number, "register: ")
 	ann.says(2, "find --medium email --address "+number)
@@ -187,7 +187,7 @@ func TestKeysExplainThemselves(t *testing.T) {
 	if status, err := w.adminPost("suppressions/add", stack.Object{"address": "joe@example.test"}, nil); err != nil || status != http.StatusOK {
 		t.Fatalf("got %d, %v", status, err)
 	}
-	o.says(0, "rotate-keys", "1 older bindings and suppressions")
+	o.says(0, "rotate-keys", "sealed with the key in use: 1.")
 }
 
 // TestRestoreFollowsTheConfiguration: the folder of the store is written there
