@@ -50,7 +50,7 @@ func TestJoeGotNoMail(t *testing.T) {
 	w.await("the note of the mail", func() bool {
 		return strings.Contains(joe.run(0, "find --address "+address), "the relay took the message")
 	})
-	joe.says(0, "find --address Joe@EXAMPLE.test", "register: the relay took the message; the request is pending", "1 of 3")
+	joe.says(0, "find --address mailto:Joe＠EXAMPLE.test", "register: the relay took the message; the request is pending", "1 of 3")
 
 	w.refuse.Store(true)
 	w.ask("v3", "account/3pid", "second", address)
@@ -109,7 +109,7 @@ func TestAnnGotNoText(t *testing.T) {
 		t.Fatalf("got %d %s, %v", answer.Status, answer.Body, err)
 	}
 	s.message(number)
-	for _, written := range []string{"+" + number, number} {
+	for _, written := range []string{"+" + number, number, "tel:+" + number, "＋" + number} {
 		ann.says(0, "find --address "+written, "register: ", "limit number: 1 of 10 in 24h.", "limit backoff; the next request has to wait")
 	}
 	ann.says(0, "find --medium msisdn --address "+number, "register: ")

@@ -21,7 +21,8 @@ func TestPastedInputOfOperators(t *testing.T) {
 	}
 	addresses := []string{"joe@example.test", " Joe@example.test\n", "mailto:joe@example.test", "<joe@example.test>", "Joe <joe@example.test>", "\ufeffjoe@example.test\u00a0"}
 	for _, to := range slices.Concat(numbers, addresses) {
-		if text, err := s.command(newSendTestCommand(), "--to", to); err != nil || !strings.Contains(text, "It was taken") {
+		text, err := s.command(newSendTestCommand(), "--to", to)
+		if err != nil || !strings.Contains(text, "It was taken") && !strings.Contains(text, "It was written") { // the mailer is a folder
 			t.Errorf("send-test to %+q: got %q, %v", to, text, err)
 		}
 	}
