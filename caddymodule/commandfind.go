@@ -164,7 +164,7 @@ var deliveryWords = map[verification.DeliveryState]string{
 	verification.Waiting: "the message waits to be sent", verification.Delivered: "the relay took the message",
 	verification.Deferred: "the message is tried again", verification.Failed: "the message was not sent",
 	verification.Bounced: "the message came back", verification.Complained: "its reader called the message spam",
-	verification.Arrived: "the message has arrived", verification.Unnoted: "nothing is known of the message",
+	verification.Uncertain: "the message may have been sent", verification.Arrived: "the message has arrived", verification.Unnoted: "nothing is known of the message",
 }
 
 func (m FoundState) became() string {

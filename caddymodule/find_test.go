@@ -57,7 +57,7 @@ func TestJoeGotNoMail(t *testing.T) {
 	w.await("the refusal", func() bool {
 		return strings.Contains(joe.run(0, "find --address "+address), "add: the message was not sent")
 	})
-	joe.says(0, "find --address "+address, "reply 550")
+	joe.says(0, "find --address "+address, "reply 550", "<"+address+">: no such mailbox here")
 	w.refuse.Store(false)
 
 	joe.says(0, "suppressions add --address "+address, "gets no messages until")
