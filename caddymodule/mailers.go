@@ -49,9 +49,9 @@ type RelayMailer interface {
 }
 
 // Carrier is implemented by mailers that may know of an address that no mail of
-// theirs can go to. It must not wait for anybody.
+// theirs can go to. A client is waiting for the answer.
 type Carrier interface {
-	CannotCarry(to string) bool
+	CannotCarry(ctx context.Context, to string) bool
 }
 
 // MailSigner is implemented by mailers whose mail is to be signed. Nil means

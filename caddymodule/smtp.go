@@ -197,9 +197,9 @@ func (m *SMTPMailer) Status() []mail.RelayStatus {
 }
 
 // CannotCarry implements Carrier.
-func (m *SMTPMailer) CannotCarry(to string) bool {
+func (m *SMTPMailer) CannotCarry(ctx context.Context, to string) bool {
 	transport := m.transport.Load()
-	return transport != nil && transport.CannotCarry(to)
+	return transport != nil && transport.CannotCarry(ctx, to)
 }
 
 // Check implements RelayMailer.

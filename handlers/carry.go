@@ -2,7 +2,11 @@
 
 package handlers
 
-import "github.com/caddy-threepid/caddy-threepid/internal/verification"
+import (
+	"context"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+)
 
 // errNoWay hangs on the address's letters and our relays alone, so that it is the
 // same whether or not anybody has the address (ADR 25).
@@ -11,8 +15,8 @@ var errNoWay = badRequest(codeInvalidParam,
 
 // carries refuses an address to which no mail of ours can go: its session would
 // wait for a message that is never sent.
-func (c *Config) carries(medium verification.Medium, address string) error {
-	if medium == verification.Email && c.CannotCarry != nil && c.CannotCarry(address) {
+func (c *Config) carries(ctx context.Context, medium verification.Medium, address string) error {
+	if medium == verification.Email && c.CannotCarry != nil && c.CannotCarry(ctx, address) {
 		return errNoWay
 	}
 	return nil

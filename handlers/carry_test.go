@@ -3,6 +3,7 @@
 package handlers
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"testing"
@@ -14,7 +15,7 @@ func TestAddressThatNoRelayCarriesIsRefused(t *testing.T) {
 	modes(t, func(t *testing.T, opts options) {
 		asked := 0
 		opts.config = func(c *Config) {
-			c.CannotCarry = func(address string) bool {
+			c.CannotCarry = func(_ context.Context, address string) bool {
 				asked++
 				return strings.HasPrefix(address, "müller@")
 			}

@@ -3,6 +3,7 @@
 package handlers
 
 import (
+	"context"
 	"cmp"
 	"errors"
 	"fmt"
@@ -53,8 +54,8 @@ type Config struct {
 	// Phones says how phone numbers are verified; nil means not at all.
 	Phones *Phones
 	// CannotCarry, when not nil, reports that no mail of ours can go to an email
-	// address, whoever has it. It must not wait for anybody.
-	CannotCarry func(address string) bool
+	// address, whoever has it.
+	CannotCarry func(ctx context.Context, address string) bool
 	// Match returns the language for an Accept-Language header, and Brand the
 	// brand of a host; nil means that there is one of each.
 	Match func(acceptLanguage string) string

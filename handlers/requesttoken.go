@@ -52,7 +52,7 @@ func (c *Client) requestToken(w http.ResponseWriter, r *http.Request, next Next,
 	}
 	req, to, err := c.tokenRequest(body, route)
 	if err == nil {
-		err = c.cfg.carries(req.Medium, req.Address)
+		err = c.cfg.carries(r.Context(), req.Medium, req.Address)
 	}
 	if err != nil {
 		return 0, err

@@ -147,8 +147,8 @@ func TestCheckTellsWhichTLSThePortHas(t *testing.T) {
 	}
 }
 
-// TestCannotCarry is known of relays that were seen, for a while, and only if
-// none of them can.
+// TestCannotCarry is known of relays that were seen, for a while, asked of those
+// that were not, and only true if none of them can.
 func TestCannotCarry(t *testing.T) {
 	const umlaut, plain = "müller@example.org", "mueller@example.org"
 	seen := func(utf8 bool) *SMTP {
@@ -156,23 +156,31 @@ func TestCannotCarry(t *testing.T) {
 		mustSend(t, s)
 		return s
 	}
-	old, unknown := seen(false), connectTo(t, startServer(t, smtptest.Options{}), SMTPConfig{TLS: NoTLS})
-	old.seen.seenAt = time.Now().Add(-seenFor)
+	// asked is a relay that no mail has gone through yet.
+	asked := func(utf8 bool) *SMTP {
+		return connectTo(t, startServer(t, smtptest.Options{SMTPUTF8: utf8}), SMTPConfig{TLS: NoTLS})
+	}
+	changed := asked(true) // since it was seen
+	changed.seen.lacks, changed.seen.seenAt = true, time.Now().Add(-seenFor)
+	dead := connectTo(t, startServer(t, smtptest.Options{}), SMTPConfig{TLS: NoTLS})
+	dead.cfg.Address = "127.0.0.1:1"
 	for name, test := range map[string]struct {
 		relays []Transport
 		want   bool
 	}{
 		"has it not":             {[]Transport{seen(false)}, true},
 		"has it":                 {[]Transport{seen(true)}, false},
-		"not seen yet":           {[]Transport{unknown}, false},
-		"seen long ago":          {[]Transport{old}, false},
+		"asked, has it not":      {[]Transport{asked(false)}, true},
+		"asked, has it":          {[]Transport{asked(true)}, false},
+		"cannot be asked":        {[]Transport{dead}, false},
+		"seen long ago":          {[]Transport{changed}, false},
 		"neither of two":         {[]Transport{seen(false), seen(false)}, true},
 		"the second has it":      {[]Transport{seen(false), seen(true)}, false},
-		"the second is unknown":  {[]Transport{seen(false), unknown}, false},
+		"the second is dead":     {[]Transport{seen(false), dead}, false},
 		"the second is a folder": {[]Transport{seen(false), NewDir(t.TempDir())}, false},
 	} {
 		r := newRelays(t, RelaysConfig{}, test.relays...)
-		if got := r.CannotCarry(umlaut); got != test.want || r.CannotCarry(plain) {
+		if got := r.CannotCarry(t.Context(), umlaut); got != test.want || r.CannotCarry(t.Context(), plain) {
 			t.Errorf("%s: got %t, want %t, and false for ASCII", name, got, test.want)
 		}
 	}
