@@ -3,8 +3,8 @@
 package handlers
 
 import (
-	"context"
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
