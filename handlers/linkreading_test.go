@@ -69,7 +69,10 @@ var mangles = map[string]func(link string) string{
 	"brackets around": func(l string) string {
 		return strings.ReplaceAll(strings.ReplaceAll(l, "=", "=%3C"), "&", "%3E&") + "%3E"
 	},
-	"written twice":         func(l string) string { return l + strings.ReplaceAll(l[strings.Index(l, "?"):], "?", "&") },
+	"written twice": func(l string) string {
+		_, query, _ := strings.Cut(l, "?")
+		return l + "&" + query
+	},
 	"written twice, joined": func(l string) string { return l + "%20https://matrix.example.org" + l },
 	"followed by words":     func(l string) string { return l + "%20and%20then%20press%20the%20button" },
 	"followed by a tag":     func(l string) string { return l + "%22%3Ehere%3C/a%3E" },

@@ -92,18 +92,18 @@ func (c *Client) showPage(w http.ResponseWriter, r *http.Request) (int, error) {
 	if query.Get("help") != "" {
 		return c.helpPage(w, r, sub)
 	}
-	if state := c.seenOf(query); state != "" {
+	if state := c.seenOf(submitPath(mediumOf(r)), query); state != "" {
 		return c.seenPage(w, r, sub, state)
 	}
+	return c.asThingsStand(w, r, sub)
+}
+
+// asThingsStand is the page of a link.
+func (c *Client) asThingsStand(w http.ResponseWriter, r *http.Request, sub verification.Submission) (int, error) {
 	found, err := c.svc.Inspect(r.Context(), sub)
 	if err != nil {
 		return c.failedPage(w, r, err)
 	}
-	return c.linkPage(w, r, sub, found)
-}
-
-// linkPage is the page of a link as things stand.
-func (c *Client) linkPage(w http.ResponseWriter, r *http.Request, sub verification.Submission, found verification.Confirmed) (int, error) {
 	if found.Already && found.Proof == verification.ProofLink {
 		return c.confirmedPage(w, r, sub, found, web.Already)
 	}
@@ -198,20 +198,13 @@ func aboutCode(sub verification.Submission) string { return "code\x00" + sub.SID
 var errMachine = &MatrixError{Status: http.StatusForbidden, Errcode: codeForbidden, Message: "A person has to press the button"}
 
 // askAgain answers a press that may have been a program's: it did not count.
+// What only the reader of the mail can do is to type its code. A mail with a
+// link has one for this; it is worth nothing without the link, so that a wrong
+// one only asks once more.
 func (c *Client) askAgain(w http.ResponseWriter, r *http.Request, sub verification.Submission) (int, error) {
-	if _, err := c.svc.Inspect(r.Context(), sub); err != nil {
-		return c.failedForm(w, r, sub, err)
-	}
-	return c.sendToPage(w, r, sub, web.Again, errMachine)
-}
-
-// againPage is the page after such a press. What only the reader of the mail can do
-// is to type its code. A mail with a link has one for this; it is worth nothing
-// without the link, so that a wrong one only asks once more.
-func (c *Client) againPage(w http.ResponseWriter, r *http.Request, sub verification.Submission) (int, error) {
 	found, err := c.svc.Inspect(r.Context(), sub)
 	if err != nil {
-		return c.failedPage(w, r, err)
+		return c.failedForm(w, r, sub, err)
 	}
 	switch {
 	case found.Proof == verification.ProofCode:
@@ -219,7 +212,7 @@ func (c *Client) againPage(w http.ResponseWriter, r *http.Request, sub verificat
 		v.Retype = true
 		return c.showFailure(w, r, errMachine, v)
 	case found.Already:
-		return c.confirmedPage(w, r, sub, found, web.Already)
+		return c.sendToPage(w, r, sub, web.Already, nil)
 	}
 	v := c.formView(sub, found, web.Again, c.gate().Nonce(web.First, aboutCheck(sub)))
 	v.Fields = append(v.Fields, web.Field{Name: linkField, Value: sub.Token})

@@ -53,14 +53,16 @@ func (c *Client) refuse(w http.ResponseWriter, r *http.Request, route route) err
 // showRefusal asks, and changes nothing: mail scanners follow this link, too.
 func (c *Client) showRefusal(w http.ResponseWriter, r *http.Request) (int, error) {
 	sid, refusal := refusalOf(r.URL.Query())
-	found, err := c.svc.InspectRefusal(r.Context(), sid, refusal)
-	if err != nil {
-		return c.failedRefusal(w, r, err)
+	seen := c.seenOf(RefusePath, r.URL.Query())
+	look := func() (verification.Confirmed, error) { return c.svc.InspectRefusal(r.Context(), sid, refusal) }
+	if seen != "" {
+		look = func() (verification.Confirmed, error) { return c.svc.Recall(r.Context(), sid) }
 	}
-	switch seen := c.seenOf(r.URL.Query()); {
-	case seen == web.Insist && found.State != verification.Revoked:
-		return c.showFailure(w, r, errMachine, c.refusalView(found, sid, refusal, web.Second))
-	case seen == web.Already || seen == web.Refused:
+	found, err := look()
+	switch {
+	case err != nil:
+		return c.failedRefusal(w, r, err)
+	case seen != "":
 		return c.show(w, r, viewOf(found, seen))
 	}
 	return c.show(w, r, c.refusalView(found, sid, refusal, web.First))
@@ -95,9 +97,9 @@ func (c *Client) confirmRefusal(w http.ResponseWriter, r *http.Request, values u
 	}
 	if !c.gate().Human(r, values.Get("nonce"), aboutRefusal(sid, refusal)) {
 		if found.State == verification.Revoked { // the same form again
-			return c.sendOn(w, RefusePath, web.Refused, nil, sid, "refusal", refusal)
+			return c.sendOn(w, RefusePath, web.Refused, nil, sid)
 		}
-		return c.sendOn(w, RefusePath, web.Insist, errMachine, sid, "refusal", refusal)
+		return c.showFailure(w, r, errMachine, c.refusalView(found, sid, refusal, web.Second))
 	}
 	state := web.Refused
 	switch err := c.svc.Refuse(r.Context(), sid, refusal); {
@@ -106,7 +108,7 @@ func (c *Client) confirmRefusal(w http.ResponseWriter, r *http.Request, values u
 	case err != nil:
 		return c.failedRefusal(w, r, err)
 	}
-	return c.sendOn(w, RefusePath, state, nil, sid, "refusal", refusal)
+	return c.sendOn(w, RefusePath, state, nil, sid)
 }
 
 // aboutRefusal is what the nonce of that page is about.

@@ -13,23 +13,24 @@ import (
 )
 
 // seenField says in an address what has just become of a form that led there. It is
-// sealed, for an hour: nobody can make up a page that says so. Afterwards, the address
-// is that of the link, whose page tells how things stand.
+// sealed, for an hour: nobody can make up a page that says so, and whoever has the seal
+// has shown the token, which stays out of the address, for a server's answers are in
+// more logs than links are.
 const seenField = "seen"
 
-// aftermath are the pages that a form leads to. What passes by itself is no such page:
-// to send the form again is right then.
+// aftermath are the pages that a form leads to. What passes by itself is no such page,
+// nor is one with a form for the same token: to send the form again is harmless then.
 var aftermath = []web.State{
-	web.Done, web.Already, web.Wrong, web.Again, web.Expired, web.Revoked, web.Invalid, web.Insist, web.Refused,
+	web.Done, web.Already, web.Wrong, web.Expired, web.Revoked, web.Invalid, web.Refused,
 }
 
 // sendOn answers a form by the address of the page that says what became of it (RFC
 // 9110, 15.4.4). The browser keeps that in its history, and not the form, so that
 // going back, going forward and reloading do not ask whether to send it again. The
 // verdict on a form that has failed is reported here.
-func (c *Client) sendOn(w http.ResponseWriter, path string, state web.State, verdict *MatrixError, sid string, pairs ...string) (int, error) {
-	seen := string(state) + "." + c.gate().Nonce(web.First, aboutSeen(state, sid))
-	query := linkParameters(append(append([]string{"sid", sid}, pairs...), seenField, seen)...)
+func (c *Client) sendOn(w http.ResponseWriter, path string, state web.State, verdict *MatrixError, sid string) (int, error) {
+	seen := string(state) + "." + c.gate().Nonce(web.First, aboutSeen(path, state, sid))
+	query := linkParameters("sid", sid, seenField, seen)
 	web.Headers(w.Header())
 	w.Header().Set("Location", path+"?"+query)
 	w.WriteHeader(http.StatusSeeOther)
@@ -40,26 +41,23 @@ func (c *Client) sendOn(w http.ResponseWriter, path string, state web.State, ver
 }
 
 // aboutSeen is what the seal of such an address is about.
-func aboutSeen(state web.State, sid string) string { return "seen\x00" + string(state) + "\x00" + sid }
+func aboutSeen(path string, state web.State, sid string) string {
+	return "seen\x00" + path + "\x00" + string(state) + "\x00" + sid
+}
 
 // seenOf is the page that an address says, or empty.
-func (c *Client) seenOf(query url.Values) web.State {
+func (c *Client) seenOf(path string, query url.Values) web.State {
 	name, seal, _ := strings.Cut(query.Get(seenField), ".")
 	state := web.State(name)
-	if !slices.Contains(aftermath, state) || !c.gate().Sealed(seal, aboutSeen(state, query.Get("sid"))) {
+	if !slices.Contains(aftermath, state) || !c.gate().Sealed(seal, aboutSeen(path, state, query.Get("sid"))) {
 		return ""
 	}
 	return state
 }
 
-// sendToPage is sendOn for the page of a link. Of what was sent, its address has what
-// the link's own has, and no code.
+// sendToPage is sendOn for the page of a link.
 func (c *Client) sendToPage(w http.ResponseWriter, r *http.Request, sub verification.Submission, state web.State, verdict *MatrixError) (int, error) {
-	token := ""
-	if secretForm.MatchString(sub.Token) {
-		token = sub.Token
-	}
-	return c.sendOn(w, submitPath(mediumOf(r)), state, verdict, sub.SID, "token", token)
+	return c.sendOn(w, submitPath(mediumOf(r)), state, verdict, sub.SID)
 }
 
 // failedForm tells a person what went wrong with a form.
@@ -84,15 +82,9 @@ func (c *Client) seenPage(w http.ResponseWriter, r *http.Request, sub verificati
 	if state == web.Wrong {
 		return c.wrongPage(w, r, sub)
 	}
-	if state == web.Again {
-		return c.againPage(w, r, sub)
-	}
-	found, err := c.svc.Inspect(r.Context(), sub)
-	if err != nil {
-		return c.failedPage(w, r, err)
-	}
-	if !found.Already {
-		return c.linkPage(w, r, sub, found)
+	found, err := c.svc.Recall(r.Context(), sub.SID)
+	if err != nil || !found.Already {
+		return c.asThingsStand(w, r, sub)
 	}
 	return c.confirmedPage(w, r, sub, found, state)
 }

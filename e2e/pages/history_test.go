@@ -82,14 +82,7 @@ func TestBackAndForwardSendNothingAgain(t *testing.T) {
 			s.clock.advance(reading)
 			return press()
 		}, []string{ends, ended}, ended, 1},
-		"a program's press": {verification.ProofLink, func(s *site, sid string) error {
-			must(t, page.Navigate(ctx, s.link(sid)))
-			return page.Loading(ctx, func() error { return page.Evaluate(ctx, "document.forms[0].submit()", nil) })
-		}, []string{asks}, asks, 1},
 	} {
-		if name == "a program's press" {
-			must(t, page.Use(ctx, desktop)) // it is a script
-		}
 		s := newSite(t, c.proof, pageOptions(t))
 		sid := s.open(verification.Password, c.proof)
 		must(t, c.act(s, sid))
@@ -105,7 +98,6 @@ func TestBackAndForwardSendNothingAgain(t *testing.T) {
 		if got := s.posts.Load(); got != c.posts {
 			t.Errorf("%s: %d forms were sent, want %d", name, got, c.posts)
 		}
-		must(t, page.Use(ctx, plain(desktop)))
 	}
 }
 

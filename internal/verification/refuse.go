@@ -53,6 +53,12 @@ func (s *Service) InspectRefusal(ctx context.Context, sid, refusal string) (Conf
 	if !s.refusable(sid, refusal) {
 		return Confirmed{}, ErrNoSession
 	}
+	return s.Recall(ctx, sid)
+}
+
+// Recall tells how a session stands to somebody who has shown its token, or its
+// refusal, before.
+func (s *Service) Recall(ctx context.Context, sid string) (Confirmed, error) {
 	session, delivery, err := s.look(ctx, sid)
 	if err != nil {
 		return Confirmed{}, err
