@@ -130,16 +130,30 @@ func starts(dir, config string) error {
 	if err != nil {
 		return err
 	}
-	raw, err = setAside(dir, raw)
+	place, err := os.MkdirTemp(dir, "run")
 	if err != nil {
 		return err
 	}
+	if raw, err = setAside(place, raw); err != nil {
+		return err
+	}
+	defer setHome(setHome(place))
 	return errors.Join(caddy.Load(raw, true), caddy.Stop())
 }
 
-// setAside keeps Caddy from touching anything but a folder, and gives the app a
+// setHome says where Caddy keeps what has no folder in a configuration, and
+// returns where that was.
+func setHome(dir string) (before string) {
+	before = os.Getenv("XDG_DATA_HOME")
+	if err := os.Setenv("XDG_DATA_HOME", dir); err != nil {
+		panic(err) // there is no such name
+	}
+	return before
+}
+
+// setAside keeps Caddy from touching anything but a place, and gives the app a
 // store there unless it has one.
-func setAside(dir string, raw []byte) ([]byte, error) {
+func setAside(place string, raw []byte) ([]byte, error) {
 	var config map[string]any
 	if err := json.Unmarshal(raw, &config); err != nil {
 		return nil, fmt.Errorf("read configuration: %w", err)
@@ -149,10 +163,6 @@ func setAside(dir string, raw []byte) ([]byte, error) {
 	config["storage"] = map[string]any{"module": "file_system", "root": storageDir()}
 	apps, _ := config["apps"].(map[string]any)
 	if app, ok := apps["threepid"].(map[string]any); ok {
-		place, err := os.MkdirTemp(dir, "run")
-		if err != nil {
-			return nil, err
-		}
 		own := map[string]any{"key_file": place + "/keys.json", "store": map[string]any{"type": "badger", "path": place + "/store"}}
 		maps.Copy(own, app)
 		apps["threepid"] = own
