@@ -119,6 +119,7 @@ func assemble(o order) (*machinery, error) {
 	m := &machinery{store: db, relays: relays}
 	m.outbox = delivery.New(delivery.Config{
 		Store: db, Keys: keys, Observer: complaints{}, Sole: true, MaxQueued: maxQueued, Sweep: time.Second,
+		Lateness: 5 * time.Second,
 		Senders: map[verification.Medium]delivery.Sender{verification.Email: &delivery.MailSender{
 			From: "Example <noreply@mail.example.org>", Transport: relays, Templates: words, Keys: keys,
 			Link: func(sid, token string) string { return "https://matrix.example.org/c?sid=" + sid + "&token=" + token },

@@ -242,7 +242,7 @@ func (run *modelRun) settled(mail *modelMail, answer error) {
 	case late(answer):
 		mail.uncertain = true
 		mail.sends++ // perhaps
-		wait := min(lateness, left/2)
+		wait := min(DefaultLateness, left/2)
 		if mail.closed = second || wait < backoffBase; mail.closed {
 			mail.state = verification.Uncertain
 			return

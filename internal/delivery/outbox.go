@@ -82,6 +82,9 @@ type Config struct {
 	Sweep time.Duration
 	// SendTimeout bounds one try.
 	SendTimeout time.Duration
+	// Lateness is how long after an uncertain end a message is sent once more;
+	// zero means DefaultLateness.
+	Lateness time.Duration
 	// Now and Random are the clock and the randomness; nil means the real ones.
 	Now    func() time.Time
 	Random io.Reader
@@ -135,6 +138,9 @@ func New(cfg Config) *Outbox {
 	}
 	if cfg.SendTimeout <= 0 {
 		cfg.SendTimeout = DefaultSendTimeout
+	}
+	if cfg.Lateness <= 0 {
+		cfg.Lateness = DefaultLateness
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now

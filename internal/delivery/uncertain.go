@@ -12,16 +12,16 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
-// lateness is how long after an uncertain end a message is sent once more: a
-// relay that is slow may still take the first, and tell readers of two.
-const lateness = 10 * time.Minute
+// DefaultLateness is how long after an uncertain end a message is sent once more:
+// a relay that is slow may still take the first, and tell readers of two.
+const DefaultLateness = 10 * time.Minute
 
 // onceMore has a message that may have been sent wait for its second time. Near
 // its token's end that comes earlier, or not at all.
 func (o *Outbox) onceMore(rec *record, e *Event) {
 	now := o.cfg.Now()
 	left := rec.Message.Expires.Sub(now)
-	wait := min(lateness, left/2)
+	wait := min(o.cfg.Lateness, left/2)
 	if wait < backoffBase {
 		e.Outcome = Uncertain
 		return
@@ -45,7 +45,7 @@ func (o *Outbox) waitLong(r ref, lease string) {
 			return err
 		}
 		end := o.cfg.Now().Add(mail.DefaultHandoverTimeout + leaseMargin)
-		rec.Uncertain, rec.LeaseUntil, rec.NotBefore = true, end.UnixMilli(), end.Add(lateness).UnixMilli()
+		rec.Uncertain, rec.LeaseUntil, rec.NotBefore = true, end.UnixMilli(), end.Add(o.cfg.Lateness).UnixMilli()
 		return o.codec.put(txn, r.key, rec)
 	})
 	if err != nil {

@@ -78,7 +78,7 @@ func TestDeathWhileARelayIsSlow(t *testing.T) {
 	if got, err := next.claim(at); got != nil || err != nil {
 		t.Errorf("claim at once = %+v, %v, want none", got, err)
 	}
-	p.leap(transport.DefaultHandoverTimeout + leaseMargin + lateness)
+	p.leap(transport.DefaultHandoverTimeout + leaseMargin + DefaultLateness)
 	if got, err := next.claim(at); err != nil || got == nil || !got.Uncertain {
 		t.Errorf("claim later = %+v, %v, want an uncertain record", got, err)
 	}
@@ -101,7 +101,7 @@ func TestStopWhileARelayIsSlow(t *testing.T) {
 	}
 	p.outbox.wg.Wait()
 	rec := p.stand(at)
-	if wait := time.UnixMilli(rec.NotBefore).Sub(p.clock()); !rec.Uncertain || rec.Lease != "" || wait < lateness-time.Second {
+	if wait := time.UnixMilli(rec.NotBefore).Sub(p.clock()); !rec.Uncertain || rec.Lease != "" || wait < DefaultLateness-time.Second {
 		t.Errorf("got %+v, after %s, want it uncertain, free and late", rec, wait)
 	}
 	p.wantOutcomes("deferred")
