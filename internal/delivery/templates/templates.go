@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -40,9 +41,33 @@ var serverName = regexp.MustCompile(`^[0-9A-Za-z_.:\[\]-]+$`)
 // New loads the templates as they come.
 func New(server string) (*Set, error) { return Load(Options{Server: server}) }
 
+// asTheyCome are the templates of the last server that has none of its own. A
+// reload wants the same again, and to try them all takes longer than the rest of it.
+var asTheyCome struct {
+	sync.Mutex
+	server string
+	set    *Set
+}
+
 // Load reads all templates, renders each with sample data, and refuses what a
 // reader could not use. Errors name the file, and the line where it is known.
 func Load(opts Options) (*Set, error) {
+	if opts.Folder != nil || len(opts.Brands) != 0 {
+		return load(opts)
+	}
+	asTheyCome.Lock()
+	defer asTheyCome.Unlock()
+	if asTheyCome.set != nil && asTheyCome.server == opts.Server {
+		return asTheyCome.set, nil
+	}
+	set, err := load(opts)
+	if err == nil {
+		asTheyCome.server, asTheyCome.set = opts.Server, set
+	}
+	return set, err
+}
+
+func load(opts Options) (*Set, error) {
 	if !serverName.MatchString(opts.Server) {
 		return nil, fmt.Errorf("server name %q cannot stand in a mail: it must be a host name in ASCII", opts.Server)
 	}
