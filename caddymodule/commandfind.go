@@ -155,7 +155,7 @@ func (m FoundState) print(out io.Writer) {
 		_, _ = fmt.Fprintf(out, "  Tried %d times; the next try is at %s.\n", m.Deliveries, clock(*m.Next))
 	}
 	if m.Reply != "" {
-		_, _ = fmt.Fprintf(out, "  %s  %s\n", clock(*m.ReplyAt), m.Reply)
+		_, _ = fmt.Fprintf(out, "  Last not taken at %s: %s\n", clock(*m.ReplyAt), m.Reply)
 	}
 }
 
