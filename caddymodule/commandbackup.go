@@ -99,7 +99,7 @@ func (r remote) backUp(file string) (info badgerstore.BackupInfo, err error) {
 }
 
 func newRestoreCommand() *cobra.Command {
-	cmd := newCommand("restore --input <file> [--store <folder>]", "Makes a new store of a backup",
+	cmd := newCommand("restore --input <file> [--store <folder> | --config <file>]", "Makes a new store of a backup",
 		`Makes a new store of a backup, in a folder that does not exist or is empty, while no
 server runs over it. Start the server with that folder, and with a key file that has
 the keys of the time of the backup.

@@ -142,7 +142,7 @@ func (m FoundState) print(out io.Writer) {
 	}
 	_, _ = fmt.Fprintf(out, "\n%s  %s: %s", clock(*at), m.Purpose, m.became())
 	if m.Purpose != string(verification.Notified) { // which proves nothing
-		_, _ = fmt.Fprintf(out, "; the request is %s until %s, after %d messages and %d tries", m.State, clock(m.Until), m.Sends, m.Tries)
+		_, _ = fmt.Fprintf(out, "; the request is %s until %s; messages: %d, tries: %d", m.State, clock(m.Until), m.Sends, m.Tries)
 	}
 	_, _ = fmt.Fprintf(out, " (sid %s)\n", m.SID)
 	if m.Spelling {
@@ -155,7 +155,7 @@ func (m FoundState) print(out io.Writer) {
 		_, _ = fmt.Fprintf(out, "  Tried %d times; the next try is at %s.\n", m.Deliveries, clock(*m.Next))
 	}
 	if m.Reply != "" {
-		_, _ = fmt.Fprintf(out, "  %s  %s\n", clock(*m.ReplyAt), m.Reply)
+		_, _ = fmt.Fprintf(out, "  Last not taken at %s: %s\n", clock(*m.ReplyAt), m.Reply)
 	}
 }
 

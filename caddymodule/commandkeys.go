@@ -42,17 +42,26 @@ func runRotateKeys(out io.Writer, flags caddycmd.Flags) (int, error) {
 	if flags.Bool("json") {
 		return 0, printJSON(out, keys)
 	}
-	return 0, keys.print(out)
+	prune := flags.Bool("prune")
+	if err := keys.print(out, prune); err != nil || prune {
+		return 0, err
+	}
+	_, err = fmt.Fprintln(out, "Copy the key file again, and run `caddy threepid check-copy --file <copy>`.")
+	return 0, err
 }
 
-func (k Keys) print(out io.Writer) error {
+func (k Keys) print(out io.Writer, pruned bool) error {
 	if k.Pending {
 		_, err := fmt.Fprintln(out, "Old records are being sealed with the new key. That goes on in the background.")
 		return err
 	}
-	if k.Moved == 0 {
+	switch {
+	case pruned && k.Moved == 0 && len(k.Dropped) == 0:
+		_, _ = fmt.Fprintln(out, "No key was dropped: each is in use, or needed for a while.")
+	case pruned && k.Moved == 0: // the keys that were dropped follow
+	case k.Moved == 0:
 		_, _ = fmt.Fprintln(out, "Nothing had to be sealed anew: there was no older binding or suppression. Sessions stay with their key until they end.")
-	} else {
+	default:
 		_, _ = fmt.Fprintf(out, "Older bindings and suppressions that were sealed with the key in use: %d. Sessions stay with their key until they end.\n", k.Moved)
 	}
 	for _, id := range k.Dropped {

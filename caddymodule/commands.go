@@ -14,6 +14,7 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/delivery/mail"
 	"github.com/caddy-threepid/caddy-threepid/internal/doctor"
 )
 
@@ -89,14 +90,19 @@ func runSendTest(out io.Writer, flags caddycmd.Flags) (int, error) {
 	if result.Said != "" {
 		_, err = fmt.Fprintf(out, "The relay said: %s\n", result.Said)
 	}
+	for _, r := range result.Relays {
+		if r.State == mail.BreakerOpen {
+			_, err = fmt.Fprintf(out, "%s is %s. Its last error: %s%s\n", r.Name, r.word(), r.LastError, said(r.LastReply))
+		}
+	}
 	return code, err
 }
 
 func newStatusCommand() *cobra.Command {
 	cmd := newCommand("status", "Shows the queue and the relays",
-		`Shows how deliveries are doing: each relay with its last error; and what
-is wrong with how the sites are put together. Exits with 1 if a relay is out of order,
-or something is wrong.`, runStatus)
+		`Shows how deliveries are doing: the queue, and each relay and gateway with its last
+error; and what is wrong with how the sites are put together. Exits with 1 if a relay
+or a gateway is out of order, or something is wrong.`, runStatus)
 	return jsonFlag(remoteFlags(cmd))
 }
 
@@ -172,8 +178,11 @@ func said(reply string) string {
 
 // word is how a relay is.
 func (r RelayState) word() string {
-	if r.Failing && r.State == "closed" {
+	switch {
+	case r.Failing && r.State == "closed":
 		return "failing"
+	case r.State == mail.BreakerOpen && r.RetryAt != nil:
+		return words[r.State] + " until " + r.RetryAt.Local().Format(time.TimeOnly)
 	}
 	return words[r.State]
 }

@@ -42,7 +42,7 @@ func runListSuppressions(out io.Writer, flags caddycmd.Flags) (int, error) {
 		return exitDone, printJSON(out, list)
 	}
 	if len(list.Suppressions) == 0 {
-		_, err := fmt.Fprintln(out, "All addresses get messages.")
+		_, err := fmt.Fprintln(out, "No address is suppressed. Who says \"I did not ask for this\" gets no messages for a day; `find` shows that.")
 		return exitDone, err
 	}
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)

@@ -94,6 +94,11 @@ func TestExitCodesOfTrouble(t *testing.T) {
 	for range 6 { // until it is left alone
 		w.caddyThreepid("send-test", "--to", "somebody@example.test", "--admin", admin)
 	}
+	raw, code := w.caddyThreepid("send-test", "--to", "somebody@example.test", "--admin", admin)
+	text := string(raw)
+	if code != 2 || !strings.Contains(text, " is left alone until ") || !strings.Contains(text, "Its last error: dial: ") {
+		t.Errorf("send-test by a relay that is left alone: got %q, code %d, want until when, and why", text, code)
+	}
 	var status Status
 	w.wantJSON(&status, 1, "status", "--admin", admin)
 	if status.Relays[0].State != "open" || status.Relays[0].LastError == "" {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -251,6 +252,9 @@ func (a *App) startLMTP(rt *runtime) error {
 		return fmt.Errorf("feedback lmtp: %w", err)
 	}
 	ln, err := listen(addr)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("feedback lmtp: %w: make the folder of the socket before Caddy starts (systemd: RuntimeDirectory=)", err)
+	}
 	if err != nil {
 		return fmt.Errorf("feedback lmtp: %w", err)
 	}

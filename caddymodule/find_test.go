@@ -183,7 +183,8 @@ func TestKeysExplainThemselves(t *testing.T) {
 	if found := w.examine()["key_file"]; found.Code != "key_file_not_copied" {
 		t.Errorf("got %+v, want no copy to be known", found)
 	}
-	o.says(0, "rotate-keys", "Nothing had to be sealed anew", "in use")
+	o.says(0, "rotate-keys", "Nothing had to be sealed anew", "in use", "check-copy --file <copy>")
+	o.says(0, "rotate-keys --prune", "No key was dropped", "in use")
 	if status, err := w.adminPost("suppressions/add", stack.Object{"address": "joe@example.test"}, nil); err != nil || status != http.StatusOK {
 		t.Fatalf("got %d, %v", status, err)
 	}

@@ -15,7 +15,7 @@ import (
 // TestPastedInputOfOperators: an address or a number on the command line, or for the
 // admin endpoint, comes from a chat or a mail as often as from a keyboard.
 func TestPastedInputOfOperators(t *testing.T) {
-	s := newPhoneSite(t, "allow GB", "resend_after 1ms")
+	s := newPhoneSite(t, "allow GB", "resend_after 1ns")
 	numbers := []string{
 		"+447400123456", "\u202a+44 7400-123456\u202c\n", "tel:+44%207400%20123456", "＋４４７４００１２３４５６", "\u200e+٤٤٧٤٠٠١٢٣٤٥٦",
 	}

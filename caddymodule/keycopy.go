@@ -103,8 +103,8 @@ func newCheckCopyCommand() *cobra.Command {
 is running. If it has, the server notes that, and the doctor asks for no copy until
 there is a new key. The keys are not sent.
 
-Exits with 1 if the copy is worth nothing, or not everything, and if it is the key
-file itself.`, runCheckCopy)
+Exits with 1 if the copy lacks a key, or is the key file itself, and with 2 if it
+cannot be read as a key file.`, runCheckCopy)
 	cmd.Flags().StringP("file", "f", "", "The copy, where it is kept")
 	return jsonFlag(remoteFlags(cmd))
 }

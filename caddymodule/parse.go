@@ -31,7 +31,7 @@ func readBlock(d *caddyfile.Dispenser, nesting int, opts options) error {
 	seen := make(map[string]bool, len(opts))
 	before := ""
 	for d.NextBlock(nesting) {
-		name, file, line := d.Val(), d.File(), d.Line()
+		name, file, line, args := d.Val(), d.File(), d.Line(), d.CountRemainingArgs()
 		if name == "{" {
 			return d.Errf("option '%s' takes no block", before)
 		}
@@ -45,7 +45,7 @@ func readBlock(d *caddyfile.Dispenser, nesting int, opts options) error {
 		seen[name], before = true, name
 		err := read()
 		if errors.Is(err, errArgs) {
-			return fmt.Errorf("%s: takes other arguments; write: %s, at %s:%d", name, usage(name), file, line)
+			return fmt.Errorf("%s: %s, at %s:%d", name, wrongArgs(name, args), file, line)
 		}
 		if err != nil {
 			return err

@@ -101,7 +101,7 @@ func TestPumpingIsStopped(t *testing.T) {
 	run := func(name string, budget, most int, options ...string) {
 		t.Run(name, func(t *testing.T) {
 			s := newPhoneSite(t, append([]string{
-				"originator default Example", "allow GB", "price default 0.08", "currency EUR", "resend_after 1ms",
+				"originator default Example", "allow GB", "price default 0.08", "currency EUR", "resend_after 1ns",
 				fmt.Sprintf("budget prefix messages %d per hour", budget), fmt.Sprintf("budget total money %.2f per day", float64(budget)*price),
 			}, options...)...)
 			accepted, limited := s.pump(requests, numbers, clients)
@@ -166,7 +166,7 @@ func (s *phoneSite) settle(n int) {
 
 // TestBudgetsSurviveRestarts: neither a reload nor a new process begins anew.
 func TestBudgetsSurviveRestarts(t *testing.T) {
-	options := []string{"allow GB", "budget total messages 2 per day", "resend_after 1ms"}
+	options := []string{"allow GB", "budget total messages 2 per day", "resend_after 1ns"}
 	s := newPhoneSite(t, options...)
 	ask := func(number string) int {
 		a := s.settled(func() (stack.Answer, error) { return s.ask(t.Context(), "192.0.2.1", "s"+number[1:], number, 1) })
@@ -192,7 +192,7 @@ func TestBudgetsSurviveRestarts(t *testing.T) {
 
 // TestReceipts: what the network says of a message is shown to the operator.
 func TestReceipts(t *testing.T) {
-	s := newPhoneSite(t, "allow GB", "resend_after 1ms")
+	s := newPhoneSite(t, "allow GB", "resend_after 1ns")
 	a, err := s.ask(t.Context(), "192.0.2.1", "secret", "+447400000001", 1)
 	if err != nil || a.Status != http.StatusOK {
 		t.Fatalf("got %d, %v", a.Status, err)

@@ -79,7 +79,7 @@ func TestLongTextsAreTold(t *testing.T) {
 // TestPhoneAdmin: what is spent and paused is in the admin API, in the metrics
 // and in what the commands say, and a pause can be lifted.
 func TestPhoneAdmin(t *testing.T) {
-	s := newPhoneSite(t, "allow GB", "price default 0.08", "currency EUR", "resend_after 1ms",
+	s := newPhoneSite(t, "allow GB", "price default 0.08", "currency EUR", "resend_after 1ns",
 		"budget total messages 500 per day", "budget GB money 40.00 per day", "conversion 0.5 2 1h", "per_client numbers off")
 	accepted, _ := s.pump(60, 20, 20)
 	s.settle(accepted)
@@ -132,7 +132,7 @@ func TestPhoneAdmin(t *testing.T) {
 
 // TestTestSMS: an operator tries the gateway out, and pays for it.
 func TestTestSMS(t *testing.T) {
-	s := newPhoneSite(t, "allow GB", "budget total messages 2 per day", "resend_after 1ms")
+	s := newPhoneSite(t, "allow GB", "budget total messages 2 per day", "resend_after 1ns")
 	text, err := s.command(newSendTestCommand(), "--to", "+447400123456")
 	if err != nil || !strings.Contains(text, "It was taken") {
 		t.Fatalf("got %q, %v", text, err)
@@ -151,14 +151,14 @@ func TestTestSMS(t *testing.T) {
 // TestPhoneFailover: the next sender takes what the first cannot, and a number
 // that is refused is not tried elsewhere.
 func TestPhoneFailover(t *testing.T) {
-	s := newPhoneSite(t, "allow GB", "resend_after 1ms")
+	s := newPhoneSite(t, "allow GB", "resend_after 1ns")
 	spare, err := smstest.Start()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = spare.Close() })
 	second := strings.ReplaceAll(s.sender("spare"), s.gateway.URL(), spare.URL())
-	s.mustLoad(s.config("allow GB", "resend_after 1ms", second, "route default to gateway spare"))
+	s.mustLoad(s.config("allow GB", "resend_after 1ns", second, "route default to gateway spare"))
 	var status atomic.Int64
 	status.Store(http.StatusServiceUnavailable)
 	s.gateway.SetFault(func(smstest.Message) int { return int(status.Load()) })

@@ -20,7 +20,7 @@ var errArgs = errors.New("wrong arguments")
 var usages = map[string]string{
 	"homeserver": "[synapse|dendrite|generic] { … }", "path_prefixes": "<prefix...>", "id_server_policy": "ignore|trusted <host...>",
 	"next_link": "<origin...>", "allow_identity_servers": "<host[:port]...>",
-	"limit": "<kind> <count> <duration>|off", "brand": "<name> { … }", "host": "<host...>", "css": "<variable> <value>",
+	"limit": "<kind> <count> <duration>|off", "brand": "<name> { … }", "host": "<host...>", "css": "<variable> <value> (a colour without #)",
 	"email_policy": "{ … }", "allow": "<value...>", "deny": "<value...>",
 	"feedback": "{ … }", "ses": "<topic-arn...>", "postmark": "<user> <password>",
 	"store": "badger { … }", "mailer": "smtp|file { … } | off", "sms": "{ … }", "sender": "<name> http|file { … }",
@@ -40,6 +40,21 @@ func usage(option string) string {
 		return option + " " + u
 	}
 	return option + " <value>"
+}
+
+// wrongArgs says what to write in the place of as many arguments. A variable that is
+// not set leaves none; a value with blanks counts as several unless it is quoted.
+func wrongArgs(option string, args int) string {
+	_, several := usages[option]
+	switch {
+	case args == 0 && several:
+		return "nothing follows it; write: " + usage(option)
+	case args == 0:
+		return "nothing follows it (a {$VARIABLE} that is not set is nothing); write: " + usage(option)
+	case !several:
+		return "takes one value, in quotes if there are blanks in it; write: " + option + ` "<value>"`
+	}
+	return "takes other arguments; write: " + usage(option)
 }
 
 // unknownOption says which option may have been meant.

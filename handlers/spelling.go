@@ -15,7 +15,7 @@ import (
 // address, and why in ADR 28.
 
 // errAlike refuses an address that the homeserver would take for that of somebody else.
-var errAlike = badRequest(codeInvalidParam, "This homeserver cannot tell 'email' from other addresses, please use another one")
+var errAlike = badRequest(codeInvalidParam, "This server cannot tell this email address from that of somebody else. Please use another email address")
 
 // known are those of the spellings of an address that accounts have, in their order.
 // All are asked for, whatever is found: how long it takes tells nothing. Of nearly all

@@ -164,8 +164,8 @@ func fill(v View, w Words) (content, error) {
 		c.askRefusal(s, v)
 	case Insist:
 		c.askRefusal(s, v)
+		c.Texts = append([]string{s.say("again what"), c.Title}, c.Texts...) // its words answer its title
 		c.Title = s.say("again title")
-		c.Texts = append([]string{s.say("again what")}, c.Texts...)
 	case Help:
 		c.advise(s, v)
 	case Busy:

@@ -89,7 +89,7 @@ type SMTPConfig struct {
 func (c *SMTPConfig) Validate() error {
 	host, port, err := net.SplitHostPort(c.Address)
 	if err != nil || host == "" || port == "" {
-		return fmt.Errorf("server %q must be host:port", c.Address)
+		return fmt.Errorf("server %q must be host:port; write it like smtp.example.org:587", c.Address)
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
 		return fmt.Errorf("server %q: the port must be a number from 1 to 65535", c.Address)
@@ -110,7 +110,7 @@ func (c *SMTPConfig) checkTLS(host string) error {
 	case STARTTLS, ImplicitTLS:
 	case NoTLS:
 		if !c.AllowPlaintext && !loopback(host) {
-			return fmt.Errorf("tls none is only allowed for a server on this machine, not for %q", host)
+			return fmt.Errorf("tls none is only allowed for a server on this machine, not for %q; write: tls starttls", host)
 		}
 		if len(c.Certificates) > 0 || c.GetClientCertificate != nil {
 			return errors.New("a client certificate is of no use with tls none")

@@ -26,7 +26,7 @@ const (
 // Patience lets [SMTP.Send] outlast its context once the relay has the whole
 // mail. Without it the context bounds that wait, too.
 type Patience struct {
-	// Live ends the wait before its time.
+	// Live ends the wait before its time; default: the context of Send.
 	Live context.Context
 	// Slow, if set, is called once if the relay takes its time: whoever has
 	// called Send should go on with others.
@@ -44,8 +44,8 @@ func WithPatience(ctx context.Context, p Patience) context.Context {
 }
 
 func patienceOf(ctx context.Context) Patience {
-	p, ok := ctx.Value(patienceKey{}).(Patience)
-	if !ok {
+	p, _ := ctx.Value(patienceKey{}).(Patience)
+	if p.Live == nil {
 		p.Live = ctx
 	}
 	return p
