@@ -45,6 +45,9 @@ func (c *Client) loginOf(r *http.Request, x *round) *login {
 	if err != nil {
 		return nil
 	}
+	if kind, _, _ := body.text("type"); kind != stagePassword {
+		return nil // its token is good for one try, or says by itself whose it is
+	}
 	holder := thirdParty(body)
 	medium, _, _ := holder.text("medium")
 	typed, _, _ := holder.text("address")
