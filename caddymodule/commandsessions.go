@@ -54,9 +54,8 @@ func runListSessions(out io.Writer, flags caddycmd.Flags) (int, error) {
 	if err != nil {
 		return exitFailed, err
 	}
-	if req == (sessionRequest{}) {
-		req.All = true
-	}
+	// A flag that is there and empty, as from a script's variable, names nobody.
+	req.All = req == (sessionRequest{}) && !flags.Changed("sid") && !flags.Changed("pseudonym")
 	if !req.one() {
 		return exitUsage, wrongUse("name one of --address, --sid and --pseudonym")
 	}

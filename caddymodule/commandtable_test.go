@@ -210,6 +210,10 @@ func TestAddressMeansOneThing(t *testing.T) {
 		{"find --admin joe@example.test --address joe@example.test", 1, "no person"},
 		{"find --address 447400123456 --admin " + admin, 1, ""},
 		{"find --address +447400123456 --admin " + admin, 1, ""},
+		// A variable of a script that is empty names nobody, and not everybody.
+		{"sessions list --sid= --admin " + admin, 1, "name"},
+		{"sessions list --pseudonym= --admin " + admin, 1, "name"},
+		{"sessions revoke --sid= --admin " + admin, 1, "name"},
 		{"status --admin " + other, 2, "if that of " + other + " is not the right Caddy, name another endpoint with --admin, or the configuration with --config"},
 	} {
 		_, stderr, code := program(t, "caddy threepid", strings.Fields(c.args)...)

@@ -9,7 +9,6 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
-	"net/netip"
 	"strings"
 	"time"
 
@@ -93,26 +92,12 @@ func (f *Feedback) resolve(e *expander) (l loop) {
 		e.failf("lmtp: needs the address that bounces come back to; write: bounces bounces@example.org")
 	}
 	if l.listen != "" {
-		if err := checkLMTP(l.listen); err != nil {
+		if err := checkLMTP(l.listen, e.draft); err != nil {
 			e.failf("lmtp %s: %w", l.listen, err)
 		}
 	}
 	l.check(e)
 	return l
-}
-
-// checkLMTP refuses what is not on this machine, as the server does when it
-// listens.
-func checkLMTP(listen string) error {
-	addr, err := caddy.ParseNetworkAddress(listen)
-	_, _, port, split := caddy.SplitNetworkAddress(listen)
-	if err != nil || split != nil || (!addr.IsUnixNetwork() && port == "") {
-		return errNotStream
-	}
-	if ip, err := netip.ParseAddr(addr.Host); addr.IsUnixNetwork() || addr.Host == "localhost" || (err == nil && ip.IsLoopback()) {
-		return nil
-	}
-	return lmtp.ErrNotLocal
 }
 
 // check makes the handlers of the providers once, to see if they can be.

@@ -129,7 +129,7 @@ func TestExample(t *testing.T) {
 	}
 	for _, want := range []string{
 		`"handler":"threepid"`, `"handler":"threepid_identity"`, `"dial":"127.0.0.1:8008"`,
-		`"parameter":"token"`, `"parameter":"client_secret"`, `"issuers":[{"module":"internal"}]`,
+		`"filter":"multi_regexp"`, `"resp_headers\u003eLocation"`, `"issuers":[{"module":"internal"}]`,
 	} {
 		if !bytes.Contains(adapted, []byte(want)) {
 			t.Errorf("the adapted example has no %s", want)

@@ -5,9 +5,17 @@ package caddymodule
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/feedback/lmtp"
 )
 
 // errNotStream is returned for a network that has no connections.
@@ -24,4 +32,56 @@ func listen(addr caddy.NetworkAddress) (net.Listener, error) {
 		return nil, errNotStream
 	}
 	return ln, nil
+}
+
+// checkLMTP refuses what is not on this machine, as the server does when it
+// listens, and what cannot be listened on at all. In a draft, it looks at no file.
+func checkLMTP(listen string, draft bool) error {
+	addr, err := caddy.ParseNetworkAddress(listen)
+	_, _, port, split := caddy.SplitNetworkAddress(listen)
+	if err != nil || split != nil {
+		return errNotStream
+	}
+	switch addr.Network {
+	case "unix", "unixpacket":
+		path, _, _ := strings.Cut(addr.Host, "|") // its mode follows
+		return checkSocket(path, draft)
+	case "tcp", "tcp4", "tcp6":
+	default:
+		return errNotStream
+	}
+	ip, err := netip.ParseAddr(addr.Host)
+	switch {
+	case port == "", err == nil && !family(addr.Network, ip):
+		return errNotStream
+	case addr.Host != "localhost" && (err != nil || !ip.IsLoopback()):
+		return lmtp.ErrNotLocal
+	}
+	return nil
+}
+
+// family reports whether a network has addresses of that kind.
+func family(network string, ip netip.Addr) bool {
+	return network == "tcp" || ip.Is4() == (network == "tcp4")
+}
+
+// maxSocket is how long the path of a socket may be, in bytes.
+const maxSocket = len(syscall.RawSockaddrUnix{}.Path) - 1
+
+// checkSocket refuses a path at which there can be no socket. One that is in use is
+// for Start to find.
+func checkSocket(path string, draft bool) error {
+	if len(path) > maxSocket {
+		return fmt.Errorf("is too long for a socket; write a path of at most %d bytes", maxSocket)
+	}
+	if draft || strings.HasPrefix(path, "@") { // which is no file
+		return nil
+	}
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return errors.New("is a directory; write the path of a socket in it")
+	}
+	if _, err := os.Stat(filepath.Dir(path)); errors.Is(err, os.ErrNotExist) {
+		return errors.New("its directory does not exist; make it, or write another path")
+	}
+	return nil
 }

@@ -149,9 +149,16 @@ func oneCount(d *caddyfile.Dispenser, to *int) func() error {
 	}
 }
 
+// maxCount is the greatest number that stays as it is in JSON, where Caddy keeps
+// numbers as floating-point ones between reading a configuration and loading it.
+const maxCount = 1 << 53
+
 func count(d *caddyfile.Dispenser, option, v string) (int, error) {
 	n, err := strconv.Atoi(v)
-	if err != nil || n <= 0 {
+	switch {
+	case int64(n) > maxCount: // also if it is too great for an int
+		return 0, d.Errf("%s: must be at most %d, not %s", option, int64(maxCount), v)
+	case err != nil || n <= 0:
 		return 0, d.Errf("%s: must be a positive number, not %q", option, v)
 	}
 	return n, nil

@@ -90,16 +90,7 @@ func (s *site) global(more string) string {
 
 func (s *site) sites() string {
 	return fmt.Sprintf(`http://127.0.0.1:%d {
-	log {
-		output file %s
-		format filter {
-			request>uri query {
-				replace token REDACTED
-				replace client_secret REDACTED
-			}
-			wrap json
-		}
-	}
+%s
 	threepid
 	reverse_proxy %s
 }
@@ -108,7 +99,22 @@ https://localhost:%d {
 	tls internal
 	threepid_identity
 }
-`, s.public, s.path("access.log"), strings.TrimPrefix(s.upstream, "http://"), s.identity)
+`, s.public, s.accessLog(), strings.TrimPrefix(s.upstream, "http://"), s.identity)
+}
+
+// accessLog is what Caddyfile.example says about the log of the public site.
+func (s *site) accessLog() string {
+	s.t.Helper()
+	example, err := os.ReadFile("../Caddyfile.example")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(example), "\tlog {\n\t\tformat filter {\n")
+	filter, _, ends := strings.Cut(rest, "\n\t}\n")
+	if !found || !ends {
+		s.t.Fatal("Caddyfile.example has no log with a filter")
+	}
+	return "\tlog {\n\t\toutput file " + s.path("access.log") + "\n\t\tformat filter {\n" + filter + "\n\t}"
 }
 
 // options are those of a small app whose files are all in the site's folder.

@@ -86,7 +86,7 @@ func refusalOf(err error) error {
 			Status: http.StatusForbidden, Errcode: "M_THREEPID_DENIED",
 			Message: "This server sends no messages to numbers of that country or network", Say: handlers.SayBarred,
 		}
-	case refused.Why == shield.WhyBackoff:
+	case refused.Early: // also where it is not the only reason: who waits for a code keeps the field
 		return &verification.LimitError{RetryAfter: refused.RetryAfter, Limit: verification.LimitResend}
 	}
 	return &verification.LimitError{RetryAfter: refused.RetryAfter}

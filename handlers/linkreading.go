@@ -155,6 +155,7 @@ func dropInvisible(text string) string {
 // stays as it stands, for it may be a code that somebody has written.
 func readParameters(text string, strict url.Values, owns func(string) bool) url.Values {
 	meant := url.Values{}
+	read := append(settingsIn(text), settingsIn(dropInvisible(text))...)
 	for _, p := range parameters {
 		if v := strict.Get(p.name); v != "" {
 			meant.Set(p.name, v)
@@ -163,7 +164,7 @@ func readParameters(text string, strict url.Values, owns func(string) bool) url.
 		if p.form != nil {
 			form = p.form.MatchString
 		}
-		switch found := valuesOf(p.name, form, text, dropInvisible(text)); {
+		switch found := valuesOf(p.name, form, read); {
 		case len(found) == 1:
 			meant.Set(p.name, found[0])
 		case len(found) > 1:
@@ -173,22 +174,31 @@ func readParameters(text string, strict url.Values, owns func(string) bool) url.
 	return meant
 }
 
+// setting is a parameter as it stands in a text.
+type setting struct{ name, value string }
+
+// settingsIn finds the parameters in a text. It is the dear part of reading a link, and
+// done once for all of them.
+func settingsIn(text string) (found []setting) {
+	for _, place := range parameter.FindAllStringSubmatchIndex(text, maxParameters) {
+		value := text[place[1]:]
+		if end := strings.IndexAny(value, "&?#;"); end >= 0 {
+			value = value[:end]
+		}
+		found = append(found, setting{text[place[2]:place[3]], value})
+	}
+	return found
+}
+
 // valuesOf are the different values of a parameter that have its form.
-func valuesOf(name string, form func(string) bool, texts ...string) (found []string) {
-	for _, text := range texts {
-		places := parameter.FindAllStringSubmatchIndex(text, maxParameters)
-		for _, place := range places {
-			if !strings.EqualFold(text[place[2]:place[3]], name) {
-				continue
-			}
-			value := text[place[1]:]
-			if end := strings.IndexAny(value, "&?#;"); end >= 0 {
-				value = value[:end]
-			}
-			for _, one := range valueReadings(value) {
-				if form(one) && !slices.Contains(found, one) {
-					found = append(found, one)
-				}
+func valuesOf(name string, form func(string) bool, read []setting) (found []string) {
+	for _, w := range read {
+		if !strings.EqualFold(w.name, name) {
+			continue
+		}
+		for _, one := range valueReadings(w.value) {
+			if form(one) && !slices.Contains(found, one) {
+				found = append(found, one)
 			}
 		}
 	}

@@ -45,6 +45,9 @@ func (c *Client) loginOf(r *http.Request, x *round) *login {
 	if err != nil {
 		return nil
 	}
+	if kind, _, _ := body.text("type"); kind != stagePassword {
+		return nil // its token is good for one try, or says by itself whose it is
+	}
 	holder := thirdParty(body)
 	medium, _, _ := holder.text("medium")
 	typed, _, _ := holder.text("address")
@@ -98,7 +101,10 @@ func (l *login) run(w http.ResponseWriter, r *http.Request, next Next) (int, err
 // choose finds the spellings to try. The homeserver is asked for them where it can be,
 // so that a password is tried once for each account that has the address, and no more.
 func (l *login) choose(r *http.Request, next Next) []string {
-	if len(l.spellings) > 1 && l.client.mayProbe(r, next) {
+	if len(l.spellings) == 1 {
+		return l.spellings
+	}
+	if may, err := l.client.mayProbe(r, next); err == nil && may {
 		if known, err := l.client.known(r, next, l.spellings); err == nil {
 			return known
 		}

@@ -60,6 +60,8 @@ func TestF19_LogInsGoOnAsTheyCame(t *testing.T) {
 		`{"type":"m.login.password", "identifier":{"type":"m.id.phone","medium":"email","address":"me@b\u00fccher.example"},"password":"p"}`,
 		`{"type":"m.login.password", "identifier":{"type":"m.id.thirdparty","medium":"email","address":"no address"},"password":"p"}`,
 		`{"type":"m.login.password", "identifier":{"type":"m.id.thirdparty","medium":"email","address":7},"password":"p"}`,
+		// A token is no password: it may be good for one try only.
+		`{"type":"m.login.token", "identifier":{"type":"m.id.thirdparty","medium":"email","address":"me@b\u00fccher.example"},"token":"t"}`,
 		// What somebody could read in another way is nobody's to change.
 		strings.Replace(idnLogin, `"medium"`, `"address":"x@x.org","medium"`, 1),
 	} {

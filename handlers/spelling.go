@@ -21,8 +21,11 @@ var errAlike = badRequest(codeInvalidParam, "This server cannot tell this email 
 // All are asked for, whatever is found: how long it takes tells nothing. Of nearly all
 // addresses there is only one, and nobody is asked.
 func (c *Client) known(r *http.Request, next Next, spellings []string) (known []string, err error) {
-	if len(spellings) < 2 || !c.mayProbe(r, next) {
+	if len(spellings) < 2 {
 		return nil, nil
+	}
+	if may, err := c.mayProbe(r, next); err != nil || !may {
+		return nil, err
 	}
 	for _, spelling := range spellings {
 		err := c.taken(r, next, "", verification.Email, spelling)
@@ -38,16 +41,16 @@ func (c *Client) known(r *http.Request, next Next, spellings []string) (known []
 
 // mayProbe reports whether the homeserver can be asked who has an address and send
 // nothing. One that verifies addresses by itself would send a mail. It is not that if
-// it asks us, or if it is older than MSC2290, see taken.
-func (c *Client) mayProbe(r *http.Request, next Next) bool {
+// it asks us, or if it is older than MSC2290, see taken. While that cannot be found out,
+// nobody knows who has the address: that is an error, and not a no.
+func (c *Client) mayProbe(r *http.Request, next Next) (bool, error) {
 	switch {
 	case c.cfg.NoEmail:
-		return false
+		return false, nil
 	case c.cfg.Callback && !c.cfg.NativeReset:
-		return true
+		return true, nil
 	}
-	older, err := c.older(r, next)
-	return err == nil && older
+	return c.older(r, next)
 }
 
 // older reports whether the homeserver is from before MSC2290. Such a one keeps
@@ -112,8 +115,11 @@ func (j *completion) spell(r *http.Request, next Next) error {
 // freeOfAlike refuses a registration by an address to which one of an account is alike.
 func (j *completion) freeOfAlike(r *http.Request, next Next, alias *verification.Alias) error {
 	alike := address.Alike(alias.Address)
-	if j.route.purpose != verification.Register || len(alike) == 0 || !j.client.mayProbe(r, next) {
+	if j.route.purpose != verification.Register || len(alike) == 0 {
 		return nil
+	}
+	if may, err := j.client.mayProbe(r, next); err != nil || !may {
+		return err
 	}
 	return j.client.anyTaken(r, next, "", alike)
 }

@@ -158,3 +158,24 @@ func TestF19_NativeResetsAreSpelledAsStored(t *testing.T) {
 		}
 	}
 }
+
+// TestF19_NotAskedIsNotUnknown: while nobody can find out whether the homeserver may be
+// asked, an address that has other spellings is not taken for one that nobody has.
+func TestF19_NotAskedIsNotUnknown(t *testing.T) {
+	r := newRig(t, options{})
+	sid := r.validated("register", "s", "me@xn--bcher-kva.example")
+	r.hs.AddUser("alice", "p", "me@bücher.example")
+	hs, down := r.next, true
+	r.next = func(w http.ResponseWriter, req *http.Request) error {
+		if down && strings.HasSuffix(req.URL.Path, "/account/3pid/add") {
+			return upstream(http.StatusBadGateway, `{"errcode":"M_UNKNOWN","error":""}`)(w, req)
+		}
+		return hs(w, req)
+	}
+	body := `{"username":"carol","password":"secret","auth":{"type":"m.login.email.identity","threepid_creds":{"sid":"` + sid + `","client_secret":"s"}}}`
+	wantError(t, r.do("POST", "/_matrix/client/r0/register", body), http.StatusBadGateway, "M_UNKNOWN")
+	down = false
+	if rec := r.do("POST", "/_matrix/client/r0/register", body); rec.Code == http.StatusOK || r.hs.CheckPassword("carol", "secret") {
+		t.Errorf("a second account has the mailbox: %d %s", rec.Code, rec.Body)
+	}
+}

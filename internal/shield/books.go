@@ -132,7 +132,10 @@ func (s *Shield) judgeRequest(b *books, m message) {
 		b.refuse(WhyClientNumbers, b.client.numbersWait(s.numbers, m.number, b.now))
 		b.refuse(WhyClientCountries, b.client.countriesWait(s.countries, m.region, b.now))
 	}
-	b.refuse(WhyBackoff, b.number.early(s.backoff, b.now))
+	if early := b.number.early(s.backoff, b.now); early > 0 {
+		b.refuse(WhyBackoff, early)
+		b.refusal.Early = true
+	}
 }
 
 func (b *books) spend(cost Money) {

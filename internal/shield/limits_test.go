@@ -157,7 +157,7 @@ func TestLongestWaitCounts(t *testing.T) {
 	f.reserve(to(gb(1), "GB"))
 	f.refused(to(gb(1), "GB"), WhyBudget, 24*time.Hour)
 	f.watcher.want(t, "refused GB budget", 1)
-	got := fmt.Sprint(&RefusedError{WhyBudget, time.Minute})
+	got := fmt.Sprint(&RefusedError{Why: WhyBudget, RetryAfter: time.Minute})
 	if want := "refuse message: budget, retry after 1m0s"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}

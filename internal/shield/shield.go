@@ -96,6 +96,8 @@ type RefusedError struct {
 	// RetryAfter is how long it takes at the least until the same request is
 	// not refused, for this and all other reasons; zero if it always will be.
 	RetryAfter time.Duration
+	// Early says that the number has just had a message, whatever else there is.
+	Early bool
 }
 
 // Error implements error.

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package handlers
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestMendingALinkCostsLittle: nobody has to prove anything to have a link mended, so
+// one that is as long as links may be must not cost more than a few looks at its text.
+func TestMendingALinkCostsLittle(t *testing.T) {
+	owns := func(string) bool { return false }
+	plain := strings.Repeat("a ", maxLink/2)
+	look := least(func() { parameter.FindAllStringIndex(plain, maxParameters) })
+	for _, query := range []string{
+		"sid=" + strings.Repeat("a+", maxLink/2-10), strings.Repeat("sid=", maxLink/4-1),
+		strings.Repeat("token="+strings.Repeat("a", 400)+"&", maxLink/407),
+	} {
+		u := &url.URL{Path: linkPath, RawQuery: query}
+		if plainText(u) == "" {
+			t.Fatalf("%.20s… is not looked at", query)
+		}
+		mend := least(func() { mendLink(u, owns) })
+		if mend > 6*look {
+			t.Errorf("%.20s…: %v, and one look takes %v", query, mend, look)
+		}
+	}
+}
+
+// least is the shortest time that something has taken, which is the one without what
+// the machine has done beside it.
+func least(do func()) time.Duration {
+	best := time.Hour
+	for range 20 {
+		start := time.Now()
+		do()
+		best = min(best, time.Since(start))
+	}
+	return best
+}
