@@ -33,31 +33,49 @@ type capability struct {
 // endpoint itself is asked, without an access token and with an empty body;
 // whoever has it refuses that in another way than whoever has not.
 func (c *Client) has(r *http.Request, next Next, tail string) (string, error) {
+	version, _, err := c.find(r, next, tail)
+	return version, err
+}
+
+// lacks reports whether the homeserver has not an endpoint. It is an error if that
+// is not sure: what answers may be somebody in between.
+func (c *Client) lacks(r *http.Request, next Next, tail string) (bool, error) {
+	version, sure, err := c.find(r, next, tail)
+	if err == nil && !sure {
+		err = upstreamFailure(errUnsure)
+	}
+	return version == "", err
+}
+
+var errUnsure = errors.New("the answer to an endpoint that the homeserver may not have is no Matrix error")
+
+// find is has, and whether it is sure.
+func (c *Client) find(r *http.Request, next Next, tail string) (version string, sure bool, err error) {
 	c.caps.mu.Lock()
 	known, ok := c.caps.known[tail]
 	c.caps.mu.Unlock()
 	if ok && time.Now().Before(known.until) {
-		return known.version, nil
+		return known.version, true, nil
 	}
 	known = capability{until: time.Now().Add(knownFor)}
-	sure := true
+	sure = true
 	for _, version := range []string{c.cfg.UpstreamVersion, "unstable"} {
 		answer, err := c.ask(r, next, http.MethodPost, version+"/"+tail, "", []byte("{}"))
 		if err != nil {
-			return "", upstreamFailure(err)
+			return "", false, upstreamFailure(err)
 		}
 		found, err := exists(answer)
 		if err != nil {
-			return "", err
+			return "", false, err
 		}
 		if found {
-			known.version = version
+			known.version, sure = version, true
 			break
 		}
 		sure = sure && answer.status/100 == 4 && errcodeOf(answer) == codeUnrecognized
 	}
-	if known.version == "" && !sure {
-		return "", nil // a page of somebody in between, perhaps
+	if !sure {
+		return "", false, nil // a page of somebody in between, perhaps
 	}
 	c.caps.mu.Lock()
 	defer c.caps.mu.Unlock()
@@ -65,7 +83,7 @@ func (c *Client) has(r *http.Request, next Next, tail string) (string, error) {
 		c.caps.known = map[string]capability{}
 	}
 	c.caps.known[tail] = known
-	return known.version, nil
+	return known.version, true, nil
 }
 
 // exists reads the answer to an empty request without a token.

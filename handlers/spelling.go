@@ -56,8 +56,7 @@ func (c *Client) mayProbe(r *http.Request, next Next) (bool, error) {
 // older reports whether the homeserver is from before MSC2290. Such a one keeps
 // addresses in lower case, or as they come; later ones fold them.
 func (c *Client) older(r *http.Request, next Next) (bool, error) {
-	version, err := c.has(r, next, tailAdd)
-	return version == "", err
+	return c.lacks(r, next, tailAdd)
 }
 
 // distinguishes refuses an address that is another one to a homeserver which folds

@@ -165,16 +165,22 @@ func TestF19_NotAskedIsNotUnknown(t *testing.T) {
 	r := newRig(t, options{})
 	sid := r.validated("register", "s", "me@xn--bcher-kva.example")
 	r.hs.AddUser("alice", "p", "me@bücher.example")
-	hs, down := r.next, true
+	hs := r.next
+	inBetween := upstream(http.StatusBadGateway, `{"errcode":"M_UNKNOWN","error":""}`)
 	r.next = func(w http.ResponseWriter, req *http.Request) error {
-		if down && strings.HasSuffix(req.URL.Path, "/account/3pid/add") {
-			return upstream(http.StatusBadGateway, `{"errcode":"M_UNKNOWN","error":""}`)(w, req)
+		if inBetween != nil && strings.HasSuffix(req.URL.Path, "/account/3pid/add") {
+			return inBetween(w, req)
 		}
 		return hs(w, req)
 	}
 	body := `{"username":"carol","password":"secret","auth":{"type":"m.login.email.identity","threepid_creds":{"sid":"` + sid + `","client_secret":"s"}}}`
 	wantError(t, r.do("POST", "/_matrix/client/r0/register", body), http.StatusBadGateway, "M_UNKNOWN")
-	down = false
+	inBetween = upstream(http.StatusNotFound, "<html>", "Content-Type", "text/html")
+	wantError(t, r.do("POST", "/_matrix/client/r0/register", body), http.StatusBadGateway, "M_UNKNOWN")
+	if status, code := r.tokenFor("register", "straße@example.org"); status != http.StatusBadGateway || code != "M_UNKNOWN" {
+		t.Errorf("whether it folds is not known, and got %d %s", status, code)
+	}
+	inBetween = nil
 	if rec := r.do("POST", "/_matrix/client/r0/register", body); rec.Code == http.StatusOK || r.hs.CheckPassword("carol", "secret") {
 		t.Errorf("a second account has the mailbox: %d %s", rec.Code, rec.Body)
 	}
