@@ -33,22 +33,28 @@ type capability struct {
 // endpoint itself is asked, without an access token and with an empty body;
 // whoever has it refuses that in another way than whoever has not.
 func (c *Client) has(r *http.Request, next Next, tail string) (string, error) {
+	version, _, err := c.find(r, next, tail)
+	return version, err
+}
+
+// find is has, and tells whether it was the homeserver that said so.
+func (c *Client) find(r *http.Request, next Next, tail string) (version string, sure bool, err error) {
 	c.caps.mu.Lock()
 	known, ok := c.caps.known[tail]
 	c.caps.mu.Unlock()
 	if ok && time.Now().Before(known.until) {
-		return known.version, nil
+		return known.version, true, nil
 	}
 	known = capability{until: time.Now().Add(knownFor)}
-	sure := true
+	sure = true
 	for _, version := range []string{c.cfg.UpstreamVersion, "unstable"} {
 		answer, err := c.ask(r, next, http.MethodPost, version+"/"+tail, "", []byte("{}"))
 		if err != nil {
-			return "", upstreamFailure(err)
+			return "", false, upstreamFailure(err)
 		}
 		found, err := exists(answer)
 		if err != nil {
-			return "", err
+			return "", false, err
 		}
 		if found {
 			known.version = version
@@ -57,7 +63,7 @@ func (c *Client) has(r *http.Request, next Next, tail string) (string, error) {
 		sure = sure && answer.status/100 == 4 && errcodeOf(answer) == codeUnrecognized
 	}
 	if known.version == "" && !sure {
-		return "", nil // a page of somebody in between, perhaps
+		return "", false, nil // a page of somebody in between, perhaps
 	}
 	c.caps.mu.Lock()
 	defer c.caps.mu.Unlock()
@@ -65,7 +71,7 @@ func (c *Client) has(r *http.Request, next Next, tail string) (string, error) {
 		c.caps.known = map[string]capability{}
 	}
 	c.caps.known[tail] = known
-	return known.version, nil
+	return known.version, true, nil
 }
 
 // exists reads the answer to an empty request without a token.

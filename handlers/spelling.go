@@ -61,13 +61,14 @@ func (c *Client) older(r *http.Request, next Next) (bool, error) {
 }
 
 // distinguishes refuses an address that is another one to a homeserver which folds
-// case in full. There the proof of the one mailbox would be the proof of the other.
+// case in full. There the proof of the one mailbox would be the proof of the other. One
+// of which nobody is sure is taken for such a one.
 func (c *Client) distinguishes(r *http.Request, next Next, req verification.Request) error {
 	if req.Medium != verification.Email || !address.Folds(req.Address) {
 		return nil
 	}
-	older, err := c.older(r, next)
-	if err == nil && !older {
+	version, sure, err := c.find(r, next, tailAdd)
+	if err == nil && (version != "" || !sure) {
 		err = errAlike
 	}
 	return err
