@@ -185,3 +185,23 @@ func TestF19_NotAskedIsNotUnknown(t *testing.T) {
 		t.Errorf("a second account has the mailbox: %d %s", rec.Code, rec.Body)
 	}
 }
+
+// TestF19_APageDoesNotSayThatNothingIsFolded: somebody in between, who answers 404 while
+// the homeserver is away, does not make it an old one.
+func TestF19_APageDoesNotSayThatNothingIsFolded(t *testing.T) {
+	r := newRig(t, options{hs: laterHomeserver})
+	hs := r.next
+	r.next = func(w http.ResponseWriter, req *http.Request) error {
+		if strings.HasSuffix(req.URL.Path, "/account/3pid/add") {
+			http.Error(w, "default backend - 404", http.StatusNotFound)
+			return nil
+		}
+		return hs(w, req)
+	}
+	if status, code := r.tokenFor("account/password", "straße@example.org"); status != http.StatusBadGateway || code != "M_UNKNOWN" {
+		t.Errorf("got %d %s: whoever reads straße@ may reset strasse@", status, code)
+	}
+	if status, code := r.tokenFor("account/password", "strasse@example.org"); status != http.StatusOK {
+		t.Errorf("got %d %s for an address that nobody folds", status, code)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/delivery/breaker"
@@ -187,7 +188,7 @@ func judge(err error) breaker.Verdict {
 		return breaker.Unknown
 	case failed.lacking(), failed.Stage == "rcpt" && failed.answered():
 		return breaker.Healthy // greylisting included
-	case failed.Stage == "data" && failed.answered() && !failed.Temporary():
+	case failed.Stage == "data" && failed.answered() && (!failed.Temporary() || failed.mailbox()):
 		return breaker.Healthy // a message that is asked to come back has not found fault with itself
 	}
 	return breaker.Broken
@@ -197,6 +198,10 @@ func judge(err error) breaker.Verdict {
 func (e *SendError) answered() bool {
 	return e.Code >= 400 && e.Code != 421 && !e.operator
 }
+
+// mailbox reports that a reply is about the state of one mailbox (RFC 3463 §3.3), like
+// one that is full. Relays that pass a mail on at once say so after its text, too.
+func (e *SendError) mailbox() bool { return strings.HasPrefix(e.Enhanced, "4.2.") }
 
 // elsewhere reports that another relay may be asked: nothing of the message was
 // sent, and it is not the recipient who was refused.

@@ -119,6 +119,9 @@ func TestRelaysGoOnOnlyWhereItIsSafe(t *testing.T) {
 		{failed("data", 451), false, breaker.Broken},
 		{failed("data", 421), false, breaker.Broken},
 		{failed("data", 554), false, breaker.Healthy},
+		// One mailbox is full, and somebody may have filled it to stop the mail of others.
+		{failure(t.Context(), "data", &smtp.SMTPError{Code: 452, EnhancedCode: smtp.EnhancedCode{4, 2, 2}}), false, breaker.Healthy},
+		{failure(t.Context(), "data", &smtp.SMTPError{Code: 452, EnhancedCode: smtp.EnhancedCode{4, 3, 1}}), false, breaker.Broken},
 		{failure(t.Context(), "mail", errNoSMTPUTF8), true, breaker.Healthy}, // the next may have it
 		{&SendError{Stage: "wait", Reason: ReasonBusy, temporary: true}, true, breaker.Unknown},
 		{closedError(), true, breaker.Unknown},
