@@ -53,17 +53,16 @@ func (c *Client) refuse(w http.ResponseWriter, r *http.Request, route route) err
 // showRefusal asks, and changes nothing: mail scanners follow this link, too.
 func (c *Client) showRefusal(w http.ResponseWriter, r *http.Request) (int, error) {
 	sid, refusal := refusalOf(r.URL.Query())
-	seen := c.seenOf(RefusePath, r.URL.Query())
-	look := func() (verification.Confirmed, error) { return c.svc.InspectRefusal(r.Context(), sid, refusal) }
-	if seen != "" {
-		look = func() (verification.Confirmed, error) { return c.svc.Recall(r.Context(), sid) }
-	}
-	found, err := look()
-	switch {
-	case err != nil:
-		return c.failedRefusal(w, r, err)
-	case seen != "":
+	if seen := c.seenOf(RefusePath, r.URL.Query()); seen != "" {
+		found, err := c.svc.Recall(r.Context(), sid)
+		if err != nil {
+			return c.failedRefusal(w, r, err)
+		}
 		return c.show(w, r, viewOf(found, seen))
+	}
+	found, err := c.svc.InspectRefusal(r.Context(), sid, refusal)
+	if err != nil {
+		return c.failedRefusal(w, r, err)
 	}
 	return c.show(w, r, c.refusalView(found, sid, refusal, web.First))
 }
