@@ -229,8 +229,13 @@ func TestLinksInDoubt(t *testing.T) {
 // another one; and done one after the other, most of it can be undone.
 func TestNoManglingChangesWhatIsMeant(t *testing.T) {
 	r := newRig(t, options{})
-	sid := r.request("register", "s", "a@x.org")
-	token := r.box.last(t).Token
+	sid, token := "", "-"
+	// With one more sign in it, one that begins with a mark of emphasis is read without
+	// the mark: as long as a token, and nobody's.
+	for i := 0; !letterOrDigit(rune(token[0])); i++ {
+		sid = r.request("register", fmt.Sprint("s", i), fmt.Sprintf("a%d@x.org", i))
+		token = r.box.last(t).Token
+	}
 	link := strings.TrimPrefix(Link(server, sid, token), server)
 	names := make([]string, 0, len(mangles))
 	for name := range mangles {
