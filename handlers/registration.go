@@ -136,14 +136,20 @@ func (c *Client) progress(r *http.Request, body []byte) {
 	if c.cfg.RegistrationGate != GateCompleted || told.Session == "" || len(told.Session) > maxUIASession {
 		return
 	}
+	beat := c.pace.begin()
 	ctx, cancel := detached(r.Context(), settleTime)
 	defer cancel()
+	released := false
 	err := c.svc.Tie(ctx, c.clientAddr(r), r.UserAgent(), told.Session)
 	for _, medium := range []verification.Medium{verification.Email, verification.MSISDN} {
 		if offered.reached(medium, told.Completed) && !offered.free(medium) {
 			// A mail that cannot be sent is no reason to send no text message.
-			err = errors.Join(err, c.svc.Advance(ctx, told.Session, medium))
+			sent, failed := c.svc.Advance(ctx, told.Session, medium)
+			err, released = errors.Join(err, failed), released || sent
 		}
+	}
+	if released {
+		beat.wait(r.Context(), false) // how full the outbox is depends on who has which address
 	}
 	if err != nil {
 		// The client's next request tries again.

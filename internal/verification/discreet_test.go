@@ -66,7 +66,7 @@ func TestCoolingIsAskedWhereMessagesAreSent(t *testing.T) {
 	if err := f.cool(bg, Email, req.Address, f.clock.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.Advance(bg, "u1", Email); err != nil {
+	if _, err := f.Advance(bg, "u1", Email); err != nil {
 		t.Errorf("Advance = %v, want the message let go", err)
 	}
 	f.open(ask(discreet, secret("another")))

@@ -100,13 +100,15 @@ func (s *Service) Hold(ctx context.Context, req Request, decoy bool) error {
 
 // Advance notes that a registration has come to the stage of a medium, and sends
 // the message that was held for it. It may be repeated, and is by clients that
-// poll; only the first time costs anything.
-func (s *Service) Advance(ctx context.Context, uia string, medium Medium) error {
+// poll; only the first time costs anything. Whether a message was released is not
+// whether it was sent, and takes a time that depends on it.
+func (s *Service) Advance(ctx context.Context, uia string, medium Medium) (released bool, err error) {
 	names := s.progressNames(uia, medium)
 	rec, err := s.progress(ctx, names)
 	for err == nil && !rec.Ready {
 		gone := false
 		if rec.Held != nil {
+			released = true
 			// Sent before it is forgotten: what is sent twice is sent once,
 			// by its send_attempt.
 			if gone, err = s.release(ctx, *rec.Held); err != nil {
@@ -115,7 +117,7 @@ func (s *Service) Advance(ctx context.Context, uia string, medium Medium) error 
 		}
 		rec, err = s.markReady(ctx, names, rec.Held, gone)
 	}
-	return err
+	return released, err
 }
 
 // markReady ends the wait, unless another request than the one that was sent

@@ -122,7 +122,7 @@ func TestGate_AHeldRequestIsPaidForOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 20 {
 		wg.Go(func() {
-			if err := f.Advance(bg, "u1", Email); err != nil {
+			if _, err := f.Advance(bg, "u1", Email); err != nil {
 				t.Error(err)
 			}
 		})
@@ -157,7 +157,7 @@ func TestGate_WhatIsNotSentIsGivenBack(t *testing.T) {
 	sid := f.hold(nth(1))
 	f.outbox.refuse = errors.New("full")
 	for range 5 { // clients poll
-		if err := f.Advance(bg, "u1", Email); !errors.Is(err, f.outbox.refuse) {
+		if _, err := f.Advance(bg, "u1", Email); !errors.Is(err, f.outbox.refuse) {
 			t.Fatalf("got %v, want the outbox's error", err)
 		}
 	}
@@ -170,7 +170,7 @@ func TestGate_WhatIsNotSentIsGivenBack(t *testing.T) {
 	f.hold(nth(2))
 	f.hold(nth(3))
 	for range 10 {
-		wg.Go(func() { _ = f.Advance(bg, "u1", Email) })
+		wg.Go(func() { _, _ = f.Advance(bg, "u1", Email) })
 	}
 	wg.Wait()
 	if got := f.room(t, f.budget(Email)); got != 10 {

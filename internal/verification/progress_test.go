@@ -30,7 +30,7 @@ func (f *fixture) hold(req Request) string {
 
 func (f *fixture) advance(uia string) {
 	f.Helper()
-	if err := f.Advance(bg, uia, Email); err != nil {
+	if _, err := f.Advance(bg, uia, Email); err != nil {
 		f.Fatalf("Advance: %v", err)
 	}
 }
@@ -158,7 +158,7 @@ func TestGate_HeldMessagesRespectACooldown(t *testing.T) {
 	if err := f.cool(bg, Email, "alice@example.com", f.clock.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
-	err := f.Advance(bg, "u1", Email)
+	_, err := f.Advance(bg, "u1", Email)
 	if got := refusedBy(t, err); got != LimitCooldown {
 		t.Errorf("got refused by %q, want by the cool-down", got)
 	}
@@ -171,7 +171,7 @@ func TestGate_ConcurrentReports(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 20 {
 		wg.Go(func() {
-			if err := f.Advance(bg, "u1", Email); err != nil {
+			if _, err := f.Advance(bg, "u1", Email); err != nil {
 				t.Error(err)
 			}
 		})
@@ -187,7 +187,7 @@ func TestGate_AFailureDoesNotLoseTheMessage(t *testing.T) {
 	f := newFixture(t)
 	f.hold(ask(held("u1")))
 	f.outbox.refuse = errors.New("full")
-	if err := f.Advance(bg, "u1", Email); !errors.Is(err, f.outbox.refuse) {
+	if _, err := f.Advance(bg, "u1", Email); !errors.Is(err, f.outbox.refuse) {
 		t.Fatalf("got %v, want the outbox's error", err)
 	}
 	f.outbox.refuse = nil
@@ -286,7 +286,7 @@ func TestHeldDecoyStaysOne(t *testing.T) {
 	if err := f.Hold(bg, req, opened.Decoy); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.Advance(bg, "u1", Email); err != nil {
+	if _, err := f.Advance(bg, "u1", Email); err != nil {
 		t.Fatal(err)
 	}
 	sent := f.outbox.messages()
