@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/delivery"
 	"github.com/caddy-threepid/caddy-threepid/internal/smtptest"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -264,8 +265,12 @@ func (c *campaign) inspect() {
 		}
 		states[a.Delivery]++
 	}
-	if states[verification.Delivered] != len(c.sids) {
-		c.t.Errorf("the sessions say %v, want all to be sent", states)
+	// Of a mail that two deaths interrupted nobody can know whether it was sent, and
+	// no third process may try: its session says so. At a death no more are under way
+	// than there are workers.
+	const mayBeUncertain = 2 * delivery.DefaultWorkers
+	if unsure := states[verification.Uncertain]; unsure > mayBeUncertain || states[verification.Delivered]+unsure != len(c.sids) {
+		c.t.Errorf("the sessions say %v, want all to be sent but at most %d", states, mayBeUncertain)
 	}
 }
 

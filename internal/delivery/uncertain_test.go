@@ -49,6 +49,10 @@ func TestSlowRelayHoldsNobodyBack(t *testing.T) {
 	for n := 2; n < 5; n++ {
 		p.outbox.deliver(p.put(p.outbox, message(n)))
 	}
+	// On a busy machine the others count as slow, too, for a moment.
+	for until := time.Now().Add(time.Minute); p.stored() != 1 && time.Now().Before(until); {
+		time.Sleep(time.Millisecond)
+	}
 	if got := p.ids(); len(got) != 4 || p.stored() != 1 {
 		t.Errorf("%d mails were taken and %d wait, want four and the slow one", len(got), p.stored())
 	}

@@ -84,10 +84,10 @@ func (h *handover) begin() {
 	h.limit()
 	h.endLive = context.AfterFunc(h.Live, func() { _ = h.conn.Close() })
 	h.timer = time.AfterFunc(h.slow, func() {
-		h.leave()
 		if h.Slow != nil {
 			h.Slow()
 		}
+		h.leave() // which may have to wait
 	})
 }
 
@@ -120,31 +120,35 @@ func (h *handover) unanswered(err error) *SendError {
 type place struct {
 	leave   func() // may be called again
 	waiting chan struct{}
+	done    chan struct{}
 
 	mu            sync.Mutex
 	beside, ended bool
 }
 
-// step makes room for others, if there is room to wait besides: a relay bears
-// only so many connections.
+// step makes room for others, as soon as there is room to wait besides: a relay
+// bears only so many connections.
 func (p *place) step() {
+	select {
+	case p.waiting <- struct{}{}:
+	case <-p.done:
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.ended {
+		<-p.waiting
 		return
 	}
-	select {
-	case p.waiting <- struct{}{}:
-		p.beside = true
-		p.leave()
-	default:
-	}
+	p.beside = true
+	p.leave()
 }
 
 func (p *place) end() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.ended = true
+	close(p.done)
 	if p.beside {
 		<-p.waiting
 	}

@@ -80,7 +80,7 @@ func (s *SMTP) Send(ctx context.Context, from, to string, message []byte) error 
 	if failed != nil {
 		return failed
 	}
-	place := &place{leave: leave, waiting: s.waiting}
+	place := &place{leave: leave, waiting: s.waiting, done: make(chan struct{})}
 	defer place.end()
 	for {
 		c, reused, failed := s.take(ctx)
