@@ -76,7 +76,6 @@ func appOf(ctx caddy.Context) (*App, error) {
 
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	next = hurry(w, r, next)
 	rt, err := h.app.open()
 	if err != nil {
 		return h.unavailable(w, r, next, err)
@@ -85,6 +84,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	release := rt.store.hold()
 	defer release()
 	if machine := rt.forMachines(r); machine != nil {
+		handlers.Bound(w, r)
 		machine.ServeHTTP(w, r)
 		return nil
 	}
@@ -112,19 +112,6 @@ func (rt *runtime) forMachines(r *http.Request) http.Handler {
 	return nil
 }
 
-// hurry bounds how long a client may take with its body, for everything that we
-// answer: what is passed on may take as long as whoever takes it lets it.
-func hurry(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) caddyhttp.Handler {
-	if r.Body == nil || r.Body == http.NoBody {
-		return next
-	}
-	free := handlers.Bound(w, r)
-	return caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
-		free()
-		return next.ServeHTTP(w, r)
-	})
-}
-
 // unavailable answers what is ours and passes on the rest: a server whose
 // store is out of reach is still a homeserver. Credentials of ours that get
 // past prove nothing to it, because it is told of no identity server.
@@ -132,6 +119,7 @@ func (h *Handler) unavailable(w http.ResponseWriter, r *http.Request, next caddy
 	if r.Method == http.MethodOptions || !handlers.Ours(h.app.settings.http, r.URL) {
 		return handlers.PassWithoutNames(w, r, next.ServeHTTP)
 	}
+	handlers.Bound(w, r)
 	h.logger.Error("cannot serve", zap.Error(err))
 	answer, err := h.app.unavailable()
 	if err != nil {

@@ -15,14 +15,18 @@ import (
 const bodyTime = 30 * time.Second
 
 // Bound gives a client bodyTime to send its body, whether or not anybody reads it:
-// before it writes an answer, net/http waits for what is left of a body. The bound
-// ends with free, which whoever passes a request on must call before: how long an
-// upload takes is between the client and who takes it.
+// before it writes an answer, net/http waits for what is left of a body. A [Client]
+// does this itself for all that it answers.
 //
 // Where the connection does not support it, there is no bound of ours; nor where
 // the server has one, which is the operator's.
-func Bound(w http.ResponseWriter, r *http.Request) (free func()) {
-	if r.Body == nil || r.Body == http.NoBody || hasBound(r) {
+func Bound(w http.ResponseWriter, r *http.Request) { boundBody(w, r) }
+
+// boundBody is Bound, and ends with free. How long an upload takes that is passed on is
+// between the client and who takes it. To set a deadline, and to take it back, is
+// what passing on a short message costs most, so it is for what is read here.
+func boundBody(w http.ResponseWriter, r *http.Request) (free func()) {
+	if !hasBody(r) || hasBound(r) {
 		return func() {}
 	}
 	conn := http.NewResponseController(w)
@@ -31,6 +35,20 @@ func Bound(w http.ResponseWriter, r *http.Request) (free func()) {
 	}
 	return func() { _ = conn.SetReadDeadline(time.Time{}) } // it could be set
 }
+
+// boundUntil bounds a body until the request is passed on.
+func boundUntil(w http.ResponseWriter, r *http.Request, next Next) Next {
+	if !hasBody(r) {
+		return next
+	}
+	free := boundBody(w, r)
+	return func(w http.ResponseWriter, r *http.Request) error {
+		free()
+		return next(w, r)
+	}
+}
+
+func hasBody(r *http.Request) bool { return r.Body != nil && r.Body != http.NoBody }
 
 // hasBound reports whether the server that got the request bounds how long it takes
 // to read one.
@@ -44,41 +62,40 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 	if r.Body == nil {
 		return nil, nil
 	}
-	return bounded(w, r, func() ([]byte, error) { return io.ReadAll(http.MaxBytesReader(w, r.Body, limit)) })
+	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	if err != nil {
+		return nil, unreadable(w, r, err)
+	}
+	return raw, nil
 }
 
 // readStart reads at most limit bytes of a body, into a buffer of the right size if
 // the client has told it: this is on the way of every message that is sent. What
 // was read is put back by resume.
-func readStart(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
-	return bounded(w, r, func() ([]byte, error) {
-		if r.ContentLength <= 0 {
-			return io.ReadAll(io.LimitReader(r.Body, limit))
-		}
-		start := make([]byte, min(r.ContentLength, limit))
-		_, err := io.ReadFull(r.Body, start)
-		return start, err
-	})
+func readStart(w http.ResponseWriter, r *http.Request, limit int64) (start []byte, err error) {
+	if r.ContentLength > 0 {
+		start = make([]byte, min(r.ContentLength, limit))
+		_, err = io.ReadFull(r.Body, start)
+	} else {
+		start, err = io.ReadAll(io.LimitReader(r.Body, limit))
+	}
+	if err != nil {
+		return nil, unreadable(w, r, err)
+	}
+	return start, nil
 }
 
-// bounded reads in the time that there is for it, and translates what went wrong.
-func bounded(w http.ResponseWriter, r *http.Request, read func() ([]byte, error)) ([]byte, error) {
-	free := Bound(w, r)
-	raw, err := read()
-	if err == nil {
-		free()
-		return raw, nil
-	}
-	// The bound stays for whatever is waited for now.
+// unreadable translates what went wrong. Nothing more is read of such a body.
+func unreadable(w http.ResponseWriter, r *http.Request, err error) error {
 	if r.ProtoMajor == 1 {
 		// The rest is of no use, and without this net/http would wait for some of it
 		// before it answers: what Caddy makes of w keeps MaxBytesReader from saying so.
 		w.Header().Set("Connection", "close")
 	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return nil, &MatrixError{Status: http.StatusRequestEntityTooLarge, Errcode: codeTooLarge, Message: "Request body is too large"}
+		return &MatrixError{Status: http.StatusRequestEntityTooLarge, Errcode: codeTooLarge, Message: "Request body is too large"}
 	}
-	return nil, &MatrixError{Status: http.StatusBadRequest, Errcode: codeNotJSON, Message: "Request body is incomplete", Err: err}
+	return &MatrixError{Status: http.StatusBadRequest, Errcode: codeNotJSON, Message: "Request body is incomplete", Err: err}
 }
 
 // resume puts back the beginning of a body; closing it is still the original's

@@ -24,11 +24,7 @@ func served(t *testing.T, r *rig) (dial func() net.Conn) {
 	t.Helper()
 	l := &pipes{make(chan net.Conn), make(chan struct{})}
 	server := &http.Server{Protocols: new(http.Protocols), Handler: http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		free := Bound(w, req)
-		if err := r.client.ServeHTTP(w, req, func(w http.ResponseWriter, req *http.Request) error {
-			free()
-			return r.next(w, req)
-		}); err != nil {
+		if err := r.client.ServeHTTP(w, req, r.next); err != nil {
 			t.Error(err)
 		}
 	})}
@@ -227,8 +223,7 @@ func TestTheOperatorsOwnBoundStays(t *testing.T) {
 		client, conn := net.Pipe()
 		l := &pipes{make(chan net.Conn, 1), make(chan struct{})}
 		server := &http.Server{ReadTimeout: own, Handler: http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-			free := Bound(w, req)
-			_ = r.client.ServeHTTP(w, req, func(w http.ResponseWriter, req *http.Request) error { free(); return r.next(w, req) })
+			_ = r.client.ServeHTTP(w, req, r.next)
 		})}
 		go func() { _ = server.Serve(l) }()
 		defer func() { _ = server.Close() }()

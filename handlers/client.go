@@ -42,9 +42,12 @@ func NewClient(cfg Config, svc *verification.Service, ids IdentityServers, obs O
 // must have nothing written yet; an error means that nothing was.
 func (c *Client) ServeHTTP(w http.ResponseWriter, r *http.Request, next Next) error {
 	if below(r.URL) {
-		return c.serveOwn(w, r, next)
+		return c.serveOwn(w, r, boundUntil(w, r, next))
 	}
 	route, suspicious := c.router.classify(r.URL)
+	if suspicious || route.kind != kindNone {
+		next = boundUntil(w, r, next)
+	}
 	if suspicious {
 		return c.observed(w, r, route, "suspicious_path", func() (int, error) {
 			return 0, unrecognized(http.StatusNotFound)

@@ -33,18 +33,23 @@ func (c *Client) converse(w http.ResponseWriter, r *http.Request, next Next, fou
 	x := &round{client: c, talk: t}
 	keepHeaders(r)
 	limitEncodings(r)
-	if err := x.openBody(w, r, found); err != nil {
+	if err := x.look(w, r, found); err != nil {
 		return c.observed(w, r, found, "uia", func() (int, error) { return 0, err })
 	}
 	held := &answerHolder{ResponseWriter: w, wanted: x.hasNames, sealing: true}
 	err := c.serve(held, r, next, found, x)
-	held.pass(x.seal)
+	if held.holds() {
+		held.pass(x.seal)
+	}
 	return err
 }
 
 // talk is the conversation that a request may be a part of.
 type talk struct {
-	endpoint string
+	method, path string
+	// user says that somebody is logged in: they prove their password, who is not an
+	// address. One path, two endpoints.
+	user bool
 	// free says that the members of the body are the client's own: an event, the
 	// data of an account. Nobody authenticates there.
 	free bool
@@ -62,7 +67,7 @@ var freeContent = []string{"rooms/", "user/", "sendToDevice/", "room_keys/"}
 // talkOf returns the conversation that a request may be a part of. Requests of
 // other methods have none, and keep the ResponseWriter that they came with.
 func (rt *router) talkOf(r *http.Request, found route) (t talk, ok bool) {
-	switch r.Method {
+	switch t.method = r.Method; t.method {
 	case http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodPatch:
 	default:
 		return t, false
@@ -70,21 +75,25 @@ func (rt *router) talkOf(r *http.Request, found route) (t talk, ok bool) {
 	below, ok := rt.below(r.URL.Path)
 	switch {
 	case ok:
-		t.endpoint = r.Method + " " + below.tail
+		t.path = below.tail
 		begins := func(prefix string) bool { return strings.HasPrefix(below.tail, prefix) }
 		t.free = plain(r.URL) && slices.ContainsFunc(freeContent, begins)
 		t.old = below.version == "api/v1" && below.tail == "register"
 	case rt.mayBeBelow(r.URL):
-		t.endpoint = r.Method + " " + r.URL.Path
+		t.path = r.URL.Path
 	default:
 		return t, false
 	}
-	if found.tail == "account/password" && hasToken(r) {
-		// Who is logged in proves their password, who is not an address: one path,
-		// two endpoints.
-		t.endpoint += " by a user"
-	}
+	t.user = found.tail == "account/password" && hasToken(r)
 	return t, true
+}
+
+// endpoint is what a sealed name is bound to.
+func (t *talk) endpoint() string {
+	if t.user {
+		return t.method + " " + t.path + " by a user"
+	}
+	return t.method + " " + t.path
 }
 
 // mayBeBelow reports whether a path that does not lie below a prefix as it stands
@@ -116,14 +125,27 @@ type round struct {
 	opened verification.Conversation
 }
 
+// look opens the name in a body in the time that there is for it, so that half a
+// body does not wait for ever.
+func (x *round) look(w http.ResponseWriter, r *http.Request, found route) error {
+	if !hasBody(r) {
+		return nil
+	}
+	free := func() {} // what is ours has its bound until it is passed on
+	if found.kind == kindNone {
+		free = boundBody(w, r)
+	}
+	err := x.openBody(w, r, found)
+	if err == nil {
+		free()
+	}
+	return err
+}
+
 // openBody replaces the name in a body by the homeserver's. One that was not
 // given out for this endpoint is taken out, whatever it is: the homeserver then
 // begins a conversation of its own.
 func (x *round) openBody(w http.ResponseWriter, r *http.Request, found route) error {
-	if r.Body == nil || r.Body == http.NoBody {
-		return nil
-	}
-	// In the time that there is for a body, so that half a one does not wait for ever.
 	start, err := readStart(w, r, x.client.cfg.MaxBody+1)
 	if err != nil {
 		return err
@@ -194,7 +216,7 @@ func (x *round) openMember(holder object) bool {
 	}
 	name, given, err := holder.text("session")
 	if err == nil && given {
-		if opened, ok := x.client.svc.OpenConversation(name, x.talk.endpoint); ok {
+		if opened, ok := x.client.svc.OpenConversation(name, x.talk.endpoint()); ok {
 			x.given, x.opened = name, opened
 			holder["session"] = member(opened.Session)
 			return true
@@ -246,7 +268,7 @@ func (x *round) sealed(name string) string {
 	if x.given != "" && (name == x.opened.Session || name == x.given) {
 		return x.given
 	}
-	return x.client.svc.SealConversation(verification.Conversation{Session: name, Endpoint: x.talk.endpoint})
+	return x.client.svc.SealConversation(verification.Conversation{Session: name, Endpoint: x.talk.endpoint()})
 }
 
 // PassWithoutNames passes a request on while there is nothing to seal names with. A
