@@ -124,14 +124,19 @@ func (s *sharedStore) hold() (release func()) {
 		return func() {}
 	}
 	s.holds++
-	return sync.OnceFunc(func() {
+	released := false
+	return func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
+		if released {
+			return
+		}
+		released = true
 		s.holds--
 		if s.closing && s.holds == 0 {
 			close(s.idle)
 		}
-	})
+	}
 }
 
 // Destruct closes the store when nobody uses it any more, or after a while in

@@ -64,7 +64,7 @@ func (c *Client) ServeHTTP(w http.ResponseWriter, r *http.Request, next Next) er
 func (c *Client) serve(w http.ResponseWriter, r *http.Request, next Next, route route, x *round) error {
 	switch {
 	case route.kind == kindNone:
-		return c.other(w, r, next, x)
+		return c.other(w, r, next, route, x)
 	case route.kind == kindRefuse:
 		return c.refuse(w, r, route) // has no CORS
 	case r.Method == http.MethodOptions:

@@ -47,25 +47,24 @@ func (c *Client) complete(w http.ResponseWriter, r *http.Request, next Next, rou
 // other handles everything that is not in the route table. Any endpoint may
 // ask for User-Interactive Authentication, so a body that takes part in one is
 // looked at; everything else is passed on as it came.
-func (c *Client) other(w http.ResponseWriter, r *http.Request, next Next, x *round) error {
-	if stage, ok := c.router.fallbackOf(r); ok {
+func (c *Client) other(w http.ResponseWriter, r *http.Request, next Next, found route, x *round) error {
+	if stage, ok := fallbackOf(r, found); ok {
 		return c.fallback(w, r, next, stage)
 	}
-	if l := c.loginOf(r, x); l != nil {
+	if l := c.loginOf(r, found, x); l != nil {
 		return c.observed(w, r, route{}, "login", func() (int, error) { return l.run(w, r, next) })
 	}
 	if x == nil || !x.authenticates {
 		return next(w, r)
 	}
-	below, ok := c.router.below(r.URL.Path)
-	if !ok {
-		below.tail = r.URL.Path // somebody may read it as one of theirs
+	if found.prefix == "" {
+		found.tail = r.URL.Path // somebody may read it as one of theirs
 	}
 	// An address of an account can only have a session of this purpose: the
 	// other two are refused for an address in use.
-	below.kind, below.purpose = kindComplete, verification.Password
-	return c.observed(w, r, below, "uia", func() (int, error) {
-		return c.completeElsewhere(w, r, next, below, x.raw)
+	found.kind, found.purpose = kindComplete, verification.Password
+	return c.observed(w, r, found, "uia", func() (int, error) {
+		return c.completeElsewhere(w, r, next, found, x.raw)
 	})
 }
 

@@ -72,13 +72,12 @@ func (rt *router) talkOf(r *http.Request, found route) (t talk, ok bool) {
 	default:
 		return t, false
 	}
-	below, ok := rt.below(r.URL.Path)
 	switch {
-	case ok:
-		t.path = below.tail
-		begins := func(prefix string) bool { return strings.HasPrefix(below.tail, prefix) }
-		t.free = plain(r.URL) && slices.ContainsFunc(freeContent, begins)
-		t.old = below.version == "api/v1" && below.tail == "register"
+	case found.prefix != "":
+		t.path = found.tail
+		begins := func(prefix string) bool { return strings.HasPrefix(found.tail, prefix) }
+		t.free = slices.ContainsFunc(freeContent, begins) && plain(r.URL)
+		t.old = found.version == "api/v1" && found.tail == "register"
 	case rt.mayBeBelow(r.URL):
 		t.path = r.URL.Path
 	default:

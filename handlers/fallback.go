@@ -14,17 +14,17 @@ import (
 // fallbackOf returns the stage whose page a request asks for, or sends the form
 // of (CS API, "Fallback": /auth/<stage>/fallback/web). Whatever follows belongs to
 // it: Synapse's pattern has no end.
-func (rt *router) fallbackOf(r *http.Request) (stage string, ok bool) {
+func fallbackOf(r *http.Request, found route) (stage string, ok bool) {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodPost:
 	default:
 		return "", false
 	}
-	below, ok := rt.below(r.URL.Path)
-	if !ok || !strings.HasPrefix(below.tail, "auth/") {
+	below, ok := strings.CutPrefix(found.tail, "auth/")
+	if !ok {
 		return "", false
 	}
-	stage, _, ok = strings.Cut(strings.TrimPrefix(below.tail, "auth/"), "/fallback/web")
+	stage, _, ok = strings.Cut(below, "/fallback/web")
 	return stage, ok && !strings.Contains(stage, "/")
 }
 

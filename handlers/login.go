@@ -34,11 +34,8 @@ type login struct {
 }
 
 // loginOf returns nil for what is to go on as it came.
-func (c *Client) loginOf(r *http.Request, x *round) *login {
-	if x == nil || r.Method != http.MethodPost {
-		return nil
-	}
-	if below, ok := c.router.below(r.URL.Path); !ok || below.tail != tailLogin || !maySay(x.raw, "address") {
+func (c *Client) loginOf(r *http.Request, found route, x *round) *login {
+	if x == nil || r.Method != http.MethodPost || found.tail != tailLogin || !maySay(x.raw, "address") {
 		return nil
 	}
 	body, err := parseObject(x.raw)

@@ -46,7 +46,7 @@ type route struct {
 	kind    kind
 	purpose verification.Purpose
 	medium  verification.Medium
-	prefix  string // as configured, e.g. /_matrix/client
+	prefix  string // as configured, e.g. /_matrix/client; empty if it lies elsewhere
 	version string // one segment, or "api/v1"
 	tail    string // what follows the version
 }
@@ -87,15 +87,16 @@ type router struct {
 	identity bool
 }
 
-// classify returns the route of a request path. suspicious says that the path
+// classify returns the route of a request path, which is split, too, if it is not
+// ours. suspicious says that the path
 // is not one of ours as it stands, but may be read as one.
 func (rt *router) classify(u *url.URL) (found route, suspicious bool) {
 	if plainlyOther(u) {
-		return route{}, false
+		return rt.below(u.Path), false
 	}
 	found = rt.match(u.Path, exact)
 	if found.kind == kindNone {
-		return route{}, rt.suspicious(u.Path)
+		return rt.below(u.Path), rt.suspicious(u.Path)
 	}
 	// A canonical path is spelled with no escape at all.
 	if u.EscapedPath() != u.Path || loosen(u.Path) != u.Path || !plainVersion(found.version) {
@@ -267,14 +268,15 @@ func plainVersion(v string) bool {
 	return v != "." && v != ".."
 }
 
-// below reports whether a canonical path lies under one of the prefixes, and
-// splits it; the generic UIA rule applies there.
-func (rt *router) below(p string) (route, bool) {
+// below splits a path that lies under one of the prefixes; the generic UIA rule
+// applies there. Any other has no prefix.
+func (rt *router) below(p string) route {
 	for _, prefix := range rt.prefixes {
-		if rest, ok := strings.CutPrefix(p, prefix+"/"); ok {
-			version, tail, ok := cutVersion(rest, exact)
-			return route{prefix: prefix, version: version, tail: tail}, ok && tail != ""
+		if rest, ok := strings.CutPrefix(p, prefix); ok && strings.HasPrefix(rest, "/") {
+			if version, tail, ok := cutVersion(rest[1:], exact); ok && tail != "" {
+				return route{prefix: prefix, version: version, tail: tail}
+			}
 		}
 	}
-	return route{}, false
+	return route{}
 }
