@@ -106,6 +106,13 @@ FUZZ ?= .
 fuzz: ## run every fuzz test for FUZZTIME (10s), or those like FUZZ; table in build/fuzz.txt
 	@.ci/fuzz $(FUZZTIME) $(TAGS) "$(FUZZ)"
 
+# A package takes minutes: each fault is a build and a run of its tests.
+MUTATE ?= ./handlers ./internal/verification ./internal/keyring ./store/badgerstore ./internal/delivery ./internal/shield \
+	./internal/feedback/webhook ./internal/address ./internal/phone ./internal/outbound
+N ?= 150
+mutate: ## plant faults into the core's packages (MUTATE="./handlers", N=150, SEED=today) and count those that its tests notice
+	$(GO) run ./internal/mutants -tags $(TAGS) -n $(N) $(if $(SEED),-seed $(SEED)) $(MUTATE)
+
 xcaddy: ## build build/caddy from xcaddy.json, as the plugin's users would
 	$(GO) run ./internal/xbuild -config xcaddy.json -o build/caddy
 

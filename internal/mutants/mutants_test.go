@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const sample = `package sample
+
+func Sum(a, b int) (n int, err error) {
+	if a > b {
+		return 0, errOrder
+	}
+	n = a + b
+	return n, nil
+}
+`
+
+// TestMutantsOfAFile are those that a slip of a pen makes.
+func TestMutantsOfAFile(t *testing.T) {
+	found, err := mutantsIn("sample.go", []byte(sample))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, m := range found {
+		got = append(got, m.was+" -> "+m.is)
+		if planted := string(m.apply([]byte(sample))); planted == sample || len(planted) != len(sample)-len(m.was)+len(m.is) {
+			t.Errorf("%+v makes %q", m, planted)
+		}
+	}
+	want := []string{
+		"a > b -> true || a > b", "a > b -> false && (a > b)", "> -> >=", "> -> <=",
+		"0 -> 1", "errOrder -> nil", "n = a + b -> ", "+ -> -",
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// TestRunTellsWhatNobodyNoticed: of a package whose tests look at one of its two
+// functions, the faults of the other survive, and those that do not compile do not
+// count.
+func TestRunTellsWhatNobodyNoticed(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"go.mod":         "module sample\n\ngo 1.26\n",
+		"sample.go":      "package sample\n\nfunc Held() bool { return true }\n\nfunc Loose() bool { return false }\n",
+		"sample_test.go": "package sample\n\nimport \"testing\"\n\nfunc TestHeld(t *testing.T) {\n\tif !Held() {\n\t\tt.Error()\n\t}\n}\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Chdir(dir)
+	var out bytes.Buffer
+	if err := run(t.Context(), []string{"-seed", "1", "."}, &out); err != nil {
+		t.Fatal(err)
+	}
+	if got := out.String(); !strings.Contains(got, "| . | 2 | 1 | 50.0 % |") || !strings.Contains(got, "`sample.go:5`: `true` for `false`") {
+		t.Errorf("got %s", got)
+	}
+}

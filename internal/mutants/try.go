@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// verdict is what became of a mutant.
+type verdict int
+
+const (
+	survived verdict = iota
+	noticed
+	unfit // it does not compile
+)
+
+// trial runs the tests of one package over planted files.
+type trial struct {
+	dir, pkg, tags string
+	timeout        time.Duration // of one run; a mutant that never ends is noticed
+}
+
+// run plants one fault. The number keeps trials that run side by side apart.
+func (t *trial) run(ctx context.Context, number string, m mutant) (verdict, error) {
+	source, err := os.ReadFile(m.file)
+	if err != nil {
+		return 0, err
+	}
+	planted := filepath.Join(t.dir, number+".go")
+	overlay := filepath.Join(t.dir, number+".json")
+	original, err := filepath.Abs(m.file)
+	if err != nil {
+		return 0, err
+	}
+	shown, err := json.Marshal(map[string]map[string]string{"Replace": {original: planted}})
+	if err != nil {
+		return 0, err
+	}
+	err = errors.Join(
+		os.WriteFile(planted, m.apply(source), 0o600), //nolint:gosec // G703: in a directory of our own
+		os.WriteFile(overlay, shown, 0o600),
+	)
+	if err != nil {
+		return 0, err
+	}
+	return t.test(ctx, overlay, filepath.Join(t.dir, number+".test"))
+}
+
+// test builds the tests, and runs them if that could be done.
+func (t *trial) test(ctx context.Context, overlay, binary string) (verdict, error) {
+	build := exec.CommandContext(ctx, "go", "test", "-c", "-vet=off", "-tags", t.tags, "-overlay", overlay, "-o", binary, t.pkg) //nolint:gosec // G204: of this module's developers
+	if out, err := build.CombinedOutput(); err != nil {
+		if ctx.Err() != nil || !strings.Contains(string(out), ".go:") {
+			return 0, errors.Join(ctx.Err(), err, errors.New(string(out)))
+		}
+		return unfit, nil
+	}
+	defer os.Remove(binary)
+	limited, cancel := context.WithTimeout(ctx, t.timeout)
+	defer cancel()
+	tests := exec.CommandContext(limited, binary, "-test.failfast", "-test.short")
+	tests.Dir = t.pkg
+	tests.WaitDelay = time.Second
+	err := tests.Run()
+	switch {
+	case ctx.Err() != nil:
+		return 0, ctx.Err()
+	case err != nil:
+		return noticed, nil
+	}
+	return survived, nil
+}
