@@ -14,7 +14,8 @@ import (
 // Breaking is a store of which one single operation fails, for the tests of those
 // who use one. It counts the beginning of every call, every Get, Set and Delete of a
 // transaction, every entry of a scan, and every commit twice: what fails there has
-// not been written, or, which is worse, has been written all the same.
+// not been written, or, which is worse, has been written all the same. Of scans for
+// the same in many partitions, one after the other, it counts the first partition.
 type Breaking struct {
 	store.Store
 	// Err is what the one operation says.
@@ -24,13 +25,14 @@ type Breaking struct {
 	count int
 	at    int
 	broke string
+	scans map[string]store.Partition // the first partition, by prefix
 }
 
 // Arm makes the n-th operation from here on fail, and none if n is zero.
 func (b *Breaking) Arm(n int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.count, b.at, b.broke = 0, n, ""
+	b.count, b.at, b.broke, b.scans = 0, n, "", map[string]store.Partition{}
 }
 
 // Committed is the beginning of what [Breaking.Broke] returns for an update that was
@@ -93,8 +95,10 @@ func (b *Breaking) update(ctx context.Context, p store.Partition, fn func(store.
 
 // Scan implements [store.Store].
 func (b *Breaking) Scan(ctx context.Context, p store.Partition, prefix string, fn func(string, []byte) (bool, error)) error {
-	if err := b.step("scan", p, prefix); err != nil {
-		return err
+	if b.counts(p, prefix) {
+		if err := b.step("scan", p, prefix); err != nil {
+			return err
+		}
 	}
 	return b.Store.Scan(ctx, p, prefix, func(key string, value []byte) (bool, error) {
 		if err := b.step("entry", p, key); err != nil {
@@ -102,6 +106,16 @@ func (b *Breaking) Scan(ctx context.Context, p store.Partition, prefix string, f
 		}
 		return fn(key, value)
 	})
+}
+
+// counts reports whether the beginning of a scan is one more operation.
+func (b *Breaking) counts(p store.Partition, prefix string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if _, before := b.scans[prefix]; !before && b.at != 0 {
+		b.scans[prefix] = p
+	}
+	return b.scans[prefix] == p
 }
 
 // breakingTxn is a transaction of a [Breaking].

@@ -31,11 +31,14 @@ func TestBreakingBreaksEachOperationOnce(t *testing.T) {
 				return err
 			}),
 			s.Scan(ctx, "p", "b", func(string, []byte) (bool, error) { return true, nil }),
+			s.Scan(ctx, "q", "b", func(string, []byte) (bool, error) { return true, nil }),
+			s.Scan(ctx, "p", "b", func(string, []byte) (bool, error) { return false, nil }),
 		)
 	}
 	want := []string{ // what breaks, and which keys are there afterwards
 		"update p :a c", "get p a:a c", "set p b:a c", "delete p a:a c", "commit p :a c", "committed p :b c",
 		"update q :b", "set q c:b", "commit q :b", "committed q :b c", "view q :b c", "get q z:b c", "scan p b:b c", "entry p b:b c",
+		"scan p b:b c", "entry p b:b c",
 	}
 	var got []string
 	for n := 1; ; n++ {
