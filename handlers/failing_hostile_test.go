@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package handlers
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+)
+
+// refused sends a request that must not succeed, whatever fails, now or when nothing is
+// in flight any more; unless the homeserver says that it has, and that is a lie.
+func (c *chaos) refused(tail, body string, header ...string) {
+	c.t.Helper()
+	for range 2 {
+		if rec := c.once("POST", clientPath+tail, body, header...); rec.Code/100 == 2 && !(c.far.fault.lies && !c.far.fault.acts) {
+			c.t.Errorf("%s%s: %s is granted: %s", c.far.broke, c.disk.Broke(), tail, rec.Body)
+		}
+		c.clock.Advance(verification.DefaultInFlight)
+	}
+}
+
+func (c *chaos) refusedToBob(tail, body string) {
+	c.t.Helper()
+	c.refused(tail, body, "Authorization", "Bearer "+c.token)
+}
+
+func oldCreds(sid, secret string) string {
+	return fmt.Sprintf(`{"three_pid_creds":{"sid":%q,"client_secret":%q}}`, sid, secret)
+}
+
+// hostileJourneys are those of people who want more than they have proven.
+var hostileJourneys = []journey{
+	{name: "what nobody has confirmed", run: func(c *chaos) error {
+		sid, secret, err := c.opens("register", c.address("new"))
+		if err != nil {
+			return err
+		}
+		c.refused("register", c.registration(sid, secret, "new"))
+		if sid, secret, err = c.opens("account/3pid", c.address("added")); err != nil {
+			return err
+		}
+		c.refusedToBob("account/3pid", oldCreds(sid, secret))
+		c.refusedToBob("account/3pid/add", addBodyOf(sid, secret, "bob's"))
+		return nil
+	}},
+	{name: "a reset that nobody has confirmed", run: func(c *chaos) error {
+		sid, secret, err := c.opens("account/password", "alice@example.org")
+		c.refused("account/password", resetBody(sid, secret))
+		return err
+	}},
+	{name: "a proof for something else", run: func(c *chaos) error {
+		sid, secret, err := c.prove("account/3pid", c.address("added"))
+		if err != nil {
+			return err
+		}
+		c.refused("register", c.registration(sid, secret, "new"))
+		c.refused("account/password", resetBody(sid, secret))
+		return nil
+	}},
+	{name: "an address that somebody has got meanwhile", run: func(c *chaos) error {
+		sid, secret, err := c.prove("account/3pid", c.address("late"))
+		if err != nil {
+			return err
+		}
+		c.hs.AddThreepid("alice", "email", c.address("late"))
+		c.since = len(c.hs.Changes())
+		c.refusedToBob("account/3pid", oldCreds(sid, secret))
+		c.refusedToBob("account/3pid/add", addBodyOf(sid, secret, "bob's"))
+		return nil
+	}},
+	{name: "an address without the password", run: func(c *chaos) error {
+		sid, secret, err := c.prove("account/3pid", c.address("added"))
+		if err != nil {
+			return err
+		}
+		c.refusedToBob("account/3pid/add", addBodyOf(sid, secret, "guessed"))
+		c.refusedToBob("account/3pid/add", fmt.Sprintf(`{"sid":%q,"client_secret":%q}`, sid, secret))
+		return nil
+	}},
+	{name: "two accounts for one proof", run: func(c *chaos) error {
+		sid, secret, err := c.prove("register", c.address("new"))
+		if err == nil {
+			_, err = c.ask(http.StatusOK, "POST", clientPath+"register", c.registration(sid, secret, "new"))
+		}
+		c.refusedOnce(err, "register", c.registration(sid, secret, "other"))
+		return err
+	}},
+	{name: "two resets for one proof", run: func(c *chaos) error {
+		sid, secret, err := c.prove("account/password", "alice@example.org")
+		if err != nil {
+			return err
+		}
+		rec, err := c.ask(http.StatusUnauthorized, "POST", clientPath+"account/password", `{"new_password":"one"}`)
+		if err != nil {
+			return err
+		}
+		name := nameIn(rec.Body.Bytes())
+		body := strings.Replace(resetBody(sid, secret), `"auth":{`, `"auth":{`+name, 1)
+		_, err = c.ask(http.StatusOK, "POST", clientPath+"account/password", body)
+		c.refusedOnce(err, "account/password", body)
+		c.refusedOnce(err, "account/password", `{"new_password":"two","auth":{`+strings.TrimSuffix(name, ",")+`}}`)
+		return err
+	}},
+	{name: "a code that is guessed", run: func(c *chaos) error {
+		sid, secret, err := c.texted("account/3pid")
+		if err != nil {
+			return err
+		}
+		wrong := "000000"
+		if c.tokenOf(sid) == wrong {
+			wrong = "000001"
+		}
+		rec := c.once("POST", phonePath, submitBody(sid, secret, wrong))
+		if rec.Code == http.StatusOK && strings.Contains(rec.Body.String(), "true") {
+			c.t.Errorf("%s: a wrong code is right", c.disk.Broke())
+		}
+		c.refusedToBob("account/3pid/add", addBodyOf(sid, secret, "bob's"))
+		return nil
+	}},
+	{name: "somebody else's address is deleted", run: func(c *chaos) error {
+		// They are told the same as of an address that nobody has.
+		c.once("POST", clientPath+"account/3pid/delete", `{"medium":"email","address":"alice@example.org"}`, "Authorization", "Bearer "+c.token)
+		return nil
+	}},
+}
+
+// refusedOnce is refused for what was done, or perhaps done, before: if that has failed,
+// the proof may be good, and it is the ledger that tells.
+func (c *chaos) refusedOnce(before error, tail, body string) {
+	c.t.Helper()
+	if before == nil {
+		c.refused(tail, body)
+		return
+	}
+	c.once("POST", clientPath+tail, body)
+}
