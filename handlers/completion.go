@@ -145,7 +145,7 @@ func (j *completion) collect() error {
 		if err == nil {
 			creds.place = j.placeFlat
 		}
-	case j.route.version == ancientVersion:
+	case j.route.ancient():
 		// The ancient API: the whole body is the auth dict.
 		creds, err = uiaCreds(j.body)
 	}
@@ -171,9 +171,7 @@ func (j *completion) collectUIA() error {
 	if err := j.judgeServers(); err != nil || j.auth == nil {
 		return err
 	}
-	if j.route.kind != kindNone {
-		j.changed = j.changed || nameUser(j.auth)
-	}
+	j.changed = nameUser(j.auth) || j.changed
 	creds, err := uiaCreds(j.auth)
 	if err != nil || creds == nil || creds.sid == "" {
 		return err

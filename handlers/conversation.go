@@ -77,7 +77,7 @@ func (rt *router) talkOf(r *http.Request, found route) (t talk, ok bool) {
 		t.path = found.tail
 		begins := func(prefix string) bool { return strings.HasPrefix(found.tail, prefix) }
 		t.free = slices.ContainsFunc(freeContent, begins) && plain(r.URL)
-		t.old = found.version == "api/v1" && found.tail == "register"
+		t.old = found.ancient()
 	case rt.mayBeBelow(r.URL):
 		t.path = r.URL.Path
 	default:
@@ -150,25 +150,24 @@ func (x *round) openBody(w http.ResponseWriter, r *http.Request, found route) er
 		return err
 	}
 	resume(r, start)
-	if x.talk.free || !resemblesObject(start) {
+	if x.talk.free || !resemblesObject(start) && len(withoutBlanks(start)) > 0 {
 		return nil
 	}
-	limit := max(x.client.cfg.MaxBody, maxLook)
-	if int64(len(start)) > x.client.cfg.MaxBody {
+	limit := x.client.cfg.MaxBody
+	if found.kind == kindNone && int64(len(start)) > limit {
+		limit = max(limit, maxLook)
 		if start, err = readStart(w, r, limit+1); err != nil {
 			return err
 		}
 		resume(r, start)
 	}
 	switch {
-	case int64(len(start)) <= limit:
-		return x.openText(r, start)
-	case found.kind == kindNone:
-		// What cannot be looked at is not passed on. The endpoints of ours have a
-		// bound of their own.
-		return &MatrixError{Status: http.StatusRequestEntityTooLarge, Errcode: codeTooLarge, Message: "Request body is too large"}
+	case int64(len(start)) > limit: // what cannot be looked at is not passed on
+		return unreadable(w, r, &http.MaxBytesError{Limit: limit})
+	case !resemblesObject(start):
+		return nil
 	}
-	return nil
+	return x.openText(r, start)
 }
 
 func (x *round) openText(r *http.Request, raw []byte) error {

@@ -73,7 +73,7 @@ func (j *completion) naming() []named {
 		return all
 	}
 	all = append(all, in(j.body, addSpellings, j.route.tail == tailThreepid)...)
-	all = append(all, in(j.body, uiaSpellings, j.route.version == ancientVersion && isThreepidStage(j.body))...)
+	all = append(all, in(j.body, uiaSpellings, j.route.ancient() && isThreepidStage(j.body))...)
 	if j.route.kind == kindAdd {
 		all = append(all, named{j.body, true})
 	}

@@ -72,11 +72,16 @@ func parse(raw []byte, sc scope) (object, error) {
 // is no JSON: Python's json takes UTF-16 and UTF-32, simplejson takes a byte
 // order mark, and both take NaN.
 func resemblesObject(raw []byte) bool {
+	raw = withoutBlanks(raw)
+	return len(raw) > 0 && raw[0] == '{'
+}
+
+// withoutBlanks takes off what a lenient reader passes over before an object.
+func withoutBlanks(raw []byte) []byte {
 	for _, mark := range []string{"\xef\xbb\xbf", "\xff\xfe", "\xfe\xff"} {
 		raw = bytes.TrimPrefix(raw, []byte(mark))
 	}
-	raw = bytes.TrimLeft(raw, " \t\r\n\v\f\x00\xfe\xff")
-	return len(raw) > 0 && raw[0] == '{'
+	return bytes.TrimLeft(raw, " \t\r\n\v\f\x00\xfe\xff")
 }
 
 // halfCharacter finds an escape of one half of a surrogate pair in valid JSON.

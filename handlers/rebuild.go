@@ -17,8 +17,7 @@ const (
 	tailDeactivate = "account/deactivate"
 	// tailLogin is no path of ours: nothing is refused there, see login.go.
 	tailLogin = "login"
-	// ancientVersion is that of the API in which the body of a registration is
-	// the auth dict itself.
+	// ancientVersion is that of the API of before UIA.
 	ancientVersion = "api/v1"
 )
 
@@ -47,6 +46,9 @@ func (r route) owned() bool {
 	return r.tail == tailRegister || knownMembers[r.tail] != nil
 }
 
+// ancient reports whether the body of a request is the auth dict itself.
+func (r route) ancient() bool { return r.version == ancientVersion && r.tail == tailRegister }
+
 // rebuild makes the body anew of what we have read in it: no homeserver can find
 // anything else there. On a path that is not ours, "auth" alone is.
 func (j *completion) rebuild() error {
@@ -69,7 +71,7 @@ func (j *completion) rebuild() error {
 
 func (j *completion) rebuildBody() error {
 	switch {
-	case j.route.version == ancientVersion:
+	case j.route.ancient():
 		maps.DeleteFunc(j.body, isOneOf(addSpellings[:]))
 		return rebuildCreds(j.body, uiaSpellings)
 	case j.route.tail == tailRegister:

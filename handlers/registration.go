@@ -98,7 +98,7 @@ func (c *Client) askOffer(r *http.Request, next Next) (*offer, error) {
 func (c *Client) watch(r *http.Request, next Next, route route) Next {
 	kind := r.URL.Query()["kind"]
 	guest := len(kind) > 0 && kind[0] != "user"
-	if c.cfg.RegistrationGate == GateOff || route.tail != "register" || route.version == "api/v1" || guest {
+	if c.cfg.RegistrationGate == GateOff || route.tail != tailRegister || route.ancient() || guest {
 		return next
 	}
 	return func(w http.ResponseWriter, r *http.Request) error {

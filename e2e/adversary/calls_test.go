@@ -206,7 +206,7 @@ func (w *world) auth(session any) map[string]any {
 		auth["type"], auth["response"] = "m.login.recaptcha", "solved"
 	case "password":
 		a := pick(w, "whose", append([]*account{w.victim}, w.accounts...)...)
-		auth["type"], auth["user"], auth["password"] = "m.login.password", a.name, thief
+		auth["type"], auth["user"], auth["password"] = "m.login.password", pick(w, "name", a.name, a.id()), thief
 		if a != w.victim {
 			auth["password"] = a.password
 		}

@@ -41,8 +41,8 @@ func (w *world) attackerRegisters(*rapid.T) {
 				return // the mail waits for an earlier stage, or there is none
 			}
 			p.attackers = true
-			creds = map[string]any{"sid": p.sid, "client_secret": p.secret}
-			auth["threepid_creds"] = creds
+			creds = w.spelled(p, "threepid_creds", "threepidCreds")
+			maps.Copy(auth, creds)
 		}
 		next := w.round(e, params, auth)
 		if next.status != 401 || next.session == "" {
@@ -120,9 +120,8 @@ func (w *world) attackerResets(*rapid.T) {
 	p.attackers = true
 	w.tell("the attacker resets a password of their own")
 	params := map[string]any{"new_password": thief}
-	auth := map[string]any{
-		"type": "m.login.email.identity", "threepid_creds": map[string]any{"sid": p.sid, "client_secret": p.secret},
-	}
+	auth := w.spelled(p, "threepid_creds", "threepidCreds")
+	auth["type"] = "m.login.email.identity"
 	if first := w.round(endpoints[1], params, nil); first.session != "" && !w.often("no session", 4) {
 		auth["session"] = first.session
 	}

@@ -175,9 +175,12 @@ func (w *world) victimResets(*rapid.T) {
 	}
 	password := w.fresh("victim")
 	w.tell("the victim sets a new password")
-	w.victimSends(request{method: "POST", target: "/_matrix/client/r0/account/password", node: w.node(), body: fmt.Sprintf(
-		`{"new_password":%q,"auth":{"type":"m.login.email.identity","threepid_creds":{"sid":%q,"client_secret":%q}}}`,
-		password, p.sid, p.secret)}, func() { w.victim.password = password })
+	auth := w.spelled(p, "threepid_creds", "threepidCreds")
+	auth["type"] = "m.login.email.identity"
+	w.victimSends(request{
+		method: "POST", target: "/_matrix/client/" + w.known() + "/account/password", node: w.node(),
+		body: text(map[string]any{"new_password": password, "auth": auth}),
+	}, func() { w.victim.password = password })
 	w.logIn(w.victim)
 }
 
@@ -196,10 +199,32 @@ func (w *world) add(a *account, address string) (done bool) {
 		return false
 	}
 	w.victimSends(request{
-		method: "POST", target: "/_matrix/client/r0/account/3pid", token: a.token, node: w.node(),
-		body: fmt.Sprintf(`{"three_pid_creds":{"sid":%q,"client_secret":%q}}`, p.sid, p.secret),
+		method: "POST", target: "/_matrix/client/" + w.known() + "/account/3pid", token: a.token, node: w.node(),
+		body: text(w.spelled(p, "three_pid_creds", "threePidCreds")),
 	}, func() { done = true })
 	return done
+}
+
+// known is a version that the homeserver has, and we translate to.
+func (w *world) known() string { return pick(w, "version", "r0", "unstable", "v3") }
+
+// spelled are the credentials of a proof, under one of its names or both, in one of the
+// ways in which clients have written them.
+func (w *world) spelled(p *proof, names ...string) map[string]any {
+	creds := map[string]any{"sid": p.sid, pick(w, "name of the secret", "client_secret", "clientSecret"): p.secret}
+	if name := pick(w, "name of the server", "", "id_server", "idServer"); name != "" {
+		creds[name] = w.s.identity
+	}
+	holder := map[string]any{}
+	for _, name := range pick(w, "names", names[:1], names[1:], names) {
+		holder[name] = creds
+	}
+	return holder
+}
+
+func text(body map[string]any) string {
+	raw, _ := json.Marshal(body) // of strings
+	return string(raw)
 }
 
 func (w *world) victimSends(r request, done func()) {

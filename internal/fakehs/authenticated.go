@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"net/http"
-	"regexp"
 	"strings"
 )
 
@@ -15,7 +14,7 @@ import (
 // stays with the session, and the session is good everywhere.
 func (s *Server) authenticatedRoutes(now string) []route {
 	at := func(method, path string, h endpoint) route {
-		return route{method, regexp.MustCompile("^" + path), h}
+		return route{method, expression("^" + path), h}
 	}
 	const stage = `/auth/([\w.]*)/fallback/web`
 	routes := []route{
@@ -33,6 +32,11 @@ func (s *Server) authenticatedRoutes(now string) []route {
 			at(http.MethodPost, `/_matrix/client/v1/login/get_token$`, s.postLoginToken),
 			at(http.MethodPost, `/_matrix/client/unstable/org\.matrix\.msc3882/login/token$`, s.postLoginToken),
 		)
+	}
+	if s.opts.ConfirmByAddress {
+		for _, method := range []string{http.MethodPut, http.MethodPatch, http.MethodDelete} {
+			routes = append(routes, at(method, now+`/org\.example\.thing$`, s.postDeviceSigning))
+		}
 	}
 	return routes
 }

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // exchange is one request on its way through an endpoint.
@@ -46,10 +47,10 @@ func (s *Server) synapseRoutes() []route {
 		now, all = `/_matrix/client/(?:r0|v3|unstable)`, `/_matrix/client/(?:r0|v3|unstable|api/v1)`
 	}
 	get := func(path string, h endpoint) route {
-		return route{http.MethodGet, regexp.MustCompile("^" + path + "$"), h}
+		return route{http.MethodGet, expression("^" + path + "$"), h}
 	}
 	post := func(path string, h endpoint) route {
-		return route{http.MethodPost, regexp.MustCompile("^" + path + "$"), h}
+		return route{http.MethodPost, expression("^" + path + "$"), h}
 	}
 	return append([]route{
 		get(`/_matrix/client/versions`, s.getVersions),
@@ -78,6 +79,19 @@ func (s *Server) synapseRoutes() []route {
 		post(all+`/createRoom`, s.postCreateRoom),
 		post(all+`/rooms/([^/]*)/invite`, s.postInvite),
 	}, s.authenticatedRoutes(now)...)
+}
+
+// expressions are those of all routes that there were: to compile them is most of the work
+// of making a homeserver.
+var expressions sync.Map
+
+func expression(text string) *regexp.Regexp {
+	if known, ok := expressions.Load(text); ok {
+		return known.(*regexp.Regexp)
+	}
+	made := regexp.MustCompile(text)
+	expressions.Store(text, made)
+	return made
 }
 
 // dispatch finds the endpoint of a request and sends what it answers. As in

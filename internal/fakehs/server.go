@@ -81,6 +81,11 @@ type Options struct {
 	// get the memory of 1.3.1, so that this is worse than any homeserver there was.
 	Later bool
 
+	// ConfirmByAddress lets users confirm with a proof of an address of theirs what is
+	// otherwise confirmed with the password, and adds an endpoint that authenticates
+	// for each method that changes something. No Synapse has it; other homeservers may.
+	ConfirmByAddress bool
+
 	// Now is the clock by which sessions of interactive authentication end. Default:
 	// time.Now.
 	Now func() time.Time

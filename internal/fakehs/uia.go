@@ -188,15 +188,25 @@ func (s *Server) flowsOf(flows [][]string, id string) object {
 	return object{"session": id, "flows": list, "params": params}
 }
 
-// confirmUser has the owner of an access token prove the password, and returns the
-// parameters of the request.
+// confirmUser has the owner of an access token prove the password, or an address where
+// that is an option, and returns the parameters of the request.
 func (s *Server) confirmUser(x *exchange, d device, body object) (object, error) {
-	result, err := s.checkAuth(x, [][]string{{stagePassword}}, body, false)
+	flows := [][]string{{stagePassword}}
+	if s.opts.ConfirmByAddress {
+		flows = append(flows, []string{stageEmail}, []string{stageMSISDN})
+	}
+	result, err := s.checkAuth(x, flows, body, false)
 	if err != nil {
 		return nil, err
 	}
-	if result.creds[stagePassword] != d.userID {
-		return nil, fail(http.StatusForbidden, "M_FORBIDDEN", "Invalid auth")
+	if result.creds[stagePassword] == d.userID {
+		return result.params, nil
 	}
-	return result.params, nil
+	for _, stage := range []string{stageEmail, stageMSISDN} {
+		found := result.threepid(stage)
+		if owner, err := s.lookupOwner(found["medium"], found["address"]); err == nil && owner == d.userID {
+			return result.params, nil
+		}
+	}
+	return nil, fail(http.StatusForbidden, "M_FORBIDDEN", "Invalid auth")
 }
