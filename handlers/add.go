@@ -113,11 +113,15 @@ func (c *Client) addHere(w http.ResponseWriter, r *http.Request, next Next, rout
 		creds.place(object{"sid": member(creds.sid), "client_secret": member(creds.secret)})
 		j.creds, j.changed = append(j.creds, creds), true
 	}
+	j.answered = func(status int) {
+		outcome = verification.Refused
+		if status/100 == 2 {
+			outcome = verification.Completed
+		}
+		auth.finish(ctx, outcome)
+	}
 	status, err := j.run(w, r, next, c.upstreamPath(j.route), nil)
-	switch {
-	case status/100 == 2:
-		outcome = verification.Completed
-	case status != 0 || !j.sent:
+	if !j.sent {
 		outcome = verification.Refused
 	}
 	return status, err

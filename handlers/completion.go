@@ -109,6 +109,8 @@ type completion struct {
 	unasked bool
 	// withdrawal, if not nil, is how the request is sent.
 	withdrawal *withdrawal
+	// answered, if not nil, is told the homeserver's status before the client is.
+	answered func(status int)
 }
 
 // dropBinds removes the flags by which a legacy homeserver would publish the
@@ -212,6 +214,9 @@ func (j *completion) run(w http.ResponseWriter, r *http.Request, next Next, path
 	outcome, j.status = j.judge(answer), answer.status
 	changes, readers := j.changes(answer, outcome), j.readers(answer, outcome)
 	j.finish(r.Context(), outcome) // before the client learns of it
+	if j.answered != nil {
+		j.answered(j.status)
+	}
 	if found := j.misconfiguration(answer); found != "" {
 		return j.client.misconfigured(w, r, found), nil
 	}

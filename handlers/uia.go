@@ -220,7 +220,7 @@ func (a *authentication) email(r *http.Request, next Next) error {
 }
 
 // finish uses the session up that was shown, if the homeserver has agreed to
-// what it was shown for.
+// what it was shown for, once.
 func (a *authentication) finish(ctx context.Context, outcome verification.Outcome) {
 	if a.proof == nil {
 		return
@@ -228,4 +228,5 @@ func (a *authentication) finish(ctx context.Context, outcome verification.Outcom
 	ctx, cancel := detached(ctx, settleTime)
 	defer cancel()
 	_ = a.client.svc.Finish(ctx, a.proof, outcome) // ends by itself, as in completion.finish
+	a.proof = nil
 }

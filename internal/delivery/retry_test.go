@@ -54,47 +54,67 @@ type maximal struct{}
 func (maximal) Read(p []byte) (int, error) { return copy(p, bytes.Repeat([]byte{0xff}, len(p))), nil }
 
 // TestBackoffInsideTheTokensLife: tries come further and further apart, none
-// after the token's end, and then the message is given up.
+// after the token's end, and then the message is given up; also where not the
+// relay is out of reach, but who would know whether the address wants any mail.
 func TestBackoffInsideTheTokensLife(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t)
-		box := &mailbox{fail: func(context.Context, verification.Message) error {
-			return sendError{text: "try later", temporary: true}
-		}}
-		o := r.outbox(box, func(c *Config) { c.Random = maximal{}; c.Sweep = time.Second })
-		m := message(1)
-		r.put(o, m)
-		o.Start()
-		time.Sleep(2 * time.Hour)
-		r.stop(o)
-		if len(box.at) < 12 {
-			t.Fatalf("%d tries in one hour, want at least a dozen", len(box.at))
-		}
-		limits := []int{5, 10, 20, 40, 80, 160, 300, 300}
-		for i, seconds := range limits {
-			limit := time.Duration(seconds) * time.Second
-			gap := box.at[i+1].Sub(box.at[i])
-			if gap > limit+time.Second || gap < limit-(limit/2) {
-				t.Errorf("gap %d is %s, want at most %s and no less than half of it", i, gap, limit)
+	for name, fails := range map[string]func(c *Config, tried func()){
+		"relay": func(c *Config, tried func()) {
+			c.Senders[verification.Email] = senderFunc(func(context.Context, verification.Message) error {
+				tried()
+				return sendError{text: "try later", temporary: true}
+			})
+		},
+		"suppression list": func(c *Config, tried func()) {
+			c.Suppressed = func(context.Context, verification.Message) (string, error) {
+				tried()
+				return "", errDiskFull
 			}
-		}
-		if last := box.at[len(box.at)-1]; !last.Before(m.Expires) {
-			t.Error("it was sent after its token's end")
-		}
-		events := r.diary.all()
-		for i, e := range events {
-			if want := i == len(events)-1; (e.Outcome == Expired) != want || (e.Outcome == Deferred) == want {
-				t.Errorf("event %d is %q", i, e.Outcome)
-			}
-			if e.Outcome == Deferred && e.Tries != i+1 {
-				t.Errorf("event %d counts %d tries", i, e.Tries)
-			}
-		}
-		if len(events) < 12 || len(events) > 40 {
-			t.Errorf("%d events in one hour, want a dozen or two", len(events))
-		}
-		r.wantStored(0)
+		},
+	} {
+		t.Run(name, func(t *testing.T) { synctest.Test(t, func(t *testing.T) { backsOff(t, fails) }) })
+	}
+}
+
+func backsOff(t *testing.T, fails func(c *Config, tried func())) {
+	r, box := newRig(t), &mailbox{}
+	var at []time.Time
+	o := r.outbox(box, func(c *Config) {
+		c.Random, c.Sweep = maximal{}, time.Second
+		fails(c, func() { at = append(at, time.Now()) })
 	})
+	m := message(1)
+	r.put(o, m)
+	o.Start()
+	time.Sleep(2 * time.Hour)
+	r.stop(o)
+	wantSends(t, box, 0, 0)
+	if len(at) < 12 {
+		t.Fatalf("%d tries in one hour, want at least a dozen", len(at))
+	}
+	limits := []int{5, 10, 20, 40, 80, 160, 300, 300}
+	for i, seconds := range limits {
+		limit := time.Duration(seconds) * time.Second
+		gap := at[i+1].Sub(at[i])
+		if gap > limit+time.Second || gap < limit-(limit/2) {
+			t.Errorf("gap %d is %s, want at most %s and no less than half of it", i, gap, limit)
+		}
+	}
+	if last := at[len(at)-1]; !last.Before(m.Expires) {
+		t.Error("it was tried after its token's end")
+	}
+	events := r.diary.all()
+	for i, e := range events {
+		if want := i == len(events)-1; (e.Outcome == Expired) != want || (e.Outcome == Deferred) == want {
+			t.Errorf("event %d is %q", i, e.Outcome)
+		}
+		if e.Outcome == Deferred && e.Tries != i+1 {
+			t.Errorf("event %d counts %d tries", i, e.Tries)
+		}
+	}
+	if len(events) < 12 || len(events) > 40 {
+		t.Errorf("%d events in one hour, want a dozen or two", len(events))
+	}
+	r.wantStored(0)
 }
 
 // TestNoTryForTheLastSeconds: a mail that would arrive as its link ends is not

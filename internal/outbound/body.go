@@ -16,17 +16,14 @@ type cappedBody struct {
 	err  error
 }
 
-// Read implements [io.Reader]. At the cap it reads one byte more, to tell a body
-// of just that size from a larger one, and then hangs up.
+// Read implements [io.Reader]. At the cap it reads on, to tell a body of just that
+// size from a larger one, and then hangs up.
 func (b *cappedBody) Read(p []byte) (int, error) {
 	if b.err != nil {
 		return 0, b.err
 	}
 	if len(p) == 0 {
 		return 0, nil
-	}
-	if int64(len(p)) > b.left+1 {
-		p = p[:b.left+1]
 	}
 	n, err := b.body.Read(p)
 	if int64(n) > b.left {

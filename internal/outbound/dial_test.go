@@ -85,6 +85,21 @@ func TestDialStopsAtAForbiddenPeer(t *testing.T) {
 	}
 }
 
+// TestDialStopsWithTheRequest: of a request that was given up, no further address
+// is tried.
+func TestDialStopsWithTheRequest(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	dials := &recorder{next: func(ctx context.Context, addr netip.AddrPort) (net.Conn, error) {
+		cancel()
+		return refuse(ctx, addr)
+	}}
+	d := &dialer{resolver: resolveTo(public4, public6), dial: dials.dial, timeout: DefaultDialTimeout}
+	conn, err := d.dialContext(ctx, "tcp", host+":443")
+	if conn != nil || !errors.Is(err, context.Canceled) || !errors.Is(err, syscall.ECONNREFUSED) || len(dials.seen()) != 1 {
+		t.Errorf("got %v, %v after %d dials, want both errors after 1", conn, err, len(dials.seen()))
+	}
+}
+
 func TestResolve(t *testing.T) {
 	var asked []string
 	broken := errors.New("no such name")
@@ -102,6 +117,8 @@ func TestResolve(t *testing.T) {
 			t.Errorf("%s: got no error", name)
 		} else if name == "broken.example:8443" && !errors.Is(err, broken) {
 			t.Errorf("%s: got %v, want the resolver's error", name, err)
+		} else if name == "empty.example" && !strings.Contains(err.Error(), "the name has no address") {
+			t.Errorf("%s: got %v, want it told", name, err)
 		}
 	}
 	// Literals are not looked up.

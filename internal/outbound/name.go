@@ -22,7 +22,6 @@ const defaultPort = 443
 const (
 	maxHost  = 253
 	maxLabel = 63
-	maxRaw   = maxHost + len(":65535")
 )
 
 // Name is the name of a server on the internet, host[:port], in its canonical
@@ -43,9 +42,6 @@ type Name struct {
 // parts, a zone, and every character outside ASCII. Errors are [ErrName] and do
 // not repeat what was refused.
 func ParseName(raw string) (Name, error) {
-	if len(raw) > maxRaw {
-		return Name{}, fmt.Errorf("%w: too long", ErrName)
-	}
 	host, port, err := splitPort(raw)
 	if err != nil {
 		return Name{}, err
@@ -73,16 +69,14 @@ func (n Name) URL(path string) string { return "https://" + n.canonical + path }
 func splitPort(raw string) (host string, port uint16, err error) {
 	end := strings.IndexByte(raw, ':')
 	if strings.HasPrefix(raw, "[") {
-		if end = strings.IndexByte(raw, ']') + 1; end == 0 {
-			return "", 0, fmt.Errorf("%w: unclosed bracket", ErrName)
-		}
+		end = strings.IndexByte(raw, ']') + 1 // zero if it is not closed
 	}
 	if end < 0 || end == len(raw) {
 		return raw, defaultPort, nil
 	}
 	digits, found := strings.CutPrefix(raw[end:], ":")
 	if !found {
-		return "", 0, fmt.Errorf("%w: text after the bracket", ErrName)
+		return "", 0, fmt.Errorf("%w: unclosed bracket, or text after it", ErrName)
 	}
 	// In base 10 ParseUint accepts digits only, but also zero and leading zeros.
 	number, err := strconv.ParseUint(digits, 10, 16)
@@ -113,7 +107,7 @@ func canonicalHost(host string) (string, error) {
 		return host, nil
 	}
 	// ParseAddr wants four decimal numbers without leading zeros.
-	if addr, err := netip.ParseAddr(host); err != nil || !addr.Is4() {
+	if _, err := netip.ParseAddr(host); err != nil {
 		return "", fmt.Errorf("%w: unusual spelling of an IPv4 address", ErrName)
 	}
 	return host, nil

@@ -10,7 +10,7 @@ import (
 )
 
 // books are the records that one message is counted in, within a transaction.
-// What the message does not name is nil.
+// What the message does not name is nil, or empty.
 type books struct {
 	now      time.Time
 	number   *numberRecord
@@ -70,10 +70,8 @@ func (s *Shield) open(txn store.Txn, m message, b *books) error {
 		e, mended, err := s.codec.load(txn, kind, names, rec, b.now)
 		b.entries, b.mended, failed = append(b.entries, e), b.mended || mended, err
 	}
-	if m.number != nil {
-		b.number = &numberRecord{}
-		load(kindNumber, m.number, b.number)
-	}
+	b.number = &numberRecord{} // stays empty where nobody asks for a number
+	load(kindNumber, m.number, b.number)
 	if m.client != nil {
 		b.client = &clientRecord{}
 		load(kindClient, m.client, b.client)

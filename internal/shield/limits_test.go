@@ -162,3 +162,39 @@ func TestLongestWaitCounts(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+// TestClientsAreToldApartByWhatTheyHave: an IPv6 customer by their /64, to the bit.
+func TestClientsAreToldApartByWhatTheyHave(t *testing.T) {
+	for second, same := range map[string]bool{
+		"2001:db8:0:2::": true, "2001:db8:0:2:8000::": true, "2001:db8:0:2:ffff:ffff:ffff:ffff": true,
+		"2001:db8:0:3::": false, "2001:db8:0:1:ffff:ffff:ffff:ffff": false, "2001:db8:8000:2::": false,
+	} {
+		f := newFixture(t, func(c *Config) { c.NumbersPerClient = 1 })
+		f.reserve(to(gb(1), "GB", from("2001:db8:0:2::1")))
+		if r := to(gb(2), "GB", from(second)); same {
+			f.refused(r, WhyClientNumbers, day)
+		} else {
+			f.reserve(r)
+		}
+	}
+}
+
+// TestClientsAreNotKeptWhereNothingIsLimited: nobody needs to know who they are.
+func TestClientsAreNotKeptWhereNothingIsLimited(t *testing.T) {
+	for _, tt := range []struct {
+		numbers, countries int
+		want               int
+	}{{-1, -1, 0}, {1, -1, 1}, {-1, 1, 1}} {
+		f := newFixture(t, func(c *Config) { c.NumbersPerClient, c.CountriesPerClient = tt.numbers, tt.countries })
+		f.reserve(to(gb(1), "GB", from("192.0.2.1")))
+		n := 0
+		for key := range f.entries() {
+			if key[:2] == kindClient {
+				n++
+			}
+		}
+		if n != tt.want {
+			t.Errorf("limits %d and %d: %d clients are kept, want %d", tt.numbers, tt.countries, n, tt.want)
+		}
+	}
+}

@@ -3,10 +3,14 @@
 package verification
 
 import (
+	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -191,6 +195,31 @@ func TestDecoyHasNoRightToken(t *testing.T) {
 	}
 	if f.claim(completes(sid)).Live {
 		t.Error("a decoy completes")
+	}
+}
+
+// TestDecoyTokenIsDrawnAndToldToNobody: it is 256 bits of the randomness that was
+// drawn, for a code too, the first time and when the operator sends it again; and
+// none that anybody is shown.
+func TestDecoyTokenIsDrawnAndToldToNobody(t *testing.T) {
+	for _, kind := range []Proof{ProofLink, ProofCode} {
+		var drawn bytes.Buffer
+		f := newFixture(t, func(c *Config) { c.Random = io.TeeReader(c.Random, &drawn) })
+		sid := f.decoy(ask(proof(kind))).SID
+		for send := range 2 {
+			tokens, token := f.record(sid).Tokens, ""
+			for i := range drawn.Len() - 31 {
+				text := base64.RawURLEncoding.EncodeToString(drawn.Bytes()[i : i+32])
+				if f.tokenHash(sid, text) == tokens[len(tokens)-1].Hash {
+					token = text
+				}
+			}
+			if shown := fmt.Sprintf("%+v", f.outbox.last(t)); token == "" || strings.Contains(shown, token) {
+				t.Errorf("proof %d, send %d: the token is %q, want one that was drawn, and not in %s", kind, send+1, token, shown)
+			}
+			drawn.Reset()
+			wantErr(t, "Resend", f.Resend(bg, sid), nil)
+		}
 	}
 }
 

@@ -23,15 +23,16 @@ var (
 	errMalformed = errors.New("request is not in the form of the service")
 	errTooLarge  = errors.New("request is over a limit")
 	errLater     = errors.New("request cannot be checked now")
+	// errConfirmed is one that is well: the request has done what it was for.
+	errConfirmed = errors.New("subscription is confirmed")
 )
 
 // provider is what differs between the services.
 type provider interface {
 	// admit judges the header, before anything of the body is read.
 	admit(r *http.Request) error
-	// read checks the body and returns the reports in it. With confirmed set,
-	// the request was none but did something.
-	read(ctx context.Context, r *http.Request, body []byte) (reports []feedback.Report, confirmed bool, err error)
+	// read checks the body and returns the reports in it.
+	read(ctx context.Context, r *http.Request, body []byte) ([]feedback.Report, error)
 }
 
 // serve answers one request.
@@ -42,42 +43,37 @@ func serve(w http.ResponseWriter, r *http.Request, name feedback.Provider, p pro
 		w.WriteHeader(http.StatusMethodNotAllowed)
 		return
 	}
-	reports, confirmed, err := accept(w, r, p)
+	reports, err := accept(w, r, p)
 	if err != nil {
 		status, outcome := verdict(err)
 		to.Note(name, outcome)
 		w.WriteHeader(status)
 		return
 	}
-	switch {
-	case confirmed:
-		to.Note(name, feedback.Confirmed)
-	case len(reports) == 0:
+	if len(reports) == 0 {
 		to.Note(name, feedback.Ignored)
-	default:
+	} else if err := to.Receive(r.Context(), name, reports); err != nil {
 		// Receive counts what fails, and the provider repeats it.
-		if err := to.Receive(r.Context(), name, reports); err != nil {
-			w.Header().Set("Retry-After", "60")
-			w.WriteHeader(http.StatusServiceUnavailable)
-			return
-		}
+		w.Header().Set("Retry-After", "60")
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
 	}
 	w.WriteHeader(http.StatusOK)
 }
 
-func accept(w http.ResponseWriter, r *http.Request, p provider) ([]feedback.Report, bool, error) {
+func accept(w http.ResponseWriter, r *http.Request, p provider) ([]feedback.Report, error) {
 	if err := p.admit(r); err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	if r.ContentLength > MaxBody {
-		return nil, false, errTooLarge
+		return nil, errTooLarge
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
 	if err != nil {
 		if tooLong := new(http.MaxBytesError); errors.As(err, &tooLong) {
-			return nil, false, errTooLarge
+			return nil, errTooLarge
 		}
-		return nil, false, errMalformed
+		return nil, errMalformed
 	}
 	return p.read(r.Context(), r, body)
 }
@@ -86,6 +82,8 @@ func accept(w http.ResponseWriter, r *http.Request, p provider) ([]feedback.Repo
 // store or of a fetch.
 func verdict(err error) (int, feedback.Outcome) {
 	switch {
+	case errors.Is(err, errConfirmed):
+		return http.StatusOK, feedback.Confirmed
 	case errors.Is(err, errForbidden):
 		return http.StatusForbidden, feedback.Forbidden
 	case errors.Is(err, errStale):

@@ -78,32 +78,32 @@ type mailgunBody struct {
 	Event json.RawMessage `json:"event-data"`
 }
 
-func (m *Mailgun) read(ctx context.Context, _ *http.Request, body []byte) ([]feedback.Report, bool, error) {
+func (m *Mailgun) read(ctx context.Context, _ *http.Request, body []byte) ([]feedback.Report, error) {
 	var b mailgunBody
 	if json.Unmarshal(body, &b) != nil {
-		return nil, false, errForbidden // nothing here is signed
+		return nil, errForbidden // nothing here is signed
 	}
 	at, ok := wholeSeconds(string(b.Signature.Timestamp))
 	if !ok || len(b.Signature.Token) < minSecret || len(b.Signature.Token) > 128 || !m.signed(&b) {
-		return nil, false, errForbidden
+		return nil, errForbidden
 	}
 	if !inWindow(m.cfg.Now(), at, m.cfg.Window) {
-		return nil, false, errStale
+		return nil, errStale
 	}
 	r, err := m.report(b.Event)
 	if err != nil || r.Kind == 0 {
-		return nil, false, err
+		return nil, err
 	}
 	// A minute more than the window: the store's clock is not ours.
 	until := at.Add(m.cfg.Window + time.Minute)
 	fresh, err := m.cfg.Guard.Claim(ctx, b.Signature.Token, sha256.Sum256(b.Event), until)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	if !fresh {
-		return nil, false, errForbidden
+		return nil, errForbidden
 	}
-	return []feedback.Report{r}, false, nil
+	return []feedback.Report{r}, nil
 }
 
 func (m *Mailgun) signed(b *mailgunBody) bool {

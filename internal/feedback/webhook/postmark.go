@@ -93,10 +93,10 @@ type postmarkEvent struct {
 	Metadata    object
 }
 
-func (p *Postmark) read(_ context.Context, _ *http.Request, body []byte) ([]feedback.Report, bool, error) {
+func (p *Postmark) read(_ context.Context, _ *http.Request, body []byte) ([]feedback.Report, error) {
 	var ev postmarkEvent
 	if err := decode(body, &ev); err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	r := feedback.Report{VERPTag: ev.Metadata.tag()}
 	switch ev.RecordType {
@@ -111,13 +111,13 @@ func (p *Postmark) read(_ context.Context, _ *http.Request, body []byte) ([]feed
 		r.At, r.Address = stamp(ev.DeliveredAt), feedback.CleanAddress(string(ev.Recipient))
 	}
 	if r.Kind == 0 {
-		return nil, false, nil
+		return nil, nil
 	}
 	if r.Address == "" && r.VERPTag == "" {
-		return nil, false, errMalformed
+		return nil, errMalformed
 	}
 	r.ID = string(ev.RecordType) + "|" + string(ev.ID) + "|" + string(ev.MessageID) + "|" + r.Address
-	return []feedback.Report{r}, false, nil
+	return []feedback.Report{r}, nil
 }
 
 // postmarkBounce sorts the types of the Bounce API. Those that are answers of

@@ -111,35 +111,33 @@ type sendGridEvent struct {
 	Tag text `json:"threepid-tag"`
 }
 
-func (s *SendGrid) read(_ context.Context, r *http.Request, body []byte) ([]feedback.Report, bool, error) {
+func (s *SendGrid) read(_ context.Context, r *http.Request, body []byte) ([]feedback.Report, error) {
 	signature, err := base64.StdEncoding.DecodeString(r.Header.Get(sendGridSignature))
 	if err != nil {
-		return nil, false, errForbidden
+		return nil, errForbidden
 	}
 	hash := sha256.New()
 	hash.Write([]byte(r.Header.Get(sendGridTimestamp)))
 	hash.Write(body)
 	if !ecdsa.VerifyASN1(s.key, hash.Sum(nil), signature) {
-		return nil, false, errForbidden
+		return nil, errForbidden
 	}
 	var raw []json.RawMessage
 	if err := decode(body, &raw); err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	if len(raw) > maxEvents {
-		return nil, false, errMalformed
+		return nil, errMalformed
 	}
 	var reports []feedback.Report
 	for _, one := range raw {
 		var ev sendGridEvent
-		if json.Unmarshal(one, &ev) != nil {
-			continue // one event in a form of its own must not cost the others
-		}
+		_ = json.Unmarshal(one, &ev) // one in a form of its own says nothing, and costs the others nothing
 		if report := ev.report(); report.Kind != 0 {
 			reports = append(reports, report)
 		}
 	}
-	return reports, false, nil
+	return reports, nil
 }
 
 func (ev *sendGridEvent) report() feedback.Report {

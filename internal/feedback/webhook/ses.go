@@ -67,31 +67,31 @@ func (s *SES) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // admit has nothing to judge: SNS signs the body.
 func (s *SES) admit(*http.Request) error { return nil }
 
-func (s *SES) read(ctx context.Context, _ *http.Request, body []byte) ([]feedback.Report, bool, error) {
+func (s *SES) read(ctx context.Context, _ *http.Request, body []byte) ([]feedback.Report, error) {
 	var e envelope
 	if json.Unmarshal(body, &e) != nil {
-		return nil, false, errForbidden // nothing here is signed
+		return nil, errForbidden // nothing here is signed
 	}
 	host, ours := s.hosts[e.TopicArn]
 	if !ours || e.Type != snsNotification && e.Type != snsSubscribe && e.Type != snsUnsubscribe {
-		return nil, false, errForbidden
+		return nil, errForbidden
 	}
 	if err := e.verify(ctx, host, s.certs); err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	if at := stamp(text(e.Timestamp)); !inWindow(s.cfg.Now(), at, s.cfg.MaxAge) {
-		return nil, false, errStale
+		return nil, errStale
 	}
 	switch e.Type {
 	case snsSubscribe:
-		return nil, true, s.confirm(ctx, &e, host)
+		return nil, s.confirm(ctx, &e, host)
 	case snsUnsubscribe:
-		return nil, false, nil // somebody with the right to has unsubscribed us
+		return nil, nil // somebody with the right to has unsubscribed us
 	}
-	reports, err := s.reports(&e)
-	return reports, false, err
+	return s.reports(&e)
 }
 
+// confirm returns errConfirmed if it did.
 func (s *SES) confirm(ctx context.Context, e *envelope, host string) error {
 	link, ok := e.confirmation(host)
 	if !ok {
@@ -100,7 +100,7 @@ func (s *SES) confirm(ctx context.Context, e *envelope, host string) error {
 	if _, err := s.cfg.Fetch(ctx, link); err != nil {
 		return fmt.Errorf("%w: confirm subscription: %w", errLater, err)
 	}
-	return nil
+	return errConfirmed
 }
 
 // sesEvent is what SES says. Notifications of an identity and events of a

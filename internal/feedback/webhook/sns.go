@@ -62,8 +62,7 @@ func topicHost(topic string) (string, error) {
 // that a client could read as another one.
 func onHost(raw, host string) (*url.URL, bool) {
 	u, err := url.Parse(raw)
-	if err != nil || u.Scheme != "https" || u.Host != host || u.User != nil || u.Opaque != "" || u.Fragment != "" ||
-		strings.ContainsAny(raw, "\\ \t\r\n@#") {
+	if err != nil || u.Scheme != "https" || u.Host != host || strings.ContainsAny(raw, "\\ \t\r\n@#") {
 		return nil, false
 	}
 	return u, true

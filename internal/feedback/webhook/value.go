@@ -27,7 +27,7 @@ func (t *text) UnmarshalJSON(raw []byte) error {
 			return err
 		}
 		*t = text(s)
-	case raw[0] == '-' || raw[0] >= '0' && raw[0] <= '9':
+	case raw[0] <= '9': // a minus or a digit: all else begins with a letter or a bracket
 		*t = text(raw)
 	}
 	return nil
