@@ -47,7 +47,7 @@ func (s *Server) userID(localpart string) string {
 // findUser looks an account up by full ID, in any case. The caller holds s.mu.
 func (s *Server) findUser(id string) *user {
 	localpart, domain, ok := strings.Cut(strings.TrimPrefix(id, "@"), ":")
-	if !ok || domain != s.opts.ServerName {
+	if !ok || !strings.EqualFold(domain, s.opts.ServerName) {
 		return nil
 	}
 	return s.users[strings.ToLower(localpart)]

@@ -6,6 +6,8 @@ import (
 	"crypto/rand"
 	"errors"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -20,6 +22,7 @@ func (s *Server) authenticatedRoutes(now string) []route {
 	routes := []route{
 		// Without an end: Synapse matches whatever follows (v2_alpha/devices.py, auth.py).
 		at(http.MethodPost, now+`/delete_devices`, s.postDeleteDevices),
+		at(http.MethodGet, now+`/register/available`, s.getRegisterAvailable),
 		at(http.MethodDelete, now+`/devices/([^/]*)$`, s.deleteDevice),
 		at(http.MethodGet, now+stage, s.getFallback),
 		at(http.MethodPost, now+stage, s.postFallback),
@@ -73,14 +76,38 @@ func (s *Server) postDeleteDevices(x *exchange) (int, any, error) {
 		return 0, nil, err
 	}
 	// The list of this round counts, and not what an earlier one kept.
-	list, ok := body["devices"].([]any)
-	if !ok {
+	list, err := items(body["devices"])
+	if err != nil || slices.ContainsFunc(list, func(id any) bool { return !hashable(id) }) {
 		return 0, nil, errWrongType
 	}
 	for _, id := range list {
-		s.dropDevice(d.userID, id)
+		if id == nil { // no device in particular: it ends all of them before it fails
+			s.logOut(d.userID, func(device) bool { return true })
+			return 0, nil, errWrongType
+		}
+		s.dropDevice(d.userID, pythonText(id))
 	}
 	return http.StatusOK, object{}, nil
+}
+
+// items is what a loop over a value goes through for Synapse: the characters of a text,
+// the keys of an object.
+func items(value any) (out []any, err error) {
+	switch v := value.(type) {
+	case []any:
+		return v, nil
+	case string:
+		for _, char := range v {
+			out = append(out, string(char))
+		}
+	case object:
+		for key := range v {
+			out = append(out, key)
+		}
+	default:
+		err = errWrongType
+	}
+	return out, err
 }
 
 // deleteDevice is DELETE /devices/{id}. A body is optional.
@@ -96,12 +123,16 @@ func (s *Server) deleteDevice(x *exchange) (int, any, error) {
 	if _, err := s.confirmUser(x, d, body); err != nil {
 		return 0, nil, err
 	}
-	s.dropDevice(d.userID, x.vars[0])
+	id, err := url.PathUnescape(x.vars[0])
+	if err != nil {
+		id = x.vars[0] // as Python leaves what is no escape
+	}
+	s.dropDevice(d.userID, id)
 	return http.StatusOK, object{}, nil
 }
 
 // dropDevice ends a device of an account, if it has such a one.
-func (s *Server) dropDevice(userID string, id any) {
+func (s *Server) dropDevice(userID, id string) {
 	gone := false
 	s.logOut(userID, func(d device) bool {
 		same := d.id == id

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -38,9 +39,10 @@ func parseJSON(raw []byte) (any, error) {
 	return value, nil
 }
 
-// parseObject decodes a request's body whatever its Content-Type says.
+// parseObject decodes a request's body whatever its Content-Type says. Synapse's
+// parser takes a byte order mark before it.
 func (x *exchange) parseObject() (object, error) {
-	value, err := parseJSON(x.body)
+	value, err := parseJSON(bytes.TrimPrefix(x.body, []byte("\ufeff")))
 	if err != nil {
 		return nil, fail(http.StatusBadRequest, "M_NOT_JSON", "Content not JSON.")
 	}
@@ -63,6 +65,26 @@ func requireKeys(obj object, keys ...string) error {
 		return nil
 	}
 	return fail(http.StatusBadRequest, "M_MISSING_PARAM", "Missing params: ["+strings.Join(absent, ", ")+"]")
+}
+
+// member is what "if key in value: value[key]" finds for Synapse, which looks before
+// it knows that it has an object: a list or a text without that key has no such member,
+// and one with it is an exception.
+func member(value any, key string) (found any, ok bool, err error) {
+	switch v := value.(type) {
+	case object:
+		found, ok = v[key]
+		return found, ok, nil
+	case []any:
+		if !slices.Contains(v, any(key)) {
+			return nil, false, nil
+		}
+	case string:
+		if !strings.Contains(v, key) {
+			return nil, false, nil
+		}
+	}
+	return nil, false, errWrongType
 }
 
 // truthy is what a bare "if value:" means to Synapse: a client that sends

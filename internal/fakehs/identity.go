@@ -43,31 +43,23 @@ type credentials struct {
 // the r0 texts draw it, has no id_server in it.
 func readCreds(value any) (credentials, error) {
 	var c credentials
-	switch v := value.(type) {
-	case object:
-		c.raw = v
-	case []any, string:
-	default:
-		return c, errWrongType
+	c.raw, _ = value.(object)
+	var err error
+	if c.idServer, err = firstOf(value, "id_server", "idServer"); err != nil {
+		return c, err
 	}
-	var ok bool
-	if c.idServer, ok = firstOf(c.raw, "id_server", "idServer"); !ok {
-		return c, fail(http.StatusBadRequest, "M_UNKNOWN", "No id_server in creds")
-	}
-	if c.secret, ok = firstOf(c.raw, "client_secret", "clientSecret"); !ok {
-		return c, fail(http.StatusBadRequest, "M_UNKNOWN", "No client_secret in creds")
-	}
-	return c, nil
+	c.secret, err = firstOf(value, "client_secret", "clientSecret")
+	return c, err
 }
 
-// firstOf is the value of the first key that is present, null included.
-func firstOf(obj object, keys ...string) (any, bool) {
-	for _, k := range keys {
-		if v, ok := obj[k]; ok {
-			return v, true
+// firstOf is the value of the first of some keys that creds have, null included.
+func firstOf(creds any, keys ...string) (any, error) {
+	for _, key := range keys {
+		if found, ok, err := member(creds, key); ok || err != nil {
+			return found, err
 		}
 	}
-	return nil, false
+	return nil, fail(http.StatusBadRequest, "M_UNKNOWN", "No "+keys[0]+" in creds")
 }
 
 // threepidFromCreds asks the identity server in the creds whether they stand for a

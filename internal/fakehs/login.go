@@ -26,9 +26,12 @@ func (s *Server) postLogin(x *exchange) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	d := s.logIn(id, body["device_id"])
+	d, err := s.logIn(id, body["device_id"])
+	if err != nil {
+		return 0, nil, err
+	}
 	return http.StatusOK, object{
-		"user_id": id, "access_token": d.token, "device_id": d.id, "home_server": s.opts.ServerName,
+		"user_id": id, "access_token": d.token, "device_id": d.said, "home_server": s.opts.ServerName,
 	}, nil
 }
 
@@ -75,14 +78,29 @@ func loginIdentifier(body object) (object, error) {
 	if !ok {
 		return nil, fail(http.StatusBadRequest, "M_UNKNOWN", "Missing param: identifier")
 	}
-	identifier, ok := value.(object)
-	if !ok {
-		return nil, errWrongType
+	kind, ok, err := member(value, "type")
+	if err == nil && !ok {
+		err = fail(http.StatusBadRequest, "M_UNKNOWN", "Login identifier has no type")
 	}
-	if _, ok := identifier["type"]; !ok {
-		return nil, fail(http.StatusBadRequest, "M_UNKNOWN", "Login identifier has no type")
+	if err != nil {
+		return nil, err
+	}
+	identifier, _ := value.(object)
+	if kind == "m.id.phone" {
+		return phoneIdentifier(identifier)
 	}
 	return identifier, nil
+}
+
+// phoneIdentifier is the identifier of a number that is written as somebody dials it.
+func phoneIdentifier(identifier object) (object, error) {
+	country, ok := identifier["country"]
+	number, ok2 := identifier["number"]
+	if !ok || !ok2 {
+		return nil, fail(http.StatusBadRequest, "M_UNKNOWN", "Invalid phone-type identifier")
+	}
+	digits, err := msisdn(country, number)
+	return object{"type": "m.id.thirdparty", "medium": "msisdn", "address": digits}, err
 }
 
 // loginByThreepid finds the account behind an address.

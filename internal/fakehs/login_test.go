@@ -42,7 +42,8 @@ func TestLogin(t *testing.T) {
 		{"identifier without type", password + `"identifier":{}}`, 400, "M_UNKNOWN"},
 		{"identifier of another type", password + `"identifier":{"type":"m.id.x"}}`, 400, "M_UNKNOWN"},
 		{"identifier without user", password + `"identifier":{"type":"m.id.user"}}`, 400, "M_UNKNOWN"},
-		{"identifier that is a string", password + `"identifier":"alice"}`, 500, "M_UNKNOWN"},
+		{"identifier that is a string", password + `"identifier":"alice"}`, 400, "M_UNKNOWN"},
+		{"identifier that is a string with a type", password + `"identifier":"type"}`, 500, "M_UNKNOWN"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			got := w.post("/login", "", tc.body)

@@ -5,8 +5,9 @@ package fakehs
 import (
 	"fmt"
 	"net/http"
+	"strings"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/phone"
+	"github.com/nyaruka/phonenumbers"
 )
 
 // postRegisterMSISDN is POST /register/msisdn/requestToken, postThreepidMSISDN
@@ -35,20 +36,18 @@ func (s *Server) requestMSISDNToken(x *exchange, denied string, owned bool) (int
 	if err := requireKeys(body, "id_server", "client_secret", "country", "phone_number", "send_attempt"); err != nil {
 		return 0, nil, err
 	}
-	country, _ := body["country"].(string)
-	typed, _ := body["phone_number"].(string)
-	number, err := phone.Parse(typed, country, phone.Policy{Possible: true})
+	digits, err := msisdn(body["country"], body["phone_number"])
 	if err != nil {
-		return 0, nil, fail(http.StatusBadRequest, "M_UNKNOWN", "Unable to parse phone number")
+		return 0, nil, err
 	}
-	allowed, err := s.allowedThreepid("msisdn", number.Digits)
+	allowed, err := s.allowedThreepid("msisdn", digits)
 	if err == nil && !allowed {
 		err = fail(http.StatusForbidden, "M_THREEPID_DENIED", denied)
 	}
 	if err != nil {
 		return 0, nil, err
 	}
-	owner, err := s.lookupOwner("msisdn", number.Digits)
+	owner, err := s.lookupOwner("msisdn", digits)
 	switch {
 	case err != nil:
 		return 0, nil, err
@@ -59,6 +58,21 @@ func (s *Server) requestMSISDNToken(x *exchange, denied string, owned bool) (int
 	}
 	answer, err := s.forwardMSISDN(x, body)
 	return http.StatusOK, answer, err
+}
+
+// msisdn is a number as the homeserver keeps it. It minds neither whether anybody can
+// have it nor its length, but the case of the country.
+func msisdn(country, number any) (string, error) {
+	typed, ok := number.(string)
+	if !hashable(country) || !ok && number != nil {
+		return "", errWrongType
+	}
+	region, _ := country.(string)
+	parsed, err := phonenumbers.Parse(typed, region)
+	if err != nil {
+		return "", fail(http.StatusBadRequest, "M_UNKNOWN", "Unable to parse phone number")
+	}
+	return strings.TrimPrefix(phonenumbers.Format(parsed, phonenumbers.E164), "+"), nil
 }
 
 // forwardMSISDN has the identity server send its message.

@@ -61,17 +61,18 @@ func (s *Server) postRegister(x *exchange) (int, any, error) {
 		return 0, nil, err
 	}
 	if registered != "" {
-		return http.StatusOK, s.registrationAnswer(registered, result.params), nil
+		answer, err := s.registrationAnswer(registered, result.params)
+		return http.StatusOK, answer, err
 	}
 	id, err := s.register(result)
 	if err != nil {
 		return 0, nil, err
 	}
-	answer := s.registrationAnswer(id, result.params)
-	if err := s.afterRegistration(x, id, result); err != nil {
-		return 0, nil, err
+	answer, err := s.registrationAnswer(id, result.params)
+	if err == nil {
+		err = s.afterRegistration(x, id, result)
 	}
-	return http.StatusOK, answer, nil
+	return http.StatusOK, answer, err
 }
 
 // admitRegistration is everything that comes before interactive authentication.
@@ -114,6 +115,9 @@ func (s *Server) registeredIn(body object) (string, error) {
 		return "", err
 	}
 	id := auth["session"]
+	if !truthy(id) {
+		return "", nil
+	}
 	if !hashable(id) {
 		return "", errWrongType
 	}
@@ -193,13 +197,14 @@ func (s *Server) register(result authResult) (string, error) {
 }
 
 // registrationAnswer logs the new user in, unless the client would rather not.
-func (s *Server) registrationAnswer(id string, params object) object {
+func (s *Server) registrationAnswer(id string, params object) (object, error) {
 	answer := object{"user_id": id, "home_server": s.opts.ServerName}
-	if !truthy(params["inhibit_login"]) {
-		d := s.logIn(id, params["device_id"])
-		answer["access_token"], answer["device_id"] = d.token, d.id
+	if truthy(params["inhibit_login"]) {
+		return answer, nil
 	}
-	return answer
+	d, err := s.logIn(id, params["device_id"])
+	answer["access_token"], answer["device_id"] = d.token, d.said
+	return answer, err
 }
 
 // afterRegistration stores the validated addresses and binds them if asked to. A

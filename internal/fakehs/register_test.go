@@ -113,10 +113,10 @@ func TestRegisterAfterAuthenticationRefuses(t *testing.T) {
 	first := w.post("/register", "", `{"password":"pw",`+dummy+`}`)
 	second := w.post("/register", "", `{"password":"pw","inhibit_login":true,`+dummy+`}`)
 	first.wants(t, 200, "")
-	if first.json["user_id"] != "@1:hs.example" {
+	if first.json["user_id"] != "@0:hs.example" {
 		t.Errorf("got %s, want a sequential user ID", first.raw)
 	}
-	second.isJSON(t, `{"user_id":"@2:hs.example","home_server":"hs.example"}`)
+	second.isJSON(t, `{"user_id":"@1:hs.example","home_server":"hs.example"}`)
 }
 
 func TestRegisterWithEmailStoresTheAddressInLowerCase(t *testing.T) {

@@ -62,7 +62,6 @@ func (s *Server) synapseRoutes() []route {
 		post(now+`/account/3pid/msisdn/requestToken`, s.postThreepidMSISDN),
 		post(now+`/account/password/msisdn/requestToken`, s.postPasswordMSISDN),
 
-		get(now+`/register/available`, s.getRegisterAvailable),
 		post(now+`/register`, s.postRegister),
 		get(all+`/login`, s.getLogin),
 		post(all+`/login`, s.postLogin),

@@ -148,15 +148,14 @@ func New(opts Options) *Server {
 	opts.TrustedIDServers = slices.Clone(opts.TrustedIDServers)
 
 	s := &Server{
-		opts:       opts,
-		client:     withoutPostRedirects(opts.HTTPClient),
-		pepper:     []byte(rand.Text()),
-		users:      make(map[string]*user),
-		tokens:     make(map[string]device),
-		bound:      make(map[binding]bool),
-		uia:        make(map[string]*session),
-		nextUserID: 1,
-		begun:      opts.Now(),
+		opts:   opts,
+		client: withoutPostRedirects(opts.HTTPClient),
+		pepper: []byte(rand.Text()),
+		users:  make(map[string]*user),
+		tokens: make(map[string]device),
+		bound:  make(map[binding]bool),
+		uia:    make(map[string]*session),
+		begun:  opts.Now(),
 	}
 	for _, pattern := range opts.AllowedLocal3PIDs {
 		s.allowed = append(s.allowed, regexp.MustCompile("^(?:"+pattern+")"))

@@ -29,7 +29,10 @@ func (s *Server) postThreepid(x *exchange) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	creds, _ := firstOf(body, "three_pid_creds", "threePidCreds")
+	creds, ok := body["three_pid_creds"]
+	if !ok {
+		creds = body["threePidCreds"]
+	}
 	if creds == nil {
 		return 0, nil, fail(http.StatusBadRequest, "M_MISSING_PARAM", "Missing param")
 	}
@@ -59,8 +62,8 @@ func (s *Server) postThreepid(x *exchange) (int, any, error) {
 	return http.StatusOK, object{}, nil
 }
 
-// postThreepidDelete is POST /account/3pid/delete. Every failure to unbind is a 500,
-// and the address stays.
+// postThreepidDelete is POST /account/3pid/delete. Every failure of it is the same 500,
+// and then the address stays.
 func (s *Server) postThreepidDelete(x *exchange) (int, any, error) {
 	body, err := x.parseObject()
 	if err != nil {
@@ -73,17 +76,30 @@ func (s *Server) postThreepidDelete(x *exchange) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	medium, _ := body["medium"].(string)
-	address, _ := body["address"].(string)
-	if medium == "email" {
-		address = lowered(address)
+	medium, address, err := storedAs(body["medium"], body["address"])
+	unbound := false
+	if err == nil {
+		unbound, err = s.unbindThreepid(x, d.userID, medium, address, body["id_server"])
 	}
-	unbound, err := s.unbindThreepid(x, d.userID, medium, address, body["id_server"])
 	if err != nil {
 		return 0, nil, fail(http.StatusInternalServerError, "M_UNKNOWN", "Failed to remove threepid")
 	}
 	s.deleteThreepid(d.userID, medium, address)
 	return http.StatusOK, unbindResult(unbound), nil
+}
+
+// storedAs is how the table of addresses has one that somebody names.
+func storedAs(medium, address any) (m, a string, err error) {
+	text, ok := address.(string)
+	switch {
+	case !hashable(medium) || !hashable(address):
+		return "", "", errWrongType
+	case medium != "email":
+		return pythonText(medium), pythonText(address), nil
+	case !ok:
+		return "", "", errWrongType
+	}
+	return "email", lowered(text), nil
 }
 
 // unbindResult is what the two endpoints that unbind answer.

@@ -13,20 +13,23 @@ import (
 type device struct {
 	userID string
 	id     string
+	said   any // the id as the client gave it, number or text
 	token  string
 }
 
 // logIn makes an access token for an account, on the named device or a new one.
-func (s *Server) logIn(userID string, deviceID any) device {
-	id, ok := deviceID.(string)
-	if !ok {
-		id = rand.Text()[:10]
+func (s *Server) logIn(userID string, deviceID any) (device, error) {
+	if !hashable(deviceID) {
+		return device{}, errWrongType
 	}
-	d := device{userID: userID, id: id, token: "fake_" + rand.Text()}
+	if deviceID == nil {
+		deviceID = rand.Text()[:10]
+	}
+	d := device{userID: userID, id: pythonText(deviceID), said: deviceID, token: "fake_" + rand.Text()}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tokens[d.token] = d
-	return d
+	return d, nil
 }
 
 // logOut ends every token of an account for which gone is true.
@@ -40,9 +43,10 @@ func (s *Server) logOut(userID string, gone func(device) bool) {
 	}
 }
 
-// hasToken reports whether the request carries any kind of access token.
+// hasToken reports whether the request carries any kind of access token, and be it an
+// empty one.
 func (x *exchange) hasToken() bool {
-	return x.req.URL.Query().Get("access_token") != "" || len(x.req.Header.Values("Authorization")) > 0
+	return x.req.URL.Query().Has("access_token") || len(x.req.Header.Values("Authorization")) > 0
 }
 
 // token takes the access token out of a request, header or query but not both.

@@ -54,19 +54,16 @@ func (r authResult) threepid(stage string) object {
 	return found
 }
 
-// auth is the auth object of a body: its keys, and whether there was one that is
-// not empty. A list or a string counts as an object without keys.
+// authOf is the auth object of a body: its keys, and whether there was one that is not
+// empty. A list or a text counts as one without keys, unless there is "session" in it.
 func authOf(body object) (keys object, given bool, err error) {
-	switch a := body["auth"].(type) {
-	case object:
-		return a, len(a) > 0, nil
-	case []any, string:
-		return nil, truthy(a), nil
+	value, ok := body["auth"]
+	if !ok {
+		return nil, false, nil
 	}
-	if _, ok := body["auth"]; ok {
-		return nil, false, errWrongType
-	}
-	return nil, false, nil
+	_, _, err = member(value, "session")
+	keys, _ = value.(object)
+	return keys, truthy(value), err
 }
 
 // openSession finds a session or makes one; an unknown ID gives a new session with
@@ -106,6 +103,7 @@ func (s *Server) checkAuth(x *exchange, flows [][]string, body object, forReset 
 	if err != nil {
 		return authResult{}, err
 	}
+	whole := body["auth"]
 	delete(body, "auth")
 
 	s.mu.Lock()
@@ -122,6 +120,9 @@ func (s *Server) checkAuth(x *exchange, flows [][]string, body object, forReset 
 
 	if !given {
 		return authResult{}, &incomplete{s.flowsOf(flows, sess.id)}
+	}
+	if _, _, err := member(whole, "type"); err != nil {
+		return authResult{}, err
 	}
 	failure, err := s.attemptStage(x, sess, auth, forReset)
 	if err != nil {

@@ -5,6 +5,8 @@ package fakehs
 import (
 	"net/http"
 	"regexp"
+	"strings"
+	"unicode"
 )
 
 // maxUserIDLength is the length of a whole user ID, in bytes here as there.
@@ -51,6 +53,9 @@ func (s *Server) getRegisterAvailable(x *exchange) (int, any, error) {
 	name, ok := x.req.URL.Query()["username"]
 	if !ok {
 		return 0, nil, fail(http.StatusBadRequest, "M_MISSING_PARAM", "Missing string query parameter 'username'")
+	}
+	if strings.ContainsFunc(name[0], func(r rune) bool { return r > unicode.MaxASCII }) {
+		return 0, nil, fail(http.StatusBadRequest, "M_UNKNOWN", "Query parameter b'username' must be ascii")
 	}
 	if err := s.checkUsername(name[0], ""); err != nil {
 		return 0, nil, err
