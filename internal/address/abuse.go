@@ -17,7 +17,7 @@ func AbuseKey(canonical string) string {
 	if !found {
 		return canonical
 	}
-	if plain, _, tagged := strings.Cut(local, "+"); tagged && plain != "" {
+	if plain, _, _ := strings.Cut(local, "+"); plain != "" {
 		local = plain
 	}
 	if same, ok := dotless[domain]; ok {

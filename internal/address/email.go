@@ -6,7 +6,6 @@ import (
 	"errors"
 	"strings"
 	"unicode"
-	"unicode/utf8"
 
 	"golang.org/x/net/idna"
 	"golang.org/x/text/cases"
@@ -41,13 +40,10 @@ var domains = idna.New(
 func Email(typed string) (string, error) {
 	// A bound before any work is done; no canonical form is shorter than a
 	// third of what was typed by enough to matter.
-	if len(typed) > 4*maxEmail || !utf8.ValidString(typed) {
+	if len(typed) > 4*maxEmail {
 		return "", ErrInvalid
 	}
-	local, domain, found := strings.Cut(typed, "@")
-	if !found || strings.Contains(domain, "@") {
-		return "", ErrInvalid
-	}
+	local, domain, _ := strings.Cut(typed, "@") // with no @, or with two, there is no domain
 	domain, err := Domain(domain)
 	if err != nil {
 		return "", err
@@ -65,17 +61,17 @@ func Email(typed string) (string, error) {
 // Domain returns the canonical form of the domain of an address: lower-case
 // A-labels, as they are asked of the domain name system and told to relays.
 func Domain(typed string) (string, error) {
-	if len(typed) > 4*maxEmail || !utf8.ValidString(typed) || strings.IndexFunc(typed, invisible) >= 0 {
+	if len(typed) > 4*maxEmail || strings.IndexFunc(typed, invisible) >= 0 {
 		return "", ErrInvalid
 	}
 	ascii, err := domains.ToASCII(typed)
-	if err != nil || ascii == "" || strings.HasSuffix(ascii, ".") || endsInNumber(ascii) || hyphenated(ascii) {
+	if err != nil || endsInNumber(ascii) || hyphenated(ascii) {
 		return "", ErrInvalid
 	}
 	return ascii, nil
 }
 
-// endsInNumber reports a domain that a resolver may read as an IPv4 address,
+// endsInNumber reports a domain without a last label, or one that a resolver may read as an IPv4 address,
 // in any of its notations (WHATWG URL §3.5, "ends in a number"). No top-level
 // domain is a number (RFC 3696 §2), and a client must not make the mail relay
 // connect to an address of its choice.
@@ -110,16 +106,13 @@ func canonicalLocal(local string) (string, error) {
 // are older; x/text folds those to the small letters in turn, so that the two
 // would never meet.
 func fold(s string) string {
-	if strings.IndexFunc(s, cherokeeCapital) < 0 {
-		return cases.Fold().String(s)
-	}
 	var b strings.Builder
 	for _, r := range s {
 		if cherokeeCapital(r) {
 			b.WriteRune(r)
-			continue
+		} else {
+			b.WriteString(cases.Fold().String(string(r)))
 		}
-		b.WriteString(cases.Fold().String(string(r)))
 	}
 	return b.String()
 }
@@ -136,5 +129,5 @@ func forbiddenInLocal(r rune) bool {
 // invisible reports control characters, white space, line and paragraph
 // separators, and format characters (zero-width, bidi controls, soft hyphen).
 func invisible(r rune) bool {
-	return unicode.IsControl(r) || unicode.IsSpace(r) || unicode.In(r, unicode.Cf, unicode.Zs, unicode.Zl, unicode.Zp, unicode.Co, unicode.Cs, unicode.Noncharacter_Code_Point, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
+	return unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zs, unicode.Zl, unicode.Zp, unicode.Co, unicode.Cs, unicode.Noncharacter_Code_Point, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 }

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
 )
@@ -36,6 +37,8 @@ func TestF19_EmailIsCanonical(t *testing.T) {
 		{"A-label in capitals", "info@XN--BCHER-KVA.example", "info@xn--bcher-kva.example"},
 		{"hyphens where an A-label has them", "alice@ab--cd.example", "alice@ab--cd.example"},
 		{"more of them", "alice@R3---sn.example", "alice@r3---sn.example"},
+		{"one hyphen at the third place", "info@üb-cd.example", "info@xn--b-cd-zra.example"},
+		{"one hyphen at the fourth", "info@übc-d.example", "info@xn--bc-d-zra.example"},
 		{"full-width dot is a dot", "a@example\uff0ecom", "a@example.com"},
 		{"ideographic full stop is a dot", "a@example\u3002com", "a@example.com"},
 		{"full-width domain letters", "a@ｅｘａｍｐｌｅ.com", "a@example.com"},
@@ -119,6 +122,9 @@ func badEmails() map[string]string {
 		"list":                       "alice@example.com,eve@example.com",
 		"semicolon":                  "alice;eve@example.com",
 		"colon, a source route":      "@relay.example:alice@example.com",
+		"a mark that hides a sign":   "ali<\u0338ce@example.com", // together they are a letter
+		"one at the beginning":       "<\u0338alice@example.com",
+		"; made at the beginning":    "\u037ealice@example.com",
 		"Greek question mark is ;":   "alice\u037eeve@example.com",
 		"zero-width space, local":    "ali\u200bce@example.com",
 		"zero-width space, domain":   "alice@exam\u200bple.com",
@@ -165,6 +171,7 @@ func badDomains() map[string]string {
 		"A-label not in NFC":        "alice@xn--a-ecp.ru",
 		"two A-label prefixes":      "alice@xn--bücher.com",
 		"hyphens like an A-label's": "alice@üb--cd.com",
+		"the shortest of these":     "alice@üb--c.com",
 		"A-label with such hyphens": "alice@xn--b--cd-jva.com",
 		"A-label with one in front": "alice@xn----eha.com",
 		"label begins with a mark":  "alice@\u0301abc.com",
@@ -178,5 +185,29 @@ func badDomains() map[string]string {
 		"bare IPv4, one number":     "alice@2130706433",
 		"bare IPv4, hexadecimal":    "alice@0x7f000001",
 		"bare IPv4, mixed notation": "alice@127.0x1",
+	}
+}
+
+// TestF19_NoBrokenTextIsAnAddress: a byte that is no character is refused wherever it is.
+func TestF19_NoBrokenTextIsAnAddress(t *testing.T) {
+	for _, good := range []string{"alice@example.com", "jos\u00e9@b\u00fccher.example", "\u13a0@\u4f8b.com"} {
+		for at := range len(good) + 1 {
+			for _, bytes := range []string{"\xff", "\x80", "\xc3", "\xed\xa0\x80", "\xf4\x90\x80\x80"} {
+				typed := good[:at] + bytes + good[at:]
+				if got, err := address.Email(typed); !utf8.ValidString(typed) && (got != "" || err == nil) {
+					t.Errorf("Email(%q) = %q, want an error", typed, got)
+				}
+			}
+		}
+	}
+}
+
+// TestF19_NoWorkForWhatIsTooLong: nothing is made of a megabyte.
+func TestF19_NoWorkForWhatIsTooLong(t *testing.T) {
+	long := strings.Repeat("\u00df", 1<<20)
+	for name, canonical := range map[string]func(string) (string, error){"Email": address.Email, "Domain": address.Domain} {
+		if made := testing.AllocsPerRun(1, func() { _, _ = canonical(long) }); made != 0 {
+			t.Errorf("%s makes %v things of it, want none", name, made)
+		}
 	}
 }

@@ -42,7 +42,7 @@ func TestF19_FoldingHasNoContext(t *testing.T) {
 // out the same, so they go the same way.
 func TestF19_DomainAloneIsCanonical(t *testing.T) {
 	for typed, want := range map[string]string{
-		"EXAMPLE.org": "example.org", "Bücher.example": "xn--bcher-kva.example", "exa\u00admple.org": "", "example.org.": "",
+		"EXAMPLE.org": "example.org", "Bücher.example": "xn--bcher-kva.example", "exa\u00admple.org": "", "\u00adexample.org": "", "example.org.": "",
 		"ex\xffample.org": "", "": "", "a@b": "", "１２７.１": "", "ｅxample\u3002org": "example.org", strings.Repeat("d", 2000): "",
 	} {
 		got, err := Domain(typed)

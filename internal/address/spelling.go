@@ -35,8 +35,8 @@ func IsSpelling(text, canonical string) bool {
 // is another mailbox all the same, and to prove one of them proves nothing about the
 // other. Nearly every address is alike to none.
 func Alike(canonical string) []string {
-	folded, err := Email(Folded(canonical))
-	if err != nil || folded == canonical {
+	folded, _ := Email(Folded(canonical)) // empty if it is none, and so are its spellings
+	if folded == canonical {
 		return nil
 	}
 	return of(folded, variants(folded))
@@ -45,8 +45,8 @@ func Alike(canonical string) []string {
 // Folds reports whether an address in canonical form is that of another mailbox, or of
 // none, once its case is folded in full. Cherokee folds to capitals, and is the same.
 func Folds(canonical string) bool {
-	folded, err := Email(Folded(canonical))
-	return err != nil || folded != canonical
+	folded, _ := Email(Folded(canonical))
+	return folded != canonical
 }
 
 // Folded is an address in canonical form with its local part case-folded in full
@@ -62,10 +62,7 @@ func Folded(canonical string) string {
 // variants are the spellings of a canonical address that follow from it alone.
 func variants(canonical string) []string {
 	local, domain, _ := strings.Cut(canonical, "@")
-	own, err := idna.Punycode.ToUnicode(domain)
-	if err != nil {
-		own = domain
-	}
+	own, _ := idna.Punycode.ToUnicode(domain) // what is none falls out later
 	apart := norm.NFD.String(local)
 	ownApart := norm.NFD.String(own)
 	return []string{

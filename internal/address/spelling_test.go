@@ -51,6 +51,16 @@ func TestF19_Alike(t *testing.T) {
 	}
 }
 
+// TestF19_Folds tells those that are another mailbox, or none, once they are folded.
+func TestF19_Folds(t *testing.T) {
+	long, _ := Email(strings.Repeat("ŉ", 32) + "@example.org") // 64 bytes, and 96 when folded
+	for canonical, want := range map[string]bool{"straße@example.org": true, long: true, "alice@example.org": false, "\uab70@example.org": false} {
+		if got := Folds(canonical); got != want || canonical == "" {
+			t.Errorf("Folds(%q) = %v, want %v", canonical, got, want)
+		}
+	}
+}
+
 // TestF19_SpellingsAreOneMailbox: to prove one of them is to prove all, so none may
 // be another mailbox, and none of what is alike may be this one.
 func TestF19_SpellingsAreOneMailbox(t *testing.T) {

@@ -21,16 +21,15 @@ type Draft struct {
 
 // Prepare writes the draft of a key file. It has to be discarded in any case.
 func Prepare(path string) (*Draft, error) {
-	first, err := newKey(1, time.Now())
+	dir := filepath.Dir(path)
+	d := &Draft{path: path, made: missingFolders(dir)}
+	err := step("make folder", func() error { return os.MkdirAll(dir, 0o700) })
 	if err != nil {
-		return nil, err
+		err = fmt.Errorf("make folder of key file: %w", err)
+	} else {
+		d.tmp, err = writeBeside(path, &keyFile{Version: 1, Keys: []fileKey{newKey(1, time.Now())}})
 	}
-	d := &Draft{path: path, made: missingFolders(filepath.Dir(path))}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		d.Discard()
-		return nil, fmt.Errorf("make folder of key file: %w", err)
-	}
-	if d.tmp, err = writeBeside(path, &keyFile{Version: 1, Keys: []fileKey{first}}); err != nil {
+	if err != nil {
 		d.Discard()
 		return nil, err
 	}
@@ -53,26 +52,26 @@ func missingFolders(dir string) (missing []string) {
 // makes the complete file appear in one step, which a rename would too, but a
 // rename would replace the other one's key.
 func (d *Draft) Place() (ring *Ring, ours bool, err error) {
-	err = os.Link(d.tmp, d.path)
+	err = step("link", func() error { return os.Link(d.tmp, d.path) })
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, false, fmt.Errorf("place key file: %w", err)
 	}
-	if ours = err == nil; ours {
-		d.made = nil
-		if err := syncFolder(d.path); err != nil {
-			return nil, true, err
+	ours = err == nil
+	// The other one's name may not have reached the disk, and its key is about to
+	// be used. A folder that is new is a name, too.
+	for _, name := range append(d.made, d.path) {
+		if err := syncFolder(name); err != nil {
+			return nil, ours, err
 		}
 	}
 	ring, err = Load(d.path)
 	return ring, ours, err
 }
 
-// Discard removes what is not the key file. Folders that somebody else uses
-// meanwhile are not empty, and stay.
+// Discard removes what is not the key file. Folders with the key file in them, or
+// that somebody else uses meanwhile, are not empty, and stay.
 func (d *Draft) Discard() {
-	if d.tmp != "" {
-		_ = os.Remove(d.tmp) // the next rotation tries again
-	}
+	_ = step("remove", func() error { return os.Remove(d.tmp) }) // if it was written; the next rotation tries again
 	for _, dir := range slices.Backward(d.made) {
 		_ = os.Remove(dir)
 	}

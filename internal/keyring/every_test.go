@@ -27,6 +27,10 @@ func TestReplace(t *testing.T) {
 	if got, err := ring.Open("c", before); err != nil || string(got) != "x" {
 		t.Errorf("a record of before = %q, %v", got, err)
 	}
+	zero := newRing(t, keyring.Key{ID: 0, Secret: secret('z')})
+	if id, ok := keyring.SealedBy(nil); id != 0 || ok || zero.InUse(nil) {
+		t.Error("nothing was sealed by a key, or is said to be")
+	}
 	if ring.InUse(before) || !ring.InUse(ring.Seal("c", nil)) || ring.InUse(nil) {
 		t.Error("the ring does not tell which records are of the key in use")
 	}

@@ -87,13 +87,14 @@ func read(path string) (*keyFile, error) {
 	return &f, nil
 }
 
-func newKey(id byte, now time.Time) (fileKey, error) {
+func newKey(id byte, now time.Time) fileKey {
 	secret := make([]byte, SecretSize)
-	if _, err := rand.Read(secret); err != nil {
-		return fileKey{}, fmt.Errorf("make key: %w", err)
-	}
-	return fileKey{ID: id, Secret: secret, Since: now.UTC().Truncate(time.Second)}, nil
+	rand.Read(secret) // which ends the program rather than to fail
+	return fileKey{ID: id, Secret: secret, Since: now.UTC().Truncate(time.Second)}
 }
+
+// step does one thing to the disk that can fail. Tests let it.
+var step = func(_ string, do func() error) error { return do() }
 
 // tempPrefix begins the names of files that are being written.
 const tempPrefix = ".keys-"
@@ -105,12 +106,19 @@ func writeBeside(path string, f *keyFile) (name string, err error) {
 	if err != nil {
 		return "", fmt.Errorf("encode key file: %w", err)
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(path), tempPrefix+"*") // mode 0600
+	var tmp *os.File
+	err = step("create", func() (err error) {
+		tmp, err = os.CreateTemp(filepath.Dir(path), tempPrefix+"*") // mode 0600
+		return err
+	})
 	if err != nil {
 		return "", fmt.Errorf("create key file: %w", err)
 	}
-	_, err = tmp.Write(append(raw, '\n'))
-	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
+	err = step("write", func() error {
+		_, err := tmp.Write(append(raw, '\n'))
+		return err
+	})
+	if err = errors.Join(step("sync", tmp.Sync), step("close", tmp.Close)); err != nil {
 		_ = os.Remove(tmp.Name()) // the first error is the one to be told
 		return "", fmt.Errorf("write key file: %w", err)
 	}

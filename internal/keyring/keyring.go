@@ -7,14 +7,12 @@ import (
 	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash"
-	"io"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,10 +41,7 @@ type Key struct {
 
 // Ring seals and hashes with its first key, and opens and recognises with any.
 // Its keys can be replaced while it is in use, see [Ring.Replace].
-type Ring struct {
-	set    atomic.Pointer[keySet]
-	random io.Reader
-}
+type Ring struct{ set atomic.Pointer[keySet] }
 
 // keySet is what a ring has at one moment. It does not change.
 type keySet struct {
@@ -87,7 +82,7 @@ func New(keys ...Key) (*Ring, error) {
 }
 
 func newRing(set *keySet) *Ring {
-	r := &Ring{random: rand.Reader}
+	r := &Ring{}
 	r.set.Store(set)
 	return r
 }
@@ -98,21 +93,12 @@ func derive(k Key) (*key, error) {
 	if len(k.Secret) != SecretSize {
 		return nil, fmt.Errorf("key %d has %d bytes, want %d", k.ID, len(k.Secret), SecretSize)
 	}
-	seal, err := hkdf.Key(sha256.New, k.Secret, nil, "threepid seal v1", 32)
-	if err != nil {
-		return nil, fmt.Errorf("derive sealing key: %w", err)
-	}
-	mac, err := hkdf.Key(sha256.New, k.Secret, nil, "threepid hash v1", 32)
-	if err != nil {
-		return nil, fmt.Errorf("derive hashing key: %w", err)
-	}
-	block, err := aes.NewCipher(seal)
-	if err != nil {
-		return nil, fmt.Errorf("make cipher: %w", err)
-	}
-	aead, err := cipher.NewGCM(block)
-	if err != nil {
-		return nil, fmt.Errorf("make AEAD: %w", err)
+	seal, sealErr := hkdf.Key(sha256.New, k.Secret, nil, "threepid seal v1", 32)
+	mac, macErr := hkdf.Key(sha256.New, k.Secret, nil, "threepid hash v1", 32)
+	block, blockErr := aes.NewCipher(seal)
+	aead, aeadErr := cipher.NewGCMWithRandomNonce(block)
+	if err := errors.Join(sealErr, macErr, blockErr, aeadErr); err != nil {
+		return nil, fmt.Errorf("derive keys of key %d: %w", k.ID, err)
 	}
 	return &key{id: k.ID, since: k.Since, aead: aead, mac: mac}, nil
 }
@@ -121,15 +107,9 @@ func derive(k Key) (*key, error) {
 // must be the same to open it: a sealed record moved elsewhere does not open.
 func (r *Ring) Seal(context string, plain []byte) []byte {
 	k := r.set.Load().primary
-	nonceEnd := 1 + k.aead.NonceSize()
-	out := make([]byte, nonceEnd, nonceEnd+len(plain)+k.aead.Overhead())
+	out := make([]byte, 1, 1+len(plain)+k.aead.Overhead())
 	out[0] = k.id
-	if _, err := io.ReadFull(r.random, out[1:nonceEnd]); err != nil {
-		// crypto/rand never fails on a supported system (it crashes the
-		// program itself); going on with a zero nonce would be worse.
-		panic("keyring: no randomness: " + err.Error())
-	}
-	return k.aead.Seal(out, out[1:nonceEnd], plain, []byte(context)) //nolint:gosec // the nonce was filled with randomness above
+	return k.aead.Seal(out, nil, plain, []byte(context)) // its nonce is random, and comes first
 }
 
 // Open decrypts what Seal made with the same context.
@@ -138,11 +118,10 @@ func (r *Ring) Open(context string, sealed []byte) ([]byte, error) {
 		return nil, ErrSealed
 	}
 	k, ok := r.set.Load().byID[sealed[0]]
-	if !ok || len(sealed) < 1+k.aead.NonceSize()+k.aead.Overhead() {
+	if !ok {
 		return nil, ErrSealed
 	}
-	nonce, body := sealed[1:1+k.aead.NonceSize()], sealed[1+k.aead.NonceSize():]
-	plain, err := k.aead.Open(nil, nonce, body, []byte(context))
+	plain, err := k.aead.Open(nil, nil, sealed[1:], []byte(context))
 	if err != nil {
 		return nil, ErrSealed
 	}
@@ -174,7 +153,7 @@ func (k *key) hash(label string, parts []string) [HashSize]byte {
 	}
 	var sum [sha256.Size]byte
 	mac.Sum(sum[:0])
-	return [HashSize]byte(sum[:HashSize])
+	return [HashSize]byte(sum[:])
 }
 
 // HashText is Hash as 22 characters of [0-9A-Za-z_-], for store keys.

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -31,19 +32,20 @@ func TestNewRefusesBadKeys(t *testing.T) {
 	tests := []struct {
 		name string
 		keys []keyring.Key
+		want string
 	}{
-		{"no key", nil},
-		{"no secret", []keyring.Key{{ID: 1}}},
-		{"secret too short", []keyring.Key{{ID: 1, Secret: secret('a')[1:]}}},
-		{"secret too long", []keyring.Key{{ID: 1, Secret: append(secret('a'), 'a')}}},
-		{"second secret too short", []keyring.Key{{ID: 1, Secret: secret('a')}, {ID: 2, Secret: []byte("bbbb")}}},
-		{"the same id twice", []keyring.Key{{ID: 1, Secret: secret('a')}, {ID: 1, Secret: secret('b')}}},
+		{"no key", nil, "at least one key"},
+		{"no secret", []keyring.Key{{ID: 1}}, "key 1 has 0 bytes, want 32"},
+		{"secret too short", []keyring.Key{{ID: 1, Secret: secret('a')[1:]}}, "key 1 has 31 bytes, want 32"},
+		{"secret too long", []keyring.Key{{ID: 1, Secret: append(secret('a'), 'a')}}, "key 1 has 33 bytes, want 32"},
+		{"second secret too short", []keyring.Key{{ID: 1, Secret: secret('a')}, {ID: 2, Secret: []byte("bbbb")}}, "key 2 has 4 bytes, want 32"},
+		{"the same id twice", []keyring.Key{{ID: 1, Secret: secret('a')}, {ID: 1, Secret: secret('b')}}, "key id 1 appears twice"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			ring, err := keyring.New(tt.keys...)
-			if err == nil || ring != nil {
-				t.Fatalf("New = %v, %v, want an error", ring, err)
+			if err == nil || ring != nil || !strings.Contains(err.Error(), tt.want) {
+				t.Fatalf("New = %v, %v, want an error with %q", ring, err, tt.want)
 			}
 			if strings.Contains(err.Error(), "aaaa") || strings.Contains(err.Error(), "bbbb") {
 				t.Errorf("the error quotes the secret: %v", err)
@@ -149,6 +151,16 @@ func TestHashSeparates(t *testing.T) {
 			t.Fatalf("two keys make the same hash of %q", a)
 		}
 	})
+}
+
+// TestHashesStayWhatTheyAre: what is in a store today must be found by the next version.
+func TestHashesStayWhatTheyAre(t *testing.T) {
+	ring := newRing(t, keyring.Key{ID: 1, Secret: secret('a')})
+	noon := time.Date(2026, 2, 3, 12, 0, 0, 0, time.UTC)
+	got := []string{ring.HashText("label", "alice@example.com", "x"), ring.HashText(""), ring.Pseudonym(noon, "alice@example.com"), ring.Marks()[0].Sum}
+	if want := []string{"PJg4rClWVUVaK0EmZ5Huew", "rPIcR0gG2UUwT5jRsbpm1Q", "YGE9J1cXBEak", "pPtBZiuv9mF0QdFjWGFF4g"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
 }
 
 func TestHashTextIsFitForKeys(t *testing.T) {

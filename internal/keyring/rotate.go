@@ -26,15 +26,11 @@ var errUnchanged = errors.New("nothing to change")
 // then holds. The file changes in one step: whenever the process dies, there
 // is the old one or the new one, whole.
 func Rotate(path string, now time.Time) (*Ring, error) {
-	return edit(path, func(f *keyFile) error {
+	return edit(path, func(f *keyFile, _ *Ring) error {
 		if len(f.Keys) >= MaxKeys {
 			return ErrTooManyKeys
 		}
-		k, err := newKey(f.freeID(), now)
-		if err != nil {
-			return err
-		}
-		f.Keys = slices.Insert(f.Keys, 0, k)
+		f.Keys = slices.Insert(f.Keys, 0, newKey(f.freeID(), now))
 		return nil
 	})
 }
@@ -43,11 +39,7 @@ func Rotate(path string, now time.Time) (*Ring, error) {
 // says, and returns what the file then holds. A key that is not there any more
 // is none of those asked about.
 func Drop(path string, gone func(KeyInfo) bool) (*Ring, error) {
-	return edit(path, func(f *keyFile) error {
-		ring, err := f.ring(path)
-		if err != nil {
-			return err
-		}
+	return edit(path, func(f *keyFile, ring *Ring) error {
 		before := len(f.Keys)
 		for i, k := range slices.Backward(ring.Keys()) {
 			if i > 0 && gone(k) {
@@ -73,7 +65,7 @@ func (f *keyFile) freeID() byte {
 
 // edit changes a key file, one process at a time. What another process has
 // written since this one has read the file is kept.
-func edit(path string, change func(*keyFile) error) (*Ring, error) {
+func edit(path string, change func(*keyFile, *Ring) error) (*Ring, error) {
 	// A link stays a link, and the file that it leads to is replaced.
 	path, err := filepath.EvalSymlinks(path)
 	if err != nil {
@@ -88,15 +80,17 @@ func edit(path string, change func(*keyFile) error) (*Ring, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := f.ring(path); err != nil { // it must be in order before it is touched
+	ring, err := f.ring(path)
+	if err != nil { // it must be in order before it is touched
 		return nil, err
 	}
-	if err := change(f); err != nil && !errors.Is(err, errUnchanged) {
+	if err := change(f, ring); errors.Is(err, errUnchanged) {
+		return ring, nil
+	} else if err != nil {
 		return nil, err
-	} else if err == nil {
-		if err := replace(path, f); err != nil {
-			return nil, err
-		}
+	}
+	if err := replace(path, f); err != nil {
+		return nil, err
 	}
 	return f.ring(path)
 }
@@ -108,7 +102,7 @@ func replace(path string, f *keyFile) error {
 	if err != nil {
 		return err
 	}
-	if err := os.Rename(tmp, path); err != nil {
+	if err := step("rename", func() error { return os.Rename(tmp, path) }); err != nil {
 		return errors.Join(fmt.Errorf("place key file: %w", err), os.Remove(tmp))
 	}
 	return syncFolder(path)
@@ -117,14 +111,11 @@ func replace(path string, f *keyFile) error {
 // removeLeftovers removes what processes that were killed have left: files with
 // keys in them. Files that are young may be those of another process.
 func removeLeftovers(dir string) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return // writing will fail, and say why
-	}
+	entries, _ := os.ReadDir(dir) // or writing will fail, and say why
 	for _, e := range entries {
 		info, err := e.Info()
 		if err == nil && info.Mode().IsRegular() && strings.HasPrefix(e.Name(), tempPrefix) && time.Since(info.ModTime()) > time.Minute {
-			_ = os.Remove(filepath.Join(dir, e.Name())) // the next rotation tries again
+			_ = step("remove", func() error { return os.Remove(filepath.Join(dir, e.Name())) }) // the next rotation tries again
 		}
 	}
 }

@@ -4,6 +4,7 @@ package keyring_test
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -94,8 +95,8 @@ func TestRotateKeepsWhatOthersWrote(t *testing.T) {
 			t.Errorf("the key of rotation %d was lost", i)
 		}
 	}
-	if _, err := keyring.Rotate(path, time.Now()); !errors.Is(err, keyring.ErrTooManyKeys) {
-		t.Errorf("one more: %v, want %v", err, keyring.ErrTooManyKeys)
+	if _, err := keyring.Rotate(path, time.Now()); !errors.Is(err, keyring.ErrTooManyKeys) || !strings.Contains(err.Error(), fmt.Sprintf("has %d keys", keyring.MaxKeys)) {
+		t.Errorf("one more: %v, want %v, and how many", err, keyring.ErrTooManyKeys)
 	}
 }
 
@@ -117,18 +118,28 @@ func TestRotateThroughALink(t *testing.T) {
 
 func TestRotateRefuses(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys.json")
-	if _, err := keyring.Rotate(path, time.Now()); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := keyring.Rotate(path, time.Now()); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "find key file") {
 		t.Errorf("a file that is not there: %v, want ErrNotExist", err)
 	}
-	broken := `{"version":1,"keys":[]}`
-	if err := os.WriteFile(path, []byte(broken), 0o600); err != nil {
-		t.Fatal(err)
+	for _, broken := range []string{`{"version":1,"keys":[]}`, `{"version":1,"keys":`, ""} {
+		if err := os.WriteFile(path, []byte(broken), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, rotate := keyring.Rotate(path, time.Now())
+		_, drop := keyring.Drop(path, func(keyring.KeyInfo) bool { return true })
+		if rotate == nil || drop == nil {
+			t.Errorf("the broken file %q was rotated (%v) or pruned (%v)", broken, rotate, drop)
+		}
+		if after, _ := os.ReadFile(path); string(after) != broken {
+			t.Errorf("the broken file was changed to %q", after)
+		}
 	}
-	if _, err := keyring.Rotate(path, time.Now()); err == nil {
-		t.Error("a broken file was rotated")
+	path, first := made(t)
+	if ring, err := keyring.Rotate(path, time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)); err == nil || ring != nil {
+		t.Errorf("a time that no file can have: got %v, %v, want an error", ring, err)
 	}
-	if after, _ := os.ReadFile(path); string(after) != broken {
-		t.Errorf("the broken file was changed to %q", after)
+	if ring, err := keyring.Load(path); err != nil || !slices.Equal(ring.Marks(), first.Marks()) {
+		t.Errorf("the file has other keys than before (%v)", err)
 	}
 }
 

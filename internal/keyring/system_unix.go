@@ -17,23 +17,18 @@ import (
 // leads to another file now, and locks that one.
 func lock(path string) (unlock func(), err error) {
 	for {
-		file, err := os.Open(path)
+		file, err := open("open", path)
 		if err != nil {
 			return nil, fmt.Errorf("open key file: %w", err)
 		}
-		err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX)
+		err = step("lock", func() error { return syscall.Flock(int(file.Fd()), syscall.LOCK_EX) })
 		if errors.Is(err, syscall.EINTR) {
 			_ = file.Close() // only read
 			continue
 		}
-		var held, named os.FileInfo
-		if err == nil {
-			held, err = file.Stat()
-		}
-		if err == nil {
-			named, err = os.Stat(path)
-		}
-		if err != nil {
+		held, heldErr := file.Stat()
+		named, namedErr := os.Stat(path)
+		if err = errors.Join(err, heldErr, namedErr); err != nil {
 			return nil, errors.Join(fmt.Errorf("lock key file: %w", err), file.Close())
 		}
 		if os.SameFile(held, named) {
@@ -43,13 +38,21 @@ func lock(path string) (unlock func(), err error) {
 	}
 }
 
+func open(what, path string) (file *os.File, err error) {
+	err = step(what, func() error {
+		file, err = os.Open(path)
+		return err
+	})
+	return file, err
+}
+
 // syncFolder makes a new name in a file's folder survive a power cut.
 func syncFolder(path string) error {
-	dir, err := os.Open(filepath.Dir(path))
+	dir, err := open("open folder", filepath.Dir(path))
 	if err != nil {
 		return fmt.Errorf("open folder of key file: %w", err)
 	}
-	err = dir.Sync()
+	err = step("sync folder", dir.Sync)
 	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EINVAL) {
 		err = nil // not every file system can, or needs to
 	}

@@ -78,7 +78,7 @@ func Parse(number, country string, p Policy) (Number, error) {
 // code that exists, and its digits stay what they are: who stored them will
 // look for the very same ones.
 func FromDigits(digits string) (Number, error) {
-	if digits == "" || len(digits) > maxDigits || strings.Trim(digits, "0123456789") != "" {
+	if len(digits) > maxDigits || strings.Trim(digits, "0123456789") != "" {
 		return Number{}, ErrInvalid
 	}
 	parsed, err := phonenumbers.Parse("+"+digits, noRegion)

@@ -183,3 +183,31 @@ func TestKnownRegion(t *testing.T) {
 		}
 	}
 }
+
+// TestCheckCountry: what is refused is told what to write, where that can be known.
+func TestCheckCountry(t *testing.T) {
+	for code, want := range map[string]string{
+		"GB": "", "gb": "", "001": "",
+		"UK": "GB", "uk": "GB", "EN": "GB", "EU": "one by one", "44": "+44", "002": "+002",
+		"": "is not the ISO 3166-1 code of a country", "XX": "is not the ISO 3166-1 code of a country", "4a": "is not the ISO 3166-1 code of a country",
+	} {
+		if err := phone.CheckCountry(code); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("CheckCountry(%q) = %v, want %q", code, err, want)
+		}
+	}
+}
+
+// TestPossibleNumbersHaveBounds of their own: any two digits would be possible in
+// Germany, and more than there are in any number.
+func TestPossibleNumbersHaveBounds(t *testing.T) {
+	for n := range 20 {
+		number := "49" + strings.Repeat("2", n)
+		want := phone.ErrInvalid
+		if len(number) >= 7 && len(number) <= 15 {
+			want = nil
+		}
+		if _, err := phone.Parse("+"+number, "DE", phone.Policy{Possible: true}); !wraps(err, want) {
+			t.Errorf("%d digits: got %v, want %v", len(number), err, want)
+		}
+	}
+}
