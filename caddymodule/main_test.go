@@ -60,6 +60,11 @@ func runTests(m *testing.M) (code int, err error) {
 			return 1, err
 		}
 	}
+	// A program that is watched for races sleeps for a second before it ends well. The
+	// commands that tests run have no need of that.
+	if err := os.Setenv("GORACE", os.Getenv("GORACE")+" atexit_sleep_ms=0"); err != nil {
+		return 1, err
+	}
 	// A reload closes idle connections, and a POST on one that is just being
 	// closed is not repeated by the client.
 	http.DefaultTransport.(*http.Transport).DisableKeepAlives = true

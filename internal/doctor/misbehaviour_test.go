@@ -11,6 +11,8 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
+	"os/exec"
 	"runtime"
 	"slices"
 	"strings"
@@ -29,16 +31,14 @@ func flood(c net.Conn, piece string) {
 	}
 }
 
-// bomb is a long text of spaces, compressed to almost nothing.
+// bomb is a long text of spaces, compressed to almost nothing: one piece (RFC 1952,
+// section 2.2: there may be several) again and again.
 func bomb() []byte {
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
-	spaces := bytes.Repeat([]byte(" "), 1<<20)
-	for range 64 {
-		_, _ = z.Write(spaces) // into memory
-	}
+	_, _ = z.Write(bytes.Repeat([]byte(" "), 1<<20)) // into memory
 	_ = z.Close()
-	return b.Bytes()
+	return bytes.Repeat(b.Bytes(), 64)
 }
 
 // misbehaviours are servers that answer HTTP in ways that should not hurt. Each
@@ -91,12 +91,25 @@ func readRequest(c net.Conn, then func(net.Conn)) {
 	then(c)
 }
 
+// measured turns this program into one that runs the test of the same name and
+// nothing else.
+const measured = "DOCTOR_TEST_MEASURED"
+
 // TestMisbehavingServers: whoever answers, the doctor ends by itself, with an
 // error and without filling the memory. What is allocated is counted for the whole
-// process, so nothing may run beside this test: it is not parallel. Nothing here
-// depends on how fast the machine is: the doctor reads up to a number of bytes, and
-// waits for one step at a time, as neither a check nor the whole would end it.
+// process, so this has one of its own, where nothing is left of other tests. Nothing
+// here depends on how fast the machine is: the doctor reads up to a number of bytes,
+// and waits for one step at a time, as neither a check nor the whole would end it.
 func TestMisbehavingServers(t *testing.T) {
+	if os.Getenv(measured) == "" {
+		t.Parallel()
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
+		cmd.Env = append(os.Environ(), measured+"=1")
+		if out, err := cmd.CombinedOutput(); err != nil || bytes.Count(out, []byte("    --- PASS")) != len(misbehaviours()) {
+			t.Errorf("%v\n%s", err, out)
+		}
+		return
+	}
 	for name, behave := range misbehaviours() {
 		t.Run(name, func(t *testing.T) {
 			address := serveRaw(t, func(c net.Conn) { readRequest(c, behave) })
