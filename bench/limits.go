@@ -15,7 +15,7 @@ import (
 
 const (
 	limitRounds   = 3 // see passRounds
-	limitPairs    = 4
+	limitPairs    = 3
 	limitRequests = 3000
 )
 

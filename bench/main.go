@@ -15,7 +15,7 @@ import (
 
 func main() {
 	sessions := flag.Int("sessions", 100_000, "open sessions for the memory and disk figures")
-	pairs := flag.Int("pairs", 5, "pairs of the pass-through measurement, for each time that the servers are started")
+	pairs := flag.Int("pairs", 3, "pairs of the pass-through measurement, for each time that the servers are started")
 	only := flag.String("only", "", "measure one part and write no results: passthrough, tokens, limits or deliveries")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
