@@ -117,8 +117,8 @@ func (c *Client) addHere(w http.ResponseWriter, r *http.Request, next Next, rout
 	switch {
 	case status/100 == 2:
 		outcome = verification.Completed
-	case status != 0 || !j.sent:
-		outcome = verification.Refused
+	case j.unasked || !j.sent || status != 0 && status < http.StatusInternalServerError:
+		outcome = verification.Refused // else it may have acted before it failed
 	}
 	return status, err
 }
