@@ -114,14 +114,16 @@ func (c *Client) addHere(w http.ResponseWriter, r *http.Request, next Next, rout
 		j.creds, j.changed = append(j.creds, creds), true
 	}
 	j.answered = func(status int) {
-		outcome = verification.Refused
-		if status/100 == 2 {
+		switch {
+		case status/100 == 2:
 			outcome = verification.Completed
+		case j.unasked || status < http.StatusInternalServerError:
+			outcome = verification.Refused // else it may have acted before it failed
 		}
 		auth.finish(ctx, outcome)
 	}
 	status, err := j.run(w, r, next, c.upstreamPath(j.route), nil)
-	if !j.sent {
+	if j.unasked || !j.sent {
 		outcome = verification.Refused
 	}
 	return status, err

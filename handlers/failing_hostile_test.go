@@ -5,6 +5,7 @@ package handlers
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -80,6 +81,30 @@ var hostileJourneys = []journey{
 		c.refusedToBob("account/3pid/add", fmt.Sprintf(`{"sid":%q,"client_secret":%q}`, sid, secret))
 		return nil
 	}},
+	{name: "an address with a mail of somebody else", run: func(c *chaos) error {
+		sid, secret, proof, proofSecret, err := c.proveBoth("added", "alice@example.org")
+		if err == nil {
+			c.refusedToBob("account/3pid/add", mailProof(sid, secret, proof, proofSecret))
+		}
+		return err
+	}},
+	{name: "two addresses with one mail", run: func(c *chaos) error {
+		sid, secret, proof, proofSecret, err := c.proveBoth("added", "bob@example.org")
+		if err != nil {
+			return err
+		}
+		other, otherSecret, err := c.prove("account/3pid", c.address("other"))
+		if err != nil {
+			return err
+		}
+		err = c.asBob(http.StatusOK, "account/3pid/add", mailProof(sid, secret, proof, proofSecret))
+		c.clock.Advance(verification.DefaultInFlight)
+		c.refusedOnce(err, "account/3pid/add", mailProof(other, otherSecret, proof, proofSecret), "Authorization", "Bearer "+c.token)
+		if bobs := c.hs.Emails("bob"); slices.Contains(bobs, c.address("added")) && slices.Contains(bobs, c.address("other")) {
+			c.t.Errorf("%s%s: one mail was worth two addresses", c.far.broke, c.disk.Broke())
+		}
+		return err
+	}},
 	{name: "two accounts for one proof", run: func(c *chaos) error {
 		sid, secret, err := c.prove("register", c.address("new"))
 		if err == nil {
@@ -129,11 +154,11 @@ var hostileJourneys = []journey{
 
 // refusedOnce is refused for what was done, or perhaps done, before: if that has failed,
 // the proof may be good, and it is the ledger that tells.
-func (c *chaos) refusedOnce(before error, tail, body string) {
+func (c *chaos) refusedOnce(before error, tail, body string, header ...string) {
 	c.t.Helper()
 	if before == nil {
-		c.refused(tail, body)
+		c.refused(tail, body, header...)
 		return
 	}
-	c.once("POST", clientPath+tail, body)
+	c.once("POST", clientPath+tail, body, header...)
 }

@@ -63,12 +63,19 @@ var moreJourneys = []journey{
 		if err != nil {
 			return err
 		}
-		c.mayNow("account/3pid", c.phone())
+		c.mayNow(sid, "account/3pid", c.phone())
 		if _, err = c.ask(http.StatusOK, "POST", phonePath, submitBody(sid, secret, c.tokenOf(sid))); err != nil {
 			return err
 		}
 		return c.asBob(http.StatusOK, "account/3pid/add", addBodyOf(sid, secret, "bob's"))
 	}, done: func(c *chaos) bool { return slices.Contains(c.hs.Threepids("bob"), "msisdn "+c.phone()) }},
+	{name: "add, with a mail for the password", run: func(c *chaos) error {
+		sid, secret, proof, proofSecret, err := c.proveBoth("added", "bob@example.org")
+		if err != nil {
+			return err
+		}
+		return c.asBob(http.StatusOK, "account/3pid/add", mailProof(sid, secret, proof, proofSecret))
+	}, done: func(c *chaos) bool { return slices.Contains(c.hs.Emails("bob"), c.address("added")) }},
 	{name: "delete", before: func(c *chaos) { c.hs.AddThreepid("bob", "email", c.address("old")) }, run: func(c *chaos) error {
 		c.rights["address gone @bob:example.org"] = 1
 		return c.asBob(http.StatusOK, "account/3pid/delete", fmt.Sprintf(`{"medium":"email","address":%q}`, c.address("old")))
@@ -83,6 +90,19 @@ var moreJourneys = []journey{
 }
 
 func (c *chaos) phone() string { return fmt.Sprint("44740012345", c.round) }
+
+// mailProof is a body of /add that authenticates by another address.
+func mailProof(sid, secret, proofSID, proofSecret string) string {
+	return fmt.Sprintf(`{"sid":%q,"client_secret":%q,"auth":{"type":"m.login.email.identity","threepid_creds":{"sid":%q,"client_secret":%q}}}`, sid, secret, proofSID, proofSecret)
+}
+
+// proveBoth confirms a new address, and one of an account.
+func (c *chaos) proveBoth(name, other string) (sid, secret, otherSID, otherSecret string, err error) {
+	if sid, secret, err = c.prove("account/3pid", c.address(name)); err == nil {
+		otherSID, otherSecret, err = c.prove("account/password", other)
+	}
+	return sid, secret, otherSID, otherSecret, err
+}
 
 // texted opens a session for a phone.
 func (c *chaos) texted(purpose string) (sid, secret string, err error) {

@@ -203,7 +203,8 @@ func (s *Server) confirmUser(x *exchange, d device, body object) (object, error)
 	if result.creds[stagePassword] == d.userID {
 		return result.params, nil
 	}
-	for _, stage := range []string{stageEmail, stageMSISDN} {
+	for _, flow := range flows[1:] {
+		stage := flow[0]
 		found := result.threepid(stage)
 		if owner, err := s.lookupOwner(found["medium"], found["address"]); err == nil && owner == d.userID {
 			return result.params, nil
