@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	transport "github.com/caddy-threepid/caddy-threepid/internal/delivery/mail"
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/store"
+)
+
+// failingAt is a store of which one access within a transaction fails, or the
+// transaction itself: the one that left counts down to.
+type failingAt struct {
+	store.Store
+	left int
+}
+
+func (f *failingAt) fails() bool {
+	f.left--
+	return f.left == -1
+}
+
+func (f *failingAt) Update(ctx context.Context, p store.Partition, fn func(store.Txn) error) error {
+	return f.Store.Update(ctx, p, func(txn store.Txn) error {
+		if f.fails() {
+			return errDiskFull
+		}
+		return fn(failingTxn{txn, f})
+	})
+}
+
+type failingTxn struct {
+	store.Txn
+	f *failingAt
+}
+
+func (t failingTxn) Get(key string) ([]byte, error) {
+	if t.f.fails() {
+		return nil, errDiskFull
+	}
+	return t.Txn.Get(key)
+}
+
+func (t failingTxn) Set(key string, value []byte, expires time.Time) error {
+	if t.f.fails() {
+		return errDiskFull
+	}
+	return t.Txn.Set(key, value, expires)
+}
+
+func (t failingTxn) Delete(key string) error {
+	if t.f.fails() {
+		return errDiskFull
+	}
+	return t.Txn.Delete(key)
+}
+
+// TestStoreFailsOnceAtEachAccess: whichever it is, while a message is claimed, while
+// its lease is prolonged, or while its end is written down, every message is sent in
+// its turn, none more often than it was asked to be, and their sessions know of it.
+func TestStoreFailsOnceAtEachAccess(t *testing.T) {
+	for at, over := 0, false; !over; at++ {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t)
+			f := &failingAt{Store: r.store, left: at}
+			box := &mailbox{}
+			box.fail = func(_ context.Context, m verification.Message) error {
+				_, sends := box.count()
+				switch {
+				case sends == 1:
+					time.Sleep(staleAfter + time.Second) // the other one is claimed, and waits
+				case sends == 2:
+					return sendError{text: "greylisted", temporary: true}
+				}
+				return nil
+			}
+			o := r.outbox(box, oneWorker, func(c *Config) { c.Store = f })
+			svc := r.service(o)
+			o.Start()
+			synctest.Wait()
+			var sids []string
+			for _, secret := range []string{"s1", "s2"} {
+				opened, err := svc.RequestToken(t.Context(), ask(secret))
+				if err != nil {
+					t.Fatal(err)
+				}
+				sids = append(sids, opened.SID)
+				synctest.Wait()
+			}
+			time.Sleep(10 * time.Minute)
+			r.stop(o)
+			wantSends(t, box, 2, 3)
+			r.wantStored(0)
+			if waiting, sending := o.tally.total.Load(), len(o.slots); waiting != 0 || sending != 0 {
+				t.Errorf("%d are counted, and %d as being sent, want none", waiting, sending)
+			}
+			for _, sid := range sids {
+				if a, err := svc.Describe(t.Context(), sid); err != nil || a.Delivery != verification.Delivered {
+					t.Errorf("Describe = %+v, %v, want delivered", a, err)
+				}
+			}
+			if over = f.left >= 0; t.Failed() {
+				t.Fatalf("access %d failed", at)
+			}
+		})
+	}
+}
+
+// TestPutThatFails counts nothing, and says why.
+func TestPutThatFails(t *testing.T) {
+	r := newRig(t)
+	f := &failingAt{Store: r.store}
+	o := r.outbox(nil)
+	m := message(1)
+	for left := range 3 {
+		f.left = left
+		err := f.Update(t.Context(), partitionOf(m.ID), func(txn store.Txn) error { return o.Put(txn, m) })
+		if want := left == 2; (err == nil) != want || !want && !errors.Is(err, errDiskFull) {
+			t.Errorf("Put with access %d failing = %v", left, err)
+		}
+	}
+	r.wantStored(1)
+	if got := o.tally.total.Load(); got != 1 {
+		t.Errorf("tally = %d, want 1", got)
+	}
+}
+
+// TestLostLeaseIsNotTouched: whoever overran their lease neither prolongs nor ends
+// that of the next, and does not note that it takes long.
+func TestLostLeaseIsNotTouched(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		o := r.outbox(nil)
+		at := r.put(o, message(1))
+		first, err := o.claim(at)
+		if err != nil || first == nil {
+			t.Fatalf("claim = %+v, %v", first, err)
+		}
+		time.Sleep(DefaultSendTimeout + leaseMargin)
+		second, err := o.claim(at)
+		if err != nil || second == nil || second.Lease == first.Lease {
+			t.Fatalf("claim of the next = %+v, %v", second, err)
+		}
+		before := r.raw(at)
+		if got, err := o.renew(at, first); got != nil || err != nil {
+			t.Errorf("renew = %+v, %v, want nothing", got, err)
+		}
+		o.waitLong(at, first.Lease)
+		for _, outcome := range []string{Sent, Deferred, Failed, Expired, Uncertain, Suppressed, returned} {
+			if err := o.settle(at, first, outcome); err != nil {
+				t.Errorf("settle as %q: %v", outcome, err)
+			}
+		}
+		if r.raw(at) != before || o.tally.total.Load() != 1 {
+			t.Errorf("the record was changed, or the tally is %d", o.tally.total.Load())
+		}
+		o.waitLong(at, second.Lease)
+		rec, err := r.open(o, at)
+		end := time.Now().Add(transport.DefaultHandoverTimeout + leaseMargin)
+		if err != nil || !rec.Uncertain || rec.LeaseUntil != end.UnixMilli() || rec.NotBefore != end.Add(DefaultLateness).UnixMilli() {
+			t.Errorf("after the holder's waitLong: %+v, %v", rec, err)
+		}
+	})
+}
+
+// raw is what is stored of a message.
+func (r *rig) raw(at ref) (sealed string) {
+	r.Helper()
+	err := r.store.View(r.Context(), at.partition, func(txn store.Txn) error {
+		raw, err := txn.Get(at.key)
+		sealed = string(raw)
+		return err
+	})
+	if err != nil {
+		r.Fatal(err)
+	}
+	return sealed
+}
+
+func (r *rig) open(o *Outbox, at ref) (*record, error) {
+	return o.codec.open(at.key, []byte(r.raw(at)))
+}
+
+// TestWaitLongThatCannotBeNoted is the operator's business, unless the message was
+// withdrawn.
+func TestWaitLongThatCannotBeNoted(t *testing.T) {
+	for name, tt := range map[string]struct {
+		left int
+		keys byte
+		want error
+	}{
+		"in order": {9, 1, nil}, "not begun": {0, 1, errDiskFull}, "not read": {1, 1, errDiskFull}, "not written": {2, 1, errDiskFull}, "another key": {9, 2, errUnreadable},
+	} {
+		r := newRig(t)
+		f := &failingAt{Store: r.store, left: 9}
+		writer := r.outbox(nil)
+		at := r.put(writer, message(1))
+		rec, err := writer.claim(at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := r.outbox(nil, func(c *Config) { c.Store, c.Keys = f, testKeys(t, tt.keys) })
+		f.left = tt.left
+		o.waitLong(at, rec.Lease)
+		o.waitLong(ref{at.partition, at.key + "withdrawn"}, rec.Lease)
+		events := r.diary.all()
+		if tt.want == nil && len(events) != 0 || tt.want != nil && (len(events) != 1 || !errors.Is(events[0].Err, tt.want) || !events[0].Operator) {
+			t.Errorf("%s: told %+v, want %v", name, events, tt.want)
+		}
+	}
+}
+
+// TestTurnThatComesWithTheEnd: whichever comes first, nothing is sent any more, no
+// turn is kept, and the message is free for the next outbox.
+func TestTurnThatComesWithTheEnd(t *testing.T) {
+	r := newRig(t)
+	o := r.outbox(nil, oneWorker)
+	at := r.put(o, message(1))
+	o.stop()
+	for range 50 { // a select between two ready cases picks any
+		rec, err := o.claim(at)
+		if err != nil || rec == nil {
+			t.Fatalf("claim = %+v, %v", rec, err)
+		}
+		if got := o.turn(at, rec); got != nil || len(o.slots) != 0 {
+			t.Fatalf("turn = %+v, and %d are being sent", got, len(o.slots))
+		}
+		if rec, err = r.open(o, at); err != nil || rec.Lease != "" || rec.LeaseUntil != 0 || rec.Tries != 0 {
+			t.Fatalf("given back as %+v, %v", rec, err)
+		}
+	}
+}
+
+// TestCheckComposesOneMailOfEachKind: what would fail for one kind only is found.
+func TestCheckComposesOneMailOfEachKind(t *testing.T) {
+	seen := map[string]bool{}
+	kind := func(m verification.Message) string {
+		return fmt.Sprint(m.Purpose, m.Proof, m.Decoy, m.Notice)
+	}
+	s := newMailSender(t, nil)
+	s.Refuse = func(sid, refusal string) string {
+		return "https://matrix.example.org/refuse?sid=" + sid + "&t=" + refusal
+	}
+	s.Tag = func(m verification.Message) string { seen[kind(m)] = true; return "tag" }
+	if err := s.Check(); err != nil {
+		t.Fatalf("Check() = %v", err)
+	}
+	if want := 3*3 + len(verification.Notices); len(seen) != want {
+		t.Errorf("%d kinds were composed, want %d", len(seen), want)
+	}
+	for bad := range seen {
+		s.Tag = func(m verification.Message) string { return strings.Repeat("!", map[bool]int{true: 1}[kind(m) == bad]) }
+		if err := s.Check(); !errors.Is(err, transport.ErrInvalidTag) {
+			t.Errorf("%s: Check() = %v, want its tag to be refused", bad, err)
+		}
+	}
+}
