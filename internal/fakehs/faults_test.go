@@ -101,8 +101,10 @@ func TestAsIsAnotherUser(t *testing.T) {
 	token := w.token("alice", "pw")
 	w.hs.Inject(2, fakehs.On("GET", r0+"/account/whoami"), w.hs.As("bob"))
 	for _, tc := range []struct{ method, query, token, want string }{
-		{"POST", "", token, ""}, {"GET", "", token, "@bob:hs.example"},
-		{"GET", "?access_token=" + token, "", "@bob:hs.example"}, {"GET", "", token, "@alice:hs.example"},
+		{"POST", "", token, ""},
+		{"GET", "", token, "@bob:hs.example"},
+		{"GET", "?access_token=" + token, "", "@bob:hs.example"},
+		{"GET", "", token, "@alice:hs.example"},
 	} {
 		if got, _ := w.do(tc.method, r0+"/account/whoami"+tc.query, tc.token, "").json["user_id"].(string); got != tc.want {
 			t.Errorf("%s %s: got %q, want %q", tc.method, tc.query, got, tc.want)
