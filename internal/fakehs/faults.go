@@ -4,6 +4,7 @@ package fakehs
 
 import (
 	"bytes"
+	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -34,6 +35,52 @@ func (s *Server) Inject(n int, match func(*http.Request) bool, f Fault) {
 	s.faults = append(s.faults, &fault{n: n, match: match, do: f})
 }
 
+// Past matches from the request after the next n on, and so a fault that is injected
+// once with it hits the n-th of the calls of a journey, whichever it is.
+func Past(n int) func(*http.Request) bool {
+	return func(*http.Request) bool {
+		n--
+		return n < 0
+	}
+}
+
+// On matches the requests with one method and path.
+func On(method, path string) func(*http.Request) bool {
+	return func(r *http.Request) bool { return r.Method == method && r.URL.Path == path }
+}
+
+// As has a request handled as if it were another user's, whoever's token it carries:
+// what a cache between two users does, or a proxy that mixes up two connections.
+func (s *Server) As(name string) Fault {
+	return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		d, _ := s.logIn(s.storedID(name), nil) // nothing is wrong with no device
+		query := r.URL.Query()
+		query.Del("access_token")
+		r.URL.RawQuery = query.Encode()
+		r.Header.Set("Authorization", "Bearer "+d.token)
+		next.ServeHTTP(w, r)
+	}
+}
+
+// Answering gives an answer of any kind, and does nothing else: a page of an error, or
+// a 200 that lies.
+func Answering(status int, contentType, text string) Fault {
+	return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+		w.Header().Set("Content-Type", contentType)
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, text)
+	}
+}
+
+// Acting handles a request in full, but then another fault answers it: what was done
+// is done, and the client is told something else.
+func Acting(then Fault) Fault {
+	return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		next.ServeHTTP(&heldAnswer{header: make(http.Header)}, r)
+		then(w, r, http.NotFoundHandler())
+	}
+}
+
 // ClearFaults drops every fault that is still due. Requests that are already in
 // one stay in it.
 func (s *Server) ClearFaults() {
@@ -59,13 +106,15 @@ func (s *Server) takeFault(r *http.Request) Fault {
 	return nil
 }
 
-// FailNext answers the next n requests with a Matrix error of that status and does
-// nothing else with them.
-func (s *Server) FailNext(n, status int) {
-	s.Inject(n, nil, func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
+// Failing answers with a Matrix error and does nothing else.
+func Failing(status int) Fault {
+	return func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
 		sendError(w, r, fail(status, "M_UNKNOWN", http.StatusText(status)))
-	})
+	}
 }
+
+// FailNext has the next n requests [Failing].
+func (s *Server) FailNext(n, status int) { s.Inject(n, nil, Failing(status)) }
 
 // HangNext holds the next n requests until release is called, and then answers
 // them; a request whose client gives up meanwhile is dropped. Release may be called

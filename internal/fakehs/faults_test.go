@@ -60,6 +60,58 @@ func TestInjectMayHandleTheRequestAfterAll(t *testing.T) {
 	}
 }
 
+// TestEachCallOfAJourneyCanFail: whichever the call, what failed did nothing, and what
+// acted before it failed did all.
+func TestEachCallOfAJourneyCanFail(t *testing.T) {
+	journey := []string{
+		`/register {"username":"bob","password":"pw","auth":{"type":"m.login.dummy"}}`,
+		`/register {"username":"eve","password":"pw","auth":{"type":"m.login.dummy"}}`,
+	}
+	page := fakehs.Answering(502, "text/html", "<html>")
+	for n := range journey {
+		for name, tc := range map[string]struct {
+			fault fakehs.Fault
+			acted bool
+		}{"fails": {fakehs.Failing(502), false}, "answers": {page, false}, "acts": {fakehs.Acting(page), true}} {
+			w := newWorld(t, open)
+			w.hs.Inject(1, fakehs.Past(n), tc.fault)
+			for i, line := range journey {
+				path, body, _ := strings.Cut(line, " ")
+				got, want := w.post(path, "", body).status, 200
+				if i == n {
+					want = 502
+				}
+				if got != want {
+					t.Errorf("%s at %d: call %d: got %d, want %d", name, n, i, got, want)
+				}
+			}
+			for i, user := range []string{"bob", "eve"} {
+				if got, want := w.hs.HasUser(user), i != n || tc.acted; got != want {
+					t.Errorf("%s at %d: got %s: %t, want %t", name, n, user, got, want)
+				}
+			}
+		}
+	}
+}
+
+func TestAsIsAnotherUser(t *testing.T) {
+	w := newWorld(t, fakehs.Options{})
+	w.hs.AddUser("alice", "pw", "a@example.org")
+	w.hs.AddUser("bob", "pw", "b@example.org")
+	token := w.token("alice", "pw")
+	w.hs.Inject(2, fakehs.On("GET", r0+"/account/whoami"), w.hs.As("bob"))
+	for _, tc := range []struct{ method, query, token, want string }{
+		{"POST", "", token, ""},
+		{"GET", "", token, "@bob:hs.example"},
+		{"GET", "?access_token=" + token, "", "@bob:hs.example"},
+		{"GET", "", token, "@alice:hs.example"},
+	} {
+		if got, _ := w.do(tc.method, r0+"/account/whoami"+tc.query, tc.token, "").json["user_id"].(string); got != tc.want {
+			t.Errorf("%s %s: got %q, want %q", tc.method, tc.query, got, tc.want)
+		}
+	}
+}
+
 func TestHangNextHoldsUntilReleased(t *testing.T) {
 	w := newWorld(t, fakehs.Options{})
 	release := w.hs.HangNext(2)
