@@ -88,7 +88,8 @@ func TestSettledBeforeTheClientHasItsAnswer(t *testing.T) {
 		"add, refused":                 {legacy, answers(false, http.StatusForbidden), "validated", "validated"},
 		"add by a proof":               {tailAdd, nil, "consumed", "consumed"},
 		"add by a proof, refused":      {tailAdd, answers(false, http.StatusForbidden), "validated", "validated"},
-		"add by a proof, failed":       {tailAdd, answers(true, http.StatusBadGateway), "consumed", "validated"},
+		"add by a proof, failed":       {tailAdd, answers(false, http.StatusBadGateway), "validated", "validated"},
+		"add by a proof, failed after": {tailAdd, answers(true, http.StatusBadGateway), "consumed", "consumed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, options{})
