@@ -4,6 +4,7 @@ package handlers
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -58,6 +59,7 @@ func (j journey) whole(t *testing.T, callback bool) int {
 // journey fail, for every n that there is. What answered an error can be sent again,
 // and works, unless the fault was that what is written was said not to be.
 func TestEveryStoreOperationFailsOnce(t *testing.T) {
+	t.Parallel()
 	everyJourney(t, func(t *testing.T, j journey, callback bool) {
 		j.whole(t, callback)
 		n := 1
@@ -80,6 +82,7 @@ func TestEveryStoreOperationFailsOnce(t *testing.T) {
 // TestEveryCallOfTheHomeserverFailsOnce is the same for the calls of the homeserver,
 // and for each way in which one can fail.
 func TestEveryCallOfTheHomeserverFailsOnce(t *testing.T) {
+	t.Parallel()
 	everyJourney(t, func(t *testing.T, j journey, callback bool) {
 		for n := range j.whole(t, callback) {
 			for _, fault := range farFaults {
@@ -133,9 +136,7 @@ func (c *chaos) survived(j journey, err error, fault string, harmless bool) {
 func (c *chaos) lawful(when string) {
 	c.t.Helper()
 	left := map[string]int{}
-	for right, n := range c.rights {
-		left[right] = n
-	}
+	maps.Copy(left, c.rights)
 	use := func(rights ...string) bool {
 		for _, right := range rights {
 			if left[right] > 0 {
@@ -147,7 +148,7 @@ func (c *chaos) lawful(when string) {
 	}
 	done := c.hs.Changes()[c.since:]
 	for _, d := range done {
-		ok := true
+		var ok bool
 		switch d.Kind {
 		case fakehs.PasswordSet:
 			ok = use("account/password")

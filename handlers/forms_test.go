@@ -191,7 +191,7 @@ func pairwise(axes []axis) (choices [][]int) {
 			}
 		}
 	}
-	chance := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // G404: a choice of tests
+	chance := rand.New(rand.NewPCG(1, 2))
 	for len(missing) > 0 {
 		var best []int
 		var left []pair

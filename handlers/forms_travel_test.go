@@ -228,7 +228,7 @@ func (v *traveller) body(p proof) (body, auth dict) {
 		body[key] = value
 	}
 	if v.bind {
-		for _, flag := range strings.Fields(v.goal.binds) {
+		for flag := range strings.FieldsSeq(v.goal.binds) {
 			body[flag] = true
 		}
 	}
@@ -355,6 +355,7 @@ func (v *traveller) wantUnseen(texts ...string) {
 // TestForms_WhoeverHasProvenArrivesOnce, in a conversation that goes on if it is
 // named, and the homeserver learns neither the session nor its secret.
 func TestForms_WhoeverHasProvenArrivesOnce(t *testing.T) {
+	t.Parallel()
 	travel(t, anywhere, func(v *traveller) {
 		v.sensibly()
 		p := v.confirmed()
@@ -376,6 +377,7 @@ func TestForms_WhoeverHasProvenArrivesOnce(t *testing.T) {
 // TestForms_NobodyArrivesWithoutAProof: without the click, without the secret, with a
 // proof of another purpose, without the password; and that spoils nothing.
 func TestForms_NobodyArrivesWithoutAProof(t *testing.T) {
+	t.Parallel()
 	travel(t, anywhere, func(v *traveller) {
 		v.sensibly()
 		wrong := func(what string, p proof) {
@@ -407,6 +409,7 @@ func TestForms_NobodyArrivesWithoutAProof(t *testing.T) {
 
 // TestForms_ForeignServersAreRefused wherever one is named, and be it once.
 func TestForms_ForeignServersAreRefused(t *testing.T) {
+	t.Parallel()
 	travel(t, func(j *trip) bool { return j.goal.place != "nowhere" }, func(v *traveller) {
 		v.sensibly()
 		v.converse(v.confirmed())
@@ -435,6 +438,7 @@ func TestForms_ForeignServersAreRefused(t *testing.T) {
 // that is no JSON to somebody, or of which we read the beginning only. The proof is
 // still worth what it was.
 func TestForms_WhatNobodyReadsDoesNothing(t *testing.T) {
+	t.Parallel()
 	travel(t, func(j *trip) bool { return !j.applies() }, func(v *traveller) {
 		odd, sensible := v.trip, *v.trip
 		v.trip = &sensible
@@ -454,6 +458,7 @@ func TestForms_WhatNobodyReadsDoesNothing(t *testing.T) {
 // TestForms_AStageWithoutCredentialsGoesOnAsItIs: it is whoever runs the conversation who
 // says what is missing.
 func TestForms_AStageWithoutCredentialsGoesOnAsItIs(t *testing.T) {
+	t.Parallel()
 	travel(t, func(j *trip) bool { return j.goal.place == "auth" }, func(v *traveller) {
 		v.sensibly()
 		v.converse(proof{})

@@ -74,10 +74,10 @@ func TestStoreFailsOnceAtEachAccess(t *testing.T) {
 			box := &mailbox{}
 			box.fail = func(_ context.Context, m verification.Message) error {
 				_, sends := box.count()
-				switch {
-				case sends == 1:
+				switch sends {
+				case 1:
 					time.Sleep(staleAfter + time.Second) // the other one is claimed, and waits
-				case sends == 2:
+				case 2:
 					return sendError{text: "greylisted", temporary: true}
 				}
 				return nil

@@ -97,8 +97,10 @@ var journeys = []struct {
 	{"first key", "a/b/keys.json", 0, keyring.LoadOrCreate, "make folder, create, write, sync, close, link, " +
 		"open folder, sync folder, open folder, sync folder, open folder, sync folder, remove"},
 	{"key file that is there", "keys.json", 1, keyring.LoadOrCreate, ""},
-	{"rotation", "keys.json", 1, func(path string) (*keyring.Ring, error) { return keyring.Rotate(path, time.Now()) },
-		"open, lock, remove, create, write, sync, close, rename, open folder, sync folder"},
+	{
+		"rotation", "keys.json", 1, func(path string) (*keyring.Ring, error) { return keyring.Rotate(path, time.Now()) },
+		"open, lock, remove, create, write, sync, close, rename, open folder, sync folder",
+	},
 	{"drop", "keys.json", 2, func(path string) (*keyring.Ring, error) {
 		return keyring.Drop(path, func(keyring.KeyInfo) bool { return true })
 	}, "open, lock, remove, create, write, sync, close, rename, open folder, sync folder"},

@@ -64,10 +64,10 @@ func (s *shaky) facts() string {
 		key = key[strings.IndexByte(key, ':')+1:]
 		kind := kindOf(key)
 		var session Session
-		switch {
-		case kind == "l" || kind == "w":
+		switch kind {
+		case "l", "w":
 			continue
-		case kind == "s":
+		case "s":
 			if err := s.recs.open(key, []byte(value), &session); err != nil {
 				s.Fatalf("open session: %v", err)
 			}
@@ -127,6 +127,7 @@ func (s *shaky) outcome(do func() (any, error)) outcome {
 // of that kind and no verdict; nothing is half done; and it can be done again. What
 // does not fail for it does what it does without a fault.
 func TestEveryOperationFailsOnce(t *testing.T) {
+	t.Parallel()
 	for _, d := range deeds {
 		for _, rotated := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/rotated=%v", d.name, rotated), func(t *testing.T) {
@@ -198,8 +199,8 @@ func (d *trial) repeats(again outcome, broke string) bool {
 // TestEveryDeedIsTried: whatever else the service learns to do has its line in deeds.
 func TestEveryDeedIsTried(t *testing.T) {
 	service, ctx := reflect.TypeFor[*Service](), reflect.TypeFor[context.Context]()
-	for i := range service.NumMethod() {
-		m := service.Method(i)
+	for m := range service.Methods() {
+		m := m
 		if m.Type.NumIn() < 2 || m.Type.In(1) != ctx || m.Name == "Ping" {
 			continue
 		}
