@@ -5,6 +5,7 @@ package delivery
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -105,6 +106,47 @@ func TestTallyIsSetRight(t *testing.T) {
 			t.Errorf("Stop = %v", err)
 		}
 	})
+}
+
+// TestTallyFallsWithEachMessage: there is room again at once, and not with the next
+// sweep, whatever became of it; unless it waits for another try.
+func TestTallyFallsWithEachMessage(t *testing.T) {
+	var answer error
+	for name, tt := range map[string]struct {
+		prepare func(m *verification.Message)
+		answer  error
+		want    int64
+	}{
+		Sent:    {func(*verification.Message) {}, nil, 0},
+		Failed:  {func(*verification.Message) {}, sendError{text: "no such user"}, 0},
+		Expired: {func(m *verification.Message) { m.Expires = time.Now() }, nil, 0}, // by the claim
+		"expired while it was tried": {
+			func(m *verification.Message) { m.Expires = time.Now().Add(backoffBase - time.Second) }, sendError{text: "later", temporary: true}, 0,
+		},
+		Suppressed: {func(m *verification.Message) { m.Address = "bounced@mail.example" }, nil, 0},
+		Uncertain:  {func(m *verification.Message) { m.Expires = time.Now().Add(backoffBase) }, lateError{sendError{text: "lost", temporary: true}}, 0},
+		Deferred:   {func(*verification.Message) {}, sendError{text: "later", temporary: true}, 1},
+	} {
+		r := newRig(t)
+		o := r.outbox(&mailbox{fail: func(context.Context, verification.Message) error { return answer }}, func(c *Config) {
+			c.Suppressed = func(_ context.Context, m verification.Message) (string, error) {
+				return map[string]string{"bounced@mail.example": "bounced"}[m.Address], nil
+			}
+		})
+		answer = tt.answer
+		m := message(1)
+		tt.prepare(&m)
+		at := r.put(o, m)
+		if got := o.tally.total.Load(); got != 1 {
+			t.Errorf("%s: tally = %d before it is tried, want 1", name, got)
+		}
+		o.deliver(at)
+		o.wg.Wait()
+		r.wantOutcomes(strings.Fields(name)[0])
+		if got := o.tally.total.Load(); got != tt.want || got != int64(r.stored()) {
+			t.Errorf("%s: tally = %d with %d stored, want %d", name, got, r.stored(), tt.want)
+		}
+	}
 }
 
 // TestTallyOfOddPartitions: what is no partition of ours counts nowhere.

@@ -202,3 +202,26 @@ func TestAnotherWindow(t *testing.T) {
 	f.Shield = f.another()
 	f.refused(to(gb(100), "GB"), WhyPrefixPaused, 2*time.Hour)
 }
+
+// TestBucketsAhead: the clocks of two machines are never quite the same, so the next
+// bucket is left alone; what lies beyond is from before the clock was set back.
+func TestBucketsAhead(t *testing.T) {
+	sp := span{size: time.Minute, n: 3}
+	at := sp.index(began)
+	for ahead, want := range map[int64]int64{-3: -3, 0: 0, 1: 1, 2: 0, 9: 0} {
+		got, mended := sp.tidy([]bucket{{Index: at + ahead, First: 2}}, began)
+		if len(got) != 1 || got[0] != (bucket{Index: at + want, First: 2}) || mended != (ahead != want) {
+			t.Errorf("%d ahead: got %+v, mended %v, want it %d ahead", ahead, got, mended, want)
+		}
+		got = sp.take(got, bucket{Index: at + ahead, First: 1}, began)
+		if len(got) != 1 || got[0] != (bucket{Index: at + want, First: 1}) {
+			t.Errorf("%d ahead: one taken leaves %+v", ahead, got)
+		}
+		if got = sp.take(got, bucket{Index: at + ahead, First: 5}, began); len(got) != 0 {
+			t.Errorf("%d ahead: all taken leaves %+v", ahead, got)
+		}
+	}
+	if got, mended := sp.tidy([]bucket{{Index: at - 4, First: 2}}, began); len(got) != 0 || mended {
+		t.Errorf("what is past: got %+v, mended %v", got, mended)
+	}
+}

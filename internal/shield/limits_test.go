@@ -24,6 +24,36 @@ func TestBackoff(t *testing.T) {
 	f.refuses(number, WhyBackoff, 30*time.Second) // all is forgotten
 }
 
+// TestBackoffWhileMessagesAreForgotten: who has had two waits longer than who has had
+// one, but not longer than until they have had one.
+func TestBackoffWhileMessagesAreForgotten(t *testing.T) {
+	for _, tt := range []struct{ first, second, between, want time.Duration }{
+		{time.Hour, 11 * time.Hour, 2 * time.Hour, 11 * time.Hour},
+		{time.Hour, 10 * time.Hour, 14 * time.Hour, 10 * time.Hour},   // just then
+		{time.Hour, 10*time.Hour + 1, 14 * time.Hour, 10 * time.Hour}, // forgotten first
+		{time.Hour, 10 * time.Hour, 20 * time.Hour, 4 * time.Hour},
+		{6 * time.Hour, 10 * time.Hour, 20 * time.Hour, 6 * time.Hour}, // one is enough to wait for
+		{time.Hour, 24 * time.Hour, time.Hour, 23 * time.Hour},
+	} {
+		f := newFixture(t, func(c *Config) { c.Backoff = []time.Duration{tt.first, tt.second} })
+		f.reserve(to(gb(1), "GB"))
+		f.clock.Advance(tt.between)
+		f.reserve(to(gb(1), "GB"))
+		f.refuses(to(gb(1), "GB"), WhyBackoff, tt.want)
+		f.reserve(to(gb(1), "GB"))
+	}
+}
+
+// TestRefusalAfterTheClockWasSetBack: what was brought to the present is stored there,
+// whatever else is counted, or it would be brought there for ever.
+func TestRefusalAfterTheClockWasSetBack(t *testing.T) {
+	f := newFixture(t, func(c *Config) { c.PerNumber, c.Conversion = 1, Conversion{} })
+	f.reserve(to(gb(1), "GB"))
+	f.clock.Advance(-10 * day)
+	f.refuses(to(gb(1), "GB"), WhyNumber, day)
+	f.reserve(to(gb(1), "GB"))
+}
+
 func TestPerNumber(t *testing.T) {
 	f := newFixture(t, func(c *Config) { c.PerNumber = 3 })
 	number := to(gb(1), "GB")

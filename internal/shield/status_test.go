@@ -115,4 +115,11 @@ func TestAskTellsHowMuchANumberHasHad(t *testing.T) {
 	if got, err := f.Ask(bg, to(gb(1), "GB")); err != nil || got != (NumberState{Limit: 3}) {
 		t.Errorf("a day later: %+v, %v", got, err)
 	}
+	f.reserve(to(gb(1), "GB"))
+	f.clock.Advance(time.Hour)
+	f.reserve(to(gb(1), "GB"))
+	f.clock.Advance(day - time.Hour) // the first is just a day old
+	if got, err := f.Ask(bg, to(gb(1), "GB")); err != nil || got != (NumberState{Sent: 1, Limit: 3}) {
+		t.Errorf("a day after the first of two: %+v, %v", got, err)
+	}
 }

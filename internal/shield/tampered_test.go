@@ -176,4 +176,8 @@ func TestARefusalWritesNothing(t *testing.T) {
 			t.Errorf("a refusal for %s has changed what is stored", tt.why)
 		}
 	}
+	wantRefusal(t, f.Charge(bg, to("14165550100", "CA")), WhyBudget, untilGone(began, daySpan))
+	if !maps.Equal(before, f.entries()) {
+		t.Error("a refusal to charge has changed what is stored")
+	}
 }
