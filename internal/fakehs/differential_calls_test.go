@@ -19,10 +19,7 @@ const (
 
 // table is everything that somebody sends who has to do with addresses, and what only
 // somebody would send who looks for a way in.
-var table = []struct {
-	name  string
-	deeds []deed
-}{
+var table = []part{
 	{"an address is asked about", []deed{
 		{"", "POST /register/email/requestToken", `{"client_secret":"s","send_attempt":1,"email":"$N@example.org"}`},
 		{"", "POST /register/email/requestToken", `{"client_secret":"s","send_attempt":1,"email":"$A@example.org"}`},

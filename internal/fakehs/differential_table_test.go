@@ -19,6 +19,12 @@ import (
 // and {{email a@example.org}} are credentials, see believing.
 type deed struct{ as, what, body string }
 
+// part is what happens to the same two users.
+type part struct {
+	name  string
+	deeds []deed
+}
+
 // conversation begins the part of the table that has its own two users.
 func (p *pair) conversation(n string) *talk {
 	p.t.Helper()
@@ -30,9 +36,9 @@ func (p *pair) conversation(n string) *talk {
 	return c
 }
 
-// callByCall makes the calls of the table.
-func (p *pair) callByCall() {
-	for i, part := range table {
+// callByCall makes the calls of a table.
+func (p *pair) callByCall(parts []part) {
+	for i, part := range parts {
 		p.t.Run(part.name, func(t *testing.T) {
 			c := p.in(t).conversation(fmt.Sprint("t", i))
 			for _, deed := range part.deeds {
