@@ -200,7 +200,6 @@ func (d *trial) repeats(again outcome, broke string) bool {
 func TestEveryDeedIsTried(t *testing.T) {
 	service, ctx := reflect.TypeFor[*Service](), reflect.TypeFor[context.Context]()
 	for m := range service.Methods() {
-		m := m
 		if m.Type.NumIn() < 2 || m.Type.In(1) != ctx || m.Name == "Ping" {
 			continue
 		}
