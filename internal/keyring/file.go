@@ -118,7 +118,7 @@ func writeBeside(path string, f *keyFile) (name string, err error) {
 		_, err := tmp.Write(append(raw, '\n'))
 		return err
 	})
-	if err = errors.Join(step("sync", tmp.Sync), step("close", tmp.Close)); err != nil {
+	if err = errors.Join(err, step("sync", tmp.Sync), step("close", tmp.Close)); err != nil {
 		_ = os.Remove(tmp.Name()) // the first error is the one to be told
 		return "", fmt.Errorf("write key file: %w", err)
 	}
