@@ -105,6 +105,47 @@ func TestForgetErasesEverywhere(t *testing.T) {
 	}
 }
 
+// TestForgetErasesNumbersToo: what was asked for under a former key, its limits, and
+// that it is not to be sent to.
+func TestForgetErasesNumbersToo(t *testing.T) {
+	const options = "allow GB"
+	s := newPhoneSite(t, options)
+	const alice, bob = "447400123456", "447400123457"
+	var kept string
+	for _, number := range []string{alice, bob} {
+		a, err := s.ask(t.Context(), "192.0.2.1", "secret", "+"+number, 1)
+		if err != nil || a.Status != http.StatusOK {
+			t.Fatalf("got %+v, %v", a, err)
+		}
+		kept, _ = a.JSON["sid"].(string)
+		s.admins("POST", "suppressions/add", stack.Object{"medium": "msisdn", "address": "+" + number}, http.StatusOK)
+		s.admins("POST", "keys/rotate", stack.Object{}, http.StatusOK)
+	}
+	configured := s.config(options)
+	traces := func(number string) int {
+		t.Helper()
+		s.mustLoad(s.without())
+		defer s.mustLoad(configured)
+		return s.traces(number)
+	}
+	if of, kept := traces(alice), traces(bob); of < 2 || kept < 2 {
+		t.Fatalf("got %d and %d traces, want sessions and a suppression of each: the search finds nothing", of, kept)
+	}
+	gone := s.forgets("+"+alice, "--medium", "msisdn")
+	if !gone.Compacted || gone.Erased["sessions"] != 1 || gone.Erased["suppressions"] != 1 || gone.Erased["shield"] != 2 {
+		t.Errorf("got %+v, want the session, the suppression, and what the number and the client have of the limits erased", gone)
+	}
+	if again := s.forgets("+"+alice, "--medium", "msisdn"); again.Entries != 0 {
+		t.Errorf("got %+v the second time, want nothing", again)
+	}
+	if of, kept := traces(alice), traces(bob); of != 0 || kept < 2 {
+		t.Errorf("the files of the store have %d entries of a forgotten number, and %d of another, want none and those of before", of, kept)
+	}
+	if a, err := s.ask(t.Context(), "192.0.2.1", "secret", "+"+bob, 1); err != nil || a.JSON["sid"] != kept {
+		t.Errorf("got %+v, %v, want the session of somebody else, %q", a, err, kept)
+	}
+}
+
 func TestForgetRefuses(t *testing.T) {
 	_, upstream := homeserver(t, fakehs.Options{})
 	s := newSite(t, upstream)
@@ -142,12 +183,12 @@ func (w *whole) live(user string) (sid string) {
 	return sid
 }
 
-func (w *whole) forgets(address string, args ...string) Forgotten {
-	w.t.Helper()
-	text, err := offline(newForgetCommand(), append(args, "--admin", strings.TrimPrefix(w.adminURL(), "http://"), "--address", address, "--json")...)
+func (s *site) forgets(address string, args ...string) Forgotten {
+	s.t.Helper()
+	text, err := offline(newForgetCommand(), append(args, "--admin", strings.TrimPrefix(s.adminURL(), "http://"), "--address", address, "--json")...)
 	var gone Forgotten
 	if jsonErr := json.Unmarshal([]byte(text), &gone); err != nil || jsonErr != nil {
-		w.t.Fatalf("got %q, %v", text, err)
+		s.t.Fatalf("got %q, %v", text, err)
 	}
 	return gone
 }
