@@ -175,9 +175,16 @@ func sidIn(rec *httptest.ResponseRecorder) string {
 	return body.SID
 }
 
+// mails are all messages.
+func (c *chaos) mails() []verification.Message {
+	c.box.mu.Lock()
+	defer c.box.mu.Unlock()
+	return slices.Clone(c.box.messages)
+}
+
 // tokenOf is the token of the newest message of a session.
 func (c *chaos) tokenOf(sid string) string {
-	for _, m := range slices.Backward(c.box.messages) {
+	for _, m := range slices.Backward(c.mails()) {
 		if m.SID == sid {
 			return m.Token
 		}
@@ -267,7 +274,7 @@ func (c *chaos) broke() bool {
 // has confirmed proves nothing at all.
 func (c *chaos) settled(when string) {
 	c.t.Helper()
-	for _, m := range c.box.messages {
+	for _, m := range c.mails() {
 		if c.told(m.Address) > 1 {
 			c.t.Errorf("%s: the homeserver was told %d times that %s is proven", when, c.told(m.Address), m.Address)
 		}

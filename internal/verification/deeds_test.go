@@ -4,7 +4,11 @@ package verification
 
 import (
 	"net/netip"
+	"slices"
 )
+
+// deeds are all of them.
+var deeds = slices.Concat(clientDeeds, operatorDeeds)
 
 // deed is one thing that the service does: a method and what it is about, prepared
 // on a store that does not fail yet.
@@ -43,8 +47,8 @@ var bounded = Binding{User: "@u:example.com", Medium: Email, Address: "alice@exa
 // message is the newest one.
 func (s *shaky) message() Message { s.Helper(); return s.outbox.last(s) }
 
-// deeds are all of them.
-var deeds = []deed{
+// clientDeeds are what clients and homeservers have done.
+var clientDeeds = []deed{
 	{name: "RequestToken of a new session", prepare: func(s *shaky) func() (any, error) {
 		return answers(func() (Opened, error) { return s.RequestToken(bg, known()) })
 	}},

@@ -2,15 +2,9 @@
 
 package verification
 
-import (
-	"time"
-)
+import "time"
 
-// What operators, readers and the outbox do.
-func init() {
-	deeds = append(deeds, operatorDeeds...)
-}
-
+// operatorDeeds are what operators, readers and the outbox do.
 var operatorDeeds = []deed{
 	{name: "Explain", prepare: func(s *shaky) func() (any, error) {
 		s.open(known())
