@@ -374,8 +374,8 @@ func TestForms_WhoeverHasProvenArrivesOnce(t *testing.T) {
 	})
 }
 
-// TestForms_NobodyArrivesWithoutAProof: without the click, without the secret, with a
-// proof of another purpose, without the password; and that spoils nothing.
+// TestForms_NobodyArrivesWithoutAProof: without the click, the secret or the password,
+// with a proof of another purpose or of somebody else; and that spoils nothing.
 func TestForms_NobodyArrivesWithoutAProof(t *testing.T) {
 	t.Parallel()
 	travel(t, anywhere, func(v *traveller) {
@@ -395,6 +395,11 @@ func TestForms_NobodyArrivesWithoutAProof(t *testing.T) {
 				}
 			}
 			v.clock.Advance(time.Hour)
+		}
+		if v.goal.place == "auth" && v.goal.user {
+			v.hs.AddUser("bob", "secret", "bob@x.org")
+			v.seen = len(v.hs.Changes())
+			wrong("the address is another user's", proof{sid: v.proven(verification.Password, "bob@x.org", "b"), secret: "b"})
 		}
 		p := v.confirmed()
 		if v.goal.password {
