@@ -47,11 +47,13 @@ func TestBackoffWhileMessagesAreForgotten(t *testing.T) {
 // TestRefusalAfterTheClockWasSetBack: what was brought to the present is stored there,
 // whatever else is counted, or it would be brought there for ever.
 func TestRefusalAfterTheClockWasSetBack(t *testing.T) {
-	f := newFixture(t, func(c *Config) { c.PerNumber, c.Conversion = 1, Conversion{} })
-	f.reserve(to(gb(1), "GB"))
-	f.clock.Advance(-10 * day)
-	f.refuses(to(gb(1), "GB"), WhyNumber, day)
-	f.reserve(to(gb(1), "GB"))
+	for _, back := range []time.Duration{10 * day, skew + time.Minute} { // of which sums take no notice
+		f := newFixture(t, func(c *Config) { c.PerNumber, c.Conversion = 1, Conversion{Window: 7 * day} })
+		f.reserve(to(gb(1), "GB"))
+		f.clock.Advance(-back)
+		f.refuses(to(gb(1), "GB"), WhyNumber, day)
+		f.reserve(to(gb(1), "GB"))
+	}
 }
 
 func TestPerNumber(t *testing.T) {

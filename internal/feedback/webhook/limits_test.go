@@ -118,6 +118,17 @@ func TestSNSRefusesSignedMessagesOfOtherTypes(t *testing.T) {
 	}
 }
 
+// TestSubscriptionOutOfReachAsksToRepeat: it is not confirmed yet.
+func TestSubscriptionOutOfReachAsksToRepeat(t *testing.T) {
+	h, box, f := newSES(t, nil)
+	post(t, h, signSNS(t, notification(sesBounce))) // its certificate is known since
+	box.reports, f.fail = nil, errBroken
+	if got := post(t, h, signSNS(t, subscription())); got != http.StatusServiceUnavailable {
+		t.Errorf("status %d", got)
+	}
+	box.wantNothing(t, feedback.Failed)
+}
+
 // TestURLsOfSNSHaveOneReading: nothing is asked of a URL that anybody could read as
 // another one.
 func TestURLsOfSNSHaveOneReading(t *testing.T) {
@@ -175,11 +186,12 @@ func TestReasonsThatAreNotTheAddress(t *testing.T) {
 // a service tells it.
 func TestOneNameOfAMessageIsEnough(t *testing.T) {
 	for event, want := range map[string]feedback.Report{
-		`{"event":"complained","recipient":"alice@example.org"}`:                                    {Address: alice},
-		`{"event":"complained","user-variables":{"threepid-tag":"` + ourTag + `"}}`:                 {VERPTag: ourTag},
-		`{"event":"complained","envelope":{"sender":"bounces+` + ourTag + `@example.org"}}`:         {VERPTag: ourTag},
-		`{"event":"complained","message":{"headers":{"message-id":"<` + ourID + `>"}}}`:             {MessageID: ourID},
-		`{"event":"complained","message":{"headers":{"message-id":"` + ourID + `"}},"timestamp":0}`: {MessageID: ourID},
+		`{"event":"complained","recipient":"alice@example.org","user-variables":{"threepid-tag":"no tag!"}}`: {Address: alice},
+		`{"event":"complained","recipient":"alice@example.org"}`:                                             {Address: alice},
+		`{"event":"complained","user-variables":{"threepid-tag":"` + ourTag + `"}}`:                          {VERPTag: ourTag},
+		`{"event":"complained","envelope":{"sender":"bounces+` + ourTag + `@example.org"}}`:                  {VERPTag: ourTag},
+		`{"event":"complained","message":{"headers":{"message-id":"<` + ourID + `>"}}}`:                      {MessageID: ourID},
+		`{"event":"complained","message":{"headers":{"message-id":"` + ourID + `"}},"timestamp":0}`:          {MessageID: ourID},
 	} {
 		h, box, _ := newMailgun(t)
 		if got := post(t, h, signMailgun(event, unixText(start), mailgunToken)); got != http.StatusOK {
