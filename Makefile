@@ -50,18 +50,19 @@ fmt: $(LINTER) ## format the sources and Caddyfile.example
 
 # -count=1: a result from the cache says nothing about the program that was just
 # built. -shuffle: no test may rely on another having run before it. -p: most packages
-# wait for other programs, for the disk, or for a time to pass, and do so side by side.
+# wait for other programs, for the disk, or for a time to pass, and do so side by side;
+# -parallel: so do the tests that say they can.
 PKGS ?= ./...
 unit: $(GOTESTSUM) race ## only the tests (PKGS=./store/... for a part of them)
 	@mkdir -p build
 	$(GOTESTSUM) --format pkgname-and-test-fails --jsonfile build/test.json -- \
-		$(RACE) -tags $(TAGS) -p 4 -count=1 -shuffle=on -timeout 30m $(PKGS)
+		$(RACE) -tags $(TAGS) -p 4 -parallel 8 -count=1 -shuffle=on -timeout 30m $(PKGS)
 
 # Without the packages whose tests start other programs, or that need the race
 # detector to be worth their time. What has not changed comes from the cache.
 SLOW := /(caddymodule|e2e|bench|internal/(chromium|debian|dendrite|jssdk|kannel|licenses|postfix|sydent|synapse|xbuild))(/|$$)
 quick: ## the tests of the core, in under a minute: no other programs, no race detector
-	$(GO) test -tags $(TAGS) $$($(GO) list -tags $(TAGS) ./... | grep -vE '$(SLOW)')
+	$(GO) test -tags $(TAGS) -p 4 -parallel 8 $$($(GO) list -tags $(TAGS) ./... | grep -vE '$(SLOW)')
 
 .PHONY: race
 race:
