@@ -25,7 +25,7 @@ VULNCHECK := build/tools/govulncheck-$(call tool_version,golang.org/x/vuln)
 # The race detector needs a C compiler; the go command turns cgo off without one.
 RACE := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
 
-.PHONY: help build test lint fmt unit golden conformance licenses vuln example demo bench soak timing fuzz xcaddy clean
+.PHONY: help build test lint fmt unit quick golden conformance licenses vuln example demo bench soak timing fuzz xcaddy clean
 
 help: ## show the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -49,12 +49,20 @@ fmt: $(LINTER) ## format the sources and Caddyfile.example
 	$(GO) run -tags $(TAGS) ./cmd/caddy fmt --overwrite Caddyfile.example
 
 # -count=1: a result from the cache says nothing about the program that was just
-# built. -shuffle: no test may rely on another having run before it.
+# built. -shuffle: no test may rely on another having run before it. -p: most packages
+# wait for other programs, for the disk, or for a time to pass, and do so side by side;
+# -parallel: so do the tests that say they can.
 PKGS ?= ./...
 unit: $(GOTESTSUM) race ## only the tests (PKGS=./store/... for a part of them)
 	@mkdir -p build
 	$(GOTESTSUM) --format pkgname-and-test-fails --jsonfile build/test.json -- \
-		$(RACE) -tags $(TAGS) -p 2 -count=1 -shuffle=on -timeout 30m $(PKGS)
+		$(RACE) -tags $(TAGS) -p 4 -parallel 8 -count=1 -shuffle=on -timeout 30m $(PKGS)
+
+# Without the packages whose tests start other programs, or that need the race
+# detector to be worth their time. What has not changed comes from the cache.
+SLOW := /(caddymodule|e2e|bench|internal/(chromium|debian|dendrite|jssdk|kannel|licenses|postfix|sydent|synapse|xbuild))(/|$$)
+quick: ## the tests of the core, in under a minute: no other programs, no race detector
+	$(GO) test -tags $(TAGS) -p 4 -parallel 8 $$($(GO) list -tags $(TAGS) ./... | grep -vE '$(SLOW)')
 
 .PHONY: race
 race:

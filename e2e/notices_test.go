@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/smtptest"
 	"github.com/caddy-threepid/caddy-threepid/internal/stack"
@@ -59,7 +58,7 @@ func (w *world) post(path, token string, header http.Header, body stack.Object) 
 // arrived waits for the next mail to an address.
 func (w *world) arrived(email string) smtptest.Message {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
 	defer cancel()
 	m, err := w.s.Inbox.WaitFor(ctx, email)
 	if err != nil {
