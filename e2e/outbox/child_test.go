@@ -45,7 +45,8 @@ type order struct {
 	Relays []string // host:port
 	CA     []byte   // PEM
 	// Users are those for whom a token is to be requested. Each is told of on
-	// standard output as "<user> <sid>" when it has been.
+	// standard output as "<user> <sid>" when it has been, and the end of all mail as
+	// [allDone].
 	Users []int
 }
 
@@ -77,12 +78,32 @@ func runChild(in io.Reader, out io.Writer) error {
 	if err := m.requestAll(o.Users, out); err != nil {
 		return err
 	}
+	if err := m.awaitEmpty(out); err != nil {
+		return err
+	}
 	if _, err := io.Copy(io.Discard, commands); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	return errors.Join(m.outbox.Stop(ctx), m.close())
+}
+
+// allDone is what a child says when no message waits any more.
+const allDone = "-1 done"
+
+func (m *machinery) awaitEmpty(out io.Writer) error {
+	for {
+		status, err := m.outbox.Status(context.Background())
+		if err != nil {
+			return err
+		}
+		if status.Waiting[verification.Email] == 0 {
+			_, err := fmt.Fprintln(out, allDone)
+			return err
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
 }
 
 // maxQueued is less than there are messages, so that requests are refused and
