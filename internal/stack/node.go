@@ -5,9 +5,11 @@ package stack
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 )
 
@@ -82,9 +84,21 @@ func (n *Node) Restart(ctx context.Context) error {
 	return nil
 }
 
-// Reload has the node's Caddy take its configuration once more.
+// Reload has the node's Caddy take its configuration once more, and waits until the
+// former one has left.
 func (n *Node) Reload(ctx context.Context) error {
-	return n.run(ctx, "--address", "reload", "--force", "--config", filepath.Join(n.Caddy.dir, "Caddyfile"))
+	if err := n.run(ctx, "--address", "reload", "--force", "--config", filepath.Join(n.Caddy.dir, "Caddyfile")); err != nil {
+		return err
+	}
+	at, err := url.Parse(n.Public)
+	if err != nil {
+		return err
+	}
+	port, err := strconv.Atoi(at.Port())
+	if err != nil {
+		return err
+	}
+	return AwaitHandover(ctx, port)
 }
 
 // RotateKeys has the node begin to use a new key.
