@@ -19,7 +19,7 @@ import (
 // and one that is no GET cannot be sent again by anybody.
 func AwaitHandover(ctx context.Context, ports ...int) error {
 	for {
-		var left []string
+		left := make([]string, 0, len(ports))
 		for _, port := range ports {
 			left = append(left, shared(Listening(port))...)
 		}
