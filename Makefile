@@ -61,7 +61,7 @@ unit: $(GOTESTSUM) race ## only the tests (PKGS=./store/... for a part of them)
 # Without the packages whose tests start other programs, or that need the race
 # detector to be worth their time. What has not changed comes from the cache.
 SLOW := /(caddymodule|e2e|bench|internal/(chromium|debian|dendrite|jssdk|kannel|licenses|postfix|sydent|synapse|xbuild))(/|$$)
-quick: ## the tests of the core, in under a minute: no other programs, no race detector
+quick: ## the tests of the core, in about a minute: no other programs, no race detector
 	$(GO) test -tags $(TAGS) -p 4 -parallel 8 $$($(GO) list -tags $(TAGS) ./... | grep -vE '$(SLOW)')
 
 .PHONY: race
