@@ -58,13 +58,9 @@ func stopCaddy(t *testing.T) func() {
 func (v *vault) config() []byte {
 	v.t.Helper()
 	type object = map[string]any
-	log := object{"output": "file", "filename": v.log}
-	if v.log == "" {
-		log = object{"output": "discard"}
-	}
 	raw, err := json.Marshal(object{
 		"admin":   object{"disabled": true, "config": object{"persist": false}},
-		"logging": object{"logs": object{"default": object{"writer": log}}},
+		"logging": object{"logs": object{"default": object{"writer": object{"output": "file", "filename": v.log}}}},
 		"apps": object{"threepid": object{
 			"key_file": v.keys,
 			"store":    object{"type": "badger", "path": v.data},
