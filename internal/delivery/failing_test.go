@@ -14,63 +14,18 @@ import (
 	transport "github.com/caddy-threepid/caddy-threepid/internal/delivery/mail"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
+	"github.com/caddy-threepid/caddy-threepid/store/storetest"
 )
-
-// failingAt is a store of which one access within a transaction fails, or the
-// transaction itself: the one that left counts down to.
-type failingAt struct {
-	store.Store
-	left int
-}
-
-func (f *failingAt) fails() bool {
-	f.left--
-	return f.left == -1
-}
-
-func (f *failingAt) Update(ctx context.Context, p store.Partition, fn func(store.Txn) error) error {
-	return f.Store.Update(ctx, p, func(txn store.Txn) error {
-		if f.fails() {
-			return errDiskFull
-		}
-		return fn(failingTxn{txn, f})
-	})
-}
-
-type failingTxn struct {
-	store.Txn
-	f *failingAt
-}
-
-func (t failingTxn) Get(key string) ([]byte, error) {
-	if t.f.fails() {
-		return nil, errDiskFull
-	}
-	return t.Txn.Get(key)
-}
-
-func (t failingTxn) Set(key string, value []byte, expires time.Time) error {
-	if t.f.fails() {
-		return errDiskFull
-	}
-	return t.Txn.Set(key, value, expires)
-}
-
-func (t failingTxn) Delete(key string) error {
-	if t.f.fails() {
-		return errDiskFull
-	}
-	return t.Txn.Delete(key)
-}
 
 // TestStoreFailsOnceAtEachAccess: whichever it is, while a message is claimed, while
 // its lease is prolonged, or while its end is written down, every message is sent in
 // its turn, none more often than it was asked to be, and their sessions know of it.
 func TestStoreFailsOnceAtEachAccess(t *testing.T) {
-	for at, over := 0, false; !over; at++ {
+	for at, over := 1, false; !over; at++ {
 		synctest.Test(t, func(t *testing.T) {
 			r := newRig(t)
-			f := &failingAt{Store: r.store, left: at}
+			disk := &storetest.Breaking{Store: r.store, Err: errDiskFull}
+			disk.Arm(at)
 			box := &mailbox{}
 			box.fail = func(_ context.Context, m verification.Message) error {
 				_, sends := box.count()
@@ -82,7 +37,7 @@ func TestStoreFailsOnceAtEachAccess(t *testing.T) {
 				}
 				return nil
 			}
-			o := r.outbox(box, oneWorker, func(c *Config) { c.Store = f })
+			o := r.outbox(box, oneWorker, func(c *Config) { c.Store = disk })
 			svc := r.service(o)
 			o.Start()
 			synctest.Wait()
@@ -107,8 +62,8 @@ func TestStoreFailsOnceAtEachAccess(t *testing.T) {
 					t.Errorf("Describe = %+v, %v, want delivered", a, err)
 				}
 			}
-			if over = f.left >= 0; t.Failed() {
-				t.Fatalf("access %d failed", at)
+			if over = disk.Broke() == ""; t.Failed() {
+				t.Fatalf("access %d failed: %s", at, disk.Broke())
 			}
 		})
 	}
@@ -117,14 +72,14 @@ func TestStoreFailsOnceAtEachAccess(t *testing.T) {
 // TestPutThatFails counts nothing, and says why.
 func TestPutThatFails(t *testing.T) {
 	r := newRig(t)
-	f := &failingAt{Store: r.store}
+	disk := &storetest.Breaking{Store: r.store, Err: errDiskFull}
 	o := r.outbox(nil)
 	m := message(1)
-	for left := range 3 {
-		f.left = left
-		err := f.Update(t.Context(), partitionOf(m.ID), func(txn store.Txn) error { return o.Put(txn, m) })
-		if want := left == 2; (err == nil) != want || !want && !errors.Is(err, errDiskFull) {
-			t.Errorf("Put with access %d failing = %v", left, err)
+	for _, access := range []int{1, 2, 0} {
+		disk.Arm(access)
+		err := disk.Update(t.Context(), partitionOf(m.ID), func(txn store.Txn) error { return o.Put(txn, m) })
+		if want := access == 0; (err == nil) != want || !want && !errors.Is(err, errDiskFull) {
+			t.Errorf("Put with access %d failing = %v", access, err)
 		}
 	}
 	r.wantStored(1)
@@ -193,22 +148,22 @@ func (r *rig) open(o *Outbox, at ref) (*record, error) {
 // withdrawn.
 func TestWaitLongThatCannotBeNoted(t *testing.T) {
 	for name, tt := range map[string]struct {
-		left int
-		keys byte
-		want error
+		access int
+		keys   byte
+		want   error
 	}{
-		"in order": {9, 1, nil}, "not begun": {0, 1, errDiskFull}, "not read": {1, 1, errDiskFull}, "not written": {2, 1, errDiskFull}, "another key": {9, 2, errUnreadable},
+		"in order": {0, 1, nil}, "not begun": {1, 1, errDiskFull}, "not read": {2, 1, errDiskFull}, "not written": {3, 1, errDiskFull}, "another key": {0, 2, errUnreadable},
 	} {
 		r := newRig(t)
-		f := &failingAt{Store: r.store, left: 9}
+		disk := &storetest.Breaking{Store: r.store, Err: errDiskFull}
 		writer := r.outbox(nil)
 		at := r.put(writer, message(1))
 		rec, err := writer.claim(at)
 		if err != nil {
 			t.Fatal(err)
 		}
-		o := r.outbox(nil, func(c *Config) { c.Store, c.Keys = f, testKeys(t, tt.keys) })
-		f.left = tt.left
+		o := r.outbox(nil, func(c *Config) { c.Store, c.Keys = disk, testKeys(t, tt.keys) })
+		disk.Arm(tt.access)
 		o.waitLong(at, rec.Lease)
 		o.waitLong(ref{at.partition, at.key + "withdrawn"}, rec.Lease)
 		events := r.diary.all()
