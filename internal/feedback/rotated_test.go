@@ -14,6 +14,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
+	"github.com/caddy-threepid/caddy-threepid/store/storetest"
 )
 
 // renew gives the ring of a bench these keys, the first in use.
@@ -115,6 +116,45 @@ func TestResealSuppressions(t *testing.T) {
 		}
 		if !errors.Is(err, errBroken) {
 			t.Errorf("Reseal = %v, want %v", err, errBroken)
+		}
+	}
+}
+
+// TestResealHidesNothing: whoever looks while a record is being moved finds it, and
+// whoever removes it does so wherever it is.
+func TestResealHidesNothing(t *testing.T) {
+	ctx := context.Background()
+	for what, do := range map[string]func(b *bench) (left Reason){
+		"looked for": func(b *bench) Reason {
+			if got := b.reason(t, bob); got != ReasonBounce {
+				t.Errorf("got %q, want %q", got, ReasonBounce)
+			}
+			return ReasonBounce
+		},
+		"removed": func(b *bench) Reason {
+			if found, err := b.Remove(ctx, verification.Email, bob); err != nil || !found {
+				t.Errorf("Remove = %v, %v, want it found", found, err)
+			}
+			return ""
+		},
+	} {
+		for at, done := 1, true; done; at++ {
+			b := newBench(t, Policy{})
+			b.record(t, bob, hardBounce(start))
+			b.renew(t, 8, 7)
+			between := &storetest.Interrupted{Store: b.store, Before: at, Do: func() {
+				b.cfg.Store = b.store
+				if _, err := b.Reseal(ctx); err != nil {
+					t.Error(err)
+				}
+			}}
+			b.cfg.Store = between
+			left := do(b)
+			b.cfg.Store = b.store
+			if got := b.reason(t, bob); got != left {
+				t.Errorf("%s, moved before call %d: got %q, want %q", what, at, got, left)
+			}
+			done = between.Done()
 		}
 	}
 }

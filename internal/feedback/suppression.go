@@ -186,7 +186,7 @@ func (s *Suppression) Remove(ctx context.Context, medium verification.Medium, ad
 		return false, err
 	}
 	found := false
-	for _, at := range places {
+	for _, at := range slices.Backward(places) { // see former
 		var here bool
 		err = s.cfg.Store.Update(ctx, at.partition, func(txn store.Txn) error {
 			_, err := txn.Get(at.key)

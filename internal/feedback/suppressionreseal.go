@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
@@ -24,10 +25,11 @@ func (r *record) take(o record) {
 	}
 }
 
-// former is what is known at some places together.
+// former is what is known at some places together. It begins at the last: a record
+// that moves is written at the first place before it is deleted elsewhere.
 func (s *Suppression) former(ctx context.Context, places []place) (record, error) {
 	var all record
-	for _, at := range places {
+	for _, at := range slices.Backward(places) {
 		var r record
 		err := s.cfg.Store.View(ctx, at.partition, func(txn store.Txn) error { return s.read(txn, at.key, &r) })
 		if errors.Is(err, store.ErrNotFound) {

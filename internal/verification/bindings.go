@@ -100,13 +100,15 @@ func (s *Service) MayBind(ctx context.Context, user string) error {
 // Bindings returns the bindings of a user, newest first.
 func (s *Service) Bindings(ctx context.Context, user string) ([]Binding, error) {
 	var found []Binding
-	for _, on := range s.shelves(user) {
+	for _, on := range slices.Backward(s.shelves(user)) { // see moveBinding
 		err := s.store.Scan(ctx, on.partition, on.prefix, func(key string, sealed []byte) (bool, error) {
 			var b Binding
 			if err := s.recs.open(key, sealed, &b); err != nil {
 				return false, err
 			}
-			if !slices.ContainsFunc(found, b.same) { // it is being moved
+			if i := slices.IndexFunc(found, b.same); i >= 0 {
+				found[i] = b // it is being moved
+			} else {
 				found = append(found, b)
 			}
 			return true, nil
@@ -130,7 +132,7 @@ func (s *Service) Unbind(ctx context.Context, user string, gone ...Binding) erro
 }
 
 func (s *Service) remove(ctx context.Context, shelves []shelf, gone []Binding) error {
-	for _, on := range shelves {
+	for _, on := range slices.Backward(shelves) { // see moveBinding
 		err := s.store.Update(ctx, on.partition, func(txn store.Txn) error {
 			for _, b := range gone {
 				if err := txn.Delete(s.bindingKey(on, b)); err != nil {

@@ -93,7 +93,9 @@ func (s *Service) staleBindings(ctx context.Context, p store.Partition) (stale [
 
 // moveBinding writes the new entry before it deletes the old one. There is no
 // transaction over two partitions: who finds the old one gone meanwhile takes
-// the new one back, because somebody has undone the binding.
+// the new one back, because somebody has undone the binding. And who looks for it,
+// to read it or to undo it, begins at the former place: what is not there any more is
+// at the new one by then.
 func (s *Service) moveBinding(ctx context.Context, old placed) error {
 	on := s.shelves(old.binding.User)[0]
 	key := s.bindingKey(on, old.binding)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/store"
+	"github.com/caddy-threepid/caddy-threepid/store/storetest"
 )
 
 // bindAll records n bindings of a user at as many servers.
@@ -140,6 +141,45 @@ func TestResealAndUnbind(t *testing.T) {
 					t.Errorf("%d entries for %d bindings", f.entries(kindBinding), len(list))
 				}
 			})
+		}
+	}
+}
+
+// TestResealHidesNothing: whoever looks while a binding is being moved finds it, and
+// whoever undoes it does so wherever it is.
+func TestResealHidesNothing(t *testing.T) {
+	b := Binding{User: "@u:example.com", Medium: Email, Address: "alice@example.com", IDServer: "id0.example"}
+	for what, do := range map[string]func(f *fixture) (left int){
+		"looked for": func(f *fixture) int {
+			list, err := f.Bindings(bg, b.User)
+			if err != nil || len(list) != 1 {
+				f.Errorf("got %v, %v, want the binding", list, err)
+			}
+			return 1
+		},
+		"undone": func(f *fixture) int {
+			wantErr(t, "Unbind", f.Unbind(bg, b.User, b), nil)
+			return 0
+		},
+	} {
+		for at, done := 1, true; done; at++ {
+			f := newFixture(t)
+			f.bindAll(b.User, 1)
+			f.rotate()
+			whole := f.Service.store
+			between := &storetest.Interrupted{Store: whole, Before: at, Do: func() {
+				f.Service.store = whole
+				if _, err := f.Reseal(bg); err != nil {
+					t.Error(err)
+				}
+			}}
+			f.Service.store = between
+			left := do(f)
+			f.Service.store = whole
+			if got := len(f.bound(b.User)); got != left {
+				t.Errorf("%s, moved before call %d: got %d bindings, want %d", what, at, got, left)
+			}
+			done = between.Done()
 		}
 	}
 }

@@ -4,6 +4,6 @@
 // comments of package store promise, every backend proves by [Run].
 //
 // It also has [NewMemory], a store without persistence for the unit tests of
-// whoever uses one, with a clock that the test sets, and [Breaking], a store in
-// which one operation fails.
+// whoever uses one, with a clock that the test sets; [Breaking], a store in which one
+// operation fails; and [Interrupted], one at which something happens between two calls.
 package storetest
