@@ -4,18 +4,22 @@ package delivery
 
 import (
 	"strings"
+	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/smtptest"
 )
+
+// patience with a relay that falls silent is short on a machine that is quick.
+const patience = 300 * time.Millisecond
 
 // behaviour is one way in which a relay behaves, and what must come of a mail.
 type behaviour struct {
 	name   string
 	script smtptest.Script
-	copies int    // that the relay has taken in the end
-	ends   string // the last outcome; empty for any
-	open   bool   // the standard does not say whether the mail was taken
-	quick  bool   // the limits are short: the relay falls silent
+	copies int           // that the relay has taken in the end
+	ends   string        // the last outcome; empty for any
+	open   bool          // the standard does not say whether the mail was taken
+	limit  time.Duration // of each wait for a relay that falls silent
 }
 
 // at is a script for one stage.
@@ -162,7 +166,9 @@ func doubtful(name, stage, says string) []behaviour {
 			behaviour{name: name + ", taken once", script: kept(once(stage, says)), copies: 2, ends: Sent, open: true})
 	}
 	for i := range all {
-		all[i].quick = strings.Contains(says, smtptest.Silence)
+		if strings.Contains(says, smtptest.Silence) {
+			all[i].limit = patience
+		}
 	}
 	return all
 }
@@ -171,8 +177,8 @@ func doubtful(name, stage, says string) []behaviour {
 func falls(stage string) []behaviour {
 	says := smtptest.Silence
 	return []behaviour{
-		{name: "silent at " + stage, script: at(stage, says), ends: Expired, quick: true},
-		{name: "silent at " + stage + ", once", script: once(stage, says), copies: 1, ends: Sent, quick: true},
+		{name: "silent at " + stage, script: at(stage, says), ends: Expired, limit: patience},
+		{name: "silent at " + stage + ", once", script: once(stage, says), copies: 1, ends: Sent, limit: patience},
 	}
 }
 

@@ -49,9 +49,9 @@ type Double struct {
 	once     sync.Once
 	wg       sync.WaitGroup
 
-	mu    sync.Mutex
-	used  int
-	taken []string
+	mu         sync.Mutex
+	used, left int
+	taken      []string
 }
 
 // StartDouble listens on a free port of 127.0.0.1, without TLS.
@@ -73,6 +73,20 @@ func (d *Double) Taken() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return append([]string(nil), d.taken...)
+}
+
+// Left is how often a client went away while it was its turn to speak, without a QUIT:
+// where every silence is scripted, it was because the machine was slower than its patience.
+func (d *Double) Left() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.left
+}
+
+func (d *Double) leave() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.left++
 }
 
 // Release ends every [Hold].
@@ -115,6 +129,7 @@ func (d *Double) serve(c net.Conn) {
 	for {
 		line, err := in.ReadString('\n')
 		if err != nil {
+			d.leave()
 			return
 		}
 		verb, _, _ := strings.Cut(strings.TrimSpace(line), " ")
@@ -136,6 +151,7 @@ func (d *Double) receive(c net.Conn, in *bufio.Reader) bool {
 	}
 	mail, err := readMail(in)
 	if err != nil {
+		d.leave()
 		return false
 	}
 	words, scripted := d.next("DOT")
