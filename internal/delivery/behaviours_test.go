@@ -10,7 +10,7 @@ import (
 )
 
 // patience with a relay that falls silent is short on a machine that is quick.
-const patience = 300 * time.Millisecond
+const patience = 10 * time.Millisecond
 
 // behaviour is one way in which a relay behaves, and what must come of a mail.
 type behaviour struct {
