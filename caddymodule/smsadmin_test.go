@@ -81,7 +81,7 @@ func TestLongTextsAreTold(t *testing.T) {
 func TestPhoneAdmin(t *testing.T) {
 	s := newPhoneSite(t, "allow GB", "price default 0.08", "currency EUR", "resend_after 1ns",
 		"budget total messages 500 per day", "budget GB money 40.00 per day", "conversion 0.5 2 1h", "per_client numbers off")
-	accepted, _ := s.pump(60, 20, 20)
+	accepted := s.pump(60, 20)
 	s.settle(accepted)
 	var status PhoneStatus
 	read := func() {
