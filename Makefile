@@ -48,11 +48,13 @@ fmt: $(LINTER) ## format the sources and Caddyfile.example
 	$(LINTER) fmt
 	$(GO) run -tags $(TAGS) ./cmd/caddy fmt --overwrite Caddyfile.example
 
-# The race detector makes everything three to ten times slower, so it watches what runs
-# side by side in the tests' own process. The others are tests of texts and tables, and
-# tests of the program that was built; they take the flags of a release, with which
-# everything is compiled already.
+# The race detector makes everything three to ten times slower, so it watches where
+# something runs side by side in the tests' own process. It need not watch the tests of
+# texts and tables, nor those of the program that was built, nor walks: tests that go
+# through very much, one thing after the other. Those take the flags of a release, with
+# which most is compiled already.
 UNWATCHED := /(bench|cmd/.*|e2e|e2e/.*|internal/(address|archtest|chromium|conformance|debian|delivery/gsm7|delivery/templates|dendrite|input|jssdk|kannel|licenses|mutants|phone|postfix|provenance|sydent|synapse|synapse/venv|twosample|xbuild))$$
+WALKS := ^(Fuzz|Test(Every|Forms_|F15_|Guessing|Readers|ManyNumbers|BudgetsHold|Faults|WhatIsValidated|AnythingValidated|Validate|Pasted|Exit|Command|CaddyKnows|AddressMeans|Golden))
 
 # -count=1: a result from the cache says nothing about the program that was just
 # built. -shuffle: no test may rely on another having run before it. -p: most packages
@@ -60,19 +62,21 @@ UNWATCHED := /(bench|cmd/.*|e2e|e2e/.*|internal/(address|archtest|chromium|confo
 # -parallel: so do the tests that say they can.
 PKGS ?= ./...
 packages = $(shell $(GO) list -tags $(TAGS) $(PKGS) | grep $(1) -E '$(UNWATCHED)')
-testing = $(if $(3),$(GOTESTSUM) --format pkgname-and-test-fails --jsonfile build/$(1).json -- \
-	$(2) -tags $(TAGS) -p 3 -parallel 8 -count=1 -shuffle=on -timeout 30m $(3),@: > build/$(1).json)
+testing = $(if $(1),$(GOTESTSUM) --format pkgname-and-test-fails --jsonfile build/$@.json -- \
+	-tags $(TAGS) -p 3 -parallel 8 -count=1 -shuffle=on -timeout 30m $(2) $(1),@: > build/$@.json)
 unit: $(GOTESTSUM) race ## only the tests (PKGS=./store/... for a part of them)
 	@mkdir -p build
-	@$(MAKE) --no-print-directory -j2 -k watched unwatched
-	@cat build/watched.json build/unwatched.json > build/test.json
+	@$(MAKE) --no-print-directory -j3 -k watched walks unwatched
+	@cat build/watched.json build/walks.json build/unwatched.json > build/test.json
 
-.PHONY: watched unwatched
+.PHONY: watched walks unwatched
+walks unwatched: export CGO_ENABLED = 0
 watched:
-	$(call testing,watched,$(RACE),$(call packages,-v))
-unwatched: export CGO_ENABLED = 0
+	$(call testing,$(call packages,-v),$(RACE) -skip '$(WALKS)')
+walks:
+	$(call testing,$(call packages,-v),-trimpath -run '$(WALKS)')
 unwatched:
-	$(call testing,unwatched,-trimpath,$(call packages,))
+	$(call testing,$(call packages,),-trimpath)
 
 # Without the packages whose tests start other programs, or that need the race
 # detector to be worth their time. What has not changed comes from the cache.
