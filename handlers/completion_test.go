@@ -436,7 +436,11 @@ func TestF39_UIASessionIsNotASecondReset(t *testing.T) {
 	wantStatus(t, r.reset(`{`+auth+`}`), http.StatusBadRequest)
 	wantStatus(t, r.reset(`{"new_password":"around","auth":{"session":"`+session+`"}}`), http.StatusUnauthorized)
 	wantStatus(t, r.reset(`{"new_password":"mine",`+auth+`}`), http.StatusOK)
-	for _, again := range []string{`{"new_password":"thief","auth":{"session":"` + session + `"}}`, `{"new_password":"thief",` + auth + `}`} {
+	own := r.validated("account/password", "t", "thief@x.org") // a good proof, of nothing
+	beside := `{"type":"m.login.msisdn","session":"` + session + `","threepid_creds":{"sid":"` + own + `","client_secret":"t"}}`
+	for _, again := range []string{
+		`{"new_password":"thief","auth":{"session":"` + session + `"}}`, `{"new_password":"thief",` + auth + `}`, `{"new_password":"thief","auth":` + beside + `}`,
+	} {
 		wantStatus(t, r.reset(again), http.StatusUnauthorized)
 	}
 	if !r.hs.CheckPassword("alice", "mine") {
