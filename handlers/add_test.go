@@ -278,6 +278,15 @@ func TestF31_AHomeserverThatDoesNotSayIsNotTrusted(t *testing.T) {
 	}
 }
 
+// TestF31_TheProbeNamesAServerThatNeverIs (RFC 2606): a homeserver that trusts everybody
+// would have any other send a mail.
+func TestF31_TheProbeNamesAServerThatNeverIs(t *testing.T) {
+	raw, err := probeBody(verification.Email, "bob@x.org")
+	if body, failed := parseObject(raw); err != nil || failed != nil || !strings.HasSuffix(string(body["id_server"]), `.invalid"`) {
+		t.Errorf("got %s, %v, want a name below .invalid", raw, err)
+	}
+}
+
 func TestF31_ADeniedAddressIsRefused(t *testing.T) {
 	r := newRig(t, options{hs: func(o *fakehs.Options) { o.AllowedLocal3PIDs = []string{`.*@good\.org`} }})
 	r.hs.AddUser("alice", "secret")
