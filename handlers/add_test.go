@@ -161,6 +161,38 @@ func TestF30_AddWithAProofThatIsNone(t *testing.T) {
 	})
 }
 
+// TestF30_WhoeverElseIsLoggedIn by the password has proven nothing: somebody in between
+// may mix answers up.
+func TestF30_WhoeverElseIsLoggedIn(t *testing.T) {
+	r := newRig(t, options{})
+	r.hs.AddUser("alice", "secret")
+	token, hs := r.login("alice", "secret"), r.next
+	sid := r.validated("account/3pid", "c", "new@x.org")
+	r.next = func(w http.ResponseWriter, req *http.Request) error {
+		if !strings.HasSuffix(req.URL.Path, "/login") {
+			return hs(w, req)
+		}
+		return upstream(http.StatusOK, `{"user_id":"@bob:example.org","access_token":"t","device_id":"D"}`)(w, req)
+	}
+	wantError(t, r.as(token, "POST", addPath, addBody(sid, "c", passwordAuth("", "secret"))), http.StatusUnauthorized, "M_FORBIDDEN")
+	r.wantEmails(t, "alice")
+}
+
+// TestF30_APhoneIsNoMail: a reset by phone may be confirmed as well, and proves nothing at
+// the stage of mails.
+func TestF30_APhoneIsNoMail(t *testing.T) {
+	r, _ := phoneRig(t, options{})
+	r.hs.AddUser("alice", "secret", "alice@x.org")
+	r.hs.AddThreepid("alice", "msisdn", "447400123456")
+	token := r.login("alice", "secret")
+	proof, code := r.openPhone("account/password", "p")
+	wantStatus(t, r.submitPhone(proof, "p", code), http.StatusOK)
+	sid := r.validated("account/3pid", "c", "new@x.org")
+	auth := fmt.Sprintf(`{"type":"m.login.email.identity","threepid_creds":{"sid":%q,"client_secret":"p"}}`, proof)
+	wantError(t, r.as(token, "POST", addPath, addBody(sid, "c", auth)), http.StatusUnauthorized, "M_UNAUTHORIZED")
+	r.wantEmails(t, "alice", "alice@x.org")
+}
+
 func TestF30_AuthenticationBelongsToOneOperation(t *testing.T) {
 	r := newRig(t, options{})
 	r.hs.AddUser("alice", "secret")
@@ -243,6 +275,15 @@ func TestF31_AHomeserverThatDoesNotSayIsNotTrusted(t *testing.T) {
 			r.next = legacy // and the session is not lost
 			wantStatus(t, r.add(token, "r0", fmt.Sprintf(`{"three_pid_creds":{"sid":%q,"client_secret":"c"}}`, sid)), http.StatusOK)
 		})
+	}
+}
+
+// TestF31_TheProbeNamesAServerThatNeverIs (RFC 2606): a homeserver that trusts everybody
+// would have any other send a mail.
+func TestF31_TheProbeNamesAServerThatNeverIs(t *testing.T) {
+	raw, err := probeBody(verification.Email, "bob@x.org")
+	if body, failed := parseObject(raw); err != nil || failed != nil || !strings.HasSuffix(string(body["id_server"]), `.invalid"`) {
+		t.Errorf("got %s, %v, want a name below .invalid", raw, err)
 	}
 }
 

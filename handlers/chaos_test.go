@@ -29,6 +29,8 @@ type journey struct {
 	run  func(c *chaos) error
 	// before, if there is any, is what has happened when it begins.
 	before func(c *chaos)
+	// off says that it matters whether the homeserver is asked first.
+	off bool
 	// done reports whether the homeserver has done what it was for; a journey that has
 	// none is somebody's who has no right to what they want.
 	done func(c *chaos) bool
@@ -64,6 +66,7 @@ func newChaos(t *testing.T, callback bool) *chaos {
 			c.disk.Store = vc.Store
 			vc.Store = c.disk
 			vc.MaxTries = 10
+			vc.PerUser = verification.Limit{Burst: 1000, Per: time.Hour} // counted, and never met
 		},
 		next: c.next,
 	})

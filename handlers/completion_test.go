@@ -436,7 +436,11 @@ func TestF39_UIASessionIsNotASecondReset(t *testing.T) {
 	wantStatus(t, r.reset(`{`+auth+`}`), http.StatusBadRequest)
 	wantStatus(t, r.reset(`{"new_password":"around","auth":{"session":"`+session+`"}}`), http.StatusUnauthorized)
 	wantStatus(t, r.reset(`{"new_password":"mine",`+auth+`}`), http.StatusOK)
-	for _, again := range []string{`{"new_password":"thief","auth":{"session":"` + session + `"}}`, `{"new_password":"thief",` + auth + `}`} {
+	own := r.validated("account/password", "t", "thief@x.org") // a good proof, of nothing
+	beside := `{"type":"m.login.msisdn","session":"` + session + `","threepid_creds":{"sid":"` + own + `","client_secret":"t"}}`
+	for _, again := range []string{
+		`{"new_password":"thief","auth":{"session":"` + session + `"}}`, `{"new_password":"thief",` + auth + `}`, `{"new_password":"thief","auth":` + beside + `}`,
+	} {
 		wantStatus(t, r.reset(again), http.StatusUnauthorized)
 	}
 	if !r.hs.CheckPassword("alice", "mine") {
@@ -490,10 +494,11 @@ func TestPasswordStageNamesItsUserBothWays(t *testing.T) {
 		`{"type":"m.login.password","identifier":{"type":"m.id.user","user":"alice"}}`:            `"alice"`,
 		`{"type":"m.login.password","identifier":{"type":"m.id.user","user":"alice"},"user":"a"}`: `"a"`,
 		`{"type":"m.login.password","identifier":{"type":"m.id.user","user":5}}`:                  `5`,
+		`{"type":"m.login.password","identifier":{"type":"m.id.user","user":"@alice:x.org"}}`:     `"@alice:x.org"`,
 		`{"type":"m.login.password","identifier":{"type":"m.id.thirdparty","user":"alice"}}`:      ``,
 		`{"type":"m.login.password","identifier":5}`:                                              ``,
-		`{"type":"m.login.password"}`:                                                             ``,
-		`{"type":"m.login.token","identifier":{"type":"m.id.user","user":"alice"}}`:               ``,
+		`{"type":"m.login.password"}`: ``,
+		`{"type":"m.login.token","identifier":{"type":"m.id.user","user":"alice"}}`: ``,
 	} {
 		var seen struct{ Auth object }
 		r := newRig(t, options{next: func(w http.ResponseWriter, req *http.Request) error {

@@ -90,6 +90,7 @@ const aPage = "<html><title>It works!</title></html>"
 var farFaults = []farFault{
 	{name: "500", do: says(500, "application/json", `{"errcode":"M_UNKNOWN","error":"Internal server error"}`)},
 	{name: "500 after it acted", do: after(says(500, "application/json", `{"errcode":"M_UNKNOWN","error":"Internal server error"}`)), acts: true},
+	{name: "504, no JSON, after it acted", do: after(says(504, "text/html", aPage)), acts: true},
 	{name: "503, no JSON", do: says(503, "text/html", aPage)},
 	{name: "no answer", do: lost},
 	{name: "no answer after it acted", do: after(lost), acts: true},

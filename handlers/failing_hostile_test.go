@@ -32,6 +32,12 @@ func oldCreds(sid, secret string) string {
 	return fmt.Sprintf(`{"three_pid_creds":{"sid":%q,"client_secret":%q}}`, sid, secret)
 }
 
+// getsMeanwhile gives a user an address, of which nobody here is told.
+func (c *chaos) getsMeanwhile(user, address string) {
+	c.hs.AddThreepid(user, "email", address)
+	c.since = len(c.hs.Changes())
+}
+
 // hostileJourneys are those of people who want more than they have proven.
 var hostileJourneys = []journey{
 	{name: "what nobody has confirmed", run: func(c *chaos) error {
@@ -66,11 +72,44 @@ var hostileJourneys = []journey{
 		if err != nil {
 			return err
 		}
-		c.hs.AddThreepid("alice", "email", c.address("late"))
-		c.since = len(c.hs.Changes())
+		c.getsMeanwhile("alice", c.address("late"))
 		c.refusedToBob("account/3pid", oldCreds(sid, secret))
 		c.refusedToBob("account/3pid/add", addBodyOf(sid, secret, "bob's"))
 		return nil
+	}},
+	{name: "an address that somebody has got meanwhile, in another spelling", off: true, run: func(c *chaos) error {
+		sid, secret, err := c.prove("account/3pid", c.address("me", "bücher.example"))
+		if err != nil {
+			return err
+		}
+		c.getsMeanwhile("alice", c.address("me", "bu\u0308cher.example"))
+		c.refusedToBob("account/3pid", oldCreds(sid, secret))
+		return nil
+	}},
+	{name: "a second account for an address, in another spelling", off: true, run: func(c *chaos) error {
+		sid, secret, err := c.prove("register", c.address("me", "bücher.example"))
+		if err == nil {
+			c.getsMeanwhile("alice", c.address("me", "bu\u0308cher.example"))
+			c.refused("register", c.registration(sid, secret, "new"))
+		}
+		return err
+	}},
+	{name: "an account for an address that is alike to somebody else's", off: true, run: func(c *chaos) error {
+		sid, secret, err := c.prove("register", c.address("straße"))
+		if err == nil {
+			c.getsMeanwhile("alice", c.address("strasse"))
+			c.client.caps.known = nil // what the homeserver can do is asked again, as after ten minutes
+			c.refused("register", c.registration(sid, secret, "new"))
+		}
+		return err
+	}},
+	{name: "an address that is alike to somebody else's", run: func(c *chaos) error {
+		sid, secret, err := c.prove("account/3pid", c.address("straße"))
+		if err == nil {
+			c.getsMeanwhile("alice", c.address("strasse"))
+			c.refusedToBob("account/3pid", oldCreds(sid, secret))
+		}
+		return err
 	}},
 	{name: "an address without the password", run: func(c *chaos) error {
 		sid, secret, err := c.prove("account/3pid", c.address("added"))

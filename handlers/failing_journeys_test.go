@@ -22,7 +22,10 @@ func addBodyOf(sid, secret, password string) string {
 	return fmt.Sprintf(`{"sid":%q,"client_secret":%q,"auth":{"type":"m.login.password","user":"bob","password":%q}}`, sid, secret, password)
 }
 
-func (c *chaos) address(name string) string { return fmt.Sprintf("%s%d@example.org", name, c.round) }
+// address is another one in each round.
+func (c *chaos) address(name string, domain ...string) string {
+	return fmt.Sprintf("%s%d@%s", name, c.round, append(domain, "example.org")[0])
+}
 
 func (c *chaos) registration(sid, secret, name string) string {
 	return fmt.Sprintf(`{"username":"%s%d","password":"p","auth":{"type":"m.login.email.identity","threepid_creds":{"sid":%q,"client_secret":%q}}}`, name, c.round, sid, secret)
@@ -37,6 +40,16 @@ var moreJourneys = []journey{
 		}
 		return c.asBob(http.StatusOK, "account/3pid", fmt.Sprintf(`{"three_pid_creds":{"sid":%q,"client_secret":%q}}`, sid, secret))
 	}, done: func(c *chaos) bool { return slices.Contains(c.hs.Emails("bob"), c.address("added")) }},
+	{name: "add one's own address, in another spelling", run: func(c *chaos) error {
+		sid, secret, err := c.prove("account/3pid", c.address("me", "bücher.example"))
+		if err != nil {
+			return err
+		}
+		c.getsMeanwhile("bob", c.address("me", "bücher.example"))
+		return c.asBob(http.StatusOK, "account/3pid", oldCreds(sid, secret))
+	}, done: func(c *chaos) bool {
+		return !slices.Contains(c.hs.Emails("bob"), c.address("me", "xn--bcher-kva.example"))
+	}},
 	{name: "reset, in another spelling", run: func(c *chaos) error {
 		sid, secret, err := c.prove("account/password", "Alice@example.org")
 		if err != nil {

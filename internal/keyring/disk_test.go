@@ -279,3 +279,30 @@ func TestLocksThatAreDisturbed(t *testing.T) {
 	meanwhile("remove", func() error { return os.Remove(filepath.Join(filepath.Dir(path), ".keys-2")) })
 	meanwhile("lock", func() error { return os.Remove(path) })
 }
+
+// TestTheFileOfAFasterProcess is on the disk before its key is used, whoever has made it.
+func TestTheFileOfAFasterProcess(t *testing.T) {
+	theirs, _ := made(t)
+	raw, err := os.ReadFile(theirs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, fails := range []string{"", "open folder", "sync folder"} {
+		path := filepath.Join(t.TempDir(), "keys.json")
+		restore := keyring.Between(func(what string, do func() error) error {
+			switch what {
+			case "link":
+				if err := os.WriteFile(path, raw, 0o600); err != nil {
+					t.Error(err)
+				}
+			case fails:
+				return errDisk
+			}
+			return do()
+		})
+		ring, err := keyring.LoadOrCreate(path)
+		if restore(); fails == "" && err != nil || fails != "" && (!errors.Is(err, errDisk) || ring != nil) {
+			t.Errorf("%q fails: got %v, %v, want no keys, and what has failed", fails, ring, err)
+		}
+	}
+}

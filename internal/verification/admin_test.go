@@ -173,16 +173,7 @@ func TestForget(t *testing.T) {
 			t.Errorf("there was nothing of kind %q, want some of each to be forgotten", kind)
 		}
 	}
-	after := dump(t, f.cfg.Store)
-	shared := string(limitsPartition) + ":" + kindLimit + f.holding().names[0] // a count of all that is held
-	for key, value := range after {
-		if before[key] != value && key != shared {
-			t.Errorf("entry %q is left of her, or another's was changed", key)
-		}
-	}
-	if len(after) != len(before) {
-		t.Errorf("%d entries are left, want %d", len(after), len(before))
-	}
+	f.wantStored(before)
 	if gone, err := f.Forget(bg, Email, "alice@example.com"); gone.Total() != 0 || err != nil {
 		t.Errorf("Forget again = %v, %v", gone, err)
 	}
@@ -190,6 +181,42 @@ func TestForget(t *testing.T) {
 		t.Errorf("Forget of the same text as a number = %v, %v", gone, err)
 	}
 	f.open(ask()) // she may come back
+}
+
+// wantStored compares what is stored, but for the count of all that is held.
+func (f *fixture) wantStored(want map[string]string) {
+	f.Helper()
+	after := dump(f, f.cfg.Store)
+	shared := string(limitsPartition) + ":" + kindLimit + f.holding().names[0]
+	for key, value := range after {
+		if want[key] != value && key != shared {
+			f.Errorf("entry %q is left of her, or another's was changed", key)
+		}
+	}
+	for key := range want {
+		if _, there := after[key]; !there && key != shared {
+			f.Errorf("entry %q is gone, which is another's", key)
+		}
+	}
+}
+
+// TestForgetOfANumber leaves as little of it as of an address.
+func TestForgetOfANumber(t *testing.T) {
+	f := newFixture(t, func(c *Config) { c.PerAddress = Limit{Burst: 50, Per: time.Hour} })
+	number := func(r *Request) { r.Medium, r.Address, r.Proof = MSISDN, "447400123456", ProofCode }
+	f.open(ask())
+	before := dump(t, f.cfg.Store)
+	sid := f.validated(ask(number))
+	f.proves(f.claim(completes(sid)))
+	f.await(ask(number, purpose(Add)))
+	f.hold(ask(number, secret("held"), held("u1")))
+	f.wrong(1, number)
+	wantErr(t, "Bind", f.Bind(bg, Binding{User: "@u:example.com", Medium: MSISDN, Address: "447400123456", IDServer: "is.example"}), nil)
+	gone, err := f.Forget(bg, MSISDN, "447400123456")
+	if err != nil || gone["sessions"] != 3 || gone["messages"]+gone["bindings"] == 0 {
+		t.Errorf("Forget = %v, %v, want three sessions among what is gone", gone, err)
+	}
+	f.wantStored(before)
 }
 
 // TestForgetPastUnreadable: an entry that cannot be opened holds up nobody.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -87,6 +88,8 @@ type outcome struct {
 	answer any
 	err    error
 	facts  string
+	// spent is how far limits are used up.
+	spent map[string]string
 }
 
 func (o outcome) String() string { return fmt.Sprintf("%+v, %v, and\n%s", o.answer, o.err, o.facts) }
@@ -119,7 +122,15 @@ func (s *shaky) outcome(do func() (any, error)) outcome {
 	}
 	s.disk.Arm(0)
 	s.chance.left, s.chance.broke = 0, false
-	return outcome{answer, err, s.facts()}
+	return outcome{answer, err, s.facts(), s.spent()}
+}
+
+// spent are the limits, each as a text that is greater the more was counted.
+func (s *shaky) spent() map[string]string {
+	s.Helper()
+	all := dump(s, s.disk.Store)
+	maps.DeleteFunc(all, func(key, _ string) bool { return !strings.Contains(key, ":"+kindLimit) })
+	return all
 }
 
 // TestEveryOperationFailsOnce makes each operation of the store, and each read of
@@ -138,6 +149,7 @@ func TestEveryOperationFailsOnce(t *testing.T) {
 				faults := 0
 				for _, arm := range []func(s *shaky, n int){
 					func(s *shaky, n int) { s.disk.Arm(n) },
+					func(s *shaky, n int) { s.disk.Err = storetest.OfEveryKind(errFault); s.disk.Arm(n) },
 					func(s *shaky, n int) { s.chance.left = n },
 				} {
 					for n := 1; d.failsAt(t, func(s *shaky) { arm(s, n) }); n++ {
@@ -159,7 +171,8 @@ func (d *trial) failsAt(t *testing.T, arm func(*shaky)) bool {
 	before := s.facts()
 	arm(s)
 	got := s.outcome(do)
-	switch broke := s.broke; {
+	broke := s.broke
+	switch {
 	case broke == "":
 		return false
 	case errors.Is(got.err, errFault):
@@ -169,6 +182,11 @@ func (d *trial) failsAt(t *testing.T, arm func(*shaky)) bool {
 		}
 	case got.String() != d.whole.String():
 		t.Errorf("%s: got %s\nwant an error, or what there is without a fault: %s", broke, got, d.whole)
+	}
+	for key, spent := range d.whole.spent {
+		if done := s.spent()[key]; done < spent {
+			t.Errorf("%s: it is done, and a limit is less used up than without a fault: %x, want %x", broke, done, spent)
+		}
 	}
 	if len(s.outbox.faults) > 0 {
 		t.Errorf("%q", s.outbox.faults)

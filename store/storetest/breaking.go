@@ -28,6 +28,12 @@ type Breaking struct {
 	scans map[string]store.Partition // the first partition, by prefix
 }
 
+// OfEveryKind is an error that is also each one that a store may have, but for a client
+// that is gone: whoever takes one of them for less than a failure is found out by it.
+func OfEveryKind(err error) error {
+	return fmt.Errorf("%w, %w, %w, %w", err, store.ErrClosed, store.ErrTooLarge, context.DeadlineExceeded)
+}
+
 // Arm makes the n-th operation from here on fail, and none if n is zero.
 func (b *Breaking) Arm(n int) {
 	b.mu.Lock()

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"net/http/httptest"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/delivery"
+	"github.com/caddy-threepid/caddy-threepid/internal/delivery/templates"
+	"github.com/caddy-threepid/caddy-threepid/internal/feedback"
+	"github.com/caddy-threepid/caddy-threepid/internal/keycheck"
+	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/phone"
+	"github.com/caddy-threepid/caddy-threepid/internal/shield"
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/store"
+	"github.com/caddy-threepid/caddy-threepid/store/storetest"
+)
+
+// brittle is a runtime over a store of which an operation can fail.
+type brittle struct {
+	*runtime
+	app  *App
+	disk *storetest.Breaking
+}
+
+var errBrittle = errors.New("the store has failed on purpose")
+
+func newBrittle(t *testing.T) *brittle {
+	t.Helper()
+	b := &brittle{app: &App{}, disk: &storetest.Breaking{Store: storetest.NewMemory(nil), Err: errBrittle}}
+	b.app.settings.keyFile = filepath.Join(t.TempDir(), "keys.json")
+	keys, err := keyring.LoadOrCreate(b.app.settings.keyFile)
+	must(t, err)
+	b.runtime = &runtime{store: &sharedStore{Store: b.disk}, keys: keys}
+	b.service, err = verification.NewService(verification.Config{Store: b.disk, Keys: keys, Outbox: delivery.New(delivery.Config{Store: b.disk, Keys: keys})})
+	must(t, err)
+	b.suppression, err = feedback.NewSuppression(feedback.SuppressionConfig{Store: b.disk, Keys: keys})
+	must(t, err)
+	_, err = keycheck.Claim(t.Context(), b.disk, keys, time.Now())
+	must(t, err)
+	return b
+}
+
+// eachFails makes each operation of the store fail once in what is done to a runtime of
+// its own, and hands over what came of it.
+func eachFails(t *testing.T, do func(b *brittle, n int), failed func(b *brittle)) {
+	t.Helper()
+	for n := 1; ; n++ {
+		b := newBrittle(t)
+		do(b, n)
+		if b.disk.Broke() == "" {
+			if n == 1 {
+				t.Error("nothing can fail: nothing is tested")
+			}
+			return
+		}
+		failed(b)
+	}
+}
+
+// TestNothingIsSentThatMayBeUnwanted: while nobody can say whether an address is
+// suppressed, or its owner wants no messages, none goes there.
+func TestNothingIsSentThatMayBeUnwanted(t *testing.T) {
+	var reason string
+	var err error
+	eachFails(t, func(b *brittle, n int) {
+		b.disk.Arm(n)
+		reason, err = b.suppressed(t.Context(), verification.Message{Medium: verification.Email, Address: remembered})
+	}, func(b *brittle) {
+		if !errors.Is(err, errBrittle) {
+			t.Errorf("%s: got %q, %v, want the store's error", b.disk.Broke(), reason, err)
+		}
+	})
+}
+
+// TestNoMessageIsAdmittedUncounted: what the shield could not count is not sent.
+func TestNoMessageIsAdmittedUncounted(t *testing.T) {
+	words, err := templates.New("matrix.example.org")
+	must(t, err)
+	number, err := phone.FromDigits("447400123456")
+	must(t, err)
+	var release func(context.Context)
+	eachFails(t, func(b *brittle, n int) {
+		guarding, failed := shield.New(shield.Config{Store: b.disk, Keys: b.keys, Allow: []string{"GB"}})
+		must(t, failed)
+		guard := &phoneGuard{shield: guarding, sender: &delivery.SMSSender{Templates: words, Keys: b.keys}, logger: zap.NewNop()}
+		b.disk.Arm(n)
+		release, err = guard.Admit(httptest.NewRequest("POST", "/", nil), verification.Request{
+			Purpose: verification.Register, Medium: verification.MSISDN, Proof: verification.ProofCode, Address: number.Digits,
+		}, number)
+	}, func(b *brittle) {
+		if !errors.Is(err, errBrittle) || release != nil {
+			t.Errorf("%s: got %v, want the store's error", b.disk.Broke(), err)
+		}
+	})
+}
+
+// TestNoKeyIsUsedThatTheStoreDoesNotKnow: until it is noted there, nothing is sealed with
+// a new one, and whoever tries again goes on with the file.
+func TestNoKeyIsUsedThatTheStoreDoesNotKnow(t *testing.T) {
+	var before []keyring.Mark
+	var err error
+	change := func(b *brittle) error {
+		return b.app.changeKeys(t.Context(), b.runtime, func(path string) (*keyring.Ring, error) { return keyring.Rotate(path, time.Now()) })
+	}
+	eachFails(t, func(b *brittle, n int) {
+		before = b.keys.Marks()
+		b.disk.Arm(n)
+		err = change(b)
+	}, func(b *brittle) {
+		if broke := b.disk.Broke(); !errors.Is(err, errBrittle) || !slices.Equal(b.keys.Marks(), before) {
+			t.Errorf("%s: got %v and keys %v, want the store's error and those of before, %v", broke, err, b.keys.Marks(), before)
+		}
+		if err := change(b); err != nil || len(b.keys.Marks()) != 3 {
+			t.Errorf("tried again: got %v and %d keys, want 3", err, len(b.keys.Marks()))
+		}
+	})
+}
+
+// watched is a store that is looked at whenever it is searched.
+type watched struct {
+	store.Store
+	search func()
+}
+
+func (w watched) Scan(ctx context.Context, p store.Partition, prefix string, fn func(string, []byte) (bool, error)) error {
+	w.search()
+	return w.Store.Scan(ctx, p, prefix, fn)
+}
+
+// TestNothingMovesWhileAnAddressIsForgotten, or it could be missed on its way; and what is
+// moved is not forgotten meanwhile.
+func TestNothingMovesWhileAnAddressIsForgotten(t *testing.T) {
+	for name, do := range map[string]func(b *brittle) error{
+		"forget": func(b *brittle) error {
+			_, err := b.forget(t.Context(), addressRequest{Medium: verification.Email, Address: remembered})
+			return err
+		},
+		"reseal": func(b *brittle) error { _, err := b.reseal(t.Context()); return err },
+	} {
+		b, searches := newBrittle(t), 0
+		b.disk.Store = watched{b.disk.Store, func() {
+			if searches++; b.store.moving.TryLock() {
+				b.store.moving.Unlock()
+				t.Errorf("%s: somebody else may move entries meanwhile", name)
+			}
+		}}
+		if err := do(b); err != nil || searches == 0 {
+			t.Errorf("%s: got %v after %d searches", name, err, searches)
+		}
+	}
+}
