@@ -43,7 +43,11 @@ func TestBackupAndRestore(t *testing.T) {
 	if err := s.Compact(t.Context()); err != nil { // leaves keys of the store's own
 		t.Fatal(err)
 	}
+	plant(t, s, probeKey, newEntry(nil, time.Time{}, now).raw)
 	raw, made := backup(t, s)
+	if want := now.UTC().Truncate(time.Millisecond); !made.Begun.Equal(want) {
+		t.Errorf("begun %v, want %v", made.Begun, want)
+	}
 	if made.Entries != 4 || bytes.Contains(raw, []byte("gone")) {
 		t.Errorf("got %d entries, want the 4 that live", made.Entries)
 	}
@@ -51,6 +55,9 @@ func TestBackupAndRestore(t *testing.T) {
 		t.Errorf("CheckBackup = %+v, %v, want %+v", checked, err, made)
 	}
 	now = now.Add(time.Minute)
+	if _, later := backup(t, s); later.Entries != 3 {
+		t.Errorf("got %d entries after one has expired, want 3", later.Entries)
+	}
 	opts := Options{Dir: filepath.Join(t.TempDir(), "new", "store"), Clock: clock}
 	done, err := Restore(t.Context(), opts, bytes.NewReader(raw), RestoreOptions{
 		Drop: func(p store.Partition, key string) bool { return p == "shield" && key == "c/x" },
