@@ -14,8 +14,12 @@ import (
 )
 
 func TestUpdateWaitsForRoom(t *testing.T) {
-	for _, test := range []struct{ entries, size int }{{12, store.MaxValueSize}, {8000, 0}} {
+	for _, test := range []struct {
+		entries, size int
+		most          int64
+	}{{12, store.MaxValueSize, 1000}, {8, 0, 15}} {
 		s, start := openStopped(t)
+		s.queue.maxCount = test.most
 		fill := setMany(test.entries, test.size)
 		abandon(t, s, "a", fill)
 		abandon(t, s, "b", fill) // does not fit beside the first
@@ -213,10 +217,10 @@ func TestWhatFitsCommits(t *testing.T) {
 func fillUp(keySize int, value []byte) func(store.Txn) error {
 	return func(tx store.Txn) error {
 		w := tx.(*writeTxn)
-		probe := writeTxn{queue: w.queue, partition: w.partition, writes: make(map[string]entry)}
 		key := func(i int) string { return fmt.Sprintf("%0*d", keySize, i) }
-		for i := 0; probe.Set(key(i), value, time.Time{}) == nil; i++ {
-			if err := w.Set(key(i), value, time.Time{}); err != nil {
+		costs := newEntry(value, time.Time{}, w.now).cost(partitionPrefix(w.partition) + key(0))
+		for i := range min(w.queue.maxCount, w.queue.maxCost/costs) {
+			if err := w.Set(key(int(i)), value, time.Time{}); err != nil {
 				return err
 			}
 		}
