@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -198,6 +199,7 @@ func TestRestoreOverwritesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	late := filepath.Join(t.TempDir(), "late")
+	appears := filepath.Join(t.TempDir(), "appears")
 	var started *Store
 	for name, test := range map[string]struct {
 		dir  string
@@ -209,6 +211,9 @@ func TestRestoreOverwritesNothing(t *testing.T) {
 		"a server that starts": {dir: late, want: ErrNotEmpty, then: func(context.Context, store.Store) error {
 			started = openTest(t, Options{Dir: late})
 			return nil
+		}},
+		"a file that appears": {dir: appears, want: syscall.ENOTDIR, then: func(context.Context, store.Store) error {
+			return os.WriteFile(appears, nil, 0o600)
 		}},
 		"an error at the end": {dir: filepath.Join(t.TempDir(), "x"), want: io.ErrNoProgress, then: func(context.Context, store.Store) error {
 			return io.ErrNoProgress
@@ -227,6 +232,9 @@ func TestRestoreOverwritesNothing(t *testing.T) {
 	}
 	if got, err := lookup(started, "00", "k"); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("the store that was started has %q (%v), want nothing of the backup", got, err)
+	}
+	if _, err := os.Stat(appears); err != nil {
+		t.Errorf("the file that appeared: %v", err)
 	}
 	empty := t.TempDir()
 	if done, err := Restore(t.Context(), Options{Dir: empty}, bytes.NewReader(raw), RestoreOptions{}); err != nil || done.Written != 1 {

@@ -60,16 +60,16 @@ func Restore(ctx context.Context, opts Options, from io.Reader, what RestoreOpti
 	if err != nil {
 		return done, err
 	}
-	// This is where a server that was started meanwhile is found out: a folder
-	// is only removed if it is empty, and there is no rename onto another one.
-	err = os.Remove(dir)
+	// A server may have been started meanwhile. One that starts only now is found
+	// out, too: a folder is only removed if it is empty, and there is no rename onto
+	// another one. A file would be removed.
+	if err = checkEmpty(dir); err == nil {
+		err = os.Remove(dir)
+	}
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		err = os.Rename(opts.Dir, dir)
 	}
 	if err != nil {
-		if checkEmpty(dir) != nil {
-			err = ErrNotEmpty
-		}
 		return done, fmt.Errorf("place restored store: %w", err)
 	}
 	return done, syncDir(parent)
