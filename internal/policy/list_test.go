@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -237,6 +238,11 @@ func TestListThatIsMissingAtTheStart(t *testing.T) {
 		if _, err := LoadList(ListOptions{Path: path}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got error %v, want one with %q", err, want)
 		}
+	}
+	r := newList(t, "one.example\n")
+	info, err := os.Stat(r.path)
+	if err := errors.Join(err, os.Remove(r.path), r.list.read(info)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("gone between two looks: %v, want %v", err, fs.ErrNotExist)
 	}
 }
 
