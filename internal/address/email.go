@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/net/idna"
 	"golang.org/x/text/cases"
@@ -85,7 +86,7 @@ func endsInNumber(domain string) bool {
 }
 
 func canonicalLocal(local string) (string, error) {
-	if strings.IndexFunc(local, forbiddenInLocal) >= 0 {
+	if strings.IndexFunc(local, forbiddenInLocal) >= 0 { // < and a mark make a letter
 		return "", ErrInvalid
 	}
 	// In lower case, and not folded: straße is not the mailbox strasse.
@@ -106,15 +107,17 @@ func canonicalLocal(local string) (string, error) {
 // are older; x/text folds those to the small letters in turn, so that the two
 // would never meet.
 func fold(s string) string {
+	folder := cases.Fold() // not one for all: it has a state
 	var b strings.Builder
-	for _, r := range s {
-		if cherokeeCapital(r) {
-			b.WriteRune(r)
-		} else {
-			b.WriteString(cases.Fold().String(string(r)))
+	for {
+		at := strings.IndexFunc(s, cherokeeCapital)
+		if at < 0 {
+			return b.String() + folder.String(s)
 		}
+		_, size := utf8.DecodeRuneInString(s[at:])
+		b.WriteString(folder.String(s[:at]) + s[at:at+size])
+		s = s[at+size:]
 	}
-	return b.String()
 }
 
 func cherokeeCapital(r rune) bool { return r >= 0x13a0 && r <= 0x13f5 }

@@ -44,6 +44,7 @@ func TestF19_EmailIsCanonical(t *testing.T) {
 		{"full-width domain letters", "a@ｅｘａｍｐｌｅ.com", "a@example.com"},
 		{"dotless domain", "root@localhost", "root@localhost"},
 		{"digits inside a domain", "a@3com.example1", "a@3com.example1"},
+		{"a digit at its end", "a@example.v6", "a@example.v6"},
 		{"longest local part", strings.Repeat("l", 64) + "@example.com", strings.Repeat("l", 64) + "@example.com"},
 		{"longest address", strings.Repeat("l", 64) + "@" + domainOf(189), strings.Repeat("l", 64) + "@" + domainOf(189)},
 	}

@@ -2,7 +2,10 @@
 
 package address
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // hyphenated reports a label whose hyphens no label has: at an end (RFC 1123 §2.1),
 // or, in a label of another script, at the third and the fourth place, where an
@@ -11,16 +14,9 @@ import "strings"
 // with xn-- has been decoded: it is an A-label, or refused.
 func hyphenated(ascii string) bool {
 	unicode, err := domains.ToUnicode(ascii)
-	if err != nil {
-		return true
-	}
-	for label := range strings.SplitSeq(unicode, ".") {
-		if strings.HasPrefix(label, "-") || strings.HasSuffix(label, "-") {
-			return true
-		}
-		if r := []rune(label); len(r) != len(label) && len(r) > 4 && r[2] == '-' && r[3] == '-' {
-			return true
-		}
-	}
-	return false
+	return err != nil || slices.ContainsFunc(strings.Split(unicode, "."), func(label string) bool {
+		r := []rune(label)
+		return strings.HasPrefix(label, "-") || strings.HasSuffix(label, "-") ||
+			len(r) != len(label) && len(r) > 4 && r[2] == '-' && r[3] == '-'
+	})
 }

@@ -3,6 +3,7 @@
 package address_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
@@ -55,19 +56,37 @@ func checkCanonical(t interface {
 // characters that combine with it. The domain is as short as can be: here it
 // is the local part that matters.
 func TestF19_EmailIsIdempotent(t *testing.T) {
-	accepted := 0
+	var all []rune
 	for r := rune(1); r <= unicode.MaxRune; r++ {
-		if !unicode.IsGraphic(r) || r > 0xff && unicode.In(r, unicode.Han, unicode.Hangul, unicode.Tangut) {
-			continue // neither folded nor, but for the Hangul tested elsewhere, composed
+		if unicode.IsGraphic(r) && (r <= 0xff || !unicode.In(r, unicode.Han, unicode.Hangul, unicode.Tangut)) {
+			all = append(all, r) // others are neither folded nor, but for the Hangul tested elsewhere, composed
 		}
-		typed := "a" + string(r) + "\u0345\u0301@x"
+	}
+	check := func(runes ...rune) bool {
+		parts := make([]string, len(runes))
+		for i, r := range runes {
+			parts[i] = "a" + string(r) + "\u0345\u0301"
+		}
+		typed := strings.Join(parts, "-") + "@x" // a hyphen parts words, so that they are apart
 		got, err := address.Email(typed)
 		if err != nil {
-			continue
+			return false
 		}
-		accepted++
 		if again, err := address.Email(got); again != got || err != nil {
 			t.Errorf("Email(%q) = %q, but Email of that = %q, %v", typed, got, again, err)
+		}
+		return true
+	}
+	accepted := 0
+	for some := range slices.Chunk(all, 6) { // as many as there is room for
+		if check(some...) {
+			accepted += len(some)
+			continue
+		}
+		for _, r := range some {
+			if check(r) {
+				accepted++
+			}
 		}
 	}
 	if accepted < 10_000 {

@@ -48,10 +48,7 @@ func (d *dialer) dialContext(ctx context.Context, _, address string) (net.Conn, 
 	if err != nil {
 		return nil, err
 	}
-	host, port, err := splitPort(address)
-	if err != nil {
-		return nil, err
-	}
+	host, port, _ := splitPort(address) // as ParseName did
 	ctx, cancel := context.WithTimeout(ctx, d.timeout)
 	defer cancel()
 	addrs, err := d.resolve(ctx, host)
@@ -122,13 +119,11 @@ func (d *dialer) connect(ctx context.Context, addrs []netip.Addr, port uint16) (
 	return nil, errors.Join(failures...)
 }
 
-// attempt dials one address, with an equal part of the time if more are to come.
+// attempt dials one address, with an equal part of the time for each that is left.
 func (d *dialer) attempt(ctx context.Context, addr netip.AddrPort, left int) (net.Conn, error) {
-	if deadline, ok := ctx.Deadline(); ok && left > 1 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)/time.Duration(left))
-		defer cancel()
-	}
+	deadline, _ := ctx.Deadline() // that of dialContext
+	ctx, cancel := context.WithTimeout(ctx, time.Until(deadline)/time.Duration(left))
+	defer cancel()
 	return d.dial(ctx, addr)
 }
 
@@ -155,13 +150,21 @@ func alternate(addrs []netip.Addr) []netip.Addr {
 // made and after, whether its peer is the address that was checked: that holds
 // by construction today, and this keeps it so.
 func dialTCP(ctx context.Context, addr netip.AddrPort) (net.Conn, error) {
-	d := net.Dialer{ControlContext: func(_ context.Context, _, address string, _ syscall.RawConn) error {
-		return checkPeer(addr, address)
-	}}
+	d := net.Dialer{ControlContext: control(addr)}
 	conn, err := d.DialContext(ctx, "tcp", addr.String())
 	if err != nil {
 		return nil, err
 	}
+	return checked(addr, conn)
+}
+
+// control looks at the address that a socket is about to be connected to.
+func control(addr netip.AddrPort) func(context.Context, string, string, syscall.RawConn) error {
+	return func(_ context.Context, _, address string, _ syscall.RawConn) error { return checkPeer(addr, address) }
+}
+
+// checked returns a connection, or closes it if its peer is another.
+func checked(addr netip.AddrPort, conn net.Conn) (net.Conn, error) {
 	if err := checkPeer(addr, conn.RemoteAddr().String()); err != nil {
 		_ = conn.Close()
 		return nil, err

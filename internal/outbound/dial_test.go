@@ -181,6 +181,18 @@ func TestAllowList(t *testing.T) {
 	}
 }
 
+// elsewhere is a connection to an address of any kind.
+type elsewhere struct {
+	net.Conn
+	address string
+	closed  bool
+}
+
+func (e *elsewhere) Close() error         { e.closed = true; return nil }
+func (e *elsewhere) RemoteAddr() net.Addr { return e }
+func (e *elsewhere) Network() string      { return "tcp" }
+func (e *elsewhere) String() string       { return e.address }
+
 // TestDialTCPChecksThePeer covers the belt: the peer must be the address asked for.
 func TestDialTCPChecksThePeer(t *testing.T) {
 	want := netip.MustParseAddrPort("93.184.215.14:443")
@@ -200,6 +212,13 @@ func TestDialTCPChecksThePeer(t *testing.T) {
 	for _, tt := range tests {
 		if err := checkPeer(want, tt.address); (err == nil) != tt.ok || !tt.ok && !errors.Is(err, ErrForbiddenAddress) {
 			t.Errorf("%q: got %v, want ok: %t", tt.address, err, tt.ok)
+		}
+		if err := control(want)(t.Context(), "tcp", tt.address, nil); (err == nil) != tt.ok {
+			t.Errorf("%q, before it is connected to: got %v, want ok: %t", tt.address, err, tt.ok)
+		}
+		peer := &elsewhere{address: tt.address}
+		if conn, err := checked(want, peer); (err == nil) != tt.ok || (conn != nil) != tt.ok || peer.closed == tt.ok {
+			t.Errorf("%q, once connected to: got %v, %v, closed: %v, want ok: %t", tt.address, conn, err, peer.closed, tt.ok)
 		}
 	}
 	l := listen(t)

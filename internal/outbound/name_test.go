@@ -31,6 +31,7 @@ func TestParseName(t *testing.T) {
 		{"1.example", "1.example"},
 		{"1.2.3.4.example", "1.2.3.4.example"},
 		{"3com", "3com"},
+		{"AZ-az.09-90a", "az-az.09-90a"},
 		{"0xyz", "0xyz"},
 		{"example.0xfg", "example.0xfg"},
 		{longHost, longHost},

@@ -94,6 +94,14 @@ func TestAnswerThatIsRefusedIsClosed(t *testing.T) {
 	}
 }
 
+// TestRedirectsHaveNoSecondChance: were one to come past the guard, it would not be
+// followed.
+func TestRedirectsHaveNoSecondChance(t *testing.T) {
+	if err := NewClient(Options{}).CheckRedirect(nil, nil); !errors.Is(err, ErrRedirect) {
+		t.Errorf("got %v, want %v", err, ErrRedirect)
+	}
+}
+
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }

@@ -63,10 +63,13 @@ func Parse(number, country string, p Policy) (Number, error) {
 		return Number{}, ErrInvalid
 	}
 	parsed, digits, ok := canonical(dialled, country)
-	if !ok || !textable(parsed, digits, p) {
+	if !ok {
 		return Number{}, ErrInvalid
 	}
 	n := Number{Digits: digits, Region: regionOf(parsed), Kind: kindOf(parsed)}
+	if n.Kind == Unknown && !(p.Possible && possible(parsed, digits)) {
+		return Number{}, ErrInvalid
+	}
 	if p.refuses(n.Kind) {
 		return Number{}, fmt.Errorf("%w: %s", ErrKind, n.Kind)
 	}
@@ -127,14 +130,11 @@ func canonical(dialled, country string) (parsed *phonenumbers.PhoneNumber, digit
 	return again, digits, len(digits) <= maxDigits
 }
 
-// textable reports whether a message from anywhere can reach the number. The
-// library's own "possible" includes numbers that lack their area code, and
+// possible reports whether a message from anywhere may reach a number that is not
+// valid. The library's own "possible" includes numbers that lack their area code, and
 // codes that exist within one country only, those for emergencies among them.
-func textable(number *phonenumbers.PhoneNumber, digits string, p Policy) bool {
-	if phonenumbers.IsValidNumber(number) {
-		return true
-	}
-	return p.Possible && len(digits) >= minPossible &&
+func possible(number *phonenumbers.PhoneNumber, digits string) bool {
+	return len(digits) >= minPossible &&
 		phonenumbers.IsPossibleNumberWithReason(number) == phonenumbers.IS_POSSIBLE &&
 		!phonenumbers.IsValidShortNumber(number)
 }

@@ -48,7 +48,7 @@ func TestF19_NumbersAsSynapseReadsThem(t *testing.T) {
 			return
 		}
 		accepted["possible"]++
-		if _, err := phone.Parse(typed, country, phone.Policy{}); err == nil {
+		if number.Kind != phone.Unknown {
 			accepted["valid"]++
 		}
 		fmt.Fprintf(&lines, "%s\t%s\t%s\n", quote(t, country), quote(t, typed), number.Digits)
@@ -66,7 +66,7 @@ func TestF19_NumbersAsSynapseReadsThem(t *testing.T) {
 			t.Errorf("got %d numbers %s, want at least %d: the comparison proves too little", accepted[verdict], verdict, least)
 		}
 	}
-	got := runCheck(t, env, lines.Bytes())
+	got := runCheck(t, env, tableFile, lines.Bytes())
 	for _, difference := range got.Differences {
 		t.Errorf("phonenumbers %s: %s", got.Version, difference)
 	}
@@ -81,19 +81,19 @@ func TestCheckFindsDifferences(t *testing.T) {
 	const lines = "\"GB\"\t\"07400 123456\"\t447400123457\n" +
 		"\"GB\"\t\"07400 123456\"\t447400123456\n" +
 		"\"GB\"\t\"none\"\t447400123456\n"
-	if got := runCheck(t, env, []byte(lines)); got.Accepted != 3 || len(got.Differences) != 2 {
+	if got := runCheck(t, env, os.DevNull, []byte(lines)); got.Accepted != 3 || len(got.Differences) != 2 {
 		t.Errorf("got %+v, want two differences in three numbers", got)
 	}
 }
 
-// runCheck hands accepted numbers to check.py.
-func runCheck(t *testing.T, env synapse.Env, accepted []byte) outcome {
+// runCheck hands a table and accepted numbers to check.py.
+func runCheck(t *testing.T, env synapse.Env, table string, accepted []byte) outcome {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "accepted.tsv")
 	if err := os.WriteFile(file, accepted, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out, err := env.Output(t.Context(), "testdata/check.py", tableFile, file)
+	out, err := env.Output(t.Context(), "testdata/check.py", table, file)
 	if err != nil {
 		t.Fatalf("check.py: %v", err)
 	}

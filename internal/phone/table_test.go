@@ -88,8 +88,7 @@ func TestF18_F19_Numbers(t *testing.T) {
 			if p.Possible && r.verdict == "possible" {
 				wantErr = nil
 			}
-			checkParse(t, r.typed, r.country, p)
-			got, err := phone.Parse(r.typed, r.country, p)
+			got, err := checkParse(t, r.typed, r.country, p)
 			if !wraps(err, wantErr) {
 				t.Errorf("Parse(%q, %q, %+v): got error %v, want %v", r.typed, r.country, p, err, wantErr)
 			}
@@ -208,6 +207,9 @@ func TestPossibleNumbersHaveBounds(t *testing.T) {
 		}
 		if _, err := phone.Parse("+"+number, "DE", phone.Policy{Possible: true}); !wraps(err, want) {
 			t.Errorf("%d digits: got %v, want %v", len(number), err, want)
+		}
+		if _, err := phone.FromDigits(number); (err == nil) != (len(number) <= 15) && len(number) >= 7 {
+			t.Errorf("%d digits that were stored: got %v", len(number), err)
 		}
 	}
 }

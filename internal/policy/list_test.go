@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -125,7 +126,9 @@ func TestListIsReloaded(t *testing.T) {
 	r.want("one.example", true)
 	r.write("two.example\nthree.example\n")
 	r.want("one.example", true) // looked at a moment ago
-	r.advance(DefaultInterval)
+	r.advance(DefaultInterval - 1)
+	r.want("one.example", true)
+	r.advance(1)
 	r.want("one.example", false)
 	r.want("two.example", true)
 	r.wantReports("2 <nil>")
@@ -136,6 +139,36 @@ func TestListIsReloaded(t *testing.T) {
 	r.advance(-time.Hour) // somebody sets the clock
 	r.want("four.example", true)
 	r.wantReports("2 <nil>", "1 <nil>")
+}
+
+// TestAnotherFileIsKnown by any one thing that is told of it.
+func TestAnotherFileIsKnown(t *testing.T) {
+	dir, at := t.TempDir(), time.Unix(1_800_000_000, 0)
+	file := func(name, text string, changed time.Time) os.FileInfo {
+		path := filepath.Join(dir, name)
+		info, err := os.FileInfo(nil), errors.Join(os.WriteFile(path, []byte(text), 0o600), os.Chtimes(path, changed, changed))
+		if err == nil {
+			info, err = os.Stat(path)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info
+	}
+	first := file("a", "one", at)
+	for name, tt := range map[string]struct {
+		other os.FileInfo
+		want  bool
+	}{
+		"the same":     {file("a", "one", at), true},
+		"another file": {file("b", "one", at), false},
+		"changed":      {file("a", "one", at.Add(1)), false},
+		"longer":       {file("a", "one two", at), false},
+	} {
+		if got := sameFile(first, tt.other); got != tt.want {
+			t.Errorf("%s: got %v, want %v", name, got, tt.want)
+		}
+	}
 }
 
 // TestBrokenListKeepsTheOldOne, and says so once.
@@ -205,6 +238,11 @@ func TestListThatIsMissingAtTheStart(t *testing.T) {
 		if _, err := LoadList(ListOptions{Path: path}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got error %v, want one with %q", err, want)
 		}
+	}
+	r := newList(t, "one.example\n")
+	info, err := os.Stat(r.path)
+	if err := errors.Join(err, os.Remove(r.path), r.list.read(info)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("gone between two looks: %v, want %v", err, fs.ErrNotExist)
 	}
 }
 

@@ -193,6 +193,13 @@ func TestMXMemoryIsBounded(t *testing.T) {
 	if got := len(m.flights); got != 0 {
 		t.Errorf("%d look-ups were not put away", got)
 	}
+	before := r.asked.Load()
+	for i := range 100 { // as many as one half holds, twice
+		m.check(t.Context(), fmt.Sprintf("known-%d.example", i%50))
+	}
+	if got := r.asked.Load() - before; got != 50 {
+		t.Errorf("asked %d times of 50 domains, want once for each", got)
+	}
 }
 
 // TestMXTogether: many who ask for a domain at once cause one look-up, and all

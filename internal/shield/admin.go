@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/caddy-threepid/caddy-threepid/store"
@@ -114,15 +115,11 @@ func (s *Shield) forgetUse(ctx context.Context, key string, number []string) (do
 		if err != nil {
 			return err
 		}
-		for done = false; ; done = true {
-			i := c.find(number)
-			if i < 0 {
-				break
+		done = false // it may be run again
+		for i := range c.Uses {
+			if slices.Contains(number, c.Uses[i].Number) {
+				c.Uses[i].Number, done = rand.Text(), true
 			}
-			c.Uses[i].Number = rand.Text()
-		}
-		if !done {
-			return nil
 		}
 		return s.codec.save(txn, e)
 	})

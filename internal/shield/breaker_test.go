@@ -149,8 +149,8 @@ func TestResume(t *testing.T) {
 	}
 	f := newFixture(t, breaking)
 	for _, bad := range []string{"GB", "+", "…", "+44x"} {
-		if _, err := f.Resume(bg, bad); err == nil {
-			t.Errorf("Resume(%q) succeeded", bad)
+		if ok, err := f.Resume(bg, bad); ok || err == nil {
+			t.Errorf("Resume(%q) = %v, %v", bad, ok, err)
 		}
 	}
 }

@@ -3,6 +3,7 @@
 package shield
 
 import (
+	"slices"
 	"testing"
 	"time"
 )
@@ -128,6 +129,16 @@ func TestCharge(t *testing.T) {
 	}
 	if got := f.status().Prefixes; len(got) != 1 || got[0].Sent != 1 {
 		t.Errorf("got %+v, want one code sent", got)
+	}
+}
+
+// TestBudgetsOfOneRangeShareACounter, whatever they are of.
+func TestBudgetsOfOneRangeShareACounter(t *testing.T) {
+	f := newFixture(t, func(c *Config) {
+		c.Budgets = []Budget{{Scope: "+4479", Limit: 9, Per: Day}, {Scope: "+4479", Limit: 9}, {Scope: "+33", Limit: 9}}
+	})
+	if got := f.budgets.below; !slices.Equal(got, []string{"4479", "33"}) {
+		t.Errorf("got counters of %q", got)
 	}
 }
 

@@ -95,6 +95,9 @@ func TestNewRefuses(t *testing.T) {
 			c.Allow, c.Prices = []string{"DE", "LV"}, map[string]Money{"de": 8}
 			c.Budgets = []Budget{{Scope: "LV", Limit: 1, Unit: Amount}}
 		}, "LV has none"},
+		{"money for a range that has no price", func(c *Config) {
+			c.Budgets = []Budget{{Scope: "+4479", Limit: 1, Unit: Amount}}
+		}, "budget +4479: in money needs prices"},
 		{"one budget twice", func(c *Config) {
 			c.Budgets = []Budget{{Scope: "FR", Limit: 1}, {Scope: "fr", Limit: 2}}
 		}, "messages per hour is given twice"},
@@ -169,8 +172,8 @@ func TestMalformedRequests(t *testing.T) {
 			t.Errorf("Verified(%+v) succeeded", r)
 		}
 	}
-	if _, err := f.Forget(bg, "+44"); err == nil {
-		t.Error("Forget of something else succeeded")
+	if n, err := f.Forget(bg, "+44"); n != 0 || err == nil {
+		t.Errorf("Forget of something else = %d, %v", n, err)
 	}
 	if got := f.entries(); len(got) != 0 {
 		t.Errorf("%d entries were left", len(got))

@@ -33,15 +33,8 @@ func ParseMoney(text string) (Money, error) {
 	if err != nil || n > int64(math.MaxInt64/unit)-1 {
 		return 0, errMoney
 	}
-	m := Money(n) * unit
-	if pointed {
-		part, err := strconv.ParseInt(fraction+strings.Repeat("0", decimals-len(fraction)), 10, 64)
-		if err != nil {
-			return 0, errMoney
-		}
-		m += Money(part)
-	}
-	return m, nil
+	part, _ := strconv.ParseInt(fraction+strings.Repeat("0", decimals-len(fraction)), 10, 64) // six digits
+	return Money(n)*unit + Money(part), nil
 }
 
 // String is the amount as ParseMoney reads it, as short as possible.

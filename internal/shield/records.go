@@ -4,7 +4,6 @@ package shield
 
 import (
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/fxamacker/cbor/v2"
@@ -58,12 +57,12 @@ type record interface {
 // be moved to another key.
 type codec struct{ keys *keyring.Ring }
 
-func (c codec) seal(key string, rec record) ([]byte, error) {
+func (c codec) seal(key string, rec record) []byte {
 	raw, err := cbor.Marshal(rec)
 	if err != nil {
-		return nil, fmt.Errorf("encode record: %w", err)
+		panic(err) // integers, texts and lists of them can be written
 	}
-	return c.keys.Seal(key, append([]byte{recordVersion}, raw...)), nil
+	return c.keys.Seal(key, append([]byte{recordVersion}, raw...))
 }
 
 // open returns errRecord for whatever is wrong: the decoder's own text may quote
@@ -118,9 +117,5 @@ func (c codec) save(txn store.Txn, e entry) error {
 	if expires.IsZero() {
 		return nil
 	}
-	sealed, err := c.seal(e.keys[0], e.rec)
-	if err != nil {
-		return err
-	}
-	return txn.Set(e.keys[0], sealed, expires)
+	return txn.Set(e.keys[0], c.seal(e.keys[0], e.rec), expires)
 }

@@ -5,6 +5,7 @@ package badgerstore
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -12,6 +13,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
@@ -65,7 +67,7 @@ func (s *Store) Backup(ctx context.Context, w io.Writer) (BackupInfo, error) {
 	out.piece(nil)
 	out.sum.Sum(info.Sum[:0])
 	out.write(info.Sum[:])
-	if err := out.flush(); err != nil {
+	if err := out.out.Flush(); err != nil {
 		return info, fmt.Errorf("write backup: %w", err)
 	}
 	return info, nil
@@ -92,11 +94,11 @@ func (s *Store) backUp(item *badger.Item, out *summed, info *BackupInfo) error {
 
 // ofPartition tells the keys of partitions from those of the store's own.
 func ofPartition(key []byte) bool {
-	at := bytes.IndexByte(key, separator[0])
-	return at > 0 && store.Partition(key[:at]).Valid() && at+1 < len(key)
+	partition, name, _ := strings.Cut(string(key), separator)
+	return store.CheckKey(store.Partition(partition), name) == nil
 }
 
-// summed writes and sums up. Its first error stays.
+// summed writes and sums up. Its first error stays, as that of a [bufio.Writer] does.
 type summed struct {
 	out *bufio.Writer
 	sum hash.Hash
@@ -108,9 +110,6 @@ func newSummed(w io.Writer) *summed {
 }
 
 func (s *summed) write(b []byte) {
-	if s.err != nil {
-		return
-	}
 	s.sum.Write(b)
 	_, s.err = s.out.Write(b)
 }
@@ -118,13 +117,6 @@ func (s *summed) write(b []byte) {
 func (s *summed) piece(b []byte) {
 	s.write(binary.AppendUvarint(nil, uint64(len(b))))
 	s.write(b)
-}
-
-func (s *summed) flush() error {
-	if s.err != nil {
-		return s.err
-	}
-	return s.out.Flush()
 }
 
 // CheckBackup reads a backup to its end, and returns ErrBackup unless it is one,
@@ -138,14 +130,14 @@ func CheckBackup(ctx context.Context, r io.Reader) (BackupInfo, error) {
 // returned without an error nothing that do was told counts.
 func readBackup(ctx context.Context, r io.Reader, do func(key string, raw []byte) error) (info BackupInfo, err error) {
 	in := &summedReader{in: bufio.NewReaderSize(r, 64<<10), sum: sha256.New()}
-	if string(in.read(len(backupMagic))) != backupMagic {
-		return info, ErrBackup
-	}
-	head := in.read(8)
+	magic, begun := in.read(len(backupMagic)), in.read(8)
 	if in.err != nil {
 		return info, in.err
 	}
-	info.Begun = time.UnixMilli(int64(binary.BigEndian.Uint64(head))).UTC()
+	if string(magic) != backupMagic {
+		return info, ErrBackup
+	}
+	info.Begun = time.UnixMilli(int64(binary.BigEndian.Uint64(begun))).UTC()
 	for {
 		if err := ctx.Err(); err != nil {
 			return info, err
@@ -187,9 +179,6 @@ func (s *summedReader) fail(err error) {
 }
 
 func (s *summedReader) read(n int) []byte {
-	if s.err != nil {
-		return nil
-	}
 	b := make([]byte, n)
 	if _, err := io.ReadFull(s.in, b); err != nil {
 		s.fail(err)
@@ -220,12 +209,15 @@ func (s *summedReader) piece(most int) []byte {
 // end reads the checksum, behind which there is nothing.
 func (s *summedReader) end(sum *[sha256.Size]byte) error {
 	s.sum.Sum(sum[:0])
-	given := make([]byte, sha256.Size)
-	if _, err := io.ReadFull(s.in, given); err != nil || !bytes.Equal(given, sum[:]) {
-		return ErrBackup
+	if given := s.read(sha256.Size); s.err != nil || !bytes.Equal(given, sum[:]) {
+		return cmp.Or(s.err, ErrBackup)
 	}
-	if _, err := s.in.ReadByte(); !errors.Is(err, io.EOF) {
+	switch _, err := s.in.ReadByte(); {
+	case err == nil:
 		return ErrBackup
+	case errors.Is(err, io.EOF):
+		return nil
+	default:
+		return err
 	}
-	return nil
 }

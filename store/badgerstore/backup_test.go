@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -43,7 +44,11 @@ func TestBackupAndRestore(t *testing.T) {
 	if err := s.Compact(t.Context()); err != nil { // leaves keys of the store's own
 		t.Fatal(err)
 	}
+	plant(t, s, probeKey, newEntry(nil, time.Time{}, now).raw)
 	raw, made := backup(t, s)
+	if want := now.UTC().Truncate(time.Millisecond); !made.Begun.Equal(want) {
+		t.Errorf("begun %v, want %v", made.Begun, want)
+	}
 	if made.Entries != 4 || bytes.Contains(raw, []byte("gone")) {
 		t.Errorf("got %d entries, want the 4 that live", made.Entries)
 	}
@@ -51,6 +56,9 @@ func TestBackupAndRestore(t *testing.T) {
 		t.Errorf("CheckBackup = %+v, %v, want %+v", checked, err, made)
 	}
 	now = now.Add(time.Minute)
+	if _, later := backup(t, s); later.Entries != 3 {
+		t.Errorf("got %d entries after one has expired, want 3", later.Entries)
+	}
 	opts := Options{Dir: filepath.Join(t.TempDir(), "new", "store"), Clock: clock}
 	done, err := Restore(t.Context(), opts, bytes.NewReader(raw), RestoreOptions{
 		Drop: func(p store.Partition, key string) bool { return p == "shield" && key == "c/x" },
@@ -191,6 +199,7 @@ func TestRestoreOverwritesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	late := filepath.Join(t.TempDir(), "late")
+	appears := filepath.Join(t.TempDir(), "appears")
 	var started *Store
 	for name, test := range map[string]struct {
 		dir  string
@@ -202,6 +211,9 @@ func TestRestoreOverwritesNothing(t *testing.T) {
 		"a server that starts": {dir: late, want: ErrNotEmpty, then: func(context.Context, store.Store) error {
 			started = openTest(t, Options{Dir: late})
 			return nil
+		}},
+		"a file that appears": {dir: appears, want: syscall.ENOTDIR, then: func(context.Context, store.Store) error {
+			return os.WriteFile(appears, nil, 0o600)
 		}},
 		"an error at the end": {dir: filepath.Join(t.TempDir(), "x"), want: io.ErrNoProgress, then: func(context.Context, store.Store) error {
 			return io.ErrNoProgress
@@ -220,6 +232,9 @@ func TestRestoreOverwritesNothing(t *testing.T) {
 	}
 	if got, err := lookup(started, "00", "k"); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("the store that was started has %q (%v), want nothing of the backup", got, err)
+	}
+	if _, err := os.Stat(appears); err != nil {
+		t.Errorf("the file that appeared: %v", err)
 	}
 	empty := t.TempDir()
 	if done, err := Restore(t.Context(), Options{Dir: empty}, bytes.NewReader(raw), RestoreOptions{}); err != nil || done.Written != 1 {

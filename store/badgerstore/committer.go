@@ -36,18 +36,17 @@ func (s *Store) drain() {
 
 // commit writes a batch as one synced transaction.
 func (s *Store) commit(b *batch) error {
-	const doing = "commit to badger store"
 	if err := s.checkSpace(); err != nil {
 		return err
 	}
-	txn := s.db.NewTransaction(true)
-	defer txn.Discard()
-	for key, e := range b.writes {
-		if err := set(txn, key, e); err != nil {
-			return translate(doing, err)
+	return translate("commit to badger store", s.db.Update(func(txn *badger.Txn) error {
+		for key, e := range b.writes {
+			if err := set(txn, key, e); err != nil {
+				return err
+			}
 		}
-	}
-	return translate(doing, txn.Commit())
+		return nil
+	}))
 }
 
 func set(txn *badger.Txn, key string, e entry) error {

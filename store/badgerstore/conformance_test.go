@@ -41,6 +41,7 @@ func reopen(t *testing.T, s store.Store) store.Store {
 }
 
 func TestConforms(t *testing.T) {
+	t.Parallel() // it waits, most of the time
 	clock := newFakeClock()
 	storetest.Run(t,
 		func(t *testing.T) store.Store { return openTest(t, Options{Clock: clock.Now}) },
@@ -49,6 +50,7 @@ func TestConforms(t *testing.T) {
 }
 
 func TestConformsInRealTime(t *testing.T) {
+	t.Parallel() // it waits, most of the time
 	storetest.Run(t,
 		func(t *testing.T) store.Store { return openTest(t, Options{}) },
 		storetest.WithReopen(reopen))

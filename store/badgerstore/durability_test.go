@@ -62,6 +62,7 @@ func writeUntilKilled(dir string) error {
 // TestSurvivesKill kills a writing process again and again, and finds all that
 // was acknowledged.
 func TestSurvivesKill(t *testing.T) {
+	t.Parallel() // it waits, most of the time
 	dir := t.TempDir()
 	var acknowledged []store.Partition
 	for round := range 3 {

@@ -53,7 +53,7 @@ func partitionPrefix(p store.Partition) string { return string(p) + separator }
 func newEntry(value []byte, expires, now time.Time) entry {
 	var units int64
 	if !expires.IsZero() {
-		units = max(expires.Add(expiryUnit-1).UnixMilli()/expiryUnit.Milliseconds(), 1)
+		units = expires.Add(expiryUnit-1).UnixMilli() / expiryUnit.Milliseconds()
 		if units > maxExpiry {
 			units = 0
 		}
@@ -65,6 +65,15 @@ func newEntry(value []byte, expires, now time.Time) entry {
 	return entry{raw: append(raw, value...), ttl: ttl(units, now)}
 }
 
+// reveal returns the value of an entry that is there and live; it aliases raw.
+func reveal(raw []byte, now time.Time) ([]byte, error) {
+	value, live, err := decode(raw, now)
+	if err == nil && !live {
+		return nil, store.ErrNotFound
+	}
+	return value, err
+}
+
 // ttl converts an expiry by our clock, which reads now, to Badger's: whole
 // seconds of the real clock. It is rounded up and one second late, so that our
 // clock always decides first.
@@ -74,7 +83,7 @@ func ttl(units int64, now time.Time) uint64 {
 	}
 	perSecond := int64(time.Second / expiryUnit)
 	seconds := (units+perSecond-1)/perSecond + 1
-	return uint64(max(seconds+time.Now().Unix()-now.Unix(), 1))
+	return uint64(seconds + time.Now().Unix() - now.Unix())
 }
 
 // decode splits what newEntry joined. It reports whether the entry is live;

@@ -43,12 +43,12 @@ func translate(doing string, err error) error {
 	}
 	text := err.Error()
 	for _, s := range sentinels {
-		if errors.Is(err, s.from) || strings.Contains(text, s.from.Error()) {
+		if strings.Contains(text, s.from.Error()) {
 			return s.to
 		}
 	}
 	for _, errno := range systemErrors {
-		if errors.Is(err, errno) || strings.Contains(text, errno.Error()) {
+		if strings.Contains(text, errno.Error()) {
 			return fmt.Errorf("%s: %w", doing, errno)
 		}
 	}

@@ -74,6 +74,7 @@ func TestMinFreeSpaceOff(t *testing.T) {
 	s, free := openOnDisk(t, Options{MinFreeSpace: -1})
 	free.Store(0)
 	write(t, s, "p", "key", "value", time.Time{})
+	free.Store(-5) // only the superuser may write on
 	if err := s.Ping(t.Context()); err != nil {
 		t.Errorf("Ping() = %v", err)
 	}
@@ -81,11 +82,42 @@ func TestMinFreeSpaceOff(t *testing.T) {
 
 func TestFreeSpaceOfRealDisk(t *testing.T) {
 	dir := t.TempDir()
-	if free, ok := freeSpace(dir); !ok || free <= 0 {
-		t.Errorf("freeSpace(%q) = %d, %v, want some", dir, free, ok)
+	if free, err := FreeSpace(dir); err != nil || free == 0 {
+		t.Errorf("FreeSpace(%q) = %d, %v, want some", dir, free, err)
 	}
-	if _, ok := freeSpace(dir + "/missing"); ok {
-		t.Error("freeSpace of a missing directory = true")
+	if _, err := FreeSpace(dir + "/missing"); !errors.Is(err, ErrSpaceUnknown) {
+		t.Errorf("FreeSpace of a missing directory = %v, want %v", err, ErrSpaceUnknown)
+	}
+	for free, want := range map[int64]uint64{-5: 0, 0: 0, 5: 5} {
+		if got, err := known(free, true); got != want || err != nil {
+			t.Errorf("%d bytes are %d, %v, want %d", free, got, err, want)
+		}
+	}
+	s := openTest(t, Options{})
+	s.freeSpace = func(string) (int64, bool) { return 0, false }
+	if err := s.Ping(t.Context()); err != nil {
+		t.Errorf("Ping() where free space is not known = %v", err)
+	}
+}
+
+// TestWhatBadgerRefusesIsAnError of the commit, be it the engine's or our fault.
+func TestWhatBadgerRefusesIsAnError(t *testing.T) {
+	s, _ := openStopped(t)
+	commit := func(key string, e entry) error {
+		b := newBatch()
+		b.merge(map[string]entry{key: e})
+		return s.commit(b)
+	}
+	for name, e := range map[string]entry{"write": newEntry(nil, time.Time{}, time.Now()), "deletion": {}} {
+		if err := commit("", e); !errors.Is(err, errEngine) {
+			t.Errorf("%s without a key = %v, want %v", name, err, errEngine)
+		}
+	}
+	if err := s.db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := commit("p/k", entry{}); !errors.Is(err, store.ErrClosed) {
+		t.Errorf("commit to a closed engine = %v, want %v", err, store.ErrClosed)
 	}
 }
 

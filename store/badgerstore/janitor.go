@@ -19,14 +19,13 @@ import (
 )
 
 const (
-	// discardRatio is the share of garbage that makes a value log file worth
-	// rewriting.
-	discardRatio = 0.5
 	// compactFactor is how many times larger than their live entries the tables
 	// must be to be worth rewriting.
 	compactFactor = 4
 	// rewriteRounds bounds the attempts to rewrite all tables.
 	rewriteRounds = 6
+	// paddingSize is that of the values that fill a memtable up.
+	paddingSize = 1_000_000
 	// flushTimeout and flushPoll are for the wait until a memtable has become a
 	// table.
 	flushTimeout = 5 * time.Second
@@ -39,14 +38,13 @@ func (s *Store) janitorLoop(ctx context.Context) {
 	if s.opts.JanitorInterval < 0 {
 		return
 	}
-	tick := time.NewTicker(s.opts.JanitorInterval)
-	defer tick.Stop()
+	tick := time.Tick(s.opts.JanitorInterval)
 	var last time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-tick:
 		}
 		last = s.housekeep(ctx, last)
 	}
@@ -55,7 +53,6 @@ func (s *Store) janitorLoop(ctx context.Context) {
 // housekeep is one round of the janitor. It is given the time when the tables
 // were last looked at, and returns it.
 func (s *Store) housekeep(ctx context.Context, last time.Time) time.Time {
-	s.collectValueLog(ctx)
 	if !s.oversized() || time.Since(last) < s.opts.CompactEvery {
 		return last
 	}
@@ -63,13 +60,6 @@ func (s *Store) housekeep(ctx context.Context, last time.Time) time.Time {
 		s.opts.Logger.Warn("cannot reclaim space of expired entries", zap.Error(err))
 	}
 	return time.Now()
-}
-
-// collectValueLog frees files of the value log. Values of ours never get there;
-// those of an older layout may have.
-func (s *Store) collectValueLog(ctx context.Context) {
-	for ctx.Err() == nil && s.db.RunValueLogGC(discardRatio) == nil {
-	}
 }
 
 // oversized reports whether the tables are large enough to be looked at.
@@ -127,7 +117,6 @@ func (s *Store) Compact(ctx context.Context) error {
 	}
 
 	start, before := time.Now(), s.tableSize()
-	s.collectValueLog(ctx)
 	if err := s.rewrite(ctx); err != nil {
 		return err
 	}
@@ -144,16 +133,14 @@ func (s *Store) Compact(ctx context.Context) error {
 // round is enough, unless all is in the first level, which Badger leaves alone
 // until there are three tables.
 func (s *Store) rewrite(ctx context.Context) error {
-	var newest uint64
 	var failure error
-	for round := range rewriteRounds {
+	for range rewriteRounds {
 		if err := s.rotate(ctx); err != nil {
 			return err
 		}
-		if round == 0 {
-			for _, t := range s.db.Tables() { // Badger counts them up
-				newest = max(newest, t.ID)
-			}
+		var newest uint64
+		for _, t := range s.db.Tables() { // Badger counts them up
+			newest = max(newest, t.ID)
 		}
 		// It fails for tables that come and go meanwhile.
 		failure = translate("compact badger store", s.db.Flatten(1))
@@ -173,7 +160,7 @@ func (s *Store) rotate(ctx context.Context) error {
 		return err
 	}
 	// Born expired, so that the compaction drops it too.
-	padding := entry{raw: make([]byte, 1_000_000), ttl: 1}
+	padding := entry{raw: make([]byte, paddingSize), ttl: 1}
 	for filled := int64(0); filled <= s.db.Opts().MemTableSize; filled += int64(len(padding.raw)) {
 		if err := s.pad(ctx, padding); err != nil {
 			return err
@@ -222,10 +209,8 @@ func (s *Store) pad(ctx context.Context, first entry) error {
 }
 
 func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
 	select {
-	case <-timer.C:
+	case <-time.After(d):
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()

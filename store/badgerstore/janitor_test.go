@@ -7,6 +7,9 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -59,6 +62,7 @@ func await(t *testing.T, what string, done func() bool) {
 // The hard case: all is in the last level, nothing is in memory, and nobody
 // reads or writes. Badger does nothing about that by itself.
 func TestIdleStoreReclaimsExpiredSpace(t *testing.T) {
+	t.Parallel() // it waits, most of the time
 	const kept = 100
 	s := openTest(t, Options{JanitorInterval: 100 * time.Millisecond, CompactMinSize: 512 << 10, CompactEvery: -1})
 	load(t, s, "kept", kept, time.Time{})
@@ -98,6 +102,12 @@ func TestCompactKeepsWhatIsLive(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if s.opts.CompactMinSize = s.tableSize(); s.oversized() {
+			t.Error("tables of the least size are looked at")
+		}
+		if s.opts.CompactMinSize--; !s.oversized() {
+			t.Error("tables over the least size are not looked at")
+		}
 		if size := s.tableSize(); live < 5000*300 || size < 5000*300 || size > 5000*600 {
 			t.Errorf("5000 sessions take %d bytes, estimated as %d, want 1.5 to 3 MB", size, live)
 		}
@@ -115,12 +125,64 @@ func TestCompactDropsWhatIsDeleted(t *testing.T) {
 		t.Fatal(err)
 	}
 	full := s.tableSize()
+	lookAround(t, s)                             // and hold on to nothing
 	load(t, s, "session", 5000, time.Unix(1, 0)) // in the past, which deletes
 	if err := s.Compact(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if got := s.tableSize(); got > full/2 {
 		t.Errorf("tables = %d bytes after all of %d were deleted", got, full)
+	}
+}
+
+// lookAround reads in all ways.
+func lookAround(t *testing.T, s *Store) {
+	t.Helper()
+	_, lookupErr := lookup(s, spread(0), "session")
+	scanErr := s.Scan(t.Context(), spread(0), "", func(string, []byte) (bool, error) { return false, nil })
+	_, backupErr := s.Backup(t.Context(), io.Discard)
+	_, emptyErr := s.Empty(t.Context())
+	_, liveErr := s.liveSize(t.Context())
+	if err := errors.Join(lookupErr, scanErr, backupErr, emptyErr, liveErr); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestRotateWaitsForTheTable that takes the place of what was in memory.
+func TestRotateWaitsForTheTable(t *testing.T) {
+	s := openTest(t, Options{JanitorInterval: -1})
+	write(t, s, "p", "key", "value", time.Time{})
+	before, err := s.memtables()
+	if err != nil || len(before) == 0 {
+		t.Fatalf("memtables() = %q, %v", before, err)
+	}
+	if err := s.rotate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	after, err := s.memtables()
+	if err != nil || slices.ContainsFunc(after, func(log string) bool { return slices.Contains(before, log) }) {
+		t.Errorf("memtables() = %q, %v, want none of %q", after, err, before)
+	}
+	if s.tableSize() == 0 {
+		t.Error("there is no table")
+	}
+}
+
+// TestRotateBesideAScan waits for what the scan holds on to until nobody wants it
+// to.
+func TestRotateBesideAScan(t *testing.T) {
+	s := openTest(t, Options{JanitorInterval: -1})
+	write(t, s, "p", "key", "value", time.Time{})
+	err := s.Scan(t.Context(), "p", "", func(string, []byte) (bool, error) {
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() {
+			defer cancel()
+			await(t, "write the table", func() bool { return s.tableSize() > 0 })
+		}()
+		return false, s.rotate(ctx)
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("rotate() = %v, want %v", err, context.Canceled)
 	}
 }
 
@@ -184,6 +246,17 @@ func TestCompactRefusals(t *testing.T) {
 	if err := s.Compact(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("Compact() of an ended context = %v, want %v", err, context.Canceled)
 	}
+	write(t, s, "p", "key", "value", time.Time{})
+	if _, err := s.liveSize(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("liveSize() of an ended context = %v, want %v", err, context.Canceled)
+	}
+	if err := pause(ctx, time.Hour); !errors.Is(err, context.Canceled) {
+		t.Errorf("pause() of an ended context = %v, want %v", err, context.Canceled)
+	}
+	s.opts.Dir += "/missing"
+	if err := s.Compact(t.Context()); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("Compact() of a missing folder = %v, want %v", err, fs.ErrNotExist)
+	}
 	s.compacting <- struct{}{} // another one runs
 	if err := s.Compact(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("Compact() behind another = %v, want %v", err, context.Canceled)
@@ -198,24 +271,28 @@ func TestCompactRefusals(t *testing.T) {
 }
 
 func TestHousekeepingDecides(t *testing.T) {
+	t.Parallel() // it waits, most of the time
 	longAgo := time.Time{}
 	tests := []struct {
 		name   string
 		opts   Options
 		last   time.Time
-		waste  bool
+		live   int  // sessions of 2000
 		want   bool // compaction
 		looked bool
 	}{
-		{"waste", Options{CompactMinSize: 1 << 10}, longAgo, true, true, true},
-		{"all live", Options{CompactMinSize: 1 << 10}, longAgo, false, false, true},
-		{"small", Options{}, longAgo, true, false, false},
-		{"looked a moment ago", Options{CompactMinSize: 1 << 10}, time.Now(), true, false, false},
-		{"a moment ago, no limit", Options{CompactMinSize: 1 << 10, CompactEvery: -1}, time.Now(), true, true, true},
-		{"switched off", Options{CompactMinSize: -1}, longAgo, true, false, false},
+		{"waste", Options{CompactMinSize: 1 << 10}, longAgo, 0, true, true},
+		{"hardly more than a fifth live", Options{CompactMinSize: 1 << 10}, longAgo, 440, true, true},
+		{"a third live", Options{CompactMinSize: 1 << 10}, longAgo, 667, false, true},
+		{"all live", Options{CompactMinSize: 1 << 10}, longAgo, 2000, false, true},
+		{"small", Options{}, longAgo, 0, false, false},
+		{"looked a moment ago", Options{CompactMinSize: 1 << 10}, time.Now(), 0, false, false},
+		{"a moment ago, no limit", Options{CompactMinSize: 1 << 10, CompactEvery: -1}, time.Now(), 0, true, true},
+		{"switched off", Options{CompactMinSize: -1}, longAgo, 0, false, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			core, logs := observer.New(zap.DebugLevel)
 			tt.opts.JanitorInterval, tt.opts.Logger = -1, zap.New(core)
 			s := openTest(t, tt.opts)
@@ -223,9 +300,7 @@ func TestHousekeepingDecides(t *testing.T) {
 			if err := s.Compact(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			if tt.waste {
-				load(t, s, "session", 2000, time.Unix(1, 0)) // in the past, which deletes
-			}
+			load(t, s, "session", 2000-tt.live, time.Unix(1, 0)) // in the past, which deletes
 			logs.TakeAll()
 			last := s.housekeep(t.Context(), tt.last)
 			if got := logs.FilterMessage("compacted store").Len() == 1; got != tt.want {
@@ -235,6 +310,26 @@ func TestHousekeepingDecides(t *testing.T) {
 				t.Errorf("looked at the tables: %v, want %v", got, tt.looked)
 			}
 		})
+	}
+}
+
+// TestHousekeepingTellsWhatFails, but not that it was interrupted.
+func TestHousekeepingTellsWhatFails(t *testing.T) {
+	core, logs := observer.New(zap.WarnLevel)
+	s, free := openOnDisk(t, Options{JanitorInterval: -1, CompactMinSize: 1 << 10, CompactEvery: -1, Logger: zap.New(core)})
+	load(t, s, "session", 1000, time.Time{})
+	if err := s.Compact(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	load(t, s, "session", 1000, time.Unix(1, 0)) // in the past, which deletes
+	free.Store(0)
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, ctx := range []context.Context{t.Context(), ended} {
+		s.housekeep(ctx, time.Time{})
+		if got := logs.FilterMessage("cannot reclaim space of expired entries").Len(); got != 1 {
+			t.Errorf("told %d times, want 1", got)
+		}
 	}
 }
 

@@ -126,10 +126,7 @@ func (s *Store) Empty(ctx context.Context) (bool, error) {
 	it := txn.NewIterator(badger.DefaultIteratorOptions)
 	defer it.Close()
 	now, found := s.opts.Clock(), false
-	for it.Rewind(); it.Valid() && !found; it.Next() {
-		if err := ctx.Err(); err != nil {
-			return false, err
-		}
+	for it.Rewind(); it.Valid() && !found && ctx.Err() == nil; it.Next() {
 		if !ofPartition(it.Item().Key()) {
 			continue
 		}
@@ -141,7 +138,7 @@ func (s *Store) Empty(ctx context.Context) (bool, error) {
 			return false, translate("look into badger store", err)
 		}
 	}
-	return !found, ctx.Err()
+	return !found && ctx.Err() == nil, ctx.Err()
 }
 
 var (

@@ -3,6 +3,7 @@
 package badgerstore
 
 import (
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"syscall"
 	"testing"
 	"time"
 
@@ -104,6 +106,13 @@ func TestLookWhereThereIsNothingToSee(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	damaged := t.TempDir()
+	unclosed := t.TempDir()
+	for _, name := range []string{filepath.Join(damaged, badger.ManifestFilename), filepath.Join(unclosed, "00001.mem")} {
+		if err := os.WriteFile(name, []byte("no manifest"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	open := openTest(t, Options{})
 	torn := openTest(t, Options{})
 	write(t, torn, "p", "key", "value", time.Time{})
@@ -117,7 +126,9 @@ func TestLookWhereThereIsNothingToSee(t *testing.T) {
 		{"no folder", missing, ErrNone},
 		{"empty folder", t.TempDir(), ErrNone},
 		{"the folder of a mounted disk", strange, ErrNone},
-		{"a file", file, nil},
+		{"a file", file, syscall.ENOTDIR},
+		{"damaged", damaged, nil},
+		{"not closed", unclosed, ErrNotClosed},
 		{"open", open.opts.Dir, ErrInUse},
 		{"tables that are not listed", torn.opts.Dir, errTorn},
 		{"no name", "", nil},
@@ -132,6 +143,59 @@ func TestLookWhereThereIsNothingToSee(t *testing.T) {
 	if _, err := os.Stat(filepath.Dir(missing)); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a folder was made (%v)", err)
 	}
+	if err := checkFiles(file); !errors.Is(err, syscall.ENOTDIR) {
+		t.Errorf("checkFiles() of a file = %v, want %v", err, syscall.ENOTDIR)
+	}
+}
+
+// TestInUse: to ask does not keep anybody from opening.
+func TestInUse(t *testing.T) {
+	dir := t.TempDir()
+	if used, err := inUse(dir); used || err != nil {
+		t.Errorf("inUse() = %v, %v, want false", used, err)
+	}
+	openTest(t, Options{Dir: dir})
+	if used, err := inUse(dir); !used || err != nil {
+		t.Errorf("inUse() of an open store = %v, %v, want true", used, err)
+	}
+	missing := filepath.Join(dir, "missing")
+	if used, err := inUse(missing); used || !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("inUse() of nothing = %v, %v, want %v", used, err, fs.ErrNotExist)
+	}
+	if err := notClosed(missing); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("notClosed() of nothing = %v, want %v", err, fs.ErrNotExist)
+	}
+}
+
+// TestEmptyIsOfWhatLives in partitions; and what cannot be told is not empty.
+func TestEmptyIsOfWhatLives(t *testing.T) {
+	clock := newFakeClock()
+	s := openTest(t, Options{Clock: clock.Now})
+	want := func(ctx context.Context, empty bool, err error) {
+		t.Helper()
+		if got, gotErr := s.Empty(ctx); got != empty || !errors.Is(gotErr, err) {
+			t.Errorf("Empty() = %v, %v, want %v, %v", got, gotErr, empty, err)
+		}
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	plant(t, s, probeKey, newEntry(nil, time.Time{}, clock.Now()).raw)
+	want(t.Context(), true, nil)
+	write(t, s, "p", "a", "lives", time.Time{})
+	write(t, s, "p", "z", "expires", clock.Now().Add(time.Hour))
+	clock.Advance(2 * time.Hour)
+	want(t.Context(), false, nil)
+	if err := s.Update(t.Context(), "p", func(tx store.Txn) error { return tx.Delete("a") }); err != nil {
+		t.Fatal(err)
+	}
+	want(t.Context(), true, nil)
+	plant(t, s, "z/corrupt", []byte("x"))
+	want(t.Context(), false, errCorrupt)
+	want(ended, false, context.Canceled)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	want(t.Context(), false, store.ErrClosed)
 }
 
 func TestLookEndsGoroutines(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"strings"
 	"syscall"
@@ -80,6 +81,41 @@ func TestOpenReportsDamage(t *testing.T) {
 		t.Error("Open() of a damaged database = nil error")
 	} else if errors.Is(err, ErrInUse) {
 		t.Errorf("Open() of a damaged database = %v", err)
+	}
+}
+
+// TestOptionsAreKept where they are given, and have the documented defaults.
+func TestOptionsAreKept(t *testing.T) {
+	given := Options{Dir: "d", Logger: zap.NewExample(), JanitorInterval: -1, CompactMinSize: -2, CompactEvery: 3, MinFreeSpace: 4}
+	for _, test := range []struct{ given, want Options }{
+		{given, given},
+		{Options{Dir: "d"}, Options{Dir: "d", Logger: zap.NewNop(), JanitorInterval: 5 * time.Minute, CompactMinSize: 64 << 20, CompactEvery: time.Hour, MinFreeSpace: 64 << 20}},
+	} {
+		got, err := test.given.withDefaults()
+		if err != nil || got.Clock == nil {
+			t.Fatalf("withDefaults() = %v, and a clock: %v", err, got.Clock != nil)
+		}
+		if got.Clock = nil; !reflect.DeepEqual(got, test.want) {
+			t.Errorf("withDefaults() = %+v, want %+v", got, test.want)
+		}
+	}
+}
+
+// TestEngineIsSetUpAsMeasured, where nothing else would show it: what is written
+// survives a power cut, memory is small, and no value gets into the value log,
+// which nobody clears.
+func TestEngineIsSetUpAsMeasured(t *testing.T) {
+	type engine struct {
+		memtables, tables, stall, compactors, versions int
+		sync, conflicts, compactOnClose                bool
+	}
+	o := Options{Logger: zap.NewNop()}.badger()
+	got := engine{o.NumMemtables, o.NumLevelZeroTables, o.NumLevelZeroTablesStall, o.NumCompactors, o.NumVersionsToKeep, o.SyncWrites, o.DetectConflicts, o.CompactL0OnClose}
+	if want := (engine{2, 2, 6, 2, 1, true, false, true}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	if o.ValueThreshold <= headerSize+store.MaxValueSize || o.ValueThreshold <= paddingSize {
+		t.Errorf("values of %d bytes go to the value log", o.ValueThreshold)
 	}
 }
 

@@ -106,20 +106,13 @@ func (tx *readTxn) Delete(string) error { return store.ErrReadOnly }
 
 // read returns a copy of the value of a live key from Badger.
 func read(txn *badger.Txn, fullKey string, now time.Time) ([]byte, error) {
+	var raw []byte
 	item, err := txn.Get([]byte(fullKey))
+	if err == nil {
+		raw, err = item.ValueCopy(nil)
+	}
 	if err != nil {
 		return nil, translate("read badger store", err)
 	}
-	raw, err := item.ValueCopy(nil)
-	if err != nil {
-		return nil, translate("read badger store", err)
-	}
-	value, live, err := decode(raw, now)
-	if err != nil {
-		return nil, err
-	}
-	if !live {
-		return nil, store.ErrNotFound
-	}
-	return value, nil
+	return reveal(raw, now)
 }

@@ -60,16 +60,16 @@ func Restore(ctx context.Context, opts Options, from io.Reader, what RestoreOpti
 	if err != nil {
 		return done, err
 	}
-	// This is where a server that was started meanwhile is found out: a folder
-	// is only removed if it is empty, and there is no rename onto another one.
-	err = os.Remove(dir)
+	// A server may have been started meanwhile. One that starts only now is found
+	// out, too: a folder is only removed if it is empty, and there is no rename onto
+	// another one. A file would be removed.
+	if err = checkEmpty(dir); err == nil {
+		err = os.Remove(dir)
+	}
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		err = os.Rename(opts.Dir, dir)
 	}
 	if err != nil {
-		if checkEmpty(dir) != nil {
-			err = ErrNotEmpty
-		}
 		return done, fmt.Errorf("place restored store: %w", err)
 	}
 	return done, syncDir(parent)
@@ -121,10 +121,8 @@ const (
 func (l *loader) add(ctx context.Context, key string, raw []byte) error {
 	partition, name, _ := strings.Cut(key, separator)
 	now := l.store.opts.Clock()
-	_, live, err := decode(raw, now)
+	_, live, _ := decode(raw, now) // long enough, as readBackup has seen
 	switch {
-	case err != nil:
-		return ErrBackup
 	case !live:
 		l.done.Expired++
 		return nil
@@ -145,9 +143,7 @@ func (l *loader) add(ctx context.Context, key string, raw []byte) error {
 func (l *loader) flush(ctx context.Context) error {
 	err := l.store.update(ctx, func(tx *writeTxn) error {
 		for key, e := range l.writes {
-			if err := tx.put(key, e); err != nil {
-				return err
-			}
+			_ = tx.put(key, e) // if it fails, so does the update
 		}
 		return nil
 	})

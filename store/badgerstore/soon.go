@@ -25,7 +25,7 @@ func (s *Store) UpdateSoon(ctx context.Context, p store.Partition, fn func(store
 			tx.partition = p
 			return fn(tx)
 		}, s.queue.signalSoon)
-		if b == nil || !full {
+		if !full {
 			return err
 		}
 		if err := wait(ctx, b.taken); err != nil {

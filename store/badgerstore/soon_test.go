@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/store"
@@ -50,6 +51,41 @@ func TestUpdateSoonIsSeenAtOnce(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
+}
+
+// TestUpdateSoonNeedsNobody: it is committed although nothing comes after it, not
+// put off by more of its kind, and nothing is committed where there is nothing.
+func TestUpdateSoonNeedsNobody(t *testing.T) {
+	s, _ := openStopped(t)
+	synctest.Test(t, func(t *testing.T) {
+		var q queue
+		q.init(s.db)
+		kicked := func() bool {
+			synctest.Wait()
+			select {
+			case <-q.kick:
+				return true
+			default:
+				return false
+			}
+		}
+		time.Sleep(2 * soonTime)
+		if kicked() {
+			t.Error("the committer is woken for nothing")
+		}
+		for range 2 {
+			q.signalSoon()
+			time.Sleep(soonTime - 1)
+			q.signalSoon()
+			if kicked() {
+				t.Error("the committer is woken too early")
+			}
+			time.Sleep(time.Nanosecond)
+			if !kicked() {
+				t.Error("the committer is not woken in time")
+			}
+		}
+	})
 }
 
 // TestUpdateSoonIsATransaction: concurrent ones see each other, an error writes

@@ -5,7 +5,6 @@ package badgerstore
 import (
 	"context"
 	"fmt"
-	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -59,9 +58,6 @@ func open(opts Options) (*Store, error) {
 	opts, err := opts.withDefaults()
 	if err != nil {
 		return nil, err
-	}
-	if err := os.MkdirAll(opts.Dir, 0o700); err != nil {
-		return nil, fmt.Errorf("create directory %q of badger store: %w", opts.Dir, err)
 	}
 	db, err := badger.Open(opts.badger())
 	if err != nil {

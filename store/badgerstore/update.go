@@ -3,6 +3,7 @@
 package badgerstore
 
 import (
+	"bytes"
 	"context"
 	"time"
 
@@ -124,14 +125,8 @@ func (tx *writeTxn) Get(key string) ([]byte, error) {
 	if e.raw == nil {
 		return nil, store.ErrNotFound
 	}
-	value, live, err := decode(e.raw, tx.now)
-	if err != nil {
-		return nil, err
-	}
-	if !live {
-		return nil, store.ErrNotFound
-	}
-	return append([]byte{}, value...), nil
+	value, err := reveal(e.raw, tx.now)
+	return bytes.Clone(value), err
 }
 
 // Set implements [store.Txn].
@@ -159,9 +154,6 @@ func (tx *writeTxn) Delete(key string) error {
 // put writes an entry under its full key. A transaction that outgrows what
 // Badger commits at once fails for good, or half of it would be committed.
 func (tx *writeTxn) put(fullKey string, e entry) error {
-	if tx.failed != nil {
-		return tx.failed
-	}
 	if old, ok := tx.writes[fullKey]; ok {
 		tx.cost -= old.cost(fullKey)
 	}

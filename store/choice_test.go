@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package store_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/store"
+	"github.com/caddy-threepid/caddy-threepid/store/storetest"
+)
+
+var errBroken = errors.New("broken")
+
+// able is a store that knows by itself whether it is empty and need not let its
+// writers wait.
+type able struct {
+	store.Store
+	empty bool
+	err   error
+	soon  int
+}
+
+func (a *able) Empty(context.Context) (bool, error) { return a.empty, a.err }
+
+func (a *able) UpdateSoon(ctx context.Context, p store.Partition, fn func(store.Txn) error) error {
+	a.soon++
+	return errors.Join(a.Update(ctx, p, fn), a.err)
+}
+
+func set(tx store.Txn) error { return tx.Set("key", nil, time.Time{}) }
+
+func TestEmptyAsksTheStoreOrLooksIntoItsPartitions(t *testing.T) {
+	memory := storetest.NewMemory(nil)
+	if err := memory.Update(t.Context(), "full", set); err != nil {
+		t.Fatal(err)
+	}
+	broken := &storetest.Breaking{Store: storetest.NewMemory(nil), Err: errBroken}
+	broken.Arm(1)
+	for name, test := range map[string]struct {
+		reader     store.Reader
+		partitions []store.Partition
+		want       bool
+		err        error
+	}{
+		"none":              {memory, nil, true, nil},
+		"others":            {memory, []store.Partition{"a", "b"}, true, nil},
+		"the first":         {memory, []store.Partition{"full", "a"}, false, nil},
+		"the last":          {memory, []store.Partition{"a", "full"}, false, nil},
+		"it fails":          {broken, []store.Partition{"a"}, false, errBroken},
+		"it knows":          {&able{Store: memory, empty: true}, []store.Partition{"full"}, true, nil},
+		"it knows of more":  {&able{Store: memory}, nil, false, nil},
+		"it does not know":  {&able{Store: memory, err: errBroken}, nil, false, errBroken},
+		"no such partition": {memory, []store.Partition{"a", "no partition"}, false, store.ErrInvalidKey},
+	} {
+		if got, err := store.Empty(t.Context(), test.reader, test.partitions...); got != test.want || !errors.Is(err, test.err) {
+			t.Errorf("%s: Empty() = %v, %v, want %v, %v", name, got, err, test.want, test.err)
+		}
+	}
+}
+
+func TestUpdateSoonIsUpdateWhereThereIsNoOther(t *testing.T) {
+	memory := storetest.NewMemory(nil)
+	soon := &able{Store: memory, err: errBroken}
+	if err := store.UpdateSoon(t.Context(), soon, "soon", set); !errors.Is(err, errBroken) || soon.soon != 1 {
+		t.Errorf("UpdateSoon() = %v after %d calls, want %v after 1", err, soon.soon, errBroken)
+	}
+	if err := store.UpdateSoon(t.Context(), memory, "now", set); err != nil {
+		t.Error(err)
+	}
+	if err := store.UpdateSoon(t.Context(), memory, "no partition", set); !errors.Is(err, store.ErrInvalidKey) {
+		t.Errorf("UpdateSoon() = %v, want %v", err, store.ErrInvalidKey)
+	}
+	for _, p := range []store.Partition{"soon", "now"} {
+		if err := memory.View(t.Context(), p, func(tx store.Txn) error { _, err := tx.Get("key"); return err }); err != nil {
+			t.Errorf("%s: Get() = %v", p, err)
+		}
+	}
+}
