@@ -178,7 +178,13 @@ func TestWaitLongThatCannotBeNoted(t *testing.T) {
 func TestTurnThatComesWithTheEnd(t *testing.T) {
 	r := newRig(t)
 	o := r.outbox(nil, oneWorker)
-	at := r.put(o, message(1))
+	svc := r.service(o)
+	opened, err := svc.RequestToken(t.Context(), ask("s1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, _ := verification.OutboxKey(opened.SID + ".1")
+	at := ref{partitionOf(opened.SID), key}
 	o.stop()
 	for range 50 { // a select between two ready cases picks any
 		rec, err := o.claim(at)
@@ -192,6 +198,9 @@ func TestTurnThatComesWithTheEnd(t *testing.T) {
 			t.Fatalf("given back as %+v, %v", rec, err)
 		}
 	}
+	if a, err := svc.Describe(t.Context(), opened.SID); err != nil || a.Delivery != verification.Waiting {
+		t.Errorf("Describe = %+v, %v, want it waiting as before", a, err)
+	}
 }
 
 // TestCheckComposesOneMailOfEachKind: what would fail for one kind only is found.
@@ -204,7 +213,15 @@ func TestCheckComposesOneMailOfEachKind(t *testing.T) {
 	s.Refuse = func(sid, refusal string) string {
 		return "https://matrix.example.org/refuse?sid=" + sid + "&t=" + refusal
 	}
-	s.Tag = func(m verification.Message) string { seen[kind(m)] = true; return "tag" }
+	s.Tag = func(m verification.Message) string {
+		proves, answers := !m.Decoy && m.Notice == "", m.Notice == ""
+		if m.ID == "" || m.SID == "" || m.Medium != verification.Email || m.Address == "" || m.Created.IsZero() || m.Expires.Sub(m.Created) != time.Hour ||
+			(m.Token != "") != proves || (m.Refusal != "") != answers {
+			t.Errorf("%+v is not like any message", m)
+		}
+		seen[kind(m)] = true
+		return "tag"
+	}
 	if err := s.Check(); err != nil {
 		t.Fatalf("Check() = %v", err)
 	}
