@@ -234,3 +234,22 @@ func TestConfigIsCompletedOrRefused(t *testing.T) {
 		t.Errorf("got a new one that is %s", state)
 	}
 }
+
+// What is set stays as it is, and a breaker is as patient as that says.
+func TestBreakerIsAsItIsConfigured(t *testing.T) {
+	random := bytes.NewReader(nil) // without randomness, delays are the longest
+	c := Config{Threshold: 1, Delay: 1, MaxDelay: 3, Random: random}
+	if got, err := c.WithDefaults(); err != nil || got != c {
+		t.Errorf("got %+v, %v, want %+v", got, err, c)
+	}
+	b, now := New(c), time.Unix(0, 0)
+	for _, want := range []time.Duration{1, 3, 3} {
+		if !pass(t, b, Broken, now) {
+			t.Error("it did not open")
+		}
+		if state, until := b.Snapshot(); state != Open || until.Sub(now) != want {
+			t.Errorf("got %s for %s, want open for %s", state, until.Sub(now), want)
+		}
+		_, now = b.Snapshot()
+	}
+}
