@@ -295,8 +295,14 @@ func TestRouterBoundsConcurrency(t *testing.T) {
 		defer cancel()
 		_, _, err := r.Send(ctx, "GB", message())
 		failed, _ := errors.AsType[*SendError](err)
-		if failed == nil || outcomeOf(failed) != (outcome{reason: ReasonTimeout, again: true}) {
+		if failed == nil || outcomeOf(failed) != (outcome{reason: ReasonTimeout, again: true}) || failed.Gateway != "a" || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v, want a time-out that is certain", err)
+		}
+		stopped, stop := context.WithCancel(t.Context())
+		stop()
+		_, _, err = r.Send(stopped, "GB", message())
+		if failed, _ = errors.AsType[*SendError](err); failed == nil || outcomeOf(failed) != (outcome{reason: ReasonInterrupted, again: true}) || !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v, want it interrupted", err)
 		}
 		wg.Wait()
 		if took := time.Since(start); took != 3*time.Second {

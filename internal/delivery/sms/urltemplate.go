@@ -45,13 +45,13 @@ func parseURL(text string) (*urlTemplate, error) {
 		return nil, errors.New("names no host")
 	case u.User != nil:
 		return nil, errors.New("holds a name or password; write them as basic_auth")
-	case u.Fragment != "" || strings.Contains(text, "#"):
+	case strings.Contains(text, "#"):
 		return nil, errors.New("has a fragment, which is never sent")
 	}
 	out := &urlTemplate{scheme: u.Scheme, origin: u.Scheme + "://" + u.Host}
 	rest := text[len(u.Scheme)+len("://"):]
 	authority := len(rest)
-	if at := strings.IndexAny(rest, "/?"); at >= 0 {
+	if at := strings.IndexAny(rest, "/?"); at != -1 {
 		authority = at
 	}
 	if strings.ContainsAny(rest[:authority], "{}") {
@@ -128,8 +128,8 @@ func (u *urlTemplate) expand(v values, more []parameter) (*url.URL, error) {
 // dotted reports a path with a segment that servers take for a step upwards.
 func dotted(path string) bool {
 	for segment := range strings.SplitSeq(path, "/") {
-		plain, err := url.PathUnescape(segment)
-		if err != nil || plain == "." || plain == ".." {
+		plain, _ := url.PathUnescape(segment)
+		if plain == "." || plain == ".." {
 			return true
 		}
 	}
