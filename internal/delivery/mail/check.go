@@ -117,7 +117,7 @@ func (s *SMTP) Check(ctx context.Context, from string) []Finding {
 
 // complete puts in what a relay is not asked for by its configuration.
 func (s *SMTP) complete(found []Finding) []Finding {
-	out := make([]Finding, 0, len(found)+2)
+	var out []Finding
 	for _, f := range found {
 		if s.cfg.TLS == NoTLS && f.Step == StepEHLO && f.OK {
 			out = append(out, f, Finding{Step: StepTLS, OK: true, Code: CodeNotUsed})

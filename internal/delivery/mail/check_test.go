@@ -146,3 +146,15 @@ func TestCheckOfRelaysCoversAll(t *testing.T) {
 		t.Errorf("got %v", last)
 	}
 }
+
+// TestCheckOfABadSender: no relay is to blame for that.
+func TestCheckOfABadSender(t *testing.T) {
+	said := new(lockedBuffer)
+	found := connectTo(t, startServer(t, smtptest.Options{Transcript: said}), SMTPConfig{TLS: NoTLS}).Check(t.Context(), "no address")
+	if last := found[len(found)-1]; last.OK || last.Step != StepMail || last.Code != ReasonSender || last.Detail != ErrInvalidSender.Error() {
+		t.Errorf("got %+v", last)
+	}
+	if all := said.String(); strings.Contains(all, "MAIL") {
+		t.Errorf("got the dialogue %q", all)
+	}
+}

@@ -38,7 +38,7 @@ func orderHeader(raw []byte, asked ...string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := make([][]byte, 0, len(headerOrder)+2)
+	var out [][]byte
 	for _, name := range headerOrder {
 		field, ok := fields[name]
 		wanted := !slices.Contains(optionalFields, name) || slices.Contains(asked, name)
