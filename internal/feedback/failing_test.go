@@ -189,6 +189,7 @@ func TestResealMovesWhatIsInOneRespectOfBefore(t *testing.T) {
 			Medium: string(verification.Email), Address: addr, Reason: ReasonBounce, Until: start.Add(day).UnixMilli(),
 		})
 	}
+	write(t, b, verification.PartitionName(0), suppressionPrefix+"!", "of a key that is gone")
 	if moved, err := b.Reseal(ctx); err != nil || moved != many+2 {
 		t.Errorf("Reseal = %d, %v, want %d", moved, err, many+2)
 	}

@@ -49,7 +49,7 @@ func TestBreakerProbesWithOneMessage(t *testing.T) {
 		pass(t, b, Broken, now)
 		now = now.Add(time.Second)
 		p, _, ok := b.Admit(now)
-		if !ok || !p.probe || b.state != HalfOpen {
+		if !ok || !p.Probe() || b.state != HalfOpen {
 			t.Fatalf("got permit %t, probe %t, %s", ok, p.probe, b.state)
 		}
 		if _, retry, ok := b.Admit(now); ok || !retry.After(now) {

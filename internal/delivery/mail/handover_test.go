@@ -44,6 +44,13 @@ func TestSlowOnesTakeTurnsToWait(t *testing.T) {
 		if len(slots) != 0 || len(waiting) != 0 {
 			t.Errorf("%d places are taken and %d wait beside when all have ended", len(slots), len(waiting))
 		}
+		for range 50 { // a select between two ready cases picks any
+			late := admit()
+			late.end()
+			if late.step(); len(slots) != 0 || len(waiting) != 0 {
+				t.Fatalf("%d places are taken and %d wait beside after one that was slow at its end", len(slots), len(waiting))
+			}
+		}
 	})
 }
 

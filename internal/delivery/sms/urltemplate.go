@@ -4,7 +4,6 @@ package sms
 
 import (
 	"errors"
-	"fmt"
 	"net/url"
 	"strings"
 )
@@ -58,9 +57,7 @@ func parseURL(text string) (*urlTemplate, error) {
 		return nil, errors.New("its host is to be fixed, without placeholders")
 	}
 	path, query, _ := strings.Cut(rest[authority:], "?")
-	if out.path, err = parseTemplate(path); err != nil {
-		return nil, err
-	}
+	out.path, _ = parseTemplate(path) // as the whole is a template, so are its parts
 	// What is not written as URLs are would have the whole path, values included,
 	// read and escaped anew; a slash in a value would be one of the path then.
 	if u.EscapedPath() != out.path.expand(nil, func(string) string { return "x" }) {
@@ -83,10 +80,7 @@ func parseQuery(query string) ([]parameter, error) {
 		if strings.ContainsAny(name, "{}") {
 			return nil, errors.New("a parameter of its query is named by a placeholder")
 		}
-		t, err := parseTemplate(value)
-		if err != nil {
-			return nil, fmt.Errorf("parameter %q: %w", name, err)
-		}
+		t, _ := parseTemplate(value)
 		out = append(out, parameter{name: name, value: t})
 	}
 	return out, nil
