@@ -98,4 +98,8 @@ func TestCutOffExplanationKeepsTheDay(t *testing.T) {
 	if err := s.Send(ctx, verification.Message{ID: "one", Decoy: true}); err == nil || day.message != "one" {
 		t.Errorf("got %v and the day of %q, want that of the message that was cut off", err, day.message)
 	}
+	s.Sender = &transcript{} // this one was taken with the last reply
+	if err := s.Send(ctx, verification.Message{ID: "one", Decoy: true}); err != nil || !slices.Equal(day.sent, []string{"one"}) {
+		t.Errorf("got %v, and noted were %q", err, day.sent)
+	}
 }

@@ -69,6 +69,40 @@ func TestStoreFailsOnceAtEachAccess(t *testing.T) {
 	}
 }
 
+// TestClaimThatCannotBeWritten is none, be it of a message that has expired or of one
+// that is to be sent; and it can be made again.
+func TestClaimThatCannotBeWritten(t *testing.T) {
+	for _, life := range []time.Duration{time.Minute, 2 * time.Hour} {
+		for at, over := 1, false; !over; at++ {
+			now := time.Now()
+			r := newRig(t)
+			disk := &storetest.Breaking{Store: storetest.NewMemory(func() time.Time { return now }), Err: errDiskFull}
+			r.store = disk
+			o := r.outbox(nil, func(c *Config) { c.Now = func() time.Time { return now } })
+			svc := r.service(o, func(c *verification.Config) { c.Now, c.TokenLifetime = o.cfg.Now, life })
+			opened, err := svc.RequestToken(t.Context(), ask("s1"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			key, _ := verification.OutboxKey(opened.SID + ".1")
+			now = now.Add(time.Minute)
+			disk.Arm(at)
+			rec, err := o.claim(ref{partitionOf(opened.SID), key})
+			broke := disk.Broke()
+			disk.Arm(0)
+			if over = broke == ""; errors.Is(err, errDiskFull) == over || (rec != nil) != over {
+				t.Fatalf("life %s, %s: claim = %+v, %v", life, broke, rec, err)
+			}
+			if strings.HasPrefix(broke, storetest.Committed) {
+				continue
+			}
+			if left, waiting := r.stored(), o.tally.total.Load(); int64(left) != waiting || (left == 0) != (over && life == time.Minute) {
+				t.Fatalf("life %s, %s: %d are left and %d are counted", life, broke, left, waiting)
+			}
+		}
+	}
+}
+
 // TestPutThatFails counts nothing, and says why.
 func TestPutThatFails(t *testing.T) {
 	r := newRig(t)

@@ -259,6 +259,7 @@ func TestFullOutboxCounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, w, o := watching(t, nil, func(c *Config) { c.MaxQueued = 1 })
 		r.put(o, message(0))
+		r.put(r.outbox(nil), message(verification.Partitions)) // in the same partition
 		answers := make(chan error)
 		w.scan = func() error { return <-answers }
 		for n, answer := range []error{nil, errDiskFull, nil} {
@@ -274,6 +275,9 @@ func TestFullOutboxCounts(t *testing.T) {
 			time.Sleep(DefaultSweep)
 			answers <- answer
 			synctest.Wait()
+		}
+		if got := o.tally.total.Load(); got != 2 {
+			t.Errorf("tally = %d, want 2", got)
 		}
 		told := r.diary.all()
 		if len(told) != 3 || told[0].Err != ErrFull || !told[0].Operator || told[0].Outcome != Failed ||
