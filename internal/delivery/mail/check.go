@@ -140,7 +140,7 @@ func finding(failed *SendError, before []Finding) Finding {
 	if failed.Stage == "hello" && slices.ContainsFunc(before, func(f Finding) bool { return f.Step == StepGreeting }) {
 		f.Step = StepEHLO
 	}
-	if failed.Code == 0 && failed.cause != nil && tlsReason(failed.cause) != "" {
+	if failed.cause != nil && tlsReason(failed.cause) != "" {
 		f.Step = StepTLS // with TLS 1.3, a refused certificate shows up after the handshake
 	}
 	return f

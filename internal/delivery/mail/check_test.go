@@ -44,7 +44,7 @@ func TestCheckGoesThroughAllThatADeliveryDoes(t *testing.T) {
 				t.Errorf("%s: got %+v", mode, f)
 			}
 			for _, word := range map[string][]string{
-				StepTLS: {"TLS 1.3", "localhost 127.0.0.1", "smtptest authority", "chain of 2", "valid until 20"}, StepEHLO: {"SMTPUTF8", "8BITMIME"}, StepAuth: {"scram"},
+				StepTLS: {"TLS 1.3", "localhost 127.0.0.1", "smtptest authority", "chain of 2", "valid until 20"}, StepEHLO: {"8BITMIME SIZE SMTPUTF8", map[bool]string{true: "AUTH=PLAIN AUTH=SCRAM-SHA-256"}[mode != NoTLS]}, StepAuth: {"scram"},
 			}[f.Step] {
 				if f.Code == CodeOK && !strings.Contains(f.Detail, word) {
 					t.Errorf("%s: got %s %q, want %q in it", mode, f.Step, f.Detail, word)
@@ -156,5 +156,16 @@ func TestCheckOfABadSender(t *testing.T) {
 	}
 	if all := said.String(); strings.Contains(all, "MAIL") {
 		t.Errorf("got the dialogue %q", all)
+	}
+}
+
+// TestWhatIsNotConfiguredIsToldInItsPlace, and not of a relay that was not greeted.
+func TestWhatIsNotConfiguredIsToldInItsPlace(t *testing.T) {
+	for ok, want := range map[bool]string{true: "ehlo=ok tls=not-configured", false: "ehlo=x"} {
+		s := &SMTP{cfg: SMTPConfig{TLS: NoTLS, Username: "u"}}
+		got := s.complete([]Finding{{Step: StepEHLO, OK: ok, Code: map[bool]string{true: CodeOK, false: "x"}[ok]}})
+		if got := strings.Join(steps(got), " "); got != want {
+			t.Errorf("EHLO ok %t: got %s, want %s", ok, got, want)
+		}
 	}
 }

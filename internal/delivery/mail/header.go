@@ -68,7 +68,7 @@ func splitFields(head []byte) (map[string][]byte, error) {
 	fields := map[string][]byte{}
 	var last string
 	for line := range bytes.SplitSeq(head, []byte("\r\n")) {
-		if last != "" && len(line) > 0 && (line[0] == ' ' || line[0] == '\t') {
+		if last != "" && bytes.IndexAny(line, " \t") == 0 {
 			fields[last] = slices.Concat(fields[last], []byte("\r\n"), line)
 			continue
 		}

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/tls"
+	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -58,6 +59,13 @@ func TestTheMostIsTaken(t *testing.T) {
 	}
 	if key, err := rsa.GenerateKey(rand.Reader, minRSA); err != nil || (&DKIM{Domain: "x.test", Selector: "s", Signer: key}).Validate() != nil {
 		t.Errorf("a key of %d bits is refused, %v", minRSA, err)
+	}
+	whole := "250 " + long(maxReply-len("250 \r\n")) + "\r\n"
+	if _, err := hears(whole).next(); err != nil {
+		t.Errorf("a reply of %d is refused: %v", len(whole), err)
+	}
+	if _, err := hears(whole[:4] + "x" + whole[4:]).next(); err == nil {
+		t.Errorf("a reply of %d is taken", len(whole)+1)
 	}
 	if got := line(long(9)+"é", 10); got != long(9)+"…" {
 		t.Errorf("got %q, want no half of a letter", got)
@@ -180,6 +188,12 @@ func TestWordsForReplies(t *testing.T) {
 			t.Errorf("%d: got operator %t, temporary %t, %s", code, e.Operator(), e.Temporary(), e.Enhanced)
 		}
 	}
+	for code, refused := range map[int]bool{399: false, 400: true, 421: false, 422: true, 599: true} {
+		e := failure(t.Context(), "rcpt", &smtp.SMTPError{Code: code})
+		if e.refused() != refused || e.answered() != refused {
+			t.Errorf("%d: refused %t, answered %t, want %t", code, e.refused(), e.answered(), refused)
+		}
+	}
 	for _, code := range []smtp.EnhancedCode{{4, 2, 2}, {5, 2, 2}, {3, 2, 2}, {6, 2, 2}} {
 		want := map[int]string{4: "4.2.2", 5: "5.2.2"}[code[0]]
 		if got := failure(t.Context(), "rcpt", &smtp.SMTPError{Code: 550, EnhancedCode: code}).Enhanced; got != want {
@@ -198,7 +212,8 @@ func TestDirThatCannotNameAFile(t *testing.T) {
 		}
 		dir = filepath.Join(dir, strings.Repeat("d", length-len(dir)-1))
 		err := NewDir(dir).Send(t.Context(), sender, reader, []byte("x\r\n"))
-		if left, unread := os.ReadDir(dir); err == nil || unread == nil && len(left) != 0 {
+		got, ok := errors.AsType[*SendError](err)
+		if left, unread := os.ReadDir(dir); !ok || got.Stage != "write" || got.Reason != ReasonFolder || unread == nil && len(left) != 0 {
 			t.Errorf("got %v, and %d files are left", err, len(left))
 		}
 	}

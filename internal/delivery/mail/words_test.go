@@ -269,3 +269,83 @@ func TestDATAThatIsRefused(t *testing.T) {
 		t.Errorf("got %v for what has no header", err)
 	}
 }
+
+// TestTheEndOfATextIsSeen however it is written, and nothing else is taken for it.
+func TestTheEndOfATextIsSeen(t *testing.T) {
+	for text, want := range map[string]int{".\r\n": 1, "x\r\n.\r\n": 1, "x\r\n..\r\n": 0, "x.\r\n": 0, "\r\n.\r": 0, "x\n.\n": 0, strings.Repeat("x\r\n", 99) + ".\r\n": 1} {
+		for _, size := range []int{1, 2, 5, 1000} {
+			handed := 0
+			r := hears("")
+			r.awaited = toData
+			r.canonical("354", []string{"go"})
+			r.handed = func() { handed++ }
+			for rest := text; rest != ""; {
+				n := min(size, len(rest))
+				if written, err := r.Write([]byte(rest[:n])); written != n || err != nil {
+					t.Fatal(written, err)
+				}
+				rest = rest[n:]
+			}
+			if handed != want {
+				t.Errorf("%.10q in pieces of %d: seen %d times, want %d", text, size, handed, want)
+			}
+		}
+	}
+}
+
+// TestShortWordsAreNoSecrets: they would be found everywhere.
+func TestShortWordsAreNoSecrets(t *testing.T) {
+	r := hears("")
+	if r.hide([][]byte{[]byte("abc"), []byte("abcd")}); len(r.secrets) != 1 || r.secrets[0] != "abcd" {
+		t.Errorf("got %q", r.secrets)
+	}
+	e := &SendError{said: "abc abcd"}
+	if got := e.hiding("abc", "abcd").Said(); got != "abc [secret]" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// TestOtherLettersNeed8BITMIME, and no others do.
+func TestOtherLettersNeed8BITMIME(t *testing.T) {
+	for text, want := range map[string]error{"~\x7f": nil, "\u0080": errNo8BITMIME, "\xff": errNo8BITMIME} {
+		s := (&bubble{final: "250 taken\r\n"}).transport(t, SMTPConfig{})
+		if err := s.Send(t.Context(), sender, reader, []byte(text)); !errors.Is(err, want) {
+			t.Errorf("%q: got %v, want %v", text, err, want)
+		}
+		_ = s.Close()
+	}
+}
+
+// TestACertificateIsShownToWhoTakesIt.
+func TestACertificateIsShownToWhoTakesIt(t *testing.T) {
+	own := startServer(t, smtptest.Options{Mode: smtptest.TLS, ClientCert: true}).ClientCertificate()
+	s := &SMTP{cfg: SMTPConfig{Certificates: []tls.Certificate{own}}}
+	all := []tls.SignatureScheme{tls.ECDSAWithP256AndSHA256, tls.Ed25519, tls.PSSWithSHA256}
+	for name, authorities := range map[string][][]byte{"any": nil, "others": {[]byte("another")}} {
+		got, err := s.certificate(&tls.CertificateRequestInfo{Version: tls.VersionTLS13, SignatureSchemes: all, AcceptableCAs: authorities})
+		if err != nil || got == nil || (len(got.Certificate) > 0) != (name == "any") {
+			t.Errorf("%s: got %v, %v", name, got, err)
+		}
+	}
+}
+
+// TestTheLastFaultIsTold with what was said before any recipient was named, and what
+// was offered for a log-in.
+func TestTheLastFaultIsTold(t *testing.T) {
+	auth := failed("auth", 535)
+	auth.Detail, auth.said = "it offers PLAIN", "who are you"
+	rcpt := failed("rcpt", 421)
+	rcpt.Detail, rcpt.said = "a detail", "busy with "+reader
+	for _, tt := range []struct {
+		err         *SendError
+		text, reply string
+	}{{auth, "auth: auth-refused 535: it offers PLAIN", "who are you"}, {rcpt, "rcpt: relay-shutting-down 421", ""}, {failed("auth", 454), "auth: deferred 454", ""}, {failed("dial", 0), "dial: " + failed("dial", 0).Reason, ""}} {
+		r := newRelays(t, RelaysConfig{Threshold: 1, Delay: time.Minute}, &fake{err: tt.err})
+		before := time.Now()
+		_ = send(t, r)
+		got := r.Status()[0]
+		if got.LastError != tt.text || got.LastReply != tt.reply || got.State != BreakerOpen || got.RetryAt.Before(before.Add(30*time.Second)) {
+			t.Errorf("%v: got %+v, want %q and %q", tt.err, got, tt.text, tt.reply)
+		}
+	}
+}
