@@ -263,12 +263,15 @@ func TestRouterSharesTheTime(t *testing.T) {
 		}
 		// The time is up: nobody else is asked.
 		all[1].took = 0
-		r, all = routeOver(t, RouterConfig{}, nil, nil)
+		r, all = routeOver(t, RouterConfig{Breaker: breakerConfig(1)}, nil, nil)
 		all[0].took = time.Hour
 		ctx, cancel = context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if _, _, err := r.Send(ctx, "GB", message()); err == nil || all[1].count() != 0 {
 			t.Errorf("got %v and %d more calls", err, all[1].count())
+		}
+		if got := r.Status()[0].State; got != breaker.Open {
+			t.Errorf("got it %s: it had all the time", got)
 		}
 	})
 }
