@@ -103,6 +103,46 @@ func TestClaimThatCannotBeWritten(t *testing.T) {
 	}
 }
 
+// TestOutcomeIsWrittenWholly, at the second attempt if one access fails: the message
+// is gone, it is not counted, and its session knows what became of it and why.
+func TestOutcomeIsWrittenWholly(t *testing.T) {
+	for at, over := 1, false; !over; at++ {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t)
+			disk := &storetest.Breaking{Store: r.store, Err: errDiskFull}
+			o := r.outbox(nil, func(c *Config) { c.Store = disk })
+			svc := r.service(o)
+			opened, err := svc.RequestToken(t.Context(), ask("s1"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			key, _ := verification.OutboxKey(opened.SID + ".1")
+			message := ref{partitionOf(opened.SID), key}
+			rec, err := o.claim(message)
+			if err != nil {
+				t.Fatal(err)
+			}
+			rec.said = "550 nobody"
+			disk.Arm(at)
+			err = o.settle(message, rec, Failed)
+			broke := disk.Broke()
+			disk.Arm(0)
+			// What was written although it failed is counted until the next sweep.
+			counted := map[bool]int64{true: 1}[strings.HasPrefix(broke, storetest.Committed)]
+			if over = broke == ""; err != nil || r.stored() != 0 || o.tally.total.Load() != counted {
+				t.Errorf("settle = %v, %d are left, %d are counted", err, r.stored(), o.tally.total.Load())
+			}
+			found, err := svc.FindByAddress(t.Context(), verification.Email, testAddress)
+			if err != nil || len(found) != 1 || found[0].Delivery != verification.Failed || found[0].Reply.Text != rec.said {
+				t.Errorf("FindByAddress = %+v, %v", found, err)
+			}
+			if t.Failed() {
+				t.Fatalf("access %d failed: %s", at, broke)
+			}
+		})
+	}
+}
+
 // TestPutThatFails counts nothing, and says why.
 func TestPutThatFails(t *testing.T) {
 	r := newRig(t)

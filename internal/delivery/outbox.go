@@ -117,7 +117,7 @@ var _ verification.Outbox = (*Outbox)(nil)
 
 // due reports whether a record may be worked on.
 func (o *Outbox) due(rec *record) bool {
-	if o.cfg.Sole && rec.orphaned() {
+	if o.cfg.Sole && !rec.ours() {
 		free := *rec
 		free.Lease = ""
 		rec = &free

@@ -64,8 +64,8 @@ func newInstance() string {
 	return base64.RawURLEncoding.EncodeToString(b[:]) + "."
 }
 
-// orphaned reports a lease of another process.
-func (r *record) orphaned() bool { return r.Lease != "" && !strings.HasPrefix(r.Lease, instance) }
+// ours reports a lease of this process.
+func (r *record) ours() bool { return strings.HasPrefix(r.Lease, instance) }
 
 // due reports whether a record may be worked on. An expired one need not wait
 // for its next try.

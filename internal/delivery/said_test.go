@@ -69,6 +69,9 @@ func TestSaidIsKept(t *testing.T) {
 					t.Fatalf("got %+v, %v, want one message that is %s", found, err, c.delivery)
 				}
 				text := found[0].Reply.Text
+				if (found[0].Reply.At == 0) != (text == "") {
+					t.Errorf("got %+v, want a time for what was said, and only for that", found[0].Reply)
+				}
 				if (text == "") != (c.want == nil) || len([]rune(text)) > maxErrorText+1 || strings.ContainsAny(text, "\x1b\r\n") {
 					t.Errorf("got %q", text)
 				}
