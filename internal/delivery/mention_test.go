@@ -117,8 +117,10 @@ func TestLinksOfEachKind(t *testing.T) {
 		_, links, err := s.words(m)
 		var got []string
 		for _, l := range [][3]string{
-			{"confirm", links.Confirm, s.Link(m.SID, m.Token)}, {"check", links.Check, verification.PressCode(s.Keys, m.SID, m.Token)},
-			{"page", links.Page, s.Page(m.SID)}, {"refuse", links.Refuse, s.Refuse(m.SID, m.Refusal)},
+			{"confirm", links.Confirm, s.Link(m.SID, m.Token)},
+			{"check", links.Check, verification.PressCode(s.Keys, m.SID, m.Token)},
+			{"page", links.Page, s.Page(m.SID)},
+			{"refuse", links.Refuse, s.Refuse(m.SID, m.Refusal)},
 		} {
 			if l[1] == l[2] {
 				got = append(got, l[0])

@@ -280,7 +280,7 @@ func TestFullOutboxCounts(t *testing.T) {
 			t.Errorf("tally = %d, want 2", got)
 		}
 		told := r.diary.all()
-		if len(told) != 3 || told[0].Err != ErrFull || !told[0].Operator || told[0].Outcome != Failed ||
+		if len(told) != 3 || !errors.Is(told[0].Err, ErrFull) || !told[0].Operator || told[0].Outcome != Failed ||
 			told[0].Purpose != verification.Password || told[0].Medium != verification.Email || !errors.Is(told[2].Err, errDiskFull) {
 			t.Errorf("events = %+v, want that it is full, and once that it cannot be counted", told)
 		}

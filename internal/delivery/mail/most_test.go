@@ -107,7 +107,7 @@ func TestLettersAtTheEdges(t *testing.T) {
 				t.Errorf("%s: %q is refused", name, r)
 			}
 		}
-		for _, one := range strings.Split(tt.bad, "") {
+		for one := range strings.SplitSeq(tt.bad, "") {
 			if tt.take(one) {
 				t.Errorf("%s: %q is taken", name, one)
 			}
@@ -173,10 +173,23 @@ func TestWordsForReplies(t *testing.T) {
 		enhanced string
 		want     string
 	}{
-		{"rcpt", 421, "", ReasonShutdown}, {"hello", 530, "", ReasonAuthRequired}, {"data", 552, "", ReasonMessage}, {"mail", 552, "", ReasonMessage},
-		{"rcpt", 400, "", ReasonDeferred}, {"rcpt", 499, "", ReasonDeferred}, {"rcpt", 399, "", ReasonReply}, {"rcpt", 600, "", ReasonReply},
-		{"tls", 554, "", ReasonSTARTTLSRefused}, {"auth", 535, "", ReasonAuthRefused}, {"mail", 550, "", ReasonSender}, {"rcpt", 550, "5.1.1", ReasonRecipient},
-		{"rcpt", 550, "5.7.1", ReasonPolicy}, {"rcpt", 500, "", ReasonRecipient}, {"rcpt", 599, "", ReasonRecipient}, {"data", 554, "", ReasonMessage}, {"hello", 554, "", ReasonClient},
+		{"rcpt", 421, "", ReasonShutdown},
+		{"hello", 530, "", ReasonAuthRequired},
+		{"data", 552, "", ReasonMessage},
+		{"mail", 552, "", ReasonMessage},
+		{"rcpt", 400, "", ReasonDeferred},
+		{"rcpt", 499, "", ReasonDeferred},
+		{"rcpt", 399, "", ReasonReply},
+		{"rcpt", 600, "", ReasonReply},
+		{"tls", 554, "", ReasonSTARTTLSRefused},
+		{"auth", 535, "", ReasonAuthRefused},
+		{"mail", 550, "", ReasonSender},
+		{"rcpt", 550, "5.1.1", ReasonRecipient},
+		{"rcpt", 550, "5.7.1", ReasonPolicy},
+		{"rcpt", 500, "", ReasonRecipient},
+		{"rcpt", 599, "", ReasonRecipient},
+		{"data", 554, "", ReasonMessage},
+		{"hello", 554, "", ReasonClient},
 	} {
 		if got := replyReason(tt.stage, tt.code, tt.enhanced); got != tt.want {
 			t.Errorf("%s %d %s: got %s, want %s", tt.stage, tt.code, tt.enhanced, got, tt.want)

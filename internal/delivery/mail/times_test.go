@@ -122,7 +122,7 @@ func TestConnectionsAreKeptForTheirTime(t *testing.T) {
 		if got := b.count("QUIT"); got != 0 {
 			t.Errorf("%d were ended too early", got)
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		if got := b.count("QUIT"); got != 1 || len(s.idle) != 0 {
 			t.Errorf("%d were ended and %d are idle after their time", got, len(s.idle))
 		}
@@ -133,7 +133,7 @@ func TestConnectionsAreKeptForTheirTime(t *testing.T) {
 		for want := 2; want < 4; want++ { // each at its time
 			time.Sleep(idle/2 - 1)
 			early := b.count("QUIT")
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 			if late := b.count("QUIT"); early != want-1 || late != want {
 				t.Errorf("%d and then %d were ended, want the next one at its time", early, late)
 			}
@@ -213,13 +213,13 @@ func TestARelayIsAskedSeldomWhatItCarries(t *testing.T) {
 		wantAsked(1, true)
 		time.Sleep(askPause - askTime)
 		wantAsked(1, true)
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		wantAsked(2, true)
 		s.seen.lacks, s.seen.seenAt = true, time.Now()
 		wantAsked(2, false)
 		time.Sleep(seenFor - 1)
 		wantAsked(2, false)
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		wantAsked(3, true)
 	})
 }

@@ -32,18 +32,25 @@ func TestWordsForErrors(t *testing.T) {
 		err   error
 		want  string
 	}{
-		{"dial", &net.DNSError{Err: "no such host"}, ReasonDNS}, {"dial", os.NewSyscallError("connect", syscall.ECONNREFUSED), ReasonRefused},
-		{"dial", os.NewSyscallError("connect", syscall.EHOSTUNREACH), ReasonUnreachable}, {"tls", errors.New("x"), ReasonTLS}, {"mail", errors.New("x"), ReasonLost},
+		{"dial", &net.DNSError{Err: "no such host"}, ReasonDNS},
+		{"dial", os.NewSyscallError("connect", syscall.ECONNREFUSED), ReasonRefused},
+		{"dial", os.NewSyscallError("connect", syscall.EHOSTUNREACH), ReasonUnreachable},
+		{"tls", errors.New("x"), ReasonTLS},
+		{"mail", errors.New("x"), ReasonLost},
 		{"tls", x509.CertificateInvalidError{Reason: x509.Expired, Detail: "current time is before"}, ReasonCertNotYetValid},
 		{"tls", x509.CertificateInvalidError{Reason: x509.Expired, Detail: "current time is after"}, ReasonCertExpired},
 		{"tls", x509.CertificateInvalidError{Reason: x509.NotAuthorizedToSign, Detail: "is before"}, ReasonCertInvalid},
-		{"tls", x509.HostnameError{Certificate: &x509.Certificate{}}, ReasonCertName}, {"tls", x509.UnknownAuthorityError{}, ReasonCertAuthority},
+		{"tls", x509.HostnameError{Certificate: &x509.Certificate{}}, ReasonCertName},
+		{"tls", x509.UnknownAuthorityError{}, ReasonCertAuthority},
 		{"tls", &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}, ReasonCertAuthority},
 		{"tls", &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}, UnverifiedCertificates: []*x509.Certificate{{}}}, ReasonCertAuthority},
-		{"tls", &tls.CertificateVerificationError{Err: errors.New("x")}, ReasonCertInvalid}, {"tls", tls.RecordHeaderError{}, ReasonNoTLS},
+		{"tls", &tls.CertificateVerificationError{Err: errors.New("x")}, ReasonCertInvalid},
+		{"tls", tls.RecordHeaderError{}, ReasonNoTLS},
 		{"tls", errors.New("tls: server selected unsupported protocol version 301"), ReasonTLSVersion},
-		{"tls", remote("tls: protocol version not supported"), ReasonTLSVersion}, {"tls", remote("tls: bad certificate"), ReasonClientCert},
-		{"tls", remote("tls: handshake failure"), ReasonTLS}, {"tls", &askedError{remote("tls: handshake failure")}, ReasonClientCert},
+		{"tls", remote("tls: protocol version not supported"), ReasonTLSVersion},
+		{"tls", remote("tls: bad certificate"), ReasonClientCert},
+		{"tls", remote("tls: handshake failure"), ReasonTLS},
+		{"tls", &askedError{remote("tls: handshake failure")}, ReasonClientCert},
 		{"tls", &net.OpError{Op: "read", Err: errors.New("certificate")}, ReasonTLS},
 	} {
 		if got := reasonFor(tt.stage, fmt.Errorf("wrapped: %w", tt.err)); got != tt.want {
