@@ -7,6 +7,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -70,30 +71,31 @@ func TestAnswerThatTakesItsTime(t *testing.T) {
 		s := b.transport(t, SMTPConfig{MaxConnections: 1})
 		ctx, cancel := context.WithTimeout(t.Context(), 2*DefaultSlow)
 		defer cancel()
-		start, slow := time.Now(), time.Duration(0)
-		first := handOver(ctx, s, Patience{Live: t.Context(), Slow: func() { slow = time.Since(start) }})
+		start := time.Now()
+		var slow atomic.Int64 // after how long it was told
+		first := handOver(ctx, s, Patience{Live: t.Context(), Slow: func() { slow.Store(int64(time.Since(start))) }})
 		synctest.Wait()
 		b.mu.Lock()
 		b.hold = nil
 		b.mu.Unlock()
 		second := handOver(ctx, s, Patience{})
 		time.Sleep(DefaultSlow - 1)
-		if b.count("DATA") != 1 || slow != 0 {
-			t.Errorf("%d are sent over one connection, slow after %s", b.count("DATA"), slow)
+		if b.count("DATA") != 1 || slow.Load() != 0 {
+			t.Errorf("%d are sent over one connection, slow after %d", b.count("DATA"), slow.Load())
 		}
-		if err := <-second; err != nil || slow != DefaultSlow || b.dials != 2 {
-			t.Errorf("the second: %v over %d connections, the first was slow after %s", err, b.dials, slow)
+		if err := <-second; err != nil || slow.Load() != int64(DefaultSlow) || b.dials != 2 {
+			t.Errorf("the second: %v over %d connections, the first was slow after %d", err, b.dials, slow.Load())
 		}
 		time.Sleep(DefaultHandoverTimeout / 2)
 		close(hold)
 		if err := <-first; err != nil || len(s.slots) != 0 || len(s.waiting) != 0 {
 			t.Errorf("the first: %v, %d places are taken and %d wait beside", err, len(s.slots), len(s.waiting))
 		}
-		slow = 0
-		if err := <-handOver(t.Context(), s, Patience{Slow: func() { slow = 1 }}); err != nil {
+		slow.Store(0)
+		if err := <-handOver(t.Context(), s, Patience{Slow: func() { slow.Store(1) }}); err != nil {
 			t.Error(err)
 		}
-		if time.Sleep(time.Minute); slow != 0 {
+		if time.Sleep(time.Minute); slow.Load() != 0 {
 			t.Error("it was slow after its end")
 		}
 		if err := s.Close(); err != nil {

@@ -141,7 +141,9 @@ func TestSMTPRetiresConnections(t *testing.T) {
 	mustSend(t, transport)
 	wantConnections(t, server, 2)
 
+	transport.mu.Lock()
 	transport.keep = DefaultIdleTimeout
+	transport.mu.Unlock()
 	for range DefaultMaxPerConnection { // the connection of the second message has one behind it
 		mustSend(t, transport)
 	}
