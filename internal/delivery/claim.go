@@ -114,10 +114,8 @@ func (o *Outbox) settle(r ref, rec *record, outcome string) error {
 	if err == nil || errors.Is(err, store.ErrClosed) {
 		return err
 	}
-	pause := time.NewTimer(time.Second)
-	defer pause.Stop()
 	select {
-	case <-pause.C:
+	case <-time.After(time.Second):
 	case <-o.live.Done():
 	}
 	return write()

@@ -317,13 +317,23 @@ func TestSuppressed(t *testing.T) {
 		if a, err := svc.Describe(t.Context(), opened.SID); err != nil || a.Delivery != verification.Failed {
 			t.Errorf("Describe = %+v, %v, want failed", a, err)
 		}
+		if found, err := svc.FindByAddress(t.Context(), verification.Email, testAddress); err != nil || len(found) != 1 || found[0].Reply.Text != "suppressed: bounced before as "+testAddress {
+			t.Errorf("FindByAddress = %+v, %v, want what was said", found, err)
+		}
 		suppressed := 0
 		for _, e := range r.diary.all() {
 			if e.Err != nil && strings.Contains(e.Err.Error(), "alice") {
 				t.Errorf("the error %q names the address", e.Err)
 			}
-			if e.Outcome == Suppressed {
-				suppressed++
+			switch e.Outcome {
+			case Suppressed:
+				if suppressed++; e.Err == nil || e.Operator || e.Err.Error() != "bounced before as [address]" {
+					t.Errorf("event = %+v, want the reason", e)
+				}
+			case Deferred:
+				if e.Err == nil || !e.Operator || e.Tries == 0 || !strings.HasPrefix(e.Err.Error(), "look up suppression: ") {
+					t.Errorf("event = %+v, want that the list cannot be read", e)
+				}
 			}
 		}
 		if suppressed != 1 {

@@ -82,7 +82,8 @@ func (o *Outbox) turn(r ref, rec *record) *record {
 		if took {
 			<-o.slots
 		}
-		o.giveBack(r, rec)
+		// The next outbox need not wait for the lease to end, unless this fails.
+		_ = o.settle(r, rec, returned)
 		return nil
 	}
 	left := time.UnixMilli(rec.LeaseUntil).Sub(o.cfg.Now())
@@ -98,14 +99,6 @@ func (o *Outbox) turn(r ref, rec *record) *record {
 		return nil
 	}
 	return renewed
-}
-
-// giveBack returns a message that was claimed and not sent, so that the next
-// outbox need not wait for the lease to end.
-func (o *Outbox) giveBack(r ref, rec *record) {
-	if err := o.settle(r, rec, returned); err != nil {
-		o.trouble(fmt.Errorf("give back a message: %w", err))
-	}
 }
 
 // try sends a message once and says in e what came of it. On Deferred it has

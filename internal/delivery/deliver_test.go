@@ -198,6 +198,11 @@ func TestExpiredIsDroppedAndReported(t *testing.T) {
 		wantSends(t, box, 0, 0)
 		r.wantOutcomes(Expired + " " + Expired)
 		r.wantStored(0)
+		r.put(o, m)
+		time.Sleep(time.Until(m.Expires.Add(afterlife)) - time.Millisecond)
+		r.wantStored(1)
+		time.Sleep(time.Millisecond)
+		r.wantStored(0) // nobody was there to see
 		if e := r.diary.all()[0]; e.Pseudonym == "" || e.Duration != 0 || e.Purpose != verification.Password {
 			t.Errorf("event = %+v, want one that says whose message it was", e)
 		}

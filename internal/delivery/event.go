@@ -86,7 +86,7 @@ func (o *Outbox) tellSeldom(e Event) {
 		return // a store that is closed under a stopping outbox is no news
 	}
 	now, last := o.cfg.Now().UnixNano(), o.troubled.Load()
-	if (last == 0 || now-last >= int64(o.cfg.Sweep)) && o.troubled.CompareAndSwap(last, now) {
+	if now-last >= int64(o.cfg.Sweep) && o.troubled.CompareAndSwap(last, now) {
 		o.tell(e)
 	}
 }

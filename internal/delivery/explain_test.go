@@ -14,6 +14,7 @@ import (
 // oneADay is Explanations for one address.
 type oneADay struct {
 	message string
+	sent    []string
 	fault   error
 }
 
@@ -24,11 +25,13 @@ func (o *oneADay) Explain(_ context.Context, m verification.Message) (bool, erro
 	return o.message == m.ID, o.fault
 }
 
-func (o *oneADay) Explained(_ context.Context, _ verification.Message, sent bool) error {
+func (o *oneADay) Explained(ctx context.Context, m verification.Message, sent bool) error {
 	if !sent {
 		o.message = ""
+		return nil
 	}
-	return nil
+	o.sent = append(o.sent, m.ID)
+	return ctx.Err()
 }
 
 // transcript is a sender that remembers.
@@ -77,8 +80,8 @@ func TestOneExplanationIsSent(t *testing.T) {
 	if err := send("real", false); err != nil {
 		t.Errorf("a message with a token: %v", err)
 	}
-	if want := []string{"three", "real"}; !slices.Equal(transport.sent, want) {
-		t.Errorf("sent were %q, want %q", transport.sent, want)
+	if want := []string{"three", "real"}; !slices.Equal(transport.sent, want) || !slices.Equal(day.sent, want[:1]) {
+		t.Errorf("sent were %q, want %q, and noted were %q", transport.sent, want, day.sent)
 	}
 	day.fault = errors.New("no store")
 	if err := send("six", true); !temporary(err) || !errors.Is(err, day.fault) {
@@ -94,5 +97,9 @@ func TestCutOffExplanationKeepsTheDay(t *testing.T) {
 	cancel()
 	if err := s.Send(ctx, verification.Message{ID: "one", Decoy: true}); err == nil || day.message != "one" {
 		t.Errorf("got %v and the day of %q, want that of the message that was cut off", err, day.message)
+	}
+	s.Sender = &transcript{} // this one was taken with the last reply
+	if err := s.Send(ctx, verification.Message{ID: "one", Decoy: true}); err != nil || !slices.Equal(day.sent, []string{"one"}) {
+		t.Errorf("got %v, and noted were %q", err, day.sent)
 	}
 }

@@ -69,6 +69,80 @@ func TestStoreFailsOnceAtEachAccess(t *testing.T) {
 	}
 }
 
+// TestClaimThatCannotBeWritten is none, be it of a message that has expired or of one
+// that is to be sent; and it can be made again.
+func TestClaimThatCannotBeWritten(t *testing.T) {
+	for _, life := range []time.Duration{time.Minute, 2 * time.Hour} {
+		for at, over := 1, false; !over; at++ {
+			now := time.Now()
+			r := newRig(t)
+			disk := &storetest.Breaking{Store: storetest.NewMemory(func() time.Time { return now }), Err: errDiskFull}
+			r.store = disk
+			o := r.outbox(nil, func(c *Config) { c.Now = func() time.Time { return now } })
+			svc := r.service(o, func(c *verification.Config) { c.Now, c.TokenLifetime = o.cfg.Now, life })
+			opened, err := svc.RequestToken(t.Context(), ask("s1"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			key, _ := verification.OutboxKey(opened.SID + ".1")
+			now = now.Add(time.Minute)
+			disk.Arm(at)
+			rec, err := o.claim(ref{partitionOf(opened.SID), key})
+			broke := disk.Broke()
+			disk.Arm(0)
+			if over = broke == ""; errors.Is(err, errDiskFull) == over || (rec != nil) != over {
+				t.Fatalf("life %s, %s: claim = %+v, %v", life, broke, rec, err)
+			}
+			if strings.HasPrefix(broke, storetest.Committed) {
+				continue
+			}
+			if left, waiting := r.stored(), o.tally.total.Load(); int64(left) != waiting || (left == 0) != (over && life == time.Minute) {
+				t.Fatalf("life %s, %s: %d are left and %d are counted", life, broke, left, waiting)
+			}
+		}
+	}
+}
+
+// TestOutcomeIsWrittenWholly, at the second attempt if one access fails: the message
+// is gone, it is not counted, and its session knows what became of it and why.
+func TestOutcomeIsWrittenWholly(t *testing.T) {
+	for at, over := 1, false; !over; at++ {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t)
+			disk := &storetest.Breaking{Store: r.store, Err: errDiskFull}
+			o := r.outbox(nil, func(c *Config) { c.Store = disk })
+			svc := r.service(o)
+			opened, err := svc.RequestToken(t.Context(), ask("s1"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			key, _ := verification.OutboxKey(opened.SID + ".1")
+			message := ref{partitionOf(opened.SID), key}
+			rec, err := o.claim(message)
+			if err != nil {
+				t.Fatal(err)
+			}
+			rec.said = "550 nobody"
+			disk.Arm(at)
+			err = o.settle(message, rec, Failed)
+			broke := disk.Broke()
+			disk.Arm(0)
+			// What was written although it failed is counted until the next sweep.
+			counted := map[bool]int64{true: 1}[strings.HasPrefix(broke, storetest.Committed)]
+			if over = broke == ""; err != nil || r.stored() != 0 || o.tally.total.Load() != counted {
+				t.Errorf("settle = %v, %d are left, %d are counted", err, r.stored(), o.tally.total.Load())
+			}
+			found, err := svc.FindByAddress(t.Context(), verification.Email, testAddress)
+			if err != nil || len(found) != 1 || found[0].Delivery != verification.Failed || found[0].Reply.Text != rec.said {
+				t.Errorf("FindByAddress = %+v, %v", found, err)
+			}
+			if t.Failed() {
+				t.Fatalf("access %d failed: %s", at, broke)
+			}
+		})
+	}
+}
+
 // TestPutThatFails counts nothing, and says why.
 func TestPutThatFails(t *testing.T) {
 	r := newRig(t)
@@ -178,7 +252,13 @@ func TestWaitLongThatCannotBeNoted(t *testing.T) {
 func TestTurnThatComesWithTheEnd(t *testing.T) {
 	r := newRig(t)
 	o := r.outbox(nil, oneWorker)
-	at := r.put(o, message(1))
+	svc := r.service(o)
+	opened, err := svc.RequestToken(t.Context(), ask("s1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, _ := verification.OutboxKey(opened.SID + ".1")
+	at := ref{partitionOf(opened.SID), key}
 	o.stop()
 	for range 50 { // a select between two ready cases picks any
 		rec, err := o.claim(at)
@@ -192,6 +272,9 @@ func TestTurnThatComesWithTheEnd(t *testing.T) {
 			t.Fatalf("given back as %+v, %v", rec, err)
 		}
 	}
+	if a, err := svc.Describe(t.Context(), opened.SID); err != nil || a.Delivery != verification.Waiting {
+		t.Errorf("Describe = %+v, %v, want it waiting as before", a, err)
+	}
 }
 
 // TestCheckComposesOneMailOfEachKind: what would fail for one kind only is found.
@@ -204,7 +287,15 @@ func TestCheckComposesOneMailOfEachKind(t *testing.T) {
 	s.Refuse = func(sid, refusal string) string {
 		return "https://matrix.example.org/refuse?sid=" + sid + "&t=" + refusal
 	}
-	s.Tag = func(m verification.Message) string { seen[kind(m)] = true; return "tag" }
+	s.Tag = func(m verification.Message) string {
+		proves, answers := !m.Decoy && m.Notice == "", m.Notice == ""
+		if m.ID == "" || m.SID == "" || m.Medium != verification.Email || m.Address == "" || m.Created.IsZero() || m.Expires.Sub(m.Created) != time.Hour ||
+			(m.Token != "") != proves || (m.Refusal != "") != answers {
+			t.Errorf("%+v is not like any message", m)
+		}
+		seen[kind(m)] = true
+		return "tag"
+	}
 	if err := s.Check(); err != nil {
 		t.Fatalf("Check() = %v", err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
+	"github.com/caddy-threepid/caddy-threepid/store/storetest"
 )
 
 // tryPut commits a message, or returns why not.
@@ -191,15 +192,25 @@ func TestStatus(t *testing.T) {
 		r.put(o, sms)
 		stranger := r.outbox(nil, func(c *Config) { c.Keys = testKeys(t, 9) })
 		r.put(stranger, message(6))
+		r.put(stranger, message(6+verification.Partitions)) // in the same partition
 		o.Start()
 		time.Sleep(3 * time.Second)
 		got, err := o.Status(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got.Waiting[verification.Email] != 4 || got.Deferred != 3 || got.Unreadable != 1 || got.InFlight != 1 ||
+		if got.Waiting[verification.Email] != 4 || got.Deferred != 3 || got.Unreadable != 2 || got.InFlight != 1 ||
 			got.Oldest != 3*time.Second || got.MaxQueued != 77 || got.Waiting[verification.MSISDN] != 0 {
 			t.Errorf("status = %+v", got)
+		}
+		if idle, err := r.outbox(nil, func(c *Config) { c.Store = storetest.NewMemory(nil) }).Status(t.Context()); err != nil || len(idle.Waiting) != 1 || idle.Oldest != 0 {
+			t.Errorf("with nothing to do: %+v, %v, want zero for each transport", idle, err)
+		}
+		if o.tally.add("00", 50); o.tally.total.Load() != 56 {
+			t.Errorf("tally = %d", o.tally.total.Load())
+		}
+		if _, err := o.Status(t.Context()); err != nil || o.tally.total.Load() != 6 {
+			t.Errorf("tally = %d after all were counted, %v, want 6", o.tally.total.Load(), err)
 		}
 		texts := map[string]LastError{}
 		for _, e := range got.Errors {
@@ -230,5 +241,13 @@ func TestHistoryIsShort(t *testing.T) {
 	got := h.last()
 	if len(got) != maxErrors || got[0].Count != 2 || got[0].At != time.Unix(99, 0) || got[1].Text != string(rune('a'+3*maxErrors-1)) {
 		t.Errorf("last errors = %+v", got)
+	}
+	h = history{}
+	for _, e := range []Event{{Outcome: Failed}, {Outcome: Deferred}, {Outcome: Failed, Medium: verification.Email}} {
+		e.Err = errDiskFull
+		h.add(time.Unix(1, 0), e)
+	}
+	if got := h.last(); len(got) != 3 || got[0] != (LastError{At: time.Unix(1, 0), Count: 1, Medium: verification.Email, Outcome: Failed, Text: errDiskFull.Error()}) {
+		t.Errorf("of one text = %+v, want each medium and outcome", got)
 	}
 }

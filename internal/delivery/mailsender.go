@@ -60,34 +60,34 @@ func (s *MailSender) Send(ctx context.Context, m verification.Message) error {
 // Check composes one mail of each kind, so that what would fail for every
 // reader is refused when the configuration is loaded.
 func (s *MailSender) Check() error {
-	for _, purpose := range []verification.Purpose{verification.Register, verification.Password, verification.Add} {
-		for _, proof := range []verification.Proof{verification.ProofLink, verification.ProofCode} {
-			_, _, err := s.compose(verification.Message{
-				ID: "sample", SID: "sample", Purpose: purpose, Medium: verification.Email, Proof: proof,
-				Address: "sample@sample.example", Token: "123456", Created: time.Unix(0, 0), Expires: time.Unix(0, 0).Add(time.Hour), Refusal: "sample",
-			})
-			if err != nil {
-				return err
-			}
-		}
-		_, _, err := s.compose(verification.Message{
-			ID: "sample", SID: "sample", Purpose: purpose, Medium: verification.Email, Decoy: true,
-			Address: "sample@sample.example", Created: time.Unix(0, 0), Expires: time.Unix(0, 0).Add(time.Hour), Refusal: "sample",
-		})
-		if err != nil {
-			return err
-		}
-	}
-	for _, notice := range verification.Notices {
-		_, _, err := s.compose(verification.Message{
-			ID: "sample", SID: "sample", Purpose: verification.Notified, Medium: verification.Email, Notice: notice,
-			Address: "sample@sample.example", Created: time.Unix(0, 0), Expires: time.Unix(0, 0).Add(time.Hour),
-		})
-		if err != nil {
+	for _, m := range samples() {
+		if _, _, err := s.compose(m); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// samples are one message of each kind.
+func samples() (all []verification.Message) {
+	now := time.Now()
+	m := verification.Message{
+		ID: "sample", SID: "sample", Medium: verification.Email, Address: "sample@sample.example", Token: "123456", Refusal: "sample",
+		Created: now, Expires: now.Add(time.Hour),
+	}
+	for _, purpose := range []verification.Purpose{verification.Register, verification.Password, verification.Add} {
+		link, code, decoy := m, m, m
+		link.Purpose, code.Purpose, decoy.Purpose = purpose, purpose, purpose
+		link.Proof, code.Proof = verification.ProofLink, verification.ProofCode
+		decoy.Decoy, decoy.Token = true, ""
+		all = append(all, link, code, decoy)
+	}
+	for _, notice := range verification.Notices {
+		about := m
+		about.Purpose, about.Notice, about.Token, about.Refusal = verification.Notified, notice, "", ""
+		all = append(all, about)
+	}
+	return all
 }
 
 // compose returns the mail and the address of its sender in the envelope.

@@ -281,13 +281,14 @@ func (run *modelRun) die(t *rapid.T) {
 		if mail.dead = true; rec.Uncertain != mail.uncertain {
 			t.Fatalf("claim = %+v, want uncertain: %v", rec, mail.uncertain)
 		}
-		if mail.uncertain { // which is noted when its turn comes
+		early := mail.uncertain && rapid.Bool().Draw(t, "before its turn")
+		if mail.again = mail.uncertain && !early; mail.again { // which is noted when its turn comes
 			if rec, err = run.outbox.renew(mail.at, rec); err != nil || !rec.Again {
 				t.Fatalf("renew = %+v, %v, want it noted that it is the last time", rec, err)
 			}
 		}
 		mail.lease = run.now.Add(DefaultSendTimeout + leaseMargin)
-		if rapid.Bool().Draw(t, "taken") {
+		if !early && rapid.Bool().Draw(t, "taken") {
 			mail.sends++ // and nobody knows; it will be sent again, once
 		}
 	}

@@ -117,7 +117,7 @@ var _ verification.Outbox = (*Outbox)(nil)
 
 // due reports whether a record may be worked on.
 func (o *Outbox) due(rec *record) bool {
-	if o.cfg.Sole && rec.orphaned() {
+	if o.cfg.Sole && !rec.ours() {
 		free := *rec
 		free.Lease = ""
 		rec = &free
@@ -218,7 +218,7 @@ func (o *Outbox) Start() {
 func (o *Outbox) Stop(ctx context.Context) error {
 	defer o.kill()
 	o.stop()
-	o.start.Do(func() {}) // there is nothing to start any more
+	o.start.Do(func() {}) // a store that is closed next is not touched any more
 	done := make(chan struct{})
 	go func() {
 		o.wg.Wait()
@@ -230,11 +230,9 @@ func (o *Outbox) Stop(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	o.kill()
-	grace := time.NewTimer(cutOff)
-	defer grace.Stop()
 	select {
 	case <-done:
-	case <-grace.C:
+	case <-time.After(cutOff):
 	}
 	return fmt.Errorf("stop the outbox: %w", ctx.Err())
 }

@@ -76,12 +76,17 @@ func TestRecordsAreBoundToTheirPlace(t *testing.T) {
 		"cut off":            seal(recordVersion, raw[:len(raw)-1]),
 		"more than a record": seal(recordVersion, append(bytes.Clone(raw), 0)),
 		"an unknown field":   seal(recordVersion, []byte{0xa1, 0x18, 0x63, 0x01}),
+		"a field twice":      seal(recordVersion, []byte{0xa2, 0x02, 0x01, 0x02, 0x01}),
+		"no length":          seal(recordVersion, []byte{0xbf, 0x02, 0x01, 0xff}),
 		"changed":            append(bytes.Clone(good[:len(good)-1]), good[len(good)-1]^1),
 	}
 	for name, sealed := range bad {
 		if _, err := c.open("o/k", sealed); !errors.Is(err, errUnreadable) {
 			t.Errorf("open of %s = %v, want errUnreadable", name, err)
 		}
+	}
+	if odd, err := c.open("o/k", seal(recordVersion, []byte{0xa1, 0x04, 0x61, 0xff})); err != nil || odd.Lease != "\xff" {
+		t.Errorf("open of a text that is not UTF-8 = %+v, %v", odd, err)
 	}
 	if _, err := c.open("o/other", good); !errors.Is(err, errUnreadable) {
 		t.Errorf("open under another key = %v, want errUnreadable", err)
@@ -124,13 +129,14 @@ func TestScrubProperty(t *testing.T) {
 		local := rapid.StringMatching(`[a-zäö0-9!#$%&'*+/=?^_{|}~-]{3,20}`).Draw(t, "local")
 		m := verification.Message{
 			ID: "0fSIDSIDSIDSID.1", SID: "0fSIDSIDSIDSID", Token: "TOKENTOKENTOKEN",
+			Refusal: "REFUSALREFUSAL",
 			Address: local + "@" + rapid.StringMatching(`[a-z]{3,10}\.[a-z]{2,5}`).Draw(t, "domain"),
 		}
 		noise := rapid.StringMatching(`[A-Z<>"(): \n\x00-]{0,20}`)
 		var text strings.Builder
 		for range rapid.IntRange(1, 5).Draw(t, "pieces") {
 			text.WriteString(noise.Draw(t, "noise"))
-			piece := rapid.SampledFrom([]string{m.Address, local, m.ID, m.SID, m.Token}).Draw(t, "piece")
+			piece := rapid.SampledFrom([]string{m.Address, local, m.ID, m.SID, m.Token, m.Refusal}).Draw(t, "piece")
 			if rapid.Bool().Draw(t, "upper") {
 				piece = strings.ToUpper(piece)
 			}
@@ -138,7 +144,7 @@ func TestScrubProperty(t *testing.T) {
 		}
 		got := strings.ToLower(scrub(errors.New(text.String()), m).Error())
 		rest := strings.NewReplacer("[address]", "", "[secret]", "").Replace(got)
-		for _, secret := range []string{m.Address, local, m.ID, m.SID, m.Token, "\n", "\x00"} {
+		for _, secret := range []string{m.Address, local, m.ID, m.SID, m.Token, m.Refusal, "\n", "\x00"} {
 			if strings.Contains(rest, strings.ToLower(secret)) {
 				t.Fatalf("%q tells %q", got, secret)
 			}
@@ -154,7 +160,9 @@ func TestScrubKeepsWhatHelps(t *testing.T) {
 		{"domain", "no MX for mail.example", "no MX for mail.example"},
 		{"network", "dial tcp 192.0.2.1:587: connection refused", "dial tcp 192.0.2.1:587: connection refused"},
 		{"invalid UTF-8", "bad \xff\xfe", "bad ?"},
-		{"long", strings.Repeat("é", 1000), strings.Repeat("é", maxErrorText) + "…"},
+		{"separators", "one\u2028two\u2029three", "one two three"},
+		{"just right", strings.Repeat("é", maxErrorText), strings.Repeat("é", maxErrorText)},
+		{"too long", strings.Repeat("é", maxErrorText+1), strings.Repeat("é", maxErrorText) + "…"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -167,5 +175,9 @@ func TestScrubKeepsWhatHelps(t *testing.T) {
 	m.Address, m.Token = "me@mail.example", ""
 	if got := scrub(errors.New("time ran out for me@mail.example"), m).Error(); got != "time ran out for [address]" {
 		t.Errorf("scrub = %q, the short local part spoils the text", got)
+	}
+	m.Address = "eve@mail.example"
+	if got := scrub(errors.New("no eve here"), m).Error(); got != "no [address] here" {
+		t.Errorf("scrub = %q, want no name in it", got)
 	}
 }

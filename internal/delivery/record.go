@@ -64,8 +64,8 @@ func newInstance() string {
 	return base64.RawURLEncoding.EncodeToString(b[:]) + "."
 }
 
-// orphaned reports a lease of another process.
-func (r *record) orphaned() bool { return r.Lease != "" && !strings.HasPrefix(r.Lease, instance) }
+// ours reports a lease of this process.
+func (r *record) ours() bool { return strings.HasPrefix(r.Lease, instance) }
 
 // due reports whether a record may be worked on. An expired one need not wait
 // for its next try.
@@ -80,8 +80,8 @@ func (r *record) due(now time.Time) bool {
 func (r *record) expired(now time.Time) bool { return !now.Before(r.Message.Expires) }
 
 // strict refuses what our encoder never writes.
-var strict = func() cbor.DecMode {
-	mode, err := cbor.DecOptions{
+var strict, compact = func() (cbor.DecMode, cbor.EncMode) {
+	strict, err := cbor.DecOptions{
 		DupMapKey:         cbor.DupMapKeyEnforcedAPF,
 		IndefLength:       cbor.IndefLengthForbidden,
 		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField,
@@ -89,18 +89,11 @@ var strict = func() cbor.DecMode {
 		// must be readable.
 		UTF8: cbor.UTF8DecodeInvalid,
 	}.DecMode()
-	if err != nil {
+	compact, err2 := cbor.EncOptions{Time: cbor.TimeUnixMicro}.EncMode()
+	if err = errors.Join(err, err2); err != nil {
 		panic(err) // constant options
 	}
-	return mode
-}()
-
-var compact = func() cbor.EncMode {
-	mode, err := cbor.EncOptions{Time: cbor.TimeUnixMicro}.EncMode()
-	if err != nil {
-		panic(err) // constant options
-	}
-	return mode
+	return strict, compact
 }()
 
 // codec seals records. The key is authenticated with them, so an entry cannot

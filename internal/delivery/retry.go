@@ -27,7 +27,7 @@ func backoff(random io.Reader, tries int, left time.Duration) time.Duration {
 	// 5 s doubled six times is beyond the cap; more could overflow.
 	limit := min(backoffBase<<min(max(tries, 1)-1, 6), backoffCap, left)
 	var b [8]byte
-	if _, err := io.ReadFull(random, b[:]); err != nil || limit <= 0 {
+	if _, err := io.ReadFull(random, b[:]); err != nil {
 		return limit // late is better than never
 	}
 	delay, _ := bits.Mul64(binary.BigEndian.Uint64(b[:]), uint64(limit)) // a fraction of the limit

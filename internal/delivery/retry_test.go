@@ -120,6 +120,20 @@ func backsOff(t *testing.T, fails func(c *Config, tried func())) {
 // TestNoTryForTheLastSeconds: a mail that would arrive as its link ends is not
 // kept for another try.
 func TestNoTryForTheLastSeconds(t *testing.T) {
+	for left, want := range map[time.Duration]string{backoffBase - time.Millisecond: Expired, backoffBase: Deferred} {
+		r := newRig(t)
+		now := time.Now()
+		o := r.outbox(nil, func(c *Config) { c.Now = func() time.Time { return now } })
+		var e Event
+		o.postpone(&record{Message: verification.Message{Expires: now.Add(left + time.Hour)}}, &e, time.Hour)
+		if e.Outcome != want {
+			t.Errorf("with %s left: %s, want %s", left, e.Outcome, want)
+		}
+		want = map[string]string{Expired: Uncertain, Deferred: Deferred}[want] // half of twice that is left
+		if o.onceMore(&record{Message: verification.Message{Expires: now.Add(2 * left)}}, &e); e.Outcome != want {
+			t.Errorf("with %s left after it may have been sent: %s, want %s", 2*left, e.Outcome, want)
+		}
+	}
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
 		box := &mailbox{fail: func(context.Context, verification.Message) error {

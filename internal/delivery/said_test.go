@@ -4,12 +4,18 @@ package delivery
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/delivery/mail"
+	"github.com/caddy-threepid/caddy-threepid/internal/delivery/sms"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/store"
+	"github.com/caddy-threepid/caddy-threepid/store/storetest"
 )
 
 // quoted is an error of a transport that knows what the relay has said.
@@ -63,6 +69,9 @@ func TestSaidIsKept(t *testing.T) {
 					t.Fatalf("got %+v, %v, want one message that is %s", found, err, c.delivery)
 				}
 				text := found[0].Reply.Text
+				if (found[0].Reply.At == 0) != (text == "") {
+					t.Errorf("got %+v, want a time for what was said, and only for that", found[0].Reply)
+				}
 				if (text == "") != (c.want == nil) || len([]rune(text)) > maxErrorText+1 || strings.ContainsAny(text, "\x1b\r\n") {
 					t.Errorf("got %q", text)
 				}
@@ -87,4 +96,68 @@ func TestSaidIsKept(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestSaidOnce: nothing is added that is said already, or that nobody said.
+func TestSaidOnce(t *testing.T) {
+	for words, want := range map[string]string{"": "failed: 550 no", "550 no": "failed: 550 no", "550 never": "failed: 550 no: 550 never"} {
+		if got := said(quoted{sendError{text: "failed: 550 no"}, words}, verification.Message{}); got != want {
+			t.Errorf("with %q: got %q, want %q", words, got, want)
+		}
+	}
+}
+
+// TestReasonIsTheTransports, and empty where it has none.
+func TestReasonIsTheTransports(t *testing.T) {
+	for want, err := range map[string]error{
+		mail.ReasonDeferred: fmt.Errorf("wrapped: %w", &mail.SendError{Reason: mail.ReasonDeferred}),
+		sms.ReasonRejected:  fmt.Errorf("wrapped: %w", &sms.SendError{Reason: sms.ReasonRejected}),
+		"":                  errDiskFull,
+	} {
+		if got := reasonOf(err); got != want {
+			t.Errorf("reasonOf(%v) = %q, want %q", err, got, want)
+		}
+	}
+}
+
+// TestLook: who looks for a message sees how it stands, and nothing of what is no
+// message of ours.
+func TestLook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, m := newRig(t), message(1)
+		disk := &storetest.Breaking{Store: r.store, Err: errDiskFull}
+		o := r.outbox(nil, func(c *Config) { c.Store = disk })
+		look := func(id string, there bool, want Waiting) {
+			t.Helper()
+			if got, ok, err := o.Look(t.Context(), id); err != nil || ok != there || got.Tries != want.Tries || !got.Next.Equal(want.Next) {
+				t.Errorf("Look(%q) = %+v, %v, %v, want %+v, %v", id, got, ok, err, want, there)
+			}
+		}
+		for _, id := range []string{"", "0", "01", m.ID} {
+			look(id, false, Waiting{})
+		}
+		at := r.put(o, m)
+		look(m.ID, true, Waiting{})
+		rec, err := o.claim(at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rec.Tries, rec.NotBefore = 3, time.Now().Add(time.Minute).UnixMilli()
+		if err := r.store.Update(t.Context(), at.partition, func(txn store.Txn) error { return o.codec.put(txn, at.key, rec) }); err != nil {
+			t.Fatal(err)
+		}
+		look(m.ID, true, Waiting{Tries: 3}) // it is being sent
+		if err := o.settle(at, rec, Deferred); err != nil {
+			t.Fatal(err)
+		}
+		look(m.ID, true, Waiting{3, time.UnixMilli(rec.NotBefore)})
+		time.Sleep(time.Until(time.UnixMilli(rec.NotBefore)))
+		look(m.ID, true, Waiting{Tries: 3}) // it is due
+		disk.Arm(1)
+		if _, there, err := o.Look(t.Context(), m.ID); there || !errors.Is(err, errDiskFull) {
+			t.Errorf("Look in a store that fails = %v, %v", there, err)
+		}
+		o.codec.keys = testKeys(t, 2)
+		look(m.ID, false, Waiting{})
+	})
 }

@@ -48,7 +48,7 @@ type quoting interface {
 // relay too, if they are known. It has no secret of the message.
 func said(err error, m verification.Message) string {
 	text := err.Error()
-	if q, ok := errors.AsType[quoting](err); ok && q.Said() != "" && !strings.Contains(text, q.Said()) {
+	if q, ok := errors.AsType[quoting](err); ok && !strings.Contains(text, q.Said()) { // it contains what is empty
 		text += ": " + q.Said()
 	}
 	return bounded(withoutSecrets(printable(text), m))

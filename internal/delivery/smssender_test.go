@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/delivery/sms"
-	"github.com/caddy-threepid/caddy-threepid/internal/delivery/templates"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -30,7 +29,7 @@ func (h *handset) Send(_ context.Context, region string, m sms.Message) (string,
 
 func smsSender(t *testing.T, h *handset) *SMSSender {
 	t.Helper()
-	words, err := templates.New("matrix.example.org")
+	words, err := loadWords()
 	if err != nil {
 		t.Fatal(err)
 	}

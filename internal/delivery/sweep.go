@@ -11,21 +11,17 @@ import (
 
 // sweep searches all partitions, at once and then every so often.
 func (o *Outbox) sweep() {
-	ticker := time.NewTicker(o.cfg.Sweep)
-	defer ticker.Stop()
+	tick := time.Tick(o.cfg.Sweep)
 	for {
 		unread := make(map[ref]bool)
 		for n := range verification.Partitions {
 			o.search(verification.PartitionName(n), unread)
-			if o.quit.Err() != nil {
-				return
-			}
 		}
 		o.unread = unread
 		select {
 		case <-o.quit.Done():
 			return
-		case <-ticker.C:
+		case <-tick:
 		}
 	}
 }
@@ -45,7 +41,7 @@ func (o *Outbox) search(p store.Partition, unread map[ref]bool) {
 			if !o.unread[r] { // once for each message, not for each sweep
 				o.tell(Event{Outcome: Dropped, Err: err})
 			}
-		case len(due) < queueLength && o.due(rec):
+		case o.due(rec):
 			due = append(due, r)
 		}
 		return true, nil

@@ -50,7 +50,7 @@ func (t *tally) set(p store.Partition, n int) {
 }
 
 func (t *tally) part(p store.Partition) *atomic.Int64 {
-	n, err := strconv.ParseUint(string(p), 16, 8)
+	n, err := strconv.ParseUint(string(p), 16, 64)
 	if err != nil || n >= uint64(len(t.parts)) {
 		return nil
 	}

@@ -27,7 +27,7 @@ func (o *Outbox) onceMore(rec *record, e *Event) {
 		return
 	}
 	e.Outcome = Deferred
-	rec.NotBefore = now.Add(wait + backoff(o.cfg.Random, 1, left-wait)).UnixMilli()
+	rec.NotBefore = now.Add(wait + backoff(o.cfg.Random, 1, wait)).UnixMilli()
 }
 
 // waitLong notes that a message was handed over, and that its end may take long

@@ -210,3 +210,25 @@ func TestUncertainMessageIsReadable(t *testing.T) {
 		t.Errorf("it is written again as %x, %v", again, err)
 	}
 }
+
+// TestSecondTimeThatHandedNothingOver was none: whoever dies before the next one's
+// turn leaves a message that is sent once more.
+func TestSecondTimeThatHandedNothingOver(t *testing.T) {
+	now := time.Now()
+	r := newRig(t)
+	answers := []error{lateError{sendError{text: "lost", temporary: true}}, sendError{text: "refused", temporary: true}}
+	o := r.outbox(senderFunc(func(context.Context, verification.Message) error {
+		answer := answers[0]
+		answers = answers[1:]
+		return answer
+	}), func(c *Config) { c.Now = func() time.Time { return now } })
+	at := r.put(o, message(1))
+	for range 2 {
+		o.deliver(at)
+		o.wg.Wait()
+		now = now.Add(DefaultLateness + backoffCap)
+	}
+	if rec, err := r.open(o, at); err != nil || !rec.Uncertain || rec.Again || rec.Tries != 2 {
+		t.Errorf("got %+v, %v, want it uncertain, and not for the last time", rec, err)
+	}
+}

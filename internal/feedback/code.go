@@ -28,9 +28,7 @@ const maxProse = 2048
 // and a comment after it, or the empty string. Nothing else than a code can
 // come out, so it is safe in logs, in pages and as a part of a metric.
 func ParseCode(s string) string {
-	if i := strings.IndexAny(s, "("); i >= 0 {
-		s = s[:i]
-	}
+	s, _, _ = strings.Cut(s, "(")
 	if s = strings.TrimSpace(s); !statusOnly.MatchString(s) {
 		return ""
 	}

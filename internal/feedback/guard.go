@@ -55,7 +55,7 @@ func (g *Guard) Claim(ctx context.Context, token string, content [sha256.Size]by
 			mine = true
 			return txn.Set(key, digest[:], until)
 		}
-		mine = err == nil && subtle.ConstantTimeCompare(known, digest[:]) == 1
+		mine = subtle.ConstantTimeCompare(known, digest[:]) == 1
 		return err
 	})
 	if err != nil {

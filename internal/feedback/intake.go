@@ -119,7 +119,6 @@ func (i *Intake) Receive(ctx context.Context, from Provider, reports []Report) e
 		}
 		outcome, err := i.one(ctx, from, r)
 		if err != nil {
-			outcome = Failed
 			failures = append(failures, err)
 		}
 		i.cfg.Observe(r.Kind.String(), string(from), string(outcome))
@@ -141,7 +140,7 @@ func (i *Intake) one(ctx context.Context, from Provider, r Report) (Outcome, err
 		// The mail may say what it likes: it is about the session whose tag
 		// it was sent to. A forwarded message bounces with another address.
 		r.Address = target.Address
-	} else if known && target.Address != "" && r.Address != "" && r.Address != target.Address {
+	} else if target.Address != "" && r.Address != "" && r.Address != target.Address {
 		return Mismatch, nil
 	}
 	if r.Address == "" {

@@ -29,6 +29,7 @@ func newOffice(t *testing.T) *office {
 		"tag-of-alice": {SID: "alice-session", Address: alice},
 		"tag-of-gone":  {SID: "gone-session"},
 		"m1@x.org":     {SID: "alice-session", Address: alice},
+		"":             {SID: "whatever-has-no-name", Address: bob},
 	}}
 	find := func(_ context.Context, name string) (Target, bool, error) {
 		if o.fail["lookup"] {

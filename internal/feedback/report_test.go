@@ -55,6 +55,8 @@ func TestCleanMessageID(t *testing.T) {
 	for in, want := range map[string]string{
 		"<a.b@example.org>": "a.b@example.org", " <a@b> ": "a@b", "a@b": "a@b",
 		"": "", "<>": "", "a": "", "@b": "", "a@": "", "a@b@c": "", "<a @b>": "", "<a@b> (x)": "", "a\r\nb@c": "",
+		"a<@b": "", "a\x7f@b": "", "a~@b": "a~@b", strings.Repeat("a", maxMessageID-2) + "@b": strings.Repeat("a", maxMessageID-2) + "@b",
+		strings.Repeat("a", maxMessageID-1) + "@b": "",
 		"<<a@b>>": "", "ä@b": "", `"a"@b`: "", strings.Repeat("a", 260) + "@b": "",
 	} {
 		if got := CleanMessageID(in); got != want {
@@ -105,6 +107,8 @@ func TestFindCodeReadsServersAnswers(t *testing.T) {
 		"":                                              "",
 		"mx5.1.1.example.org":                           "",
 		strings.Repeat("x", 3000) + " 5.1.1":            "",
+		strings.Repeat("x", maxProse-6) + " 5.1.1":      "5.1.1",
+		strings.Repeat("x", maxProse-5) + " 5.1.1":      "",
 	} {
 		if got := FindCode(in); got != want {
 			t.Errorf("FindCode(%.60q) = %q, want %q", in, got, want)

@@ -95,7 +95,7 @@ func NewSuppression(cfg SuppressionConfig) (*Suppression, error) {
 	p := &cfg.Policy
 	p.Bounce, p.Complaint, p.Strikes = cmp.Or(p.Bounce, def.Bounce), cmp.Or(p.Complaint, def.Complaint), cmp.Or(p.Strikes, def.Strikes)
 	p.Window, p.Soft = cmp.Or(p.Window, def.Window), cmp.Or(p.Soft, def.Soft)
-	if p.Bounce < 0 || p.Complaint < 0 || p.Strikes < 0 || p.Window < 0 || p.Soft < 0 {
+	if min(p.Bounce, p.Complaint, time.Duration(p.Strikes), p.Window, p.Soft) < 0 {
 		return nil, errors.New("times and counts of the suppression policy must be positive")
 	}
 	if p.Strikes > maxStrikes {

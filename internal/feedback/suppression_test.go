@@ -126,6 +126,10 @@ func TestOldReportsSuppressNobody(t *testing.T) {
 	if got := b.everything(t); len(got) != 0 {
 		t.Errorf("%d entries of what is over", len(got))
 	}
+	b.cfg.Store = brokenStore{} // which is not even asked
+	for _, r := range []Report{hardBounce(start), {Kind: Complaint, At: start}, softBounce(b.clock.Now().Add(-14*day), "old")} {
+		b.record(t, alice, r)
+	}
 }
 
 func TestReportsFromTheFutureAreOfNow(t *testing.T) {
@@ -292,7 +296,11 @@ func TestNewSuppressionChecks(t *testing.T) {
 	for name, cfg := range map[string]SuppressionConfig{
 		"no store":         {Keys: b.keys},
 		"no keys":          {Store: b.store},
-		"negative":         {Store: b.store, Keys: b.keys, Policy: Policy{Bounce: -1}},
+		"negative bounce":  {Store: b.store, Keys: b.keys, Policy: Policy{Bounce: -1}},
+		"complaint":        {Store: b.store, Keys: b.keys, Policy: Policy{Complaint: -1}},
+		"strikes":          {Store: b.store, Keys: b.keys, Policy: Policy{Strikes: -1}},
+		"window":           {Store: b.store, Keys: b.keys, Policy: Policy{Window: -1}},
+		"soft":             {Store: b.store, Keys: b.keys, Policy: Policy{Soft: -1}},
 		"too many strikes": {Store: b.store, Keys: b.keys, Policy: Policy{Strikes: maxStrikes + 1}},
 	} {
 		if _, err := NewSuppression(cfg); err == nil {
@@ -302,5 +310,9 @@ func TestNewSuppressionChecks(t *testing.T) {
 	s, err := NewSuppression(SuppressionConfig{Store: b.store, Keys: b.keys})
 	if err != nil || s.cfg.Policy != DefaultPolicy() || s.cfg.Now == nil {
 		t.Errorf("defaults: %+v, %v", s, err)
+	}
+	own := Policy{Bounce: 1, Complaint: 2, Strikes: maxStrikes, Window: 3, Soft: 4}
+	if s, err := NewSuppression(SuppressionConfig{Store: b.store, Keys: b.keys, Policy: own}); err != nil || s.cfg.Policy != own {
+		t.Errorf("a policy of one's own: %+v, %v", s, err)
 	}
 }

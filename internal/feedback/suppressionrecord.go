@@ -69,10 +69,8 @@ func (r *record) merge(e Entry) {
 // strike adds one to the set, of which the newest are kept, oldest first.
 func (r *record) strike(s strike) {
 	if i := slices.IndexFunc(r.Strikes, func(o strike) bool { return bytes.Equal(o.ID, s.ID) }); i >= 0 {
-		if s.compare(r.Strikes[i]) >= 0 {
-			return // told again
-		}
-		r.Strikes = slices.Delete(r.Strikes, i, i+1) // told again with an earlier time
+		s = slices.MinFunc([]strike{s, r.Strikes[i]}, strike.compare) // told again, maybe with another time
+		r.Strikes = slices.Delete(r.Strikes, i, i+1)
 	}
 	at, _ := slices.BinarySearchFunc(r.Strikes, s, strike.compare)
 	r.Strikes = slices.Insert(r.Strikes, at, s)
@@ -98,7 +96,7 @@ func (r *record) entry(p Policy, now time.Time) (Entry, bool) {
 		whole.merge(e)
 	}
 	e := Entry{Reason: whole.Reason, Since: time.UnixMilli(whole.Since).UTC(), Until: time.UnixMilli(whole.Until).UTC(), Code: whole.Code}
-	if whole.Reason == "" || !e.Until.After(now) {
+	if !e.Until.After(now) {
 		return Entry{}, false
 	}
 	return e, true

@@ -17,9 +17,7 @@ import (
 // take merges what another record of the same address says. The rules of
 // merging make it the same to take it twice.
 func (r *record) take(o record) {
-	if o.Reason != "" {
-		r.merge(Entry{Reason: o.Reason, Since: time.UnixMilli(o.Since), Until: time.UnixMilli(o.Until), Code: o.Code})
-	}
+	r.merge(Entry{Reason: o.Reason, Since: time.UnixMilli(o.Since), Until: time.UnixMilli(o.Until), Code: o.Code})
 	for _, s := range o.Strikes {
 		r.strike(s)
 	}

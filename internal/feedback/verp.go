@@ -53,7 +53,7 @@ func (v VERP) Tag(mailbox string) (string, bool) {
 		mailbox = strings.TrimSuffix(inner, ">")
 	}
 	at := strings.LastIndexByte(mailbox, '@')
-	if v.Prefix == "" || at < 0 || !strings.EqualFold(mailbox[at+1:], v.Domain) {
+	if v.Prefix == "" || at == -1 || !strings.EqualFold(mailbox[at+1:], v.Domain) {
 		return "", false
 	}
 	prefix, tag, found := strings.Cut(mailbox[:at], "+")

@@ -23,13 +23,27 @@ func TestVERPKnowsItsOwnAddresses(t *testing.T) {
 	for mailbox, want := range map[string]string{
 		"bounces+tag@example.org": "tag", "<bounces+tag@example.org>": "tag", "BOUNCES+Tag_-1@EXAMPLE.org": "Tag_-1",
 		"bounces@example.org": "", "bounces+@example.org": "", "bounces+a+b@example.org": "", "bounces+tag@example.com": "",
-		"bounce+tag@example.org": "", "xbounces+tag@example.org": "", "bounces+tag@example.org.": "", "bounces+tag": "", "": "",
-		"bounces+ta g@example.org": "", "bounces+tag@x@example.org": "", "bounces+" + strings.Repeat("a", 63) + "@example.org": "",
+		"bounce+tag@example.org": "", "xbounces+tag@example.org": "", "bounces+tag@example.org.": "", "bounces+tag": "", "": "", "example.org": "", "@example.org": "",
+		"bounces+" + strings.Repeat("a", maxTag) + "@example.org": strings.Repeat("a", maxTag),
+		"bounces+ta g@example.org":                                "", "bounces+tag@x@example.org": "", "bounces+" + strings.Repeat("a", 63) + "@example.org": "",
 	} {
 		got, ok := v.Tag(mailbox)
 		if got != want || ok != (want != "") {
 			t.Errorf("Tag(%q) = %q, %t, want %q", mailbox, got, ok, want)
 		}
+	}
+	for _, c := range "09azAZ_-" {
+		if got, ok := v.Tag("bounces+x" + string(c) + "@example.org"); !ok || got != "x"+string(c) {
+			t.Errorf("a tag with %q = %q, %t", c, got, ok)
+		}
+	}
+	for _, c := range "/:`{@[^.~" {
+		if got, ok := v.Tag("bounces+x" + string(c) + "@example.org"); ok {
+			t.Errorf("a tag with %q = %q", c, got)
+		}
+	}
+	if got, err := NewVERP("a~b", "example.org"); err != nil || got.Prefix != "a~b" {
+		t.Errorf("NewVERP = %+v, %v", got, err)
 	}
 	if _, ok := (VERP{}).Tag("+tag@"); ok {
 		t.Error("the zero VERP knows an address")
@@ -89,7 +103,7 @@ func TestTagsRefuseWhatTheyDidNotMake(t *testing.T) {
 	}
 	for name, forged := range map[string]string{
 		"empty": "", "short": tag[:51], "long": tag + "0", "the sid": aliceSID, "with a line break": tag[:26] + "\n" + tag[26:],
-		"padded": tag[:51] + "=",
+		"padded": tag[:51] + "=", "nothing but line breaks": strings.Repeat("\n", len(tag)),
 	} {
 		if _, ok := tags.Check(forged); ok {
 			t.Errorf("%s: accepted", name)
@@ -102,7 +116,7 @@ func TestTagsRefuseWhatTheyDidNotMake(t *testing.T) {
 
 func TestTagsAreNotMadeOfOtherThings(t *testing.T) {
 	tags := NewTags(newKeys(t, 1))
-	for _, sid := range []string{"", "short", aliceSID + "AAAA", aliceSID[:31] + "=", aliceSID[:31] + "\n"} {
+	for _, sid := range []string{"", "short", aliceSID + "AAAA", aliceSID + "!", aliceSID[:31] + "=", aliceSID[:31] + "\n"} {
 		if tag, err := tags.Make(sid); err == nil {
 			t.Errorf("Make(%q) = %q", sid, tag)
 		}

@@ -107,7 +107,7 @@ func (b *Breaker) enter(state string) {
 // probe that fails. Several nodes that share a peer do not probe in step.
 func (b *Breaker) delay() time.Duration {
 	limit := b.cap
-	if b.trips < 32 && b.base < b.cap>>b.trips {
+	if b.base < b.cap>>b.trips { // and not the other way round, which could overflow
 		limit = b.base << b.trips
 	}
 	var raw [8]byte

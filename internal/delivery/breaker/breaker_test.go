@@ -49,7 +49,7 @@ func TestBreakerProbesWithOneMessage(t *testing.T) {
 		pass(t, b, Broken, now)
 		now = now.Add(time.Second)
 		p, _, ok := b.Admit(now)
-		if !ok || !p.probe || b.state != HalfOpen {
+		if !ok || !p.Probe() || b.state != HalfOpen {
 			t.Fatalf("got permit %t, probe %t, %s", ok, p.probe, b.state)
 		}
 		if _, retry, ok := b.Admit(now); ok || !retry.After(now) {
@@ -232,5 +232,24 @@ func TestConfigIsCompletedOrRefused(t *testing.T) {
 	}
 	if state, _ := New(got).Snapshot(); state != Closed {
 		t.Errorf("got a new one that is %s", state)
+	}
+}
+
+// What is set stays as it is, and a breaker is as patient as that says.
+func TestBreakerIsAsItIsConfigured(t *testing.T) {
+	random := bytes.NewReader(nil) // without randomness, delays are the longest
+	c := Config{Threshold: 1, Delay: 1, MaxDelay: 3, Random: random}
+	if got, err := c.WithDefaults(); err != nil || got != c {
+		t.Errorf("got %+v, %v, want %+v", got, err, c)
+	}
+	b, now := New(c), time.Unix(0, 0)
+	for _, want := range []time.Duration{1, 3, 3} {
+		if !pass(t, b, Broken, now) {
+			t.Error("it did not open")
+		}
+		if state, until := b.Snapshot(); state != Open || until.Sub(now) != want {
+			t.Errorf("got %s for %s, want open for %s", state, until.Sub(now), want)
+		}
+		_, now = b.Snapshot()
 	}
 }

@@ -92,7 +92,7 @@ func (c *SMTPConfig) checkAuth(string) error {
 // choose returns the method to log in by at a relay.
 func (s *SMTP) choose(offers func(mechanism string) bool) (AuthMethod, error) {
 	candidates := []AuthMethod{s.cfg.Auth}
-	if s.cfg.Auth == "" || s.cfg.Auth == AuthAuto {
+	if s.cfg.Auth == AuthAuto {
 		candidates = passwordMethods
 		if s.cfg.Token != nil {
 			candidates = tokenMethods

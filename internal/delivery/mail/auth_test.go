@@ -31,7 +31,11 @@ func TestSMTPLogsInByEveryMechanism(t *testing.T) {
 					opts.Username, cfg.Username = "user@x.test", "user@x.test"
 				}
 				server := startServer(t, opts)
-				mustSend(t, connectTo(t, server, cfg))
+				transport := connectTo(t, server, cfg)
+				mustSend(t, transport)
+				if kept := transport.idle[0].replies.secrets; kept != nil {
+					t.Errorf("%d secrets are kept", len(kept))
+				}
 				if got := server.Messages(); len(got) != 1 || !got[0].Authenticated || !got[0].Encrypted {
 					t.Errorf("got %+v, want one message of a known sender", got)
 				}
@@ -142,7 +146,7 @@ func TestSMTPWantsTheSignatureOfSCRAM(t *testing.T) {
 				SCRAM: test.fault, Iterations: test.iterations,
 			})
 			got := mustFail(t, connectTo(t, server, SMTPConfig{Username: "user", Password: "secret"}))
-			if got.Stage != "auth" || got.Reason != test.reason || !got.Operator() {
+			if got.Stage != "auth" || got.Reason != test.reason || !got.Operator() || !strings.HasSuffix(got.Detail, "; it offers SCRAM-SHA-256") {
 				t.Errorf("got %v (%s), want %s", got, got.Reason, test.reason)
 			}
 			if len(server.Messages()) != 0 {

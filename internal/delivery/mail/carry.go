@@ -69,8 +69,6 @@ func (s *SMTP) greetOnly(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTime)
 	defer cancel()
 	if c, failed := s.connect(ctx, nil); failed == nil {
-		stop := context.AfterFunc(ctx, func() { _ = c.net.Close() })
-		defer stop()
 		c.quit()
 	}
 }

@@ -117,7 +117,7 @@ func (s *SMTP) Check(ctx context.Context, from string) []Finding {
 
 // complete puts in what a relay is not asked for by its configuration.
 func (s *SMTP) complete(found []Finding) []Finding {
-	out := make([]Finding, 0, len(found)+2)
+	var out []Finding
 	for _, f := range found {
 		if s.cfg.TLS == NoTLS && f.Step == StepEHLO && f.OK {
 			out = append(out, f, Finding{Step: StepTLS, OK: true, Code: CodeNotUsed})
@@ -140,7 +140,7 @@ func finding(failed *SendError, before []Finding) Finding {
 	if failed.Stage == "hello" && slices.ContainsFunc(before, func(f Finding) bool { return f.Step == StepGreeting }) {
 		f.Step = StepEHLO
 	}
-	if failed.Code == 0 && failed.cause != nil && tlsReason(failed.cause) != "" {
+	if failed.cause != nil && tlsReason(failed.cause) != "" {
 		f.Step = StepTLS // with TLS 1.3, a refused certificate shows up after the handshake
 	}
 	return f

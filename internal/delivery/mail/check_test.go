@@ -44,7 +44,7 @@ func TestCheckGoesThroughAllThatADeliveryDoes(t *testing.T) {
 				t.Errorf("%s: got %+v", mode, f)
 			}
 			for _, word := range map[string][]string{
-				StepTLS: {"TLS 1.3", "localhost 127.0.0.1", "smtptest authority", "chain of 2", "valid until 20"}, StepEHLO: {"SMTPUTF8", "8BITMIME"}, StepAuth: {"scram"},
+				StepTLS: {"TLS 1.3", "localhost 127.0.0.1", "smtptest authority", "chain of 2", "valid until 20"}, StepEHLO: {"8BITMIME SIZE SMTPUTF8", map[bool]string{true: "AUTH=PLAIN AUTH=SCRAM-SHA-256"}[mode != NoTLS]}, StepAuth: {"scram"},
 			}[f.Step] {
 				if f.Code == CodeOK && !strings.Contains(f.Detail, word) {
 					t.Errorf("%s: got %s %q, want %q in it", mode, f.Step, f.Detail, word)
@@ -144,5 +144,28 @@ func TestCheckOfRelaysCoversAll(t *testing.T) {
 	}
 	if len(last) != 2 || last["relay1"] != "mail=sender-refused" || last["relay3"] != "mail=ok" {
 		t.Errorf("got %v", last)
+	}
+}
+
+// TestCheckOfABadSender: no relay is to blame for that.
+func TestCheckOfABadSender(t *testing.T) {
+	said := new(lockedBuffer)
+	found := connectTo(t, startServer(t, smtptest.Options{Transcript: said}), SMTPConfig{TLS: NoTLS}).Check(t.Context(), "no address")
+	if last := found[len(found)-1]; last.OK || last.Step != StepMail || last.Code != ReasonSender || last.Detail != ErrInvalidSender.Error() {
+		t.Errorf("got %+v", last)
+	}
+	if all := said.String(); strings.Contains(all, "MAIL") {
+		t.Errorf("got the dialogue %q", all)
+	}
+}
+
+// TestWhatIsNotConfiguredIsToldInItsPlace, and not of a relay that was not greeted.
+func TestWhatIsNotConfiguredIsToldInItsPlace(t *testing.T) {
+	for ok, want := range map[bool]string{true: "ehlo=ok tls=not-configured", false: "ehlo=x"} {
+		s := &SMTP{cfg: SMTPConfig{TLS: NoTLS, Username: "u"}}
+		got := s.complete([]Finding{{Step: StepEHLO, OK: ok, Code: map[bool]string{true: CodeOK, false: "x"}[ok]}})
+		if got := strings.Join(steps(got), " "); got != want {
+			t.Errorf("EHLO ok %t: got %s, want %s", ok, got, want)
+		}
 	}
 }

@@ -87,7 +87,7 @@ func (d *DKIM) Sign(message []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	keys := make([]string, 0, 2*len(oversigned)+len(signedOnce))
+	var keys []string
 	for _, name := range oversigned {
 		keys = append(keys, name, name)
 	}
@@ -97,7 +97,6 @@ func (d *DKIM) Sign(message []byte) ([]byte, error) {
 		}
 	}
 	var out bytes.Buffer
-	out.Grow(len(message) + 1024)
 	if err := dkim.Sign(&out, bytes.NewReader(message), &dkim.SignOptions{
 		Domain: d.Domain, Selector: d.Selector, Signer: d.Signer, Hash: crypto.SHA256,
 		HeaderCanonicalization: dkim.CanonicalizationRelaxed, BodyCanonicalization: dkim.CanonicalizationRelaxed,

@@ -38,7 +38,7 @@ func orderHeader(raw []byte, asked ...string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := make([][]byte, 0, len(headerOrder)+2)
+	var out [][]byte
 	for _, name := range headerOrder {
 		field, ok := fields[name]
 		wanted := !slices.Contains(optionalFields, name) || slices.Contains(asked, name)
@@ -68,7 +68,7 @@ func splitFields(head []byte) (map[string][]byte, error) {
 	fields := map[string][]byte{}
 	var last string
 	for line := range bytes.SplitSeq(head, []byte("\r\n")) {
-		if last != "" && len(line) > 0 && (line[0] == ' ' || line[0] == '\t') {
+		if last != "" && bytes.IndexAny(line, " \t") == 0 {
 			fields[last] = slices.Concat(fields[last], []byte("\r\n"), line)
 			continue
 		}

@@ -69,7 +69,7 @@ func (s *SMTP) helo(c net.Conn) string {
 	if s.cfg.HELO != "" {
 		return s.cfg.HELO
 	}
-	if name, err := os.Hostname(); err == nil && validHELO(name) {
+	if name, err := s.hostname(); err == nil && validHELO(name) {
 		return name
 	}
 	return addressLiteral(c.LocalAddr())

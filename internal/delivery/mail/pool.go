@@ -123,7 +123,7 @@ func (s *SMTP) give(c *conn, usable bool) {
 // reapIn makes sure that somebody looks for connections that nobody needs any
 // more: a relay may write a complaint about each that it has to close itself.
 func (s *SMTP) reapIn(d time.Duration) {
-	if s.reaper == nil && d > 0 {
+	if s.reaper == nil {
 		s.reaper = time.AfterFunc(d, s.reap)
 	}
 }
@@ -135,7 +135,7 @@ func (s *SMTP) reap() {
 	for len(s.idle) > 0 && time.Since(s.idle[0].last) >= s.keep {
 		old, s.idle = append(old, s.idle[0]), s.idle[1:]
 	}
-	if len(s.idle) > 0 && !s.down {
+	if len(s.idle) > 0 {
 		s.reapIn(max(s.keep-time.Since(s.idle[0].last), time.Millisecond))
 	}
 	s.mu.Unlock()
@@ -150,10 +150,6 @@ func (s *SMTP) Close() error {
 	if !s.down {
 		s.down = true
 		close(s.closed)
-	}
-	if s.reaper != nil {
-		s.reaper.Stop()
-		s.reaper = nil
 	}
 	s.mu.Unlock()
 	quitAll(idle)

@@ -3,6 +3,7 @@
 package mail
 
 import (
+	"context"
 	"sync/atomic"
 	"testing"
 
@@ -68,6 +69,20 @@ func TestSMTPReplacesAReusedConnectionThatIsSentAway(t *testing.T) {
 // A connection that was opened for this message and fails says that the relay
 // is in trouble; the outbox comes back later.
 func TestSMTPDoesNotInsistOnANewConnection(t *testing.T) {
+	var mails atomic.Int32
+	ctx, cancel := context.WithCancel(t.Context())
+	mute := startServer(t, smtptest.Options{Fail: func(at, _ string) error {
+		if at == "MAIL" && mails.Add(1) == 2 {
+			cancel()
+			return smtptest.ErrSilence
+		}
+		return nil
+	}})
+	kept := connectTo(t, mute, SMTPConfig{TLS: NoTLS})
+	mustSend(t, kept)
+	if got := mustReturn(t, ctx, kept, composed(t)); got.Stage != "mail" || got.Reason != ReasonInterrupted {
+		t.Errorf("got %v, want that it was interrupted at mail", got)
+	}
 	server := startServer(t, smtptest.Options{Fail: failAt("RCPT", smtptest.ErrDrop)})
 	if got := mustFail(t, connectTo(t, server, SMTPConfig{TLS: NoTLS})); got.Stage != "rcpt" || !got.Temporary() || got.Operator() {
 		t.Errorf("got %v, want a passing fault at rcpt", got)
@@ -126,7 +141,9 @@ func TestSMTPRetiresConnections(t *testing.T) {
 	mustSend(t, transport)
 	wantConnections(t, server, 2)
 
+	transport.mu.Lock()
 	transport.keep = DefaultIdleTimeout
+	transport.mu.Unlock()
 	for range DefaultMaxPerConnection { // the connection of the second message has one behind it
 		mustSend(t, transport)
 	}

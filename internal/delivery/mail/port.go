@@ -13,10 +13,8 @@ import (
 // checkPort refuses what the port itself says to be wrong (RFC 8314 §3.3, §7.3;
 // RFC 6409 §3.1): every mail would wait until it fails.
 func (c *SMTPConfig) checkPort(string) error {
-	_, port, err := net.SplitHostPort(c.Address)
+	_, port, _ := net.SplitHostPort(c.Address) // which Validate has done, too
 	switch {
-	case err != nil:
-		return err // Validate has split it as well
 	case port == "465" && c.TLS == STARTTLS:
 		return fmt.Errorf("tls: port 465 speaks TLS from the first byte, and starttls waits for a greeting; write: tls %s", ImplicitTLS)
 	case (port == "25" || port == "587") && c.TLS == ImplicitTLS:

@@ -97,10 +97,7 @@ func (c *bearerClient) Start() (mechanism string, initial []byte, err error) {
 	if c.method == AuthXOAUTH2 {
 		return c.method.mechanism(), fmt.Appendf(nil, "user=%s\x01auth=Bearer %s\x01\x01", c.username, c.token), nil
 	}
-	host, port, err := net.SplitHostPort(c.address)
-	if err != nil {
-		return "", nil, errLoginBroken // Validate has split it as well
-	}
+	host, port, _ := net.SplitHostPort(c.address) // which Validate has done, too
 	// RFC 5801 §4: "," and "=" of the name are the header's own.
 	name := strings.NewReplacer("=", "=3D", ",", "=2C").Replace(c.username)
 	return c.method.mechanism(), fmt.Appendf(nil, "n,a=%s,\x01host=%s\x01port=%s\x01auth=Bearer %s\x01\x01", name, host, port, c.token), nil

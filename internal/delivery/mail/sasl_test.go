@@ -72,6 +72,7 @@ func TestSCRAMSaysWhatIsSpecified(t *testing.T) {
 		"as it is":           {challenge, signature, nil},
 		"another signature":  {challenge, "v=AAAATRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=", errUnproven},
 		"no signature":       {challenge, "", errUnproven},
+		"work at the end":    {challenge, "i=9999999", errUnproven},
 		"refused":            {challenge, "e=invalid-proof", errAuthRefused},
 		"another nonce":      {"r=xOprNGfwEbeRWgbNEkqO,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096", "", errLoginBroken},
 		"no work":            {"r=rOprNGfwEbeRWgbNEkqOx,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=1", "", errLoginBroken},

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -20,17 +21,19 @@ import (
 
 // SMTP is a transport to one relay, with a few reused connections.
 type SMTP struct {
-	cfg     SMTPConfig
-	tls     *tls.Config
-	dial    func(ctx context.Context, network, address string) (net.Conn, error)
-	scram   *scram.Client // nil where the password is not fit for it
-	seen    features
-	limiter *rate.Limiter // nil means no limit
-	slots   chan struct{} // one for each message that is being sent
-	waiting chan struct{} // one for each that waits for a slow answer besides
-	keep    time.Duration // how long a connection is kept idle
-	probe   time.Duration // how long an idle one is trusted without a question
-	closed  chan struct{}
+	cfg  SMTPConfig
+	tls  *tls.Config
+	dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// hostname is the name of this machine.
+	hostname func() (string, error)
+	scram    *scram.Client // nil where the password is not fit for it
+	seen     features
+	limiter  *rate.Limiter // nil means no limit
+	slots    chan struct{} // one for each message that is being sent
+	waiting  chan struct{} // one for each that waits for a slow answer besides
+	keep     time.Duration // how long a connection is kept idle
+	probe    time.Duration // how long an idle one is trusted without a question
+	closed   chan struct{}
 
 	mu     sync.Mutex
 	idle   []*conn // the one used last is at the end
@@ -44,7 +47,7 @@ func NewSMTP(cfg SMTPConfig) (*SMTP, error) {
 		return nil, err
 	}
 	s := &SMTP{
-		cfg: cfg, keep: cfg.IdleTimeout, probe: probeAfter, dial: new(net.Dialer).DialContext,
+		cfg: cfg, keep: cfg.IdleTimeout, probe: probeAfter, dial: new(net.Dialer).DialContext, hostname: os.Hostname,
 		slots: make(chan struct{}, cfg.MaxConnections), waiting: make(chan struct{}, cfg.MaxConnections), closed: make(chan struct{}),
 		tls: &tls.Config{ServerName: cfg.ServerName, RootCAs: cfg.RootCAs, MinVersion: tls.VersionTLS12},
 	}

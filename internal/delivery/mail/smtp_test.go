@@ -129,7 +129,12 @@ func TestSMTPNeedsSMTPUTF8ForNonASCIIAddresses(t *testing.T) {
 		if !errors.As(err, &failed) || failed.Temporary() || failed.Operator() || !strings.Contains(err.Error(), "SMTPUTF8") {
 			t.Errorf("got %v, want a final error about SMTPUTF8", err)
 		}
-		mustSend(t, transport) // the relay is as good as before for others
+		mustSend(t, transport)                                                    // the relay is as good as before for others
+		for from, to := range map[string]string{sender: umlaut, umlaut: reader} { // a new connection would be no better
+			if err := transport.Send(t.Context(), from, to, raw); !errors.Is(err, errNoSMTPUTF8) {
+				t.Errorf("from %s to %s: got %v", from, to, err)
+			}
+		}
 		if got := server.Connections(); got != 1 {
 			t.Errorf("got %d connections, want 1", got)
 		}

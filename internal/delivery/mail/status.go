@@ -73,7 +73,7 @@ func (r *relay) note(err error, v breaker.Verdict, now time.Time) {
 		r.known.InARow++
 	}
 	if v == breaker.Broken || known && failed.uncertain {
-		r.known.LastError, r.known.LastErrorAt, r.known.LastReply = inWords(err), now, failed.nameless()
+		r.known.LastError, r.known.LastErrorAt, r.known.LastReply = inWords(failed), now, failed.nameless()
 	}
 	if known && failed.uncertain {
 		r.known.Uncertain++
@@ -88,11 +88,7 @@ func (s RelayStatus) Failing() bool {
 
 // inWords tells an error in words of this package only: nothing in it was
 // written by a relay, or names a reader.
-func inWords(err error) string {
-	failed, ok := errors.AsType[*SendError](err)
-	if !ok {
-		return "refused"
-	}
+func inWords(failed *SendError) string {
 	text := failed.Stage + ": " + failed.Reason
 	if failed.Code != 0 {
 		text += " " + strconv.Itoa(failed.Code)

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -33,6 +34,23 @@ func mustReturn(t *testing.T, ctx context.Context, s *SMTP, message []byte) *Sen
 	}
 }
 
+// sudden is a context whose time is up when it is told so.
+type sudden struct {
+	context.Context
+	over chan struct{}
+}
+
+func (s *sudden) Done() <-chan struct{} { return s.over }
+
+func (s *sudden) Err() error {
+	select {
+	case <-s.over:
+		return context.DeadlineExceeded
+	default:
+		return nil
+	}
+}
+
 func TestSMTPEndsWithItsContextWhereverThePeerIsSilent(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
@@ -54,8 +72,16 @@ func TestSMTPEndsWithItsContextWhereverThePeerIsSilent(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel() // each waits, long enough for a busy machine to get as far
-			opts := smtptest.Options{Mode: test.mode, Fail: failAt(test.silent, smtptest.ErrSilence)}
+			t.Parallel() // each waits, long enough for a busy machine to notice the silence
+			ctx := &sudden{t.Context(), make(chan struct{})}
+			begin := sync.OnceFunc(func() { time.AfterFunc(time.Second/2, func() { close(ctx.over) }) })
+			opts := smtptest.Options{Mode: test.mode, Fail: func(stage, _ string) error {
+				if stage != test.silent {
+					return nil
+				}
+				begin()
+				return smtptest.ErrSilence
+			}}
 			cfg := SMTPConfig{TLS: map[smtptest.Mode]TLSMode{
 				smtptest.Plain: NoTLS, smtptest.STARTTLS: STARTTLS, smtptest.TLS: ImplicitTLS,
 			}[test.mode]}
@@ -68,8 +94,6 @@ func TestSMTPEndsWithItsContextWhereverThePeerIsSilent(t *testing.T) {
 			if test.silent == "BODY" {
 				message = bulky
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
-			defer cancel()
 			got := mustReturn(t, ctx, transport, message)
 			if got.Stage != test.stage || !errors.Is(got, context.DeadlineExceeded) || !got.Temporary() || got.Operator() {
 				t.Errorf("got %v (temporary %t, operator %t), want a timeout at %s", got, got.Temporary(), got.Operator(), test.stage)

@@ -99,7 +99,7 @@ func (h *HTTP) exchange(r *http.Request) (*answer, error) {
 		return nil, err
 	}
 	return &answer{
-		status: resp.StatusCode, header: resp.Header, body: body[:min(len(body), maxAnswer)], tooBig: len(body) > maxAnswer,
+		status: resp.StatusCode, header: resp.Header, body: body, tooBig: len(body) > maxAnswer,
 	}, nil
 }
 

@@ -112,7 +112,7 @@ func TestHTTPQueryTextAndNone(t *testing.T) {
 		t.Fatal(err)
 	}
 	got = d.only(t)
-	if got.body != m.Text || got.method != http.MethodPut || got.path != "/"+number || !slices.Equal(got.header["X-To"], []string{number, m.From}) {
+	if got.body != m.Text || got.header.Get("Content-Type") != "text/plain; charset=utf-8" || got.method != http.MethodPut || got.path != "/"+number || !slices.Equal(got.header["X-To"], []string{number, m.From}) {
 		t.Errorf("got %+v", got)
 	}
 

@@ -43,6 +43,10 @@ func TestHTTPStatuses(t *testing.T) {
 		{405, "", nowhere},
 		{410, "", nowhere},
 		{415, "", nowhere},
+		{406, "", nowhere},
+		{411, "", nowhere},
+		{421, "", nowhere},
+		{426, "", nowhere},
 		{408, "", broken},
 		{409, "", broken},
 		{425, "", broken},
@@ -80,7 +84,7 @@ func TestRetryAfter(t *testing.T) {
 	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 	v := &verdicts{now: func() time.Time { return now }}
 	for text, want := range map[string]time.Duration{
-		"": 0, "0": 0, "7": 7 * time.Second, "-1": 0, "x": 0, "1.5": 0, "99999999999999": 0, "86400": maxWait,
+		"": 0, "0": 0, "7": 7 * time.Second, "-1": 0, "x": 0, "1.5": 0, "99999999999999": 0, "3000000000": 0, "86400": maxWait, "10": 10 * time.Second,
 		"Fri, 01 May 2026 12:01:00 GMT": time.Minute, "Fri, 01 May 2026 11:00:00 GMT": 0, "Fri, 01 May 2036 11:00:00 GMT": maxWait,
 	} {
 		if got := v.wait(&answer{header: http.Header{"Retry-After": {text}}}); got != want {

@@ -217,7 +217,7 @@ func (c HTTPConfig) authorizationHeader() (string, error) {
 		return "", nil
 	case len(all) > 1:
 		return "", errors.New("bearer: excludes basic_auth; leave one of them out")
-	case hasControls(all[0]) || !httpguts.ValidHeaderFieldValue(all[0]):
+	case hasControls(all[0]):
 		return "", fmt.Errorf("%s: has characters that a header cannot carry", credentialOption(c))
 	}
 	return all[0], nil

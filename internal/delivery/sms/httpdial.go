@@ -29,10 +29,7 @@ const (
 // a connection carries one request at a time and it is plain what was sent.
 // Neither proxies of the environment nor redirects lead anywhere else.
 func newTransport(cfg HTTPConfig, scheme string) *http.Transport {
-	dialer := &net.Dialer{Timeout: dialTimeout}
-	if scheme == "http" && !cfg.AllowPlain {
-		dialer.Control = onlyLoopback
-	}
+	dialer := newDialer(cfg, scheme)
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	return &http.Transport{
@@ -51,6 +48,14 @@ func newTransport(cfg HTTPConfig, scheme string) *http.Transport {
 		MaxResponseHeaderBytes: maxHeader,
 		Protocols:              &protocols,
 	}
+}
+
+func newDialer(cfg HTTPConfig, scheme string) *net.Dialer {
+	dialer := &net.Dialer{Timeout: dialTimeout}
+	if scheme == "http" && !cfg.AllowPlain {
+		dialer.Control = onlyLoopback
+	}
+	return dialer
 }
 
 // onlyLoopback judges an address when it is about to be dialled: what a name

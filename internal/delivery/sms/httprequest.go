@@ -9,8 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-
-	"golang.org/x/net/http/httpguts"
 )
 
 // userAgent says who calls, and nothing about versions.
@@ -22,15 +20,8 @@ func (d *described) request(ctx context.Context, v values) (*http.Request, error
 	if err != nil {
 		return nil, err
 	}
-	body, err := d.body(v)
-	if err != nil {
-		return nil, err
-	}
-	r, err := http.NewRequestWithContext(ctx, d.method, "http://placeholder.invalid", nil)
-	if err != nil {
-		return nil, errValue
-	}
-	r.URL, r.Host = u, u.Host
+	body := d.body(v)
+	r := (&http.Request{Method: d.method, URL: u, Host: u.Host, Header: http.Header{}}).WithContext(ctx)
 	r.Header.Set("User-Agent", userAgent)
 	if d.contentType != "" {
 		r.Header.Set("Content-Type", d.contentType)
@@ -43,7 +34,7 @@ func (d *described) request(ctx context.Context, v values) (*http.Request, error
 		switch {
 		case h.value.omitted(v):
 			continue
-		case hasControls(value) || !httpguts.ValidHeaderFieldValue(value):
+		case hasControls(value):
 			return nil, errValue
 		case i > 0 && d.headers[i-1].name == h.name:
 			r.Header.Add(h.name, value)
@@ -64,7 +55,7 @@ func (d *described) request(ctx context.Context, v values) (*http.Request, error
 }
 
 // body makes the body for one message, or nil.
-func (d *described) body(v values) ([]byte, error) {
+func (d *described) body(v values) []byte {
 	switch {
 	case d.form != nil:
 		fields := make([]string, 0, len(d.form))
@@ -73,11 +64,11 @@ func (d *described) body(v values) ([]byte, error) {
 				fields = append(fields, f.name+"="+url.QueryEscape(f.value.plain(v)))
 			}
 		}
-		return []byte(strings.Join(fields, "&")), nil
+		return []byte(strings.Join(fields, "&"))
 	case d.document != nil:
 		return d.document.expand(v)
 	case d.text != nil:
-		return []byte(d.text.plain(v)), nil
+		return []byte(d.text.plain(v))
 	}
-	return nil, nil
+	return nil
 }

@@ -216,9 +216,10 @@ func TestPresetsURLs(t *testing.T) {
 		{"sinch", PresetOptions{Account: "p", Secret: "x", URL: "https://eu.sms.api.sinch.com"}, "https://eu.sms.api.sinch.com/xms/v1/p/batches"},
 		{"kannel", PresetOptions{Account: "a", Secret: "x"}, "http://127.0.0.1:13013/cgi-bin/sendsms"},
 	} {
+		tt.options.Name = "mine"
 		cfg, err := Presets[tt.preset](tt.options)
-		if err != nil || cfg.URL != tt.want {
-			t.Errorf("got %s, %v, want %s", cfg.URL, err, tt.want)
+		if err != nil || cfg.URL != tt.want || cfg.Name != "mine" {
+			t.Errorf("got %s of %q, %v, want %s", cfg.URL, cfg.Name, err, tt.want)
 		}
 	}
 }
@@ -227,7 +228,7 @@ func TestPresetsURLs(t *testing.T) {
 func TestPresetsTakeSecretsAsTheyAre(t *testing.T) {
 	const odd = `{text}%&"\'{x}{`
 	for name, o := range map[string]PresetOptions{
-		"twilio": {Account: "ACaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}, "vonage": {Account: odd}, "infobip": {}, "bird": {}, "sinch": {Account: "p"},
+		"twilio": {Account: "ACaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", Extra: map[string]string{"messaging_service": odd}}, "vonage": {Account: odd}, "infobip": {}, "bird": {}, "sinch": {Account: "p"},
 		"kannel": {Account: odd},
 	} {
 		o.URL, o.Secret = "https://example.com", odd

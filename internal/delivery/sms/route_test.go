@@ -21,7 +21,7 @@ func TestRoutesAreFound(t *testing.T) {
 		{Match: []string{"GB", " fr "}, Gateways: []string{"a", "b"}},
 		{Match: []string{"+44", "+447700"}, Gateways: []string{"b"}},
 		{Match: []string{"+4477009"}, Gateways: []string{"c", "a"}},
-		{Match: []string{"001", "+882"}, Gateways: []string{"d"}},
+		{Match: []string{"001", "+882", "+7"}, Gateways: []string{"d"}},
 		{Gateways: []string{"e"}},
 	}})
 	for _, tt := range []struct{ region, to, want string }{
@@ -37,6 +37,7 @@ func TestRoutesAreFound(t *testing.T) {
 		{"", "", "e"},
 		{"001", "87812345", "d"},
 		{"GB", "88212345", "d"},
+		{"RU", "7", "d"},
 	} {
 		var got []string
 		for _, one := range r.table.find(tt.region, tt.to) {

@@ -263,12 +263,15 @@ func TestRouterSharesTheTime(t *testing.T) {
 		}
 		// The time is up: nobody else is asked.
 		all[1].took = 0
-		r, all = routeOver(t, RouterConfig{}, nil, nil)
+		r, all = routeOver(t, RouterConfig{Breaker: breakerConfig(1)}, nil, nil)
 		all[0].took = time.Hour
 		ctx, cancel = context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if _, _, err := r.Send(ctx, "GB", message()); err == nil || all[1].count() != 0 {
 			t.Errorf("got %v and %d more calls", err, all[1].count())
+		}
+		if got := r.Status()[0].State; got != breaker.Open {
+			t.Errorf("got it %s: it had all the time", got)
 		}
 	})
 }
@@ -295,8 +298,14 @@ func TestRouterBoundsConcurrency(t *testing.T) {
 		defer cancel()
 		_, _, err := r.Send(ctx, "GB", message())
 		failed, _ := errors.AsType[*SendError](err)
-		if failed == nil || outcomeOf(failed) != (outcome{reason: ReasonTimeout, again: true}) {
+		if failed == nil || outcomeOf(failed) != (outcome{reason: ReasonTimeout, again: true}) || failed.Gateway != "a" || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v, want a time-out that is certain", err)
+		}
+		stopped, stop := context.WithCancel(t.Context())
+		stop()
+		_, _, err = r.Send(stopped, "GB", message())
+		if failed, _ = errors.AsType[*SendError](err); failed == nil || outcomeOf(failed) != (outcome{reason: ReasonInterrupted, again: true}) || !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v, want it interrupted", err)
 		}
 		wg.Wait()
 		if took := time.Since(start); took != 3*time.Second {

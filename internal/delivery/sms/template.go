@@ -56,11 +56,11 @@ func parseTemplate(text string) (template, error) {
 	var t template
 	for rest := text; rest != ""; {
 		at := strings.IndexAny(rest, "{}")
-		if at < 0 {
+		if at == -1 {
 			return append(t, piece{literal: rest}), nil
 		}
 		end := strings.IndexByte(rest[at:], '}')
-		if rest[at] == '}' || end < 0 {
+		if rest[at] == '}' || end == -1 {
 			return nil, unknownBraces("")
 		}
 		name := rest[at+1 : at+end]

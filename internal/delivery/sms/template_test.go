@@ -138,10 +138,7 @@ func TestJSONTemplates(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := Message{To: number, Text: "\"},\"to\":[\"1\"],{\"x\":\"\\ \n\u2028é</script>\xff"}
-	got, err := parsed.expand(valuesOf(m, "", ""))
-	if err != nil {
-		t.Fatal(err)
-	}
+	got := parsed.expand(valuesOf(m, "", ""))
 	var back map[string]any
 	if err := json.Unmarshal(got, &back); err != nil {
 		t.Fatalf("got %s: %v", got, err)
@@ -159,9 +156,12 @@ func TestJSONTemplates(t *testing.T) {
 			t.Errorf("got %s, want %s in it", got, kept)
 		}
 	}
-	full, err := parsed.expand(valuesOf(message(), "", ""))
-	if err != nil || !strings.Contains(string(full), `"hook":{"more":{"x":"`+receipt+`"},"url":"`+receipt+`"}`) {
-		t.Errorf("got %s, %v", full, err)
+	full := parsed.expand(valuesOf(message(), "", ""))
+	if !strings.Contains(string(full), `"hook":{"more":{"x":"`+receipt+`"},"url":"`+receipt+`"}`) {
+		t.Errorf("got %s", full)
+	}
+	if nothing, err := parseJSONTemplate(`{"a":["{from}"],"b":{"c":"{receipt_url}"}}`); err != nil || string(nothing.expand(valuesOf(m, "", ""))) != "null" {
+		t.Errorf("got %s, %v of what stands for nothing", nothing.expand(valuesOf(m, "", "")), err)
 	}
 }
 

@@ -3,6 +3,7 @@
 package webhook
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -12,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -83,10 +85,14 @@ func TestCertificatesThatAreNone(t *testing.T) {
 		t.Fatal(err)
 	}
 	good := certificate(t, &rsaKey().PublicKey, rsaKey(), nil)
+	if _, _, err := parseCertificate(append(slices.Clip(good), make([]byte, maxCertificate-len(good))...), start); err != nil {
+		t.Errorf("of the most bytes: %v", err)
+	}
 	for name, file := range map[string][]byte{
 		"empty": nil, "no PEM": []byte("hello"), "no certificate": []byte("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
-		"a key": []byte("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"), "huge": append(good, make([]byte, maxCertificate)...),
-		"small": certificate(t, &small.PublicKey, small, nil), "ECDSA": certificate(t, &curve.PublicKey, curve, nil),
+		"a key": []byte("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"), "huge": append(slices.Clip(good), make([]byte, maxCertificate+1-len(good))...),
+		"of another type": bytes.ReplaceAll(good, []byte("CERTIFICATE"), []byte("X509 CRL")),
+		"small":           certificate(t, &small.PublicKey, small, nil), "ECDSA": certificate(t, &curve.PublicKey, curve, nil),
 		"expired": certificate(t, &rsaKey().PublicKey, rsaKey(), func(c *x509.Certificate) { c.NotAfter = start.Add(-time.Second) }),
 		"future":  certificate(t, &rsaKey().PublicKey, rsaKey(), func(c *x509.Certificate) { c.NotBefore = start.Add(time.Second) }),
 	} {

@@ -89,6 +89,24 @@ func TestOversizedBodiesAreRefused(t *testing.T) {
 	}
 }
 
+// TestTheLargestBodyIsRead, announced or not, and no larger one.
+func TestTheLargestBodyIsRead(t *testing.T) {
+	for _, size := range []int{MaxBody, MaxBody + 1} {
+		for _, announced := range []bool{true, false} {
+			e := everyHandler(t)["mailgun"]
+			r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(strings.Repeat(" ", size)))
+			if !announced {
+				r.ContentLength = -1
+			}
+			w := httptest.NewRecorder()
+			e.h.ServeHTTP(w, r)
+			if (w.Code == http.StatusRequestEntityTooLarge) != (size > MaxBody) {
+				t.Errorf("%d bytes, announced %t: %d", size, announced, w.Code)
+			}
+		}
+	}
+}
+
 func TestBrokenBodiesAreMalformed(t *testing.T) {
 	for name, e := range everyHandler(t) {
 		r := httptest.NewRequest(http.MethodPost, "/", failingReader{})

@@ -212,3 +212,26 @@ func TestOneNameOfAMessageIsEnough(t *testing.T) {
 		box.want(t, want)
 	}
 }
+
+func TestNewSESChecks(t *testing.T) {
+	f := &fetcher{}
+	for name, cfg := range map[string]SESConfig{
+		"no topic": {Fetch: f.fetch, Receiver: &inbox{}}, "no fetcher": {Topics: []string{topic}, Receiver: &inbox{}},
+		"no receiver": {Topics: []string{topic}, Fetch: f.fetch},
+		"queue":       {Topics: []string{"arn:aws:sqs:eu-west-1:123456789012:x"}, Fetch: f.fetch, Receiver: &inbox{}},
+		"odd region":  {Topics: []string{"arn:aws:sns:evil.example:123456789012:x"}, Fetch: f.fetch, Receiver: &inbox{}},
+	} {
+		if _, err := NewSES(cfg); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+	for arn, want := range map[string]string{
+		"arn:aws:sns:us-east-1:123456789012:x":            "sns.us-east-1.amazonaws.com",
+		"arn:aws-cn:sns:cn-north-1:123456789012:x":        "sns.cn-north-1.amazonaws.com.cn",
+		"arn:aws-us-gov:sns:us-gov-west-1:123456789012:x": "sns.us-gov-west-1.amazonaws.com",
+	} {
+		if got, err := topicHost(arn); err != nil || got != want {
+			t.Errorf("topicHost(%q) = %q, %v, want %q", arn, got, err, want)
+		}
+	}
+}

@@ -161,6 +161,9 @@ func TestSESReadsWhatTheGuideShows(t *testing.T) {
 			"diagnosticCode":"smtp; 421 4.4.1 Unable to connect to remote host"}]},` + sesMail + `}`,
 			with(func(r *feedback.Report) { r.Kind, r.Code = feedback.Deferred, "4.4.1" }),
 		},
+		"message tags in another form": {
+			strings.Replace(sesBounce, `"mail":{`, `"mail":{"tags":{"threepid-tag":["another"],"x":7},`, 1), hard,
+		},
 		"tag as a message tag, other headers not included": {
 			`{"eventType":"Bounce","bounce":{"bounceType":"Permanent","bouncedRecipients":[{"emailAddress":"alice@example.org"}],
 			"timestamp":"2026-03-01T11:59:57.500Z"},"mail":{"source":"noreply@example.org","messageId":"ses","tags":{"threepid-tag":["` + ourTag + `"],"ses:caller-identity":["x"]}}}`,
@@ -325,14 +328,17 @@ func TestSNSRefusesOldMessages(t *testing.T) {
 }
 
 func TestSNSSubscriptionOfOurTopicIsConfirmed(t *testing.T) {
-	h, box, f := newSES(t, nil)
-	m := subscription()
-	if got := post(t, h, signSNS(t, m)); got != http.StatusOK {
-		t.Fatalf("status %d", got)
-	}
-	box.wantNothing(t, feedback.Confirmed)
-	if len(f.urls) != 2 || f.urls[1] != m["SubscribeURL"] {
-		t.Errorf("fetched %q, want the certificate and %q", f.urls, m["SubscribeURL"])
+	for _, path := range []string{"/", ""} {
+		h, box, f := newSES(t, nil)
+		m := subscription()
+		m["SubscribeURL"] = strings.Replace(m["SubscribeURL"], "/?", path+"?", 1)
+		if got := post(t, h, signSNS(t, m)); got != http.StatusOK {
+			t.Fatalf("status %d", got)
+		}
+		box.wantNothing(t, feedback.Confirmed)
+		if len(f.urls) != 2 || f.urls[1] != m["SubscribeURL"] {
+			t.Errorf("fetched %q, want the certificate and %q", f.urls, m["SubscribeURL"])
+		}
 	}
 }
 
@@ -345,6 +351,7 @@ func TestSNSConfirmsNothingElse(t *testing.T) {
 		"another action": host + strings.Replace(good, "ConfirmSubscription", "DeleteTopic", 1),
 		"another topic":  host + strings.Replace(good, "mail-feedback", "other", 1),
 		"another token":  host + good + "0", "two actions": host + good + "&Action=DeleteTopic", "no query": host,
+		"two topics": host + good + "&TopicArn=x", "two tokens": host + good + "&Token=x", "odd query": host + good + "&x=%zz",
 	} {
 		h, box, f := newSES(t, nil)
 		m := subscription()
@@ -371,28 +378,5 @@ func TestSNSForgedSubscriptionIsNotConfirmed(t *testing.T) {
 	box.wantNothing(t, feedback.Forbidden)
 	if len(f.urls) != 1 {
 		t.Errorf("fetched %q", f.urls)
-	}
-}
-
-func TestNewSESChecks(t *testing.T) {
-	f := &fetcher{}
-	for name, cfg := range map[string]SESConfig{
-		"no topic": {Fetch: f.fetch, Receiver: &inbox{}}, "no fetcher": {Topics: []string{topic}, Receiver: &inbox{}},
-		"no receiver": {Topics: []string{topic}, Fetch: f.fetch},
-		"queue":       {Topics: []string{"arn:aws:sqs:eu-west-1:123456789012:x"}, Fetch: f.fetch, Receiver: &inbox{}},
-		"odd region":  {Topics: []string{"arn:aws:sns:evil.example:123456789012:x"}, Fetch: f.fetch, Receiver: &inbox{}},
-	} {
-		if _, err := NewSES(cfg); err == nil {
-			t.Errorf("%s: accepted", name)
-		}
-	}
-	for arn, want := range map[string]string{
-		"arn:aws:sns:us-east-1:123456789012:x":            "sns.us-east-1.amazonaws.com",
-		"arn:aws-cn:sns:cn-north-1:123456789012:x":        "sns.cn-north-1.amazonaws.com.cn",
-		"arn:aws-us-gov:sns:us-gov-west-1:123456789012:x": "sns.us-gov-west-1.amazonaws.com",
-	} {
-		if got, err := topicHost(arn); err != nil || got != want {
-			t.Errorf("topicHost(%q) = %q, %v, want %q", arn, got, err, want)
-		}
 	}
 }

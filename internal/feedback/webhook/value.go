@@ -22,11 +22,7 @@ func (t *text) UnmarshalJSON(raw []byte) error {
 	*t = ""
 	switch {
 	case raw[0] == '"':
-		var s string
-		if err := json.Unmarshal(raw, &s); err != nil {
-			return err
-		}
-		*t = text(s)
+		return json.Unmarshal(raw, (*string)(t))
 	case raw[0] <= '9': // a minus or a digit: all else begins with a letter or a bracket
 		*t = text(raw)
 	}
@@ -81,8 +77,8 @@ func wholeSeconds(s string) (time.Time, bool) {
 	if s == "" || len(s) > 11 || strings.Trim(s, "0123456789") != "" {
 		return time.Time{}, false
 	}
-	n, err := strconv.ParseInt(s, 10, 64)
-	return time.Unix(n, 0).UTC(), err == nil
+	n, _ := strconv.ParseInt(s, 10, 64) // so few digits are a number
+	return time.Unix(n, 0).UTC(), true
 }
 
 // decode reads a body that was found genuine.
