@@ -61,7 +61,7 @@ func (s *Service) compare(ctx context.Context, p store.Partition, sub Submission
 		before  State
 	)
 	err = s.store.Update(ctx, p, func(txn store.Txn) error {
-		result, guessable, verdict = Confirmed{}, nil, nil
+		guessable = nil
 		session, err := s.find(txn, sub)
 		if err != nil {
 			return err
