@@ -205,9 +205,6 @@ func network(client netip.Addr) string {
 	if client.Is4() {
 		return client.String()
 	}
-	prefix, err := client.Prefix(64)
-	if err != nil {
-		return client.String()
-	}
+	prefix, _ := client.Prefix(64) // which each has
 	return prefix.String()
 }

@@ -80,13 +80,9 @@ type Reader struct {
 // not sent later; it is a LimitError. Each reader is told as far as possible,
 // whatever becomes of the others, and the error is about all of them.
 func (s *Service) Notify(ctx context.Context, h Happened, readers []Reader) error {
-	readers = s.distinct(readers)
-	if len(readers) == 0 {
-		return nil
-	}
 	var errs []error
 	admitted := map[Notice]error{}
-	for _, r := range readers {
+	for _, r := range s.distinct(readers) {
 		err, known := admitted[r.Notice]
 		if !known {
 			err = s.admitNotice(ctx, h, r.Notice)
