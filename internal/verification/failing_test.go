@@ -4,6 +4,7 @@ package verification
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -82,14 +83,40 @@ func (s *shaky) facts() string {
 	return strings.Join(all, "\n")
 }
 
+// spent is what is counted against limits: until when, in microseconds, by names.
+func (s *shaky) spent() map[string]uint64 {
+	s.Helper()
+	all := map[string]uint64{}
+	for key, value := range dump(s, s.disk.Store) {
+		if name, ok := strings.CutPrefix(key[strings.IndexByte(key, ':')+1:], kindLimit); ok {
+			all[name] = binary.BigEndian.Uint64([]byte(value))
+		}
+	}
+	return all
+}
+
+// budgeted is what is counted against the budget of emails.
+func (s *shaky) budgeted() (until uint64) {
+	s.Helper()
+	all := s.spent()
+	for _, name := range s.budget(Email).names {
+		until = max(until, all[name])
+	}
+	return until
+}
+
 // outcome is what came of a deed.
 type outcome struct {
 	answer any
 	err    error
 	facts  string
+	told   string // to whoever counts transitions
+	spent  map[string]uint64
 }
 
-func (o outcome) String() string { return fmt.Sprintf("%+v, %v, and\n%s", o.answer, o.err, o.facts) }
+func (o outcome) String() string {
+	return fmt.Sprintf("%+v, %v, told %s, and\n%s", o.answer, o.err, o.told, o.facts)
+}
 
 // trial is a deed with one key, or with one that has come after what it is about.
 type trial struct {
@@ -119,13 +146,14 @@ func (s *shaky) outcome(do func() (any, error)) outcome {
 	}
 	s.disk.Arm(0)
 	s.chance.left, s.chance.broke = 0, false
-	return outcome{answer, err, s.facts()}
+	return outcome{answer, err, s.facts(), fmt.Sprint(s.watcher.seen), s.spent()}
 }
 
 // TestEveryOperationFailsOnce makes each operation of the store, and each read of
 // randomness, fail once in everything that the service does. What failed is an error
-// of that kind and no verdict; nothing is half done; and it can be done again. What
-// does not fail for it does what it does without a fault.
+// of that kind and no verdict; nothing is half done, told or counted; and it can be
+// done again, and costs no less then. What does not fail for it does what it does
+// without a fault.
 func TestEveryOperationFailsOnce(t *testing.T) {
 	t.Parallel()
 	for _, d := range deeds {
@@ -156,7 +184,7 @@ func TestEveryOperationFailsOnce(t *testing.T) {
 func (d *trial) failsAt(t *testing.T, arm func(*shaky)) bool {
 	t.Helper()
 	s, do := d.start(t)
-	before := s.facts()
+	before, told, budgeted := s.facts(), fmt.Sprint(s.watcher.seen), s.budgeted()
 	arm(s)
 	got := s.outcome(do)
 	switch broke := s.broke; {
@@ -164,8 +192,18 @@ func (d *trial) failsAt(t *testing.T, arm func(*shaky)) bool {
 		return false
 	case errors.Is(got.err, errFault):
 		d.failed(t, s, before, got)
-		if again := s.outcome(do); !d.repeats(again, broke) {
+		unsure := strings.Contains(broke, "commit") || strings.HasPrefix(broke, "update") // whether it was written
+		if !d.parts && (got.told != told || !unsure && s.budgeted() != budgeted) {
+			t.Errorf("%s: told were %s and are %s; counted was %d and is %d", broke, told, got.told, budgeted, s.budgeted())
+		}
+		again := s.outcome(do)
+		if !d.repeats(again, broke) {
 			t.Errorf("%s: done again, got %s\nwant %s", broke, again, d.whole)
+		}
+		for name, until := range d.whole.spent {
+			if again.spent[name] < until {
+				t.Errorf("%s: done again, it has cost %d of %s, want %d", broke, again.spent[name], name, until)
+			}
 		}
 	case got.String() != d.whole.String():
 		t.Errorf("%s: got %s\nwant an error, or what there is without a fault: %s", broke, got, d.whole)
@@ -193,7 +231,8 @@ func (d *trial) repeats(again outcome, broke string) bool {
 	if d.counts && (d.parts || strings.HasPrefix(broke, storetest.Committed)) {
 		return !errors.Is(again.err, errFault)
 	}
-	return again.facts == d.whole.facts && fmt.Sprint(again.err) == fmt.Sprint(d.whole.err)
+	told := again.told == d.whole.told || d.parts || strings.HasPrefix(broke, storetest.Committed)
+	return told && again.facts == d.whole.facts && fmt.Sprint(again.err) == fmt.Sprint(d.whole.err)
 }
 
 // TestEveryDeedIsTried: whatever else the service learns to do has its line in deeds.

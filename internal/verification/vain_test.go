@@ -59,7 +59,7 @@ func TestNothingIsLeftOfARunInVain(t *testing.T) {
 						}
 						s.disk.Store, s.outbox.store = c, c
 						sent := len(s.outbox.messages())
-						got := s.outcome(do).String() + fmt.Sprintf("\n%v\n%+v\n%q", s.watcher.seen, s.outbox.messages()[sent:], s.outbox.faults)
+						got := s.outcome(do).String() + fmt.Sprintf("\n%v\n%+v\n%q", s.spent(), s.outbox.messages()[sent:], s.outbox.faults)
 						if !again {
 							want = got
 						} else if got != want {
