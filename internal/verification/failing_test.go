@@ -123,6 +123,7 @@ type trial struct {
 	deed
 	rotated bool
 	whole   outcome // without a fault
+	twice   outcome // and done again
 }
 
 // start prepares it.
@@ -162,7 +163,7 @@ func TestEveryOperationFailsOnce(t *testing.T) {
 				t.Parallel()
 				d := trial{deed: d, rotated: rotated}
 				s, do := d.start(t)
-				d.whole = s.outcome(do)
+				d.whole, d.twice = s.outcome(do), s.outcome(do)
 				faults := 0
 				for _, arm := range []func(s *shaky, n int){
 					func(s *shaky, n int) { s.disk.Arm(n) },
@@ -207,6 +208,10 @@ func (d *trial) failsAt(t *testing.T, arm func(*shaky)) bool {
 		}
 	case got.String() != d.whole.String():
 		t.Errorf("%s: got %s\nwant an error, or what there is without a fault: %s", broke, got, d.whole)
+	default:
+		if again := s.outcome(do); again.String() != d.twice.String() {
+			t.Errorf("%s: was no error, and done again, got %s\nwant %s", broke, again, d.twice)
+		}
 	}
 	if len(s.outbox.faults) > 0 {
 		t.Errorf("%q", s.outbox.faults)
