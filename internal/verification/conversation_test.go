@@ -3,6 +3,8 @@
 package verification
 
 import (
+	"encoding/base64"
+	"strings"
 	"testing"
 	"time"
 
@@ -26,6 +28,22 @@ func TestConversationIsForOneEndpoint(t *testing.T) {
 	}
 	if again := f.SealConversation(Conversation{Session: "X", Endpoint: "POST register"}); again == name {
 		t.Error("who sees two names knows whether they are of one conversation")
+	}
+}
+
+// TestConversationOfOddNames: one without a name, the longest that is opened, and what
+// is sealed and is none.
+func TestConversationOfOddNames(t *testing.T) {
+	f := newFixture(t)
+	for length, want := range map[int]bool{0: true, 3019: true, 3020: false} {
+		name := f.SealConversation(Conversation{Session: strings.Repeat("x", length), Endpoint: "e"})
+		if _, ok := f.OpenConversation(name, "e"); ok != want {
+			t.Errorf("a session of %d, in a name of %d: opens %v, want %v", length, len(name), ok, want)
+		}
+	}
+	short := base64.RawURLEncoding.EncodeToString(f.keys.Seal(conversationContext, []byte("short")))
+	if _, ok := f.OpenAnyConversation(short); ok {
+		t.Error("what is too short opens")
 	}
 }
 

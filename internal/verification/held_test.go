@@ -69,6 +69,47 @@ func TestGate_HeldRequestsMayBeRepeated(t *testing.T) {
 	}
 }
 
+// TestGate_ARepetitionIsHeldWhereNothingIs, and takes the place of nothing.
+func TestGate_ARepetitionIsHeldWhereNothingIs(t *testing.T) {
+	f := newFixture(t)
+	repeated := ask(held("u1"), func(r *Request) { r.RepeatOnly, r.Brand = true, "repeated" })
+	sid := f.hold(ask(held("u1")))
+	wantErr(t, "Hold", f.Hold(bg, repeated, true), nil)
+	f.advance("u1")
+	if m := f.outbox.last(t); m.Brand != "" || m.Decoy {
+		t.Errorf("got the message %+v, want the one that was held first", m)
+	}
+	for name, when := range map[string]func(){
+		"what was held has expired": func() { f.hold(ask(held("u2"), secret("2"))); f.clock.Advance(progressTime) },
+		"it is ready meanwhile":     func() { f.open(ask(held("u2"), secret("2"))); f.advance("u2") },
+	} {
+		f = newFixture(t)
+		when()
+		again := ask(held("u2"), secret("2"), func(r *Request) { r.RepeatOnly = true })
+		wantErr(t, name, f.Hold(bg, again, false), nil)
+		f.advance("u2")
+		if got := f.outbox.messages(); len(got) != 1 || got[0].SID == sid {
+			t.Errorf("%s: got %d messages, want one", name, len(got))
+		}
+	}
+}
+
+// TestGate_HeldWhileItIsReported: what is held between the look and the note is sent.
+func TestGate_HeldWhileItIsReported(t *testing.T) {
+	f := newFixture(t)
+	f.open(ask(held("u1")))
+	f.meanwhile(func() { wantErr(t, "Hold", f.Hold(bg, ask(held("u1")), false), nil) })
+	if released, err := f.Advance(bg, "u1", Email); !released || err != nil {
+		t.Errorf("Advance = %v, %v, want it released", released, err)
+	}
+	if got := len(f.outbox.messages()); got != 1 {
+		t.Errorf("got %d messages, want one", got)
+	}
+	if released, err := f.Advance(bg, "u1", Email); released || err != nil {
+		t.Errorf("Advance again = %v, %v, want nothing released", released, err)
+	}
+}
+
 // TestHeldDecoyIsResentAsOne: the operator cannot give a token to whom the
 // homeserver has refused one.
 func TestHeldDecoyIsResentAsOne(t *testing.T) {

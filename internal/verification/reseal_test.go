@@ -187,12 +187,16 @@ func TestResealHidesNothing(t *testing.T) {
 // TestRetention: no key is dropped while something can be named by it.
 func TestRetention(t *testing.T) {
 	f := newFixture(t)
-	if got := f.Retention(); got <= conversationTime || got <= 2*MaxLifetime {
-		t.Errorf("got %v, want more than UIA sessions and sessions live", got)
+	if got := f.Retention(); got != 72*time.Hour {
+		t.Errorf("got %v, want a day more than UIA sessions and sessions live", got)
 	}
 	f = newFixture(t, func(c *Config) { c.PerUser = Limit{Burst: 1, Per: 90 * 24 * time.Hour} })
-	if got := f.Retention(); got <= 90*24*time.Hour {
-		t.Errorf("got %v, want more than the limit of 90 days", got)
+	if got := f.Retention(); got != 91*24*time.Hour {
+		t.Errorf("got %v, want a day more than the limit of 90 days", got)
+	}
+	f = newFixture(t, func(c *Config) { c.Cooldown = 30 * 24 * time.Hour })
+	if got := f.Retention(); got != 31*24*time.Hour {
+		t.Errorf("got %v, want a day more than an address cools down", got)
 	}
 	// And nothing that this service makes has a later end, but bindings.
 	f = newFixture(t)
@@ -278,9 +282,27 @@ func TestSessionEntry(t *testing.T) {
 	if len(kept) != 3 || kept[kindLimit] == 0 || kept[kindCool] != 1 || kept[kindBinding] != 1 {
 		t.Errorf("got %v, want limits, the cool-down and the binding", kept)
 	}
-	for _, p := range []store.Partition{"shield", "ff", ""} {
-		if SessionEntry(p, kindNonce+"x") {
+	for _, p := range []store.Partition{"shield", "ff", "", "000"} {
+		if SessionEntry(p, kindNonce+"x") || SealedEntry(p, kindNonce+"x") {
 			t.Errorf("an entry of partition %q is taken for one of a session", p)
+		}
+	}
+	// Which kinds those are, and which are sealed: a rotation must wait for them.
+	var sessions, sealed string
+	for kind := 'a'; kind <= 'z'; kind++ {
+		if SessionEntry("00", string(kind)+"/x") {
+			sessions += string(kind)
+		}
+		if SealedEntry("00", string(kind)+"/x") {
+			sealed += string(kind)
+		}
+	}
+	if sessions != "adginoqrst" || sealed != "abeghnoqrst" {
+		t.Errorf("got %q for sessions and %q for sealed records", sessions, sealed)
+	}
+	for n, p := range PartitionNames() {
+		if p != PartitionName(n) {
+			t.Errorf("partition %d is %q", n, p)
 		}
 	}
 }

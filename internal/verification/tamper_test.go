@@ -109,6 +109,7 @@ func TestTamperedIndex(t *testing.T) {
 		func(r Request) Request { r.Address = "victim@example.com"; return r },
 		func(r Request) Request { r.ClientSecret = "another"; return r },
 		func(r Request) Request { r.Purpose = Password; return r },
+		func(r Request) Request { r.Medium = MSISDN; return r },
 	} {
 		f := newFixture(t)
 		// Both in one partition, or the entry would lead nowhere anyway.
@@ -122,6 +123,10 @@ func TestTamperedIndex(t *testing.T) {
 		got := f.open(ask(attempt(2)))
 		if got.SID == victim.SID || f.outbox.last(t).Address != ask().Address {
 			t.Errorf("a swapped index led to the session of %+v", target)
+		}
+		f.point(ask(), "x")
+		if _, err := f.Forget(bg, Email, "nobody@example.com"); err != nil {
+			t.Errorf("Forget past a spoilt index: %v", err)
 		}
 	}
 	f := newFixture(t)
