@@ -91,7 +91,7 @@ func (s *Service) ProofExpired(b Binding) bool { return s.now().Sub(b.Bound) >= 
 // MayBind reports ErrTooManyBindings for a user who has as many as are kept.
 func (s *Service) MayBind(ctx context.Context, user string) error {
 	list, err := s.Bindings(ctx, user)
-	if err == nil && len(list) >= MaxBindings {
+	if len(list) >= MaxBindings {
 		err = ErrTooManyBindings
 	}
 	return err

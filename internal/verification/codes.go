@@ -32,7 +32,7 @@ func (s *Service) submit(ctx context.Context, p store.Partition, sub Submission)
 		return result, err
 	}
 	code := cell{
-		limit: wrongCodes, kind: LimitCodes, share: 1, refund: wrongCodes.cost(1),
+		limit: wrongCodes, share: 1, refund: wrongCodes.cost(1),
 		names: s.codeNames(guessable.Purpose, guessable.Medium, guessable.Address),
 	}
 	err = s.spend(ctx, nil, code)

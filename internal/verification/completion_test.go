@@ -114,6 +114,9 @@ func TestDeadAlias(t *testing.T) {
 	if a.Live || a.Replayed || f.proves(a) {
 		t.Errorf("a dead alias is live")
 	}
+	if a.SID == "" || a.ClientSecret == "" {
+		t.Errorf("a dead alias is %q, %q: without credentials the homeserver would say something else", a.SID, a.ClientSecret)
+	}
 	f.finish(a, Completed)
 	if after := dump(t, f.cfg.Store); !maps.Equal(before, after) {
 		t.Errorf("a dead alias changed the store")

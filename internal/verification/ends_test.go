@@ -162,6 +162,14 @@ func TestFailuresThatAreOver(t *testing.T) {
 	if got := f.callback(nonce, ask()); f.settle(nonce) != got || !got.Sent {
 		t.Errorf("with room: got %+v", got)
 	}
+	nonce = f.await(ask(secret("gone")))
+	f.outbox.refuse = fullError{}
+	f.meanwhile(func() { f.meanwhile(func() { f.settle(nonce) }) })
+	_, err = f.Callback(bg, nonce, Email, ask().Address)
+	wantErr(t, "Callback without room, whose client goes", err, fullError{})
+	if errors.Is(err, store.ErrNotFound) {
+		t.Errorf("got %v, want nothing said of the client", err)
+	}
 	nonce = f.await(ask(secret("other")))
 	f.clock.Advance(DefaultInFlight / 2)
 	f.outbox.refuse = errors.New("broken")

@@ -50,6 +50,16 @@ func TestGate_HeldRequestsMayBeRepeated(t *testing.T) {
 		t.Errorf("got %d messages, want the reset's and the held one", got)
 	}
 
+	// Nor does what was sent already cost anything.
+	f = newFixture(t, func(c *Config) { c.PerAddress = Limit{Burst: 3, Per: time.Hour} })
+	f.open(ask(attempt(2)))
+	for range 8 {
+		f.hold(ask(held("u1"), attempt(2)))
+	}
+	if got := f.open(ask(purpose(Password))); !got.Sent {
+		t.Error("got nothing sent for another purpose, after repetitions of what was sent")
+	}
+
 	// The homeserver's word makes no difference.
 	f = newFixture(t, func(c *Config) { c.PerAddress = Limit{Burst: 3, Per: time.Hour} })
 	for range 9 {

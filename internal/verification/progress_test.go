@@ -110,14 +110,16 @@ func TestGate_HeldRequestsAreReplaced(t *testing.T) {
 
 // TestGate_HeldAndReadyAtOnce: it gets ready between the look and the hold.
 func TestGate_HeldAndReadyAtOnce(t *testing.T) {
-	f := newFixture(t)
+	f := newFixture(t, func(c *Config) { c.Messages = Limit{Burst: 5, Per: time.Hour} })
 	f.open(ask(held("u1")))
 	f.advance("u1")
-	if err := f.Hold(bg, ask(held("u1")), false); err != nil {
-		t.Fatal(err)
-	}
-	if got := len(f.outbox.messages()); got != 1 {
-		t.Errorf("got %d messages, want 1", got)
+	for range 2 {
+		if err := f.Hold(bg, ask(held("u1")), false); err != nil {
+			t.Fatal(err)
+		}
+		if got, room := len(f.outbox.messages()), f.room(t, f.budget(Email)); got != 1 || room != 4 {
+			t.Errorf("got %d messages, and room for %d more, want 1 and 4", got, room)
+		}
 	}
 }
 
