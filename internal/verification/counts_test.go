@@ -106,8 +106,8 @@ func TestSpoiltCountsAreNone(t *testing.T) {
 // TestCooldownIsNotShortened by a refusal that reaches less far.
 func TestCooldownIsNotShortened(t *testing.T) {
 	f := newFixture(t)
-	for _, hours := range []time.Duration{2, 1} {
-		wantErr(t, "cool", f.cool(bg, Email, ask().Address, f.clock.Now().Add(hours*time.Hour)), nil)
+	for _, end := range []time.Duration{2 * time.Hour, time.Hour} {
+		wantErr(t, "cool", f.cool(bg, Email, ask().Address, f.clock.Now().Add(end)), nil)
 		if got, err := f.Cooling(bg, Message{Medium: Email, Address: ask().Address}); got != 2*time.Hour || err != nil {
 			t.Errorf("got %v, %v, want two hours", got, err)
 		}

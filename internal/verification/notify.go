@@ -80,9 +80,10 @@ type Reader struct {
 // not sent later; it is a LimitError. Each reader is told as far as possible,
 // whatever becomes of the others, and the error is about all of them.
 func (s *Service) Notify(ctx context.Context, h Happened, readers []Reader) error {
-	var errs []error
+	readers = s.distinct(readers)
+	errs := make([]error, len(readers))
 	admitted := map[Notice]error{}
-	for _, r := range s.distinct(readers) {
+	for i, r := range readers {
 		err, known := admitted[r.Notice]
 		if !known {
 			err = s.admitNotice(ctx, h, r.Notice)
@@ -91,7 +92,7 @@ func (s *Service) Notify(ctx context.Context, h Happened, readers []Reader) erro
 		if err == nil {
 			err = s.notify(ctx, h, r)
 		}
-		errs = append(errs, err)
+		errs[i] = err
 	}
 	return verdict(errs)
 }

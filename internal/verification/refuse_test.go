@@ -237,8 +237,14 @@ func TestDeliveryIsNotedInItsOrder(t *testing.T) {
 		sid := f.open(ask()).SID
 		m := f.outbox.last(t)
 		for _, s := range []struct{ noted, want DeliveryState }{
-			{Deferred, Deferred}, {Delivered, Delivered}, {Uncertain, Uncertain}, {heard, heard}, {Delivered, heard}, {Deferred, heard},
-			{Complained, Complained}, {Arrived, Arrived},
+			{Deferred, Deferred},
+			{Delivered, Delivered},
+			{Uncertain, Uncertain},
+			{heard, heard},
+			{Delivered, heard},
+			{Deferred, heard},
+			{Complained, Complained},
+			{Arrived, Arrived},
 		} {
 			err := f.store.Update(bg, store.Partition(sid[:2]), func(txn store.Txn) error { return NoteDelivery(txn, m, s.noted) })
 			wantErr(t, "NoteDelivery", err, nil)

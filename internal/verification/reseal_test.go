@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/store"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
 )
@@ -142,6 +143,39 @@ func TestResealAndUnbind(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestResealTouchesNothingUnreadable: neither does it end at a binding that it cannot
+// read, nor delete one that came in the place of what it has moved.
+func TestResealTouchesNothingUnreadable(t *testing.T) {
+	f := newFixture(t)
+	f.bindAll(mxid, 2)
+	b := f.bindings(mxid)[0]
+	spoil := func() {
+		t.Helper()
+		on := f.shelves(mxid)[0]
+		err := f.store.Update(bg, on.partition, func(txn store.Txn) error { return txn.Set(f.bindingKey(on, b), []byte("x"), time.Time{}) })
+		wantErr(t, "spoil", err, nil)
+	}
+	spoil()
+	f.rotate()
+	if n, err := f.Reseal(bg); n != 1 || err != nil || f.entries(kindBinding) != 2 {
+		t.Errorf("got %d moved, %v, and %d entries, want the one that can be read, and both there", n, err, f.entries(kindBinding))
+	}
+	f = newFixture(t)
+	f.bind(b)
+	f.rotate()
+	f.meanwhile(func() {
+		f.meanwhile(func() {
+			wantErr(t, "Unbind", f.Unbind(bg, mxid, b), nil)
+			spoil()
+		})
+	})
+	_, err := f.Reseal(bg)
+	wantErr(t, "Reseal", err, keyring.ErrSealed)
+	if f.entries(kindBinding) != 1 {
+		t.Errorf("%d entries are left, want the one that cannot be read", f.entries(kindBinding))
 	}
 }
 

@@ -89,8 +89,11 @@ func (cfg *Config) Validate() error {
 		name  string
 		value int64
 	}{
-		{"session_lifetime", int64(cfg.SessionLifetime)}, {"token_lifetime", int64(cfg.TokenLifetime)},
-		{"max_tries", int64(cfg.MaxTries)}, {"in_flight", int64(cfg.InFlight)}, {"cooldown", int64(cfg.Cooldown)},
+		{"session_lifetime", int64(cfg.SessionLifetime)},
+		{"token_lifetime", int64(cfg.TokenLifetime)},
+		{"max_tries", int64(cfg.MaxTries)},
+		{"in_flight", int64(cfg.InFlight)},
+		{"cooldown", int64(cfg.Cooldown)},
 	} {
 		if option.value < 0 {
 			return fmt.Errorf("%s: must be positive", option.name)
