@@ -87,11 +87,11 @@ func (s *shaky) facts() string {
 func (s *shaky) spent() map[string]uint64 {
 	s.Helper()
 	all := map[string]uint64{}
-	for key, value := range dump(s, s.disk.Store) {
-		if name, ok := strings.CutPrefix(key[strings.IndexByte(key, ':')+1:], kindLimit); ok {
-			all[name] = binary.BigEndian.Uint64([]byte(value))
-		}
-	}
+	err := s.disk.Store.Scan(bg, limitsPartition, kindLimit, func(key string, value []byte) (bool, error) {
+		all[strings.TrimPrefix(key, kindLimit)] = binary.BigEndian.Uint64(value)
+		return true, nil
+	})
+	wantNone(s, err)
 	return all
 }
 
