@@ -37,13 +37,18 @@ func TestConversationOfOddNames(t *testing.T) {
 	f := newFixture(t)
 	for length, want := range map[int]bool{0: true, 3019: true, 3020: false} {
 		name := f.SealConversation(Conversation{Session: strings.Repeat("x", length), Endpoint: "e"})
-		if _, ok := f.OpenConversation(name, "e"); ok != want {
-			t.Errorf("a session of %d, in a name of %d: opens %v, want %v", length, len(name), ok, want)
+		_, ok := f.OpenConversation(name, "e")
+		_, anywhere := f.OpenAnyConversation(name)
+		if ok != want || anywhere != want {
+			t.Errorf("a session of %d, in a name of %d: opens %v, and %v at a page, want %v", length, len(name), ok, anywhere, want)
 		}
 	}
 	short := base64.RawURLEncoding.EncodeToString(f.keys.Seal(conversationContext, []byte("short")))
-	if _, ok := f.OpenAnyConversation(short); ok {
-		t.Error("what is too short opens")
+	foreign := newFixtureWithKey(t, 'x').SealConversation(Conversation{Session: "X", Endpoint: "e"})
+	for _, odd := range []string{"", "!", short, foreign} {
+		if _, ok := f.OpenAnyConversation(odd); ok {
+			t.Errorf("%q opens", odd)
+		}
 	}
 }
 

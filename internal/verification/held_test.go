@@ -21,6 +21,7 @@ func TestGate_HeldMessageOfASessionThatIsGone(t *testing.T) {
 		sid := f.hold(ask(held("u1")))
 		end(f, sid)
 		f.advance("u1")
+		wantErr(t, name+": Hold of what is ready", f.Hold(bg, ask(held("u1"), attempt(2)), false), nil)
 		if got := f.outbox.messages(); len(got) != 0 {
 			t.Errorf("%s: got %d messages, want none", name, len(got))
 		}

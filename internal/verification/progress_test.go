@@ -263,7 +263,13 @@ func TestGate_Ends(t *testing.T) {
 	if got := f.entries(kindProgress); got != 4 {
 		t.Errorf("got %d entries after one was forgotten, want 4", got)
 	}
-	f.clock.Advance(progressTime)
+	f.advance("ready")
+	for _, want := range []bool{true, false} { // for as long as a message is held
+		f.clock.Advance(progressTime / 2)
+		if got, err := f.Reached(bg, "ready", Email); got != want || err != nil {
+			t.Errorf("Reached = %v, %v, want %v", got, err, want)
+		}
+	}
 	if got := f.entries(kindProgress) + f.entries(kindTie); got != 0 {
 		t.Errorf("got %d entries left, want none", got)
 	}

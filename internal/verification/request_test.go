@@ -117,6 +117,10 @@ func TestEarlyRequestIsAnswered(t *testing.T) {
 	if got := f.room(t, f.budget(Email)); got != 4 {
 		t.Errorf("got room for %d more, want 4", got)
 	}
+	_, err := f.RequestToken(bg, ask(attempt(2), func(r *Request) { r.RepeatOnly = true }))
+	if got := refusedBy(t, err); got != LimitRepeat {
+		t.Errorf("taken for a repetition: refused by %q, want to be told that it is none", got)
+	}
 	if got := f.open(ask(attempt(2))); got != (Opened{SID: first.SID, Sent: true}) {
 		t.Errorf("made again: got %+v, want it sent", got)
 	}

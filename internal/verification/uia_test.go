@@ -118,8 +118,8 @@ func TestF32_UsersAreCountedApart(t *testing.T) {
 				}
 			}
 			var limited *LimitError
-			if err := f.CountUser(bg, action, user); !errors.As(err, &limited) || limited.RetryAfter <= 0 {
-				t.Errorf("got %v, want a LimitError that says when", err)
+			if err := f.CountUser(bg, action, user); !errors.As(err, &limited) || limited.RetryAfter <= 0 || limited.Limit != LimitUser {
+				t.Errorf("got %v, want a LimitError that says which, and when", err)
 			}
 		}
 	}
