@@ -37,7 +37,6 @@ func (c *Client) complete(w http.ResponseWriter, r *http.Request, next Next, rou
 		return 0, err
 	}
 	j := &completion{client: c, route: route, body: body}
-	j.dropBinds()
 	if err := j.collect(); err != nil {
 		return 0, err
 	}
@@ -111,25 +110,6 @@ type completion struct {
 	withdrawal *withdrawal
 	// answered, if not nil, is told the homeserver's status before the client is.
 	answered func(status int)
-}
-
-// dropBinds removes the flags by which a legacy homeserver would publish the
-// address through an identity server, on every round: it remembers the body
-// of the first.
-func (j *completion) dropBinds() {
-	flags := []string{"bind"}
-	if j.route.purpose == verification.Register {
-		flags = []string{"bind_email", "bind_msisdn"}
-	}
-	if j.route.purpose == verification.Password {
-		return
-	}
-	for _, flag := range flags {
-		if _, ok := j.body[flag]; ok {
-			delete(j.body, flag)
-			j.changed = true
-		}
-	}
 }
 
 // collect finds the credentials of a path in the route table.

@@ -36,10 +36,11 @@ var knownMembers = map[string][]string{
 
 // strangeAtRegistration are members that mean something elsewhere, and at a
 // registration nothing that we would want to happen.
-var strangeAtRegistration = []string{
-	addSpellings[0], addSpellings[1], "sid", "client_secret", "clientSecret", serverSpellings[0], serverSpellings[1],
-	"id_access_token", "bind", "bind_email", "bind_msisdn",
-}
+var strangeAtRegistration = slices.Concat(bindFlags, addSpellings[:], serverSpellings[:], []string{"sid", "client_secret", "clientSecret", "id_access_token"})
+
+// bindFlags are those by which a legacy homeserver would publish an address through
+// an identity server. It remembers the body of the first round.
+var bindFlags = []string{"bind", "bind_email", "bind_msisdn"}
 
 // owned reports whether we know what the body of a request is for.
 func (r route) owned() bool {
@@ -72,10 +73,10 @@ func (j *completion) rebuild() error {
 func (j *completion) rebuildBody() error {
 	switch {
 	case j.route.ancient():
-		maps.DeleteFunc(j.body, isOneOf(addSpellings[:]))
+		maps.DeleteFunc(j.body, isOneOf(slices.Concat(addSpellings[:], bindFlags)))
 		return rebuildCreds(j.body, uiaSpellings)
 	case j.route.tail == tailRegister:
-		maps.DeleteFunc(j.body, isOneOf(append(strangeAtRegistration, uiaSpellings[:]...)))
+		maps.DeleteFunc(j.body, isOneOf(slices.Concat(strangeAtRegistration, uiaSpellings[:])))
 		return nil
 	case j.route.tail == tailAdd:
 		creds, err := flatCreds(j.body)

@@ -37,7 +37,7 @@ func TestForwardedBodiesAreMadeAnew(t *testing.T) {
 			`{"a":"ü\u00fc<>&","auth":{"type":"m.login.dummy"},"b":2}`,
 		},
 		{
-			"api/v1/register", `{"type":"m.login.email.identity","threepidCreds":{"clientSecret":"s","sid":"theirs","x":1},"three_pid_creds":1,"session":"u"}`,
+			"api/v1/register", `{"type":"m.login.email.identity","threepidCreds":{"clientSecret":"s","sid":"theirs","x":1},"three_pid_creds":1,"session":"u","bind_email":true,"bind_msisdn":true}`,
 			`{"session":"u","threepidCreds":{"client_secret":"s","sid":"theirs"},"threepid_creds":{"client_secret":"s","sid":"theirs"},"type":"m.login.email.identity"}`,
 		},
 		{

@@ -252,14 +252,16 @@ func TestLocksThatAreDisturbed(t *testing.T) {
 			t.Errorf("a signal: got %v, want it to wait on", err)
 		}
 	})
+	var steps []string
 	meanwhile := func(what string, act func() error) {
 		t.Helper()
 		defer keyring.Between(func(step string, do func() error) error {
-			if step == what && act != nil {
-				if err := act(); err != nil {
+			steps = append(steps, step)
+			if do := act; step == what && do != nil {
+				act = nil
+				if err := do(); err != nil {
 					t.Error(err)
 				}
-				act = nil
 			}
 			return do()
 		})()
@@ -277,6 +279,15 @@ func TestLocksThatAreDisturbed(t *testing.T) {
 	// Another process has cleaned up, too.
 	abandon(t, filepath.Dir(path), ".keys-1", ".keys-2")
 	meanwhile("remove", func() error { return os.Remove(filepath.Join(filepath.Dir(path), ".keys-2")) })
+	// Another process has rotated: whoever gets the lock then has that of a file that is no more.
+	steps = nil
+	meanwhile("lock", func() error {
+		_, err := keyring.Rotate(path, time.Now())
+		return err
+	})
+	if got := strings.Count(strings.Join(steps, " "), "open lock"); got != 3 {
+		t.Errorf("got the steps %q, want a lock for the other, and two for this one", steps)
+	}
 	meanwhile("lock", func() error { return os.Remove(path) })
 }
 

@@ -3,6 +3,7 @@
 package keyring_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -70,6 +71,22 @@ func TestPlacedDraftIsTheFirst(t *testing.T) {
 	}
 	if left, err := os.ReadDir(filepath.Dir(path)); err != nil || len(left) != 1 {
 		t.Errorf("left %v, %v, want the key file alone", left, err)
+	}
+}
+
+// TestDraftThatCannotBePlaced is ours from the moment when it has the name.
+func TestDraftThatCannotBePlaced(t *testing.T) {
+	for at, want := range []bool{false, true} {
+		d, err := keyring.Prepare(filepath.Join(t.TempDir(), "keys.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		broken := trip{at: at, err: errDisk}
+		broken.over(func() {
+			if ring, ours, err := d.Place(); ring != nil || ours != want || !errors.Is(err, errDisk) {
+				t.Errorf("%s fails: got %v, %v, %v, want it to be ours: %v", broken.steps[at], ring, ours, err, want)
+			}
+		})
 	}
 }
 

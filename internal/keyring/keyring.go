@@ -107,9 +107,7 @@ func derive(k Key) (*key, error) {
 // must be the same to open it: a sealed record moved elsewhere does not open.
 func (r *Ring) Seal(context string, plain []byte) []byte {
 	k := r.set.Load().primary
-	out := make([]byte, 1, 1+len(plain)+k.aead.Overhead())
-	out[0] = k.id
-	return k.aead.Seal(out, nil, plain, []byte(context)) //nolint:gosec // G407: this AEAD makes its nonce itself, at random, and puts it first
+	return k.aead.Seal([]byte{k.id}, nil, plain, []byte(context)) //nolint:gosec // G407: this AEAD makes its nonce itself, at random, and puts it first
 }
 
 // Open decrypts what Seal made with the same context.

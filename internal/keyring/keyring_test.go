@@ -4,6 +4,8 @@ package keyring_test
 
 import (
 	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"regexp"
@@ -151,6 +153,20 @@ func TestHashSeparates(t *testing.T) {
 			t.Fatalf("two keys make the same hash of %q", a)
 		}
 	})
+}
+
+// TestHashingPreparesAKeyOnce, and not for each hash: that costs as much as the hash.
+func TestHashingPreparesAKeyOnce(t *testing.T) {
+	ring, key := newRing(t, keyring.Key{ID: 1, Secret: secret('a')}), secret('m')
+	hashing := testing.AllocsPerRun(200, func() { ring.Hash("l") })
+	preparing := testing.AllocsPerRun(200, func() {
+		mac := hmac.New(sha256.New, key)
+		mac.Write([]byte("l"))
+		mac.Sum(nil)
+	})
+	if hashing >= preparing {
+		t.Errorf("a hash takes %v allocations, want fewer than the %v of one whose key is prepared for it", hashing, preparing)
+	}
 }
 
 // TestHashesStayWhatTheyAre: what is in a store today must be found by the next version.

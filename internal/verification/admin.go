@@ -46,7 +46,7 @@ func (s *Service) admin(session *Session, delivery DeliveryState) Admin {
 		Pseudonym: s.keys.Pseudonym(now, session.Address),
 		State:     session.State, Delivery: delivery, Until: time.UnixMilli(session.Until),
 		Sends: session.Sends, Tries: session.Tries, Language: session.Language, Brand: session.Brand,
-		Decoy: session.Decoy, Held: session.Sends == 0 && session.HeldAttempt != nil,
+		Decoy: session.Decoy, Held: session.Sends == 0,
 	}
 	if session.Created != 0 {
 		a.Created = time.UnixMilli(session.Created)
@@ -173,7 +173,6 @@ func (s *Service) Resend(ctx context.Context, sid string) error {
 		}
 	}
 	err = s.change(ctx, sid, func(txn store.Txn, session *Session) error {
-		o.reset()
 		now := s.now()
 		session.settle(now)
 		if err := session.open(now); err != nil {

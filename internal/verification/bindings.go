@@ -38,10 +38,10 @@ type Binding struct {
 	Validated string `cbor:"8,keyasint,omitempty"`
 }
 
-// same reports whether two are the binding of one address at one server, as a
-// bindingKey is.
+// same reports whether two of one user are the binding of one address at one server,
+// as a bindingKey is.
 func (b Binding) same(o Binding) bool {
-	return b.User == o.User && b.Medium == o.Medium && b.Address == o.Address && b.IDServer == o.IDServer
+	return b.Medium == o.Medium && b.Address == o.Address && b.IDServer == o.IDServer
 }
 
 // shelf is where the bindings of a user are: a partition, and the beginning of
@@ -91,7 +91,7 @@ func (s *Service) ProofExpired(b Binding) bool { return s.now().Sub(b.Bound) >= 
 // MayBind reports ErrTooManyBindings for a user who has as many as are kept.
 func (s *Service) MayBind(ctx context.Context, user string) error {
 	list, err := s.Bindings(ctx, user)
-	if err == nil && len(list) >= MaxBindings {
+	if len(list) >= MaxBindings {
 		err = ErrTooManyBindings
 	}
 	return err

@@ -73,6 +73,16 @@ func TestR45_BindingsAreKeptPerUser(t *testing.T) {
 	}
 }
 
+// TestR45_BindingsAreOfOneAddressAtOneServer: two that differ in anything are two.
+func TestR45_BindingsAreOfOneAddressAtOneServer(t *testing.T) {
+	f := newFixture(t)
+	f.bind(binding(), binding(at("two.example.org")), binding(func(b *Binding) { b.Address = "other@example.com" }),
+		binding(func(b *Binding) { b.Medium = MSISDN }), binding())
+	if got := f.bindings("@alice:example.org"); len(got) != 4 {
+		t.Errorf("got %+v, want four", got)
+	}
+}
+
 func TestR45_BindingAgainReplacesTheProof(t *testing.T) {
 	f := newFixture(t)
 	f.bind(binding())

@@ -60,7 +60,7 @@ func (s *Service) Await(ctx context.Context, req Request) (nonce string, err err
 	if err != nil {
 		return "", err
 	}
-	if due, _, err := s.due(ctx, rec.Request); err == nil && !due && !rec.Request.RepeatOnly {
+	if due, _, err := s.due(ctx, rec.Request); err == nil && !due {
 		// It repeats another, as far as is known now. If the homeserver takes
 		// so long that it does not, it has cost too little.
 		s.repeated(ctx, counted)
@@ -198,7 +198,6 @@ func (s *Service) Adopt(ctx context.Context, sid, nonce string, req Request) err
 func (s *Service) Adopted(ctx context.Context, sid, clientSecret string, purpose Purpose) (string, error) {
 	var rec foreignRecord
 	err := s.anywhere(ctx, s.keys.HashTexts(foreignLabel, sid), func(txn store.Txn, name string) error {
-		rec = foreignRecord{}
 		return s.recs.get(txn, kindForeign+name, &rec)
 	})
 	if errors.Is(err, store.ErrNotFound) {

@@ -32,7 +32,7 @@ func (s *Service) submit(ctx context.Context, p store.Partition, sub Submission)
 		return result, err
 	}
 	code := cell{
-		limit: wrongCodes, kind: LimitCodes, share: 1, refund: wrongCodes.cost(1),
+		limit: wrongCodes, share: 1, refund: wrongCodes.cost(1),
 		names: s.codeNames(guessable.Purpose, guessable.Medium, guessable.Address),
 	}
 	err = s.spend(ctx, nil, code)
@@ -61,7 +61,7 @@ func (s *Service) compare(ctx context.Context, p store.Partition, sub Submission
 		before  State
 	)
 	err = s.store.Update(ctx, p, func(txn store.Txn) error {
-		result, guessable, verdict = Confirmed{}, nil, nil
+		guessable = nil
 		session, err := s.find(txn, sub)
 		if err != nil {
 			return err

@@ -186,6 +186,42 @@ func TestConcurrentWrongCodes(t *testing.T) {
 	}
 }
 
+// TestCodesThatNobodyCompares are not counted for the address, nor refused for those
+// that were: of a session that has expired, and of one that is confirmed meanwhile.
+func TestCodesThatNobodyCompares(t *testing.T) {
+	f := newFixture(t, func(c *Config) { c.SessionLifetime, c.TokenLifetime = time.Hour, time.Hour })
+	code := proof(ProofCode)
+	ended := f.open(ask(code, secret("ended"))).SID
+	f.clock.Advance(time.Hour)
+	f.exhaust(code)
+	_, err := f.Submit(bg, Submission{SID: ended, Token: "1"})
+	wantErr(t, "for a session that has expired", err, ErrExpired)
+
+	f = newFixture(t)
+	sid := f.open(ask(code)).SID
+	f.meanwhile(func() { f.confirm(sid, f.outbox.last(t).Token) })
+	_, err = f.Submit(bg, Submission{SID: sid, Token: "1"})
+	wantErr(t, "for a session that is confirmed meanwhile", err, ErrTokenIncorrect)
+	if got := f.entries(kindLimit); got != 0 {
+		t.Errorf("got %d counts, want none", got)
+	}
+	if wrong, ok := errors.AsType[*WrongTokenError](err); !ok || *wrong != (WrongTokenError{Register, Email}) || wrong.Error() != ErrTokenIncorrect.Error() {
+		t.Errorf("got %#v, want to be told of which session", err)
+	}
+}
+
+// TestCodesOfARefusedSessionCount: its client is told that they are wrong.
+func TestCodesOfARefusedSessionCount(t *testing.T) {
+	f := newFixture(t)
+	sid := f.open(ask(discreet, proof(ProofCode))).SID
+	wantErr(t, "Refuse", f.Refuse(bg, sid, f.outbox.last(t).Refusal), nil)
+	_, err := f.Submit(bg, guessing(sid, "wrong"))
+	wantErr(t, "a wrong code", err, ErrTokenIncorrect)
+	if got := f.entries(kindLimit); got != 1 {
+		t.Errorf("got %d counts, want one", got)
+	}
+}
+
 // TestForgetWrongCodes: the count is a trace of the address.
 func TestForgetWrongCodes(t *testing.T) {
 	f := newFixture(t)

@@ -144,7 +144,7 @@ func (s *Service) usable(ctx context.Context, p store.Partition, c Completion, a
 		if !s.owns(session, c.ClientSecret) || session.Purpose != c.Purpose {
 			return nil
 		}
-		a.Replayed = session.State == Consumed && c.UIASession != "" && s.keys.Made(session.ConsumedIn, uiaLabel, c.UIASession)
+		a.Replayed = s.keys.Made(session.ConsumedIn, uiaLabel, c.UIASession)
 		ok = session.State == Validated && !session.Expired(s.now())
 		return nil
 	})

@@ -4,8 +4,12 @@ package verification
 
 import (
 	"maps"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/store"
+	"github.com/caddy-threepid/caddy-threepid/store/storetest"
 )
 
 // completes is how alice's client completes a session.
@@ -110,6 +114,9 @@ func TestDeadAlias(t *testing.T) {
 	if a.Live || a.Replayed || f.proves(a) {
 		t.Errorf("a dead alias is live")
 	}
+	if a.SID == "" || a.ClientSecret == "" {
+		t.Errorf("a dead alias is %q, %q: without credentials the homeserver would say something else", a.SID, a.ClientSecret)
+	}
 	f.finish(a, Completed)
 	if after := dump(t, f.cfg.Store); !maps.Equal(before, after) {
 		t.Errorf("a dead alias changed the store")
@@ -206,6 +213,12 @@ func TestUnasked(t *testing.T) {
 			}
 		}, false},
 		{"it takes too long", func(f *fixture, _ string, _ *Alias) { f.clock.Advance(f.cfg.InFlight) }, false},
+		{"the session ends", func(f *fixture, sid string, _ *Alias) {
+			s := f.record(sid)
+			s.Until = f.clock.Now().UnixMilli()
+			p, _ := partitionOf(sid)
+			wantErr(t, "end", f.store.Update(bg, p, func(txn store.Txn) error { return f.recs.putSession(txn, s) }), nil)
+		}, false},
 	}
 	for _, tt := range tests {
 		f := newFixture(t)
@@ -215,6 +228,19 @@ func TestUnasked(t *testing.T) {
 		f.finish(a, Refused)
 		if got := a.Unasked; got != tt.want {
 			t.Errorf("%s: got unasked %v, want %v", tt.name, got, tt.want)
+		}
+	}
+	// It is known when it is written down.
+	s := newShaky(t)
+	a := s.claim(completes(s.validated(ask())))
+	for n := 1; ; n++ {
+		s.disk.Arm(n)
+		err := s.Finish(bg, a, Refused)
+		if a.Unasked != (err == nil) {
+			t.Errorf("%s: %v, and unasked %v", s.disk.Broke(), err, a.Unasked)
+		}
+		if err == nil || strings.HasPrefix(s.disk.Broke(), storetest.Committed) {
+			break
 		}
 	}
 }

@@ -38,8 +38,7 @@ func (s *Service) SealConversation(c Conversation) string {
 	if c.Began.IsZero() {
 		c.Began = s.now()
 	}
-	plain := make([]byte, 8, conversationHead+len(c.Session))
-	binary.BigEndian.PutUint64(plain, uint64(c.Began.UnixMilli()))
+	plain := binary.BigEndian.AppendUint64(nil, uint64(c.Began.UnixMilli()))
 	plain = append(plain, endpointSum(c.Endpoint)...)
 	plain = append(plain, c.Session...)
 	return base64.RawURLEncoding.EncodeToString(s.keys.Seal(conversationContext, plain))

@@ -3,6 +3,8 @@
 package verification
 
 import (
+	"encoding/base64"
+	"strings"
 	"testing"
 	"time"
 
@@ -26,6 +28,27 @@ func TestConversationIsForOneEndpoint(t *testing.T) {
 	}
 	if again := f.SealConversation(Conversation{Session: "X", Endpoint: "POST register"}); again == name {
 		t.Error("who sees two names knows whether they are of one conversation")
+	}
+}
+
+// TestConversationOfOddNames: one without a name, the longest that is opened, and what
+// is sealed and is none.
+func TestConversationOfOddNames(t *testing.T) {
+	f := newFixture(t)
+	for length, want := range map[int]bool{0: true, 3019: true, 3020: false} {
+		name := f.SealConversation(Conversation{Session: strings.Repeat("x", length), Endpoint: "e"})
+		_, ok := f.OpenConversation(name, "e")
+		_, anywhere := f.OpenAnyConversation(name)
+		if ok != want || anywhere != want {
+			t.Errorf("a session of %d, in a name of %d: opens %v, and %v at a page, want %v", length, len(name), ok, anywhere, want)
+		}
+	}
+	short := base64.RawURLEncoding.EncodeToString(f.keys.Seal(conversationContext, []byte("short")))
+	foreign := newFixtureWithKey(t, 'x').SealConversation(Conversation{Session: "X", Endpoint: "e"})
+	for _, odd := range []string{"", "!", short, foreign} {
+		if _, ok := f.OpenAnyConversation(odd); ok {
+			t.Errorf("%q opens", odd)
+		}
 	}
 }
 

@@ -306,6 +306,13 @@ func TestOneExplanationADay(t *testing.T) {
 	expect("second, after the first has failed", messages[1], true)
 	note(messages[1], true)
 	expect("third", messages[2], false)
+	var rec explained
+	err := f.store.View(bg, limitsPartition, func(txn store.Txn) error {
+		return f.firstOf(txn, kindExplained, f.explainedNames(Register, Email, ask().Address), &rec)
+	})
+	if err != nil || rec.Message != messages[1].ID || !rec.Sent {
+		t.Errorf("noted is %+v, %v, want the second, and that it was sent", rec, err)
+	}
 	other := messages[2]
 	other.Purpose = Add
 	expect("another purpose", other, true)

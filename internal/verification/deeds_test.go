@@ -65,6 +65,11 @@ var clientDeeds = []deed{
 		s.open(known())
 		return answers(func() (Opened, error) { return s.RequestToken(bg, known()) })
 	}},
+	{name: "RequestToken over the limit, and due", prepare: func(s *shaky) func() (any, error) {
+		s.cfg.PerAddress.Burst = 1
+		s.open(known())
+		return answers(func() (Opened, error) { return s.RequestToken(bg, known(attempt(2))) })
+	}},
 	{name: "RequestToken too early", prepare: func(s *shaky) func() (any, error) {
 		s.open(known())
 		return answers(func() (Opened, error) {

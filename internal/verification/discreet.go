@@ -21,7 +21,7 @@ import (
 // token, though the owner of the address has refused it: until too many wrong
 // tokens were tried, and it has ended for everybody.
 func (s *Session) secretlyRefused(discreet bool) bool {
-	return discreet && s.State == Revoked && len(s.Lapsed) > 0
+	return discreet && len(s.Lapsed) > 0
 }
 
 // now is when a request was made. What it opens ends so long after that, and not

@@ -57,6 +57,36 @@ func TestRefusedSessionLooksPending(t *testing.T) {
 	}
 }
 
+// TestDiscreetRequestIsNotToldOfRoom, which would tell how many messages wait; but of
+// what is broken.
+func TestDiscreetRequestIsNotToldOfRoom(t *testing.T) {
+	f := newFixture(t)
+	f.outbox.refuse = errors.New("broken")
+	_, err := f.RequestToken(bg, ask(discreet))
+	wantErr(t, "a broken outbox", err, f.outbox.refuse)
+	f.outbox.refuse = fullError{}
+	got := f.open(ask(discreet))
+	if !got.Sent || len(f.outbox.messages()) != 0 || f.watcher.count("register email unsent") != 1 || len(f.watcher.seen) != 1 {
+		t.Errorf("got %+v, %d messages, and %v", got, len(f.outbox.messages()), f.watcher.seen)
+	}
+	if f.entries(kindMessage) != 0 || f.record(got.SID).Sends != 1 {
+		t.Errorf("%d messages wait, and the session is %+v", f.entries(kindMessage), f.record(got.SID))
+	}
+	_, err = f.RequestToken(bg, ask(secret("open")))
+	wantErr(t, "a request that is not discreet", err, fullError{})
+}
+
+// TestPageOfARefusedSession says of a wrong link what it says of any other.
+func TestPageOfARefusedSession(t *testing.T) {
+	f := newFixture(t)
+	sid := f.open(ask(discreet)).SID
+	wantErr(t, "Refuse", f.Refuse(bg, sid, f.outbox.last(t).Refusal), nil)
+	_, err := f.Inspect(bg, guessing(sid, "wrong"))
+	wantErr(t, "a wrong link", err, ErrTokenIncorrect)
+	_, err = f.Inspect(bg, Submission{SID: sid, Token: "wrong"})
+	wantErr(t, "where nothing is hidden", err, ErrRevoked)
+}
+
 // TestCoolingIsAskedWhereMessagesAreSent: requests are not refused where they are
 // discreet, and held messages are let go; the outbox finds out, for as long.
 func TestCoolingIsAskedWhereMessagesAreSent(t *testing.T) {

@@ -90,7 +90,7 @@ func (s *Service) Forget(ctx context.Context, medium Medium, address string) (Fo
 // it.
 func (s *Service) traces(ctx context.Context, p store.Partition, medium Medium, address string) ([]string, error) {
 	mine := func(m Medium, a string) bool { return m == medium && a == address }
-	sids := map[string]bool{} // without the partition
+	sids := map[string]bool{}
 	var keys []string
 	each := func(kind string, found func(key string, value []byte) bool) error {
 		err := s.store.Scan(ctx, p, kind, func(key string, value []byte) (bool, error) {
@@ -108,23 +108,21 @@ func (s *Service) traces(ctx context.Context, p store.Partition, medium Medium, 
 		var session Session
 		ok := s.recs.open(key, sealed, &session) == nil && mine(session.Medium, session.Address)
 		if ok {
-			sids[strings.TrimPrefix(key, kindSession)] = true
+			sids[session.SID] = true
 		}
 		return ok
 	})
 	return keys, errors.Join(err,
-		each(kindIndex, func(_ string, sid []byte) bool {
-			return len(sid) > partitionSize && sids[string(sid[partitionSize:])]
-		}),
+		each(kindIndex, func(_ string, sid []byte) bool { return sids[string(sid)] }),
 		each(kindMessage, func(key string, _ []byte) bool {
 			sid, _, _ := strings.Cut(strings.TrimPrefix(key, kindMessage), ".")
-			return sids[sid]
+			return sids[string(p)+sid]
 		}),
-		each(kindState, func(key string, _ []byte) bool { return sids[strings.TrimPrefix(key, kindState)] }),
-		each(kindReply, func(key string, _ []byte) bool { return sids[strings.TrimPrefix(key, kindReply)] }),
+		each(kindState, func(key string, _ []byte) bool { return sids[string(p)+strings.TrimPrefix(key, kindState)] }),
+		each(kindReply, func(key string, _ []byte) bool { return sids[string(p)+strings.TrimPrefix(key, kindReply)] }),
 		each(kindAlias, func(key string, sealed []byte) bool {
 			var rec aliasRecord
-			return s.recs.open(key, sealed, &rec) == nil && len(rec.SID) > partitionSize && sids[rec.SID[partitionSize:]]
+			return s.recs.open(key, sealed, &rec) == nil && sids[rec.SID]
 		}),
 		each(kindNonce, func(key string, sealed []byte) bool {
 			var rec nonceRecord

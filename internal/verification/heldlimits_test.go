@@ -218,11 +218,14 @@ func TestGate_ARenewedHoldIsPaidForAnew(t *testing.T) {
 		}
 		f.clock.Advance(25 * time.Minute)
 	}
-	// Within half an hour it costs nothing.
+	// Within half an hour it costs nothing, and as much again after that.
 	f = newFixture(t, func(c *Config) { c.Messages = Limit{Burst: 40, Per: time.Hour} })
 	f.hold(nth(1))
 	f.clock.Advance(30 * time.Minute)
 	f.hold(ask(held("u1"), attempt(2)))
+	if got := f.room(t, f.budget(Email)); got != 40 {
+		t.Errorf("got room for %d, want what has refilled: all", got)
+	}
 	f.clock.Advance(29 * time.Minute)
 	f.advance("u1")
 	if got := f.outbox.last(t).Attempt; got != 2 {

@@ -43,12 +43,8 @@ func (s *Service) noteLanguage(ctx context.Context, c Confirmed) {
 // read is not known.
 func (s *Service) languageOf(ctx context.Context, medium Medium, addr string) string {
 	var rec spoken
-	err := s.anywhere(ctx, s.languageNames(medium, addr), func(txn store.Txn, name string) error {
-		rec = spoken{}
+	_ = s.anywhere(ctx, s.languageNames(medium, addr), func(txn store.Txn, name string) error {
 		return s.recs.get(txn, kindLanguage+name, &rec)
 	})
-	if err != nil {
-		return ""
-	}
 	return rec.Language
 }

@@ -72,6 +72,8 @@ func TestOutcomes(t *testing.T) {
 		{"refused without asking", false, Refused, true},
 		{"answer lost after asking", true, Unknown, false},
 		{"answer lost before asking", false, Unknown, true},
+		{"kept after asking", true, Kept, false},
+		{"kept without asking", false, Kept, true},
 		{"died after asking", true, 0, false},
 		{"died before asking", false, 0, true},
 	}
@@ -98,6 +100,27 @@ func TestOutcomes(t *testing.T) {
 				t.Errorf("can be claimed again: %v, want %v", got, tt.reusable)
 			}
 		})
+	}
+}
+
+// TestKeptProof: what a homeserver keeps with a UIA session is worth something to that
+// one alone, for whatever purpose; without one it keeps nothing.
+func TestKeptProof(t *testing.T) {
+	for _, p := range []Purpose{Register, Password} {
+		for _, uia := range []string{"uia", ""} {
+			f := newFixture(t)
+			c := completes(f.validated(ask(purpose(p))), func(c *Completion) { c.Purpose, c.UIASession = p, uia })
+			a := f.claim(c)
+			f.proves(a)
+			f.finish(a, Kept)
+			if got := f.claim(c); got.Live != (uia == "") || got.Replayed != (uia != "") {
+				t.Errorf("%s in %q: live %v, replayed %v", p, uia, got.Live, got.Replayed)
+			}
+			c.UIASession = "another"
+			if got := f.claim(c); got.Replayed {
+				t.Errorf("%s in %q: replayed in another", p, uia)
+			}
+		}
 	}
 }
 

@@ -77,14 +77,11 @@ func (s *Service) spend(ctx context.Context, cool []string, cells ...cell) error
 	var refused *LimitError
 	// Whatever it is counted for waits for the disk by itself.
 	err := store.UpdateSoon(ctx, s.store, limitsPartition, func(txn store.Txn) error {
-		refused = nil
-		if len(cool) > 0 {
-			if wait, err := s.cooling(txn, cool); err != nil || wait > 0 {
-				refused = &LimitError{RetryAfter: wait, Limit: LimitCooldown}
-				return err
-			}
+		wait, err := s.cooling(txn, cool)
+		if err != nil || wait > 0 {
+			refused = &LimitError{RetryAfter: wait, Limit: LimitCooldown}
+			return err
 		}
-		var err error
 		refused, err = s.charge(txn, cells)
 		return err
 	})

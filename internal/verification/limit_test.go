@@ -161,6 +161,20 @@ func TestNewServiceChecks(t *testing.T) {
 		{"negative session lifetime", func(c *Config) { c.SessionLifetime = -1 }, false},
 		{"negative tries", func(c *Config) { c.MaxTries = -1 }, false},
 		{"negative time in flight", func(c *Config) { c.InFlight = -1 }, false},
+		{"negative cool-down", func(c *Config) { c.Cooldown = -1 }, false},
+	}
+	for want, change := range map[string]func(*Config){
+		"session_lifetime: must be positive": func(c *Config) { c.SessionLifetime = -1 }, "token_lifetime: must be positive": func(c *Config) { c.TokenLifetime = -1 },
+		"max_tries: must be positive": func(c *Config) { c.MaxTries = -1 }, "in_flight: must be positive": func(c *Config) { c.InFlight = -1 },
+		"cooldown: must be positive":                                                           func(c *Config) { c.Cooldown = -1 },
+		"session_lifetime: must be at most 24h0m0s, not 24h0m1s":                               func(c *Config) { c.SessionLifetime = 24*time.Hour + time.Second },
+		"token_lifetime: 2h0m0s is longer than session_lifetime, 1h0m0s; make one of them fit": func(c *Config) { c.TokenLifetime, c.SessionLifetime = 2*time.Hour, time.Hour },
+	} {
+		var cfg Config
+		change(&cfg)
+		if err := cfg.Validate(); err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

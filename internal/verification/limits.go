@@ -65,7 +65,7 @@ func (s *Service) admit(ctx context.Context, req Request, opening *openingReques
 		counted = append(counted, s.room(req.Medium)...) // counted when it is kept, see Hold
 	}
 	err := s.spend(ctx, cool, counted...)
-	if limit, ok := errors.AsType[*LimitError](err); !ok || limit.Limit == LimitCooldown {
+	if _, limited := errors.AsType[*LimitError](err); !limited {
 		return cells, err
 	}
 	due, _, failed := s.due(ctx, *opening)
@@ -115,7 +115,7 @@ func (s *Service) glance(ctx context.Context, p store.Partition, fn func(store.T
 
 // cells are what a request counts against, the budget left out.
 func (s *Service) cells(req Request, share int) []cell {
-	cells := make([]cell, 0, 6)
+	var cells []cell
 	add := func(kind LimitKind, limit Limit, subject ...string) {
 		if !limit.off() {
 			cells = append(cells, cell{limit: limit, kind: kind, names: s.keys.HashTexts("limit "+string(kind), subject...), share: share})
@@ -205,9 +205,6 @@ func network(client netip.Addr) string {
 	if client.Is4() {
 		return client.String()
 	}
-	prefix, err := client.Prefix(64)
-	if err != nil {
-		return client.String()
-	}
+	prefix, _ := client.Prefix(64) // which each has
 	return prefix.String()
 }

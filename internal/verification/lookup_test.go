@@ -84,6 +84,23 @@ func TestReplyIsSealed(t *testing.T) {
 	}
 }
 
+// TestReplyThatCannotBeRead is none: nothing hangs on it.
+func TestReplyThatCannotBeRead(t *testing.T) {
+	f := newFixture(t)
+	sid := f.open(ask()).SID
+	f.replied(f.outbox.last(t), "no such user")
+	if got, err := f.reply(bg, sid); got.Text != "no such user" || got.At != f.clock.Now().UnixMilli() || err != nil {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	err := f.store.Update(bg, store.Partition(sid[:2]), func(txn store.Txn) error { return txn.Set(replyKey(sid), []byte("x"), time.Time{}) })
+	wantErr(t, "spoil", err, nil)
+	for _, of := range []string{sid, "foreign"} {
+		if got, err := f.reply(bg, of); got != (Reply{}) || err != nil {
+			t.Errorf("of %q: got %+v, %v, want none", of, got, err)
+		}
+	}
+}
+
 // TestRevokeByAddress ends what is open, of exactly this address.
 func TestRevokeByAddress(t *testing.T) {
 	f := newFixture(t)

@@ -81,12 +81,9 @@ type Reader struct {
 // whatever becomes of the others, and the error is about all of them.
 func (s *Service) Notify(ctx context.Context, h Happened, readers []Reader) error {
 	readers = s.distinct(readers)
-	if len(readers) == 0 {
-		return nil
-	}
-	var errs []error
+	errs := make([]error, len(readers))
 	admitted := map[Notice]error{}
-	for _, r := range readers {
+	for i, r := range readers {
 		err, known := admitted[r.Notice]
 		if !known {
 			err = s.admitNotice(ctx, h, r.Notice)
@@ -95,7 +92,7 @@ func (s *Service) Notify(ctx context.Context, h Happened, readers []Reader) erro
 		if err == nil {
 			err = s.notify(ctx, h, r)
 		}
-		errs = append(errs, err)
+		errs[i] = err
 	}
 	return verdict(errs)
 }

@@ -110,14 +110,16 @@ func TestGate_HeldRequestsAreReplaced(t *testing.T) {
 
 // TestGate_HeldAndReadyAtOnce: it gets ready between the look and the hold.
 func TestGate_HeldAndReadyAtOnce(t *testing.T) {
-	f := newFixture(t)
+	f := newFixture(t, func(c *Config) { c.Messages = Limit{Burst: 5, Per: time.Hour} })
 	f.open(ask(held("u1")))
 	f.advance("u1")
-	if err := f.Hold(bg, ask(held("u1")), false); err != nil {
-		t.Fatal(err)
-	}
-	if got := len(f.outbox.messages()); got != 1 {
-		t.Errorf("got %d messages, want 1", got)
+	for range 2 {
+		if err := f.Hold(bg, ask(held("u1")), false); err != nil {
+			t.Fatal(err)
+		}
+		if got, room := len(f.outbox.messages()), f.room(t, f.budget(Email)); got != 1 || room != 4 {
+			t.Errorf("got %d messages, and room for %d more, want 1 and 4", got, room)
+		}
 	}
 }
 
@@ -261,7 +263,13 @@ func TestGate_Ends(t *testing.T) {
 	if got := f.entries(kindProgress); got != 4 {
 		t.Errorf("got %d entries after one was forgotten, want 4", got)
 	}
-	f.clock.Advance(progressTime)
+	f.advance("ready")
+	for _, want := range []bool{true, false} { // for as long as a message is held
+		f.clock.Advance(progressTime / 2)
+		if got, err := f.Reached(bg, "ready", Email); got != want || err != nil {
+			t.Errorf("Reached = %v, %v, want %v", got, err, want)
+		}
+	}
 	if got := f.entries(kindProgress) + f.entries(kindTie); got != 0 {
 		t.Errorf("got %d entries left, want none", got)
 	}

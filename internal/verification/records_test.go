@@ -6,10 +6,14 @@ import (
 	"bytes"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"reflect"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
 // recordTypes makes an empty record of each kind.
@@ -132,6 +136,33 @@ func TestRecordForm(t *testing.T) {
 		"\x08\x01\x09\x01\x0a\x81\x82\x50" + string(zero) + "\x02\x0c\x03")
 	if !bytes.Equal(raw, want) {
 		t.Errorf("a session is written as\n%x, want\n%x", raw, want)
+	}
+}
+
+// TestWhatCannotBeWrittenIsAnError, of which the store sees nothing.
+func TestWhatCannotBeWrittenIsAnError(t *testing.T) {
+	if raw, err := encode(make(chan int)); err == nil || raw != nil {
+		t.Errorf("got %x, %v, want an error", raw, err)
+	}
+	f := newFixture(t)
+	err := f.store.Update(bg, "00", func(txn store.Txn) error { return f.recs.put(txn, "x/x", make(chan int), time.Time{}) })
+	if err == nil || len(dump(t, f.store)) != 0 {
+		t.Errorf("got %v, want an error, and nothing stored", err)
+	}
+}
+
+// TestPlacesStayWhatTheyAre: what is in a store today must be found there by the next version.
+func TestPlacesStayWhatTheyAre(t *testing.T) {
+	f := newFixture(t)
+	var got []store.Partition
+	for _, name := range []string{"", "a", "b", "session"} {
+		got = append(got, f.shard(name))
+	}
+	if want := "[05 2c 25 37]"; fmt.Sprint(got) != want {
+		t.Errorf("got %v, want %s", got, want)
+	}
+	if got, want := f.Proof("nonce"), "HvtbQtaEbXrwxalpdFw4mA"; got != want {
+		t.Errorf("the answer to a nonce is %q, want %q", got, want)
 	}
 }
 

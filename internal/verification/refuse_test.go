@@ -229,6 +229,64 @@ func TestDelivery(t *testing.T) {
 	}
 }
 
+// TestDeliveryIsNotedInItsOrder: what is heard later stands, but what a reader or a
+// phone says is not undone by what a relay says.
+func TestDeliveryIsNotedInItsOrder(t *testing.T) {
+	for _, heard := range []DeliveryState{Bounced, Complained, Arrived} {
+		f := newFixture(t)
+		sid := f.open(ask()).SID
+		m := f.outbox.last(t)
+		for _, s := range []struct{ noted, want DeliveryState }{
+			{Deferred, Deferred},
+			{Delivered, Delivered},
+			{Uncertain, Uncertain},
+			{heard, heard},
+			{Delivered, heard},
+			{Deferred, heard},
+			{Complained, Complained},
+			{Arrived, Arrived},
+		} {
+			err := f.store.Update(bg, store.Partition(sid[:2]), func(txn store.Txn) error { return NoteDelivery(txn, m, s.noted) })
+			wantErr(t, "NoteDelivery", err, nil)
+			if got, err := f.Describe(bg, sid); err != nil || got.Delivery != s.want {
+				t.Errorf("%s noted: got %q, %v, want %q", s.noted, got.Delivery, err, s.want)
+			}
+		}
+	}
+}
+
+// TestOddMessageIDs are of no message, and nothing is noted of one.
+func TestOddMessageIDs(t *testing.T) {
+	f := newFixture(t)
+	sid := f.open(ask()).SID
+	notes := func(id string) bool {
+		t.Helper()
+		m, before := f.outbox.last(t), f.entries(kindState)+f.entries(kindReply)
+		m.ID = id
+		err := f.store.Update(bg, store.Partition(sid[:2]), func(txn store.Txn) error {
+			return errors.Join(NoteDelivery(txn, m, Deferred), NoteReply(txn, f.cfg.Keys, m, "text", f.clock.Now()))
+		})
+		wantErr(t, "note of "+id, err, nil)
+		return f.entries(kindState)+f.entries(kindReply) != before
+	}
+	for _, odd := range []string{"", ".", sid, sid + ".", sid + ".x", sid + ".0", sid + ".-1", sid + ".2147483648", sid[:2] + ".1", ".1"} {
+		wantErr(t, odd, f.NoteReceipt(bg, odd, Arrived), ErrNoSession)
+		if notes(odd) {
+			t.Errorf("something was noted of %q", odd)
+		}
+	}
+	wantErr(t, "of a message to come", f.NoteReceipt(bg, sid+".2", Arrived), ErrNoSession)
+	wantErr(t, "of the newest", f.NoteReceipt(bg, sid+".1", Arrived), nil)
+	if !notes(sid + ".2147483647") {
+		t.Error("the highest number that there is cannot be noted")
+	}
+	for id, want := range map[string]bool{"": false, "0": false, "00": false, "00x": true} {
+		if _, ok := OutboxKey(id); ok != want {
+			t.Errorf("a message %q can be in the outbox: %v, want %v", id, ok, want)
+		}
+	}
+}
+
 // TestDeliveryUnknown: a message that vanished without a note (it expired while
 // no outbox ran) is not called sent, unless its token came back.
 func TestDeliveryUnknown(t *testing.T) {
@@ -250,6 +308,13 @@ func TestDeliveryUnknown(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	odd := []string{"", "\x01", "\x02\x01\x00\x00\x00\x01", "\x01\x63\x00\x00\x00\x01", "\x01\x08\x00\x00\x00\x01", "\x01\x01\x00\x00\x00\x01\x00"}
+	for _, raw := range odd { // of another version, say
+		note(raw)
+		if got, err := f.Describe(bg, sid); err != nil || got.Delivery != Unnoted {
+			t.Errorf("with a note %q: %+v, %v, want no state", raw, got, err)
+		}
+	}
 	note("\x01\x02\x00\x00\x00\x01") // deferred, once
 	if got, err := f.Describe(bg, sid); err != nil || got.Delivery != Failed {
 		t.Errorf("Describe = %+v, %v, want that it will not be tried again", got, err)
@@ -258,7 +323,7 @@ func TestDeliveryUnknown(t *testing.T) {
 	if got, err := f.Describe(bg, sid); err != nil || got.Delivery != Delivered {
 		t.Errorf("Describe = %+v, %v, want sent", got, err)
 	}
-	for _, raw := range []string{"", "\x01", "\x02\x01\x00\x00\x00\x01", "\x01\x63\x00\x00\x00\x01"} {
+	for _, raw := range odd {
 		note(raw)
 		if got, err := f.Describe(bg, sid); err != nil || got.Delivery != Delivered {
 			t.Errorf("with a note %q: %+v, %v", raw, got, err)

@@ -195,8 +195,7 @@ func (o *opening) run(txn store.Txn) error {
 		}
 		return o.svc.recs.putSession(txn, session)
 	}
-	session.NextLink, session.Language, session.Brand = o.req.NextLink, o.req.Language, o.req.Brand
-	session.Typed = o.req.Typed
+	session.says(o.req)
 	return o.send(txn, session, now)
 }
 
@@ -240,7 +239,7 @@ func (o *opening) find(txn store.Txn, now time.Time) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p, ok := o.svc.ids.parse(string(sid)); !ok || p != o.partition {
+	if !o.svc.Owns(string(sid)) {
 		return nil, nil
 	}
 	session, err := o.svc.recs.session(txn, string(sid))
@@ -261,14 +260,19 @@ func (o *opening) create(now time.Time) *Session {
 	o.created = true
 	session := &Session{
 		SID: o.freshSID, State: Pending,
-		Purpose: o.req.Purpose, Medium: o.req.Medium, Address: o.req.Address, Typed: o.req.Typed,
+		Purpose: o.req.Purpose, Medium: o.req.Medium, Address: o.req.Address,
 		Secret: o.req.Secret, Proof: o.req.Proof,
-		NextLink: o.req.NextLink, Language: o.req.Language, Created: now.UnixMilli(),
-		Until: now.Add(o.svc.cfg.SessionLifetime).UnixMilli(),
+		Created: now.UnixMilli(), Until: now.Add(o.svc.cfg.SessionLifetime).UnixMilli(),
 	}
+	session.says(o.req)
 	session.SendAttempt = math.MinInt64 // none yet
 	session.asks(o.req)
 	return session
+}
+
+// says takes over how a request wants its reader to be spoken to.
+func (s *Session) says(req openingRequest) {
+	s.Typed, s.NextLink, s.Language, s.Brand = req.Typed, req.NextLink, req.Language, req.Brand
 }
 
 func (o *opening) compose(session *Session, now time.Time) Message {

@@ -105,6 +105,27 @@ func TestF8_EndedSessionIsReplaced(t *testing.T) {
 	}
 }
 
+// TestEarlyRequestIsAnswered with its session, and sends when it is made again; where
+// there is none, it opens one.
+func TestEarlyRequestIsAnswered(t *testing.T) {
+	f := newFixture(t, func(c *Config) { c.Messages = Limit{Burst: 5, Per: time.Hour} })
+	early := func(r *Request) { r.Early = true }
+	first := f.open(ask(early))
+	if got := f.open(ask(early, attempt(2))); !first.Sent || got != (Opened{SID: first.SID}) || len(f.outbox.messages()) != 1 {
+		t.Errorf("got %+v after %+v, and %d messages, want the same session, and one", got, first, len(f.outbox.messages()))
+	}
+	if got := f.room(t, f.budget(Email)); got != 4 {
+		t.Errorf("got room for %d more, want 4", got)
+	}
+	_, err := f.RequestToken(bg, ask(attempt(2), func(r *Request) { r.RepeatOnly = true }))
+	if got := refusedBy(t, err); got != LimitRepeat {
+		t.Errorf("taken for a repetition: refused by %q, want to be told that it is none", got)
+	}
+	if got := f.open(ask(attempt(2))); got != (Opened{SID: first.SID, Sent: true}) {
+		t.Errorf("made again: got %+v, want it sent", got)
+	}
+}
+
 // TestF9_SendAttemptScope: send_attempt counts for one client_secret and one
 // canonical address (and, here, one purpose and medium); any other opens
 // another session.

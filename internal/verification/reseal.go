@@ -48,7 +48,7 @@ func (s *Service) SealedBy(ctx context.Context, counts map[byte]int) error {
 	return nil
 }
 
-// Reseal moves every binding to where the key in use has it, sealed by that
+// Reseal moves every binding to where the key in use has it, and seals it with that
 // key, and returns how many it has moved. It may end in the middle, and be begun
 // again; the bindings are found at every moment. What cannot be opened stays.
 func (s *Service) Reseal(ctx context.Context) (moved int, err error) {
@@ -80,7 +80,7 @@ func (s *Service) staleBindings(ctx context.Context, p store.Partition) (stale [
 		if s.recs.open(key, sealed, &b) != nil {
 			return true, nil
 		}
-		if on := s.shelves(b.User)[0]; !s.keys.InUse(sealed) || on.partition != p || !strings.HasPrefix(key, on.prefix) {
+		if on := s.shelves(b.User)[0]; !strings.HasPrefix(key, on.prefix) {
 			stale = append(stale, placed{p, key, b})
 		}
 		return true, nil
@@ -102,21 +102,12 @@ func (s *Service) moveBinding(ctx context.Context, old placed) error {
 	err := s.store.Update(ctx, on.partition, func(txn store.Txn) error {
 		var there Binding
 		err := s.recs.get(txn, key, &there)
-		if err == nil && (on.partition != old.partition || key != old.key) {
-			return nil // it was bound anew, or moved by somebody who died then
-		}
-		if err != nil && !errors.Is(err, store.ErrNotFound) {
-			return err
-		}
-		if errors.Is(err, store.ErrNotFound) && on.partition == old.partition && key == old.key {
-			return nil // undone
-		}
-		if err == nil {
-			return s.recs.put(txn, key, there, time.Time{}) // the same place, sealed anew
+		if !errors.Is(err, store.ErrNotFound) {
+			return err // or it was bound anew, or moved by somebody who died then
 		}
 		return s.recs.put(txn, key, old.binding, time.Time{})
 	})
-	if err != nil || (on.partition == old.partition && key == old.key) {
+	if err != nil {
 		return err
 	}
 	undone := false

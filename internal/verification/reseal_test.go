@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/store"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
 )
@@ -145,6 +146,39 @@ func TestResealAndUnbind(t *testing.T) {
 	}
 }
 
+// TestResealTouchesNothingUnreadable: neither does it end at a binding that it cannot
+// read, nor delete one that came in the place of what it has moved.
+func TestResealTouchesNothingUnreadable(t *testing.T) {
+	f := newFixture(t)
+	f.bindAll(mxid, 2)
+	b := f.bindings(mxid)[0]
+	spoil := func() {
+		t.Helper()
+		on := f.shelves(mxid)[0]
+		err := f.store.Update(bg, on.partition, func(txn store.Txn) error { return txn.Set(f.bindingKey(on, b), []byte("x"), time.Time{}) })
+		wantErr(t, "spoil", err, nil)
+	}
+	spoil()
+	f.rotate()
+	if n, err := f.Reseal(bg); n != 1 || err != nil || f.entries(kindBinding) != 2 {
+		t.Errorf("got %d moved, %v, and %d entries, want the one that can be read, and both there", n, err, f.entries(kindBinding))
+	}
+	f = newFixture(t)
+	f.bind(b)
+	f.rotate()
+	f.meanwhile(func() {
+		f.meanwhile(func() {
+			wantErr(t, "Unbind", f.Unbind(bg, mxid, b), nil)
+			spoil()
+		})
+	})
+	_, err := f.Reseal(bg)
+	wantErr(t, "Reseal", err, keyring.ErrSealed)
+	if f.entries(kindBinding) != 1 {
+		t.Errorf("%d entries are left, want the one that cannot be read", f.entries(kindBinding))
+	}
+}
+
 // TestResealHidesNothing: whoever looks while a binding is being moved finds it, and
 // whoever undoes it does so wherever it is.
 func TestResealHidesNothing(t *testing.T) {
@@ -187,12 +221,16 @@ func TestResealHidesNothing(t *testing.T) {
 // TestRetention: no key is dropped while something can be named by it.
 func TestRetention(t *testing.T) {
 	f := newFixture(t)
-	if got := f.Retention(); got <= conversationTime || got <= 2*MaxLifetime {
-		t.Errorf("got %v, want more than UIA sessions and sessions live", got)
+	if got := f.Retention(); got != 72*time.Hour {
+		t.Errorf("got %v, want a day more than UIA sessions and sessions live", got)
 	}
 	f = newFixture(t, func(c *Config) { c.PerUser = Limit{Burst: 1, Per: 90 * 24 * time.Hour} })
-	if got := f.Retention(); got <= 90*24*time.Hour {
-		t.Errorf("got %v, want more than the limit of 90 days", got)
+	if got := f.Retention(); got != 91*24*time.Hour {
+		t.Errorf("got %v, want a day more than the limit of 90 days", got)
+	}
+	f = newFixture(t, func(c *Config) { c.Cooldown = 30 * 24 * time.Hour })
+	if got := f.Retention(); got != 31*24*time.Hour {
+		t.Errorf("got %v, want a day more than an address cools down", got)
 	}
 	// And nothing that this service makes has a later end, but bindings.
 	f = newFixture(t)
@@ -278,9 +316,27 @@ func TestSessionEntry(t *testing.T) {
 	if len(kept) != 3 || kept[kindLimit] == 0 || kept[kindCool] != 1 || kept[kindBinding] != 1 {
 		t.Errorf("got %v, want limits, the cool-down and the binding", kept)
 	}
-	for _, p := range []store.Partition{"shield", "ff", ""} {
-		if SessionEntry(p, kindNonce+"x") {
+	for _, p := range []store.Partition{"shield", "ff", "", "000"} {
+		if SessionEntry(p, kindNonce+"x") || SealedEntry(p, kindNonce+"x") {
 			t.Errorf("an entry of partition %q is taken for one of a session", p)
+		}
+	}
+	// Which kinds those are, and which are sealed: a rotation must wait for them.
+	var sessions, sealed string
+	for kind := 'a'; kind <= 'z'; kind++ {
+		if SessionEntry("00", string(kind)+"/x") {
+			sessions += string(kind)
+		}
+		if SealedEntry("00", string(kind)+"/x") {
+			sealed += string(kind)
+		}
+	}
+	if sessions != "adginoqrst" || sealed != "abeghnoqrst" {
+		t.Errorf("got %q for sessions and %q for sealed records", sessions, sealed)
+	}
+	for n, p := range PartitionNames() {
+		if p != PartitionName(n) {
+			t.Errorf("partition %d is %q", n, p)
 		}
 	}
 }

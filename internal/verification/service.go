@@ -85,8 +85,19 @@ func (cfg *Config) Validate() error {
 	setDefault(&cfg.MaxTries, DefaultMaxTries)
 	setDefault(&cfg.InFlight, DefaultInFlight)
 	setDefault(&cfg.Cooldown, DefaultCooldown)
-	if cfg.TokenLifetime < 0 || cfg.SessionLifetime < 0 || cfg.MaxTries < 0 || cfg.InFlight < 0 || cfg.Cooldown < 0 {
-		return cfg.negative()
+	for _, option := range []struct {
+		name  string
+		value int64
+	}{
+		{"session_lifetime", int64(cfg.SessionLifetime)},
+		{"token_lifetime", int64(cfg.TokenLifetime)},
+		{"max_tries", int64(cfg.MaxTries)},
+		{"in_flight", int64(cfg.InFlight)},
+		{"cooldown", int64(cfg.Cooldown)},
+	} {
+		if option.value < 0 {
+			return fmt.Errorf("%s: must be positive", option.name)
+		}
 	}
 	if cfg.SessionLifetime > MaxLifetime {
 		return fmt.Errorf("session_lifetime: must be at most %s, not %s", MaxLifetime, cfg.SessionLifetime)
@@ -95,19 +106,6 @@ func (cfg *Config) Validate() error {
 		return fmt.Errorf("token_lifetime: %s is longer than session_lifetime, %s; make one of them fit", cfg.TokenLifetime, cfg.SessionLifetime)
 	}
 	return nil
-}
-
-// negative names what is.
-func (cfg *Config) negative() error {
-	switch {
-	case cfg.TokenLifetime < 0:
-		return errors.New("token_lifetime: must be positive")
-	case cfg.SessionLifetime < 0:
-		return errors.New("session_lifetime: must be positive")
-	case cfg.MaxTries < 0:
-		return errors.New("max_tries: must be positive")
-	}
-	return errors.New("counts and times must be positive")
 }
 
 // NewService checks the configuration and fills in defaults.

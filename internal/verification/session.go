@@ -167,10 +167,7 @@ func (s *Session) sent(token hash, now time.Time, life time.Duration) {
 	if s.Proof == ProofCode {
 		keep = 0
 	}
-	if len(s.Tokens) > keep {
-		s.Tokens = s.Tokens[len(s.Tokens)-keep:]
-	}
-	s.Tokens = append(s.Tokens, Token{Hash: token, Expires: expires})
+	s.Tokens = append(s.Tokens[max(0, len(s.Tokens)-keep):], Token{Hash: token, Expires: expires})
 }
 
 // asked notes where and when the newest message was asked for.
@@ -272,7 +269,7 @@ func (s *Session) claimedBy(id hash) bool {
 // now, and has not. One whose time is over, or that was ended in another way, is
 // not known about: it may have asked and got a refusal.
 func (s *Session) unasked(id hash, now time.Time) bool {
-	return s.claimedBy(id) && !s.Claim.Answered && s.State == Validated && !s.Expired(now) && now.UnixMilli() < s.Claim.Until
+	return s.claimedBy(id) && !s.Claim.Answered && !s.Expired(now) && now.UnixMilli() < s.Claim.Until
 }
 
 // Outcome is what became of a completing request.

@@ -28,6 +28,11 @@ func TestF19_ToldInTheHomeserversSpelling(t *testing.T) {
 			t.Errorf("got %q, %v, want %q", proof.Address, err, spelling)
 		}
 	}
+	number := f.claim(completes(f.validated(ask(byPhone))))
+	number.Address = canonical
+	if err := f.Spell(bg, number, canonical); err == nil {
+		t.Error("a number is spelled like an address")
+	}
 	f.finish(a, Completed)
 	if f.proves(a) {
 		t.Error("an alias that was spelled anew proves something after its request")

@@ -124,7 +124,7 @@ func deliveryOf(txn store.Txn, s *Session) (DeliveryState, error) {
 	if err != nil {
 		return Unnoted, err
 	}
-	current := n == s.Sends && n > 0
+	current := n == s.Sends
 	switch {
 	case current && state != Deferred:
 		return state, nil

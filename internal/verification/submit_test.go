@@ -205,6 +205,12 @@ func TestInspectVerdicts(t *testing.T) {
 	}
 	look("unknown sid", Submission{SID: "00" + sid[2:], Token: token}, ErrNoSession)
 	look("wrong client_secret", Submission{SID: sid, Token: token, ClientSecret: &other}, ErrNoSession)
+	for _, own := range []*string{new(ask().ClientSecret), nil} {
+		got, err := f.Inspect(bg, Submission{SID: sid, Token: "wrong", ClientSecret: own})
+		if !errors.Is(err, ErrTokenIncorrect) || (got.Address != "") != (own != nil) {
+			t.Errorf("a wrong token, with the client_secret %v: got %+v, %v", own != nil, got, err)
+		}
+	}
 	f.clock.Advance(DefaultTokenLifetime)
 	look("expired token", Submission{SID: sid, Token: token}, ErrExpired)
 	f.open(ask(attempt(2)))

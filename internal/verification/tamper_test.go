@@ -4,6 +4,7 @@ package verification
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -107,21 +108,26 @@ func TestSwappedEntries(t *testing.T) {
 func TestTamperedIndex(t *testing.T) {
 	for _, change := range []func(Request) Request{
 		func(r Request) Request { r.Address = "victim@example.com"; return r },
-		func(r Request) Request { r.ClientSecret = "another"; return r },
+		func(r Request) Request { r.ClientSecret += "another"; return r },
 		func(r Request) Request { r.Purpose = Password; return r },
+		func(r Request) Request { r.Medium = MSISDN; return r },
 	} {
 		f := newFixture(t)
 		// Both in one partition, or the entry would lead nowhere anyway.
-		target := change(ask())
-		for n := 0; f.shard(f.index(target)) != f.shard(f.index(ask())); n++ {
-			target.ClientSecret = strings.Repeat("x", n%200) + "y" + strings.Repeat("z", n/200)
+		req := ask()
+		for n := 0; f.shard(f.index(change(req))) != f.shard(f.index(req)); n++ {
+			req.ClientSecret = fmt.Sprint(n)
 		}
-		victim := f.open(target)
-		f.open(ask())
-		f.point(ask(), victim.SID)
-		got := f.open(ask(attempt(2)))
-		if got.SID == victim.SID || f.outbox.last(t).Address != ask().Address {
-			t.Errorf("a swapped index led to the session of %+v", target)
+		victim := f.open(change(req))
+		f.open(req)
+		f.point(req, victim.SID)
+		req.SendAttempt = 2
+		if got := f.open(req); got.SID == victim.SID {
+			t.Errorf("a swapped index led to the session of %+v", change(req))
+		}
+		f.point(req, "x")
+		if _, err := f.Forget(bg, Email, "nobody@example.com"); err != nil {
+			t.Errorf("Forget past a spoilt index: %v", err)
 		}
 	}
 	f := newFixture(t)

@@ -68,8 +68,8 @@ func TestF30_UIASessionCannotBeMade(t *testing.T) {
 func TestReadyChangesNothing(t *testing.T) {
 	f := newFixture(t)
 	c := Completion{SID: "unknown", ClientSecret: "monkeys_are_GREAT", Purpose: Register}
-	if _, err := f.Ready(bg, c); !errors.Is(err, ErrNoSession) {
-		t.Errorf("got %v for somebody else's sid, want ErrNoSession", err)
+	if ready, err := f.Ready(bg, c); ready || !errors.Is(err, ErrNoSession) {
+		t.Errorf("got %v, %v for somebody else's sid, want ErrNoSession", ready, err)
 	}
 	opened, err := f.RequestToken(bg, ask())
 	if err != nil {
@@ -97,6 +97,11 @@ func TestReadyChangesNothing(t *testing.T) {
 	if err != nil || !alias.Live || alias.Address != "alice@example.com" || alias.Medium != Email {
 		t.Fatalf("got %+v, %v, want a live alias for the address", alias, err)
 	}
+	ended := c
+	ended.SID, ended.ClientSecret = f.validated(ask(secret("ended"))), "ended"
+	f.clock.Advance(MaxLifetime) // of which there is a record for a minute more
+	want(false, ended)
+	f.clock.Advance(-MaxLifetime)
 	if err := f.Finish(bg, alias, Completed); err != nil {
 		t.Fatal(err)
 	}
@@ -113,8 +118,8 @@ func TestF32_UsersAreCountedApart(t *testing.T) {
 				}
 			}
 			var limited *LimitError
-			if err := f.CountUser(bg, action, user); !errors.As(err, &limited) || limited.RetryAfter <= 0 {
-				t.Errorf("got %v, want a LimitError that says when", err)
+			if err := f.CountUser(bg, action, user); !errors.As(err, &limited) || limited.RetryAfter <= 0 || limited.Limit != LimitUser {
+				t.Errorf("got %v, want a LimitError that says which, and when", err)
 			}
 		}
 	}
