@@ -212,7 +212,7 @@ func (j *completion) run(w http.ResponseWriter, r *http.Request, next Next, path
 		return 0, upstreamFailure(err)
 	}
 	outcome, j.status = j.judge(answer), answer.status
-	changes, readers := j.changes(answer, outcome), j.readers(answer, outcome)
+	changes, readers := j.changes(answer, outcome), j.readers(answer)
 	j.finish(r.Context(), outcome) // before the client learns of it
 	if j.answered != nil {
 		j.answered(j.status)
