@@ -50,7 +50,8 @@ func parse(raw []byte, sc scope) (object, error) {
 		}
 		return nil, errNotJSON
 	}
-	if trimmed := bytes.TrimLeft(raw, " \t\r\n"); trimmed[0] != '{' {
+	var o object
+	if json.Unmarshal(raw, &o) != nil || o == nil { // an array, say, or null
 		return nil, errNotObject
 	}
 	if sc != exactKeys && halfCharacter(raw) {
@@ -60,10 +61,6 @@ func parse(raw []byte, sc scope) (object, error) {
 	w.dec.UseNumber()
 	if err := w.all(); err != nil {
 		return nil, err
-	}
-	var o object
-	if err := json.Unmarshal(raw, &o); err != nil {
-		return nil, errNotJSON
 	}
 	return o, nil
 }

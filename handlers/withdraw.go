@@ -298,8 +298,8 @@ func (wd *withdrawal) unbindAll(ctx context.Context) (string, error) {
 	wg.Wait()
 	var first error
 	for _, b := range wd.targets {
-		if err := failed[b]; err != nil && first == nil {
-			first = err
+		if first == nil {
+			first = failed[b]
 		}
 	}
 	wd.done(ctx, func(b verification.Binding) bool { return failed[b] == nil })
