@@ -118,9 +118,5 @@ func (l *login) try(r *http.Request, next Next, spelling string) (*capture, erro
 	} else {
 		body["address"] = member(spelling)
 	}
-	raw, err := body.encode()
-	if err != nil {
-		return nil, err
-	}
-	return exchange(r, next, r.URL.Path, raw)
+	return exchange(r, next, r.URL.Path, body.encode())
 }
