@@ -209,7 +209,6 @@ func valuesOf(name string, form func(string) bool, read []setting) (found []stri
 // signs, or all of them; each without what quoted-printable leaves, or with what
 // mail programs cut off or add at the ends.
 func valueReadings(value string) []string {
-	value = strings.TrimSpace(value)
 	run := strings.TrimLeftFunc(value, foreign)
 	if end := strings.IndexFunc(run, foreign); end >= 0 {
 		run = run[:end]

@@ -108,13 +108,13 @@ func halfCharacter(raw []byte) bool {
 	}
 }
 
-// utf16Unit reads an escape like \u00e9 at the beginning of raw.
-func utf16Unit(raw []byte) (uint64, bool) {
-	if len(raw) < 6 || raw[0] != '\\' || raw[1] != 'u' {
+// utf16Unit reads an escape like \u00e9 at the beginning of what is left of valid JSON.
+func utf16Unit(raw []byte) (unit uint64, ok bool) {
+	if !bytes.HasPrefix(raw, []byte(`\u`)) {
 		return 0, false
 	}
-	unit, err := strconv.ParseUint(string(raw[2:6]), 16, 16)
-	return unit, err == nil
+	unit, _ = strconv.ParseUint(string(raw[2:6]), 16, 16)
+	return unit, true
 }
 
 // walk goes through valid JSON, token by token.

@@ -63,7 +63,6 @@ func (j *completion) rebuild() error {
 		if err != nil {
 			return err
 		}
-		j.auth = auth
 		j.body["auth"] = member(auth)
 	}
 	return j.rebuildBody()
