@@ -205,3 +205,16 @@ func TestIdentityFailsIfItCannotSay(t *testing.T) {
 		wantError(t, rec, http.StatusInternalServerError, "M_UNKNOWN")
 	}
 }
+
+// TestIdentityBadNumbers: what is missing of one, or is none, is told as such.
+func TestIdentityBadNumbers(t *testing.T) {
+	const path = "/_matrix/identity/api/v1/validate/msisdn/requestToken"
+	r, _ := phoneRig(t, options{})
+	for body, code := range map[string]string{
+		"": "M_NOT_JSON", `{"country":"GB","phone_number":"+447400123456"}`: "M_MISSING_PARAMS", `{"client_secret":"s","phone_number":"+447400123456"}`: "M_MISSING_PARAMS",
+		`{"client_secret":"s","country":"GB"}`: "M_MISSING_PARAMS", `{"client_secret":"s","country":5,"phone_number":"+447400123456"}`: "M_INVALID_PARAM",
+		`{"client_secret":"s","country":"GB","phone_number":"x"}`: "M_INVALID_ADDRESS",
+	} {
+		wantError(t, r.local("POST", path, body), http.StatusBadRequest, code)
+	}
+}

@@ -111,6 +111,7 @@ func TestF10_TheSIDIsWhereClientsLook(t *testing.T) {
 		"https://app.example/?q&#/register?":      "https://app.example/?q&#/register?sid=00x",
 		"https://app.example/?q=1#/register?a#b?": "https://app.example/?q=1#/register?a#b?sid=00x",
 		"https://app.example/%C3%A9#/é":           "https://app.example/%C3%A9#/%C3%A9?sid=00x",
+		"https://app.example/À~":                  "https://app.example/%C3%80~?sid=00x",
 	} {
 		if got := withSID(link, "00x"); got != want {
 			t.Errorf("%q becomes %q, want %q", link, got, want)

@@ -50,8 +50,9 @@ func TestPages_AreReported(t *testing.T) {
 	if allow := r.do("PUT", linkPath, "").Header().Get("Allow"); allow != "GET, HEAD, POST, OPTIONS" {
 		t.Errorf("got Allow %q", allow)
 	}
-	if allow := r.do("PUT", RefusePath, "").Header().Get("Allow"); allow != "GET, HEAD, POST" {
-		t.Errorf("got Allow %q", allow)
+	machine := r.do("PUT", RefusePath, "")
+	if allow := machine.Header().Get("Allow"); allow != "GET, HEAD, POST" || machine.Body.Len() != 0 {
+		t.Errorf("got Allow %q and %s", allow, machine.Body)
 	}
 }
 
@@ -112,6 +113,17 @@ func TestPages_SmallParts(t *testing.T) {
 	for token, want := range map[string]bool{"": false, "1": true, "0123456789": true, strings.Repeat("1", 16): true, strings.Repeat("1", 17): false, "12a": false, "-1": false} {
 		if got := code(token); got != want {
 			t.Errorf("%q is a code: %v, want %v", token, got, want)
+		}
+	}
+	for contentType, want := range map[string]bool{
+		formType: true, formType + "; charset=utf-8": true, "application/x-form-www-urlencoded": true, "application/json": false, "": false, formType + "; =": false,
+	} {
+		r := httptest.NewRequest("POST", linkPath, http.NoBody)
+		if r.Header.Set("Content-Type", contentType); isForm(r) != want {
+			t.Errorf("%q is a form: %v, want %v", contentType, isForm(r), want)
+		}
+		if r.Header.Set("Content-Type", "multipart/form-data; ="); isMultipart(r) {
+			t.Error("a form in parts without a boundary is one")
 		}
 	}
 	for path, want := range map[string]verification.Medium{linkPath: verification.Email, phonePath: verification.MSISDN, "/_threepid/msisdn": verification.Email} {

@@ -199,3 +199,50 @@ func TestStages_ByAnAddress(t *testing.T) {
 		t.Errorf("got %s of a token that is nobody's", member(j.auth))
 	}
 }
+
+// TestSpellings_OfAFoldedMailbox: nobody registers with an address that a homeserver, later
+// on, takes for that of an account; and not while nobody says whether it is one.
+func TestSpellings_OfAFoldedMailbox(t *testing.T) {
+	for name, c := range map[string]struct {
+		owner  string // of strasse@
+		add    Next   // in place of the homeserver's own answer
+		status int
+	}{
+		"nobody's":     {status: http.StatusOK},
+		"somebody's":   {owner: "alice", status: http.StatusBadRequest},
+		"nobody says":  {owner: "alice", add: upstream(502, `{}`), status: http.StatusBadGateway},
+		"it folds now": {owner: "alice", add: newHomeserver, status: http.StatusOK}, // its own to refuse
+	} {
+		r := newRig(t, options{})
+		sid := r.validated("register", "s", "straße@example.org")
+		if c.owner != "" {
+			r.hs.AddUser(c.owner, "p", "strasse@example.org")
+		}
+		r.client.caps.known = nil // it was asked already
+		legacy := r.next
+		r.next = func(w http.ResponseWriter, req *http.Request) error {
+			if c.add != nil && strings.HasSuffix(req.URL.Path, "/3pid/add") {
+				return c.add(w, req)
+			}
+			return legacy(w, req)
+		}
+		body := `{"username":"carol","password":"secret","auth":{"type":"m.login.email.identity","threepid_creds":{"sid":"` + sid + `","client_secret":"s"}}}`
+		rec := r.do("POST", "/_matrix/client/r0/register", body)
+		if rec.Code != c.status || r.hs.HasUser("carol") != (c.status == http.StatusOK) {
+			t.Errorf("%s: got %d %s, want %d", name, rec.Code, rec.Body, c.status)
+		}
+	}
+}
+
+// TestSpellings_AHomeserverThatDoesNotAnswer is not one that has nobody.
+func TestSpellings_AHomeserverThatDoesNotAnswer(t *testing.T) {
+	r := newRig(t, callback)
+	for status, want := range map[int]int{502: 502, 503: 503} {
+		err := r.client.taken(httptest.NewRequest("POST", "/", http.NoBody), func(http.ResponseWriter, *http.Request) error {
+			return &UpstreamError{Status: status, Err: errNoAnswer}
+		}, "", verification.Email, "a@x.org")
+		if got := asMatrixError(err); got.Status != want || !errors.Is(err, errNoAnswer) {
+			t.Errorf("got %v, want %d", err, want)
+		}
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/store/storetest"
 )
 
 // TestTokenRequest_TheServersThatClientsName, under each of the operator's rules.
@@ -98,6 +99,7 @@ func TestPhones_WhichNumberIsMeant(t *testing.T) {
 		`{"country":"XX","phone_number":"+44 740"}`:        errPhoneNumber.Message,
 		`{"country":"XX","phone_number":"+44 x"}`:          "'country' must be a code of two letters (ISO 3166-1)",
 		`{"country":"GB","phone_number":"0909 8790000"}`:   "Numbers of this kind are not allowed on this server",
+		`{"country":"XX","phone_number":"+"}`:              "'country' must be a code of two letters (ISO 3166-1)",
 		`{"country":"GB","phone_number":"x"}`:              errPhoneNumber.Message,
 		`{"country":"GB"}`:                                 "Missing params: ['phone_number']",
 		`{"phone_number":"07400 123456"}`:                  "Missing params: ['country']",
@@ -207,5 +209,48 @@ func TestNative_NumbersAreReadAsTheyAreCounted(t *testing.T) {
 		if got != want || (rec.Code == http.StatusOK) != (want != "") || *seen > 1 {
 			t.Errorf("%s: got %d, and the homeserver saw %q, want %q", body, rec.Code, got, want)
 		}
+	}
+}
+
+// TestNative_WhatCannotBeReadGoesNowhere: a body that is too large, and an address of which
+// an old homeserver does not say who has it.
+func TestNative_WhatCannotBeReadGoesNowhere(t *testing.T) {
+	r, seen := native(t, nil)
+	wantError(t, r.do("POST", resetByMail, `{"email":"`+strings.Repeat("x", DefaultMaxBody)+`"}`), http.StatusRequestEntityTooLarge, "M_TOO_LARGE")
+	if *seen != 0 {
+		t.Errorf("the homeserver saw %d requests", *seen)
+	}
+	o := &oracle{codes: map[string]string{"me@xn--bcher-kva.example": ""}, add: oldHomeserver}
+	r.next = o.next
+	wantError(t, r.do("POST", resetByMail, `{"client_secret":"s","send_attempt":1,"email":"me@b\u00fccher.example"}`), http.StatusBadGateway, "M_UNKNOWN")
+}
+
+// TestTokenRequest_OneThatIsHeldBackIsNotLost: whichever write of it fails, the client is
+// told, and the mail comes when it is asked for again and the stages are complete.
+func TestTokenRequest_OneThatIsHeldBackIsNotLost(t *testing.T) {
+	failed := 0
+	for n, met := 1, true; met; n++ {
+		disk := &storetest.Breaking{Err: errDisk}
+		r := gated(t, options{service: func(c *verification.Config) {
+			disk.Store = c.Store
+			c.Store = disk
+		}}, GateCompleted, steps)
+		session := r.begin()
+		disk.Arm(n)
+		rec := r.signUp("s")
+		met = disk.Broke() != ""
+		disk.Arm(0)
+		if rec.Code != http.StatusOK {
+			failed++
+			wantStatus(t, r.signUp("s"), http.StatusOK)
+		}
+		for _, auth := range earlier {
+			r.wantMails(0)
+			wantStatus(t, r.stage(session, auth), http.StatusUnauthorized)
+		}
+		r.wantMails(1)
+	}
+	if failed < 3 {
+		t.Errorf("%d operations have failed", failed)
 	}
 }

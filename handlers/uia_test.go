@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/store/storetest"
 )
 
 // proving is one round of an authentication of Alice's, at a homeserver.
@@ -232,4 +233,50 @@ func TestUIA_AProofByMail(t *testing.T) {
 	r.clock.Advance(time.Hour)
 	_, err = prove(mail, "c")
 	wantChallenge(t, "once more", err, codeUnauthorized, stagePassword, stageEmail)
+}
+
+// TestUIA_NothingIsProvenByAStoreThatFails, nor by a homeserver that does not list the
+// addresses; and the proof is good afterwards.
+func TestUIA_NothingIsProvenByAStoreThatFails(t *testing.T) {
+	disk := &storetest.Breaking{Err: errDisk}
+	r := newRig(t, options{service: func(c *verification.Config) {
+		disk.Store = c.Store
+		c.Store = disk
+	}})
+	r.hs.AddUser("alice", "secret", "alice@x.org")
+	token := r.login("alice", "secret")
+	lists := true
+	prove := func(n int) (broke string, err error) {
+		secret := fmt.Sprint("c", n)
+		sid := r.validated("account/password", secret, "alice@x.org")
+		disk.Arm(n)
+		_, err = r.proving(fmt.Sprintf(`{"type":"m.login.email.identity","threepid_creds":{"sid":%q,"client_secret":%q}}`, sid, secret), func(w http.ResponseWriter, req *http.Request) error {
+			if !lists {
+				return upstream(503, `{}`)(w, req)
+			}
+			req.Header.Set("Authorization", "Bearer "+token)
+			return r.next(w, req)
+		})
+		broke = disk.Broke()
+		disk.Arm(0)
+		r.clock.Advance(time.Hour)
+		return broke, err
+	}
+	n := 1
+	for ; ; n++ {
+		broke, err := prove(n)
+		if broke == "" {
+			break
+		}
+		if err == nil {
+			t.Errorf("operation %d, %s: it is proven", n, broke)
+		}
+	}
+	if n < 4 {
+		t.Errorf("%d operations have failed", n-1)
+	}
+	lists = false
+	if _, err := prove(0); err == nil {
+		t.Error("it is proven whose address it is, and nobody has said so")
+	}
 }

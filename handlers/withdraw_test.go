@@ -337,3 +337,27 @@ func TestWithdrawal_OtherMethodsArePassedOn(t *testing.T) {
 		}
 	}
 }
+
+// TestWithdrawal_AHomeserverThatDoesNotAnswer is told as such: whether it has the endpoint
+// is not known then, and nor is what it has done.
+func TestWithdrawal_AHomeserverThatDoesNotAnswer(t *testing.T) {
+	for path, silent := range map[string]string{unbindPath: "/3pid/unbind", deletePath: "/3pid/delete"} {
+		r, token := bound(t, "id.example.org")
+		legacy := r.next
+		r.next = func(w http.ResponseWriter, req *http.Request) error {
+			if strings.HasSuffix(req.URL.Path, silent) {
+				return &UpstreamError{Status: http.StatusServiceUnavailable, Err: errNoAnswer}
+			}
+			return legacy(w, req)
+		}
+		r.events.changes = nil
+		wantError(t, r.as(token, "POST", path, ofAlice("")), http.StatusServiceUnavailable, "M_UNKNOWN")
+		if r.wantBindings(t, 1); len(r.events.changes) != 0 {
+			t.Errorf("%s: reported was %+v", path, r.events.changes)
+		}
+	}
+	r := newRig(t, options{})
+	if err := r.client.unbindAt(t.Context(), at("no name", "1", time.Time{})); err == nil || len(r.ids.made()) != 0 {
+		t.Errorf("got %v after %q", err, r.ids.made())
+	}
+}
