@@ -5,7 +5,9 @@ package handlers
 import (
 	"context"
 	"net/http"
+	"net/http/httptest"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -33,6 +35,45 @@ func TestNotice_IsReported(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("reported was %+v, want %+v", got, want)
 	}
+}
+
+// beside is an observer that looks at the requests of notices.
+type beside struct {
+	*events
+	seen []error
+}
+
+func (b *beside) Changed(r *http.Request, c Change) {
+	if c.Action == actionNotified {
+		b.seen = append(b.seen, r.Context().Err())
+	}
+	b.events.Changed(r, c)
+}
+
+// TestNotice_OutlivesItsRequest, and no more than that: it is reported with one that has
+// not ended, and afterwards it has.
+func TestNotice_OutlivesItsRequest(t *testing.T) {
+	var during context.Context
+	r, token := aliceWith(t, options{config: func(c *Config) {
+		c.EmailPolicy = func(ctx context.Context, _ string) bool { during = ctx; return false }
+	}}, "alice@x.org")
+	o := &beside{events: r.events}
+	r.client.obs = o
+	gone, leave := context.WithCancel(t.Context())
+	legacy := r.next
+	r.next = func(w http.ResponseWriter, req *http.Request) error {
+		if strings.HasSuffix(req.URL.Path, "/delete") {
+			defer leave()
+		}
+		return legacy(w, req)
+	}
+	req := httptest.NewRequest("POST", deletePath, strings.NewReader(ofAlice(""))).WithContext(gone)
+	req.Header.Set("Authorization", "Bearer "+token)
+	wantStatus(t, r.send(req), http.StatusOK)
+	if r.wantTold("gone alice@x.org"); len(o.seen) != 1 || o.seen[0] != nil {
+		t.Errorf("reported were %v, want one with a request that goes on", o.seen)
+	}
+	await(t, during.Done())
 }
 
 // TestNotice_HowLongAnAnswerWaitsForOne: a quarter of a second, and the work goes on for

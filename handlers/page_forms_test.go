@@ -54,6 +54,14 @@ func TestPages_AreReported(t *testing.T) {
 	if allow := machine.Header().Get("Allow"); allow != "GET, HEAD, POST" || machine.Body.Len() != 0 {
 		t.Errorf("got Allow %q and %s", allow, machine.Body)
 	}
+	for name, answer := range map[string]*httptest.ResponseRecorder{"another method": machine, "one click": oneClick(refuseQuery(sid, refusal))} {
+		if h := answer.Header(); h.Get("Cache-Control") != "no-store" || h.Get("Referrer-Policy") != "no-referrer" {
+			t.Errorf("%s: got headers %v", name, h)
+		}
+	}
+	if page := r.do("GET", linkPath, "").Body.String(); !strings.Contains(page, `href="`+linkPath+`?help=1"`) {
+		t.Errorf("no help is offered where a link does not work:\n%s", page)
+	}
 }
 
 // readOnly is a store that cannot be written while there is an error.
@@ -107,6 +115,25 @@ func TestPages_WithoutEncryption(t *testing.T) {
 	wantPage(t, r.press(r.openLink(sid), chrome[:2]...), http.StatusOK, "Confirmed")
 }
 
+// TestPages_KeepTheSecretOfTheirLink: a form whose link had one has it, too.
+func TestPages_KeepTheSecretOfTheirLink(t *testing.T) {
+	r := newPageRig(t, options{})
+	sid := r.request("register", "s", "a@x.org")
+	token := r.box.last(t).Token
+	for link, want := range map[string]string{linkQuery("sid", sid, "token", token, "client_secret", "s"): "s", linkQuery("sid", sid, "token", token): ""} {
+		form := fields(r.do("GET", link, ""))
+		if got := form.Get("client_secret"); got != want || form.Has("client_secret") != (want != "") || form.Get("sid") != sid || form.Get("token") != token {
+			t.Errorf("%s: got the fields %v", link, form)
+		}
+	}
+	form := fields(r.openLink(sid))
+	form.Set("client_secret", "another")
+	if page := r.sent(linkPath, form); page.Code == http.StatusOK {
+		t.Errorf("got %d: a secret that is there must be right", page.Code)
+	}
+	r.stillPending(sid, "another secret")
+}
+
 // TestPages_SmallParts: what is a code, of which medium a path is, and what the server is
 // called.
 func TestPages_SmallParts(t *testing.T) {
@@ -158,6 +185,17 @@ func TestRefusals_InParts(t *testing.T) {
 	}
 }
 
+// TestRebuild_TheAncientAPI has registrations only that are read otherwise.
+func TestRebuild_TheAncientAPI(t *testing.T) {
+	for route, want := range map[route]bool{
+		{version: "api/v1", tail: "register"}: true, {version: "r0", tail: "register"}: false, {version: "api/v1", tail: "account/password"}: false,
+	} {
+		if got := route.ancient(); got != want {
+			t.Errorf("%+v is ancient: %v, want %v", route, got, want)
+		}
+	}
+}
+
 // TestRebuild_WhatCannotBeReadIsNotSent, whoever has read it before.
 func TestRebuild_WhatCannotBeReadIsNotSent(t *testing.T) {
 	for body, route := range map[string]route{
@@ -165,7 +203,7 @@ func TestRebuild_WhatCannotBeReadIsNotSent(t *testing.T) {
 		`{"auth":{"type":"m.login.email.identity","threepid_creds":5}}`: {tail: tailPassword},
 	} {
 		j := &completion{route: route, body: mustObject(t, []byte(body))}
-		_ = j.collectUIA()
+		_ = j.collectUIA() // it says the same
 		if err := j.rebuild(); codeOf(err) != codeInvalidParam {
 			t.Errorf("%s: got %v", body, err)
 		}

@@ -108,6 +108,14 @@ func TestPagesThatCannotBeMade(t *testing.T) {
 	if wantStatus(t, rec, http.StatusBadRequest); decoded(t, rec)["error"] != "'email' is not a valid address" {
 		t.Errorf("got %s", rec.Body)
 	}
+	for _, refusal := range []*MatrixError{
+		errRegistrationClosed, errStageNotOffered, errNotBegun, errStagesMissing, errNotFromHere, errMisconfigured, errMachine, errNoPhones, errPhoneNumber,
+		errNoPhoneReset, errDenied, errAlike, unavailable(nil), unreachable(nil), unrecognized(http.StatusNotFound), internal(nil),
+	} {
+		if said := r.client.inWords(mustRequest(t, "GET", "/"), refusal); said.Message == "" || said.Errcode == "" || said.Status < 400 {
+			t.Errorf("%+v says nothing", refusal)
+		}
+	}
 }
 
 // TestLooks_OfAMailsTemplates: each colour of both palettes, and the name.

@@ -98,7 +98,7 @@ func halfCharacter(raw []byte) bool {
 		case unit >= 0xdc00 && unit < 0xe000:
 			return true
 		case unit >= 0xd800 && unit < 0xdc00:
-			if low, ok := utf16Unit(raw[6:]); !ok || low < 0xdc00 || low >= 0xe000 {
+			if low, _ := utf16Unit(raw[6:]); low < 0xdc00 || low >= 0xe000 {
 				return true
 			}
 			raw = raw[12:]

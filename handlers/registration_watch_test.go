@@ -3,6 +3,7 @@
 package handlers
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/internal/fakehs"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
 // TestGate_WhichAnswersTeach what the homeserver offers: those to registrations of users,
@@ -82,10 +84,13 @@ func TestGate_WhoseRegistrationIsRemembered(t *testing.T) {
 		r := gated(t, options{}, c.gate, nil)
 		req := httptest.NewRequest("POST", "/", http.NoBody)
 		req.Header.Set("User-Agent", "app")
-		r.client.progress(req, []byte(`{"session":"`+c.session+`","flows":[{"stages":["captcha","m.login.email.identity"]}]}`))
+		r.client.progress(req, []byte(`{"session":"`+c.session+`","completed":["captcha"],"flows":[{"stages":["captcha","m.login.email.identity"]}]}`))
 		got, err := r.svc.Tied(t.Context(), r.client.clientAddr(req), "app")
 		if err != nil || (got == c.session && got != "") != c.want {
 			t.Errorf("%s, a session of %d signs: remembered is %q, %v", c.gate, len(c.session), got, err)
+		}
+		if reached, err := r.svc.Reached(t.Context(), c.session, verification.Email); err != nil || reached != c.want {
+			t.Errorf("%s, a session of %d signs: come so far %v, %v", c.gate, len(c.session), reached, err)
 		}
 		if r.client.offers.known == nil {
 			t.Errorf("%s: what is offered is not learnt", c.gate)
@@ -93,11 +98,21 @@ func TestGate_WhoseRegistrationIsRemembered(t *testing.T) {
 	}
 }
 
+// sleepy is a store whose writes take some time.
+type sleepy struct{ store.Store }
+
+func (s sleepy) Update(ctx context.Context, p store.Partition, f func(store.Txn) error) error {
+	time.Sleep(time.Millisecond)
+	return s.Store.Update(ctx, p, f)
+}
+
 // TestGate_AReleaseTakesAStep: how full the outbox is tells who has which address; a round
 // that releases nothing takes no time.
 func TestGate_AReleaseTakesAStep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := gated(t, callback, GateCompleted, func(o *fakehs.Options) { o.CaptchaResponse = "solved" })
+		opts := callback
+		opts.service = func(c *verification.Config) { c.Store = sleepy{c.Store} }
+		r := gated(t, opts, GateCompleted, func(o *fakehs.Options) { o.CaptchaResponse = "solved" })
 		r.client.pace = newPace(leastPace)
 		took := func(f func()) time.Duration {
 			start := time.Now()
@@ -105,16 +120,20 @@ func TestGate_AReleaseTakesAStep(t *testing.T) {
 			return time.Since(start)
 		}
 		var session string
-		if got := took(func() { session = r.begin() }); got != 0 {
+		if got := took(func() { session = r.begin() }); got >= leastPace {
 			t.Errorf("the first round took %s", got)
 		}
 		wantStatus(t, r.signUp("s"), http.StatusOK)
+		usual := r.client.pace.usual
 		if got := took(func() { r.stage(session, `"type":"m.login.recaptcha","response":"solved"`) }); got != leastPace {
 			t.Errorf("the round that released the mail took %s, want %s", got, leastPace)
 		}
 		r.wantMails(1)
-		if got := took(func() { r.stage(session, `"type":"m.login.dummy"`) }); got != 0 {
+		if got := took(func() { r.stage(session, `"type":"m.login.dummy"`) }); got >= leastPace {
 			t.Errorf("the round after it took %s", got)
+		}
+		if got := r.client.pace.usual; got != usual || usual == 0 {
+			t.Errorf("after it %s is usual for what the homeserver grants, before it was %s", got, usual)
 		}
 	})
 }

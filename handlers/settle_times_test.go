@@ -20,9 +20,11 @@ import (
 type hanging struct {
 	store.Store
 	hangs atomic.Bool
+	last  context.Context //nolint:containedctx // of the last write, to see that it has ended
 }
 
 func (h *hanging) Update(ctx context.Context, p store.Partition, f func(store.Txn) error) error {
+	h.last = ctx
 	if h.hangs.Load() {
 		<-ctx.Done()
 		return ctx.Err()
@@ -72,6 +74,9 @@ func TestWhatMustBeWrittenIsWaitedFor(t *testing.T) {
 			if do(); time.Since(start) != 15*time.Second {
 				t.Errorf("%s: waited for %s, want 15 s", name, time.Since(start))
 			}
+			if context.Cause(disk.last) == nil {
+				t.Errorf("%s: it is waited for still", name)
+			}
 		}
 	})
 }
@@ -79,7 +84,8 @@ func TestWhatMustBeWrittenIsWaitedFor(t *testing.T) {
 // lender is a guard that tells how long a release may take.
 type lender struct {
 	purse
-	left time.Duration
+	left  time.Duration
+	ended func() bool
 }
 
 func (l *lender) Admit(*http.Request, verification.Request, phone.Number) (func(context.Context), error) {
@@ -87,6 +93,7 @@ func (l *lender) Admit(*http.Request, verification.Request, phone.Number) (func(
 		if end, ok := ctx.Deadline(); ok && ctx.Err() == nil {
 			l.left = time.Until(end)
 		}
+		l.ended = func() bool { return ctx.Err() != nil }
 	}, nil
 }
 
@@ -106,8 +113,8 @@ func TestPhones_WhatIsNotSentIsGivenBack(t *testing.T) {
 		if settle(gone, true); guard.left != 0 {
 			t.Error("what was sent is given back")
 		}
-		if settle(gone, false); guard.left != 15*time.Second {
-			t.Errorf("it may take %s, want 15 s", guard.left)
+		if settle(gone, false); guard.left != 15*time.Second || !guard.ended() {
+			t.Errorf("it may take %s, want 15 s; it has ended: %v", guard.left, guard.ended())
 		}
 	})
 }

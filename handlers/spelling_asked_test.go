@@ -234,6 +234,22 @@ func TestSpellings_OfAFoldedMailbox(t *testing.T) {
 	}
 }
 
+// TestAddresses_AreComparedInOneForm, and what has none is equal to itself.
+func TestAddresses_AreComparedInOneForm(t *testing.T) {
+	for _, c := range []struct {
+		medium    verification.Medium
+		raw, want string
+	}{
+		{verification.Email, " Me@B\u00fccher.Example ", "me@xn--bcher-kva.example"}, {verification.Email, "Nobody ", "nobody"}, {verification.Email, "+44", "+44"},
+		{verification.MSISDN, "+44 7400 123-456", "447400123456"}, {verification.MSISDN, "447400123456", "447400123456"}, {verification.MSISDN, "x Y", "x Y"},
+		{"fax", " +X ", " +X "},
+	} {
+		if got := canonicalAddress(c.medium, c.raw); got != c.want {
+			t.Errorf("%s %q: got %q, want %q", c.medium, c.raw, got, c.want)
+		}
+	}
+}
+
 // TestSpellings_AHomeserverThatDoesNotAnswer is not one that has nobody.
 func TestSpellings_AHomeserverThatDoesNotAnswer(t *testing.T) {
 	r := newRig(t, callback)
@@ -244,5 +260,18 @@ func TestSpellings_AHomeserverThatDoesNotAnswer(t *testing.T) {
 		if got := asMatrixError(err); got.Status != want || !errors.Is(err, errNoAnswer) {
 			t.Errorf("got %v, want %d", err, want)
 		}
+	}
+}
+
+// TestSpellings_OfWhatIsAddedAreAskedForOnce: guardOwner has done so.
+func TestSpellings_OfWhatIsAddedAreAskedForOnce(t *testing.T) {
+	r, seen := newRig(t, callback), &witness{}
+	r.hs.AddUser("alice", "p")
+	token := r.login("alice", "p")
+	sid := r.validated("account/3pid", "s", "me@bücher.example")
+	r.next = seen.before(r.next)
+	wantStatus(t, r.add(token, "r0", `{"three_pid_creds":{"sid":"`+sid+`","client_secret":"s"}}`), http.StatusOK)
+	if got := seen.count("r0/account/3pid/email/requestToken"); got != 3 {
+		t.Errorf("asked %d times, want once for each of three: %q", got, seen.asked)
 	}
 }

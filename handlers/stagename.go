@@ -33,8 +33,8 @@ func (j *completion) nameOwner(r *http.Request, next Next) {
 	}
 	holder := thirdParty(j.auth)
 	medium, _, _ := holder.text("medium")
-	typed, given, err := holder.text("address")
-	if err != nil || !given {
+	typed, _, err := holder.text("address")
+	if err != nil {
 		return
 	}
 	who, err := j.asker(r, next)

@@ -254,3 +254,17 @@ func TestTokenRequest_OneThatIsHeldBackIsNotLost(t *testing.T) {
 		t.Errorf("%d operations have failed", failed)
 	}
 }
+
+// TestPhones_NothingIsAdmittedByAStoreThatFails: whether it was sent already is not known.
+func TestPhones_NothingIsAdmittedByAStoreThatFails(t *testing.T) {
+	broken := &brokenStore{}
+	r, p := phoneRig(t, options{service: func(c *verification.Config) {
+		broken.Store = c.Store
+		c.Store = broken
+	}})
+	broken.err = errDisk
+	req := verification.Request{Purpose: verification.Add, Medium: verification.MSISDN, Address: "447400123456", ClientSecret: "s", SendAttempt: 1}
+	if _, err := r.client.admit(mustRequest(t, "POST", "/"), &req, dialled{}); !errors.Is(err, errDisk) || req.RepeatOnly || p.spent() != 0 {
+		t.Errorf("got %v; repeat only: %v; paid for were %d", err, req.RepeatOnly, p.spent())
+	}
+}

@@ -79,6 +79,14 @@ func TestExchange_NoClientEndsIt(t *testing.T) {
 		leave()
 		r := httptest.NewRequest("POST", "/", http.NoBody).WithContext(gone)
 		start := time.Now()
+		var during context.Context
+		_, _ = exchange(r, func(_ http.ResponseWriter, r *http.Request) error {
+			during = r.Context()
+			return nil
+		}, "/", nil)
+		if during.Err() == nil {
+			t.Error("what was begun for an answer goes on after it")
+		}
 		_, err := exchange(r, func(_ http.ResponseWriter, r *http.Request) error {
 			<-r.Context().Done()
 			return r.Context().Err()

@@ -142,6 +142,13 @@ func TestVersions_ByOtherMethodsOrOfNoUse(t *testing.T) {
 			t.Errorf("%s: got HEAD answer %v %q", path, rec.Header(), rec.Body)
 		}
 	}
+	r.next = upstream(200, "", "Content-Encoding", "gzip", "Etag", "x", "Last-Modified", "y", "Content-Length", "7", "X-Own", "1")
+	h := r.do("HEAD", versionsPath, "").Header()
+	for _, name := range []string{"Content-Encoding", "Etag", "Last-Modified", "Content-Length"} {
+		if h.Get(name) != "" || h.Get("X-Own") == "" {
+			t.Errorf("%s is that of another body: %v", name, h)
+		}
+	}
 }
 
 // TestVersions_UnderAnotherPrefix: the homeserver is asked under its own first, and under

@@ -220,9 +220,11 @@ func TestWithdrawal_WhatBecomesOfTheBindings(t *testing.T) {
 type slowServers struct {
 	IdentityServers
 	takes time.Duration
+	asked chan context.Context
 }
 
 func (s slowServers) Unbind(ctx context.Context, _ outbound.Name, _ identityserver.Unbind) error {
+	s.asked <- ctx
 	select {
 	case <-time.After(s.takes):
 		return nil
@@ -243,7 +245,8 @@ func TestWithdrawal_ManyServers(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			r := newRig(t, options{})
-			r.client.ids = slowServers{r.ids, c.takes}
+			asked := make(chan context.Context, 2*c.servers)
+			r.client.ids = slowServers{r.ids, c.takes, asked}
 			many := func() *withdrawal {
 				wd := &withdrawal{client: r.client, user: alice, signed: func(verification.Binding) bool { return true }}
 				for i := range c.servers {
@@ -263,6 +266,11 @@ func TestWithdrawal_ManyServers(t *testing.T) {
 			_, err := r.client.unbindHere(httptest.NewRecorder(), req, many(), unbindRequest{})
 			if (err == nil) != (c.result == "success") || time.Since(start) != c.want {
 				t.Errorf("%d servers, by themselves: got %v after %s, want %s", c.servers, err, time.Since(start), c.want)
+			}
+			for range 2 * c.servers {
+				if ctx := <-asked; ctx.Err() == nil {
+					t.Errorf("%d servers: one is asked still", c.servers)
+				}
 			}
 		})
 	}
@@ -334,6 +342,9 @@ func TestWithdrawal_OtherMethodsArePassedOn(t *testing.T) {
 		seen := r.hs.Requests()
 		if got, want := seen[len(seen)-1].Path, strings.Replace(path, "v3", "r0", 1); got != want || len(r.ids.made()) != 0 {
 			t.Errorf("the homeserver was asked for %s, want %s; calls %q", got, want, r.ids.made())
+		}
+		if len(r.events.list) != 0 {
+			t.Errorf("what the homeserver has answered by itself is reported: %+v", r.events.list)
 		}
 	}
 }
