@@ -32,7 +32,7 @@ func mendLink(u *url.URL, owns func(string) bool) *url.URL {
 	strict, readable := strictly(u)
 	exact := readable && exactly(strict, owns)
 	switch {
-	case exact && path == u.Path && path == u.EscapedPath():
+	case exact && path == u.EscapedPath():
 		return nil
 	case exact: // only the path is odd
 		return &url.URL{Path: path, RawQuery: u.RawQuery}

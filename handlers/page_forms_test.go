@@ -153,6 +153,15 @@ func TestPages_SmallParts(t *testing.T) {
 			t.Error("a form in parts without a boundary is one")
 		}
 	}
+	for accept, want := range map[string]bool{
+		"text/html": true, "text/html;q=0.9": true, "application/json, text/html;q=1": true, "application/json,*/*": false, "text/html;q=0": false,
+		"text/html;q=0.000": false, "text/html;q=": false, ";;": false, "": false, "text/plain": false,
+	} {
+		r := httptest.NewRequest("GET", "/", http.NoBody)
+		if r.Header.Set("Accept", accept); accepts(r, "text/html") != want {
+			t.Errorf("%q asks for a page: %v, want %v", accept, accepts(r, "text/html"), want)
+		}
+	}
 	for path, want := range map[string]verification.Medium{linkPath: verification.Email, phonePath: verification.MSISDN, "/_threepid/msisdn": verification.Email} {
 		if got := mediumOf(httptest.NewRequest("GET", path, http.NoBody)); got != want {
 			t.Errorf("%s is of %s, want %s", path, got, want)

@@ -149,7 +149,7 @@ func (w *walk) all() error {
 
 func (w *walk) token(tok json.Token) error {
 	delim, isDelim := tok.(json.Delim)
-	if isDelim && (delim == '}' || delim == ']') {
+	if delim == '}' || delim == ']' {
 		w.stack = w.stack[:len(w.stack)-1]
 		return nil
 	}

@@ -155,6 +155,8 @@ func TestGate_WhatTheHomeserverAnswers(t *testing.T) {
 		{"none at all, of old", 400, `{"errcode":"M_UNRECOGNIZED","error":"x"}`, 403, "M_FORBIDDEN", true},
 		{"another 401", 401, `{"errcode":"M_MISSING_TOKEN","error":"x"}`, 502, "M_UNKNOWN", false},
 		{"no JSON", 401, `flows`, 502, "M_UNKNOWN", false},
+		{"stages that are no challenge", 403, withEmail, 403, "M_FORBIDDEN", false},
+		{"a page of somebody with our words", 500, withEmail, 502, "M_UNKNOWN", false},
 		{"not of this kind", 405, `{"errcode":"M_FORBIDDEN","error":"x"}`, 403, "M_FORBIDDEN", true},
 		{"not of this kind, by a proxy", 405, `<html>`, 403, "M_FORBIDDEN", false},
 		{"not made", 501, `{"errcode":"M_UNKNOWN","error":"x"}`, 403, "M_FORBIDDEN", true},

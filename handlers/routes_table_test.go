@@ -34,6 +34,9 @@ func TestRoutes_WhatEachPathIsFor(t *testing.T) {
 		"account/3pid/add/add":            {},
 		"account/whoami":                  {},
 		"rooms/!a:x/state/a/b/c":          {},
+		"register//requestToken":          {},
+		"register/./requestToken":         {},
+		"register/../requestToken":        {},
 	} {
 		for _, prefix := range rt.prefixes {
 			for _, version := range []string{"r0", "v3", "api/v1", "v2_alpha", "r0.6.1-x"} {

@@ -192,6 +192,9 @@ func TestNative_NumbersAreReadAsTheyAreCounted(t *testing.T) {
 	for body, want := range map[string]string{
 		`{"country":"GB","phone_number":"07400123456"}`:        `{"country":"GB","phone_number":"07400123456"}`,
 		`{"country":"GB","phone_number":"07400\u00a0123456 "}`: `{"country":"GB","phone_number":"07400123456"}`,
+		`{"country":"GB",  "phone_number":"07400123456"}`:      `{"country":"GB",  "phone_number":"07400123456"}`,
+		`{"country":"GB",  "phone_number":"12"}`:               `{"country":"GB",  "phone_number":"12"}`,
+		`{"country":"GB","phone_number":"1-2"}`:                `{"country":"GB","phone_number":"12"}`,
 		`{"country":"GB","phone_number":"07400123456 ext. 7"}`: "",
 		`{"country":"GB"}`:                  "",
 		`{"phone_number":"07400123456"}`:    "",

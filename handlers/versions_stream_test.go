@@ -3,6 +3,7 @@
 package handlers
 
 import (
+	"compress/gzip"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -126,6 +127,30 @@ func TestVersions_WhatCanBeEdited(t *testing.T) {
 		if got := v.editable(); got != c.want {
 			t.Errorf("%+v: got %v", c, got)
 		}
+	}
+}
+
+// TestVersions_WhatIsUnpacked is as large as what is held back, and no larger.
+func TestVersions_WhatIsUnpacked(t *testing.T) {
+	for size, want := range map[int]int{0: 0, maxVersions: maxVersions, maxVersions + 1: 0} {
+		v := &versionsRecorder{ResponseWriter: httptest.NewRecorder()}
+		v.Header().Set("Content-Encoding", "GZIP")
+		zw := gzip.NewWriter(&v.buf)
+		if _, err := zw.Write(make([]byte, size)); errors.Join(err, zw.Close()) != nil {
+			t.Fatal(err)
+		}
+		if got := len(v.plain()); got != want {
+			t.Errorf("of %d bytes %d are unpacked, want %d", size, got, want)
+		}
+	}
+	v := &versionsRecorder{ResponseWriter: httptest.NewRecorder()}
+	v.buf.WriteString("{}")
+	if got := string(v.plain()); got != "{}" {
+		t.Errorf("got %s of what is not packed", got)
+	}
+	v.Header().Set("Content-Encoding", "gzip")
+	if got := v.plain(); got != nil {
+		t.Errorf("got %s of what is not packed although it says so", got)
 	}
 }
 
