@@ -17,6 +17,7 @@ func TestMendedLinksHaveWhatWasMeant(t *testing.T) {
 		linkPath + "?sid=" + sid + "&token=" + token:                               "", // nothing to mend
 		linkPath + "?sid=" + sid + "&client_secret=.":                              "",
 		linkPath + "/?sid=" + sid + "&x=%41":                                       linkPath + "?sid=" + sid + "&x=%41",
+		linkPath + "?sid=" + sid + "&amp;client_secret=abc&amp;help=1":             linkPath + "?client_secret=abc&help=1&sid=" + sid,
 		linkPath + "?SID=" + sid:                                                   linkPath + "?sid=" + sid,
 		linkPath + "?xsid=" + sid:                                                  linkPath + "?",
 		linkPath + "?sid=" + sid + "&sid=" + sid:                                   linkPath + "?sid=" + sid,
@@ -85,6 +86,11 @@ func TestValuesAreReadInEachWay(t *testing.T) {
 	} {
 		if got := trimmed(value); !slices.Equal(got, want) {
 			t.Errorf("%q is trimmed to %q, want %q", value, got, want)
+		}
+	}
+	for _, value := range []string{"a____", "____a"} {
+		if got := trimmed(value); slices.Contains(got, "a") || len(got) != 4 {
+			t.Errorf("%q is trimmed to %q", value, got)
 		}
 	}
 	if got := trimmed("____a____"); slices.Contains(got, "a") || !slices.Contains(got, "_a_") {

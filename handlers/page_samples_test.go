@@ -118,6 +118,31 @@ func TestPagesThatCannotBeMade(t *testing.T) {
 	}
 }
 
+// TestRefusalsAreSaidInTheReadersWords, where they are for people.
+func TestRefusalsAreSaidInTheReadersWords(t *testing.T) {
+	r := newPageRig(t, options{})
+	arab := mustRequest(t, "GET", "/")
+	arab.Header.Set("Accept-Language", "ar")
+	for say, refusals := range map[string][]*MatrixError{
+		sayClosed: {errRegistrationClosed}, sayUnsupported: {errStageNotOffered, errNoPhones, errNoPhoneReset}, sayBegin: {errStagesMissing}, saySetup: {errMisconfigured},
+		sayNumber: {errPhoneNumber}, sayDenied: {errDenied}, sayFault: {unreachable(nil), internal(nil)}, sayUnconfirmed: {errUnconfirmed},
+	} {
+		for _, refusal := range refusals {
+			before := *refusal
+			if said := r.client.inWords(arab, refusal); said.Message != "عربي "+say || said.Status != refusal.Status || said.Errcode != refusal.Errcode || *refusal != before {
+				t.Errorf("%v is said as %q, want %s", refusal, said.Message, say)
+			}
+		}
+	}
+	if said := r.client.inWords(arab, errNotBegun); said != errNotBegun {
+		t.Errorf("what is for who writes clients is said as %q", said.Message)
+	}
+	ch := &challenge{Message: "Invalid password", say: sayPassword, Session: "s"}
+	if said := r.client.challengeInWords(arab, ch); said.Message != "عربي "+sayPassword || said.Session != "s" || ch.Message != "Invalid password" {
+		t.Errorf("got %+v", said)
+	}
+}
+
 // TestLooks_OfAMailsTemplates: each colour of both palettes, and the name.
 func TestLooks_OfAMailsTemplates(t *testing.T) {
 	set := loadTemplates(t, templates.Options{})

@@ -162,10 +162,11 @@ func (rt *router) match(p string, same comparison) route {
 	case same(p, ProbePath):
 		return route{kind: kindProbe}
 	}
-	if rest, ok := cutPrefix(p, identitySubmit, same); ok && rt.identity {
-		return matchSubmit(rest, same)
+	if !rt.identity {
+		return route{}
 	}
-	return route{}
+	rest, _ := cutPrefix(p, identitySubmit, same)
+	return matchSubmit(rest, same)
 }
 
 func cutPrefix(p, prefix string, same comparison) (string, bool) {

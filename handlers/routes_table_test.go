@@ -67,6 +67,8 @@ func TestRoutes_WhatEachPathIsFor(t *testing.T) {
 		"/_matrix/client/apis/x":                               {prefix: "/_matrix/client", version: "apis", tail: "x"},
 		"/_matrix/client/api//x":                               {},
 		"/_matrix/client//x":                                   {},
+		"/_matrix/client//register":                            {},
+		"/_matrix/client/api//register":                        {},
 	} {
 		if found, suspicious := rt.classify(&url.URL{Path: path}); found != want || suspicious {
 			t.Errorf("%s: got %+v, %v, want %+v", path, found, suspicious, want)
@@ -161,6 +163,13 @@ func TestOddPaths_HowLongTheyMayBe(t *testing.T) {
 	path := "/x//" + strings.Repeat("a", maxOddPath-4)
 	if rt.suspicious(path) || !rt.suspicious(path+"a") {
 		t.Errorf("of %d bytes: suspicious %v, of one more: %v", len(path), rt.suspicious(path), rt.suspicious(path+"a"))
+	}
+	const most = `/x/%41/a b/a\b/a;b/./y`
+	if all, ok := readings(most); !ok || len(all) != maxReadings {
+		t.Errorf("%s has %d readings, complete: %v, want %d", most, len(all), ok, maxReadings)
+	}
+	if all, ok := readings(`/x/%41/%2541/a b/a\b/a;b/./y`); ok || len(all) != maxReadings {
+		t.Errorf("got %d readings, complete: %v, want the first %d", len(all), ok, maxReadings)
 	}
 	own := "//_threepid/" + strings.Repeat("a", maxOddPath-12)
 	if !below(&url.URL{Path: own}) || below(&url.URL{Path: own + "a"}) {

@@ -153,7 +153,7 @@ func TestUIA_LogOutsThatFail(t *testing.T) {
 		if want == 0 {
 			continue
 		}
-		if e := r.events.list[0]; e.Face != "client" || e.Endpoint != "log_out" || e.Outcome != "unknown" || e.Status != 502 || e.Err == nil {
+		if e := r.events.list[0]; e.Face != "client" || e.Endpoint != "log_out" || e.Outcome != "unknown" || e.Status != 502 || errors.Is(e.Err, errNoAnswer) != (name == "no answer") || e.Err == nil {
 			t.Errorf("%s: reported was %+v", name, e)
 		}
 	}

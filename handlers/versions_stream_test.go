@@ -201,5 +201,9 @@ func TestVersions_UnderAnotherPrefix(t *testing.T) {
 		if rec.Code != c.status || asked != c.asked || (rec.Header().Get("X-Own") == "") != (c.asked == 2) {
 			t.Errorf("%s: got %d %v %s after %d questions", name, rec.Code, rec.Header(), rec.Body, asked)
 		}
+		asked = 0
+		if rec := httptest.NewRecorder(); r.client.ServeHTTP(rec, mustRequest(t, "GET", versionsPath), r.next) == nil && rec.Code == http.StatusOK && name == "unknown" || asked != 1 {
+			t.Errorf("%s: got %d after %d questions under its own prefix, want one", name, rec.Code, asked)
+		}
 	}
 }
