@@ -37,6 +37,24 @@ func TestNotice_IsReported(t *testing.T) {
 	}
 }
 
+// TestNotice_GoesToAddressesOfEmail, as they are written to.
+func TestNotice_GoesToAddressesOfEmail(t *testing.T) {
+	for t3, want := range map[threepid]string{
+		{verification.Email, "A@X.org"}: "a@x.org", {verification.Email, "nobody"}: "", {verification.MSISDN, "447400123456"}: "", {"fax", "a@x.org"}: "",
+	} {
+		var got string
+		for _, reader := range readerOf(t3, verification.NoticeGone) {
+			got += reader.Address
+			if reader.Notice != verification.NoticeGone {
+				t.Errorf("%v is told of %s", t3, reader.Notice)
+			}
+		}
+		if got != want {
+			t.Errorf("%v is told at %q, want %q", t3, got, want)
+		}
+	}
+}
+
 // beside is an observer that looks at the requests of notices.
 type beside struct {
 	*events

@@ -134,9 +134,43 @@ func TestPages_KeepTheSecretOfTheirLink(t *testing.T) {
 	r.stillPending(sid, "another secret")
 }
 
+// TestPages_OfWhatIsOverMeanwhile: a form is answered by how things stand, and so is the
+// address that it led to.
+func TestPages_OfWhatIsOverMeanwhile(t *testing.T) {
+	broken := &brokenStore{}
+	r := newPageRig(t, options{service: func(c *verification.Config) {
+		broken.Store = c.Store
+		c.Store = broken
+	}})
+	sid := r.request("register", "s", "a@x.org")
+	m := r.box.last(t)
+	wantPage(t, r.press(r.openLink(sid)), http.StatusOK, "Confirmed")
+	wantPage(t, r.post(url.Values{"sid": {sid}, "token": {m.Token}}), http.StatusOK, "Already confirmed") // a program's
+	refused := r.sent(RefusePath, fields(r.do("GET", refuseQuery(sid, m.Refusal), ""))).Header().Get("Location")
+	wantPage(t, r.do("GET", refused, ""), http.StatusOK, "Stopped")
+	broken.err = errDisk
+	wantPage(t, r.do("GET", refused, ""), http.StatusInternalServerError, "Something went wrong")
+
+	r = newPageRig(t, withCodes)
+	sid = r.request("register", "s", "a@x.org")
+	form := fields(r.do("GET", linkQuery("sid", sid), ""))
+	form.Set("token", "nope")
+	wrong := r.sent(linkPath, form).Header().Get("Location")
+	wantPage(t, r.do("GET", wrong, ""), http.StatusBadRequest, "Create your account?")
+	if err := r.svc.RevokeSession(t.Context(), sid); err != nil {
+		t.Fatal(err)
+	}
+	wantPage(t, r.do("GET", wrong, ""), http.StatusBadRequest, "This has been ended")
+}
+
 // TestPages_SmallParts: what is a code, of which medium a path is, and what the server is
 // called.
 func TestPages_SmallParts(t *testing.T) {
+	for value, want := range map[string]bool{"#0000cc": true, "red}": false} {
+		if err := CheckVariable("accent", value); (err == nil) != want {
+			t.Errorf("%s: got %v", value, err)
+		}
+	}
 	for token, want := range map[string]bool{"": false, "1": true, "0123456789": true, strings.Repeat("1", 16): true, strings.Repeat("1", 17): false, "12a": false, "-1": false} {
 		if got := code(token); got != want {
 			t.Errorf("%q is a code: %v, want %v", token, got, want)

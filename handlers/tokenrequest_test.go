@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -33,6 +34,18 @@ func TestTokenRequest_TheServersThatClientsName(t *testing.T) {
 			if got := codeOf(err); got != want[i] || (err == nil) != (got == "") {
 				t.Errorf("%s, rule %d: got %v, want %q", body, i, err, want[i])
 			}
+		}
+	}
+}
+
+// TestTokenRequest_ABodyThatIsTooLarge is refused, whoever has looked at it before.
+func TestTokenRequest_ABodyThatIsTooLarge(t *testing.T) {
+	for _, native := range []bool{false, true} {
+		r := newRig(t, options{config: func(c *Config) { c.NativeReset = native }})
+		req := httptest.NewRequest("POST", resetByMail, strings.NewReader(strings.Repeat(" ", DefaultMaxBody)+"{}"))
+		_, err := r.client.requestToken(httptest.NewRecorder(), req, r.next, route{purpose: verification.Password, medium: verification.Email})
+		if got := codeOf(err); got != codeTooLarge || len(r.hs.Requests()) != 0 {
+			t.Errorf("native %v: got %v and %d requests at the homeserver", native, err, len(r.hs.Requests()))
 		}
 	}
 }

@@ -5,6 +5,7 @@ package handlers
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -137,6 +138,9 @@ func TestUpstreamFailuresAreToldAsWhatTheyAre(t *testing.T) {
 		cause := &UpstreamError{Status: status, Err: errNoAnswer}
 		err := upstreamFailure(cause)
 		me, told := errors.AsType[*MatrixError](err)
+		if got, want := cause.Error(), fmt.Sprintf("status %d: %v", status, errNoAnswer); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
 		if told && me.Status != want || told != (want != 0) || !errors.Is(err, error(cause)) {
 			t.Errorf("%d: got %v, want %d", status, err, want)
 		}

@@ -304,6 +304,17 @@ func TestWithdrawal_WhatIsHopeless(t *testing.T) {
 	}
 }
 
+// TestWithdrawal_SpellingsOfWhatIsBound: that of a binding, if one has its own.
+func TestWithdrawal_SpellingsOfWhatIsBound(t *testing.T) {
+	plain, odd := at("one.example.org", "1", time.Time{}), at("two.example.org", "1", time.Time{})
+	odd.Validated = "Alice@X.org"
+	for want, targets := range map[string][]verification.Binding{"alice@x.org": {plain}, "Alice@X.org": {plain, odd}} {
+		if got := (unbindRequest{address: "alice@x.org"}).spelledAs(targets); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
 // TestWithdrawal_AddressesOfServers: a number is one in each form that a name may have.
 func TestWithdrawal_AddressesOfServers(t *testing.T) {
 	for name, want := range map[string]bool{
