@@ -95,15 +95,15 @@ func halfCharacter(raw []byte) bool {
 		switch {
 		case !ok:
 			raw = raw[2:]
-		case unit >= 0xdc00 && unit < 0xe000:
+		case unit < 0xd800 || unit >= 0xe000:
+			raw = raw[6:]
+		case unit >= 0xdc00:
 			return true
-		case unit >= 0xd800 && unit < 0xdc00:
+		default:
 			if low, _ := utf16Unit(raw[6:]); low < 0xdc00 || low >= 0xe000 {
 				return true
 			}
 			raw = raw[12:]
-		default:
-			raw = raw[6:]
 		}
 	}
 }
