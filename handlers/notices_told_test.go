@@ -37,6 +37,18 @@ func TestNotice_IsReported(t *testing.T) {
 	}
 }
 
+// TestNotice_InTheLanguageAtHand where that of the owner is not known.
+func TestNotice_InTheLanguageAtHand(t *testing.T) {
+	r, token := aliceWith(t, options{config: func(c *Config) {
+		c.Match = func(accept string) string { return accept }
+		c.Brand = func(host string) string { return "brand of " + host }
+	}}, "alice@x.org")
+	wantStatus(t, r.do("POST", deletePath, ofAlice(""), "Authorization", "Bearer "+token, "Accept-Language", "ja"), http.StatusOK)
+	if m := r.box.last(t); m.Notice != verification.NoticeGone || m.Language != "ja" || m.Brand != "brand of example.com" {
+		t.Errorf("got %+v", m)
+	}
+}
+
 // TestNotice_GoesToAddressesOfEmail, as they are written to.
 func TestNotice_GoesToAddressesOfEmail(t *testing.T) {
 	for t3, want := range map[threepid]string{

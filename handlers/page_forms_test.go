@@ -93,6 +93,9 @@ func TestPages_WhatIsNotWrittenIsNotDone(t *testing.T) {
 	wantPage(t, r.sent(linkPath, confirm), http.StatusInternalServerError, "Something went wrong")
 	full.err = store.ErrClosed
 	wantStatus(t, r.do("POST", link, "List-Unsubscribe=One-Click", "Content-Type", formType), http.StatusServiceUnavailable)
+	if e := r.events.list[len(r.events.list)-1]; !errors.Is(e.Err, store.ErrClosed) {
+		t.Errorf("reported was %+v, want the cause", e)
+	}
 	full.err = nil
 	wantStatus(t, r.sent(linkPath, confirm), http.StatusSeeOther)
 	wantStatus(t, r.sent(RefusePath, refuse), http.StatusSeeOther)

@@ -67,6 +67,7 @@ func TestRoutes_WhatEachPathIsFor(t *testing.T) {
 		"/_matrix/client/apis/x":                               {prefix: "/_matrix/client", version: "apis", tail: "x"},
 		"/_matrix/client/api//x":                               {},
 		"/_matrix/client//x":                                   {},
+		"/_matrix/identity/api/v1/validate//submitToken":       {},
 		"/_matrix/client//register":                            {},
 		"/_matrix/client/api//register":                        {},
 	} {
