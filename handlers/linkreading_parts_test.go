@@ -124,7 +124,7 @@ func TestValuesAreReadInEachWay(t *testing.T) {
 // TestSignsOfOurs are those of base64 for addresses, to the last one.
 func TestSignsOfOurs(t *testing.T) {
 	const ours = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	for r := rune(0); r < 0x100; r++ {
+	for r := range rune(0x100) {
 		if got, want := letterOrDigit(r), strings.ContainsRune(ours, r); got != want {
 			t.Errorf("%q is a letter or digit: %v, want %v", r, got, want)
 		}

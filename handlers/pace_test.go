@@ -104,11 +104,11 @@ func TestPaceOnlyWhereThereIsSomethingToHide(t *testing.T) {
 // of which a single answer is one part in sixteen.
 func TestPaceStepsHaveRoomForTwice(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
-	for slow, want := range map[time.Duration]time.Duration{
+	for slow, want := range map[time.Duration]int{
 		0: 400, 200 * time.Millisecond: 400, 200*time.Millisecond + 1: 800, 800 * time.Millisecond: 1600, 1600 * time.Millisecond: 3200, time.Hour: 3200,
 	} {
 		p := newPace(leastPace)
-		if p.took(now, slow, false); p.step(now) != want*time.Millisecond {
+		if p.took(now, slow, false); p.step(now) != time.Duration(want)*time.Millisecond {
 			t.Errorf("after an answer of %s: got a step of %s, want %d ms", slow, p.step(now), want)
 		}
 	}
@@ -129,7 +129,7 @@ func TestPaceStepsHaveRoomForTwice(t *testing.T) {
 func TestPaceForgetsByParts(t *testing.T) {
 	start := time.Unix(0, 0).Add(1000 * paceWindow)
 	const part = paceWindow / paceParts
-	for after, want := range map[time.Duration]time.Duration{
+	for after, want := range map[time.Duration]int{
 		0: 3, part: 3, 5 * part: 3, 6*part - 1: 3, 6 * part: 2, 7*part - 1: 2, 7 * part: 0, 100 * part: 0,
 	} {
 		p := newPace(leastPace)
@@ -140,7 +140,7 @@ func TestPaceForgetsByParts(t *testing.T) {
 		if after == 0 {
 			continue // it does not turn back
 		}
-		if got := slices.Max(p.slowest[:]); got != want*time.Second {
+		if got := slices.Max(p.slowest[:]); got != time.Duration(want)*time.Second {
 			t.Errorf("after %s the slowest is %s, want %d s", after, got, want)
 		}
 	}

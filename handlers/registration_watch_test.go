@@ -78,8 +78,11 @@ func TestGate_WhoseRegistrationIsRemembered(t *testing.T) {
 		session string
 		want    bool
 	}{
-		{GateCompleted, "u", true}, {GateCompleted, "", false}, {GateOffered, "u", false},
-		{GateCompleted, strings.Repeat("u", maxUIASession), true}, {GateCompleted, strings.Repeat("u", maxUIASession+1), false},
+		{GateCompleted, "u", true},
+		{GateCompleted, "", false},
+		{GateOffered, "u", false},
+		{GateCompleted, strings.Repeat("u", maxUIASession), true},
+		{GateCompleted, strings.Repeat("u", maxUIASession+1), false},
 	} {
 		r := gated(t, options{}, c.gate, nil)
 		req := httptest.NewRequest("POST", "/", http.NoBody)

@@ -125,8 +125,12 @@ func TestSpellings_ThatAreTaken(t *testing.T) {
 		codes map[string]string
 		want  string
 	}{
-		{nil, ""}, {map[string]string{a: codeThreepidDenied}, ""}, {map[string]string{a: codeThreepidDenied, b: codeThreepidInUse}, codeThreepidInUse},
-		{map[string]string{a: codeLimitExceeded, b: codeThreepidInUse}, codeLimitExceeded}, {map[string]string{b: ""}, codeUnknown}, {map[string]string{a: codeForbidden}, ""},
+		{nil, ""},
+		{map[string]string{a: codeThreepidDenied}, ""},
+		{map[string]string{a: codeThreepidDenied, b: codeThreepidInUse}, codeThreepidInUse},
+		{map[string]string{a: codeLimitExceeded, b: codeThreepidInUse}, codeLimitExceeded},
+		{map[string]string{b: ""}, codeUnknown},
+		{map[string]string{a: codeForbidden}, ""},
 	} {
 		err := r.client.anyTaken(httptest.NewRequest("POST", "/", http.NoBody), (&oracle{codes: tt.codes}).next, "t", []string{a, b})
 		got := codeOf(err)
