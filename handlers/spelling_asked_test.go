@@ -244,8 +244,12 @@ func TestAddresses_AreComparedInOneForm(t *testing.T) {
 		medium    verification.Medium
 		raw, want string
 	}{
-		{verification.Email, " Me@B\u00fccher.Example ", "me@xn--bcher-kva.example"}, {verification.Email, "Nobody ", "nobody"}, {verification.Email, "+44", "+44"},
-		{verification.MSISDN, "+44 7400 123-456", "447400123456"}, {verification.MSISDN, "447400123456", "447400123456"}, {verification.MSISDN, "x Y", "x Y"},
+		{verification.Email, " Me@B\u00fccher.Example ", "me@xn--bcher-kva.example"},
+		{verification.Email, "Nobody ", "nobody"},
+		{verification.Email, "+44", "+44"},
+		{verification.MSISDN, "+44 7400 123-456", "447400123456"},
+		{verification.MSISDN, "447400123456", "447400123456"},
+		{verification.MSISDN, "x Y", "x Y"},
 		{"fax", " +X ", " +X "},
 	} {
 		if got := canonicalAddress(c.medium, c.raw); got != c.want {
