@@ -96,7 +96,7 @@ func (c *Client) askJSON(r *http.Request, next Next, method, tail, token string,
 // account is the user who makes a request.
 type account struct {
 	user, token string
-	// book, if not nil, keeps the addresses that the homeserver has last listed.
+	// book keeps the addresses that the homeserver has last listed.
 	book *book
 }
 

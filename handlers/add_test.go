@@ -504,6 +504,9 @@ func TestChangesArePseudonymous(t *testing.T) {
 			continue // see notices_test.go
 		}
 		actions = append(actions, c.Action)
+		if (c.Medium == verification.Email) != (c.Action != "deactivated") {
+			t.Errorf("got %+v, want the medium of the address", c)
+		}
 		if c.User == "" || strings.ContainsAny(c.User+c.Address, "@") || c.User != r.svc.Pseudonym(alice) {
 			t.Errorf("got %+v, want pseudonyms", c)
 		}

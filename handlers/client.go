@@ -118,11 +118,11 @@ func (c *Client) observedAs(w http.ResponseWriter, r *http.Request, route route,
 	e := Event{Face: "client", Endpoint: endpoint, Purpose: route.purpose, Medium: route.medium, Duration: time.Since(start)}
 	e.Outcome, e.Status, e.Err = outcomeOf(err)
 	e.Limit = limitOf(err)
-	if err == nil {
-		e.Status = status
-		if status >= 400 {
-			e.Outcome = "upstream"
-		}
+	if status != 0 {
+		e.Status = status // that it wrote
+	}
+	if err == nil && status >= 400 {
+		e.Outcome = "upstream"
 	}
 	c.obs.Request(r, e)
 	var ue *UpstreamError

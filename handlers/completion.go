@@ -192,7 +192,7 @@ func (j *completion) run(w http.ResponseWriter, r *http.Request, next Next, path
 		return 0, upstreamFailure(err)
 	}
 	outcome, j.status = j.judge(answer), answer.status
-	changes, readers := j.changes(answer, outcome), j.readers(answer, outcome)
+	changes, readers := j.changes(answer, outcome), j.readers(answer)
 	j.finish(r.Context(), outcome) // before the client learns of it
 	if j.answered != nil {
 		j.answered(j.status)
@@ -218,12 +218,8 @@ func (j *completion) passOn(w http.ResponseWriter, r *http.Request, next Next, r
 		r.Body = io.NopCloser(bytes.NewReader(raw))
 		return next(w, r)
 	}
-	body, err := j.body.encode()
-	if err != nil {
-		return internal(err)
-	}
 	r.Header.Del("Content-Encoding") // of what it was before
-	setBody(r, body)
+	setBody(r, j.body.encode())
 	return next(w, r)
 }
 
@@ -231,11 +227,7 @@ func (j *completion) send(r *http.Request, next Next, path string) (*capture, er
 	if j.withdrawal != nil {
 		return j.withdrawal.send(r, next, path, j.body)
 	}
-	body, err := j.body.encode()
-	if err != nil {
-		return nil, err
-	}
-	return exchange(r, next, path, body)
+	return exchange(r, next, path, j.body.encode())
 }
 
 // resolve replaces one set of credentials, or decides to leave it alone.

@@ -182,9 +182,7 @@ func (x *round) openText(r *http.Request, raw []byte) error {
 	if !x.openIn(body) {
 		return nil
 	}
-	if x.raw, err = body.encode(); err != nil {
-		return internal(err)
-	}
+	x.raw = body.encode()
 	r.Header = r.Header.Clone()
 	setBody(r, x.raw)
 	return nil
@@ -257,7 +255,7 @@ func (x *round) seal(raw []byte) ([]byte, error) {
 		}
 		body[key] = member(x.sealed(name))
 	}
-	return body.encode()
+	return body.encode(), nil
 }
 
 // sealed is the name for the client: the one that it has, if that stands for the

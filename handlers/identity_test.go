@@ -3,12 +3,15 @@
 package handlers
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
 const (
@@ -118,8 +121,15 @@ func TestF20_IdentityBadInput(t *testing.T) {
 	for body, code := range map[string]string{
 		"": "M_NOT_JSON", "[]": "M_BAD_JSON", "{}": "M_MISSING_PARAMS", `{"client_secret":"s"}`: "M_MISSING_PARAMS",
 		`{"client_secret":1}`: "M_INVALID_PARAM", `{"client_secret":"s","email":"x"}`: "M_INVALID_EMAIL",
+		`{"client_secret":"s","email":1}`: "M_INVALID_PARAM", `{"client_secret":1,"email":"a@x.org"}`: "M_INVALID_PARAM",
 	} {
 		wantError(t, r.local("POST", faceRequest, body), http.StatusBadRequest, code)
+	}
+	wantError(t, r.local("POST", faceRequest, `{"x":"`+strings.Repeat("x", DefaultMaxBody)+`"}`), http.StatusRequestEntityTooLarge, "M_TOO_LARGE")
+	for _, form := range []string{"client_secret=s&email=a@x.org&email=b@x.org", "client_secret=%zz"} {
+		if rec := r.ask("POST", faceRequest, form, formType, "127.0.0.1:1"); rec.Code != http.StatusBadRequest {
+			t.Errorf("%s: got %d %s", form, rec.Code, rec.Body)
+		}
 	}
 }
 
@@ -128,7 +138,7 @@ func TestIdentityIsNotForOutsiders(t *testing.T) {
 		c.IdentityAllow = append([]netip.Prefix{netip.MustParsePrefix("203.0.113.7/32")}, localNetworks...)
 	}})
 	for peer, want := range map[string]int{
-		"127.0.0.1:1": 200, "[::1]:1": 200, "172.18.0.2:1": 200, "203.0.113.7:1": 200, "[::ffff:127.0.0.1]:1": 200, "@": 200,
+		"127.0.0.1:1": 200, "[::1]:1": 200, "172.18.0.2:1": 200, "203.0.113.7:1": 200, "[::ffff:127.0.0.1]:1": 200, "@": 200, "[fe80::1%eth0]:1": 200,
 		"203.0.113.8:1": 404, "[2001:db8::1]:1": 404, "8.8.8.8:1": 404, "nonsense:x": 404,
 	} {
 		if got := r.ask("GET", faceValidated, "", "", peer).Code; got != want {
@@ -165,5 +175,46 @@ func TestConfigIsChecked(t *testing.T) {
 		if err := c.Normalize(); err == nil {
 			t.Errorf("%s: no error", name)
 		}
+	}
+}
+
+// TestIdentityIsAskedInOneWay: Dendrite puts the client's sid into the query as it came,
+// so that another sid may stand behind it.
+func TestIdentityIsAskedInOneWay(t *testing.T) {
+	r := newRig(t, options{})
+	for _, query := range []string{"sid=a&sid=b&client_secret=s", "sid=a&client_secret=s&client_secret=t", "sid=a;sid=b", "sid=%zz"} {
+		wantError(t, r.local("GET", faceValidated+"?"+query, ""), http.StatusBadRequest, "M_INVALID_PARAM")
+	}
+	wantStatus(t, r.local("GET", faceValidated+"?sid=a&client_secret=s&x=1&x=2", ""), http.StatusOK)
+}
+
+// TestIdentityFailsIfItCannotSay: a homeserver takes a refusal for the client's fault,
+// and gives up the session.
+func TestIdentityFailsIfItCannotSay(t *testing.T) {
+	broken := &brokenStore{}
+	r := newRig(t, options{config: callback.config, service: func(c *verification.Config) {
+		broken.Store = c.Store
+		c.Store = broken
+	}})
+	r.hs.AddUser("alice", "old", "alice@x.org")
+	sid := r.validated("account/password", "s", "alice@x.org")
+	wantStatus(t, r.reset(resetBody(sid, "s")), http.StatusOK)
+	broken.err = errors.New("disk is gone")
+	for _, call := range r.hs.IDServerCalls() {
+		rec := r.ask(call.Method, strings.TrimPrefix(call.URL, "https://localhost:8443"), string(call.Body), call.ContentType, "127.0.0.1:1")
+		wantError(t, rec, http.StatusInternalServerError, "M_UNKNOWN")
+	}
+}
+
+// TestIdentityBadNumbers: what is missing of one, or is none, is told as such.
+func TestIdentityBadNumbers(t *testing.T) {
+	const path = "/_matrix/identity/api/v1/validate/msisdn/requestToken"
+	r, _ := phoneRig(t, options{})
+	for body, code := range map[string]string{
+		"": "M_NOT_JSON", `{"country":"GB","phone_number":"+447400123456"}`: "M_MISSING_PARAMS", `{"client_secret":"s","phone_number":"+447400123456"}`: "M_MISSING_PARAMS",
+		`{"client_secret":"s","country":"GB"}`: "M_MISSING_PARAMS", `{"client_secret":"s","country":5,"phone_number":"+447400123456"}`: "M_INVALID_PARAM",
+		`{"client_secret":"s","country":"GB","phone_number":"x"}`: "M_INVALID_ADDRESS",
+	} {
+		wantError(t, r.local("POST", path, body), http.StatusBadRequest, code)
 	}
 }

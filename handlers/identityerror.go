@@ -55,10 +55,6 @@ func relayable(refused *identityserver.Refusal) *capture {
 	if ofTheHomeserver[refused.Errcode] {
 		body["errcode"] = member(codeUnauthorized)
 	}
-	raw, err := body.encode()
-	if err != nil {
-		raw = []byte(`{"errcode":"M_UNKNOWN"}`)
-	}
-	_, _ = answer.body.Write(raw) // never fails
+	_, _ = answer.body.Write(body.encode()) // never fails
 	return answer
 }

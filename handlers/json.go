@@ -51,19 +51,12 @@ func (o object) required(key string) (string, error) {
 	return value, err
 }
 
-// encode writes the object back. Escaping of HTML would change the bytes of
-// members that are not ours.
-func (o object) encode() ([]byte, error) {
-	var buf bytes.Buffer
-	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(o); err != nil {
-		return nil, err
-	}
-	return bytes.TrimRight(buf.Bytes(), "\n"), nil
-}
+// encode writes the object back. All of its members were read as JSON, or written
+// as such.
+func (o object) encode() []byte { return member(o) }
 
-// member encodes one value of ours for an object.
+// member encodes one value of ours for an object. Escaping of HTML would change the
+// bytes of members that are not ours.
 func member(v any) json.RawMessage {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)

@@ -4,6 +4,7 @@ package handlers
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -23,11 +24,7 @@ func RefuseLink(publicURL, sid, refusal string) string {
 // HelpLink is the page that says why no message has arrived, for a client to
 // show to the person who waits.
 func HelpLink(publicURL, sid, clientSecret string) string {
-	sub := verification.Submission{SID: sid}
-	if clientSecret != "" {
-		sub.ClientSecret = &clientSecret
-	}
-	return publicURL + submitPath(verification.Email) + "?" + helpQuery(sub)
+	return publicURL + submitPath(verification.Email) + "?" + helpQuery(verification.Submission{SID: sid, ClientSecret: &clientSecret})
 }
 
 func helpQuery(sub verification.Submission) string {
@@ -51,9 +48,9 @@ func linkParameters(pairs ...string) string {
 		}
 		b.WriteString(name + "=" + url.QueryEscape(value))
 	}
-	for i := 0; i+1 < len(pairs); i += 2 {
-		if pairs[i+1] != "" {
-			add(pairs[i], pairs[i+1])
+	for pair := range slices.Chunk(pairs, 2) {
+		if pair[1] != "" {
+			add(pair[0], pair[1])
 		}
 	}
 	if q := b.String(); q != "" && !letterOrDigit(rune(q[len(q)-1])) {

@@ -32,7 +32,7 @@ func mendLink(u *url.URL, owns func(string) bool) *url.URL {
 	strict, readable := strictly(u)
 	exact := readable && exactly(strict, owns)
 	switch {
-	case exact && path == u.Path && path == u.EscapedPath():
+	case exact && path == u.EscapedPath():
 		return nil
 	case exact: // only the path is odd
 		return &url.URL{Path: path, RawQuery: u.RawQuery}
@@ -209,7 +209,6 @@ func valuesOf(name string, form func(string) bool, read []setting) (found []stri
 // signs, or all of them; each without what quoted-printable leaves, or with what
 // mail programs cut off or add at the ends.
 func valueReadings(value string) []string {
-	value = strings.TrimSpace(value)
 	run := strings.TrimLeftFunc(value, foreign)
 	if end := strings.IndexFunc(run, foreign); end >= 0 {
 		run = run[:end]

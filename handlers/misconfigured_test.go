@@ -187,3 +187,47 @@ func TestMisconfigurationOfDendrite(t *testing.T) {
 		}
 	}
 }
+
+// TestMisconfiguration_WhatIsOne: by what the homeserver answers to a proof that it has
+// not asked about. A round of an authentication is none, and nor is anything where it has.
+func TestMisconfiguration_WhatIsOne(t *testing.T) {
+	for _, c := range []struct {
+		status int
+		body   string
+		want   Misconfiguration
+	}{
+		{401, `{"errcode":"M_UNAUTHORIZED"}`, NotTrusted},
+		{401, `{"errcode":"M_UNAUTHORIZED","session":"s"}`, ""},
+		{401, `{"errcode":"M_UNAUTHORIZED","flows":[]}`, ""},
+		{401, `{"errcode":"M_FORBIDDEN"}`, ""},
+		{401, `M_UNAUTHORIZED`, ""},
+		{403, `{"errcode":"M_UNAUTHORIZED"}`, ""},
+		{400, `{"errcode":"M_THREEPID_AUTH_FAILED"}`, NotTrusted},
+		{400, `{"errcode":"M_INVALID_PARAM"}`, ""},
+		{401, `{"errcode":"M_THREEPID_AUTH_FAILED"}`, ""},
+		{400, `{"errcode":"M_SERVER_NOT_TRUSTED"}`, NotTrusted},
+		{500, `{"errcode":"M_UNKNOWN"}`, Unreached},
+		{500, `{}`, Unreached},
+		{500, `[]`, ""},
+		{500, `<html>`, ""},
+		{500, `{"errcode":"M_FORBIDDEN"}`, ""},
+		{502, `{"errcode":"M_UNKNOWN"}`, ""},
+		{200, `{}`, ""},
+	} {
+		answer := &capture{status: c.status}
+		answer.body.WriteString(c.body)
+		if got := (&completion{unasked: true}).misconfiguration(answer); got != c.want {
+			t.Errorf("%d %s: got %q, want %q", c.status, c.body, got, c.want)
+		}
+		if got := (&completion{}).misconfiguration(answer); got != "" {
+			t.Errorf("%d %s: got %q of a homeserver that has asked", c.status, c.body, got)
+		}
+	}
+}
+
+// TestMisconfiguredWithoutAnybodyToTell: the client is told all the same.
+func TestMisconfiguredWithoutAnybodyToTell(t *testing.T) {
+	r := newRig(t, options{config: callback.config, hs: stranger})
+	wantMisconfigured(t, r.do("POST", registerToken, validToken))
+	r.wantEvent("client", "request_token", "upstream", http.StatusBadGateway)
+}

@@ -41,9 +41,7 @@ func (c *Client) nativeToken(w http.ResponseWriter, r *http.Request, next Next, 
 	if cleaned || spelling != nil || body["id_access_token"] != nil {
 		delete(body, "id_access_token")
 		maps.Copy(body, spelling)
-		if raw, err = body.encode(); err != nil {
-			return internal(err)
-		}
+		raw = body.encode()
 	}
 	contentType := r.Header.Get("Content-Type")
 	setBody(r, raw)

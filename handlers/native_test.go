@@ -143,6 +143,10 @@ func TestNativeResetsGoOnAsTheyCame(t *testing.T) {
 	if !strings.Contains(got, `"a@x.org"`) || !strings.Contains(got, `[1.0]`) {
 		t.Errorf("got %s, want the address in lower case, and the rest", got)
 	}
+	const none = `{"email":"Nobody",  "client_secret":"s"}` // not an address: the homeserver's to say
+	if wantStatus(t, r.do("POST", resetByMail, none), http.StatusOK); got != none {
+		t.Errorf("got %s, want it as it came: %s", got, none)
+	}
 	wantStatus(t, r.do("POST", resetByMail, `{"email":"a@x.org","id_access_token":"x"}`), http.StatusOK)
 	if strings.Contains(got, "id_access_token") || !strings.Contains(got, `"a@x.org"`) {
 		t.Errorf("got %s, want all but the token", got)

@@ -46,7 +46,7 @@ func (c *Client) nextLinkAllowed(link string) bool {
 // backslash for a slash and drop tabs and newlines, url.Parse does not, so a
 // link with any of them is refused.
 func (c *Client) nextLinkOrigin(link string) (string, bool) {
-	if len(link) > maxNextLink || strings.ContainsFunc(link, func(r rune) bool { return r <= ' ' || r == '\\' || r == 0x7f }) {
+	if len(link) > maxNextLink || strings.ContainsFunc(link, func(r rune) bool { return r <= ' ' || r == '\\' }) {
 		return "", false
 	}
 	u, err := url.Parse(link)

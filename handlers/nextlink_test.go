@@ -61,6 +61,7 @@ func TestF11_ALinkThatIsNotFollowedEndsNothing(t *testing.T) {
 		"https://app.example.evil.example/", "https://app.example@evil.example/", "https://user@app.example/", "//app.example/",
 		"https:app.example", "https:/\\evil.example", "https://evil.example\\@app.example/", "/relative", "https://app.example/\n",
 		"https://app.example/" + strings.Repeat("x", maxNextLink), "vector://vector/webapp/#/register", "://", "%", " ", "",
+		"https://app.example/a b", `https://app.example/a\b`,
 	} {
 		r := listed(t)
 		wantNotFollowed(t, r, r.askWith("s", string(member(link))), link)
@@ -86,6 +87,9 @@ func TestF10_F11_NextLink(t *testing.T) {
 	machine := r.submitJSON(submitBody(sid, "s", r.box.last(t).Token))
 	wantStatus(t, machine, http.StatusOK) // POST by a machine ignores next_link
 	done := r.press(page)
+	if h := done.Header(); h.Get("Cache-Control") != "no-store" || h.Get("Referrer-Policy") != "no-referrer" {
+		t.Errorf("the address of the page, which is a secret, goes on with its reader: %v", h)
+	}
 	if got, want := done.Header().Get("Location"), "https://app.example/?a=b&c#/register?sid="+sid; done.Code/100 != 3 || got != want {
 		t.Errorf("got status %d and Location %q, want %q", done.Code, got, want)
 	}
@@ -111,6 +115,7 @@ func TestF10_TheSIDIsWhereClientsLook(t *testing.T) {
 		"https://app.example/?q&#/register?":      "https://app.example/?q&#/register?sid=00x",
 		"https://app.example/?q=1#/register?a#b?": "https://app.example/?q=1#/register?a#b?sid=00x",
 		"https://app.example/%C3%A9#/é":           "https://app.example/%C3%A9#/%C3%A9?sid=00x",
+		"https://app.example/À~":                  "https://app.example/%C3%80~?sid=00x",
 	} {
 		if got := withSID(link, "00x"); got != want {
 			t.Errorf("%q becomes %q, want %q", link, got, want)
@@ -122,6 +127,14 @@ func TestF10_TheSIDIsWhereClientsLook(t *testing.T) {
 // origin least of all, and the sid is a parameter of its last part.
 func TestF10_EveryLinkKeepsWhatItHas(t *testing.T) {
 	c := listed(t).client
+	for link, want := range map[string]bool{
+		"https://app.example/!~": true, "https://app.example/" + strings.Repeat("x", maxNextLink-len("https://app.example/")): true,
+		"https://app.example/" + strings.Repeat("x", maxNextLink+1-len("https://app.example/")): false,
+	} {
+		if got := c.nextLinkAllowed(link); got != want {
+			t.Errorf("%.40s of %d bytes is followed: %v, want %v", link, len(link), got, want)
+		}
+	}
 	rapid.Check(t, func(t *rapid.T) {
 		part := rapid.StringMatching(`([a-z0-9/=._~-]|%[0-9A-F]{2}|é){0,12}`)
 		link := "https://app.example/" + part.Draw(t, "path")

@@ -29,17 +29,17 @@ const noticeWait = 250 * time.Millisecond
 
 // readers are those to be told of what a request has done, if the homeserver has
 // done it.
-func (j *completion) readers(answer *capture, outcome verification.Outcome) []verification.Reader {
-	if outcome != verification.Completed || answer.status/100 != 2 || !j.client.notifies() {
+func (j *completion) readers(answer *capture) []verification.Reader {
+	if answer.status/100 != 2 || !j.client.notifies() {
 		return nil
 	}
 	var list []verification.Reader
 	for i, a := range j.aliases {
 		switch {
 		case !a.Live:
-		case j.route.tail == "account/password" && j.stages[i] != "":
+		case j.route.tail == tailPassword:
 			list = append(list, readerOf(threepid{a.Medium, a.Address}, verification.NoticePassword)...)
-		case j.route.purpose == verification.Add && j.stages[i] == "" && j.who != nil && j.who.book != nil:
+		case j.adds(i): // to an account that guardOwner has found out
 			list = append(list, readersOfAddition(j.who.book.list, threepid{a.Medium, a.Address})...)
 		}
 	}
@@ -63,7 +63,7 @@ func readersOfAddition(before []threepid, added threepid) []verification.Reader 
 // One that the account does not have is not removed.
 func (c *Client) readersOfRemoval(who account, wd *withdrawal, asked unbindRequest) []verification.Reader {
 	removed := threepid{asked.medium, asked.address}
-	if wd.alone || !c.notifies() || who.book == nil || !slices.Contains(who.book.list, removed) {
+	if wd.alone || !c.notifies() || !slices.Contains(who.book.list, removed) {
 		return nil
 	}
 	list := readerOf(removed, verification.NoticeGone)

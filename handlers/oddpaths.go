@@ -142,9 +142,4 @@ func removeDots(p string) string {
 }
 
 // clean is what Go, and Caddy, make of a path.
-func clean(p string) string {
-	if strings.HasPrefix(p, "/") {
-		return path.Clean(p)
-	}
-	return path.Clean("/" + p)
-}
+func clean(p string) string { return path.Clean("/" + p) }

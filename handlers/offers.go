@@ -116,7 +116,7 @@ func readOffer(answer *capture) (*offer, error) {
 // 1.3.1 says M_UNKNOWN. The others that come with 403 are about one client or user.
 func general(errcode string) bool {
 	switch errcode {
-	case codeForbidden, codeUnknown, codeUnrecognized:
+	case codeForbidden, codeUnknown:
 		return true
 	}
 	return false

@@ -29,9 +29,7 @@ func (c *Client) listed(r *http.Request, next Next, who account) ([]threepid, er
 	if json.Unmarshal(body.Threepids, &list) != nil {
 		return nil, upstreamFailure(errNoList)
 	}
-	if who.book != nil {
-		who.book.list = canonicalOf(list)
-	}
+	who.book.list = canonicalOf(list)
 	return list, nil
 }
 

@@ -93,6 +93,8 @@ func TestNothingIsDeletedWhileNobodySaysWhoseItIs(t *testing.T) {
 		{500, `{"errcode":"M_UNKNOWN","error":"disk full"}`, 502, "M_UNKNOWN"},
 		{401, `{"errcode":"M_UNKNOWN_TOKEN","error":"x"}`, 401, "M_UNKNOWN_TOKEN"},
 		{429, `{"errcode":"M_LIMIT_EXCEEDED","error":"x","retry_after_ms":5}`, 429, "M_LIMIT_EXCEEDED"},
+		{403, `{"errcode":"M_CONSENT_NOT_GIVEN","error":"x"}`, 403, "M_CONSENT_NOT_GIVEN"},
+		{400, `{"errcode":"M_UNKNOWN","error":"x"}`, 502, "M_UNKNOWN"},
 	} {
 		hs := &forgetful{list: c.list, status: c.status}
 		r := newRig(t, options{})

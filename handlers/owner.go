@@ -4,7 +4,6 @@ package handlers
 
 import (
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
@@ -81,12 +80,8 @@ func (c *Client) anyTaken(r *http.Request, next Next, token string, spellings []
 // it cannot trust. From 1.4 on, Synapse asks its own delegate instead, which is
 // us; we refuse what nobody has requested.
 func (c *Client) taken(r *http.Request, next Next, token string, medium verification.Medium, addr string) error {
-	body, err := probeBody(medium, addr)
-	if err != nil {
-		return err
-	}
 	tail := c.cfg.UpstreamVersion + "/account/3pid/" + string(medium) + "/requestToken"
-	answer, err := c.ask(r, next, http.MethodPost, tail, token, body)
+	answer, err := c.ask(r, next, http.MethodPost, tail, token, probeBody(medium, addr))
 	if err != nil {
 		return upstreamFailure(err)
 	}
@@ -100,8 +95,8 @@ func (c *Client) taken(r *http.Request, next Next, token string, medium verifica
 }
 
 // probeBody asks about an address in the name of nobody.
-func probeBody(medium verification.Medium, addr string) ([]byte, error) {
+func probeBody(medium verification.Medium, addr string) []byte {
 	probe := forwardedToken{ClientSecret: rand.Text(), SendAttempt: 1, IDServer: probeServer}
 	probe.about(medium, addr, regionOf(addr))
-	return json.Marshal(probe)
+	return member(probe)
 }

@@ -75,10 +75,7 @@ func (p *pace) step(now time.Time) time.Duration {
 // turn makes room for the part of time that now is in.
 func (p *pace) turn(now time.Time) {
 	part := now.UnixNano() / int64(paceWindow/paceParts)
-	for ; p.part < part; p.part++ {
-		if part-p.part > paceParts {
-			p.part = part - paceParts
-		}
+	for p.part = max(p.part, part-paceParts); p.part < part; p.part++ {
 		copy(p.slowest[1:], p.slowest[:])
 		p.slowest[0] = 0
 	}

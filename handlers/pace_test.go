@@ -4,6 +4,7 @@ package handlers
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -95,6 +96,49 @@ func TestPaceOnlyWhereThereIsSomethingToHide(t *testing.T) {
 		c := NewClient(r.client.cfg, r.svc, r.ids, r.events)
 		if got := c.pace != nil; got != tt.want {
 			t.Errorf("%s: paced %v, want %v", name, got, tt.want)
+		}
+	}
+}
+
+// TestPaceStepsHaveRoomForTwice what was slowest, to the nanosecond, and for what is usual,
+// of which a single answer is one part in sixteen.
+func TestPaceStepsHaveRoomForTwice(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	for slow, want := range map[time.Duration]int{
+		0: 400, 200 * time.Millisecond: 400, 200*time.Millisecond + 1: 800, 800 * time.Millisecond: 1600, 1600 * time.Millisecond: 3200, time.Hour: 3200,
+	} {
+		p := newPace(leastPace)
+		if p.took(now, slow, false); p.step(now) != time.Duration(want)*time.Millisecond {
+			t.Errorf("after an answer of %s: got a step of %s, want %d ms", slow, p.step(now), want)
+		}
+	}
+	p := newPace(leastPace)
+	for i, c := range []struct {
+		took    time.Duration
+		granted bool
+		usual   time.Duration
+	}{{100, false, 0}, {160, true, 160}, {320, true, 170}, {10, true, 160}, {1000, false, 160}} {
+		if p.took(now, c.took, c.granted); p.usual != c.usual {
+			t.Errorf("%d: got %d as usual, want %d", i, p.usual, c.usual)
+		}
+	}
+}
+
+// TestPaceForgetsByParts: each is remembered for as long as six of them last, and whatever
+// was before a pause is gone.
+func TestPaceForgetsByParts(t *testing.T) {
+	start := time.Unix(0, 0).Add(1000 * paceWindow)
+	const part = paceWindow / paceParts
+	for after, want := range map[time.Duration]int{
+		part: 3, 5 * part: 3, 6*part - 1: 3, 6 * part: 2, 7*part - 1: 2, 7 * part: 0, 100 * part: 0,
+	} {
+		p := newPace(leastPace)
+		p.took(start, 3*time.Second, false)
+		p.took(start, 1*time.Second, false)
+		p.took(start.Add(part), 2*time.Second, false)
+		p.turn(start.Add(after))
+		if got := slices.Max(p.slowest[:]); got != time.Duration(want)*time.Second {
+			t.Errorf("after %s the slowest is %s, want %d s", after, got, want)
 		}
 	}
 }

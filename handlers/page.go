@@ -44,12 +44,10 @@ func newPages(publicURL string) *pages {
 	return &pages{Pages: p}
 }
 
-// hostOf is the name by which readers know the server.
+// hostOf is the name by which readers know the server, of an origin.
 func hostOf(publicURL string) string {
-	if u, err := url.Parse(publicURL); err == nil && u.Host != "" {
-		return u.Host
-	}
-	return publicURL
+	_, host, _ := strings.Cut(publicURL, "://")
+	return host
 }
 
 // SetPages gives the pages other words and looks. It must be called before the

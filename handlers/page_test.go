@@ -125,6 +125,13 @@ func (b *brokenStore) View(ctx context.Context, p store.Partition, f func(store.
 	return b.Store.View(ctx, p, f)
 }
 
+func (b *brokenStore) Scan(ctx context.Context, p store.Partition, prefix string, f func(string, []byte) (bool, error)) error {
+	if b.err != nil {
+		return b.err
+	}
+	return b.Store.Scan(ctx, p, prefix, f)
+}
+
 func TestPageLanguages(t *testing.T) {
 	r := newPageRig(t, options{})
 	sid := r.request("register", "s", "a@x.org")

@@ -22,11 +22,8 @@ func (c *Client) brandOf(r *http.Request) string {
 // failedPage tells a person what went wrong.
 func (c *Client) failedPage(w http.ResponseWriter, r *http.Request, err error) (int, error) {
 	verdict := asMatrixError(submitError(err))
-	v := web.View{State: failure(err, verdict), Brand: c.brandOf(r), Phone: mediumOf(r) == verification.MSISDN}
-	if v.State == web.Busy {
-		v.Wait = verdict.RetryAfter
-		verdict.setRetryAfter(w.Header())
-	}
+	v := web.View{State: failure(err, verdict), Brand: c.brandOf(r), Phone: mediumOf(r) == verification.MSISDN, Wait: verdict.RetryAfter}
+	verdict.setRetryAfter(w.Header())
 	if v.State == web.Invalid {
 		v.Help = submitPath(mediumOf(r)) + "?help=1"
 	}

@@ -21,7 +21,12 @@ func TestProbeProvesWhoAnswers(t *testing.T) {
 	for _, target := range []string{ProbePath, ProbePath + "?nonce=", ProbePath + "?nonce=" + strings.Repeat("x", 65)} {
 		wantError(t, r.do("GET", target, ""), http.StatusBadRequest, "M_INVALID_PARAM")
 	}
-	wantError(t, r.do("POST", ProbePath+"?nonce=x", ""), http.StatusMethodNotAllowed, "M_UNRECOGNIZED")
+	wantStatus(t, r.do("GET", ProbePath+"?nonce="+strings.Repeat("x", 64), ""), http.StatusOK)
+	r.wantEvent("client", "probe", "ok", http.StatusOK)
+	post := r.do("POST", ProbePath+"?nonce=x", "")
+	if wantError(t, post, http.StatusMethodNotAllowed, "M_UNRECOGNIZED"); post.Header().Get("Allow") != "GET, OPTIONS" {
+		t.Errorf("got Allow %q", post.Header().Get("Allow"))
+	}
 	wantError(t, r.do("GET", ProbePath+"/?nonce=x", ""), http.StatusNotFound, "M_UNRECOGNIZED")
 	if got := r.hs.Requests(); len(got) != 0 {
 		t.Errorf("the homeserver saw %d requests, want none", len(got))

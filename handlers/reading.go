@@ -50,7 +50,8 @@ func parse(raw []byte, sc scope) (object, error) {
 		}
 		return nil, errNotJSON
 	}
-	if trimmed := bytes.TrimLeft(raw, " \t\r\n"); trimmed[0] != '{' {
+	var o object
+	if json.Unmarshal(raw, &o) != nil || o == nil { // an array, say, or null
 		return nil, errNotObject
 	}
 	if sc != exactKeys && halfCharacter(raw) {
@@ -60,10 +61,6 @@ func parse(raw []byte, sc scope) (object, error) {
 	w.dec.UseNumber()
 	if err := w.all(); err != nil {
 		return nil, err
-	}
-	var o object
-	if err := json.Unmarshal(raw, &o); err != nil {
-		return nil, errNotJSON
 	}
 	return o, nil
 }
@@ -98,26 +95,26 @@ func halfCharacter(raw []byte) bool {
 		switch {
 		case !ok:
 			raw = raw[2:]
-		case unit >= 0xdc00 && unit < 0xe000:
+		case unit < 0xd800 || unit >= 0xe000:
+			raw = raw[6:]
+		case unit >= 0xdc00:
 			return true
-		case unit >= 0xd800 && unit < 0xdc00:
-			if low, ok := utf16Unit(raw[6:]); !ok || low < 0xdc00 || low >= 0xe000 {
+		default:
+			if low, _ := utf16Unit(raw[6:]); low < 0xdc00 || low >= 0xe000 {
 				return true
 			}
 			raw = raw[12:]
-		default:
-			raw = raw[6:]
 		}
 	}
 }
 
-// utf16Unit reads an escape like \u00e9 at the beginning of raw.
-func utf16Unit(raw []byte) (uint64, bool) {
-	if len(raw) < 6 || raw[0] != '\\' || raw[1] != 'u' {
+// utf16Unit reads an escape like \u00e9 at the beginning of what is left of valid JSON.
+func utf16Unit(raw []byte) (unit uint64, ok bool) {
+	if !bytes.HasPrefix(raw, []byte(`\u`)) {
 		return 0, false
 	}
-	unit, err := strconv.ParseUint(string(raw[2:6]), 16, 16)
-	return unit, err == nil
+	unit, _ = strconv.ParseUint(string(raw[2:6]), 16, 16)
+	return unit, true
 }
 
 // walk goes through valid JSON, token by token.
@@ -152,7 +149,7 @@ func (w *walk) all() error {
 
 func (w *walk) token(tok json.Token) error {
 	delim, isDelim := tok.(json.Delim)
-	if isDelim && (delim == '}' || delim == ']') {
+	if delim == '}' || delim == ']' {
 		w.stack = w.stack[:len(w.stack)-1]
 		return nil
 	}

@@ -135,6 +135,12 @@ func TestAnswersMayHaveKeysOfEveryKind(t *testing.T) {
 	if _, err := parseAnswer([]byte(`{"User_ID":1,"x":{"A":1,"a":2},"y":"\ud800"}`)); err != nil {
 		t.Errorf("got %v", err)
 	}
+	if _, err := parseAnswer([]byte(`{"x":1e400}`)); err != nil {
+		t.Errorf("got %v: the number is nothing to us", err)
+	}
+	if _, err := parseObject([]byte(`{"x":1e400}`)); !errors.Is(err, errNumber) {
+		t.Errorf("got %v, want %v", err, errNumber)
+	}
 	if _, err := parseAnswer([]byte(`{"x":{"a":1,"a":2}}`)); !errors.Is(err, errDuplicate) {
 		t.Errorf("got %v, want %v", err, errDuplicate)
 	}

@@ -64,7 +64,6 @@ func (j *completion) rebuild() error {
 		if err != nil {
 			return err
 		}
-		j.auth = auth
 		j.body["auth"] = member(auth)
 	}
 	return j.rebuildBody()

@@ -77,6 +77,11 @@ func TestAddIsMadeAnewWhereTheHomeserverHasIt(t *testing.T) {
 	if want := `{"auth":{"session":"u"},"client_secret":"s","sid":"theirs"}`; *seen != want {
 		t.Errorf("the homeserver saw %s, want %s", *seen, want)
 	}
+	without := `{"sid":"theirs","auth":{"session":"u"}}`
+	wantStatus(t, r.as(token, "POST", "/_matrix/client/v3/account/3pid/add", r.inConversation(without, "u", tailAdd)), http.StatusOK)
+	if want := `{"auth":{"session":"u"},"sid":"theirs"}`; *seen != want {
+		t.Errorf("the homeserver saw %s, want %s", *seen, want)
+	}
 }
 
 // TestSubstitutedBodiesAreMadeAnew: of a session of ours, too.

@@ -96,6 +96,7 @@ func TestRefuseByPage(t *testing.T) {
 	}
 	wantPage(t, m.do("GET", m.link(), ""), http.StatusOK, "Stopped")
 	wantPage(t, m.refuseForm(fields(page)), http.StatusOK, "Stopped")
+	wantPage(t, m.refuseForm(url.Values{"sid": {m.sid}, "refusal": {m.refusal}}), http.StatusOK, "Stopped") // a program's, too
 	wantPage(t, m.openLink(m.sid), http.StatusBadRequest, "This has been ended")
 }
 

@@ -110,13 +110,10 @@ func (c *Client) watch(r *http.Request, next Next, route route) Next {
 		if err := next(held, r); err != nil {
 			return err
 		}
-		if held.holds() {
-			// Before the client learns of it, and asks for the mail.
-			if text, err := held.text(); err == nil {
-				c.progress(r, text)
-			}
-			held.pass(nil)
+		if text, err := held.text(); err == nil {
+			c.progress(r, text) // before the client learns of it, and asks for the mail
 		}
+		held.pass(nil)
 		return nil
 	}
 }

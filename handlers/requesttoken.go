@@ -182,9 +182,6 @@ func (c *Client) address(body object, medium verification.Medium) (canonical, ty
 // sendAttempt reads an integer; the examples of r0.2 and r0.3 have it as a
 // string.
 func sendAttempt(body object) (int64, error) {
-	if body.null("send_attempt") {
-		return 0, badRequest(codeMissingParam, "Missing params: ['send_attempt']")
-	}
 	var n json.Number
 	if json.Unmarshal(body["send_attempt"], &n) == nil {
 		if v, err := strconv.ParseInt(n.String(), 10, 64); err == nil {

@@ -3,6 +3,7 @@
 package handlers
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -120,11 +121,27 @@ func (r *rig) do(method, target, body string, header ...string) *httptest.Respon
 func (r *rig) send(req *http.Request) *httptest.ResponseRecorder {
 	r.t.Helper()
 	rec := httptest.NewRecorder()
+	var told Event
+	*req = *req.WithContext(context.WithValue(req.Context(), toldKey{}, &told))
 	if err := r.client.ServeHTTP(rec, req, r.next); err != nil {
 		r.t.Fatalf("%s %s: %v", req.Method, req.URL, err)
 	}
+	switch told.Endpoint {
+	case "", "release": // passed on
+		told.Status = rec.Code
+	case "confirm", "refuse", "submit": // the verdict, which the answer leads to or hides
+		if told.Status >= 400 && (rec.Code == http.StatusSeeOther || rec.Code == http.StatusOK) {
+			told.Status = rec.Code
+		}
+	}
+	if told.Status != rec.Code {
+		r.t.Errorf("%s %.60s was answered by %d, and is reported as %+v", req.Method, req.URL, rec.Code, told)
+	}
 	return rec
 }
+
+// toldKey is where a request has the Event that is reported of it.
+type toldKey struct{}
 
 // request opens a session and returns its sid.
 func (r *rig) request(purpose, secret, email string) string {
@@ -234,9 +251,12 @@ func (e *events) onChange(f func(Change)) {
 	e.watch = f
 }
 
-func (e *events) Request(_ *http.Request, ev Event) {
+func (e *events) Request(r *http.Request, ev Event) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if told, ok := r.Context().Value(toldKey{}).(*Event); ok && ev.Face == "client" && ev.Endpoint != "log_out" {
+		*told = ev
+	}
 	e.list = append(e.list, ev)
 }
 

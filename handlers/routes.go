@@ -147,11 +147,10 @@ func fold(a, b string) bool  { return strings.EqualFold(a, b) }
 
 func (rt *router) match(p string, same comparison) route {
 	for _, prefix := range rt.prefixes {
-		if rest, ok := cutPrefix(p, prefix+"/", same); ok {
-			if r := matchBelow(rest, same); r.kind != kindNone {
-				r.prefix = prefix
-				return r
-			}
+		rest, _ := cutPrefix(p, prefix+"/", same)
+		if r := matchBelow(rest, same); r.kind != kindNone {
+			r.prefix = prefix
+			return r
 		}
 	}
 	if rest, ok := cutPrefix(p, SubmitPath, same); ok {
@@ -163,10 +162,11 @@ func (rt *router) match(p string, same comparison) route {
 	case same(p, ProbePath):
 		return route{kind: kindProbe}
 	}
-	if rest, ok := cutPrefix(p, identitySubmit, same); ok && rt.identity {
-		return matchSubmit(rest, same)
+	if !rt.identity {
+		return route{}
 	}
-	return route{}
+	rest, _ := cutPrefix(p, identitySubmit, same)
+	return matchSubmit(rest, same)
 }
 
 func cutPrefix(p, prefix string, same comparison) (string, bool) {

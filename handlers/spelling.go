@@ -125,8 +125,8 @@ func (j *completion) freeOfAlike(r *http.Request, next Next, alias *verification
 
 // typedAs is what of a typed address its canonical form does not tell.
 func typedAs(typed, canonical string) string {
-	if all := address.Spellings(typed, canonical); len(all) > 0 && all[0] != canonical {
-		return all[0]
+	if first := append(address.Spellings(typed, canonical), canonical)[0]; first != canonical {
+		return first
 	}
 	return ""
 }

@@ -33,8 +33,8 @@ func (j *completion) nameOwner(r *http.Request, next Next) {
 	}
 	holder := thirdParty(j.auth)
 	medium, _, _ := holder.text("medium")
-	typed, given, err := holder.text("address")
-	if err != nil || !given {
+	typed, _, err := holder.text("address")
+	if err != nil {
 		return
 	}
 	who, err := j.asker(r, next)
@@ -42,7 +42,7 @@ func (j *completion) nameOwner(r *http.Request, next Next) {
 		return
 	}
 	named := threepid{verification.Medium(medium), canonicalAddress(verification.Medium(medium), typed)}
-	if own, err := j.client.owns(r, next, who, named.Medium, named.Address); err != nil || !own {
+	if own, _ := j.client.owns(r, next, who, named.Medium, named.Address); !own {
 		return
 	}
 	delete(j.auth, "medium")

@@ -103,14 +103,11 @@ func (a *authentication) password(r *http.Request, next Next) error {
 	if err := a.client.svc.CountUser(r.Context(), "add", a.who.user); err != nil {
 		return err
 	}
-	body, err := json.Marshal(map[string]any{
+	body := member(map[string]any{
 		"type": stagePassword, "user": a.who.user, "password": password,
 		"identifier":                  map[string]string{"type": "m.id.user", "user": a.who.user},
 		"initial_device_display_name": "Confirmation of a password",
 	})
-	if err != nil {
-		return internal(err)
-	}
 	answer, err := a.client.ask(r, next, http.MethodPost, a.client.cfg.UpstreamVersion+"/login", "", body)
 	if err != nil {
 		return upstreamFailure(err)

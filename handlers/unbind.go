@@ -109,8 +109,8 @@ func readUnbind(body object) (unbindRequest, error) {
 // namedServer reads an optional id_server. Clients without an identity server
 // write null, or an empty text.
 func namedServer(body object) (*outbound.Name, error) {
-	raw, given, err := body.text("id_server")
-	if err != nil || !given || raw == "" {
+	raw, _, err := body.text("id_server")
+	if err != nil || raw == "" {
 		return nil, err
 	}
 	name, err := identityServerName(raw)

@@ -542,7 +542,7 @@ func TestUnbindOfANamedServerIsLimited(t *testing.T) {
 // is looked at twice.
 func TestUnbindOfANamedServerCountsOnce(t *testing.T) {
 	r := newRig(t, options{service: func(c *verification.Config) { c.PerUser = verification.Limit{Burst: 2, Per: 1 << 40} }})
-	r.hs.AddUser("alice", "secret")
+	r.hs.AddUser("alice", "secret", "alice@x.org")
 	token := r.login("alice", "secret")
 	legacy := r.next
 	r.next = func(w http.ResponseWriter, req *http.Request) error {

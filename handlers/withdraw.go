@@ -201,11 +201,7 @@ func (wd *withdrawal) exchange(r *http.Request, next Next, path string, body obj
 	if wd.signer != "" {
 		body["id_server"] = member(wd.signer)
 	}
-	raw, err := body.encode()
-	if err != nil {
-		return nil, err
-	}
-	return exchange(r, next, path, raw)
+	return exchange(r, next, path, body.encode())
 }
 
 // heldUp reports whether the homeserver has failed because an identity server
@@ -251,12 +247,10 @@ func (wd *withdrawal) settle(ctx context.Context, answer *capture, whenNone stri
 		wd.done(ctx, func(verification.Binding) bool { return true })
 	}
 	body["id_server_unbind_result"] = member(result)
-	if raw, err := body.encode(); err == nil {
-		answer.body.Reset()
-		_, _ = answer.body.Write(raw) // never fails
-		answer.header.Set("Content-Type", "application/json")
-		answer.header.Del("Content-Encoding") // of what it was before
-	}
+	answer.body.Reset()
+	_, _ = answer.body.Write(body.encode()) // never fails
+	answer.header.Set("Content-Type", "application/json")
+	answer.header.Del("Content-Encoding") // of what it was before
 	return result
 }
 
@@ -298,8 +292,8 @@ func (wd *withdrawal) unbindAll(ctx context.Context) (string, error) {
 	wg.Wait()
 	var first error
 	for _, b := range wd.targets {
-		if err := failed[b]; err != nil && first == nil {
-			first = err
+		if first == nil {
+			first = failed[b]
 		}
 	}
 	wd.done(ctx, func(b verification.Binding) bool { return failed[b] == nil })
