@@ -51,10 +51,7 @@ func (c *Client) clientAddr(r *http.Request) netip.Addr {
 	if c.cfg.ClientAddr != nil {
 		return c.cfg.ClientAddr(r)
 	}
-	peer, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
-	}
+	peer, _ := netip.ParseAddrPort(r.RemoteAddr) // a Unix socket has none
 	return peer.Addr()
 }
 

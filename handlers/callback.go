@@ -91,12 +91,8 @@ func (c *Client) forward(r *http.Request, next Next, route route, req verificati
 	}
 	forwarded := forwardedToken{ClientSecret: nonce, SendAttempt: req.SendAttempt, IDServer: c.cfg.IdentityName}
 	forwarded.about(req.Medium, spelling, to.country)
-	body, err := json.Marshal(forwarded)
-	if err != nil {
-		return nil, internal(err)
-	}
 	route.version = c.cfg.UpstreamVersion // requestToken is the same in all of them
-	return exchange(r, next, c.upstreamPath(route), body)
+	return exchange(r, next, c.upstreamPath(route), member(forwarded))
 }
 
 // maxWait bounds a wait that a homeserver tells, in milliseconds.
