@@ -94,8 +94,9 @@ func (c *Client) addHere(w http.ResponseWriter, r *http.Request, next Next, rout
 	j := &completion{client: c, route: route, body: object{}, who: &who}
 	j.route.tail, j.route.version = "account/3pid", c.cfg.UpstreamVersion
 	creds.place = func(creds object) {
-		raw := member(creds)
-		j.body[addSpellings[0]], j.body[addSpellings[1]] = raw, raw
+		for _, key := range addSpellings {
+			j.body[key] = member(creds)
+		}
 	}
 	if err == nil && !ready {
 		// Nothing to add yet: a proof of the user's would be used up in vain.

@@ -115,3 +115,38 @@ func TestWhatPanicsHasUsedItsProofs(t *testing.T) {
 		}
 	}
 }
+
+// TestAProofThatIsTakenBackIsNone: whoever reads the mail says that it was not them, while
+// the homeserver is asked whose address that is.
+func TestAProofThatIsTakenBackIsNone(t *testing.T) {
+	r, _, token := addFaulty(t)
+	proof := r.validated("account/password", "p", "alice@x.org")
+	refusal := r.box.last(t).Refusal
+	sid := r.validated("account/3pid", "c", "new@x.org")
+	legacy, refused := r.next, 0
+	r.next = func(w http.ResponseWriter, req *http.Request) error {
+		if req.Method == http.MethodGet && strings.HasSuffix(req.URL.Path, "/account/3pid") {
+			refused = r.do("POST", RefusePath+"?sid="+proof+"&refusal="+refusal, "List-Unsubscribe=One-Click", "Content-Type", "application/x-www-form-urlencoded").Code
+		}
+		return legacy(w, req)
+	}
+	wantError(t, r.as(token, "POST", addPath, mailProof(sid, "c", proof, "p")), http.StatusUnauthorized, "M_UNAUTHORIZED")
+	if r.wantEmails(t, "alice", "alice@x.org"); refused != http.StatusOK {
+		t.Errorf("it was not taken back: %d", refused)
+	}
+}
+
+// TestWhatAnAccountHasStaysAsItIsSpelled there, and nobody is asked about an address for
+// somebody who is not logged in.
+func TestWhatAnAccountHasStaysAsItIsSpelled(t *testing.T) {
+	r, _, token := addFaulty(t)
+	r.hs.AddThreepid("alice", "email", "me@bücher.example")
+	sid := r.validated("account/3pid", "c", "me@xn--bcher-kva.example")
+	r.hs.ResetRecordings()
+	wantError(t, r.do("POST", clientPath+"account/3pid", oldCreds(sid, "c")), http.StatusUnauthorized, "M_MISSING_TOKEN")
+	if got := r.hs.Requests(); len(got) > 0 {
+		t.Errorf("the homeserver saw %d requests", len(got))
+	}
+	wantStatus(t, r.add(token, "r0", oldCreds(sid, "c")), http.StatusOK)
+	r.wantEmails(t, "alice", "alice@x.org", "me@bücher.example")
+}

@@ -190,3 +190,17 @@ func TestWhoeverIsNotSureHasNoAnswer(t *testing.T) {
 		t.Errorf("got %v, %v", list, err)
 	}
 }
+
+// TestServersThatAreNoNames are refused wherever they stand, even where nobody is to look
+// for them.
+func TestServersThatAreNoNames(t *testing.T) {
+	for _, auth := range []string{
+		`{"type":"m.login.dummy","threepid_creds":{"id_server":5}}`, `{"type":"m.login.dummy","idServer":["x"]}`, `{"threepidCreds":[{},{"idServer":{}}]}`,
+	} {
+		r := newRig(t, options{})
+		wantError(t, r.do("POST", elsewhere, `{"auth":`+auth+`}`), http.StatusBadRequest, "M_INVALID_PARAM")
+		if got := r.hs.Requests(); len(got) > 0 {
+			t.Errorf("%s: the homeserver saw %s", auth, bodies(got))
+		}
+	}
+}

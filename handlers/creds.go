@@ -59,8 +59,9 @@ func inContainer(holder object, spellings [2]string) (*credentials, error) {
 	}
 	if found != nil {
 		found.place = func(creds object) {
-			raw := member(creds)
-			holder[spellings[0]], holder[spellings[1]] = raw, raw
+			for _, key := range spellings {
+				holder[key] = member(creds)
+			}
 		}
 	}
 	return found, nil
@@ -68,7 +69,6 @@ func inContainer(holder object, spellings [2]string) (*credentials, error) {
 
 // readCreds reads {sid, client_secret, id_server} in both spellings.
 func readCreds(raw json.RawMessage) (*credentials, error) {
-	raw = bytes.TrimSpace(raw)
 	if bytes.HasPrefix(raw, []byte("[")) {
 		var list []json.RawMessage
 		if _ = json.Unmarshal(raw, &list); len(list) != 1 { // it is valid JSON

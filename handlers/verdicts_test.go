@@ -141,14 +141,16 @@ func TestEveryAnswerIsReported(t *testing.T) {
 // refuse a request, and then it is the server who answers.
 func TestARuleOfTheAdministratorsIsNotOurs(t *testing.T) {
 	for status, ours := range map[int]bool{403: false, 413: false, 499: false, 500: true, 502: true} {
-		r := newRig(t, options{})
-		sid := r.validated("account/password", "s", "alice@x.org")
-		rule := &UpstreamError{Status: status, Err: errNoAnswer}
-		req, rec := httptest.NewRequest("POST", "/_matrix/client/r0/account/password", strings.NewReader(resetBody(sid, "s"))), httptest.NewRecorder()
-		err := r.client.ServeHTTP(rec, req, func(http.ResponseWriter, *http.Request) error { return rule })
-		event := r.events.list[len(r.events.list)-1]
-		if ours && (err != nil || rec.Code != 502) || !ours && (!errors.Is(err, rule) || rec.Body.Len() > 0 || event.Outcome != "upstream" || event.Status != status) {
-			t.Errorf("%d: got %v and %d %s, reported as %+v", status, err, rec.Code, rec.Body, event)
+		for _, path := range []string{"/_matrix/client/r0/account/password", elsewhere} {
+			r := newRig(t, options{})
+			sid := r.validated("account/password", "s", "alice@x.org")
+			rule := &UpstreamError{Status: status, Err: errNoAnswer}
+			req, rec := httptest.NewRequest("POST", path, strings.NewReader(resetBody(sid, "s"))), httptest.NewRecorder()
+			err := r.client.ServeHTTP(rec, req, func(http.ResponseWriter, *http.Request) error { return rule })
+			event := r.events.list[len(r.events.list)-1]
+			if ours && (err != nil || rec.Code != 502) || !ours && (!errors.Is(err, rule) || rec.Body.Len() > 0 || event.Outcome != "upstream" || event.Status != status) {
+				t.Errorf("%s, %d: got %v and %d %s, reported as %+v", path, status, err, rec.Code, rec.Body, event)
+			}
 		}
 	}
 }
