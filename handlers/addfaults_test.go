@@ -150,3 +150,23 @@ func TestWhatAnAccountHasStaysAsItIsSpelled(t *testing.T) {
 	wantStatus(t, r.add(token, "r0", oldCreds(sid, "c")), http.StatusOK)
 	r.wantEmails(t, "alice", "alice@x.org", "me@bücher.example")
 }
+
+// TestAddAsksNothingTwice: whose token it is, whether there is an endpoint for it, and who
+// has the address are asked once each.
+func TestAddAsksNothingTwice(t *testing.T) {
+	r, _, token := addFaulty(t)
+	sid := r.validated("account/3pid", "c", "new@x.org")
+	r.hs.ResetRecordings()
+	wantStatus(t, r.as(token, "POST", addPath, addBody(sid, "c", passwordAuth("", "secret"))), http.StatusOK)
+	var asked []string
+	for _, req := range r.hs.Requests() {
+		asked = append(asked, req.Method+" "+strings.TrimPrefix(req.Path, "/_matrix/client/"))
+	}
+	want := []string{
+		"POST r0/account/3pid/add", "POST unstable/account/3pid/add", "GET r0/account/whoami", "POST r0/login", "POST r0/logout",
+		"GET r0/account/3pid", "POST r0/account/3pid/email/requestToken", "POST r0/account/3pid",
+	}
+	if !slices.Equal(asked, want) {
+		t.Errorf("the homeserver was asked %q, want %q", asked, want)
+	}
+}

@@ -22,9 +22,7 @@ const maxUIASession = 255
 func (c *Client) identify(r *http.Request, body object, req *verification.Request) {
 	req.Client = c.clientAddr(r)
 	req.Origin = c.originOf(r)
-	if req.Medium == verification.Email {
-		req.Domain = Registrable(req.Address)
-	}
+	req.Domain = Registrable(req.Address) // a number has none
 	if token, err := accessToken(r); err == nil {
 		req.AccessToken = token
 	}

@@ -132,7 +132,11 @@ func TestDeactivationOfSomebodyUnknown(t *testing.T) {
 		{"POST", ``, ``}, {"PUT", `{"id_server":"x","erase":true}`, `{"erase":true}`},
 	} {
 		r := newRig(t, options{})
-		r.do(c.method, deactivatePath, c.body)
+		var header []string
+		if c.method == "PUT" {
+			header = []string{"Authorization", "Bearer t"}
+		}
+		r.do(c.method, deactivatePath, c.body, header...)
 		if got := r.hs.Requests(); len(got) != 1 || string(got[0].Body) != c.want || got[0].Path != "/_matrix/client/r0/account/deactivate" {
 			t.Errorf("%s %s: the homeserver saw %d requests: %s", c.method, c.body, len(got), bodies(got))
 		}
@@ -149,4 +153,23 @@ func TestDeactivationNeedsTheStore(t *testing.T) {
 		}
 		return rec
 	})
+}
+
+// TestDeactivationAtAServerThatIsNamed: one that the homeserver has bound by itself is told
+// by its signature, and an address inside is refused.
+func TestDeactivationAtAServerThatIsNamed(t *testing.T) {
+	r := newRig(t, options{})
+	r.hs.AddUser("alice", "secret", "alice@x.org")
+	r.ids.start("other.example.org", "1", "s", "email", "alice@x.org")
+	r.ids.bound["other.example.org email alice@x.org"] = alice
+	r.ids.private["127.0.0.1"] = true
+	token := r.login("alice", "secret")
+	wantError(t, r.as(token, "POST", deactivatePath, deactivation(`,"id_server":"127.0.0.1"`)), http.StatusBadRequest, "M_SERVER_NOT_TRUSTED")
+	if !r.hs.HasUser("alice") {
+		t.Error("the account is gone")
+	}
+	wantStatus(t, r.as(token, "POST", deactivatePath, deactivation(`,"id_server":"other.example.org"`)), http.StatusOK)
+	if got := r.ids.owner("other.example.org", "email", "alice@x.org"); got != "" || !slices.Contains(r.ids.made(), "signed unbind other.example.org") {
+		t.Errorf("the address is bound to %q after %q", got, r.ids.made())
+	}
 }

@@ -190,3 +190,18 @@ func TestNoNameIsToldWithoutAStoreInAnyEncoding(t *testing.T) {
 		}
 	}
 }
+
+// TestSessionsThatAreNoNames: what stands beside "auth" is the client's own, and an answer
+// that names nothing names nothing to the client either.
+func TestSessionsThatAreNoNames(t *testing.T) {
+	h, r := newTalking(t)
+	h.answer = func(w http.ResponseWriter) {
+		w.WriteHeader(http.StatusUnauthorized)
+		_, _ = io.WriteString(w, `{"session":"","x":1}`) // to a recorder
+	}
+	const body = `{"session":"mine","auth":{"type":"m.login.dummy"}}`
+	rec := r.do("POST", elsewhere, body)
+	if rec.Body.String() != `{"x":1}` || h.raw[0] != body {
+		t.Errorf("the homeserver saw %s, and the client %s", h.raw, rec.Body)
+	}
+}

@@ -210,13 +210,11 @@ func (x *round) openMember(holder object) bool {
 	if _, there := holder["session"]; !there {
 		return false
 	}
-	name, given, err := holder.text("session")
-	if err == nil && given {
-		if opened, ok := x.client.svc.OpenConversation(name, x.talk.endpoint()); ok {
-			x.given, x.opened = name, opened
-			holder["session"] = member(opened.Session)
-			return true
-		}
+	name, _, _ := holder.text("session") // what is no text opens nothing
+	if opened, ok := x.client.svc.OpenConversation(name, x.talk.endpoint()); ok {
+		x.given, x.opened = name, opened
+		holder["session"] = member(opened.Session)
+		return true
 	}
 	delete(holder, "session")
 	return true

@@ -106,6 +106,8 @@ func TestARefusalToSayIsPassedOn(t *testing.T) {
 	if wantError(t, rec, http.StatusTooManyRequests, "M_LIMIT_EXCEEDED"); asked != 1 || rec.Header().Get("Retry-After") != "2" {
 		t.Errorf("the homeserver was asked %d times, and the client told %v", asked, rec.Header())
 	}
+	r.next = upstream(500, `{}`)
+	wantError(t, r.do("POST", registerToken, emailBody("s", "me@bücher.example")), http.StatusBadGateway, "M_UNKNOWN")
 }
 
 // everyFault makes a request on a new rig for each store operation that it takes, with
@@ -134,7 +136,7 @@ func everyFault(t *testing.T, opts options, prepare func(r *rig), test func(r *r
 func TestNoFaultTellsWhoHasAnAddress(t *testing.T) {
 	everyFault(t, callback, func(r *rig) { r.hs.AddUser("alice", "old", "alice@x.org") }, func(r *rig, broke string) *httptest.ResponseRecorder {
 		rec := r.do("POST", registerToken, emailBody("s", "alice@x.org"))
-		if rec.Code != http.StatusOK && rec.Code != http.StatusInternalServerError {
+		if granted := rec.Code == http.StatusOK; granted != (sidIn(rec) != "") || !granted && rec.Code != http.StatusInternalServerError {
 			t.Errorf("%s: got %d %s", broke, rec.Code, rec.Body)
 		}
 		return rec
