@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 )
@@ -96,15 +97,21 @@ func TestBodiesAtTheirBounds(t *testing.T) {
 
 // TestHalfABodyIsNotPassedOn: one that is shorter than it was said to be.
 func TestHalfABodyIsNotPassedOn(t *testing.T) {
-	r := newRig(t, options{})
-	req := httptest.NewRequest("POST", elsewhere, strings.NewReader(`{"devices":[]}`))
-	req.ContentLength = 100
-	rec := r.send(req)
-	if wantError(t, rec, http.StatusBadRequest, codeNotJSON); len(r.hs.Requests()) > 0 {
-		t.Error("it was passed on")
-	}
-	if got := r.events.list[0]; !errors.Is(got.Err, io.ErrUnexpectedEOF) {
-		t.Errorf("it is reported as %+v", got)
+	start := `{"devices":["` + strings.Repeat("x", DefaultMaxBody)
+	for _, c := range []struct {
+		body   io.Reader
+		length int64
+	}{{strings.NewReader(`{"devices":[]}`), 100}, {io.MultiReader(strings.NewReader(start), iotest.ErrReader(io.ErrUnexpectedEOF)), -1}} {
+		r := newRig(t, options{})
+		req := httptest.NewRequest("POST", elsewhere, c.body)
+		req.ContentLength = c.length
+		rec := r.send(req)
+		if wantError(t, rec, http.StatusBadRequest, codeNotJSON); len(r.hs.Requests()) > 0 {
+			t.Error("it was passed on")
+		}
+		if got := r.events.list[0]; !errors.Is(got.Err, io.ErrUnexpectedEOF) {
+			t.Errorf("it is reported as %+v", got)
+		}
 	}
 }
 

@@ -142,6 +142,15 @@ func TestAnAncientRegistrationGoesOn(t *testing.T) {
 	}
 }
 
+// TestAnAncientRegistrationHasOneSession, at whatever stage it is.
+func TestAnAncientRegistrationHasOneSession(t *testing.T) {
+	r := newRig(t, options{})
+	body := `{"type":"m.login.dummy","threepid_creds":{"sid":"a"},"threepidCreds":{"sid":"b"}}`
+	if wantError(t, r.do("POST", "/_matrix/client/api/v1/register", body), http.StatusBadRequest, "M_INVALID_PARAM"); len(r.hs.Requests()) > 0 {
+		t.Errorf("the homeserver saw %s", bodies(r.hs.Requests()))
+	}
+}
+
 // TestWhatAnAccountHasGot is reported, and not by what was proven meanwhile.
 func TestWhatAnAccountHasGot(t *testing.T) {
 	ours := func(stage string, live bool) (*verification.Alias, string) {
