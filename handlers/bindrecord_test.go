@@ -4,6 +4,7 @@ package handlers
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
@@ -67,7 +68,7 @@ func TestBindIsNotLeftHalfDone(t *testing.T) {
 		req.Header.Set("Authorization", "Bearer "+token)
 		begun := time.Now()
 		wantError(t, r.send(req), http.StatusBadGateway, "M_UNKNOWN")
-		if took := time.Since(begun); took != 30*time.Second || odd.ended != context.DeadlineExceeded {
+		if took := time.Since(begun); took != 30*time.Second || !errors.Is(odd.ended, context.DeadlineExceeded) {
 			t.Errorf("it was waited for %v: %v", took, odd.ended)
 		}
 	})
@@ -131,7 +132,8 @@ func TestDeactivationIsReported(t *testing.T) {
 func TestDeactivationOfSomebodyUnknown(t *testing.T) {
 	for _, c := range []struct{ method, body, want string }{
 		{"POST", `{"id_server":"127.0.0.1:9000","erase":true}`, `{"erase":true}`},
-		{"POST", ``, ``}, {"PUT", `{"id_server":"x","erase":true}`, `{"erase":true}`},
+		{"POST", ``, ``},
+		{"PUT", `{"id_server":"x","erase":true}`, `{"erase":true}`},
 	} {
 		r := newRig(t, options{})
 		var header []string

@@ -95,6 +95,21 @@ func TestBodiesAtTheirBounds(t *testing.T) {
 	}
 }
 
+// TestBodiesThatProveNothingArriveWhole, long ones too.
+func TestBodiesThatProveNothingArriveWhole(t *testing.T) {
+	for _, size := range []int{1, DefaultMaxBody, maxLook - 100} {
+		body, got := `{"x":"`+strings.Repeat("x", size)+`"}`, ""
+		r := newRig(t, options{next: func(w http.ResponseWriter, req *http.Request) error {
+			raw, err := io.ReadAll(req.Body)
+			got = string(raw)
+			return errors.Join(err, upstream(200, `{}`)(w, req))
+		}})
+		if r.send(httptest.NewRequest("POST", elsewhere, chunked(body))); got != body {
+			t.Errorf("of %d bytes %d arrived", len(body), len(got))
+		}
+	}
+}
+
 // TestHalfABodyIsNotPassedOn: one that is shorter than it was said to be.
 func TestHalfABodyIsNotPassedOn(t *testing.T) {
 	start := `{"devices":["` + strings.Repeat("x", DefaultMaxBody)
@@ -170,6 +185,10 @@ func TestShortNamesOfConversationsStayAsTheyWere(t *testing.T) {
 // TestNoNameIsToldWithoutAStoreInAnyEncoding, nor in one that nobody can read.
 func TestNoNameIsToldWithoutAStoreInAnyEncoding(t *testing.T) {
 	name, other := `{"session":"`+homeserverName+`"}`, `{"errcode":"M_UNKNOWN_TOKEN"}`
+	answered := httptest.NewRecorder()
+	if err := PassWithoutNames(answered, httptest.NewRequest("POST", elsewhere, nil), upstream(200, name, "Content-Encoding", "br")); err != nil || answered.Body.String() != name || answered.Header().Get("Content-Encoding") != "br" {
+		t.Errorf("got %v and %v %s, want what is no challenge as it came", err, answered.Header(), answered.Body)
+	}
 	for _, c := range []struct {
 		body, encoding string
 		want           int

@@ -30,6 +30,7 @@ func NewClient(cfg Config, svc *verification.Service, ids IdentityServers, obs O
 		cfg: cfg, svc: svc, ids: ids, obs: obs,
 		router: &router{prefixes: cfg.Prefixes, identity: cfg.IdentitySubmit},
 		page:   newPages(cfg.PublicURL),
+		caps:   capabilities{known: map[string]capability{}},
 	}
 	if cfg.Callback && !cfg.Reveal && cfg.Pace > 0 {
 		c.pace = newPace(cfg.Pace)

@@ -57,9 +57,15 @@ func TestWhatAnAnswerSaysOfAProof(t *testing.T) {
 		body   string
 		want   verification.Outcome
 	}{
-		{stageEmail, 200, ``, verification.Completed}, {stageEmail, 299, ``, verification.Completed}, {stageEmail, 302, ``, verification.Refused},
-		{stageEmail, 400, listed, verification.Refused}, {stageEmail, 499, ``, verification.Refused}, {stageEmail, 500, ``, verification.Unknown},
-		{stageEmail, 401, listed, verification.Completed}, {stageMSISDN, 401, listed, verification.Refused}, {"", 401, `{"completed":[""]}`, verification.Refused},
+		{stageEmail, 200, ``, verification.Completed},
+		{stageEmail, 299, ``, verification.Completed},
+		{stageEmail, 302, ``, verification.Refused},
+		{stageEmail, 400, listed, verification.Refused},
+		{stageEmail, 499, ``, verification.Refused},
+		{stageEmail, 500, ``, verification.Unknown},
+		{stageEmail, 401, listed, verification.Completed},
+		{stageMSISDN, 401, listed, verification.Refused},
+		{"", 401, `{"completed":[""]}`, verification.Refused},
 		{stageEmail, 401, `{"completed":["m.login.email.identity",5]}`, verification.Refused},
 	} {
 		answer := &capture{status: c.status}
@@ -75,8 +81,11 @@ func TestWhatAnAnswerSaysOfAProof(t *testing.T) {
 		status int
 		want   bool
 	}{
-		{true, stageEmail, tailRegister, 400, true}, {false, stageEmail, tailRegister, 400, false}, {true, "", tailRegister, 400, false},
-		{true, stageEmail, tailPassword, 400, false}, {true, stageEmail, tailRegister, 401, false},
+		{true, stageEmail, tailRegister, 400, true},
+		{false, stageEmail, tailRegister, 400, false},
+		{true, "", tailRegister, 400, false},
+		{true, stageEmail, tailPassword, 400, false},
+		{true, stageEmail, tailRegister, 401, false},
 	} {
 		j := &completion{sent: c.sent, status: c.status, route: route{tail: c.tail}}
 		if got := j.keeps(c.stage); got != c.want {
@@ -95,10 +104,14 @@ func TestASessionAloneResetsNothing(t *testing.T) {
 		stage             string
 		passes            bool
 	}{
-		{"a proof", tailPassword, "", email, stageEmail, true}, {"no proof", tailPassword, "", verification.Alias{Medium: verification.Email}, stageEmail, false},
-		{"by phone", tailPassword, "", phone, stageEmail, false}, {"by phone, at its stage", tailPassword, "", phone, stageMSISDN, false},
-		{"at another stage", tailPassword, "", email, stageMSISDN, false}, {"at none", tailPassword, "", email, "", false},
-		{"by a user", tailPassword, "Bearer t", verification.Alias{}, "", true}, {"elsewhere", tailRegister, "", verification.Alias{}, "", true},
+		{"a proof", tailPassword, "", email, stageEmail, true},
+		{"no proof", tailPassword, "", verification.Alias{Medium: verification.Email}, stageEmail, false},
+		{"by phone", tailPassword, "", phone, stageEmail, false},
+		{"by phone, at its stage", tailPassword, "", phone, stageMSISDN, false},
+		{"at another stage", tailPassword, "", email, stageMSISDN, false},
+		{"at none", tailPassword, "", email, "", false},
+		{"by a user", tailPassword, "Bearer t", verification.Alias{}, "", true},
+		{"elsewhere", tailRegister, "", verification.Alias{}, "", true},
 	} {
 		for _, auth := range []object{{"session": member("u"), "type": member("x")}, {"type": member("x")}, nil} {
 			_, given := auth["session"]

@@ -54,16 +54,33 @@ func TestConfigFaultsInWords(t *testing.T) {
 		faults []fault
 	}{
 		"public_url": {func(c *Config, v string) { c.PublicURL = v }, []fault{
-			{"x", scheme}, {"ftp://x.org", scheme}, {"https://[::1", url}, {"https://x.org/ ", url}, {"https://x.org/\t", url},
-			{"https://x.org/matrix", more}, {"https://x.org?a", more}, {"https://x.org#a", more}, {"https://x.org?", more}, {"https://x.org/a?b#c", more},
-			{"https://", host}, {"https:///x", host}, {"https:x.org", host}, {"https://x.org:65536", port},
+			{"x", scheme},
+			{"ftp://x.org", scheme},
+			{"https://[::1", url},
+			{"https://x.org/ ", url},
+			{"https://x.org/\t", url},
+			{"https://x.org/matrix", more},
+			{"https://x.org?a", more},
+			{"https://x.org#a", more},
+			{"https://x.org?", more},
+			{"https://x.org/a?b#c", more},
+			{"https://", host},
+			{"https:///x", host},
+			{"https:x.org", host},
+			{"https://x.org:65536", port},
 		}},
 		"next_link":              {func(c *Config, v string) { c.NextLinkOrigins = []string{"https://a.org", v} }, []fault{{"https://x.org/app", more}}},
 		"path_prefixes":          {func(c *Config, v string) { c.Prefixes = []string{"/ok", v} }, []fault{{"/", prefix}, {"/a/", prefix}, {"a", prefix}, {"/a//b", prefix}, {"/%61", prefix}}},
 		"homeserver path_prefix": {func(c *Config, v string) { c.UpstreamPrefix = v }, []fault{{"/a/", prefix}}},
 		"homeserver identity_name": {func(c *Config, v string) { c.IdentityName = v }, []fault{
-			{"localhost", named}, {"https://localhost:8443", named}, {":8443", named}, {"u@localhost:8443", named}, {"[::1", named}, {"a?b:1", named},
-			{"localhost:8443/a/", prefix}, {"localhost:8443//a", prefix},
+			{"localhost", named},
+			{"https://localhost:8443", named},
+			{":8443", named},
+			{"u@localhost:8443", named},
+			{"[::1", named},
+			{"a?b:1", named},
+			{"localhost:8443/a/", prefix},
+			{"localhost:8443//a", prefix},
 		}},
 	} {
 		for _, f := range c.faults {

@@ -180,9 +180,7 @@ func (x *round) openText(r *http.Request, raw []byte) error {
 	if !x.openIn(body) {
 		return nil
 	}
-	if x.raw, err = body.encode(); err != nil {
-		return internal(err)
-	}
+	x.raw, _ = body.encode() // what was read can be written
 	r.Header = r.Header.Clone()
 	setBody(r, x.raw)
 	return nil

@@ -4,6 +4,7 @@ package handlers
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -45,8 +46,10 @@ func TestPathsOfFallbackPages(t *testing.T) {
 // TestNamesInPages are replaced as they are written; what is too short to be one stays.
 func TestNamesInPages(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
-		{"a/b&c<d>e f", `a/b&c<d>e f a/b&amp;c&lt;d&gt;e f a%2Fb%26c%3Cd%3Ee+f a%2Fb&c%3Cd%3Ee%20f a/b`, `N N N N a/b`},
-		{"eight_ch", "eight_ch", "N"}, {"seven_c", "seven_c", "seven_c"}, {"", "text", "text"},
+		{"a/b&c<d>e f", `a/b&c<d>e f|a/b&amp;c&lt;d&gt;e f|a%2Fb%26c%3Cd%3Ee+f|a%2Fb&c%3Cd%3Ee%20f|a/b`, `N|N|N|N|a/b`},
+		{"eight_ch", "eight_ch", "N"},
+		{"seven_c", "seven_c", "seven_c"},
+		{"", "text", "text"},
 	} {
 		if got := string(replaceName([]byte(c.text), c.name, "N")); got != c.want {
 			t.Errorf("%q: got %q, want %q", c.name, got, c.want)
@@ -61,6 +64,9 @@ func (r *rig) fallbackPage(method, stage, query, form string, answer Next) (rec 
 		raw, err := io.ReadAll(req.Body)
 		if err != nil {
 			return err
+		}
+		if length := req.Header["Content-Length"]; req.Method != "POST" && length != nil {
+			r.t.Errorf("a page is asked for with %s bytes", length)
 		}
 		seen = req.URL.RawQuery + "|" + string(raw) + "|" + req.Header.Get("Content-Type") + "|" + fmt.Sprint(req.ContentLength) + "|" + req.RequestURI
 		return answer(w, req)
@@ -120,7 +126,7 @@ func TestAPageThatFailsIsNobodys(t *testing.T) {
 	r := newRig(t, options{})
 	name := r.svc.SealConversation(verification.Conversation{Session: homeserverName, Endpoint: registrationEndpoint})
 	req := httptest.NewRequest("GET", "/_matrix/client/r0/auth/m.login.terms/fallback/web?"+url.Values{"session": {name}}.Encode(), bytes.NewReader(nil))
-	if err := r.client.ServeHTTP(httptest.NewRecorder(), req, func(http.ResponseWriter, *http.Request) error { return errDisk }); err != errDisk {
+	if err := r.client.ServeHTTP(httptest.NewRecorder(), req, func(http.ResponseWriter, *http.Request) error { return errDisk }); !errors.Is(err, errDisk) {
 		t.Errorf("got %v, want the homeserver's failure", err)
 	}
 }

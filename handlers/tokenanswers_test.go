@@ -21,12 +21,23 @@ import (
 // client understands becomes something that they do.
 func TestRefusalsAreRelayed(t *testing.T) {
 	for _, c := range []struct{ body, header, want string }{
-		{`{"errcode":"M_X"}`, "", ""}, {`{"errcode":"M_X"}`, "9", "9"},
-		{`{"errcode":"M_X","retry_after_ms":1500}`, "", "2"}, {`{"errcode":"M_X","retry_after_ms":1500}`, "9", "9"},
-		{`{"errcode":"M_X","retry_after_ms":1}`, "", "1"}, {`{"errcode":"M_X","retry_after_ms":0}`, "", ""}, {`{"errcode":"M_X","retry_after_ms":-1}`, "", ""},
-		{`{"errcode":"M_X","retry_after_ms":86399999}`, "", "86400"}, {`{"errcode":"M_X","retry_after_ms":86400000}`, "", ""}, {`{"errcode":"M_X","retry_after_ms":1e300}`, "", ""},
-		{`{"errcode":"M_X","retry_after_ms":"5"}`, "", ""}, {`{"errcode":"M_X","retry_after_ms":null}`, "", ""},
-		{`{"errcode":""}`, "", "new"}, {`{"Err":""}`, "", "new"}, {`<html>`, "", "new"}, {``, "", "new"}, {`{"errcode":5}`, "", "new"},
+		{`{"errcode":"M_X"}`, "", ""},
+		{`{"errcode":"M_X"}`, "9", "9"},
+		{`{"errcode":"M_X","retry_after_ms":1500}`, "", "2"},
+		{`{"errcode":"M_X","retry_after_ms":1500}`, "9", "9"},
+		{`{"errcode":"M_X","retry_after_ms":1}`, "", "1"},
+		{`{"errcode":"M_X","retry_after_ms":0}`, "", ""},
+		{`{"errcode":"M_X","retry_after_ms":-1}`, "", ""},
+		{`{"errcode":"M_X","retry_after_ms":86399999}`, "", "86400"},
+		{`{"errcode":"M_X","retry_after_ms":86400000}`, "", ""},
+		{`{"errcode":"M_X","retry_after_ms":1e300}`, "", ""},
+		{`{"errcode":"M_X","retry_after_ms":"5"}`, "", ""},
+		{`{"errcode":"M_X","retry_after_ms":null}`, "", ""},
+		{`{"errcode":""}`, "", "new"},
+		{`{"Err":""}`, "", "new"},
+		{`<html>`, "", "new"},
+		{``, "", "new"},
+		{`{"errcode":5}`, "", "new"},
 	} {
 		answer := &capture{header: http.Header{}, status: 418}
 		_, _ = answer.body.WriteString(c.body) // into memory
@@ -55,9 +66,15 @@ func TestWhatIsHidden(t *testing.T) {
 		body    string
 		want    bool
 	}{
-		{verification.Register, 400, inUse, true}, {verification.Add, 400, inUse, true}, {verification.Password, 400, notFound, true},
-		{verification.Register, 400, notFound, false}, {verification.Password, 400, inUse, false}, {verification.Add, 403, `{"errcode":"M_THREEPID_DENIED"}`, false},
-		{verification.Register, 500, inUse, false}, {verification.Register, 200, inUse, false}, {verification.Register, 400, `<html>`, false},
+		{verification.Register, 400, inUse, true},
+		{verification.Add, 400, inUse, true},
+		{verification.Password, 400, notFound, true},
+		{verification.Register, 400, notFound, false},
+		{verification.Password, 400, inUse, false},
+		{verification.Add, 403, `{"errcode":"M_THREEPID_DENIED"}`, false},
+		{verification.Register, 500, inUse, false},
+		{verification.Register, 200, inUse, false},
+		{verification.Register, 400, `<html>`, false},
 	} {
 		answer := &capture{status: c.status}
 		_, _ = answer.body.WriteString(c.body) // into memory

@@ -83,8 +83,12 @@ func TestWhatIsALimit(t *testing.T) {
 		err         error
 		wait, early bool
 	}{
-		{nil, false, false}, {errDisk, false, false}, {busy{}, true, false}, {fmt.Errorf("x: %w", busy{}), true, false},
-		{&verification.LimitError{}, true, false}, {&verification.LimitError{Limit: unknownLimit}, true, false},
+		{nil, false, false},
+		{errDisk, false, false},
+		{busy{}, true, false},
+		{fmt.Errorf("x: %w", busy{}), true, false},
+		{&verification.LimitError{}, true, false},
+		{&verification.LimitError{Limit: unknownLimit}, true, false},
 		{fmt.Errorf("x: %w", &verification.LimitError{Limit: verification.LimitClient}), true, true},
 	} {
 		if mustWait(c.err) != c.wait || early(c.err) != c.early {
