@@ -110,11 +110,8 @@ func (c *Client) addHere(w http.ResponseWriter, r *http.Request, next Next, rout
 		j.creds, j.changed = append(j.creds, creds), true
 	}
 	j.answered = func(status int) {
-		switch {
-		case status/100 == 2:
-			outcome = verification.Completed
-		case j.unasked || status < http.StatusInternalServerError:
-			outcome = verification.Refused // else it may have acted before it failed
+		if status/100 != 2 && (j.unasked || status < http.StatusInternalServerError) {
+			outcome = verification.Refused // else it has acted, or may have before it failed
 		}
 		auth.finish(ctx, outcome)
 	}

@@ -40,6 +40,11 @@ func TestNobodyIsToldThatTheyHaveNotConfirmed(t *testing.T) {
 func TestASessionThatIsNotOursIsAuthenticatedToo(t *testing.T) {
 	r, _, token := addFaulty(t)
 	wantStatus(t, r.as(token, "POST", addPath, addBody("theirs", "c", "")), http.StatusUnauthorized)
+	r.as(token, "POST", addPath, addBody("theirs", "c", passwordAuth("", "secret")))
+	const creds = `{"client_secret":"c","sid":"theirs"}`
+	if got, want := bodies(r.hs.Requests()), `{"threePidCreds":`+creds+`,"three_pid_creds":`+creds+`}`; !strings.HasSuffix(got, want) {
+		t.Errorf("the homeserver saw %s, want %s at last", got, want)
+	}
 	sid := r.request("account/3pid", "c", "new@x.org")
 	r.hs.ResetRecordings()
 	wantError(t, r.as(token, "POST", addPath, addBody(sid, "c", passwordAuth("", "secret"))), http.StatusBadRequest, "M_THREEPID_AUTH_FAILED")
