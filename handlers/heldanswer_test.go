@@ -125,7 +125,7 @@ func TestHeldAnswersAreReadWhole(t *testing.T) {
 		}
 		h.WriteHeader(401)
 		for part := range slices.Chunk([]byte(c.body), 1<<19) {
-			if n, err := h.Write(part); n != len(part) && (n != 0 || !errors.Is(err, errOversized)) {
+			if n, err := h.Write(part); err == nil && n != len(part) || err != nil && (n != 0 || !errors.Is(err, errOversized)) {
 				t.Errorf("%s: got %d, %v", name, n, err) // and it goes on
 			}
 		}
