@@ -57,7 +57,6 @@ func hasToken(r *http.Request) bool {
 func (c *Client) ask(r *http.Request, next Next, method, tail, token string, body []byte) (*capture, error) {
 	saved := *r
 	defer func() { *r = saved }()
-	*r = *r.WithContext(r.Context())
 	r.Method = method
 	u := *r.URL
 	// An application service speaks for one of its users by this parameter.

@@ -70,9 +70,6 @@ func (c *Client) confirmed(r *http.Request, next Next, body object) error {
 
 // addHere authenticates the user and translates the request.
 func (c *Client) addHere(w http.ResponseWriter, r *http.Request, next Next, route route, body object) (int, error) {
-	if _, err := accessToken(r); err != nil {
-		return 0, err
-	}
 	proof, err := c.judged(route, body)
 	if err != nil {
 		return 0, err
@@ -97,14 +94,13 @@ func (c *Client) addHere(w http.ResponseWriter, r *http.Request, next Next, rout
 	j := &completion{client: c, route: route, body: object{}, who: &who}
 	j.route.tail, j.route.version = "account/3pid", c.cfg.UpstreamVersion
 	creds.place = func(creds object) {
-		raw := member(creds)
-		j.body[addSpellings[0]], j.body[addSpellings[1]] = raw, raw
-	}
-	if auth.auth != nil && err == nil && !ready {
-		// Nothing to add yet: a proof of the user's would be used up in vain.
-		if err := j.substitute(creds, c.svc.DeadAlias()); err != nil {
-			return 0, err
+		for _, key := range addSpellings {
+			j.body[key] = member(creds)
 		}
+	}
+	if err == nil && !ready {
+		// Nothing to add yet: a proof of the user's would be used up in vain.
+		j.substitute(creds, c.svc.DeadAlias())
 	} else {
 		if err := auth.check(r, next); err != nil {
 			outcome = verification.Refused
@@ -114,11 +110,8 @@ func (c *Client) addHere(w http.ResponseWriter, r *http.Request, next Next, rout
 		j.creds, j.changed = append(j.creds, creds), true
 	}
 	j.answered = func(status int) {
-		switch {
-		case status/100 == 2:
-			outcome = verification.Completed
-		case j.unasked || status < http.StatusInternalServerError:
-			outcome = verification.Refused // else it may have acted before it failed
+		if status/100 != 2 && (j.unasked || status < http.StatusInternalServerError) {
+			outcome = verification.Refused // else it has acted, or may have before it failed
 		}
 		auth.finish(ctx, outcome)
 	}

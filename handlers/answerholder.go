@@ -58,7 +58,7 @@ func gunzip(raw []byte) ([]byte, error) {
 		return nil, err
 	}
 	text, err := io.ReadAll(io.LimitReader(zr, maxAnswer+1))
-	if err == nil && len(text) > maxAnswer {
+	if len(text) > maxAnswer {
 		err = errOversized
 	}
 	return text, err
@@ -70,8 +70,7 @@ func (h *answerHolder) pass(change func([]byte) ([]byte, error)) {
 	if !h.holds() {
 		return
 	}
-	status, raw := h.status, h.body.Bytes()
-	h.status = 0
+	raw := h.body.Bytes()
 	text, err := h.text()
 	changed := text
 	if err == nil && change != nil {
@@ -91,7 +90,7 @@ func (h *answerHolder) pass(change func([]byte) ([]byte, error)) {
 	if h.Header().Get("Content-Length") != "" && len(raw) > 0 {
 		h.Header().Set("Content-Length", strconv.Itoa(len(raw)))
 	}
-	h.ResponseWriter.WriteHeader(status)
+	h.ResponseWriter.WriteHeader(h.status)
 	_, _ = h.ResponseWriter.Write(raw) // the client may be gone
 }
 

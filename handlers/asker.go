@@ -22,9 +22,7 @@ const maxUIASession = 255
 func (c *Client) identify(r *http.Request, body object, req *verification.Request) {
 	req.Client = c.clientAddr(r)
 	req.Origin = c.originOf(r)
-	if req.Medium == verification.Email {
-		req.Domain = Registrable(req.Address)
-	}
+	req.Domain = Registrable(req.Address) // a number has none
 	if token, err := accessToken(r); err == nil {
 		req.AccessToken = token
 	}
@@ -51,10 +49,7 @@ func (c *Client) clientAddr(r *http.Request) netip.Addr {
 	if c.cfg.ClientAddr != nil {
 		return c.cfg.ClientAddr(r)
 	}
-	peer, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
-	}
+	peer, _ := netip.ParseAddrPort(r.RemoteAddr) // a Unix socket has none
 	return peer.Addr()
 }
 

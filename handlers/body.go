@@ -30,17 +30,12 @@ func boundBody(w http.ResponseWriter, r *http.Request) (free func()) {
 		return func() {}
 	}
 	conn := http.NewResponseController(w)
-	if conn.SetReadDeadline(time.Now().Add(bodyTime)) != nil {
-		return func() {}
-	}
-	return func() { _ = conn.SetReadDeadline(time.Time{}) } // it could be set
+	_ = conn.SetReadDeadline(time.Now().Add(bodyTime)) // see Bound
+	return func() { _ = conn.SetReadDeadline(time.Time{}) }
 }
 
 // boundUntil bounds a body until the request is passed on.
 func boundUntil(w http.ResponseWriter, r *http.Request, next Next) Next {
-	if !hasBody(r) {
-		return next
-	}
 	free := boundBody(w, r)
 	return func(w http.ResponseWriter, r *http.Request) error {
 		free()
@@ -101,10 +96,6 @@ func unreadable(w http.ResponseWriter, r *http.Request, err error) error {
 // resume puts back the beginning of a body; closing it is still the original's
 // business.
 func resume(r *http.Request, start []byte) {
-	if int64(len(start)) == r.ContentLength {
-		r.Body = resumed{bytes.NewReader(start), r.Body}
-		return
-	}
 	r.Body = resumed{io.MultiReader(bytes.NewReader(start), r.Body), r.Body}
 }
 

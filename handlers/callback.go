@@ -91,12 +91,8 @@ func (c *Client) forward(r *http.Request, next Next, route route, req verificati
 	}
 	forwarded := forwardedToken{ClientSecret: nonce, SendAttempt: req.SendAttempt, IDServer: c.cfg.IdentityName}
 	forwarded.about(req.Medium, spelling, to.country)
-	body, err := json.Marshal(forwarded)
-	if err != nil {
-		return nil, internal(err)
-	}
 	route.version = c.cfg.UpstreamVersion // requestToken is the same in all of them
-	return exchange(r, next, c.upstreamPath(route), body)
+	return exchange(r, next, c.upstreamPath(route), member(forwarded))
 }
 
 // maxWait bounds a wait that a homeserver tells, in milliseconds.
@@ -109,7 +105,7 @@ func relayRefusal(w http.ResponseWriter, answer *capture) {
 		Errcode      string `json:"errcode"`
 		RetryAfterMS any    `json:"retry_after_ms"` // what is no number is no reason to doubt the rest
 	}
-	if json.Unmarshal(answer.body.Bytes(), &body) == nil && body.Errcode != "" {
+	if _ = json.Unmarshal(answer.body.Bytes(), &body); body.Errcode != "" {
 		// It is our own wait, perhaps, of which a homeserver passes on the body only.
 		if ms, ok := body.RetryAfterMS.(float64); ok && ms > 0 && ms < maxWait && answer.header.Get("Retry-After") == "" {
 			answer.header.Set("Retry-After", retryAfter(time.Duration(ms)*time.Millisecond))
@@ -127,7 +123,7 @@ func (c *Client) adopt(ctx context.Context, w http.ResponseWriter, answer *captu
 	var body struct {
 		SID string `json:"sid"`
 	}
-	if json.Unmarshal(answer.body.Bytes(), &body) == nil && body.SID != "" {
+	if _ = json.Unmarshal(answer.body.Bytes(), &body); body.SID != "" {
 		if err := c.svc.Adopt(ctx, body.SID, nonce, req); err != nil {
 			return 0, err
 		}

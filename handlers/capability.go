@@ -79,9 +79,6 @@ func (c *Client) find(r *http.Request, next Next, tail string) (version string, 
 	}
 	c.caps.mu.Lock()
 	defer c.caps.mu.Unlock()
-	if c.caps.known == nil {
-		c.caps.known = map[string]capability{}
-	}
 	c.caps.known[tail] = known
 	return known.version, true, nil
 }
@@ -103,9 +100,7 @@ func errcodeOf(answer *capture) string {
 	var body struct {
 		Errcode string `json:"errcode"`
 	}
-	if json.Unmarshal(answer.body.Bytes(), &body) != nil {
-		return ""
-	}
+	_ = json.Unmarshal(answer.body.Bytes(), &body) // a page has none
 	return body.Errcode
 }
 

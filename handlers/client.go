@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -31,6 +30,7 @@ func NewClient(cfg Config, svc *verification.Service, ids IdentityServers, obs O
 		cfg: cfg, svc: svc, ids: ids, obs: obs,
 		router: &router{prefixes: cfg.Prefixes, identity: cfg.IdentitySubmit},
 		page:   newPages(cfg.PublicURL),
+		caps:   capabilities{known: map[string]capability{}},
 	}
 	if cfg.Callback && !cfg.Reveal && cfg.Pace > 0 {
 		c.pace = newPace(cfg.Pace)
@@ -171,8 +171,8 @@ func (c *Client) upstreamPath(r route) string {
 // differently: Python's parsers split at semicolons, too, and find an access
 // token where Go's finds none.
 func ambiguousQuery(u *url.URL) bool {
-	_, err := url.ParseQuery(u.RawQuery)
-	return err != nil || strings.Contains(u.RawQuery, ";")
+	_, err := url.ParseQuery(u.RawQuery) // which takes no semicolon
+	return err != nil
 }
 
 // Ours reports whether a path is one that a Client would answer or rewrite.

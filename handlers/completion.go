@@ -56,9 +56,6 @@ func (c *Client) other(w http.ResponseWriter, r *http.Request, next Next, found 
 	if x == nil || !x.authenticates {
 		return next(w, r)
 	}
-	if found.prefix == "" {
-		found.tail = r.URL.Path // somebody may read it as one of theirs
-	}
 	// An address of an account can only have a session of this purpose: the
 	// other two are refused for an address in use.
 	found.kind, found.purpose = kindComplete, verification.Password
@@ -71,10 +68,7 @@ func (c *Client) completeElsewhere(w http.ResponseWriter, r *http.Request, next 
 	if ambiguousQuery(r.URL) {
 		return 0, badRequest(codeInvalidParam, "The query cannot be read in one way only")
 	}
-	body, err := parseEnvelope(raw)
-	if err != nil && !errors.Is(err, errNotObject) {
-		return 0, err
-	}
+	body, _ := parseEnvelope(raw) // it was read before, see openText
 	j := &completion{client: c, route: route, body: body}
 	if err := j.collectUIA(); err != nil {
 		return 0, err
@@ -147,13 +141,11 @@ func (j *completion) placeFlat(creds object) {
 }
 
 func (j *completion) collectUIA() error {
-	if !j.body.null("auth") && json.Unmarshal(j.body["auth"], &j.auth) != nil {
-		j.auth = nil // not an object: the homeserver's to refuse
-	}
-	if err := j.judgeServers(); err != nil || j.auth == nil {
+	_ = json.Unmarshal(j.body["auth"], &j.auth) // what is not an object is the homeserver's to refuse
+	if err := j.judgeServers(); err != nil {
 		return err
 	}
-	j.changed = nameUser(j.auth) || j.changed
+	nameUser(j.auth)
 	creds, err := uiaCreds(j.auth)
 	if err != nil || creds == nil || creds.sid == "" {
 		return err
@@ -171,12 +163,10 @@ func (j *completion) run(w http.ResponseWriter, r *http.Request, next Next, path
 	defer func() { j.finish(ctx, outcome) }() // also when next panics
 	for _, creds := range j.creds {
 		if err := j.resolve(r.Context(), creds); err != nil {
-			outcome = verification.Refused
 			return 0, err
 		}
 	}
 	if err := j.guard(r, next); err != nil {
-		outcome = verification.Refused
 		return 0, err
 	}
 	if err := j.rebuild(); err != nil {
@@ -239,19 +229,16 @@ func (j *completion) resolve(ctx context.Context, creds *credentials) error {
 	if err != nil && !errors.Is(err, verification.ErrNoSession) {
 		return err
 	}
-	if err == nil {
-		return j.substitute(creds, alias)
-	}
 	switch {
+	case err == nil:
+		j.substitute(creds, alias)
+		return nil
 	case creds.idServer == j.client.cfg.IdentityName:
 		// It names us, and we do not know it.
-		return j.substitute(creds, svc.DeadAlias())
-	case creds.idServer != "" && !j.client.trusts(creds.idServer):
-		return errNotTrusted
+		j.substitute(creds, svc.DeadAlias())
+		return nil
 	case creds.idServer != "":
-		return nil
-	case !j.client.cfg.Callback:
-		return nil
+		return nil // one that is allowed, see judgeServers
 	}
 	nonce, err := svc.Adopted(ctx, creds.sid, creds.secret, creds.purpose)
 	if errors.Is(err, verification.ErrNoSession) {
@@ -265,13 +252,13 @@ func (j *completion) resolve(ctx context.Context, creds *credentials) error {
 	return nil
 }
 
-func (j *completion) substitute(creds *credentials, alias *verification.Alias) error {
+func (j *completion) substitute(creds *credentials, alias *verification.Alias) {
 	j.changed = true
-	if alias.Replayed && creds.stage != "" && j.auth != nil {
+	if alias.Replayed && j.auth != nil {
 		// The homeserver has this stage already; it cannot be done twice, but
 		// the session alone continues (CS API, "Completed stages").
 		j.auth = object{"session": j.auth["session"]}
-		return nil
+		return
 	}
 	creds.place(object{
 		"sid": member(alias.SID), "client_secret": member(alias.ClientSecret),
@@ -279,7 +266,6 @@ func (j *completion) substitute(creds *credentials, alias *verification.Alias) e
 	})
 	j.aliases = append(j.aliases, alias)
 	j.stages = append(j.stages, creds.stage)
-	return nil
 }
 
 // finish reports the outcome to all sessions, once.

@@ -161,7 +161,7 @@ func (c *Config) normalizeURLs() error {
 
 // checkPrefix refuses a prefix that would never match a canonical path.
 func checkPrefix(option, p string) error {
-	if !strings.HasPrefix(p, "/") || strings.HasSuffix(p, "/") || loosen(p) != p {
+	if p == "/" || loosen(p) != p {
 		return fmt.Errorf("%s: a path prefix must begin with a slash, not end with one, and be in canonical form, like /_matrix/client", option)
 	}
 	return nil
@@ -204,18 +204,13 @@ func origin(raw string) (string, error) {
 // originOf is the origin of a parsed URL as browsers compute it (RFC 6454 §4):
 // host in lower case, default port left out.
 func originOf(u *url.URL) (string, error) {
-	if u.Scheme != "http" && u.Scheme != "https" {
-		return "", errors.New("scheme must be http or https")
-	}
-	if u.Opaque != "" || u.User != nil || u.Hostname() == "" {
+	if u.User != nil || u.Hostname() == "" {
 		return "", errors.New("must name a host, and no user")
 	}
 	host := strings.ToLower(u.Host)
-	switch u.Scheme {
-	case "https":
-		host = strings.TrimSuffix(host, ":443")
-	default:
-		host = strings.TrimSuffix(host, ":80")
+	port := ":80"
+	if u.Scheme == "https" {
+		port = ":443"
 	}
-	return u.Scheme + "://" + strings.TrimSuffix(host, ":"), nil
+	return u.Scheme + "://" + strings.TrimSuffix(strings.TrimSuffix(host, port), ":"), nil
 }

@@ -38,9 +38,7 @@ func (c *Client) converse(w http.ResponseWriter, r *http.Request, next Next, fou
 	}
 	held := &answerHolder{ResponseWriter: w, wanted: x.hasNames, sealing: true}
 	err := c.serve(held, r, next, found, x)
-	if held.holds() {
-		held.pass(x.seal)
-	}
+	held.pass(x.seal)
 	return err
 }
 
@@ -107,8 +105,8 @@ func (rt *router) mayBeBelow(u *url.URL) bool {
 	if plain(u) {
 		return under(u.Path)
 	}
-	all, complete := readings(u.Path)
-	return !complete || slices.ContainsFunc(all, under)
+	all, _ := readings(u.Path) // classify has refused what has too many
+	return slices.ContainsFunc(all, under)
 }
 
 // round is one request of a conversation, and its answer.
@@ -210,13 +208,11 @@ func (x *round) openMember(holder object) bool {
 	if _, there := holder["session"]; !there {
 		return false
 	}
-	name, given, err := holder.text("session")
-	if err == nil && given {
-		if opened, ok := x.client.svc.OpenConversation(name, x.talk.endpoint()); ok {
-			x.given, x.opened = name, opened
-			holder["session"] = member(opened.Session)
-			return true
-		}
+	name, _, _ := holder.text("session") // what is no text opens nothing
+	if opened, ok := x.client.svc.OpenConversation(name, x.talk.endpoint()); ok {
+		x.given, x.opened = name, opened
+		holder["session"] = member(opened.Session)
+		return true
 	}
 	delete(holder, "session")
 	return true
@@ -261,7 +257,7 @@ func (x *round) seal(raw []byte) ([]byte, error) {
 // sealed is the name for the client: the one that it has, if that stands for the
 // same conversation.
 func (x *round) sealed(name string) string {
-	if x.given != "" && (name == x.opened.Session || name == x.given) {
+	if name == x.opened.Session || name == x.given {
 		return x.given
 	}
 	return x.client.svc.SealConversation(verification.Conversation{Session: name, Endpoint: x.talk.endpoint()})

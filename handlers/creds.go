@@ -59,8 +59,9 @@ func inContainer(holder object, spellings [2]string) (*credentials, error) {
 	}
 	if found != nil {
 		found.place = func(creds object) {
-			raw := member(creds)
-			holder[spellings[0]], holder[spellings[1]] = raw, raw
+			for _, key := range spellings {
+				holder[key] = member(creds)
+			}
 		}
 	}
 	return found, nil
@@ -68,16 +69,15 @@ func inContainer(holder object, spellings [2]string) (*credentials, error) {
 
 // readCreds reads {sid, client_secret, id_server} in both spellings.
 func readCreds(raw json.RawMessage) (*credentials, error) {
-	raw = bytes.TrimSpace(raw)
-	if len(raw) > 0 && raw[0] == '[' {
+	if bytes.HasPrefix(raw, []byte("[")) {
 		var list []json.RawMessage
-		if json.Unmarshal(raw, &list) != nil || len(list) != 1 {
+		if _ = json.Unmarshal(raw, &list); len(list) != 1 { // it is valid JSON
 			return nil, badRequest(codeInvalidParam, "Credentials must be one object")
 		}
 		raw = list[0]
 	}
 	var o object
-	if json.Unmarshal(raw, &o) != nil || o == nil {
+	if _ = json.Unmarshal(raw, &o); o == nil { // another value is none
 		return nil, badRequest(codeInvalidParam, "Credentials must be an object")
 	}
 	return flatCreds(o)
@@ -88,11 +88,11 @@ func flatCreds(o object) (*credentials, error) {
 	var c credentials
 	for _, f := range []struct {
 		to   *string
-		keys [2]string
+		keys []string
 	}{
-		{&c.sid, [2]string{"sid", ""}},
-		{&c.secret, [2]string{"client_secret", "clientSecret"}},
-		{&c.idServer, serverSpellings},
+		{&c.sid, []string{"sid"}},
+		{&c.secret, []string{"client_secret", "clientSecret"}},
+		{&c.idServer, serverSpellings[:]},
 	} {
 		for _, key := range f.keys {
 			value, ok, err := o.text(key)
@@ -127,19 +127,13 @@ func uiaCreds(auth object) (*credentials, error) {
 
 // nameUser spells the user of a password stage as r0.x did. Homeservers of then
 // read only that, clients of today write only identifier.
-func nameUser(auth object) bool {
-	stage, _, err := auth.text("type")
-	if err != nil || stage != stagePassword || !auth.null("user") {
-		return false
+func nameUser(auth object) {
+	if stage, _, _ := auth.text("type"); stage != stagePassword || !auth.null("user") {
+		return
 	}
 	var identifier object
-	if json.Unmarshal(auth["identifier"], &identifier) != nil {
-		return false
+	_ = json.Unmarshal(auth["identifier"], &identifier) // what is no object has no type
+	if kind, _, _ := identifier.text("type"); kind == "m.id.user" && !identifier.null("user") {
+		auth["user"] = identifier["user"]
 	}
-	kind, _, err := identifier.text("type")
-	if err != nil || kind != "m.id.user" || identifier.null("user") {
-		return false
-	}
-	auth["user"] = identifier["user"]
-	return true
 }

@@ -52,7 +52,6 @@ func (c *Client) completeAs(w http.ResponseWriter, r *http.Request, next Next, r
 		// text can be an object and a form. So it is sent as nothing but an
 		// object, and names no server that the homeserver would go to.
 		delete(body, "id_server")
-		j.changed = true
 		return j.run(w, r, next, path, raw)
 	}
 	if j.withdrawal, err = c.leaving(r, next, *who, body); err != nil {

@@ -3,7 +3,6 @@
 package handlers
 
 import (
-	"bytes"
 	"encoding/json"
 	"slices"
 
@@ -38,17 +37,17 @@ func (j *completion) judgeServers() error {
 	seen, foreign := "", false
 	for _, n := range j.naming() {
 		for _, key := range serverSpellings {
-			server, given, err := n.creds.text(key)
+			server, _, err := n.creds.text(key)
 			if err != nil {
 				return err
 			}
-			if !given || server == "" {
+			if server == "" {
 				continue
 			}
 			foreign = foreign || !j.client.trusts(server)
 			sid, _, _ := n.creds.text("sid") // one that is no text is not of ours
 			switch {
-			case foreign && (seen != "" && seen != server || !n.used || !j.client.svc.Owns(sid)):
+			case foreign && (!n.used || !j.client.svc.Owns(sid)):
 				return errNotTrusted
 			case seen != "" && seen != server:
 				return errTwoServers
@@ -83,17 +82,14 @@ func (j *completion) naming() []named {
 // in finds the credentials in a container, an array of any length included.
 func in(holder object, spellings [2]string, used bool) (all []named) {
 	for _, key := range spellings {
-		raw := bytes.TrimSpace(holder[key])
-		list := []json.RawMessage{raw}
-		if len(raw) > 0 && raw[0] == '[' {
-			list = nil
-			_ = json.Unmarshal(raw, &list) // it is valid JSON
+		var list []json.RawMessage
+		if json.Unmarshal(holder[key], &list) != nil {
+			list = append(list, holder[key]) // it is no array
 		}
 		for _, one := range list {
 			var creds object
-			if json.Unmarshal(one, &creds) == nil && creds != nil {
-				all = append(all, named{creds, used})
-			}
+			_ = json.Unmarshal(one, &creds) // what is no object names none
+			all = append(all, named{creds, used})
 		}
 	}
 	return all
@@ -102,8 +98,8 @@ func in(holder object, spellings [2]string, used bool) (all []named) {
 // isThreepidStage reports whether an auth dict is one of the stages that take
 // credentials.
 func isThreepidStage(auth object) bool {
-	stage, _, err := auth.text("type")
-	return err == nil && (stage == stageEmail || stage == stageMSISDN)
+	stage, _, _ := auth.text("type") // one that is no text is another one
+	return stage == stageEmail || stage == stageMSISDN
 }
 
 // purposeOf is what credentials in "auth" have to be for.

@@ -77,6 +77,4 @@ func (j *completion) guardOwner(r *http.Request, next Next) error {
 
 // adds reports whether an account is to get the address of an alias, and not a stage
 // to be completed.
-func (j *completion) adds(i int) bool {
-	return j.route.purpose == verification.Add && j.stages[i] == ""
-}
+func (j *completion) adds(i int) bool { return j.stages[i] == "" }

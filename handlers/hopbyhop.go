@@ -12,13 +12,9 @@ import (
 // takes away each header that is named there (RFC 9110, section 7.6.1), so a
 // client could show us an access token that the homeserver then does not see.
 func keepHeaders(r *http.Request) {
-	named := r.Header.Values("Connection")
-	if len(named) == 0 {
-		return
-	}
 	var kept []string
 	odd := false
-	for _, value := range named {
+	for _, value := range r.Header.Values("Connection") {
 		for option := range strings.SplitSeq(value, ",") {
 			option = strings.ToLower(strings.TrimSpace(option))
 			switch option {
