@@ -182,20 +182,13 @@ func (s *summedReader) read(n int) []byte {
 	b := make([]byte, n)
 	if _, err := io.ReadFull(s.in, b); err != nil {
 		s.fail(err)
-		return nil
 	}
 	s.sum.Write(b)
 	return b
 }
 
-// ReadByte implements [io.ByteReader], for the lengths.
-func (s *summedReader) ReadByte() (byte, error) {
-	b := s.read(1)
-	if s.err != nil {
-		return 0, s.err
-	}
-	return b[0], nil
-}
+// ReadByte implements [io.ByteReader], for the lengths. An error stays in s.
+func (s *summedReader) ReadByte() (byte, error) { return s.read(1)[0], nil }
 
 func (s *summedReader) piece(most int) []byte {
 	n, err := binary.ReadUvarint(s)

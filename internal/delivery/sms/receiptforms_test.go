@@ -45,6 +45,11 @@ func TestReceiptsWithTwoReadings(t *testing.T) {
 		wantRefusal(t, name, i.incoming, i.reader, ErrReceipt)
 	}
 	wantReceipt(t, incoming{method: http.MethodPost, body: `{"status":"failed","err-code":5,"price":0.03,"more":null}`, header: document}, vonage, Receipt{State: Undelivered, Code: "5"})
+	named, err := NewReceipts(ReceiptConfig{State: Place{Parameter: "s"}, Arrived: []string{"ok"}}, ReceiptOptions{User: "u", Password: "pa55word"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantRefusal(t, "custom, no name and password", incoming{method: http.MethodGet, query: "s=ok"}, named, ErrForged)
 	if _, err := NewReceipts(ReceiptConfig{State: Place{Parameter: "s"}, Arrived: []string{"ok"}}, ReceiptOptions{Secret: "pa55word"}); err == nil {
 		t.Error("a secret without a header for the signature is taken")
 	}
