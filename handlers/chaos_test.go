@@ -57,7 +57,7 @@ type chaos struct {
 	secrets []string
 }
 
-func newChaos(t *testing.T, callback bool) *chaos {
+func newChaos(t *testing.T, callback bool, service ...func(*verification.Config)) *chaos {
 	t.Helper()
 	c := &chaos{disk: &storetest.Breaking{Err: errDisk}, far: &farSide{}, step: func() {}, rights: map[string]int{}, pressed: map[string]bool{}}
 	c.rig, _ = phoneRig(t, options{
@@ -66,7 +66,9 @@ func newChaos(t *testing.T, callback bool) *chaos {
 			c.disk.Store = vc.Store
 			vc.Store = c.disk
 			vc.MaxTries = 10
-			vc.PerUser = verification.Limit{Burst: 1000, Per: time.Hour} // counted, and never met
+			for _, change := range service {
+				change(vc)
+			}
 		},
 		next: c.next,
 	})

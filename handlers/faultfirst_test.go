@@ -7,7 +7,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
 )
 
@@ -55,7 +57,7 @@ func TestNothingIsDoneAfterAFault(t *testing.T) {
 	for name, prepare := range completions {
 		for _, kind := range []error{errDisk, storetest.OfEveryKind(errDisk)} {
 			for n, over := 1, false; !over; n++ {
-				c := newChaos(t, false)
+				c := newChaos(t, false, func(vc *verification.Config) { vc.PerUser = verification.Limit{Burst: 10, Per: time.Hour} })
 				tail, body, err := prepare(c)
 				if err != nil {
 					t.Fatalf("%s: %v", name, err)

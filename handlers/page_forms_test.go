@@ -166,6 +166,14 @@ func TestPages_OfWhatIsOverMeanwhile(t *testing.T) {
 	wantPage(t, r.do("GET", wrong, ""), http.StatusBadRequest, "This has been ended")
 }
 
+// TestPages_HowLongAQueryMayBe, to the sign.
+func TestPages_HowLongAQueryMayBe(t *testing.T) {
+	r := newPageRig(t, options{})
+	for n, want := range map[int]int{maxLink: http.StatusBadRequest, maxLink + 1: http.StatusRequestURITooLong} {
+		wantPage(t, r.do("GET", linkPath+"?"+strings.Repeat("x", n), "", browser...), want, "That did not work")
+	}
+}
+
 // TestPages_SmallParts: what is a code, of which medium a path is, and what the server is
 // called.
 func TestPages_SmallParts(t *testing.T) {

@@ -96,6 +96,7 @@ func TestPagesThatCannotBeMade(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, link := range []string{linkQuery("sid", sid, "token", r.box.last(t).Token), linkPath} {
+		r.events.list = nil
 		page := r.do("GET", link, "")
 		wantStatus(t, page, http.StatusInternalServerError)
 		r.wantEvent("client", "page", "unknown", http.StatusInternalServerError)

@@ -132,7 +132,7 @@ func TestWithdrawal_WhatIsTriedAgain(t *testing.T) {
 		if err == nil {
 			status = answer.status
 		}
-		if status != c.status || !slices.Equal(sent, c.sent) {
+		if status != c.status || (err != nil) != (c.status == 0) || !slices.Equal(sent, c.sent) {
 			t.Errorf("%s: got %d (%v) after %q, want %d after %q", name, status, err, sent, c.status, c.sent)
 		}
 	}
@@ -266,6 +266,9 @@ func TestWithdrawal_ManyServers(t *testing.T) {
 			_, err := r.client.unbindHere(httptest.NewRecorder(), req, many(), unbindRequest{})
 			if (err == nil) != (c.result == "success") || time.Since(start) != c.want {
 				t.Errorf("%d servers, by themselves: got %v after %s, want %s", c.servers, err, time.Since(start), c.want)
+			}
+			if last := r.events.changes[len(r.events.changes)-1]; (last.Err == nil) != (c.result == "success") || last.Result != c.result {
+				t.Errorf("%d servers: reported was %+v", c.servers, last)
 			}
 			for range 2 * c.servers {
 				if ctx := <-asked; ctx.Err() == nil {

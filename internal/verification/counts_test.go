@@ -114,6 +114,21 @@ func TestCooldownIsNotShortened(t *testing.T) {
 	}
 }
 
+// TestCooldownIsNotShortenedUnread: nor where it cannot be found out how far the other one reaches.
+func TestCooldownIsNotShortenedUnread(t *testing.T) {
+	s := newShaky(t)
+	end := s.clock.Now().Add(2 * time.Hour)
+	wantErr(t, "cool", s.cool(bg, Email, ask().Address, end), nil)
+	for n := range 4 {
+		s.disk.Arm(n)
+		_ = s.cool(bg, Email, ask().Address, end.Add(-time.Hour))
+		s.disk.Arm(0)
+		if got, err := s.Cooling(bg, Message{Medium: Email, Address: ask().Address}); got != 2*time.Hour || err != nil {
+			t.Errorf("operation %d failed: got %v, %v, want two hours", n, got, err)
+		}
+	}
+}
+
 // TestLimitsAreToldExactly: how much is used up, rounded up, of how much, and until when.
 func TestLimitsAreToldExactly(t *testing.T) {
 	hourly := Limit{Burst: 4, Per: time.Hour}

@@ -104,6 +104,17 @@ func TestGate_ARepetitionIsNotHeldAgain(t *testing.T) {
 	}
 }
 
+// TestGate_TheLastRoomIsTakenOnce: of two that have seen it, one is told that it is gone.
+func TestGate_TheLastRoomIsTakenOnce(t *testing.T) {
+	f := newFixture(t, func(c *Config) { c.Messages = Limit{Burst: 4, Per: time.Hour} })
+	f.open(nth(1))
+	f.open(nth(2))
+	wantErr(t, "the first", f.Hold(bg, nth(1), false), nil)
+	if got := refusedBy(t, f.Hold(bg, nth(2), false)); got != LimitHeld || f.entries(kindProgress) != 1 {
+		t.Errorf("the second is refused by %q, with %d held, want by the bound on that, and one", got, f.entries(kindProgress))
+	}
+}
+
 // TestGate_AHeldRequestIsPaidForOnce: not when it is replaced, nor when it is released.
 func TestGate_AHeldRequestIsPaidForOnce(t *testing.T) {
 	f := newFixture(t, func(c *Config) { c.Messages = Limit{Burst: 8, Per: time.Hour} })

@@ -116,7 +116,7 @@ func (s *Service) Limits(ctx context.Context, medium Medium, addr, domain string
 			list = append(list, state)
 		}
 		for _, purpose := range []Purpose{Register, Password, Add} {
-			state, err := cell{limit: wrongCodes, kind: LimitCodes, names: s.codeNames(purpose, medium, addr), share: 1}.state(txn, now)
+			state, err := cell{limit: wrongCodes, kind: LimitCodes, names: s.codeNames(purpose, medium, addr)}.state(txn, now)
 			if err != nil {
 				return err
 			}

@@ -275,6 +275,8 @@ func TestOddMessageIDs(t *testing.T) {
 			t.Errorf("something was noted of %q", odd)
 		}
 	}
+	err := f.store.Update(bg, store.Partition(sid[:2]), func(txn store.Txn) error { return NoteDelivery(txn, f.outbox.last(t), "made up") })
+	wantErr(t, "a state that is not to be noted", err, errRecord)
 	wantErr(t, "of a message to come", f.NoteReceipt(bg, sid+".2", Arrived), ErrNoSession)
 	wantErr(t, "of the newest", f.NoteReceipt(bg, sid+".1", Arrived), nil)
 	if !notes(sid + ".2147483647") {

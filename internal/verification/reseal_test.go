@@ -334,6 +334,9 @@ func TestSessionEntry(t *testing.T) {
 	if sessions != "adginoqrst" || sealed != "abeghnoqrst" {
 		t.Errorf("got %q for sessions and %q for sealed records", sessions, sealed)
 	}
+	if got := len(PartitionNames()); got != 64 {
+		t.Errorf("got %d partitions, want 64", got)
+	}
 	for n, p := range PartitionNames() {
 		if p != PartitionName(n) {
 			t.Errorf("partition %d is %q", n, p)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"regexp"
+	"strings"
 	"testing"
 	"testing/iotest"
 
@@ -33,6 +34,11 @@ func TestTokens(t *testing.T) {
 			t.Errorf("%d of %d codes begin with %d, want about a tenth", n, codes, digit)
 		}
 	}
+	m.random = strings.NewReader("\x0f\x42\x40\x0f\x42\x3f") // a million, which is none, and the last that is one
+	if got, err := m.token(ProofCode); got != "999999" || err != nil {
+		t.Errorf("got code %q, %v, want the highest", got, err)
+	}
+	m.random = &seeded{src: rand.NewChaCha8([32]byte{8})}
 	for range 1000 {
 		link, err := m.token(ProofLink)
 		raw, decodeErr := base64.RawURLEncoding.DecodeString(link)
@@ -54,6 +60,7 @@ func TestNoRandomness(t *testing.T) {
 		_, err := f.ids.token(p)
 		wantErr(t, "token", err, broken)
 	}
+	wantErr(t, "disguise", (&opening{svc: f.Service}).disguise(), broken)
 	_, err := f.RequestToken(bg, ask())
 	wantErr(t, "RequestToken", err, broken)
 	_, err = f.Await(bg, ask())
