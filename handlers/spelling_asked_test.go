@@ -222,7 +222,7 @@ func TestSpellings_OfAFoldedMailbox(t *testing.T) {
 		if c.owner != "" {
 			r.hs.AddUser(c.owner, "p", "strasse@example.org")
 		}
-		r.client.caps.known = nil // it was asked already
+		r.client.caps.known = map[string]capability{} // it was asked already
 		legacy := r.next
 		r.next = func(w http.ResponseWriter, req *http.Request) error {
 			if c.add != nil && strings.HasSuffix(req.URL.Path, "/3pid/add") {
