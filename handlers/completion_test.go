@@ -497,7 +497,7 @@ func TestPasswordStageNamesItsUserBothWays(t *testing.T) {
 		`{"type":"m.login.password","identifier":{"type":"m.id.user","user":"@alice:x.org"}}`:     `"@alice:x.org"`,
 		`{"type":"m.login.password","identifier":{"type":"m.id.thirdparty","user":"alice"}}`:      ``,
 		`{"type":"m.login.password","identifier":5}`:                                              ``,
-		`{"type":"m.login.token","identifier":{"type":"m.id.user","user":"alice"}}`:              ``,
+		`{"type":"m.login.token","identifier":{"type":"m.id.user","user":"alice"}}`:               ``,
 
 		`{"type":"m.login.password"}`: ``,
 	} {
