@@ -62,8 +62,8 @@ WALKS := ^(Fuzz|Test(Every|Forms_|F15_|Guessing|Readers|ManyNumbers|BudgetsHold|
 # -parallel: so do the tests that say they can.
 PKGS ?= ./...
 packages = $(shell $(GO) list -tags $(TAGS) $(PKGS) | grep $(1) -E '$(UNWATCHED)')
-testing = $(if $(1),$(GOTESTSUM) --format pkgname-and-test-fails --jsonfile build/$@.json -- \
-	-tags $(TAGS) -p 3 -parallel 8 -count=1 -shuffle=on -timeout 30m $(2) $(1),@: > build/$@.json)
+testing = @$(if $(1),$(GOTESTSUM) --format pkgname-and-test-fails --jsonfile build/$@.json -- \
+	-tags $(TAGS) -p 3 -parallel 8 -count=1 -shuffle=on -timeout 30m $(2) $(1),: > build/$@.json)
 unit: $(GOTESTSUM) race ## only the tests (PKGS=./store/... for a part of them)
 	@mkdir -p build
 	@$(MAKE) --no-print-directory -j3 -k watched walks unwatched
