@@ -1,5 +1,6 @@
-# Everything a contributor runs. A machine needs Go, Python 3 and a shell; the
-# rest is built or downloaded here, into build/, at pinned versions.
+# Everything a contributor runs. A machine needs Go, Python 3, make, a shell, and a C
+# compiler for the race detector; the rest is built or downloaded here, into build/, at
+# pinned versions.
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -25,7 +26,7 @@ VULNCHECK := build/tools/govulncheck-$(call tool_version,golang.org/x/vuln)
 # The race detector needs a C compiler; the go command turns cgo off without one.
 RACE := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
 
-.PHONY: help build test lint fmt unit quick golden conformance licenses vuln example demo bench soak timing fuzz xcaddy clean
+.PHONY: help build test lint fmt unit quick golden conformance licenses vuln example demo bench soak timing fuzz mutate xcaddy clean
 
 help: ## show the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -51,7 +52,7 @@ fmt: $(LINTER) ## format the sources and Caddyfile.example
 # The race detector makes everything three to ten times slower, so it watches where
 # something runs side by side in the tests' own process. It need not watch the tests of
 # texts and tables, nor those of the program that was built, nor walks: tests that go
-# through very much, one thing after the other. Those take the flags of a release, with
+# through very much, mostly one thing after the other. Those take the flags of a release, with
 # which most is compiled already.
 UNWATCHED := /(bench|cmd/.*|e2e|e2e/.*|internal/(address|archtest|chromium|conformance|debian|delivery/gsm7|delivery/templates|dendrite|input|jssdk|kannel|licenses|mutants|phone|postfix|provenance|sydent|synapse|synapse/venv|twosample|xbuild))$$
 WALKS := ^(Fuzz|Test(Every|Forms_|F15_|Guessing|Readers|ManyNumbers|BudgetsHold|Faults|WhatIsValidated|AnythingValidated|Validate|Pasted|Exit|Command|CaddyKnows|AddressMeans|Golden))
@@ -80,8 +81,8 @@ unwatched:
 
 # Without the packages whose tests start other programs, or that need the race
 # detector to be worth their time. What has not changed comes from the cache.
-SLOW := /(caddymodule|e2e|bench|internal/(chromium|debian|dendrite|jssdk|kannel|licenses|postfix|sydent|synapse|xbuild))(/|$$)
-quick: ## the tests of the core, in about a minute: no other programs, no race detector
+SLOW := /(caddymodule|e2e|bench|internal/(chromium|debian|dendrite|fakehs|jssdk|kannel|licenses|postfix|sydent|synapse|xbuild))(/|$$)
+quick: ## the tests of the core, in about a minute: no servers or browsers, no race detector
 	$(GO) test -tags $(TAGS) -p 4 -parallel 8 $$($(GO) list -tags $(TAGS) ./... | grep -vE '$(SLOW)')
 
 .PHONY: race
@@ -102,6 +103,7 @@ example: build
 
 golden: ## rewrite the golden files (tests with an -update flag); read the diff then
 	$(GO) test -tags $(TAGS) -count=1 $$(grep -rl --include='*_test.go' 'flag.Bool("update"' . | xargs -n1 dirname | sort -u) -update
+	UPDATE_GOLDEN=1 $(GO) test -tags $(TAGS) -count=1 -run 'Golden|Faults|Wiring' ./caddymodule
 
 conformance: unit ## run the tests and rewrite docs/conformance.md
 	$(GO) run ./internal/conformance -run build/test.json -write

@@ -41,6 +41,13 @@ func TestReplace(t *testing.T) {
 		if !ring.Made(sum, "l", "p") || ring.Made(sum, "l", "q") || ring.Made(sum, "m", "p") {
 			t.Errorf("%s: a hash is not recognised, or another one is", name)
 		}
+		for bit := range 8 * len(sum) {
+			other := sum
+			other[bit/8] ^= 1 << (bit % 8)
+			if ring.Made(other, "l", "p") {
+				t.Errorf("%s: a hash is recognised whatever its bit %d", name, bit)
+			}
+		}
 	}
 	now := time.Now()
 	if got, want := ring.Pseudonyms(now, "a"), []string{fresh.Pseudonym(now, "a"), fixed.Pseudonym(now, "a")}; !slices.Equal(got, want) {

@@ -89,11 +89,11 @@ func read(path string) (*keyFile, error) {
 
 func newKey(id byte, now time.Time) fileKey {
 	secret := make([]byte, SecretSize)
-	rand.Read(secret) // which ends the program rather than to fail
+	rand.Read(secret) // which ends the program rather than failing
 	return fileKey{ID: id, Secret: secret, Since: now.UTC().Truncate(time.Second)}
 }
 
-// step does one thing to the disk that can fail. Tests let it.
+// step does one thing to the disk that can fail. Tests make it fail.
 var step = func(_ string, do func() error) error { return do() }
 
 // tempPrefix begins the names of files that are being written.

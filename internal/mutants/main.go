@@ -33,7 +33,6 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags.SetOutput(out)
 	number := flags.Int("n", 150, "how many `faults` to plant into each package")
 	seed := flags.Uint64("seed", today(), "the `seed` by which they are drawn")
-	timeout := flags.Duration("timeout", 2*time.Minute, "the `time` for one run of a package's tests")
 	tags := flags.String("tags", "", "build `tags`")
 	workers := flags.Int("p", runtime.NumCPU(), "how many `runs` at the same time")
 	if err := flags.Parse(args); err != nil {
@@ -50,7 +49,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	fmt.Fprintf(out, "Seed %d, at most %d faults per package.\n\n| package | planted | noticed | rate |\n|---|---|---|---|\n", *seed, *number)
 	var left []mutant
 	for _, pkg := range flags.Args() {
-		t := &trial{dir: dir, pkg: pkg, tags: *tags, timeout: *timeout}
+		t := &trial{dir: dir, pkg: pkg, tags: *tags}
 		got, err := t.sample(ctx, *number, *seed, *workers)
 		if err != nil {
 			return fmt.Errorf("%s: %w", pkg, err)
@@ -79,41 +78,62 @@ type result struct {
 
 // sample plants so many faults of a package, drawn by the seed.
 func (t *trial) sample(ctx context.Context, number int, seed uint64, workers int) (got result, err error) {
-	all, err := mutantsOf(t.pkg)
+	all, err := mutantsOf(t.pkg, t.tags)
+	if err == nil {
+		err = t.green(ctx)
+	}
 	if err != nil {
 		return got, err
 	}
 	drawn := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // G404: a sample that can be drawn again
 	drawn.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	verdicts, err := t.verdicts(ctx, all, number, workers)
+	// Of those that were tried side by side the first count, however many there were.
+	for i, v := range verdicts {
+		if v == unfit || got.planted == number {
+			continue
+		}
+		if got.planted++; v == survived {
+			got.left = append(got.left, all[i])
+		}
+	}
+	return got, err
+}
+
+// verdicts are those about the first mutants: as many as it takes for the number of
+// such that compile.
+func (t *trial) verdicts(ctx context.Context, all []mutant, number, workers int) (verdicts []verdict, err error) {
 	var (
-		mu   sync.Mutex
-		next int
-		wg   sync.WaitGroup
+		mu      sync.Mutex
+		next    int
+		planted int
+		wg      sync.WaitGroup
 	)
+	verdicts = make([]verdict, len(all))
+	for i := range verdicts {
+		verdicts[i] = unfit
+	}
 	take := func() (int, bool) {
 		mu.Lock()
 		defer mu.Unlock()
 		next++
-		return next - 1, next <= len(all) && got.planted < number && err == nil
+		return next - 1, next <= len(all) && planted < number && err == nil
 	}
 	for range workers {
 		wg.Go(func() {
 			for i, ok := take(); ok; i, ok = take() {
 				v, failed := t.run(ctx, strconv.Itoa(i), all[i])
 				mu.Lock()
-				switch {
-				case failed != nil:
-					err = errors.Join(err, failed)
-				case v != unfit:
-					got.planted++
+				if err = errors.Join(err, failed); failed == nil {
+					verdicts[i] = v
 				}
-				if failed == nil && v == survived {
-					got.left = append(got.left, all[i])
+				if verdicts[i] != unfit {
+					planted++
 				}
 				mu.Unlock()
 			}
 		})
 	}
 	wg.Wait()
-	return got, err
+	return verdicts, err
 }

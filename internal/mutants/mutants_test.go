@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -46,6 +47,25 @@ func TestMutantsOfAFile(t *testing.T) {
 	}
 }
 
+// TestRunNeedsTestsThatPass, and a package.
+func TestRunNeedsTestsThatPass(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := run(t.Context(), []string{"."}, io.Discard); err == nil {
+		t.Error("nothing has been looked at, and all is well")
+	}
+	for name, text := range map[string]string{
+		"go.mod": "module sample\n\ngo 1.26\n", "sample.go": "package sample\n\nfunc Held() bool { return true }\n",
+		"sample_test.go": "package sample\n\nimport \"testing\"\n\nfunc TestRed(t *testing.T) { t.Error() }\n",
+	} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := run(t.Context(), []string{"."}, io.Discard); err == nil || !strings.Contains(err.Error(), "without a fault") {
+		t.Errorf("got %v, want to be told of the tests that fail", err)
+	}
+}
+
 // TestRunTellsWhatNobodyNoticed: of a package whose tests look at one of its two
 // functions, the faults of the other survive, and those that do not compile do not
 // count.
@@ -54,6 +74,7 @@ func TestRunTellsWhatNobodyNoticed(t *testing.T) {
 	for name, text := range map[string]string{
 		"go.mod":         "module sample\n\ngo 1.26\n",
 		"sample.go":      "package sample\n\nfunc Held() bool { return true }\n\nfunc Loose() bool { return false }\n",
+		"other_plan9.go": "package sample\n\nfunc Other() bool { return true }\n",
 		"sample_test.go": "package sample\n\nimport \"testing\"\n\nfunc TestHeld(t *testing.T) {\n\tif !Held() {\n\t\tt.Error()\n\t}\n}\n",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {

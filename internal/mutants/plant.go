@@ -4,6 +4,7 @@ package main
 
 import (
 	"go/ast"
+	"go/build"
 	"go/parser"
 	"go/token"
 	"os"
@@ -29,16 +30,16 @@ func (m *mutant) apply(source []byte) []byte {
 }
 
 // mutantsOf returns all faults that can be planted into the package in a directory.
-func mutantsOf(dir string) ([]mutant, error) {
-	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+func mutantsOf(dir, tags string) ([]mutant, error) {
+	platform := build.Default // what is for other systems is not compiled
+	platform.BuildTags = strings.Split(tags, ",")
+	pkg, err := platform.ImportDir(dir, 0)
 	if err != nil {
 		return nil, err
 	}
 	var all []mutant
-	for _, file := range files {
-		if strings.HasSuffix(file, "_test.go") {
-			continue
-		}
+	for _, name := range pkg.GoFiles {
+		file := filepath.Join(dir, name)
 		source, err := os.ReadFile(file)
 		if err != nil {
 			return nil, err

@@ -25,7 +25,25 @@ const (
 // trial runs the tests of one package over planted files.
 type trial struct {
 	dir, pkg, tags string
-	timeout        time.Duration // of one run; a mutant that never ends is noticed
+	// limit is for one run, by the time that one without a fault takes: a mutant that
+	// never ends is noticed.
+	limit time.Duration
+}
+
+// green runs the tests without a fault, which they must pass.
+func (t *trial) green(ctx context.Context) error {
+	none := filepath.Join(t.dir, "none.json")
+	if err := os.WriteFile(none, []byte("{}"), 0o600); err != nil {
+		return err
+	}
+	began := time.Now()
+	t.limit = time.Hour
+	v, err := t.test(ctx, none, filepath.Join(t.dir, "none.test"))
+	if err == nil && v != survived {
+		err = errors.New("the tests fail without a fault")
+	}
+	t.limit = 10*time.Second + 4*time.Since(began)
+	return err
 }
 
 // run plants one fault. The number keeps trials that run side by side apart.
@@ -64,7 +82,7 @@ func (t *trial) test(ctx context.Context, overlay, binary string) (verdict, erro
 		return unfit, nil
 	}
 	defer os.Remove(binary)
-	limited, cancel := context.WithTimeout(ctx, t.timeout)
+	limited, cancel := context.WithTimeout(ctx, t.limit)
 	defer cancel()
 	tests := exec.CommandContext(limited, binary, "-test.failfast", "-test.short")
 	tests.Dir = t.pkg
