@@ -133,14 +133,16 @@ func (s *Store) Compact(ctx context.Context) error {
 // round is enough, unless all is in the first level, which Badger leaves alone
 // until there are three tables.
 func (s *Store) rewrite(ctx context.Context) error {
+	var newest uint64
 	var failure error
-	for range rewriteRounds {
+	for round := range rewriteRounds {
 		if err := s.rotate(ctx); err != nil {
 			return err
 		}
-		var newest uint64
-		for _, t := range s.db.Tables() { // Badger counts them up
-			newest = max(newest, t.ID)
+		if round == 0 { // a table of a later round holds nothing of now
+			for _, t := range s.db.Tables() { // Badger counts them up
+				newest = max(newest, t.ID)
+			}
 		}
 		// It fails for tables that come and go meanwhile.
 		failure = translate("compact badger store", s.db.Flatten(1))
