@@ -54,7 +54,7 @@ fmt: $(LINTER) ## format the sources and Caddyfile.example
 # texts and tables, nor those of the program that was built, nor walks: tests that go
 # through very much, mostly one thing after the other. Those take the flags of a release, with
 # which most is compiled already.
-UNWATCHED := /(bench|cmd/.*|e2e|e2e/.*|internal/(address|archtest|chromium|conformance|debian|delivery/gsm7|delivery/templates|dendrite|input|jssdk|kannel|licenses|mutants|phone|postfix|provenance|sydent|synapse|synapse/venv|twosample|xbuild))$$
+UNWATCHED := /(bench|cmd/.*|e2e|e2e/.*|internal/(address|archtest|chromium|conformance|debian|delivery/gsm7|delivery/templates|dendrite|freeport|input|jssdk|kannel|licenses|mutants|phone|postfix|provenance|sydent|synapse|synapse/venv|twosample|xbuild))$$
 WALKS := ^(Fuzz|Test(Every|Forms_|F15_|Guessing|Readers|ManyNumbers|BudgetsHold|Faults|WhatIsValidated|AnythingValidated|Validate|Pasted|Exit|Command|CaddyKnows|AddressMeans|Golden))
 
 # -count=1: a result from the cache says nothing about the program that was just

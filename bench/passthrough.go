@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/freeport"
 	"github.com/caddy-threepid/caddy-threepid/internal/stack"
 )
 
@@ -49,7 +50,7 @@ func upstream() (addr string, stop func(), err error) {
 
 // startCaddy runs a Caddy with or without our handler, and with more options.
 func startCaddy(ctx context.Context, bin, dir, name, upstream string, ours bool, options ...string) (*stack.Caddy, string, error) {
-	ports, err := stack.FreePorts(1)
+	ports, err := freeport.Take(1)
 	if err != nil {
 		return nil, "", err
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/internal/doctor"
 	"github.com/caddy-threepid/caddy-threepid/internal/fakehs"
+	"github.com/caddy-threepid/caddy-threepid/internal/freeport"
 	"github.com/caddy-threepid/caddy-threepid/internal/stack"
 )
 
@@ -45,7 +46,7 @@ const openAdmin = `"msg":"the admin endpoint listens on a port`
 func TestAdminPlace(t *testing.T) {
 	_, upstream := homeserver(t, fakehs.Options{})
 	s := newSite(t, upstream)
-	ports, err := stack.FreePorts(2)
+	ports, err := freeport.Take(2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,7 +171,7 @@ func TestDocumentedAdmin(t *testing.T) {
 func TestMetricsOnASite(t *testing.T) {
 	_, upstream := homeserver(t, fakehs.Options{})
 	s := newSite(t, upstream)
-	ports, err := stack.FreePorts(1)
+	ports, err := freeport.Take(1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/emersion/go-smtp"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/freeport"
 	"github.com/caddy-threepid/caddy-threepid/internal/stack"
 )
 
@@ -43,7 +44,7 @@ func (s *site) session(sid string) SessionInfo {
 // looped is a whole that takes feedback in.
 func looped(t *testing.T) (w *whole, lmtpAddr string) {
 	t.Helper()
-	ports, err := stack.FreePorts(1)
+	ports, err := freeport.Take(1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/fakehs"
+	"github.com/caddy-threepid/caddy-threepid/internal/freeport"
 	"github.com/caddy-threepid/caddy-threepid/internal/stack"
 )
 
@@ -42,7 +43,7 @@ type site struct {
 // newSite makes a site in front of an upstream. Nothing runs before load.
 func newSite(t *testing.T, upstream string) *site {
 	t.Helper()
-	ports, err := stack.FreePorts(3)
+	ports, err := freeport.Take(3)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/freeport"
 	"github.com/caddy-threepid/caddy-threepid/internal/stack"
 )
 
@@ -140,7 +141,7 @@ func posts(t *testing.T) (paths []string) {
 func TestAdminDoor_APushOverTCPIsRefused(t *testing.T) {
 	needSynapse(t)
 	t.Parallel()
-	ports, err := stack.FreePorts(1)
+	ports, err := freeport.Take(1)
 	if err != nil {
 		t.Fatal(err)
 	}

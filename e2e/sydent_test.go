@@ -13,6 +13,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/freeport"
 	"github.com/caddy-threepid/caddy-threepid/internal/smtptest"
 	"github.com/caddy-threepid/caddy-threepid/internal/stack"
 	"github.com/caddy-threepid/caddy-threepid/internal/sydent"
@@ -63,7 +64,7 @@ func startIdentityServers(ctx context.Context, dir string) (err error) {
 		return err
 	}
 	lookup.stops = append(lookup.stops, func() { _ = lookup.inbox.Close() })
-	ports, err := stack.FreePorts(1)
+	ports, err := freeport.Take(1)
 	if err != nil {
 		return err
 	}

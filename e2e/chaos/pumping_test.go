@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/fakehs"
+	"github.com/caddy-threepid/caddy-threepid/internal/freeport"
 	"github.com/caddy-threepid/caddy-threepid/internal/smstest"
 	"github.com/caddy-threepid/caddy-threepid/internal/stack"
 )
@@ -68,7 +69,7 @@ func newPump(t *testing.T, options ...string) *pump {
 	t.Cleanup(func() { _ = gateway.Close() })
 	homeserver := httptest.NewServer(fakehs.New(fakehs.Options{ServerName: stack.ServerName, RegistrationEnabled: true}))
 	t.Cleanup(homeserver.Close)
-	ports, err := stack.FreePorts(2)
+	ports, err := freeport.Take(2)
 	if err != nil {
 		t.Fatal(err)
 	}

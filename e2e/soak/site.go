@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/fakehs"
+	"github.com/caddy-threepid/caddy-threepid/internal/freeport"
 	"github.com/caddy-threepid/caddy-threepid/internal/smtptest"
 	"github.com/caddy-threepid/caddy-threepid/internal/stack"
 )
@@ -45,7 +46,7 @@ func start(ctx context.Context, bin, dir string, length time.Duration) (s *site,
 			s.stop()
 		}
 	}()
-	ports, err := stack.FreePorts(4)
+	ports, err := freeport.Take(4)
 	if err != nil {
 		return s, err
 	}

@@ -130,14 +130,3 @@ func TestLibrariesAreThoseOfTheTree(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
-
-func TestFreePortsDiffer(t *testing.T) {
-	ports, err := FreePorts(200)
-	if err != nil || len(ports) != 200 {
-		t.Fatalf("got %d ports, %v", len(ports), err)
-	}
-	slices.Sort(ports)
-	if one := slices.Compact(slices.Clone(ports)); len(one) != len(ports) || ports[0] < lowestPort || ports[199] >= highestPort {
-		t.Errorf("got %d ports from %d to %d", len(one), ports[0], ports[199])
-	}
-}

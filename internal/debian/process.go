@@ -3,11 +3,7 @@
 package debian
 
 import (
-	"fmt"
-	"math/rand/v2"
-	"net"
 	"os/exec"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -61,30 +57,4 @@ func (o *Output) String() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.b.String()
-}
-
-// Servers listen below the range from which Linux takes the ports of outgoing
-// connections: one of those that is free now may be taken for such a connection
-// before the server listens.
-const lowestPort, highestPort = 10_000, 32_000
-
-// FreePorts returns ports of 127.0.0.1 that nobody listened on a moment ago,
-// drawn at random, so that processes that ask at the same time get others.
-func FreePorts(n int) ([]int, error) {
-	ports := make([]int, 0, n)
-	var last error
-	for tries := 0; len(ports) < n; tries++ {
-		if tries == 100*n {
-			return nil, fmt.Errorf("find a free port: %w", last)
-		}
-		port := lowestPort + rand.IntN(highestPort-lowestPort) //nolint:gosec // a port is no secret
-		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-		if err != nil {
-			last = err
-			continue
-		}
-		defer l.Close() // all of them at the end, so that they differ
-		ports = append(ports, port)
-	}
-	return ports, nil
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/debian"
+	"github.com/caddy-threepid/caddy-threepid/internal/freeport"
 )
 
 // startLimit bounds a start whose context has no earlier deadline.
@@ -42,7 +43,7 @@ func Start(ctx context.Context, env Env, opts Options) (*Server, error) {
 		return nil, err
 	}
 	if opts.Port == 0 {
-		ports, err := debian.FreePorts(1)
+		ports, err := freeport.Take(1)
 		if err != nil {
 			return nil, err
 		}

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/debian"
+	"github.com/caddy-threepid/caddy-threepid/internal/freeport"
 )
 
 // documented is the configuration of docs/kannel.md.
@@ -38,7 +38,7 @@ func documented(t *testing.T) string {
 func operator(t *testing.T, smppPort int, more ...[2]string) *Server {
 	t.Helper()
 	env := install(t)
-	free, err := debian.FreePorts(3)
+	free, err := freeport.Take(3)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +118,7 @@ func (s *Server) logged(t *testing.T, file, want string) {
 // A line that is down is tried again, and nobody is told that a message is on
 // its way.
 func TestTheDocumentedConfigurationWithoutACarrier(t *testing.T) {
-	closed, err := debian.FreePorts(1)
+	closed, err := freeport.Take(1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"sync"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/debian"
+	"github.com/caddy-threepid/caddy-threepid/internal/freeport"
 )
 
 // Server is a running Kannel with its test SMSC.
@@ -34,7 +35,7 @@ type Server struct {
 // Start runs a server until [Server.Stop], or until this process ends in
 // whatever way.
 func Start(ctx context.Context, env Env, o Options) (*Server, error) {
-	free, err := debian.FreePorts(4)
+	free, err := freeport.Take(4)
 	if err != nil {
 		return nil, err
 	}

@@ -18,6 +18,7 @@ import (
 	"sync"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/debian"
+	"github.com/caddy-threepid/caddy-threepid/internal/freeport"
 	"github.com/caddy-threepid/caddy-threepid/internal/smtptest"
 )
 
@@ -111,7 +112,7 @@ func (s *Server) prepare(ctx context.Context, env Env, o Options, who ids) (err 
 	if s.next, err = smtptest.Start(o.Next); err != nil {
 		return err
 	}
-	if s.ports, err = debian.FreePorts(2); err != nil {
+	if s.ports, err = freeport.Take(2); err != nil {
 		return err
 	}
 	host, port, err := net.SplitHostPort(s.next.Addr())

@@ -6,12 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -152,36 +150,4 @@ func (c *Caddy) Stop() {
 			c.Kill()
 		}
 	})
-}
-
-// Ports are chosen below the range from which systems take the ports of outgoing
-// connections (Linux from 32768, others from 49152): one that is free now could
-// be taken for such a connection before a server listens on it.
-const (
-	lowestPort  = 10_000
-	highestPort = 32_000
-)
-
-// FreePorts returns ports of 127.0.0.1 that nobody listened on a moment ago.
-// They are drawn at random, so that processes that ask at the same time rarely
-// get the same.
-func FreePorts(n int) ([]int, error) {
-	ports := make([]int, 0, n)
-	var err error
-	for range 100 * n {
-		if len(ports) == n {
-			return ports, nil
-		}
-		port := lowestPort + rand.IntN(highestPort-lowestPort) //nolint:gosec // a port is no secret
-		var l net.Listener
-		if l, err = net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err != nil {
-			continue
-		}
-		defer l.Close() // all at the end, so that they differ
-		ports = append(ports, port)
-	}
-	if len(ports) == n {
-		return ports, nil
-	}
-	return nil, fmt.Errorf("find a free port: %w", err)
 }

@@ -20,6 +20,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/internal/dendrite"
 	"github.com/caddy-threepid/caddy-threepid/internal/fakehs"
+	"github.com/caddy-threepid/caddy-threepid/internal/freeport"
 	"github.com/caddy-threepid/caddy-threepid/internal/smstest"
 	"github.com/caddy-threepid/caddy-threepid/internal/smtptest"
 	"github.com/caddy-threepid/caddy-threepid/internal/synapse"
@@ -140,7 +141,7 @@ func Start(ctx context.Context, opts Options) (s *Stack, err error) {
 		}
 	}()
 	opts.Nodes = max(opts.Nodes, 1)
-	ports, err := FreePorts(1 + 2*opts.Nodes)
+	ports, err := freeport.Take(1 + 2*opts.Nodes)
 	if err != nil {
 		return s, err
 	}
