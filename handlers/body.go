@@ -96,6 +96,10 @@ func unreadable(w http.ResponseWriter, r *http.Request, err error) error {
 // resume puts back the beginning of a body; closing it is still the original's
 // business.
 func resume(r *http.Request, start []byte) {
+	if int64(len(start)) == r.ContentLength { // the usual case need not ask the original again
+		r.Body = resumed{bytes.NewReader(start), r.Body}
+		return
+	}
 	r.Body = resumed{io.MultiReader(bytes.NewReader(start), r.Body), r.Body}
 }
 

@@ -34,9 +34,12 @@ func (l badgerLogger) Debugf(format string, args ...any) {
 	l.write(zapcore.DebugLevel, format, args)
 }
 
-// write drops the newlines that Badger ends its messages with and the empty
-// messages that separate them.
+// write formats only what will be logged: Badger has four messages for each commit. It
+// drops the newlines that they end with and the empty ones that separate them.
 func (l badgerLogger) write(level zapcore.Level, format string, args []any) {
+	if !l.log.Core().Enabled(level) {
+		return
+	}
 	if msg := strings.Trim(fmt.Sprintf(format, args...), "\n"); msg != "" {
 		l.log.Log(level, msg)
 	}

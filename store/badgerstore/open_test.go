@@ -229,3 +229,24 @@ func TestTranslateHidesBadgerText(t *testing.T) {
 		t.Errorf("translate(nil) = %v", got)
 	}
 }
+
+// costly is an argument that says when it is formatted.
+type costly struct{ formatted *bool }
+
+// String implements [fmt.Stringer].
+func (c costly) String() string {
+	*c.formatted = true
+	return "x"
+}
+
+// TestWhatIsNotLoggedIsNotFormatted: Badger tells of each commit.
+func TestWhatIsNotLoggedIsNotFormatted(t *testing.T) {
+	for level, want := range map[zapcore.Level]bool{zap.InfoLevel: false, zap.DebugLevel: true} {
+		core, _ := observer.New(level)
+		formatted := false
+		badgerLogger{zap.New(core)}.Debugf("%s entries written", costly{&formatted})
+		if formatted != want {
+			t.Errorf("at level %s: formatted %v, want %v", level, formatted, want)
+		}
+	}
+}
