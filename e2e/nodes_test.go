@@ -115,7 +115,9 @@ func TestNodes(t *testing.T) {
 			tc.run(t, &each)
 		})
 		if !ok {
-			t.Logf("the log of the first node:\n%s", s.Nodes[0].Caddy.Logs())
+			for i, n := range s.Nodes {
+				t.Logf("the log of node %d, %s:\n%s", i, n.Identity, n.Caddy.Logs())
+			}
 		}
 	}
 }
