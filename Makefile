@@ -39,8 +39,8 @@ test: ## lint and run every test; under CI=true none may be skipped
 	@$(MAKE) --no-print-directory build
 	@$(MAKE) --no-print-directory unit
 	@$(MAKE) --no-print-directory example
-	$(GO) run ./internal/licenses -check
-	$(GO) run ./internal/conformance -run build/test.json -check
+	$(GO) run ./internal/dev/licenses -check
+	$(GO) run ./internal/dev/conformance -run build/test.json -check
 
 lint: $(LINTER) ## run the linters and check the formatting
 	$(RELEASE) GOFLAGS="$(GOFLAGS) -trimpath" $(LINTER) run
@@ -54,7 +54,7 @@ fmt: $(LINTER) ## format the sources and Caddyfile.example
 # texts and tables, nor those of the program that was built, nor walks: tests that go
 # through very much, mostly one thing after the other. Those take the flags of a release, with
 # which most is compiled already.
-UNWATCHED := /(bench|cmd/.*|e2e|e2e/.*|internal/(address|archtest|chromium|conformance|debian|delivery/gsm7|delivery/templates|dendrite|freeport|input|jssdk|kannel|licenses|mutants|phone|postfix|provenance|sydent|synapse|synapse/venv|twosample|xbuild))$$
+UNWATCHED := /(bench|cmd/.*|e2e|e2e/.*|internal/(address|delivery/gsm7|delivery/templates|dev/.*|input|lab/(chromium|debian|dendrite|freeport|jssdk|kannel|postfix|sydent|synapse|twosample|venv)|phone|provenance))$$
 WALKS := ^(Fuzz|Test(Every|Forms_|F15_|Guessing|Readers|ManyNumbers|BudgetsHold|Faults|WhatIsValidated|AnythingValidated|Validate|Pasted|Exit|Command|CaddyKnows|AddressMeans|Golden))
 
 # -count=1: a result from the cache says nothing about the program that was just
@@ -81,7 +81,7 @@ unwatched:
 
 # Without the packages whose tests start other programs, or that need the race
 # detector to be worth their time. What has not changed comes from the cache.
-SLOW := /(caddymodule|e2e|bench|internal/(chromium|debian|dendrite|fakehs|jssdk|kannel|licenses|postfix|sydent|synapse|xbuild))(/|$$)
+SLOW := /(caddymodule|e2e|bench|internal/(lab/(chromium|debian|dendrite|fakehs|jssdk|kannel|postfix|sydent|synapse)|dev/(licenses|xbuild)))(/|$$)
 quick: ## the tests of the core, in about a minute: no servers or browsers, no race detector
 	$(GO) test -tags $(TAGS) -p 4 -parallel 8 $$($(GO) list -tags $(TAGS) ./... | grep -vE '$(SLOW)')
 
@@ -106,10 +106,10 @@ golden: ## rewrite the golden files (tests with an -update flag); read the diff 
 	UPDATE_GOLDEN=1 $(GO) test -tags $(TAGS) -count=1 -run 'Golden|Faults|Wiring' ./caddymodule
 
 conformance: unit ## run the tests and rewrite docs/conformance.md
-	$(GO) run ./internal/conformance -run build/test.json -write
+	$(GO) run ./internal/dev/conformance -run build/test.json -write
 
 licenses: ## look at the modules' licences and rewrite docs/licenses.md
-	$(GO) run ./internal/licenses -write
+	$(GO) run ./internal/dev/licenses -write
 
 # Not a part of `make test`: what is known changes from day to day, and is asked of
 # the open internet. VULNFLAGS=-db=file:///… uses a copy.
@@ -141,10 +141,10 @@ MUTATE ?= ./handlers ./internal/verification ./internal/keyring ./store/badgerst
 	./internal/feedback/webhook ./internal/address ./internal/phone ./internal/outbound
 N ?= 150
 mutate: ## plant faults into the core's packages (MUTATE="./handlers", N=150, SEED=today) and count those that its tests notice
-	$(GO) run ./internal/mutants -tags $(TAGS) -n $(N) $(if $(SEED),-seed $(SEED)) $(MUTATE)
+	$(GO) run ./internal/dev/mutants -tags $(TAGS) -n $(N) $(if $(SEED),-seed $(SEED)) $(MUTATE)
 
 xcaddy: ## build build/caddy from xcaddy.json, as the plugin's users would
-	$(GO) run ./internal/xbuild -config xcaddy.json -o build/caddy
+	$(GO) run ./internal/dev/xbuild -config xcaddy.json -o build/caddy
 
 clean: ## remove what was built
 	rm -rf bin build

@@ -13,8 +13,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/freeport"
-	"github.com/caddy-threepid/caddy-threepid/internal/stack"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/freeport"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/stack"
 )
 
 const (

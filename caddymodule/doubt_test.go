@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/fakehs"
-	"github.com/caddy-threepid/caddy-threepid/internal/smtptest"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/smtptest"
 )
 
 // TestKillAfterTheDotMakesNoThirdMail: the process is killed whenever the relay

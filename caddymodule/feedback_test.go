@@ -17,8 +17,8 @@ import (
 
 	"github.com/emersion/go-smtp"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/freeport"
-	"github.com/caddy-threepid/caddy-threepid/internal/stack"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/freeport"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/stack"
 )
 
 // admins asks the admin endpoint.

@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keycheck"
-	"github.com/caddy-threepid/caddy-threepid/internal/stack"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/stack"
 )
 
 // operated is a site with the real program at its admin endpoint.

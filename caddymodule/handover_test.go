@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/stack"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/stack"
 )
 
 // awaitHandover waits until the configuration before has left.

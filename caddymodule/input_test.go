@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/stack"
 	"github.com/caddy-threepid/caddy-threepid/internal/policy"
-	"github.com/caddy-threepid/caddy-threepid/internal/stack"
 )
 
 // TestPastedInputOfOperators: an address or a number on the command line, or for the

@@ -13,8 +13,8 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/fakehs"
-	"github.com/caddy-threepid/caddy-threepid/internal/stack"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/stack"
 )
 
 // child is a Caddy in a process of its own.

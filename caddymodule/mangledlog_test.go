@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers"
-	"github.com/caddy-threepid/caddy-threepid/internal/fakehs"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
 )
 
 // TestMangledLinksAreNotLogged: a link that was changed on the way works all the same,

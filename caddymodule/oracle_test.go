@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers"
-	"github.com/caddy-threepid/caddy-threepid/internal/stack"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/stack"
 )
 
 // TestF15_TheOperatorSeesWhatTheRequesterDoesNot: with decoys, neither the end of a

@@ -15,9 +15,9 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/fakehs"
-	"github.com/caddy-threepid/caddy-threepid/internal/smstest"
-	"github.com/caddy-threepid/caddy-threepid/internal/stack"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/smstest"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/stack"
 )
 
 // phoneSite is a site that verifies phone numbers by a gateway of its own.

@@ -17,8 +17,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/doctor"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/stack"
 	"github.com/caddy-threepid/caddy-threepid/internal/policy"
-	"github.com/caddy-threepid/caddy-threepid/internal/stack"
 )
 
 // decisions counts what the policy has decided so far, as rule and action.

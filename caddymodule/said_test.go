@@ -10,8 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/smtptest"
-	"github.com/caddy-threepid/caddy-threepid/internal/stack"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/smtptest"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/stack"
 )
 
 // through is a site whose mail goes by a double.

@@ -12,8 +12,8 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/smstest"
-	"github.com/caddy-threepid/caddy-threepid/internal/stack"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/smstest"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/stack"
 )
 
 // TestPhoneConfigurationIsChecked: what could not send, or could spend without

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/fakehs"
-	"github.com/caddy-threepid/caddy-threepid/internal/stack"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/stack"
 )
 
 // TestAContainerWhoseKeyVolumeWasNotMounted: two volumes, of which one is not

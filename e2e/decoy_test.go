@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/stack"
-	"github.com/caddy-threepid/caddy-threepid/internal/twosample"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/stack"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/twosample"
 )
 
 // TestF15_TimeBeforeSynapse: requests that a real Synapse grants and those that it

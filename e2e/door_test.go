@@ -17,8 +17,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/freeport"
-	"github.com/caddy-threepid/caddy-threepid/internal/stack"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/freeport"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/stack"
 )
 
 // door is a stack whose admin endpoint listens, with two ordinary users in a

@@ -8,9 +8,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/element"
-	"github.com/caddy-threepid/caddy-threepid/internal/jssdk"
-	"github.com/caddy-threepid/caddy-threepid/internal/stack"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/element"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/jssdk"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/stack"
 )
 
 // elementDesktop is the origin that Element Desktop names, wherever its homeserver is.

@@ -11,9 +11,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/kannel"
-	"github.com/caddy-threepid/caddy-threepid/internal/stack"
-	"github.com/caddy-threepid/caddy-threepid/internal/synapse"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/kannel"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/stack"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/synapse"
 )
 
 // startKannel starts a real Kannel with its test SMSC.

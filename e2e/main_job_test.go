@@ -7,7 +7,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/stack"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/stack"
 )
 
 func TestR1_R12_R15_R23_R25_Register(t *testing.T) {

@@ -8,7 +8,7 @@ import (
 	"os"
 	"testing"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/stack"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/stack"
 )
 
 // registrant is somebody who registers at a site with two nodes, and whose

@@ -7,7 +7,7 @@ import (
 	"net/http"
 	"testing"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/stack"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/stack"
 )
 
 // TestAttack_OneClickManyRegistrations: Synapse looks for the password when it has

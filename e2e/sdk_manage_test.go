@@ -7,10 +7,10 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/jssdk"
-	"github.com/caddy-threepid/caddy-threepid/internal/smtptest"
-	"github.com/caddy-threepid/caddy-threepid/internal/stack"
-	"github.com/caddy-threepid/caddy-threepid/internal/sydent"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/jssdk"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/smtptest"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/stack"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/sydent"
 )
 
 func TestF30_F31_R56_AddBySDK(t *testing.T) {

@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/jssdk"
-	"github.com/caddy-threepid/caddy-threepid/internal/stack"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/jssdk"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/stack"
 )
 
 // sdkEnv is the SDK of the tests whose names end with BySDK, installed when

@@ -7,8 +7,8 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/jssdk"
-	"github.com/caddy-threepid/caddy-threepid/internal/stack"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/jssdk"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/stack"
 )
 
 // TestF19_OneMailboxInEverySpellingBySDK: whoever has registered with a domain in its own

@@ -14,9 +14,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/stack"
-	"github.com/caddy-threepid/caddy-threepid/internal/sydent"
-	"github.com/caddy-threepid/caddy-threepid/internal/synapse"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/stack"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/sydent"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/synapse"
 )
 
 // shared are the two stacks, one for each way to decide about an address. They

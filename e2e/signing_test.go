@@ -9,8 +9,8 @@ import (
 	"net/http"
 	"testing"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/jssdk"
-	"github.com/caddy-threepid/caddy-threepid/internal/stack"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/jssdk"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/stack"
 )
 
 // crossSigningKeys makes the three keys of a user (CS API, "Cross-signing"), the

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/delivery/templates"
-	"github.com/caddy-threepid/caddy-threepid/internal/element"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/element"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 

@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/fakeis"
 	"github.com/caddy-threepid/caddy-threepid/internal/identityserver"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakeis"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbound"
 )
 

@@ -11,7 +11,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/element"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/element"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 

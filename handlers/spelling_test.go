@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/fakehs"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
 )
 
 // laterHomeserver has what came after 1.3.1, adding with a password among it.

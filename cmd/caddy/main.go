@@ -2,7 +2,7 @@
 
 // Command caddy is Caddy with the threepid modules compiled in. It is the
 // program that `make build` produces; a build from xcaddy.json contains the
-// same modules, and the drift test in internal/xbuild holds the two together.
+// same modules, and the drift test in internal/dev/xbuild holds the two together.
 package main
 
 import (

@@ -19,8 +19,8 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/stack"
-	"github.com/caddy-threepid/caddy-threepid/internal/synapse"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/stack"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/synapse"
 )
 
 func main() {

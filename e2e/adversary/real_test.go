@@ -22,8 +22,8 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/fakeis"
-	"github.com/caddy-threepid/caddy-threepid/internal/synapse"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakeis"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/synapse"
 )
 
 var (

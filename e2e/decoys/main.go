@@ -12,7 +12,7 @@ import (
 	"os/signal"
 	"time"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/twosample"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/twosample"
 )
 
 const (

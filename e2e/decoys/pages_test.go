@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers"
-	"github.com/caddy-threepid/caddy-threepid/internal/twosample"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/twosample"
 )
 
 // ask is one request about a session, by its sid and client_secret.

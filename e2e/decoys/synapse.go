@@ -11,9 +11,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/stack"
-	"github.com/caddy-threepid/caddy-threepid/internal/synapse"
-	"github.com/caddy-threepid/caddy-threepid/internal/twosample"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/stack"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/synapse"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/twosample"
 )
 
 // Before a real Synapse fewer clients ask, because it is slower, and a bound on

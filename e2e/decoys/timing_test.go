@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/twosample"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/twosample"
 )
 
 // TestF15_NoAnswerBeforeItsStep: over real HTTP, granted or refused, no answer comes

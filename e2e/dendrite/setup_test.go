@@ -13,9 +13,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/dendrite"
-	"github.com/caddy-threepid/caddy-threepid/internal/fakeis"
-	"github.com/caddy-threepid/caddy-threepid/internal/stack"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/dendrite"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakeis"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/stack"
 )
 
 // site is the one stack of all tests; they use names and addresses of their own.

@@ -18,7 +18,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/delivery"
-	"github.com/caddy-threepid/caddy-threepid/internal/smtptest"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/smtptest"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 

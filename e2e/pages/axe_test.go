@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/chromium"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/chromium"
 )
 
 // look is one way to look at a page; those with a name are pictured.

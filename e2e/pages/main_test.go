@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/chromium"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/chromium"
 )
 
 var update = flag.Bool("update", false, "rewrite docs/pages")

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/chromium"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/chromium"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 

@@ -10,7 +10,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/handlers"
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
-	"github.com/caddy-threepid/caddy-threepid/internal/chromium"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/chromium"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )

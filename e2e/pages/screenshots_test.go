@@ -21,7 +21,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/chromium"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/chromium"
 )
 
 const (

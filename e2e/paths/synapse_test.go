@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers"
-	"github.com/caddy-threepid/caddy-threepid/internal/synapse"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/synapse"
 )
 
 // install makes the real Synapse for all tests of the package.

@@ -12,7 +12,7 @@ import (
 	"regexp"
 	"time"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/smtptest"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/smtptest"
 )
 
 // errTurnedAway: the server was full, and said so, for longer than a user waits.

@@ -11,7 +11,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/stack"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/stack"
 )
 
 func main() {

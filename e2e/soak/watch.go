@@ -6,7 +6,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/stack"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/stack"
 )
 
 // sample is what Caddy takes at one moment.

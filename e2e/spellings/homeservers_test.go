@@ -15,9 +15,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/fakehs"
-	"github.com/caddy-threepid/caddy-threepid/internal/fakeis"
-	"github.com/caddy-threepid/caddy-threepid/internal/synapse"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakeis"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/synapse"
 )
 
 const (

@@ -15,7 +15,7 @@ import (
 
 	transport "github.com/caddy-threepid/caddy-threepid/internal/delivery/mail"
 	"github.com/caddy-threepid/caddy-threepid/internal/delivery/templates"
-	"github.com/caddy-threepid/caddy-threepid/internal/smtptest"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/smtptest"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	transport "github.com/caddy-threepid/caddy-threepid/internal/delivery/mail"
-	"github.com/caddy-threepid/caddy-threepid/internal/smtptest"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/smtptest"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )

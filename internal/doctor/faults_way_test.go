@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/fakehs"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
 )
 
 // skippedWay is what follows from a public URL that leads elsewhere.

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/fakeis"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakeis"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbound"
 )
 

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/fakeis"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakeis"
 )
 
 func TestProvenTellsTheAddressAsItWasTyped(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/fakeis"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakeis"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbound"
 )
 

@@ -17,8 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/synapse"
 	"github.com/caddy-threepid/caddy-threepid/internal/phone"
-	"github.com/caddy-threepid/caddy-threepid/internal/synapse"
 )
 
 // mutated is how many numbers are made from those of the table.

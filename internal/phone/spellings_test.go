@@ -16,8 +16,8 @@ import (
 	"golang.org/x/text/unicode/rangetable"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/synapse"
 	"github.com/caddy-threepid/caddy-threepid/internal/phone"
-	"github.com/caddy-threepid/caddy-threepid/internal/synapse"
 )
 
 // ask has spellings.py print a list.

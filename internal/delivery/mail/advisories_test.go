@@ -16,7 +16,7 @@ import (
 	"testing"
 	"unicode"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/smtptest"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/smtptest"
 )
 
 // Advisory 1 (CVE-2019-11340, Sydent): what is mailed to is exactly what was

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/smtptest"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/smtptest"
 )
 
 var modes = map[TLSMode]smtptest.Mode{STARTTLS: smtptest.STARTTLS, ImplicitTLS: smtptest.TLS, NoTLS: smtptest.Plain}

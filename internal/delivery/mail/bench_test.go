@@ -5,7 +5,7 @@ package mail
 import (
 	"testing"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/smtptest"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/smtptest"
 )
 
 // BenchmarkSend sends a mail of two parts to a server on loopback, which has

@@ -20,7 +20,7 @@ import (
 
 	"github.com/emersion/go-msgauth/dkim"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/smtptest"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/smtptest"
 )
 
 var rsaKey = sync.OnceValue(func() crypto.Signer {

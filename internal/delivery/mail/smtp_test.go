@@ -11,7 +11,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/smtptest"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/smtptest"
 )
 
 func TestSMTPDeliversInEveryMode(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/smtptest"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/smtptest"
 )
 
 // bulky is more than the buffers between two ends of a connection can hold.

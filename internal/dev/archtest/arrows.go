@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package archtest
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// arrow forbids some packages of the module to depend on something, directly or
+// through others.
+type arrow struct {
+	// Why is what the error message says beside the chain of imports.
+	Why string
+	// From selects packages by their path inside the module.
+	From func(dir string) bool
+	// Forbidden are import paths; each stands for its subtree as well. Paths
+	// inside the module are written relative to it, with a leading "./".
+	Forbidden []string
+	// OnlyStandard turns the rule around: nothing outside the standard
+	// library may be imported.
+	OnlyStandard bool
+}
+
+// What lies under github.com/caddyserver is Caddy; what lies under
+// github.com/dgraph-io is Badger.
+const (
+	caddy  = "github.com/caddyserver"
+	badger = "github.com/dgraph-io"
+)
+
+// adapter lists the directories that may know of Caddy.
+var adapter = []string{"cmd", "caddymodule", "e2e", "bench"}
+
+// outside lists what is no part of the program that users run: tests, doubles,
+// real peers for tests, and tools.
+var outside = []string{"internal/lab", "internal/dev", "e2e", "bench", "cmd/demo"}
+
+// arrows are the import rules of the architecture.
+var arrows = []arrow{
+	{
+		Why:       "only the root, cmd/, caddymodule/, e2e/ and bench/ may know of Caddy",
+		From:      func(dir string) bool { return dir != "." && !under(dir, adapter...) },
+		Forbidden: []string{caddy},
+	},
+	{
+		Why:  "internal/verification is pure: no HTTP, no Caddy, no database, no mail",
+		From: func(dir string) bool { return under(dir, "internal/verification") },
+		Forbidden: []string{
+			"net/http", "net/smtp", caddy, badger, "./store/badgerstore", "./internal/delivery",
+			"github.com/emersion", "github.com/jordan-wright/email",
+		},
+	},
+	{
+		Why:          "store is a contract: it imports the standard library only",
+		From:         func(dir string) bool { return dir == "store" },
+		OnlyStandard: true,
+	},
+	{
+		Why:       "only a store's own package may know of its database",
+		From:      func(dir string) bool { return under(dir, "handlers", "internal", "store/storetest") },
+		Forbidden: []string{badger, "./store/badgerstore"},
+	},
+	{
+		Why:       "the domain and its stores do not know who uses them",
+		From:      func(dir string) bool { return under(dir, "internal", "store") },
+		Forbidden: []string{"./handlers", "./caddymodule"},
+	},
+	{
+		Why:       "the program imports no doubles and no tools",
+		From:      func(dir string) bool { return !under(dir, outside...) },
+		Forbidden: []string{"./internal/lab", "./internal/dev"},
+	},
+	{
+		Why:       "handlers is used by caddymodule, not the other way round",
+		From:      func(dir string) bool { return under(dir, "handlers") },
+		Forbidden: []string{"./caddymodule"},
+	},
+}
+
+// checkArrows returns a message for every package that breaks a rule.
+func checkArrows(g *graph, rules []arrow) []string {
+	var broken []string
+	for _, dir := range g.own() {
+		for _, rule := range rules {
+			if !rule.From(dir) {
+				continue
+			}
+			if chain := g.chain(g.absolute(dir), rule.forbids(g)); chain != nil {
+				broken = append(broken, fmt.Sprintf("%s: %s", strings.Join(chain, " -> "), rule.Why))
+			}
+		}
+	}
+	return broken
+}
+
+// forbids compiles the rule to a predicate over import paths.
+func (a arrow) forbids(g *graph) func(string) bool {
+	if a.OnlyStandard {
+		return func(importPath string) bool {
+			p := g.pkgs[importPath]
+			return p == nil || !p.Standard
+		}
+	}
+	var roots []string
+	for _, path := range a.Forbidden {
+		if dir, inside := strings.CutPrefix(path, "./"); inside {
+			path = g.absolute(dir)
+		}
+		roots = append(roots, path)
+	}
+	return func(importPath string) bool { return under(importPath, roots...) }
+}
+
+// checkTestImports returns a message for every package outside the adapter
+// whose tests import Caddy. Tests may use more than the code they test, but a
+// test that needs Caddy tests the adapter and belongs there.
+func checkTestImports(g *graph) []string {
+	var broken []string
+	for _, dir := range g.own() {
+		if under(dir, adapter...) {
+			continue
+		}
+		p := g.pkgs[g.absolute(dir)]
+		for _, importPath := range slices.Concat(p.TestImports, p.XTestImports) {
+			if under(importPath, caddy) {
+				broken = append(broken, fmt.Sprintf(
+					"the tests of %s import %s: tests that need Caddy belong to caddymodule/ or e2e/", dir, importPath))
+			}
+		}
+	}
+	return broken
+}
+
+// under reports whether path is one of the roots or lies below one.
+func under(path string, roots ...string) bool {
+	return slices.ContainsFunc(roots, func(root string) bool {
+		return path == root || strings.HasPrefix(path, root+"/")
+	})
+}
