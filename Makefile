@@ -54,7 +54,7 @@ fmt: $(LINTER) ## format the sources and Caddyfile.example
 # texts and tables, nor those of the program that was built, nor walks: tests that go
 # through very much, mostly one thing after the other. Those take the flags of a release, with
 # which most is compiled already.
-UNWATCHED := /(bench|cmd/.*|e2e|e2e/.*|internal/(address|delivery/gsm7|delivery/templates|dev/.*|input|lab/(chromium|debian|dendrite|freeport|jssdk|kannel|postfix|sydent|synapse|twosample|venv)|phone|provenance))$$
+UNWATCHED := /(bench|cmd/.*|e2e|e2e/.*|internal/(address|sms/gsm7|words|dev/.*|input|lab/(chromium|debian|dendrite|freeport|jssdk|kannel|postfix|sydent|synapse|twosample|venv)|phone|provenance))$$
 WALKS := ^(Fuzz|Test(Every|Forms_|F15_|Guessing|Readers|ManyNumbers|BudgetsHold|Faults|WhatIsValidated|AnythingValidated|Validate|Pasted|Exit|Command|CaddyKnows|AddressMeans|Golden))
 
 # -count=1: a result from the cache says nothing about the program that was just
@@ -137,7 +137,7 @@ fuzz: ## run every fuzz test for FUZZTIME (10s), or those like FUZZ; table in bu
 	@.ci/fuzz $(FUZZTIME) $(TAGS) "$(FUZZ)"
 
 # A package takes minutes: each fault is a build and a run of its tests.
-MUTATE ?= ./handlers ./internal/verification ./internal/keyring ./store/badgerstore ./internal/delivery ./internal/shield \
+MUTATE ?= ./handlers ./internal/verification ./internal/keyring ./store/badgerstore ./internal/outbox ./internal/smsfraud \
 	./internal/feedback/webhook ./internal/address ./internal/phone ./internal/outbound
 N ?= 150
 mutate: ## plant faults into the core's packages (MUTATE="./handlers", N=150, SEED=today) and count those that its tests notice

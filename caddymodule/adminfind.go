@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers"
-	"github.com/caddy-threepid/caddy-threepid/internal/policy"
-	"github.com/caddy-threepid/caddy-threepid/internal/shield"
+	"github.com/caddy-threepid/caddy-threepid/internal/emailpolicy"
+	"github.com/caddy-threepid/caddy-threepid/internal/smsfraud"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -79,7 +79,7 @@ func (a *App) find(ctx context.Context, rt *runtime, person addressRequest) (*Fo
 		}
 	}
 	if person.Medium == verification.Email {
-		if v := a.settings.email.Check(ctx, person.Address); v.Action == policy.Refused {
+		if v := a.settings.email.Check(ctx, person.Address); v.Action == emailpolicy.Refused {
 			found.Denied = string(v.Rule)
 		}
 	}
@@ -108,7 +108,7 @@ func (rt *runtime) findLimits(ctx context.Context, person addressRequest, found 
 	if rt.phones == nil || person.Medium != verification.MSISDN {
 		return nil
 	}
-	state, err := rt.phones.shield.Ask(ctx, shield.Request{Digits: person.Address, Region: regionOf(person.Address), Segments: 1})
+	state, err := rt.phones.shield.Ask(ctx, smsfraud.Request{Digits: person.Address, Region: regionOf(person.Address), Segments: 1})
 	if err != nil {
 		return err
 	}

@@ -13,10 +13,10 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
-	"github.com/caddy-threepid/caddy-threepid/internal/delivery"
-	"github.com/caddy-threepid/caddy-threepid/internal/delivery/mail"
 	"github.com/caddy-threepid/caddy-threepid/internal/doctor"
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
+	"github.com/caddy-threepid/caddy-threepid/internal/mail"
+	"github.com/caddy-threepid/caddy-threepid/internal/outbox"
 )
 
 // Health is whether the server works.
@@ -44,8 +44,8 @@ func adminReady(ctx context.Context, app *App) (any, error) {
 
 // Status is how deliveries are doing.
 type Status struct {
-	Queue  delivery.Status `json:"queue"`
-	Relays []RelayState    `json:"relays"`
+	Queue  outbox.Status `json:"queue"`
+	Relays []RelayState  `json:"relays"`
 	// Wiring is what is wrong with how the sites are put together, as far as is
 	// known without asking anybody.
 	Wiring []doctor.Finding `json:"wiring,omitempty"`

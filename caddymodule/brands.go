@@ -17,7 +17,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers"
-	"github.com/caddy-threepid/caddy-threepid/internal/delivery/templates"
+	"github.com/caddy-threepid/caddy-threepid/internal/words"
 )
 
 // loadWords reads the words and looks of mails and pages. It reads the
@@ -28,7 +28,7 @@ func (a *App) loadWords(e *expander, s *settings) {
 		e.failf("public_url: %w", err)
 		return
 	}
-	opts := templates.Options{Server: u.Host}
+	opts := words.Options{Server: u.Host}
 	if folder := e.text("templates", a.Templates); folder != "" {
 		opts.Folder = os.DirFS(folder)
 		if _, err := fs.ReadDir(opts.Folder, "."); err != nil {
@@ -44,7 +44,7 @@ func (a *App) loadWords(e *expander, s *settings) {
 			opts.Brands = append(opts.Brands, name)
 		}
 	}
-	if s.templates, err = templates.Load(opts); err != nil {
+	if s.templates, err = words.Load(opts); err != nil {
 		e.in("templates").fail(err)
 		return
 	}

@@ -13,14 +13,14 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/delivery"
-	"github.com/caddy-threepid/caddy-threepid/internal/delivery/templates"
 	"github.com/caddy-threepid/caddy-threepid/internal/feedback"
 	"github.com/caddy-threepid/caddy-threepid/internal/keycheck"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/outbox"
 	"github.com/caddy-threepid/caddy-threepid/internal/phone"
-	"github.com/caddy-threepid/caddy-threepid/internal/shield"
+	"github.com/caddy-threepid/caddy-threepid/internal/smsfraud"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/internal/words"
 	"github.com/caddy-threepid/caddy-threepid/store"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
 )
@@ -41,7 +41,7 @@ func newBrittle(t *testing.T) *brittle {
 	keys, err := keyring.LoadOrCreate(b.app.settings.keyFile)
 	must(t, err)
 	b.runtime = &runtime{store: &sharedStore{Store: b.disk}, keys: keys}
-	b.service, err = verification.NewService(verification.Config{Store: b.disk, Keys: keys, Outbox: delivery.New(delivery.Config{Store: b.disk, Keys: keys})})
+	b.service, err = verification.NewService(verification.Config{Store: b.disk, Keys: keys, Outbox: outbox.New(outbox.Config{Store: b.disk, Keys: keys})})
 	must(t, err)
 	b.suppression, err = feedback.NewSuppression(feedback.SuppressionConfig{Store: b.disk, Keys: keys})
 	must(t, err)
@@ -84,15 +84,15 @@ func TestNothingIsSentThatMayBeUnwanted(t *testing.T) {
 
 // TestNoMessageIsAdmittedUncounted: what the shield could not count is not sent.
 func TestNoMessageIsAdmittedUncounted(t *testing.T) {
-	words, err := templates.New("matrix.example.org")
+	words, err := words.New("matrix.example.org")
 	must(t, err)
 	number, err := phone.FromDigits("447400123456")
 	must(t, err)
 	var release func(context.Context)
 	eachFails(t, func(b *brittle, n int) {
-		guarding, failed := shield.New(shield.Config{Store: b.disk, Keys: b.keys, Allow: []string{"GB"}})
+		guarding, failed := smsfraud.New(smsfraud.Config{Store: b.disk, Keys: b.keys, Allow: []string{"GB"}})
 		must(t, failed)
-		guard := &phoneGuard{shield: guarding, sender: &delivery.SMSSender{Templates: words, Keys: b.keys}, logger: zap.NewNop()}
+		guard := &phoneGuard{shield: guarding, sender: &outbox.SMSSender{Templates: words, Keys: b.keys}, logger: zap.NewNop()}
 		b.disk.Arm(n)
 		release, err = guard.Admit(httptest.NewRequest("POST", "/", nil), verification.Request{
 			Purpose: verification.Register, Medium: verification.MSISDN, Proof: verification.ProofCode, Address: number.Digits,

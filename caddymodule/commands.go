@@ -14,8 +14,8 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/delivery/mail"
 	"github.com/caddy-threepid/caddy-threepid/internal/doctor"
+	"github.com/caddy-threepid/caddy-threepid/internal/mail"
 )
 
 func newDoctorCommand() *cobra.Command {
@@ -182,13 +182,13 @@ func (r RelayState) word() string {
 	case r.Failing && r.State == "closed":
 		return "failing"
 	case r.State == mail.BreakerOpen && r.RetryAt != nil:
-		return words[r.State] + " until " + r.RetryAt.Local().Format(time.TimeOnly)
+		return relayStates[r.State] + " until " + r.RetryAt.Local().Format(time.TimeOnly)
 	}
-	return words[r.State]
+	return relayStates[r.State]
 }
 
-// words are what the states of a relay mean.
-var words = map[string]string{"closed": "in order", "open": "left alone", "half-open": "being tried"}
+// relayStates are what the states of a relay mean.
+var relayStates = map[string]string{"closed": "in order", "open": "left alone", "half-open": "being tried"}
 
 // testMessageID is a new one for each test mail.
 func testMessageID(from string) string {

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/emailpolicy"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/stack"
-	"github.com/caddy-threepid/caddy-threepid/internal/policy"
 )
 
 // TestPastedInputOfOperators: an address or a number on the command line, or for the
@@ -70,7 +70,7 @@ func TestPastedOptions(t *testing.T) {
 		t.Errorf("got bounces to %+v", got)
 	}
 	for email, want := range map[string]bool{"a@example.test": false, "a@sub.example.test": true, "a@xn--bcher-kva.example": true} {
-		if got := app.settings.email.Check(t.Context(), email).Action == policy.Refused; got != want {
+		if got := app.settings.email.Check(t.Context(), email).Action == emailpolicy.Refused; got != want {
 			t.Errorf("%s: got refused %v, want %v", email, got, want)
 		}
 	}

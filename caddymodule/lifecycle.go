@@ -12,13 +12,13 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers"
-	"github.com/caddy-threepid/caddy-threepid/internal/delivery"
-	"github.com/caddy-threepid/caddy-threepid/internal/delivery/mail"
 	"github.com/caddy-threepid/caddy-threepid/internal/feedback"
 	"github.com/caddy-threepid/caddy-threepid/internal/feedback/lmtp"
 	"github.com/caddy-threepid/caddy-threepid/internal/identityserver"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/mail"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbound"
+	"github.com/caddy-threepid/caddy-threepid/internal/outbox"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -38,10 +38,10 @@ type runtime struct {
 	keys    *keyring.Ring
 	service *verification.Service
 	client  *handlers.Client
-	outbox  *delivery.Outbox
+	outbox  *outbox.Outbox
 	sending bool
-	sender  *delivery.MailSender // nil: no mail
-	phones  *phoneService        // nil: no phone numbers
+	sender  *outbox.MailSender // nil: no mail
+	phones  *phoneService      // nil: no phone numbers
 
 	suppression *feedback.Suppression
 	tags        feedback.Tags
@@ -130,7 +130,7 @@ func (a *App) newRuntime() (*runtime, error) {
 
 func (a *App) assemble(rt *runtime) error {
 	obs := &observer{logger: a.logger}
-	senders := map[verification.Medium]delivery.Sender{}
+	senders := map[verification.Medium]outbox.Sender{}
 	if a.mailer != nil {
 		sender := a.sender(rt.keys)
 		if err := sender.Check(); err != nil {
@@ -146,7 +146,7 @@ func (a *App) assemble(rt *runtime) error {
 		senders[verification.MSISDN] = rt.phones.sender
 	}
 	_, embedded := a.store.(*BadgerStore)
-	rt.outbox = delivery.New(delivery.Config{
+	rt.outbox = outbox.New(outbox.Config{
 		Store: rt.store, Keys: rt.keys, Observer: obs, Senders: senders, MaxQueued: a.settings.maxQueued,
 		Sole: embedded, Suppressed: rt.suppressed,
 	})
@@ -202,9 +202,9 @@ func (rt *runtime) suppressed(ctx context.Context, m verification.Message) (stri
 	return string(entry.Reason), nil
 }
 
-func (a *App) sender(keys *keyring.Ring) *delivery.MailSender {
+func (a *App) sender(keys *keyring.Ring) *outbox.MailSender {
 	publicURL := a.settings.http.PublicURL
-	return &delivery.MailSender{
+	return &outbox.MailSender{
 		From: a.mailer.From(), Transport: a.mailer, Templates: a.settings.templates, Keys: keys,
 		Link:   func(sid, token string) string { return handlers.Link(publicURL, sid, token) },
 		Page:   func(sid string) string { return handlers.Link(publicURL, sid, "") },

@@ -11,7 +11,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers"
-	"github.com/caddy-threepid/caddy-threepid/internal/delivery"
+	"github.com/caddy-threepid/caddy-threepid/internal/outbox"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -87,8 +87,8 @@ func (o *observer) Transition(purpose verification.Purpose, medium verification.
 	sessionsTotal.WithLabelValues(string(purpose), string(medium), to).Inc()
 }
 
-// Delivery implements delivery.Observer.
-func (o *observer) Delivery(e delivery.Event) {
+// Delivery implements outbox.Observer.
+func (o *observer) Delivery(e outbox.Event) {
 	medium := string(cmp.Or(e.Medium, "unknown"))
 	messagesTotal.WithLabelValues(medium, e.Outcome).Inc()
 	if e.Duration > 0 {
@@ -99,9 +99,9 @@ func (o *observer) Delivery(e delivery.Event) {
 	}
 	level := zapcore.ErrorLevel // somebody gets nothing
 	switch {
-	case e.Outcome == delivery.Sent:
+	case e.Outcome == outbox.Sent:
 		level = zapcore.InfoLevel
-	case e.Outcome == delivery.Uncertain, e.Outcome == delivery.Deferred && !e.Operator:
+	case e.Outcome == outbox.Uncertain, e.Outcome == outbox.Deferred && !e.Operator:
 		level = zapcore.WarnLevel
 	}
 	if c := o.logger.Check(level, "tried to deliver message"); c != nil {
@@ -117,5 +117,5 @@ func (o *observer) Delivery(e delivery.Event) {
 var (
 	_ handlers.Observer     = (*observer)(nil)
 	_ verification.Observer = (*observer)(nil)
-	_ delivery.Observer     = (*observer)(nil)
+	_ outbox.Observer       = (*observer)(nil)
 )

@@ -18,8 +18,8 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers"
-	"github.com/caddy-threepid/caddy-threepid/internal/delivery"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
+	"github.com/caddy-threepid/caddy-threepid/internal/outbox"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -194,16 +194,16 @@ func TestDeliveriesAreObserved(t *testing.T) {
 		t.Fatal(err)
 	}
 	tests := []struct {
-		event  delivery.Event
+		event  outbox.Event
 		medium string
 		level  zapcore.Level
 	}{
-		{delivery.Event{Outcome: delivery.Sent, Medium: verification.Email, Duration: time.Second}, "email", zapcore.InfoLevel},
-		{delivery.Event{Outcome: delivery.Deferred, Medium: verification.Email, Duration: time.Second, Err: context.DeadlineExceeded}, "email", zapcore.WarnLevel},
-		{delivery.Event{Outcome: delivery.Deferred, Operator: true, Err: context.DeadlineExceeded}, "unknown", zapcore.ErrorLevel},
-		{delivery.Event{Outcome: delivery.Failed, Medium: verification.Email, Duration: time.Second}, "email", zapcore.ErrorLevel},
-		{delivery.Event{Outcome: delivery.Expired, Medium: verification.Email}, "email", zapcore.ErrorLevel},
-		{delivery.Event{Outcome: delivery.Dropped}, "unknown", zapcore.ErrorLevel},
+		{outbox.Event{Outcome: outbox.Sent, Medium: verification.Email, Duration: time.Second}, "email", zapcore.InfoLevel},
+		{outbox.Event{Outcome: outbox.Deferred, Medium: verification.Email, Duration: time.Second, Err: context.DeadlineExceeded}, "email", zapcore.WarnLevel},
+		{outbox.Event{Outcome: outbox.Deferred, Operator: true, Err: context.DeadlineExceeded}, "unknown", zapcore.ErrorLevel},
+		{outbox.Event{Outcome: outbox.Failed, Medium: verification.Email, Duration: time.Second}, "email", zapcore.ErrorLevel},
+		{outbox.Event{Outcome: outbox.Expired, Medium: verification.Email}, "email", zapcore.ErrorLevel},
+		{outbox.Event{Outcome: outbox.Dropped}, "unknown", zapcore.ErrorLevel},
 	}
 	for _, test := range tests {
 		logger, entries := newLines(zapcore.DebugLevel)

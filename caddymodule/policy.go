@@ -14,7 +14,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/handlers"
 	"github.com/caddy-threepid/caddy-threepid/internal/doctor"
-	"github.com/caddy-threepid/caddy-threepid/internal/policy"
+	"github.com/caddy-threepid/caddy-threepid/internal/emailpolicy"
 )
 
 // EmailPolicy says whose email addresses may be verified to register or to add
@@ -61,14 +61,14 @@ var policyTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
 }, []string{"rule", "action"})
 
 // nameServers are asked about domains. Tests have their own.
-var nameServers policy.Resolver = policy.NewResolver()
+var nameServers emailpolicy.Resolver = emailpolicy.NewResolver()
 
 // emailPolicy is the policy of one configuration.
 type emailPolicy struct {
-	*policy.Policy
-	config policy.Config
+	*emailpolicy.Policy
+	config emailpolicy.Config
 	file   string
-	list   *policy.List // nil: none
+	list   *emailpolicy.List // nil: none
 }
 
 // resolvePolicy reads the rules. Without an option, only dotless domains are
@@ -81,20 +81,20 @@ func (a *App) resolvePolicy(e *expander) (p emailPolicy) {
 		e.failf("email_policy: is of no use with `mailer off`; leave one of them out")
 	}
 	e = e.in("email_policy")
-	p.config = policy.Config{
+	p.config = emailpolicy.Config{
 		Allow: e.list("allow", option.Allow), Deny: e.list("deny", option.Deny),
 		Dotless: option.AllowDotless, LogOnly: option.LogOnly,
 	}
 	p.file = e.text("disposable", option.Disposable)
 	if option.CheckMX {
-		p.config.MX = policy.NewMX(policy.MXOptions{Resolver: nameServers})
+		p.config.MX = emailpolicy.NewMX(emailpolicy.MXOptions{Resolver: nameServers})
 	}
 	if e.failed() && !e.draft {
 		return p // a rule may be what could not be expanded
 	}
 	err := errors.Join(checkRules("allow", p.config.Allow), checkRules("deny", p.config.Deny))
 	if err == nil {
-		_, err = policy.New(p.config)
+		_, err = emailpolicy.New(p.config)
 	}
 	e.fail(err)
 	return p
@@ -103,7 +103,7 @@ func (a *App) resolvePolicy(e *expander) (p emailPolicy) {
 func checkRules(option string, rules []string) error {
 	var errs []error
 	for _, text := range rules {
-		if err := policy.CheckRule(text); err != nil {
+		if err := emailpolicy.CheckRule(text); err != nil {
 			if !strings.Contains(text, "@") { // no address belongs into a log
 				option += " " + text
 			}
@@ -118,12 +118,12 @@ func (a *App) loadPolicy(e *expander) {
 	p := &a.settings.email
 	var err error
 	if p.file != "" {
-		if p.list, err = policy.LoadList(policy.ListOptions{Path: p.file, Report: a.listChanged(p.file)}); err != nil {
+		if p.list, err = emailpolicy.LoadList(emailpolicy.ListOptions{Path: p.file, Report: a.listChanged(p.file)}); err != nil {
 			e.failf("email_policy disposable %s: %w", p.file, plainPathError(err))
 		}
 		p.config.Disposable = p.list
 	}
-	if p.Policy, err = policy.New(p.config); err != nil {
+	if p.Policy, err = emailpolicy.New(p.config); err != nil {
 		e.failf("email_policy: %w", err)
 	}
 }
@@ -147,11 +147,11 @@ func (a *App) withPolicy(rt *runtime) handlers.Config {
 	config.EmailPolicy = func(ctx context.Context, email string) bool {
 		v := a.settings.email.Check(ctx, email)
 		policyTotal.WithLabelValues(string(v.Rule), string(v.Action)).Inc()
-		if v.Action != policy.Allowed {
+		if v.Action != emailpolicy.Allowed {
 			a.logger.Info("address denied by policy", zap.String("rule", string(v.Rule)), zap.String("action", string(v.Action)),
 				zap.String("pseudonym", rt.service.Pseudonym(email)))
 		}
-		return v.Action == policy.Refused
+		return v.Action == emailpolicy.Refused
 	}
 	return config
 }

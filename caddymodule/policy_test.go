@@ -17,33 +17,33 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/doctor"
+	"github.com/caddy-threepid/caddy-threepid/internal/emailpolicy"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/stack"
-	"github.com/caddy-threepid/caddy-threepid/internal/policy"
 )
 
 // decisions counts what the policy has decided so far, as rule and action.
-func decisions(t *testing.T) func(rule policy.Rule, action policy.Action) float64 {
+func decisions(t *testing.T) func(rule emailpolicy.Rule, action emailpolicy.Action) float64 {
 	t.Helper()
 	registry := prometheus.NewPedanticRegistry()
 	if err := registerMetrics(registry); err != nil {
 		t.Fatal(err)
 	}
-	count := func(rule policy.Rule, action policy.Action) float64 {
+	count := func(rule emailpolicy.Rule, action emailpolicy.Action) float64 {
 		return counted(t, registry, "caddy_threepid_policy_total", string(action), string(rule))
 	}
 	type key struct {
-		rule   policy.Rule
-		action policy.Action
+		rule   emailpolicy.Rule
+		action emailpolicy.Action
 	}
 	before := map[key]float64{}
-	for _, rule := range []policy.Rule{
-		policy.Default, policy.Allow, policy.MXUnknown, policy.Deny, policy.NotAllowed, policy.Disposable, policy.NoDot, policy.NullMX, policy.NoMail,
+	for _, rule := range []emailpolicy.Rule{
+		emailpolicy.Default, emailpolicy.Allow, emailpolicy.MXUnknown, emailpolicy.Deny, emailpolicy.NotAllowed, emailpolicy.Disposable, emailpolicy.NoDot, emailpolicy.NullMX, emailpolicy.NoMail,
 	} {
-		for _, action := range []policy.Action{policy.Allowed, policy.Refused, policy.Logged} {
+		for _, action := range []emailpolicy.Action{emailpolicy.Allowed, emailpolicy.Refused, emailpolicy.Logged} {
 			before[key{rule, action}] = count(rule, action)
 		}
 	}
-	return func(rule policy.Rule, action policy.Action) float64 {
+	return func(rule emailpolicy.Rule, action emailpolicy.Action) float64 {
 		return count(rule, action) - before[key{rule, action}]
 	}
 }
@@ -112,10 +112,10 @@ func TestF16_PolicyThroughCaddy(t *testing.T) {
 		// The account was there before the rule.
 		w.ask("v3", "account/password", "reset", "eve@evil.test")
 		w.link("eve@evil.test")
-		if got := count(policy.Deny, policy.Refused); got != 10 {
+		if got := count(emailpolicy.Deny, emailpolicy.Refused); got != 10 {
 			t.Errorf("got %v denials, want 10", got)
 		}
-		if d, n, a := count(policy.Disposable, policy.Refused), count(policy.NoDot, policy.Refused), count(policy.Allow, policy.Allowed); d != 4 || n != 2 || a != 4 {
+		if d, n, a := count(emailpolicy.Disposable, emailpolicy.Refused), count(emailpolicy.NoDot, emailpolicy.Refused), count(emailpolicy.Allow, emailpolicy.Allowed); d != 4 || n != 2 || a != 4 {
 			t.Errorf("got %v disposable, %v dotless, %v allowed, want 4, 2, 4", d, n, a)
 		}
 		for _, m := range w.inbox.Messages()[mails:] {
@@ -189,7 +189,7 @@ func TestPolicyIsTriedOut(t *testing.T) {
 			t.Errorf("%s: got %s, want ok", email, got)
 		}
 	}
-	if d, n, o := count(policy.Deny, policy.Logged), count(policy.NoDot, policy.Logged), count(policy.Default, policy.Allowed); d != 1 || n != 1 || o != 1 {
+	if d, n, o := count(emailpolicy.Deny, emailpolicy.Logged), count(emailpolicy.NoDot, emailpolicy.Logged), count(emailpolicy.Default, emailpolicy.Allowed); d != 1 || n != 1 || o != 1 {
 		t.Errorf("got %v denied, %v dotless, %v others, want one of each", d, n, o)
 	}
 	if log := w.log("caddy.log"); !strings.Contains(log, `"rule":"deny","action":"logged"`) {
@@ -238,7 +238,7 @@ func TestPolicyAsksForMX(t *testing.T) {
 	if got := names.asked.Load(); got != 3 {
 		t.Errorf("got %d questions, want one for each domain that no rule refuses", got)
 	}
-	if a, b := count(policy.NullMX, policy.Refused), count(policy.NoMail, policy.Refused); a != 1 || b != 1 {
+	if a, b := count(emailpolicy.NullMX, emailpolicy.Refused), count(emailpolicy.NoMail, emailpolicy.Refused); a != 1 || b != 1 {
 		t.Errorf("got %v with a null MX and %v without mail, want one each", a, b)
 	}
 }

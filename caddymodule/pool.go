@@ -13,8 +13,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/delivery"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/outbox"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
@@ -106,7 +106,7 @@ type sharedStore struct {
 	holds    int
 	closing  bool
 	idle     chan struct{} // closed when closing and not held
-	outboxes []*delivery.Outbox
+	outboxes []*outbox.Outbox
 }
 
 // UpdateSoon implements store.Soon by what the store can.
@@ -162,17 +162,17 @@ func (s *sharedStore) Destruct() error {
 }
 
 // addOutbox makes an outbox the one that is woken.
-func (s *sharedStore) addOutbox(o *delivery.Outbox) {
+func (s *sharedStore) addOutbox(o *outbox.Outbox) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.outboxes = append(s.outboxes, o)
 }
 
 // removeOutbox hands waking over to the newest outbox that is left.
-func (s *sharedStore) removeOutbox(o *delivery.Outbox) {
+func (s *sharedStore) removeOutbox(o *outbox.Outbox) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.outboxes = slices.DeleteFunc(s.outboxes, func(x *delivery.Outbox) bool { return x == o })
+	s.outboxes = slices.DeleteFunc(s.outboxes, func(x *outbox.Outbox) bool { return x == o })
 }
 
 // wake tells the newest outbox of a message. Without one it stays in the store
@@ -188,7 +188,7 @@ func (s *sharedStore) wake(p store.Partition, id string) {
 // relay lets a request of an old configuration, which may end long after its
 // outbox, wake that of the new one.
 type relay struct {
-	own   *delivery.Outbox
+	own   *outbox.Outbox
 	store *sharedStore
 }
 

@@ -15,8 +15,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/delivery"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/outbox"
 	"github.com/caddy-threepid/caddy-threepid/store"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
 )
@@ -229,8 +229,8 @@ func TestWakeGoesToTheNewestOutbox(t *testing.T) {
 	s := newShared(&closed)
 	s.wake("p", "id") // nobody there: no harm
 	keys := testKeys(t, 1)
-	older := delivery.New(delivery.Config{Store: s, Keys: keys})
-	newer := delivery.New(delivery.Config{Store: s, Keys: keys})
+	older := outbox.New(outbox.Config{Store: s, Keys: keys})
+	newer := outbox.New(outbox.Config{Store: s, Keys: keys})
 	s.addOutbox(older)
 	s.addOutbox(newer)
 	if got := s.outboxes[len(s.outboxes)-1]; got != newer {

@@ -15,8 +15,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers"
-	"github.com/caddy-threepid/caddy-threepid/internal/delivery/templates"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/internal/words"
 )
 
 func newRenderCommand() *cobra.Command {
@@ -76,8 +76,8 @@ func runRender(out io.Writer, flags caddycmd.Flags) (int, error) {
 // loadTemplates reads a folder of templates, with all brands in it; without one, those
 // that are built in. A folder that is not there is a slip: what is built in would look
 // as if it were one's own.
-func loadTemplates(own, server string) (*templates.Set, error) {
-	opts := templates.Options{Server: server}
+func loadTemplates(own, server string) (*words.Set, error) {
+	opts := words.Options{Server: server}
 	if own != "" {
 		if err := isFolder(own); err != nil {
 			return nil, fmt.Errorf("--templates: %w", err)
@@ -93,7 +93,7 @@ func loadTemplates(own, server string) (*templates.Set, error) {
 			}
 		}
 	}
-	return templates.Load(opts)
+	return words.Load(opts)
 }
 
 // isFolder says what is wrong with a folder that is to be there.
@@ -123,7 +123,7 @@ func makeFolder(name string) error {
 }
 
 // writeAll writes everything that a person may be shown.
-func writeAll(set *templates.Set, folder, server string) (written Written, err error) {
+func writeAll(set *words.Set, folder, server string) (written Written, err error) {
 	written.Folder = folder
 	for _, language := range set.Languages() {
 		written.Languages = append(written.Languages, language.Tag)
@@ -135,7 +135,7 @@ func writeAll(set *templates.Set, folder, server string) (written Written, err e
 		}
 		return os.WriteFile(file, []byte(text), 0o600)
 	}
-	err = set.Each(func(name string, r templates.Rendered) error {
+	err = set.Each(func(name string, r words.Rendered) error {
 		written.Mails = append(written.Mails, name)
 		return errors.Join(write(name+".txt", "Subject: "+r.Subject+"\n\n"+r.Text), write(name+".html", r.HTML))
 	})
@@ -166,7 +166,7 @@ func (written Written) print(out io.Writer) error {
 }
 
 // writeSMS writes the messages to phones beside the mails.
-func writeSMS(set *templates.Set, folder string) ([]RenderedSMS, error) {
+func writeSMS(set *words.Set, folder string) ([]RenderedSMS, error) {
 	var list []RenderedSMS
 	for _, cost := range set.SMSCosts() {
 		text, err := set.SMS(cost.Brand, verification.Message{

@@ -14,10 +14,10 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers"
-	"github.com/caddy-threepid/caddy-threepid/internal/delivery/templates"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbound"
 	"github.com/caddy-threepid/caddy-threepid/internal/provenance"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/internal/words"
 )
 
 // genericKind is a homeserver of which nothing is known.
@@ -55,7 +55,7 @@ type settings struct {
 	domain    verification.Config
 	keyFile   string
 	labs      []outbound.Name // identity servers that may have any address
-	templates *templates.Set
+	templates *words.Set
 	looks     map[string]handlers.Look
 	feedback  loop
 	sms       *smsSettings // nil: no phone numbers

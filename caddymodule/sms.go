@@ -7,7 +7,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/delivery/sms"
+	"github.com/caddy-threepid/caddy-threepid/internal/sms"
 )
 
 // SMS verifies phone numbers by messages with a code of six digits. Messages

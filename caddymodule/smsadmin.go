@@ -15,7 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
-	"github.com/caddy-threepid/caddy-threepid/internal/shield"
+	"github.com/caddy-threepid/caddy-threepid/internal/smsfraud"
 )
 
 // PhoneStatus is what is spent on messages to phones, and what is paused.
@@ -78,11 +78,11 @@ func (a *App) phoneStatus(ctx context.Context, rt *runtime) (*PhoneStatus, error
 	}
 	for _, b := range spent.Budgets {
 		unit := unitWords[0]
-		if b.Unit == shield.Amount {
+		if b.Unit == smsfraud.Amount {
 			unit = unitWords[1]
 		}
 		per := windowWords[0]
-		if b.Per == shield.Day {
+		if b.Per == smsfraud.Day {
 			per = windowWords[1]
 		}
 		out.Budgets = append(out.Budgets, BudgetState{Of: b.Of, Unit: unit, Per: per, Used: amountOf(b.Unit, b.Used), Limit: amountOf(b.Unit, b.Limit)})
@@ -96,9 +96,9 @@ func (a *App) phoneStatus(ctx context.Context, rt *runtime) (*PhoneStatus, error
 	return out, nil
 }
 
-func amountOf(unit shield.Unit, n int64) string {
-	if unit == shield.Amount {
-		return shield.Money(n).String()
+func amountOf(unit smsfraud.Unit, n int64) string {
+	if unit == smsfraud.Amount {
+		return smsfraud.Money(n).String()
 	}
 	return fmt.Sprint(n)
 }

@@ -10,18 +10,18 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers"
-	"github.com/caddy-threepid/caddy-threepid/internal/delivery"
-	"github.com/caddy-threepid/caddy-threepid/internal/delivery/gsm7"
-	"github.com/caddy-threepid/caddy-threepid/internal/delivery/sms"
+	"github.com/caddy-threepid/caddy-threepid/internal/outbox"
 	"github.com/caddy-threepid/caddy-threepid/internal/phone"
-	"github.com/caddy-threepid/caddy-threepid/internal/shield"
+	"github.com/caddy-threepid/caddy-threepid/internal/sms"
+	"github.com/caddy-threepid/caddy-threepid/internal/sms/gsm7"
+	"github.com/caddy-threepid/caddy-threepid/internal/smsfraud"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
 // phoneGuard has the shield pay for messages.
 type phoneGuard struct {
-	shield *shield.Shield
-	sender *delivery.SMSSender
+	shield *smsfraud.Shield
+	sender *outbox.SMSSender
 	logger *zap.Logger
 }
 
@@ -31,7 +31,7 @@ func (g *phoneGuard) Admit(r *http.Request, req verification.Request, to phone.N
 	if err != nil {
 		return nil, err
 	}
-	paid, err := g.shield.Reserve(r.Context(), shield.Request{
+	paid, err := g.shield.Reserve(r.Context(), smsfraud.Request{
 		Digits: to.Digits, Region: to.Region, Client: clientOf(r), Segments: segments,
 	})
 	if err != nil {
@@ -63,7 +63,7 @@ func (g *phoneGuard) Verified(ctx context.Context, number string) {
 
 // charge pays for a further call of a gateway for a message that was paid for.
 func (g *phoneGuard) charge(ctx context.Context, m sms.Message) error {
-	return g.shield.Charge(ctx, shield.Request{Digits: m.To, Region: regionOf(m.To), Segments: m.Segments})
+	return g.shield.Charge(ctx, smsfraud.Request{Digits: m.To, Region: regionOf(m.To), Segments: m.Segments})
 }
 
 // regionOf is the country of a number in E.164 without "+", or empty.
@@ -77,11 +77,11 @@ func regionOf(number string) string {
 
 // refusalOf is the client's answer to what the shield refuses.
 func refusalOf(err error) error {
-	refused, ok := errors.AsType[*shield.RefusedError](err)
+	refused, ok := errors.AsType[*smsfraud.RefusedError](err)
 	switch {
 	case !ok:
 		return err
-	case refused.Why == shield.WhyCountry:
+	case refused.Why == smsfraud.WhyCountry:
 		return &handlers.MatrixError{
 			Status: http.StatusForbidden, Errcode: "M_THREEPID_DENIED",
 			Message: "This server sends no messages to numbers of that country or network", Say: handlers.SayBarred,

@@ -10,7 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/shield"
+	"github.com/caddy-threepid/caddy-threepid/internal/smsfraud"
 )
 
 // Countries are the only part of a number that is a label: there are some 250.
@@ -45,25 +45,25 @@ type shieldObserver struct{ logger *zap.Logger }
 // moneyUnit is one of the operator's currency.
 const moneyUnit = 1_000_000
 
-// Spent implements shield.Observer.
-func (o *shieldObserver) Spent(region string, segments int, m shield.Money) {
+// Spent implements smsfraud.Observer.
+func (o *shieldObserver) Spent(region string, segments int, m smsfraud.Money) {
 	smsSegmentsTotal.WithLabelValues(region).Add(float64(segments))
 	smsCostTotal.WithLabelValues(region).Add(float64(m) / moneyUnit)
 }
 
-// Refused implements shield.Observer.
-func (o *shieldObserver) Refused(region string, why shield.Why) {
+// Refused implements smsfraud.Observer.
+func (o *shieldObserver) Refused(region string, why smsfraud.Why) {
 	smsRefusedTotal.WithLabelValues(region, string(why)).Inc()
 	o.logger.Info("refused to send a message to a phone", zap.String("country", region), zap.String("reason", string(why)))
 }
 
-// Paused implements shield.Observer.
+// Paused implements smsfraud.Observer.
 func (o *shieldObserver) Paused(region string) {
 	smsPausesTotal.WithLabelValues(region, "paused").Inc()
 	o.logger.Error("messages to a prefix are paused: its codes do not come back; see `caddy threepid sms`", zap.String("country", region))
 }
 
-// Resumed implements shield.Observer.
+// Resumed implements smsfraud.Observer.
 func (o *shieldObserver) Resumed(region string) {
 	smsPausesTotal.WithLabelValues(region, "resumed").Inc()
 	o.logger.Info("messages to a prefix are sent again", zap.String("country", region))
@@ -114,10 +114,10 @@ func (budgetGauges) Collect(ch chan<- prometheus.Metric) {
 			continue
 		}
 		labels, scale := []string{b.Of, unitWords[0], windowWords[0]}, 1.0
-		if b.Unit == shield.Amount {
+		if b.Unit == smsfraud.Amount {
 			labels[1], scale = unitWords[1], moneyUnit
 		}
-		if b.Per == shield.Day {
+		if b.Per == smsfraud.Day {
 			labels[2] = windowWords[1]
 		}
 		ch <- prometheus.MustNewConstMetric(budgetUsed, prometheus.GaugeValue, float64(b.Used)/scale, labels...)

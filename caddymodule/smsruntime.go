@@ -13,19 +13,19 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/delivery"
-	"github.com/caddy-threepid/caddy-threepid/internal/delivery/breaker"
-	"github.com/caddy-threepid/caddy-threepid/internal/delivery/sms"
+	"github.com/caddy-threepid/caddy-threepid/internal/failover"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
-	"github.com/caddy-threepid/caddy-threepid/internal/shield"
+	"github.com/caddy-threepid/caddy-threepid/internal/outbox"
+	"github.com/caddy-threepid/caddy-threepid/internal/sms"
+	"github.com/caddy-threepid/caddy-threepid/internal/smsfraud"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
 // phoneService is what verifies phone numbers, over an open store.
 type phoneService struct {
 	router *sms.Router
-	shield *shield.Shield
-	sender *delivery.SMSSender
+	shield *smsfraud.Shield
+	sender *outbox.SMSSender
 	guard  *phoneGuard
 }
 
@@ -65,7 +65,7 @@ func (a *App) routing(charge func(context.Context, sms.Message) error) sms.Route
 // gatewayChanged tells when a gateway comes to be left alone, or is used again.
 func (a *App) gatewayChanged(s sms.GatewayStatus) {
 	fields := []zap.Field{zap.String("sender", s.Name), zap.String("state", s.State), zap.String("last_error", s.LastError)}
-	if s.State == breaker.Open {
+	if s.State == failover.Open {
 		a.logger.Error("an sms sender is out of order and left alone for a while", append(fields, zap.Time("until", s.RetryAt))...)
 		return
 	}
@@ -133,7 +133,7 @@ func (a *App) assemblePhones(rt *runtime) error {
 	}
 	cfg := a.settings.sms.shield
 	cfg.Store, cfg.Keys, cfg.Observer = rt.store, rt.keys, &shieldObserver{a.logger}
-	guarding, err := shield.New(cfg)
+	guarding, err := smsfraud.New(cfg)
 	if err != nil {
 		return fmt.Errorf("sms: %w", err)
 	}
@@ -142,7 +142,7 @@ func (a *App) assemblePhones(rt *runtime) error {
 	if err != nil {
 		return fmt.Errorf("sms: %w", err)
 	}
-	guard.sender = &delivery.SMSSender{
+	guard.sender = &outbox.SMSSender{
 		Transport: router, Templates: a.settings.templates, Keys: rt.keys, Region: regionOf,
 		Tag: func(m verification.Message) string { return receiptTag(rt.keys, m.ID) },
 	}

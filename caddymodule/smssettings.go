@@ -13,10 +13,10 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers"
-	"github.com/caddy-threepid/caddy-threepid/internal/delivery/sms"
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
 	"github.com/caddy-threepid/caddy-threepid/internal/phone"
-	"github.com/caddy-threepid/caddy-threepid/internal/shield"
+	"github.com/caddy-threepid/caddy-threepid/internal/sms"
+	"github.com/caddy-threepid/caddy-threepid/internal/smsfraud"
 )
 
 // senderName can stand in a path and in a metric.
@@ -28,7 +28,7 @@ type smsSettings struct {
 	routes      []sms.Route
 	originators map[string][]string
 	policy      phone.Policy
-	shield      shield.Config
+	shield      smsfraud.Config
 	currency    string
 }
 
@@ -114,15 +114,15 @@ func (s *SMS) resolvePolicy(e *expander, p *phone.Policy) {
 }
 
 func (s *SMS) resolveShield(e *expander, out *smsSettings) {
-	c := shield.Config{
+	c := smsfraud.Config{
 		Allow: e.list("allow", s.Allow), Deny: e.list("deny", s.Deny),
-		Prices: map[string]shield.Money{}, PrefixDigits: s.PrefixDigits,
+		Prices: map[string]smsfraud.Money{}, PrefixDigits: s.PrefixDigits,
 		PerNumber: s.PerNumber, NumbersPerClient: s.NumbersPerClient, CountriesPerClient: s.CountriesPerClient,
 	}
 	before := len(*e.errs)
 	for _, country := range slices.Sorted(maps.Keys(s.Prices)) {
 		e.fail(checkPlace("price", country, fallback))
-		money, err := shield.ParseMoney(e.text("price "+country, s.Prices[country]))
+		money, err := smsfraud.ParseMoney(e.text("price "+country, s.Prices[country]))
 		if err != nil {
 			e.failf("price %s: %w", country, err)
 		}
@@ -133,10 +133,10 @@ func (s *SMS) resolveShield(e *expander, out *smsSettings) {
 		c.Budgets = append(c.Budgets, b.resolve(e))
 	}
 	if s.Budgets == nil {
-		c.Budgets = shield.DefaultBudgets()
+		c.Budgets = smsfraud.DefaultBudgets()
 	}
 	if v := s.Conversion; v != nil {
-		c.Conversion = shield.Conversion{Ratio: v.Ratio, Sample: v.Sample, Pause: time.Duration(v.Pause), Off: v.Off}
+		c.Conversion = smsfraud.Conversion{Ratio: v.Ratio, Sample: v.Sample, Pause: time.Duration(v.Pause), Off: v.Off}
 	}
 	for _, d := range s.ResendAfter {
 		c.Backoff = append(c.Backoff, time.Duration(d))
@@ -153,21 +153,21 @@ func (s *SMS) resolveShield(e *expander, out *smsSettings) {
 	out.shield = c
 }
 
-func (b SMSBudget) resolve(e *expander) shield.Budget {
+func (b SMSBudget) resolve(e *expander) smsfraud.Budget {
 	option := "budget " + b.Scope
-	out := shield.Budget{Scope: e.text(option, b.Scope)}
+	out := smsfraud.Budget{Scope: e.text(option, b.Scope)}
 	limit := e.text(option, b.Limit)
 	var err error
 	switch b.Unit {
 	case "messages":
-		out.Unit = shield.Messages
+		out.Unit = smsfraud.Messages
 		if out.Limit, err = strconv.ParseInt(limit, 10, 64); err != nil {
 			e.failf("%s: %q is not a number of messages", option, limit)
 		}
 	case "money":
-		var money shield.Money
-		out.Unit = shield.Amount
-		if money, err = shield.ParseMoney(limit); err != nil {
+		var money smsfraud.Money
+		out.Unit = smsfraud.Amount
+		if money, err = smsfraud.ParseMoney(limit); err != nil {
 			e.failf("%s: %w", option, err)
 		}
 		out.Limit = int64(money)
@@ -176,9 +176,9 @@ func (b SMSBudget) resolve(e *expander) shield.Budget {
 	}
 	switch b.Per {
 	case "hour":
-		out.Per = shield.Hour
+		out.Per = smsfraud.Hour
 	case "day":
-		out.Per = shield.Day
+		out.Per = smsfraud.Day
 	default:
 		e.failf("%s: the time must be hour or day, not %q", option, b.Per)
 	}

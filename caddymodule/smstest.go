@@ -7,10 +7,10 @@ import (
 	"errors"
 	"net/url"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/delivery/gsm7"
-	"github.com/caddy-threepid/caddy-threepid/internal/delivery/sms"
 	"github.com/caddy-threepid/caddy-threepid/internal/phone"
-	"github.com/caddy-threepid/caddy-threepid/internal/shield"
+	"github.com/caddy-threepid/caddy-threepid/internal/sms"
+	"github.com/caddy-threepid/caddy-threepid/internal/sms/gsm7"
+	"github.com/caddy-threepid/caddy-threepid/internal/smsfraud"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -32,7 +32,7 @@ func (a *App) sendTestSMS(ctx context.Context, to string) (any, error) {
 	m := sms.Message{ID: "test", To: number.Digits, Text: "Test of " + hostOf(a.settings.http.PublicURL) + ". There is nothing to do."}
 	count := gsm7.Of(m.Text)
 	m.Segments, m.Unicode = count.Segments, count.Unicode
-	_, err = rt.phones.shield.Reserve(ctx, shield.Request{Digits: number.Digits, Region: number.Region, Segments: m.Segments})
+	_, err = rt.phones.shield.Reserve(ctx, smsfraud.Request{Digits: number.Digits, Region: number.Region, Segments: m.Segments})
 	if err != nil {
 		return nil, refused(err)
 	}

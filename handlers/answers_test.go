@@ -10,9 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/delivery/templates"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/element"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/internal/words"
 )
 
 // TestAnswers_WrongCodes: one wrong digit leaves the person where they are, whatever
@@ -174,7 +174,7 @@ func TestAnswers_DeadHomeserver(t *testing.T) {
 // TestAnswers_WordsForPeople: what clients show as it comes is in the language of the
 // browser, and has the wait in it.
 func TestAnswers_WordsForPeople(t *testing.T) {
-	set := loadTemplates(t, templates.Options{})
+	set := loadTemplates(t, words.Options{})
 	r, p := phoneRig(t, options{config: func(c *Config) {
 		c.EmailPolicy = func(context.Context, string) bool { return true }
 	}})
@@ -204,7 +204,7 @@ func TestAnswers_WordsForPeople(t *testing.T) {
 
 // TestAnswers_EverySayingHasWords, in the words that come with us and without any.
 func TestAnswers_EverySayingHasWords(t *testing.T) {
-	set := loadTemplates(t, templates.Options{})
+	set := loadTemplates(t, words.Options{})
 	for _, say := range []string{
 		sayLimit, sayBusy, sayEmail, sayNumber, sayDenied, sayClosed, sayBegin, sayUnsupported, saySetup, sayUnconfirmed, sayPassword,
 		sayWrong, sayExpired, sayRevoked, sayInvalid, sayFault, SayBarred,
@@ -230,7 +230,7 @@ func TestAnswers_EverySayingHasWords(t *testing.T) {
 // and shows what we say.
 func TestAnswers_AWrongPasswordInWords(t *testing.T) {
 	r := newRig(t, options{})
-	if err := r.client.SetPages(PageOptions{Words: TemplateWords(loadTemplates(t, templates.Options{})), Now: r.clock.Now}); err != nil {
+	if err := r.client.SetPages(PageOptions{Words: TemplateWords(loadTemplates(t, words.Options{})), Now: r.clock.Now}); err != nil {
 		t.Fatal(err)
 	}
 	r.hs.AddUser("alice", "secret")

@@ -261,7 +261,7 @@ func TestF16_DeniedIsTold(t *testing.T) {
 
 // fullBox takes no message while it is full.
 type fullBox struct {
-	outbox
+	heldOutbox
 	full atomic.Bool
 }
 
@@ -269,7 +269,7 @@ func (b *fullBox) Put(txn store.Txn, m verification.Message) error {
 	if b.full.Load() {
 		return fullError{}
 	}
-	return b.outbox.Put(txn, m)
+	return b.heldOutbox.Put(txn, m)
 }
 
 type fullError struct{}

@@ -55,7 +55,7 @@ func (busy) Error() string             { return "the queue is full" }
 func (busy) RetryAfter() time.Duration { return 6500 * time.Millisecond }
 
 // fullQueue is an outbox that takes nothing.
-type fullQueue struct{ *outbox }
+type fullQueue struct{ *heldOutbox }
 
 func (fullQueue) Put(store.Txn, verification.Message) error { return busy{} }
 
@@ -63,7 +63,7 @@ func (fullQueue) Put(store.Txn, verification.Message) error { return busy{} }
 // homeserver, which passes on its body and not its header.
 func TestFullQueueTellsWhenToComeAgain(t *testing.T) {
 	modes(t, func(t *testing.T, opts options) {
-		opts.service = func(c *verification.Config) { c.Outbox = fullQueue{&outbox{}} }
+		opts.service = func(c *verification.Config) { c.Outbox = fullQueue{&heldOutbox{}} }
 		if before := opts.config; before != nil {
 			opts.config = func(c *Config) { before(c); c.Reveal = true } // with decoys nothing is told, see TestF15_FullOutboxTellsNothing
 		}

@@ -14,9 +14,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/delivery/templates"
 	"github.com/caddy-threepid/caddy-threepid/internal/provenance"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/internal/words"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -148,9 +148,9 @@ func TestNotice_Off(t *testing.T) {
 // TestNotice_NoFailureFailsTheRequest: neither a full outbox, nor a store that
 // fails.
 func TestNotice_NoFailureFailsTheRequest(t *testing.T) {
-	box := &fullOutbox{outbox: &outbox{}}
+	box := &fullOutbox{heldOutbox: &heldOutbox{}}
 	r, token := aliceWith(t, options{service: func(c *verification.Config) { c.Outbox = box }}, "alice@x.org", "second@x.org")
-	r.box = box.outbox
+	r.box = box.heldOutbox
 	sid := r.validated("account/3pid", "c", "new@x.org")
 	reset := r.validated("account/password", "s", "second@x.org")
 	box.full = true
@@ -185,7 +185,7 @@ var errFull = errors.New("the outbox is full")
 
 // fullOutbox takes no more notices.
 type fullOutbox struct {
-	*outbox
+	*heldOutbox
 	full bool
 }
 
@@ -193,7 +193,7 @@ func (o *fullOutbox) Put(txn store.Txn, m verification.Message) error {
 	if o.full && m.Notice != "" {
 		return errFull
 	}
-	return o.outbox.Put(txn, m)
+	return o.heldOutbox.Put(txn, m)
 }
 
 // TestNotice_NothingHoldsTheAnswerUp: while the name server of the operator's
@@ -318,7 +318,7 @@ func TestNotice_TellsWhoAndWhere(t *testing.T) {
 // client that knows the session does not learn that somebody else has asked.
 func TestPageSaysWhenAndWhere(t *testing.T) {
 	const agent = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0 \"><script>alert(1)</script>"
-	set := loadTemplates(t, templates.Options{})
+	set := loadTemplates(t, words.Options{})
 	for _, proof := range []verification.Proof{verification.ProofLink, verification.ProofCode} {
 		r := newPageRig(t, options{config: func(c *Config) {
 			c.Proof = proof

@@ -16,8 +16,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/delivery"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
+	"github.com/caddy-threepid/caddy-threepid/internal/outbox"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
@@ -50,7 +50,7 @@ func (e relayError) Temporary() bool { return e.temporary }
 // take time, so that an answer that makes more of them comes later.
 type oracleWorld struct {
 	*rig
-	outbox *delivery.Outbox
+	outbox *outbox.Outbox
 	purse  *purse
 
 	mu         sync.Mutex
@@ -87,18 +87,18 @@ func newOracleWorld(t *testing.T, opts oracleOptions) *oracleWorld {
 			c.Now, c.Store = time.Now, slowStore{storetest.NewMemory(time.Now)}
 			c.PerAddress, c.PerClient, c.PerDomain = hour(10), hour(60), hour(60)
 			c.PerUser, c.PerUIA, c.Messages, c.Guesses = hour(20), hour(10), hour(40), hour(30)
-			dc := delivery.Config{Store: c.Store, Keys: c.Keys, Suppressed: w.mayNot, Sweep: 5 * time.Minute}
+			dc := outbox.Config{Store: c.Store, Keys: c.Keys, Suppressed: w.mayNot, Sweep: 5 * time.Minute}
 			if w.weather == relayFull {
 				dc.MaxQueued = 2
 			}
-			w.outbox = delivery.New(dc)
+			w.outbox = outbox.New(dc)
 			c.Outbox = w.outbox
 		},
 	})
 	w.client.page.Now = time.Now
 	w.client.pace = newPace(leastPace)
 	for _, medium := range []verification.Medium{verification.Email, verification.MSISDN} {
-		w.outbox.SetSender(medium, &delivery.Explaining{Sender: w, Explanations: w.svc})
+		w.outbox.SetSender(medium, &outbox.Explaining{Sender: w, Explanations: w.svc})
 	}
 	w.outbox.Start()
 	t.Cleanup(func() { _ = w.outbox.Stop(context.Background()) })
@@ -111,7 +111,7 @@ func newOracleWorld(t *testing.T, opts oracleOptions) *oracleWorld {
 	return w
 }
 
-// Send implements delivery.Sender: the relay.
+// Send implements outbox.Sender: the relay.
 func (w *oracleWorld) Send(ctx context.Context, m verification.Message) error {
 	now, took := w.forecast()
 	select {

@@ -11,14 +11,14 @@ import (
 	"testing/fstest"
 
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
-	"github.com/caddy-threepid/caddy-threepid/internal/delivery/templates"
+	"github.com/caddy-threepid/caddy-threepid/internal/words"
 )
 
 // TestSamplePages_AreAllThatThereAre: an operator sees each page that a reader may get, in
 // each language and brand, with what stands on it.
 func TestSamplePages_AreAllThatThereAre(t *testing.T) {
 	folder := fstest.MapFS{"brands/acme/layout/look.txt": {Data: []byte(`{{define "logo"}}Acme{{end}}`)}}
-	set := loadTemplates(t, templates.Options{Folder: folder, Brands: []string{"acme"}})
+	set := loadTemplates(t, words.Options{Folder: folder, Brands: []string{"acme"}})
 	written := map[string]string{}
 	err := EachSamplePage("matrix.example.org", set, func(name string, html []byte) error {
 		if written[name] != "" {
@@ -146,12 +146,12 @@ func TestRefusalsAreSaidInTheReadersWords(t *testing.T) {
 
 // TestLooks_OfAMailsTemplates: each colour of both palettes, and the name.
 func TestLooks_OfAMailsTemplates(t *testing.T) {
-	set := loadTemplates(t, templates.Options{})
+	set := loadTemplates(t, words.Options{})
 	look, l := TemplateLooks(set)[""], set.Look("")
 	if look.Name != l.Logo {
 		t.Errorf("got name %q, want %q", look.Name, l.Logo)
 	}
-	for prefix, p := range map[string]templates.Palette{"": l.Light, "dark-": l.Dark} {
+	for prefix, p := range map[string]words.Palette{"": l.Light, "dark-": l.Dark} {
 		for name, want := range map[string]string{
 			"bg": string(p.Background), "card": string(p.Card), "text": string(p.Text), "muted": string(p.Muted), "accent": string(p.Accent), "on-accent": string(p.OnAccent),
 		} {
@@ -165,7 +165,7 @@ func TestLooks_OfAMailsTemplates(t *testing.T) {
 // TestWords_OfTheTemplates: each word that names something names what it is given, and how
 // long something lasts is said in the reader's language.
 func TestWords_OfTheTemplates(t *testing.T) {
-	words := TemplateWords(loadTemplates(t, templates.Options{})).Words("", "de, en;q=0.5")
+	words := TemplateWords(loadTemplates(t, words.Options{})).Words("", "de, en;q=0.5")
 	if got := words.Lasting(5 * 60e9); got != "5 Minuten" || words.Lang != "de" || words.Dir != "ltr" {
 		t.Errorf("got %q, %s, %s", got, words.Lang, words.Dir)
 	}

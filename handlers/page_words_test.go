@@ -9,13 +9,13 @@ import (
 	"testing"
 
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
-	"github.com/caddy-threepid/caddy-threepid/internal/delivery/templates"
+	"github.com/caddy-threepid/caddy-threepid/internal/words"
 )
 
-func loadTemplates(t *testing.T, opts templates.Options) *templates.Set {
+func loadTemplates(t *testing.T, opts words.Options) *words.Set {
 	t.Helper()
 	opts.Server = "matrix.example.org"
-	set, err := templates.Load(opts)
+	set, err := words.Load(opts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,7 +25,7 @@ func loadTemplates(t *testing.T, opts templates.Options) *templates.Set {
 // TestEveryPageInEveryLanguage: no page lacks a word, and none is in English
 // only.
 func TestEveryPageInEveryLanguage(t *testing.T) {
-	set := loadTemplates(t, templates.Options{})
+	set := loadTemplates(t, words.Options{})
 	words := TemplateWords(set)
 	languages := set.Languages()
 	if len(languages) < 17 {
@@ -50,7 +50,7 @@ func TestEveryPageInEveryLanguage(t *testing.T) {
 
 // TestPagesSpeakTheReadersLanguage: with the words as they come.
 func TestPagesSpeakTheReadersLanguage(t *testing.T) {
-	set := loadTemplates(t, templates.Options{})
+	set := loadTemplates(t, words.Options{})
 	r := newPageRig(t, options{})
 	if err := r.client.SetPages(PageOptions{Words: TemplateWords(set), Looks: TemplateLooks(set), Now: r.clock.Now}); err != nil {
 		t.Fatal(err)
@@ -76,7 +76,7 @@ func TestPagesSpeakTheReadersLanguage(t *testing.T) {
 
 // TestPagesLookLikeTheirMails: the colours of a brand are those of its mails.
 func TestPagesLookLikeTheirMails(t *testing.T) {
-	looks := TemplateLooks(loadTemplates(t, templates.Options{}))
+	looks := TemplateLooks(loadTemplates(t, words.Options{}))
 	p, err := web.New(web.Options{Server: "matrix.example.org", Looks: looks})
 	if err != nil {
 		t.Fatal(err)

@@ -7,13 +7,13 @@ import (
 	"time"
 
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
-	"github.com/caddy-threepid/caddy-threepid/internal/delivery/templates"
+	"github.com/caddy-threepid/caddy-threepid/internal/words"
 )
 
 // EachSamplePage renders every page with sample data, in every language and brand of
 // templates, and names each like a file: "<language>/pages/<page>.html", below
 // "brands/<brand>/" for those of a brand.
-func EachSamplePage(server string, set *templates.Set, do func(name string, html []byte) error) error {
+func EachSamplePage(server string, set *words.Set, do func(name string, html []byte) error) error {
 	pages, err := web.New(web.Options{Server: server, Words: TemplateWords(set), Looks: TemplateLooks(set)})
 	if err != nil {
 		return err

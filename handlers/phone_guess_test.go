@@ -14,7 +14,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/phone"
-	"github.com/caddy-threepid/caddy-threepid/internal/shield"
+	"github.com/caddy-threepid/caddy-threepid/internal/smsfraud"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
 )
@@ -79,11 +79,11 @@ func TestGuessingASession(t *testing.T) {
 }
 
 // shielded pays out of a real shield.
-type shielded struct{ *shield.Shield }
+type shielded struct{ *smsfraud.Shield }
 
 func (s shielded) Admit(r *http.Request, _ verification.Request, to phone.Number) (func(context.Context), error) {
-	paid, err := s.Reserve(r.Context(), shield.Request{Digits: to.Digits, Region: to.Region, Segments: 1})
-	if refused, ok := errors.AsType[*shield.RefusedError](err); ok {
+	paid, err := s.Reserve(r.Context(), smsfraud.Request{Digits: to.Digits, Region: to.Region, Segments: 1})
+	if refused, ok := errors.AsType[*smsfraud.RefusedError](err); ok {
 		return nil, &verification.LimitError{RetryAfter: refused.RetryAfter}
 	}
 	return func(ctx context.Context) { _ = s.Release(ctx, paid) }, err
@@ -102,7 +102,7 @@ func TestGuessingANumberForADay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	guard, err := shield.New(shield.Config{Store: storetest.NewMemory(r.clock.Now), Keys: keys, Now: r.clock.Now, Allow: []string{"*"}})
+	guard, err := smsfraud.New(smsfraud.Config{Store: storetest.NewMemory(r.clock.Now), Keys: keys, Now: r.clock.Now, Allow: []string{"*"}})
 	if err != nil {
 		t.Fatal(err)
 	}

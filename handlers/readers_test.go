@@ -220,7 +220,7 @@ var judging = sync.OnceValue(func() *Client {
 	}
 	clock := &fakeClock{}
 	svc, err := verification.NewService(verification.Config{
-		Store: storetest.NewMemory(clock.Now), Keys: keys, Outbox: &outbox{}, Now: clock.Now,
+		Store: storetest.NewMemory(clock.Now), Keys: keys, Outbox: &heldOutbox{}, Now: clock.Now,
 	})
 	if err != nil {
 		panic(err)

@@ -33,7 +33,7 @@ type rig struct {
 	face   *Identity
 	hs     *fakehs.Server
 	next   Next
-	box    *outbox
+	box    *heldOutbox
 	events *events
 	ids    *idServers
 }
@@ -47,7 +47,7 @@ type options struct {
 
 func newRig(t *testing.T, opts options) *rig {
 	t.Helper()
-	r := &rig{t: t, clock: &fakeClock{now: time.Unix(1_800_000_000, 0)}, box: &outbox{}, events: &events{}, ids: newIDServers()}
+	r := &rig{t: t, clock: &fakeClock{now: time.Unix(1_800_000_000, 0)}, box: &heldOutbox{}, events: &events{}, ids: newIDServers()}
 	keys, err := keyring.New(keyring.Key{ID: 1, Secret: make([]byte, keyring.SecretSize)})
 	if err != nil {
 		t.Fatal(err)
@@ -201,33 +201,33 @@ func (r *rig) reset(body string) *httptest.ResponseRecorder {
 	return r.do("POST", "/_matrix/client/r0/account/password", body)
 }
 
-// outbox keeps messages, as the delivery side would.
-type outbox struct {
+// heldOutbox keeps messages, as the delivery side would.
+type heldOutbox struct {
 	mu       sync.Mutex
 	messages []verification.Message
 	woken    int
 }
 
-func (o *outbox) Put(_ store.Txn, m verification.Message) error {
+func (o *heldOutbox) Put(_ store.Txn, m verification.Message) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.messages = append(o.messages, m)
 	return nil
 }
 
-func (o *outbox) Wake(store.Partition, string) {
+func (o *heldOutbox) Wake(store.Partition, string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.woken++
 }
 
-func (o *outbox) count() int {
+func (o *heldOutbox) count() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return len(o.messages)
 }
 
-func (o *outbox) last(t *testing.T) verification.Message {
+func (o *heldOutbox) last(t *testing.T) verification.Message {
 	t.Helper()
 	o.mu.Lock()
 	defer o.mu.Unlock()

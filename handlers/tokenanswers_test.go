@@ -209,7 +209,7 @@ func TestNumbersNeedNoRelay(t *testing.T) {
 // TestWhatWasNotSentIsNotPaid: a queue that takes nothing sends nothing, and that is known.
 func TestWhatWasNotSentIsNotPaid(t *testing.T) {
 	for _, opts := range []options{{}, revealing} {
-		opts.service = func(c *verification.Config) { c.Outbox = fullQueue{&outbox{}} }
+		opts.service = func(c *verification.Config) { c.Outbox = fullQueue{&heldOutbox{}} }
 		r, p := phoneRig(t, opts)
 		wantError(t, r.requestPhone("register", phoneBody("s", "GB", "07400 123456", 1)), http.StatusServiceUnavailable, "M_UNKNOWN")
 		if len(p.paid) != 1 || p.spent() != 0 {

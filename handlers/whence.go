@@ -6,9 +6,9 @@ import (
 	"net/http"
 
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
-	"github.com/caddy-threepid/caddy-threepid/internal/delivery/templates"
 	"github.com/caddy-threepid/caddy-threepid/internal/provenance"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/internal/words"
 )
 
 // originOf is as much of where a request came from as its reader may be told.
@@ -20,7 +20,7 @@ func (c *Client) originOf(r *http.Request) provenance.Origin {
 // has the link may see it: to the client it would tell that somebody else has
 // asked for the same address.
 func (c *Client) askedOf(r *http.Request, sub verification.Submission, found verification.Confirmed) web.Asked {
-	origin := templates.OriginOf(found)
+	origin := words.OriginOf(found)
 	// Should the store fail, the page says less; confirming will fail, too.
 	another, err := c.svc.Another(r.Context(), sub.SID, found)
 	return web.Asked{Made: origin.Made, App: origin.App, Network: origin.Network, Another: another && err == nil}

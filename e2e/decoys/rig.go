@@ -17,9 +17,9 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers"
-	"github.com/caddy-threepid/caddy-threepid/internal/delivery"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
+	"github.com/caddy-threepid/caddy-threepid/internal/outbox"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store/badgerstore"
 )
@@ -130,17 +130,17 @@ func (r *rig) service(dir string) (*verification.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	outbox := delivery.New(delivery.Config{Store: store, Keys: keys, Sole: true})
-	svc, err := verification.NewService(verification.Config{Store: store, Keys: keys, Outbox: outbox})
+	box := outbox.New(outbox.Config{Store: store, Keys: keys, Sole: true})
+	svc, err := verification.NewService(verification.Config{Store: store, Keys: keys, Outbox: box})
 	if err != nil {
 		return nil, err
 	}
-	outbox.SetSender(verification.Email, &delivery.Explaining{Sender: r, Explanations: svc})
-	outbox.Start()
+	box.SetSender(verification.Email, &outbox.Explaining{Sender: r, Explanations: svc})
+	box.Start()
 	r.stops = append(r.stops, func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
-		return outbox.Stop(ctx)
+		return box.Stop(ctx)
 	})
 	return svc, nil
 }

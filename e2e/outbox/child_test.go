@@ -16,11 +16,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/delivery"
-	"github.com/caddy-threepid/caddy-threepid/internal/delivery/mail"
-	"github.com/caddy-threepid/caddy-threepid/internal/delivery/templates"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/mail"
+	"github.com/caddy-threepid/caddy-threepid/internal/outbox"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/internal/words"
 	"github.com/caddy-threepid/caddy-threepid/store"
 	"github.com/caddy-threepid/caddy-threepid/store/badgerstore"
 )
@@ -54,7 +54,7 @@ type order struct {
 type machinery struct {
 	store  store.Store
 	svc    *verification.Service
-	outbox *delivery.Outbox
+	outbox *outbox.Outbox
 	relays *mail.Relays
 }
 
@@ -113,9 +113,9 @@ const maxQueued = 4000
 // complaints tells of messages that are given up.
 type complaints struct{}
 
-// Delivery implements delivery.Observer.
-func (complaints) Delivery(e delivery.Event) {
-	if e.Outcome != delivery.Sent && e.Outcome != delivery.Deferred {
+// Delivery implements outbox.Observer.
+func (complaints) Delivery(e outbox.Event) {
+	if e.Outcome != outbox.Sent && e.Outcome != outbox.Deferred {
 		fmt.Fprintf(os.Stderr, "child: a message was %s at try %d: %v\n", e.Outcome, e.Tries, e.Err)
 	}
 }
@@ -125,7 +125,7 @@ func assemble(o order) (*machinery, error) {
 	if err != nil {
 		return nil, err
 	}
-	words, err := templates.New("matrix.example.org")
+	words, err := words.New("matrix.example.org")
 	if err != nil {
 		return nil, err
 	}
@@ -138,10 +138,10 @@ func assemble(o order) (*machinery, error) {
 		return nil, err
 	}
 	m := &machinery{store: db, relays: relays}
-	m.outbox = delivery.New(delivery.Config{
+	m.outbox = outbox.New(outbox.Config{
 		Store: db, Keys: keys, Observer: complaints{}, Sole: true, MaxQueued: maxQueued, Sweep: time.Second,
 		Lateness: 5 * time.Second,
-		Senders: map[verification.Medium]delivery.Sender{verification.Email: &delivery.MailSender{
+		Senders: map[verification.Medium]outbox.Sender{verification.Email: &outbox.MailSender{
 			From: "Example <noreply@mail.example.org>", Transport: relays, Templates: words, Keys: keys,
 			Link: func(sid, token string) string { return "https://matrix.example.org/c?sid=" + sid + "&token=" + token },
 			Refuse: func(sid, refusal string) string {
@@ -212,7 +212,7 @@ func (m *machinery) request(user int) (sid string, err error) {
 			Purpose: verification.Register, Medium: verification.Email, Address: userAddress(user),
 			ClientSecret: fmt.Sprint("secret", user), SendAttempt: 1, Language: "de",
 		})
-		if !errors.Is(err, delivery.ErrFull) {
+		if !errors.Is(err, outbox.ErrFull) {
 			return opened.SID, err
 		}
 		time.Sleep(50 * time.Millisecond) // as the answer asks a client to, if not as long

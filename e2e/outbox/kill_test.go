@@ -17,8 +17,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/delivery"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/smtptest"
+	"github.com/caddy-threepid/caddy-threepid/internal/outbox"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -279,7 +279,7 @@ func (c *campaign) inspect(without []int) {
 	// Of a mail that two deaths interrupted nobody can know whether it was sent, and
 	// no third process may try: its session says so. At a death no more are under way
 	// than there are workers.
-	const mayBeUncertain = 2 * delivery.DefaultWorkers
+	const mayBeUncertain = 2 * outbox.DefaultWorkers
 	if unsure := states[verification.Uncertain]; unsure > mayBeUncertain || states[verification.Delivered]+unsure != len(c.sids) {
 		c.t.Errorf("the sessions say %v, want all to be sent but at most %d", states, mayBeUncertain)
 	}

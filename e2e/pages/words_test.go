@@ -7,11 +7,11 @@ import (
 	"testing"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers"
-	"github.com/caddy-threepid/caddy-threepid/internal/delivery/templates"
+	"github.com/caddy-threepid/caddy-threepid/internal/words"
 )
 
-var loaded = sync.OnceValues(func() (*templates.Set, error) {
-	return templates.Load(templates.Options{Server: "matrix.example.org"})
+var loaded = sync.OnceValues(func() (*words.Set, error) {
+	return words.Load(words.Options{Server: "matrix.example.org"})
 })
 
 // pageOptions are the pages as they come, with the words of all languages.

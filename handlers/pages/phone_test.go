@@ -10,16 +10,16 @@ import (
 
 	"golang.org/x/net/html"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/delivery/templates"
+	"github.com/caddy-threepid/caddy-threepid/internal/words"
 )
 
 // translated has the words of the templates, as the pages of a server do.
-type translated struct{ set *templates.Set }
+type translated struct{ set *words.Set }
 
 func (d translated) Words(brand, accept string) Words {
 	w := d.set.WordsFor(brand, d.set.Match(accept))
 	return Words{Lang: w.Lang, Dir: w.Dir, Text: func(key, address string) (string, error) {
-		return w.Text("page "+key, templates.PageData{Address: address})
+		return w.Text("page "+key, words.PageData{Address: address})
 	}}
 }
 
@@ -70,7 +70,7 @@ func visible(t *testing.T, body string) string {
 
 // TestPhonesAreNotToldOfMail: on no page in any language.
 func TestPhonesAreNotToldOfMail(t *testing.T) {
-	set, err := templates.New("matrix.example.org")
+	set, err := words.New("matrix.example.org")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -48,7 +48,7 @@ var arrows = []arrow{
 		Why:  "internal/verification is pure: no HTTP, no Caddy, no database, no mail",
 		From: func(dir string) bool { return under(dir, "internal/verification") },
 		Forbidden: []string{
-			"net/http", "net/smtp", caddy, badger, "./store/badgerstore", "./internal/delivery",
+			"net/http", "net/smtp", caddy, badger, "./store/badgerstore", "./internal/outbox",
 			"github.com/emersion", "github.com/jordan-wright/email",
 		},
 	},

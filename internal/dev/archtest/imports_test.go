@@ -83,10 +83,10 @@ func TestCheckArrows(t *testing.T) {
 		{"as designed", map[string][]string{
 			"m":                       {"m/caddymodule"},
 			"m/cmd/caddy":             {"m", caddyModule + "/cmd"},
-			"m/caddymodule":           {caddyModule, "m/handlers", "m/store/badgerstore", "m/internal/delivery"},
+			"m/caddymodule":           {caddyModule, "m/handlers", "m/store/badgerstore", "m/internal/outbox"},
 			"m/handlers":              {"net/http", "m/internal/verification"},
 			"m/internal/verification": {"crypto/sha256", "m/store"},
-			"m/internal/delivery":     {"github.com/emersion/go-smtp", "m/store"},
+			"m/internal/outbox":       {"github.com/emersion/go-smtp", "m/store"},
 			"m/store":                 {"context", "time"},
 			"m/store/badgerstore":     {badgerModule, "m/store"},
 			"m/e2e":                   {caddyModule},
@@ -107,7 +107,7 @@ func TestCheckArrows(t *testing.T) {
 		{"store with a library", map[string][]string{"m/store": {"golang.org/x/text/cases"}}, "store -> golang.org/x/text/cases: store is a contract"},
 		{"store with the module", map[string][]string{"m/store": {"m/internal/x"}}, "store -> internal/x: store is a contract"},
 		{"handlers know the database", map[string][]string{"m/handlers": {"m/store/badgerstore"}}, "handlers -> store/badgerstore: only a store's own package"},
-		{"delivery knows the database", map[string][]string{"m/internal/delivery": {badgerModule}}, "internal/delivery -> github.com/dgraph-io/badger/v4"},
+		{"delivery knows the database", map[string][]string{"m/internal/outbox": {badgerModule}}, "internal/outbox -> github.com/dgraph-io/badger/v4"},
 		{"store knows its user", map[string][]string{"m/store/badgerstore": {"m/handlers"}}, "store/badgerstore -> handlers: the domain"},
 		{"handlers know a double", map[string][]string{"m/handlers": {"m/internal/lab/fakeis"}}, "handlers -> internal/lab/fakeis: the program imports no doubles"},
 		{"a double through another package", map[string][]string{

@@ -74,7 +74,7 @@ func (t *trial) run(ctx context.Context, number string, m mutant) (verdict, erro
 
 // test builds the tests, and runs them if that could be done.
 func (t *trial) test(ctx context.Context, overlay, binary string) (verdict, error) {
-	build := exec.CommandContext(ctx, "go", "test", "-c", "-vet=off", "-tags", t.tags, "-overlay", overlay, "-o", binary, t.pkg) //nolint:gosec // G204: of this module's developers
+	build := exec.CommandContext(ctx, "go", "test", "-c", "-vet=off", "-tags", t.tags, "-overlay", overlay, "-o", binary, t.pkg)
 	if out, err := build.CombinedOutput(); err != nil {
 		if ctx.Err() != nil || !strings.Contains(string(out), ".go:") {
 			return 0, errors.Join(ctx.Err(), err, errors.New(string(out)))

@@ -64,7 +64,7 @@ func (b *Browser) run(env Env) error {
 		return errors.Join(err, theirIn.Close(), ourOut.Close())
 	}
 	// The browser outlives no caller's context, but Close.
-	b.cmd = exec.Command(env.Program, append(flags, "--user-data-dir="+b.profile, "about:blank")...) //nolint:gosec // what Install found
+	b.cmd = exec.Command(env.Program, append(flags, "--user-data-dir="+b.profile, "about:blank")...)
 	b.cmd.Env = append(os.Environ(), env.Environ...)
 	b.cmd.Env = append(b.cmd.Env, "HOME="+b.profile, "TZ=UTC", "LANGUAGE=en")
 	b.cmd.ExtraFiles = []*os.File{theirIn, theirOut} // descriptors 3 and 4

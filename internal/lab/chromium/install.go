@@ -111,7 +111,7 @@ func find(ctx context.Context) (Env, bool) {
 func probe(ctx context.Context, env Env) (Env, bool) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, env.Program, "--version") //nolint:gosec // a browser by its name, or the one that we unpacked
+	cmd := exec.CommandContext(ctx, env.Program, "--version")
 	cmd.Env = append(os.Environ(), env.Environ...)
 	cmd.WaitDelay = time.Second
 	out, err := cmd.Output()

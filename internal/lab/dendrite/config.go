@@ -68,7 +68,7 @@ func (e Env) makeKey(ctx context.Context, path string) error {
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, e.program(programs[1]), "--private-key", path) //nolint:gosec // our own installation
+	cmd := exec.CommandContext(ctx, e.program(programs[1]), "--private-key", path)
 	cmd.WaitDelay = time.Second
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("make dendrite's signing key: %w\n%s", err, tail(string(out), 5))

@@ -60,7 +60,7 @@ func Start(ctx context.Context, env Env, opts Options) (*Server, error) {
 	if opts.OpenRegistration {
 		args = append(args, "-really-enable-open-registration")
 	}
-	cmd := exec.Command(env.program(programs[0]), args...) //nolint:gosec // our own installation
+	cmd := exec.Command(env.program(programs[0]), args...)
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = dir, os.Environ(), out, out
 	if len(opts.CAFiles) > 0 {
 		roots := filepath.Join(dir, "roots.pem")

@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/delivery/mail"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/postfix"
+	"github.com/caddy-threepid/caddy-threepid/internal/mail"
 )
 
 // patience is how long a test waits for what takes a moment.

@@ -19,9 +19,9 @@ import (
 
 	"github.com/emersion/go-msgauth/dkim"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/delivery/mail"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/postfix"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/smtptest"
+	"github.com/caddy-threepid/caddy-threepid/internal/mail"
 )
 
 // arrived waits for the message, and returns it without what Postfix has put

@@ -132,7 +132,7 @@ func (s *Server) prepare(ctx context.Context, env Env, o Options, who ids) (err 
 // spawn starts master, which tells its whole process group when it is told to
 // end.
 func (s *Server) spawn(env Env) (err error) {
-	cmd := exec.Command(filepath.Join(env.daemons(), "master"), "-c", s.files.conf(), "-d") //nolint:gosec // G204: of our own installation
+	cmd := exec.Command(filepath.Join(env.daemons(), "master"), "-c", s.files.conf(), "-d")
 	cmd.Dir = s.files.queue()
 	cmd.Env = append([]string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C"}, env.environ()...)
 	cmd.Stdout, cmd.Stderr = &s.out, &s.out

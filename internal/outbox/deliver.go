@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package outbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/mail"
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+)
+
+var (
+	errNoSender = errors.New("there is no transport for this medium")
+	errPanicked = errors.New("the transport panicked")
+)
+
+// deliver works on one message: claim it, wait for its turn, send it, write
+// down what came of it. No transaction is open while it is being sent, and no
+// turn is taken while the store works: the next message is sent meanwhile.
+func (o *Outbox) deliver(r ref) {
+	rec, err := o.claim(r)
+	switch {
+	case errors.Is(err, errUnreadable):
+		return // the sweep reports it, once
+	case err != nil:
+		o.trouble(fmt.Errorf("claim a message: %w", err))
+		return
+	case rec == nil:
+		return // somebody else has it, or it is done, or not due
+	}
+	if rec.Lease != "" {
+		if rec = o.turn(r, rec); rec == nil {
+			return
+		}
+	}
+	if rec.Lease == "" {
+		e := o.event(rec)
+		e.Outcome = rec.ended // and deleted by the claim
+		o.tell(e)
+		return
+	}
+	goOn := make(chan struct{})
+	o.wg.Go(func() { o.send(r, rec, sync.OnceFunc(func() { close(goOn) })) })
+	<-goOn
+}
+
+// send sends a message and writes down what came of it. The turn is given back
+// before that is written, and when a relay takes its time over the last word;
+// then the worker goes on with others, too.
+func (o *Outbox) send(r ref, rec *record, goOn func()) {
+	defer goOn()
+	free := sync.OnceFunc(func() { <-o.slots })
+	e := o.event(rec)
+	o.try(rec, &e, func() {
+		free()
+		o.waitLong(r, rec.Lease)
+		goOn()
+	})
+	free()
+	if err := o.settle(r, rec, e.Outcome); err != nil {
+		// When the lease ends it will be tried once more.
+		o.trouble(fmt.Errorf("write down that a message was %s: %w", e.Outcome, err))
+	}
+	o.tell(e)
+}
+
+// turn waits until a claimed message may be sent, and takes one of the slots.
+// It returns nil, without a slot, if it is not to be sent; and a record without
+// a lease, as claim does, if it has expired meanwhile.
+func (o *Outbox) turn(r ref, rec *record) *record {
+	took := false
+	select {
+	case o.slots <- struct{}{}:
+		took = true
+	case <-o.quit.Done():
+	}
+	if o.quit.Err() != nil {
+		if took {
+			<-o.slots
+		}
+		// The next outbox need not wait for the lease to end, unless this fails.
+		_ = o.settle(r, rec, returned)
+		return nil
+	}
+	left := time.UnixMilli(rec.LeaseUntil).Sub(o.cfg.Now())
+	if left > o.cfg.SendTimeout+leaseMargin-staleAfter && !rec.Uncertain {
+		return rec
+	}
+	renewed, err := o.renew(r, rec)
+	if err != nil || renewed == nil || renewed.Lease == "" {
+		<-o.slots
+	}
+	if err != nil {
+		o.trouble(fmt.Errorf("prolong the lease of a message: %w", err))
+		return nil
+	}
+	return renewed
+}
+
+// try sends a message once and says in e what came of it. On Deferred it has
+// set when to try again. What is slow is told while it waits.
+func (o *Outbox) try(rec *record, e *Event, slow func()) {
+	ctx, cancel := context.WithTimeout(o.live, o.cfg.SendTimeout)
+	defer cancel()
+	if o.suppressed(ctx, rec, e) {
+		return
+	}
+	start := o.cfg.Now()
+	m := rec.Message
+	m.Uncertain = rec.Uncertain
+	err := o.call(mail.WithPatience(ctx, mail.Patience{Live: o.live, Slow: slow, Again: rec.Uncertain}), m)
+	e.Duration = o.cfg.Now().Sub(start)
+	rec.Tries++
+	e.Tries = rec.Tries
+	if err == nil {
+		e.Outcome = Sent
+		return
+	}
+	e.Err, e.Reason = scrub(err, rec.Message), reasonOf(err)
+	rec.said = said(err, rec.Message)
+	e.Operator = operator(err)
+	rec.Uncertain = rec.Uncertain || uncertain(err)
+	again := rec.Again
+	rec.Again = false // where nothing was handed over, there was no second time
+	switch {
+	case late(err) && again:
+		e.Outcome = Uncertain
+	case late(err):
+		o.onceMore(rec, e)
+	case o.live.Err() != nil: // we cut it off; nobody is to blame, so no delay
+		e.Outcome, rec.NotBefore = Deferred, 0
+	case ctx.Err() == nil && !temporary(err):
+		e.Outcome = Failed
+	default:
+		o.postpone(rec, e, retryAfter(err))
+	}
+}
+
+// suppressed asks whether anything may be sent to the address at all, and says
+// in e if not. Where that cannot be found out, it is asked again later.
+func (o *Outbox) suppressed(ctx context.Context, rec *record, e *Event) bool {
+	if o.cfg.Suppressed == nil {
+		return false
+	}
+	reason, err := o.cfg.Suppressed(ctx, rec.Message)
+	if err != nil {
+		rec.Tries++
+		e.Err, e.Operator, e.Tries = scrub(fmt.Errorf("look up suppression: %w", err), rec.Message), true, rec.Tries
+		o.postpone(rec, e, 0)
+		return true
+	}
+	if reason == "" {
+		return false
+	}
+	e.Outcome, e.Err = Suppressed, scrub(errors.New(reason), rec.Message)
+	rec.said = e.Outcome + ": " + reason
+	return true
+}
+
+// postpone decides when a message is tried again, within its token's life. A
+// mail that arrives seconds before its token ends is of no use to its reader.
+// What the transport asks to wait comes before the jitter: messages that were
+// turned away together do not come back together.
+func (o *Outbox) postpone(rec *record, e *Event, wait time.Duration) {
+	now := o.cfg.Now()
+	left := rec.Message.Expires.Sub(now) - wait
+	if left < backoffBase {
+		e.Outcome = Expired
+		return
+	}
+	e.Outcome = Deferred
+	rec.NotBefore = now.Add(wait + backoff(o.cfg.Random, rec.Tries, left)).UnixMilli()
+}
+
+// call calls the transport. Its panic fails this message and no other; trying
+// again could bring the same mail over and over, as nobody knows how far the
+// transport got.
+func (o *Outbox) call(ctx context.Context, m verification.Message) (err error) {
+	sender := o.cfg.Senders[m.Medium]
+	if sender == nil {
+		return errNoSender
+	}
+	defer func() {
+		if recover() != nil {
+			err = errPanicked // what it panicked with may quote the message
+		}
+	}()
+	return sender.Send(ctx, m)
+}

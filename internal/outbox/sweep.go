@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package outbox
+
+import (
+	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/store"
+)
+
+// sweep searches all partitions, at once and then every so often.
+func (o *Outbox) sweep() {
+	tick := time.Tick(o.cfg.Sweep)
+	for {
+		unread := make(map[ref]bool)
+		for n := range verification.Partitions {
+			o.search(verification.PartitionName(n), unread)
+		}
+		o.unread = unread
+		select {
+		case <-o.quit.Done():
+			return
+		case <-tick:
+		}
+	}
+}
+
+// search queues what is due in one partition. Waiting for room in the queue
+// begins when the scan has ended: a snapshot is not held for a slow relay.
+func (o *Outbox) search(p store.Partition, unread map[ref]bool) {
+	var due []ref
+	count := 0
+	err := o.cfg.Store.Scan(o.quit, p, keyPrefix, func(key string, sealed []byte) (bool, error) {
+		count++
+		r := ref{p, key}
+		rec, err := o.codec.open(key, sealed)
+		switch {
+		case err != nil:
+			unread[r] = true
+			if !o.unread[r] { // once for each message, not for each sweep
+				o.tell(Event{Outcome: Dropped, Err: err})
+			}
+		case o.due(rec):
+			due = append(due, r)
+		}
+		return true, nil
+	})
+	if err != nil {
+		o.trouble(err)
+	} else {
+		o.tally.set(p, count)
+	}
+	for _, r := range due {
+		o.queue.push(o.quit, r)
+	}
+}

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sms
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/failover"
+)
+
+// DefaultConcurrency is how many messages a gateway is handed at a time.
+const DefaultConcurrency = 8
+
+// RouterConfig says which gateway carries which message.
+type RouterConfig struct {
+	// Gateways are all of them, by name.
+	Gateways map[string]Gateway
+	// Routes say who carries what. A number that none of them is about gets
+	// [ReasonNoRoute].
+	Routes []Route
+	// Originators fill in Message.From where it is empty.
+	Originators Originators
+	// Charge pays for one more message, before a gateway is asked while an
+	// earlier one may have sent it. If it fails, nothing is sent. Nil: it is
+	// free.
+	Charge func(ctx context.Context, m Message) error
+	// Concurrency bounds how many messages each gateway is handed at a time.
+	Concurrency int
+
+	// Breaker says how patient the router is with a gateway that fails.
+	Breaker failover.Config
+	// OnChange, if set, is told when a gateway comes to be left alone, tried
+	// again, or used again. It must not call back.
+	OnChange func(GatewayStatus)
+	Now      func() time.Time // the clock; default: time.Now
+}
+
+// Router sends by the first gateway of a number's route that is in order.
+type Router struct {
+	cfg   RouterConfig
+	lines map[string]*line
+	table *table
+}
+
+// NewRouter checks a configuration.
+func NewRouter(cfg RouterConfig) (*Router, error) {
+	patience, err := cfg.Breaker.WithDefaults()
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("leave a broken gateway alone: %w", err)
+	case cfg.Concurrency < 0:
+		return nil, errors.New("the concurrency of a gateway must be positive")
+	case cfg.Concurrency == 0:
+		cfg.Concurrency = DefaultConcurrency
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	r := &Router{cfg: cfg, lines: map[string]*line{}}
+	for name, g := range cfg.Gateways {
+		if name == "" || name == AnyGateway || g == nil {
+			return nil, fmt.Errorf("sender %q: has no name, or is none", name)
+		}
+		r.lines[name] = &line{name: name, gateway: g, breaker: failover.New(patience), slots: make(chan struct{}, cfg.Concurrency)}
+	}
+	if r.table, err = newTable(cfg.Routes, r.lines); err != nil {
+		return nil, err
+	}
+	if err := cfg.Originators.check(r.lines); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// Send hands a message to the first gateway of its route that takes it, and
+// tells which one that was. The next one is asked while the fault is the
+// gateway's and not the message's. If one of them may have sent the message all
+// the same, the next call is paid for, and the error says Unsure whatever comes
+// after: an earlier call's message may still arrive.
+func (r *Router) Send(ctx context.Context, region string, m Message) (string, Accepted, error) {
+	order := r.table.find(region, m.To)
+	if order == nil {
+		return "", Accepted{}, &SendError{Reason: ReasonNoRoute, Unsure: m.Repeat}
+	}
+	s := &sending{Router: r, region: region, message: m, owing: m.Repeat, unsure: m.Repeat}
+	for _, one := range order {
+		if s.last != nil && ctx.Err() != nil {
+			break // no other gateway is to blame for that
+		}
+		a, done, err := s.try(ctx, one)
+		switch {
+		case err != nil:
+			return "", Accepted{}, err
+		case done:
+			return one.name, a, nil
+		}
+	}
+	return "", Accepted{}, s.failure()
+}
+
+// Status tells what is known of the gateways, by name.
+func (r *Router) Status() []GatewayStatus {
+	all := make([]GatewayStatus, 0, len(r.lines))
+	for _, name := range slices.Sorted(maps.Keys(r.lines)) {
+		all = append(all, r.lines[name].status())
+	}
+	return all
+}
+
+// Close closes the gateways that can be closed.
+func (r *Router) Close() error {
+	var errs []error
+	for _, one := range r.lines {
+		if c, ok := one.gateway.(io.Closer); ok {
+			errs = append(errs, c.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (r *Router) changed(one *line) {
+	if r.cfg.OnChange != nil {
+		r.cfg.OnChange(one.status())
+	}
+}

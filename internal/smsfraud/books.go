@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package smsfraud
+
+import (
+	"context"
+	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/store"
+)
+
+// books are the records that one message is counted in, within a transaction.
+// What the message does not name is nil, or empty.
+type books struct {
+	now      time.Time
+	number   *numberRecord
+	client   *clientRecord
+	prefix   *prefixRecord
+	counters []*counter
+
+	entries []entry
+	// mended says that they must be stored whatever comes of the message.
+	mended bool
+	// paused and resumed say what has become of the prefix.
+	paused, resumed bool
+	refusal         *RefusedError
+}
+
+// keep runs do over the books of a message, and stores them if do says so. The
+// clock is read inside: the wait for other transactions is over.
+func (s *Shield) keep(ctx context.Context, m message, do func(*books) (changed bool)) (*books, error) {
+	var b *books
+	err := s.store.Update(ctx, partition, func(txn store.Txn) (err error) {
+		b = &books{now: s.now()}
+		if err = s.open(txn, m, b); err != nil {
+			return err
+		}
+		if !do(b) && !b.mended {
+			return nil
+		}
+		for _, e := range b.entries {
+			if err := s.codec.save(txn, e); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if b.resumed {
+		s.observer.Resumed(b.prefix.Region)
+	}
+	if b.paused {
+		s.observer.Paused(b.prefix.Region)
+	}
+	if b.refusal != nil {
+		s.observer.Refused(m.region, b.refusal.Why)
+	}
+	return b, nil
+}
+
+// open reads the books of a message, and lifts a pause that is over.
+func (s *Shield) open(txn store.Txn, m message, b *books) error {
+	var failed error
+	load := func(kind string, names []string, rec record) {
+		if failed != nil {
+			return
+		}
+		e, mended, err := s.codec.load(txn, kind, names, rec, b.now)
+		b.entries, b.mended, failed = append(b.entries, e), b.mended || mended, err
+	}
+	b.number = &numberRecord{} // stays empty where nobody asks for a number
+	load(kindNumber, m.number, b.number)
+	if m.client != nil {
+		b.client = &clientRecord{}
+		load(kindClient, m.client, b.client)
+	}
+	if m.prefix != "" {
+		sp := s.conversion.span()
+		b.prefix = &prefixRecord{Digits: m.prefix, Region: m.region, Size: sp.size, span: sp}
+		load(kindPrefix, s.keys.HashTexts("shield prefix", m.prefix), b.prefix)
+		b.resumed = b.prefix.over(b.now)
+		b.mended = b.mended || b.resumed
+	}
+	for _, sc := range m.counters {
+		c := &counter{Kind: sc.kind, Of: sc.of}
+		load(kindCounter, s.keys.HashTexts("shield counter", string(sc.kind), sc.of), c)
+		b.counters = append(b.counters, c)
+	}
+	return failed
+}
+
+// refuse notes a reason, unless there is one already; the longest wait counts.
+func (b *books) refuse(why Why, wait time.Duration) {
+	if wait <= 0 {
+		return
+	}
+	if b.refusal == nil {
+		b.refusal = &RefusedError{Why: why}
+	}
+	b.refusal.RetryAfter = max(b.refusal.RetryAfter, wait)
+}
+
+// judge refuses a message that is asked for, and begins a pause if it is time.
+func (s *Shield) judge(b *books, m message) {
+	if b.prefix != nil && b.prefix.Until == 0 && b.prefix.trip(s.conversion, b.now) {
+		b.paused, b.mended = true, true
+	}
+	s.judgeSpending(b, m)
+	s.judgeRequest(b, m)
+}
+
+// judgeSpending refuses what there is no money for.
+func (s *Shield) judgeSpending(b *books, m message) {
+	if b.prefix != nil {
+		b.refuse(WhyPrefixPaused, b.prefix.paused(b.now))
+	}
+	for _, c := range b.counters {
+		for _, budget := range s.budgets.of(c.scope()) {
+			b.refuse(WhyBudget, c.wait(budget, m.cost, b.now))
+		}
+	}
+}
+
+// judgeRequest refuses what the number or the client has had enough of.
+func (s *Shield) judgeRequest(b *books, m message) {
+	b.refuse(WhyNumber, b.number.full(s.perNumber, b.now))
+	if b.client != nil {
+		b.refuse(WhyClientNumbers, b.client.numbersWait(s.numbers, m.number, b.now))
+		b.refuse(WhyClientCountries, b.client.countriesWait(s.countries, m.region, b.now))
+	}
+	if early := b.number.early(s.backoff, b.now); early > 0 {
+		b.refuse(WhyBackoff, early)
+		b.refusal.Early = true
+	}
+}
+
+func (b *books) spend(cost Money) {
+	for _, c := range b.counters {
+		c.add(cost, b.now)
+	}
+}

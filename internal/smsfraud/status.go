@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package smsfraud
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Status is what an operator may see: sums, by region and prefix. No number can
+// be read from it.
+type Status struct {
+	// Budgets are in the order of the configuration.
+	Budgets []Usage
+	// Paused are the prefixes that nothing is sent to.
+	Paused []Pause
+	// Prefixes are those that codes were sent to within the window.
+	Prefixes []Rate
+}
+
+// Usage is how far one budget is used up.
+type Usage struct {
+	Budget
+	// Of is which country or prefix it is about: "FR", "+4479001…", "total".
+	Of string
+	// Used is in the unit of the budget. All of its oldest bucket is counted, as
+	// it is when a message is judged.
+	Used int64
+}
+
+// Pause is a prefix that nothing is sent to.
+type Pause struct {
+	Prefix, Region string
+	Since, Until   time.Time
+}
+
+// Rate is how many codes were sent to a prefix, and how many came back.
+type Rate struct {
+	Prefix, Region string
+	Sent, Verified int64
+}
+
+// masked shows a prefix: that it is one, and not a number, must be seen.
+func masked(digits string) string { return "+" + digits + "…" }
+
+// Status reads what is used and paused. Entries that cannot be read, because
+// their key is gone, are left out.
+func (s *Shield) Status(ctx context.Context) (Status, error) {
+	now := s.now()
+	counters := map[scope]*counter{}
+	err := s.store.Scan(ctx, partition, kindCounter, func(key string, sealed []byte) (bool, error) {
+		var c counter
+		if s.codec.open(key, sealed, &c) == nil {
+			c.tidy(now)
+			counters[c.scope()] = &c
+		}
+		return true, nil
+	})
+	if err != nil {
+		return Status{}, fmt.Errorf("read counters: %w", err)
+	}
+	var st Status
+	for _, b := range s.budgets.list {
+		st.Budgets = append(st.Budgets, usages(b, counters)...)
+	}
+	prefixes, err := s.prefixes(ctx, now)
+	if err != nil {
+		return Status{}, err
+	}
+	for _, p := range prefixes {
+		name := masked(p.Digits)
+		if sent, verified := sum(p.Buckets); sent > 0 || verified > 0 {
+			st.Prefixes = append(st.Prefixes, Rate{name, p.Region, sent, verified})
+		}
+		if p.Until != 0 {
+			st.Paused = append(st.Paused, Pause{name, p.Region, time.Unix(0, p.Since), time.Unix(0, p.Until)})
+		}
+	}
+	return st, nil
+}
+
+// usages are those of one budget: of what is in use, if it is for each of a kind.
+func usages(b Budget, counters map[scope]*counter) []Usage {
+	sc, _ := parseScope(b.Scope)
+	if sc.of != "" || sc.kind == ofTotal {
+		c := counters[sc]
+		if c == nil {
+			c = &counter{}
+		}
+		return []Usage{{b, shown(sc), c.used(b)}}
+	}
+	var list []Usage
+	for other, c := range counters {
+		if used := c.used(b); other.kind == sc.kind && used > 0 {
+			list = append(list, Usage{b, shown(other), used})
+		}
+	}
+	slices.SortFunc(list, func(x, y Usage) int { return cmp.Compare(x.Of, y.Of) })
+	return list
+}
+
+// shown is the name of a counter for people.
+func shown(sc scope) string {
+	switch sc.kind {
+	case ofPrefix, ofBelow:
+		return masked(sc.of)
+	case ofCountry:
+		return sc.of
+	default:
+		return string(sc.kind)
+	}
+}
+
+// prefixes returns the records of all prefixes, by their digits. A pause that is
+// over is not shown, nor what led to it.
+func (s *Shield) prefixes(ctx context.Context, now time.Time) ([]*prefixRecord, error) {
+	var list []*prefixRecord
+	if s.conversion.Off {
+		return nil, nil
+	}
+	err := s.store.Scan(ctx, partition, kindPrefix, func(key string, sealed []byte) (bool, error) {
+		p := &prefixRecord{span: s.conversion.span()}
+		if s.codec.open(key, sealed, p) == nil {
+			p.tidy(now)
+			p.over(now)
+			list = append(list, p)
+		}
+		return true, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read prefixes: %w", err)
+	}
+	slices.SortFunc(list, func(x, y *prefixRecord) int { return cmp.Compare(x.Digits, y.Digits) })
+	return list, nil
+}
