@@ -6,38 +6,57 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 )
 
+// dearLinks are as long as links may be, and have as much in them to read as can be.
+var dearLinks = []string{
+	"sid=" + strings.Repeat("a+", maxLink/2-10),
+	strings.Repeat("sid=", maxLink/4-1),
+	strings.Repeat("token="+strings.Repeat("a", 400)+"&", maxLink/407),
+	strings.Repeat("sid=_-a+-_&", maxLink/11),
+	strings.Repeat("sid="+strings.Repeat("_", 400)+"&", maxLink/405),
+}
+
 // TestMendingALinkCostsLittle: nobody has to prove anything to have a link mended, so
-// one that is as long as links may be must not cost more than a few looks at its text.
+// no link has more than a few parameters read, nor any of them in more than a few ways.
 func TestMendingALinkCostsLittle(t *testing.T) {
-	owns := func(string) bool { return false }
-	plain := strings.Repeat("a ", maxLink/2)
-	look := least(func() { parameter.FindAllStringIndex(plain, maxParameters) })
-	for _, query := range []string{
-		"sid=" + strings.Repeat("a+", maxLink/2-10), strings.Repeat("sid=", maxLink/4-1),
-		strings.Repeat("token="+strings.Repeat("a", 400)+"&", maxLink/407),
-	} {
+	for _, query := range dearLinks {
+		tries, read := 0, 0
+		owns := func(sid string) bool {
+			tries, read = tries+1, read+len(sid)
+			return false
+		}
 		u := &url.URL{Path: linkPath, RawQuery: query}
-		if plainText(u) == "" {
+		text := plainText(u)
+		if text == "" {
 			t.Fatalf("%.20s… is not looked at", query)
 		}
-		mend := least(func() { mendLink(u, owns) })
-		if mend > 6*look {
-			t.Errorf("%.20s…: %v, and one look takes %v", query, mend, look)
+		if found := settingsIn(text); len(found) == 0 || len(found) > maxParameters {
+			t.Errorf("%.20s…: %d parameters are read, want at most %d", query, len(found), maxParameters)
+		}
+		mendLink(u, owns)
+		// A value with marks at both of its ends is tried in some hundred ways, another
+		// one in some ten; and it may go on to the end of the text.
+		if tries > maxParameters*110 || read > maxParameters*7*len(text) {
+			t.Errorf("%.20s…: %d values of %d bytes were tried, for %d bytes", query, tries, read, len(text))
 		}
 	}
 }
 
-// least is the shortest time that something has taken, which is the one without what
-// the machine has done beside it.
-func least(do func()) time.Duration {
-	best := time.Hour
-	for range 20 {
-		start := time.Now()
-		do()
-		best = min(best, time.Since(start))
+func BenchmarkMendingALink(b *testing.B) {
+	owns := func(string) bool { return false }
+	for _, query := range dearLinks {
+		b.Run(query[:12], func(b *testing.B) {
+			u := &url.URL{Path: linkPath, RawQuery: query}
+			for b.Loop() {
+				mendLink(u, owns)
+			}
+		})
 	}
-	return best
+	b.Run("one look", func(b *testing.B) {
+		plain := strings.Repeat("a ", maxLink/2)
+		for b.Loop() {
+			parameter.FindAllStringIndex(plain, maxParameters)
+		}
+	})
 }

@@ -25,8 +25,8 @@ func Empty(ctx context.Context, r Reader, partitions ...Partition) (bool, error)
 	if own, ok := r.(Emptier); ok {
 		return own.Empty(ctx)
 	}
-	empty := true
 	for _, p := range partitions {
+		empty := true
 		err := r.Scan(ctx, p, "", func(string, []byte) (bool, error) {
 			empty = false
 			return false, nil
@@ -35,5 +35,5 @@ func Empty(ctx context.Context, r Reader, partitions ...Partition) (bool, error)
 			return false, err
 		}
 	}
-	return empty, nil
+	return true, nil
 }

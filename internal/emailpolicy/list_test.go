@@ -229,6 +229,30 @@ func TestVanishedListKeepsTheOldOne(t *testing.T) {
 	r.advance(DefaultInterval)
 	r.want("old.example", true)
 	r.wantReports("no such file", "1 <nil>", "not an ordinary file")
+	// It is not regular still, and something else is wrong.
+	if err := os.Remove(r.path); err != nil {
+		t.Fatal(err)
+	}
+	r.advance(DefaultInterval)
+	r.want("old.example", true)
+	r.wantReports("no such file", "1 <nil>", "not an ordinary file", "no such file")
+}
+
+// TestStateLooks: what an operator is told is what the file is now.
+func TestStateLooks(t *testing.T) {
+	r := newList(t, "old.example\n")
+	before, err := r.list.State()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.write("new.example\n")
+	changed := before.Add(time.Hour)
+	if err := os.Chtimes(r.path, changed, changed); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := r.list.State(); err != nil || !got.Equal(changed) {
+		t.Errorf("got %v, %v, want %v", got, err, changed)
+	}
 }
 
 // TestListThatIsMissingAtTheStart is an error, as is one that is none.

@@ -173,10 +173,7 @@ func (c *memory) get(domain string, now time.Time) (Rule, bool) {
 			c.keep(domain, a)
 		}
 	}
-	if !ok || !now.Before(a.until) {
-		return "", false
-	}
-	return a.rule, true
+	return a.rule, now.Before(a.until) // never, if there was none
 }
 
 func (c *memory) put(domain string, rule Rule, now time.Time) {

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -161,16 +163,39 @@ func TestMXIsRemembered(t *testing.T) {
 			now := time.Unix(1_800_000_000, 0)
 			r := &fakeResolver{answer: func(context.Context, string) ([]*net.MX, error) { return tt.mx, tt.err }}
 			m := NewMX(MXOptions{Resolver: r, Now: func() time.Time { return now }})
-			for i, after := range []time.Duration{0, tt.hold - 1, 1} {
-				now = now.Add(after)
-				if got := m.check(t.Context(), "example.org"); got != tt.want {
-					t.Errorf("look %d: got %q, want %q", i, got, tt.want)
+			for i, look := range []struct {
+				after time.Duration
+				asked int64
+			}{{0, 1}, {tt.hold - 1, 1}, {1, 2}} {
+				now = now.Add(look.after)
+				got := m.check(t.Context(), "example.org")
+				if asked := int64(r.asked.Load()); got != tt.want || asked != look.asked {
+					t.Errorf("look %d: got %q, asked %d times, want %q, %d", i, got, asked, tt.want, look.asked)
 				}
 			}
-			if got := r.asked.Load(); got != 2 {
-				t.Errorf("asked %d times, want 2: at first, and when the answer was old", got)
-			}
 		})
+	}
+}
+
+// TestOptionsAreKept, and what is not given is the default.
+func TestOptionsAreKept(t *testing.T) {
+	got := NewMX(MXOptions{})
+	if o := got.options; o.Timeout != DefaultMXTimeout || o.Now == nil || got.memory.size != DefaultMXSize {
+		t.Errorf("got %+v and room for %d, want the defaults", o, got.memory.size)
+	}
+	got = NewMX(MXOptions{Timeout: 3, Size: 4})
+	if got.options.Timeout != 3 || got.memory.size != 4 {
+		t.Errorf("got %+v and room for %d, want what was given", got.options, got.memory.size)
+	}
+	path := filepath.Join(t.TempDir(), "list")
+	if err := os.WriteFile(path, []byte("example.org"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for given, want := range map[time.Duration]time.Duration{0: DefaultInterval, 5: 5} {
+		l, err := LoadList(ListOptions{Path: path, Interval: given})
+		if err != nil || l.options.Interval != want {
+			t.Errorf("interval %v: got %+v, %v, want %v", given, l.options, err, want)
+		}
 	}
 }
 

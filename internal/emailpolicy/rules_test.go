@@ -59,7 +59,7 @@ func TestRulesInAnySpelling(t *testing.T) {
 		"EXAMPLE.org": "example.org", "example.org.": "example.org", "=Example.Org.": "=example.org", ".ExAmPlE.org": ".example.org",
 		"Bücher.example": "xn--bcher-kva.example", "=BU\u0308CHER.example": "=xn--bcher-kva.example", "XN--BCHER-KVA.example": "xn--bcher-kva.example",
 		"example\u3002org": "example.org", ".ｅｘａｍｐｌｅ．org": ".example.org", "straße.example": "xn--strae-oqa.example", "strasse.example": "strasse.example",
-		"org": "org", ".org": ".org", "*": "*",
+		"org": "org", ".org": ".org", "*": "*", " *\t": "*",
 	} {
 		got, err := parseRule(typed)
 		if err != nil || got.String() != want {

@@ -3,6 +3,7 @@
 package smsfraud
 
 import (
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -61,6 +62,21 @@ func TestBoundsOfAConfiguration(t *testing.T) {
 	}
 }
 
+// TestWhoCountsAsOneClient, however the address is written.
+func TestWhoCountsAsOneClient(t *testing.T) {
+	for typed, want := range map[string]string{
+		"192.0.2.7": "192.0.2.7", "::ffff:192.0.2.7": "192.0.2.7",
+		"2001:db8:1:2:3:4:5:6": "2001:db8:1:2::/64", "fe80::1%eth0": "fe80::/64",
+	} {
+		if got := clientOf(netip.MustParseAddr(typed)); got != want {
+			t.Errorf("%s: got %q, want %q", typed, got, want)
+		}
+	}
+	if got := clientOf(netip.Addr{}); got != "" {
+		t.Errorf("nobody: got %q", got)
+	}
+}
+
 // TestMoneyNeedsPricesOnlyWhereItCounts: a budget in money for one country asks for
 // the price of that one.
 func TestMoneyNeedsPricesOnlyWhereItCounts(t *testing.T) {
@@ -69,6 +85,11 @@ func TestMoneyNeedsPricesOnlyWhereItCounts(t *testing.T) {
 	cfg.Budgets = []Budget{{Scope: "lv", Limit: 1, Unit: Amount}, {Scope: "total", Limit: 1}, {Scope: "DE", Limit: 1}}
 	if _, err := New(cfg); err != nil {
 		t.Errorf("New = %v", err)
+	}
+	withRange := cfg
+	withRange.Allow, withRange.Budgets = []string{"LV"}, []Budget{{Scope: "+4479", Limit: 1, Unit: Amount}}
+	if _, err := New(withRange); err != nil {
+		t.Errorf("a range below a country that has a price: New = %v", err)
 	}
 	cfg.Budgets = append(cfg.Budgets, Budget{Scope: "DE", Limit: 1, Unit: Amount})
 	if _, err := New(cfg); err == nil || !strings.Contains(err.Error(), "budget DE: in money needs prices, and DE has none") {

@@ -221,6 +221,13 @@ func TestBucketsAhead(t *testing.T) {
 			t.Errorf("%d ahead: all taken leaves %+v", ahead, got)
 		}
 	}
+	for _, taken := range []bucket{{Index: at, First: 2}, {Index: at, Second: 3}} {
+		left := sp.take([]bucket{{Index: at, First: 2, Second: 3}}, taken, began)
+		want := bucket{Index: at, First: 2 - taken.First, Second: 3 - taken.Second}
+		if len(left) != 1 || left[0] != want {
+			t.Errorf("%+v taken leaves %+v, want %+v", taken, left, want)
+		}
+	}
 	if got, mended := sp.tidy([]bucket{{Index: at - 4, First: 2}}, began); len(got) != 0 || mended {
 		t.Errorf("what is past: got %+v, mended %v", got, mended)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
@@ -164,7 +165,7 @@ func (s *Shield) spending(r Request) (message, error) {
 	m.cost = price * Money(m.segments)
 	m.counters = []scope{{kind: ofTotal}, {ofCountry, m.region}, {ofPrefix, prefixOf(r.Digits, s.prefixDigits)}}
 	for _, prefix := range s.budgets.below {
-		if len(prefix) <= len(r.Digits) && r.Digits[:len(prefix)] == prefix {
+		if strings.HasPrefix(r.Digits, prefix) {
 			m.counters = append(m.counters, scope{ofBelow, prefix})
 		}
 	}

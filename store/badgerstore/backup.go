@@ -81,7 +81,7 @@ func (s *Store) backUp(item *badger.Item, out *summed, info *BackupInfo) error {
 	}
 	err := item.Value(func(raw []byte) error {
 		_, live, err := decode(raw, s.opts.Clock())
-		if err != nil || !live {
+		if !live {
 			return err
 		}
 		info.Entries++

@@ -86,8 +86,8 @@ func ttl(units int64, now time.Time) uint64 {
 	return uint64(seconds + time.Now().Unix() - now.Unix())
 }
 
-// decode splits what newEntry joined. It reports whether the entry is live;
-// the value aliases raw.
+// decode splits what newEntry joined. It reports whether the entry is live, which
+// nothing is that it cannot read; the value aliases raw.
 func decode(raw []byte, now time.Time) (value []byte, live bool, err error) {
 	if len(raw) < headerSize {
 		return nil, false, errCorrupt

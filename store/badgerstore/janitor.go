@@ -35,9 +35,6 @@ const (
 // janitorLoop does the housekeeping until ctx ends, also while nobody uses the
 // store.
 func (s *Store) janitorLoop(ctx context.Context) {
-	if s.opts.JanitorInterval < 0 {
-		return
-	}
 	tick := time.Tick(s.opts.JanitorInterval)
 	var last time.Time
 	for {

@@ -36,7 +36,8 @@ type Options struct {
 	// Badger drops what has outlived its TTL in real time.
 	Clock func() time.Time
 
-	// JanitorInterval is the time between two rounds of housekeeping.
+	// JanitorInterval is the time between two rounds of housekeeping. Negative:
+	// there are none.
 	JanitorInterval time.Duration
 
 	// CompactMinSize is the size of the tables, in bytes, below which

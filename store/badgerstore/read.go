@@ -55,7 +55,7 @@ func (s *Store) visit(item *badger.Item, skip int, fn func(string, []byte) (bool
 	var fnErr error
 	err = item.Value(func(raw []byte) error {
 		value, live, err := decode(raw, s.opts.Clock())
-		if err != nil || !live {
+		if !live {
 			return err
 		}
 		more, fnErr = fn(string(item.Key()[skip:]), value)
