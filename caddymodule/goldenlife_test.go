@@ -12,7 +12,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
-	goruntime "runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -50,6 +49,9 @@ type golden struct {
 	gateway *smstest.Server
 	is      *fakeis.Server
 	notes   map[string]note
+	raw     map[string][4]int // entries of each kind, see readRaw
+	plain   []string          // what they tell
+	pruned  Keys
 }
 
 // note is what somebody outside knows of what is stored, by which it is asked for.
@@ -82,7 +84,7 @@ func lead(t *testing.T, name, dir string, at time.Time) (said string, ok bool) {
 func goldenEnd(name string) string { return "\nlife " + name + " has ended\n" }
 
 // goldenLife is the child.
-func goldenLife(t *testing.T, name string, lives map[string]func(*golden)) {
+func goldenLife(t *testing.T, name string) {
 	at, err := time.Parse(time.RFC3339, os.Getenv(childGoldenAt))
 	must(t, err)
 	alone(t)
@@ -93,12 +95,21 @@ func goldenLife(t *testing.T, name string, lives map[string]func(*golden)) {
 		time.Sleep(time.Until(at))
 		g := newGolden(t, os.Getenv(childGoldenDir))
 		admin.Store(int64(g.admin))
-		lives[name](g)
+		lives()[name](g)
 		if !t.Failed() {
 			fmt.Print(goldenEnd(name))
 			os.Exit(0)
 		}
 	})
+}
+
+// lives are all that a child can lead.
+func lives() map[string]func(*golden) {
+	all := map[string]func(*golden){}
+	for _, l := range append(readers, writers...) {
+		all[l.name] = l.show
+	}
+	return all
 }
 
 // alone waits until no other process leads such a life, as there is one port for the
@@ -177,7 +188,7 @@ func (g *golden) start(more ...string) {
 		"key_file " + g.path("keys.json"),
 		"store badger {\npath " + g.path("store") + "\n}",
 		"homeserver synapse {\nidentity_name " + g.identityName() + "\n}",
-		"limit address 3 1h",
+		"limit address 3 1h", "limit client 200 1h",
 		"mailer smtp {\nserver " + g.inbox.Addr() + "\nca_file " + g.path("relay.pem") + "\nusername " + relayUser +
 			"\npassword " + relayPassword + "\nfrom \"Example <noreply@example.test>\"\n}",
 		"feedback {\nbounces bounces@example.test\npostmark hook canary-hook-password\nmailgun " + mailgunKey + "\n}",
@@ -209,11 +220,11 @@ const gated = "registration_gate completed"
 // until asks again and again, as nothing can be waited for while the clock stands still.
 func (g *golden) until(what string, done func() bool) {
 	g.t.Helper()
-	for range 20_000 {
+	for range 50_000 {
 		if done() {
 			return
 		}
-		goruntime.Gosched()
+		_, _ = g.operator().Do(g.t.Context(), "GET", adminBase+"health/live", "", nil) // it takes a moment
 	}
 	g.t.Fatalf("there is no end of the wait for %s", what)
 }

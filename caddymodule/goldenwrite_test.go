@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/fakehs"
@@ -28,10 +29,11 @@ const mailgunKey = "canary-mailgun-signing-key"
 // trouble is what the relay of the writer does to some.
 func trouble(stage, address string) error {
 	who, _, _ := strings.Cut(address, "@")
+	who, _, _ = strings.Cut(who, "-")
 	switch stage + " " + who {
 	case "RCPT refused":
 		return smtptest.Reply(550, "no such mailbox here")
-	case "RCPT deferred", "RCPT waiting":
+	case "RCPT deferred":
 		return smtptest.Reply(451, "come back later")
 	case "DATA uncertain":
 		return smtptest.ErrDrop
@@ -41,21 +43,47 @@ func trouble(stage, address string) error {
 	return nil
 }
 
+// writers are the lives that make the golden store.
+var writers = []life{
+	{name: "decoy one", begin: func(g *golden) { g.eras()[0].writeDecoy() }},
+	{name: "write one", begin: func(g *golden) { g.eras()[0].write() }},
+	{name: "aside one", begin: (*golden).setAside},
+	{name: "decoy two", begin: func(g *golden) { g.eras()[1].writeDecoy() }, at: 20 * time.Second},
+	{name: "write two", begin: func(g *golden) { g.eras()[1].write() }, at: 20 * time.Second},
+	{name: "aside two", begin: (*golden).setAside, at: 20 * time.Second},
+	{name: "decoy three", begin: func(g *golden) { g.eras()[2].writeDecoy() }, at: 40 * time.Second},
+	{name: "write three", begin: func(g *golden) { g.eras()[2].write() }, at: 40 * time.Second},
+	{name: "put back", begin: (*golden).putBack, at: 40 * time.Second},
+}
+
+// writeGolden makes the golden store anew, of what the program of today writes.
+func writeGolden(t *testing.T) {
+	t.Helper()
+	dir := t.TempDir()
+	for _, l := range writers {
+		if said, ok := lead(t, l.name, dir, goldenBegin.Add(l.at)); !ok {
+			t.Fatalf("life %s has said:\n%s", l.name, said)
+		}
+	}
+	packGolden(t, dir, goldenStore)
+}
+
 // era is the time of one key: what is written in it is sealed by that key.
 type era struct {
 	*golden
 	name   string
 	prefix string // of its phone numbers
 	ip     string // of its clients
+	key    int    // its number
 }
 
 // eras are those of the golden store. Each has a country of its own, as what is counted
 // together is sealed by the key in use.
 func (g *golden) eras() []*era {
 	return []*era{
-		{g, "one", "4474001234", "192.0.2.1"},
-		{g, "two", "49151123456", "192.0.2.2"},
-		{g, "three", "336123456", "192.0.2.3"},
+		{g, "one", "4474001234", "192.0.2.1", 1},
+		{g, "two", "49151123456", "192.0.2.2", 2},
+		{g, "three", "336123456", "192.0.2.3", 3},
 	}
 }
 
@@ -126,7 +154,7 @@ func (e *era) presses(link string) {
 // begin has a new key come into use, but for the first era.
 func (e *era) begin(more ...string) {
 	e.start(more...)
-	if e.name != "one" && len(e.keys().Keys) < map[string]int{"two": 2, "three": 3}[e.name] {
+	if len(e.keys().Keys) < e.key {
 		e.admins("POST", "keys/rotate", stack.Object{}, http.StatusOK)
 	}
 }
@@ -176,6 +204,7 @@ func (e *era) write() {
 	e.writeBinding()
 	e.writeMails()
 	e.writeFlights()
+	e.writeCrowd()
 	raw, err := json.MarshalIndent(e.notes, "", "\t")
 	must(e.t, err, os.WriteFile(e.path("notes.json"), raw, 0o600))
 }
@@ -196,6 +225,7 @@ func (e *era) resets(who string, want int) {
 	e.t.Helper()
 	n := e.noted(who)
 	e.as(who)
+	e.client.Header.Set("Accept-Language", "en") // a thief may choose it
 	e.post("account/password", "", stack.Object{"new_password": newPassword, "auth": stack.EmailAuth("", stack.Creds(n.SID, n.Secret))}, want)
 }
 
@@ -369,10 +399,25 @@ func (e *era) writeFlights() {
 
 	e.as("nonce")
 	n = note{Address: e.address("nonce"), Secret: e.secret("nonce")}
+	before, _ := e.shown(ask)
 	e.hang(ask)
 	e.inBackground("account/3pid/email/requestToken", "", mailTo(n))
-	e.until("the request", func() bool { before := e.noted("foreign").Nonce; n.Nonce, _ = e.shown(ask); return n.Nonce != before })
+	e.until("the request", func() bool { n.Nonce, _ = e.shown(ask); return n.Nonce != before })
 	e.keep("nonce", n)
+}
+
+// crowd is how many mails an outbox works on at once, with what it holds ready.
+const crowd = 32
+
+// writeCrowd leaves a mail that nobody has begun with.
+func (e *era) writeCrowd() {
+	if e.name != "three" {
+		return
+	}
+	for i := range crowd { // until nobody is left to take another one
+		e.asks("account/3pid", fmt.Sprintf("leased-%d", i))
+	}
+	e.keep("waiting", e.asks("account/3pid", "waiting"))
 }
 
 // hang has the homeserver never answer the next request.
