@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/stack"
 )
@@ -45,41 +46,53 @@ func (e *era) showSent() {
 	want(e, "mails to anybody", len(sent), 3*3+crowd+1)
 }
 
-// startForgetting leaves what waits where it is.
-func (g *golden) startForgetting() {
-	g.refuse.Store(true)
-	g.startOpenly()
+// forgettable are people with records of all kinds that tell of an address. Between one
+// row and the next the store is closed, as forgetting makes tables that nothing merges in
+// a life.
+var forgettable = [][]string{
+	{"validated", "held", "cooled", "hard"},
+	{"guessed", "bound", "deferred", "foreign"},
+	{"alias", "nonce", "taken"},
 }
-
-// forgettable are people with records of all kinds that tell of an address.
-var forgettable = []string{"added", "validated", "held", "limited", "cooled", "hard", "soft", "guessed", "bound", "deferred", "foreign", "alias", "nonce", "taken"}
 
 // forgotten is the era in which they are forgotten.
 const forgotten = "two"
 
-func (e *era) forgettable() (addresses []string) {
-	for _, who := range forgettable {
-		address := e.address(who)
-		if who == "guessed" {
-			address = e.number(1)
-		}
-		addresses = append(addresses, address)
+// forgetting are the lives in which they are.
+func forgetting() (lives []life) {
+	for i, row := range forgettable {
+		lives = append(lives, life{
+			name: fmt.Sprint("forget ", i+1), at: time.Minute, begin: (*golden).startForgetting, goOn: i > 0,
+			parts: []part{{fmt.Sprint("row ", i+1, " is forgotten"), func(e *era) { e.showForgotten(row) }}},
+		})
 	}
-	return addresses
+	return lives
 }
 
-func (e *era) showForgotten() {
-	for _, address := range e.forgettable() {
-		person := address
-		if !strings.Contains(address, "@") {
-			person = "+" + address
-		}
+// startForgetting leaves what waits where it is.
+func (g *golden) startForgetting() {
+	_ = rawEntries(g.t, g.path("store"), leaveAll)
+	g.refuse.Store(true)
+	g.startOpenly()
+}
+
+// person is somebody's address, as it is told from others.
+func (e *era) person(who string) string {
+	if who == "guessed" {
+		return e.number(1)
+	}
+	return e.address(who)
+}
+
+func (e *era) showForgotten(people []string) {
+	for _, who := range people {
+		person := strings.Replace("+"+e.person(who), "+"+e.address(who), e.address(who), 1)
 		if e.name == forgotten {
 			e.forget(person)
 		}
 		found := e.finds(person)
 		known := len(found.Messages) > 0 || found.Unwanted != nil || found.Suppressed != nil || e.uses(person, "address") > 0
-		want(e, person+" is known", known, e.name != forgotten && address != e.address("bound"))
+		want(e, person+" is known", known, e.name != forgotten && who != "bound")
 	}
 }
 
@@ -93,16 +106,18 @@ func (e *era) forget(person string) {
 		defer close(ended)
 		_, _ = e.operator().Do(ctx, "POST", adminBase+"addresses/forget", "", stack.Object{"address": person}) // it may be cut off
 	}()
-	e.until("the end of "+person, func() bool { return e.finds(person).Suppressed == nil })
-	e.until("the end of what is counted", func() bool { return e.uses(person, "number") == 0 })
+	e.until("the end of "+person, func() bool {
+		found := e.finds(person)
+		return found.Suppressed == nil && !slices.ContainsFunc(found.Limits, func(l LimitUse) bool { return l.Limit == "number" && l.Used > 0 })
+	})
 	cancel()
 	<-ended
 }
 
 // showGone looks into what is left.
 func (e *era) showGone() {
-	for _, address := range e.forgettable() {
-		want(e, address+" is in the store", e.tells(address), e.name != forgotten)
+	for _, who := range slices.Concat(forgettable...) {
+		want(e, who+" is in the store", e.tells(e.person(who)), e.name != forgotten)
 	}
 	for kind, n := range e.raw {
 		if len(kind) == 1 && strings.Contains("aehn", kind) {

@@ -5,6 +5,7 @@ package caddymodule
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -32,7 +33,8 @@ type life struct {
 }
 
 // readers are in the order in which they are led.
-var readers = []life{
+var readers = slices.Concat(forgetting(), []life{
+	{name: "forgotten", at: time.Minute, begin: (*golden).readRaw, parts: []part{{"nothing is left of who was forgotten", (*era).showGone}}, goOn: true},
 	{name: "kinds", at: time.Minute, begin: (*golden).readRaw, parts: []part{{"every kind", (*era).showKinds}}},
 	{name: "requests", at: time.Minute, begin: (*golden).startOpenly, parts: []part{
 		{"a request is repeated", (*era).showRepeated},
@@ -48,6 +50,7 @@ var readers = []life{
 		{"a held mail is sent at its stage", (*era).showHeld},
 	}},
 	{name: "limits", at: time.Minute, begin: (*golden).startTexting, parts: []part{
+		{"what became of mails is found", (*era).showDelivered},
 		{"a limit goes on", (*era).showLimited},
 		{"an address cools down", (*era).showCooled},
 		{"suppressions are listed and kept to", (*era).showSuppressed},
@@ -56,12 +59,9 @@ var readers = []life{
 		{"what is spent on numbers goes on counting", (*era).showCounted},
 		{"a code is accepted", (*era).showTexted},
 		{"a binding is ended", (*era).showBound},
-		{"what became of mails is found", (*era).showDelivered},
 	}},
 	{name: "decoys", at: time.Minute, begin: (*golden).startDiscreetly, parts: []part{{"an owner is told once a day", (*era).showExplained}}},
 	{name: "outbox", at: 15 * time.Minute, begin: (*golden).startOpenly, parts: []part{{"what waits is sent once", (*era).showSent}}},
-	{name: "forget", at: time.Minute, begin: (*golden).startForgetting, parts: []part{{"an address is forgotten", (*era).showForgotten}}},
-	{name: "forgotten", at: time.Minute, begin: (*golden).readRaw, parts: []part{{"nothing is left of who was forgotten", (*era).showGone}}, goOn: true},
 	{name: "keys", at: time.Minute, begin: (*golden).startOpenly, parts: []part{{"a key has what it has sealed", (*era).showKeys}}},
 	{name: "resealed", at: time.Minute, begin: (*golden).readRaw, parts: []part{{"what outlives a key is sealed anew", (*era).showResealed}}, goOn: true},
 	{name: "pruned", at: 60 * 24 * time.Hour, begin: (*golden).startPruning, goOn: true, parts: []part{
@@ -75,7 +75,7 @@ var readers = []life{
 		{"suppressions are listed and kept to", (*era).showSuppressed},
 		{"a binding is ended", (*era).showBound},
 	}},
-}
+})
 
 // TestGoldenStore opens what a program of before has written, killed in the middle of it,
 // with every kind of record under three keys: all of it works, is found, and is forgotten.
