@@ -112,13 +112,16 @@ func lives() map[string]func(*golden) {
 	return all
 }
 
-// alone waits until no other process leads such a life, as there is one port for the
+// turn is held by the one process that leads such a life: there is one port for the
 // identity servers of all.
+var turn net.Listener
+
+// alone waits for the turn, which ends with the process.
 func alone(t *testing.T) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
-		_, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", goldenPort-1)) // until the process ends
-		if err == nil {
+		var err error
+		if turn, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", goldenPort-1)); err == nil {
 			return
 		}
 		if time.Now().After(deadline) {
