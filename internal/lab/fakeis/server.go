@@ -23,6 +23,8 @@ type Options struct {
 	// 127.0.0.1, or any name that the test makes its client resolve to 127.0.0.1.
 	// The certificate is for all of them.
 	Host string
+	// Port is where it listens on 127.0.0.1. Default: any that is free.
+	Port int
 }
 
 // Server is the identity server. Create it with [Start] and stop it with
@@ -69,10 +71,10 @@ func Start(opts Options) (*Server, error) {
 		tokens: make(map[string]string), sessions: make(map[string]Session), bindings: make(map[threepid]string),
 	}
 	s.pool.AppendCertsFromPEM(caPEM)
-	if s.main, err = serve(cert, s); err != nil {
+	if s.main, err = serve(cert, s, opts.Port); err != nil {
 		return nil, err
 	}
-	if s.decoy, err = serve(cert, http.HandlerFunc(s.serveDecoy)); err != nil {
+	if s.decoy, err = serve(cert, http.HandlerFunc(s.serveDecoy), 0); err != nil {
 		s.main.close()
 		return nil, err
 	}
@@ -115,9 +117,9 @@ type endpoint struct {
 	done    chan struct{}
 }
 
-// serve starts an endpoint on a free port.
-func serve(cert tls.Certificate, handler http.Handler) (*endpoint, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+// serve starts an endpoint, on a free port if that is zero.
+func serve(cert tls.Certificate, handler http.Handler, port int) (*endpoint, error) {
+	listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
