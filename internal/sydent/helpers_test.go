@@ -147,6 +147,7 @@ type world struct {
 func newWorld(t *testing.T, opts Options) *world {
 	t.Helper()
 	realEnvs(t)
+	t.Parallel() // it waits for servers that start
 	hs, err := started()
 	if err != nil {
 		t.Fatal(err)

@@ -72,7 +72,7 @@ func TestStartFailsWithTheLog(t *testing.T) {
 
 // TestRegister is about the ways not to get an account; every other test gets
 // one in the real way.
-func TestRegister(t *testing.T) {
+func TestRegister(t *testing.T) { //nolint:tparallel // newWorld makes it parallel, and its cases need no more
 	w := newWorld(t, Options{})
 	account := w.account("ada")
 	good := string(w.openID(account.UserID, account.AccessToken))
