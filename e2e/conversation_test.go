@@ -22,44 +22,40 @@ var (
 // homeserver's own page, as Element's fallback has it, registers with the name
 // that they were told, and sees no other.
 func TestConversationThroughTheCaptchasPage(t *testing.T) {
-	t.Parallel()
-	for _, mode := range modes {
-		t.Run(mode, func(t *testing.T) {
-			t.Parallel()
-			w := ownStack(t, stack.Options{Callback: mode == "callback", RequireEmail: true, CaptchaVerify: captchas(t), Gate: "completed"})
-			ctx, email := t.Context(), "bob@example.test"
-			register := func(auth stack.Object) stack.Answer {
-				body := stack.Object{"username": "bob", "password": password}
-				if auth != nil {
-					body["auth"] = auth
-				}
-				return w.must(w.c.Do(ctx, "POST", "/_matrix/client/v3/register", "", body))
+	captchaStreet.bothModes(t, func(t *testing.T, w *world) {
+		ctx, name := t.Context(), unique("bob")
+		email := name + "@example.test"
+		register := func(auth stack.Object) stack.Answer {
+			body := stack.Object{"username": name, "password": password}
+			if auth != nil {
+				body["auth"] = auth
 			}
-			session := w.want(register(nil), http.StatusUnauthorized).Text("session")
-			page := w.want(w.must(w.c.Do(ctx, "GET", "/_matrix/client/r0/auth/m.login.recaptcha/fallback/web?session="+url.QueryEscape(session), "", nil)), http.StatusOK)
-			action, field := formAction.FindStringSubmatch(page.Body), formField.FindStringSubmatch(page.Body)
-			if action == nil || field == nil || field[1] != session {
-				t.Fatalf("got the page %s, want a form with the name %q", page.Body, session)
-			}
-			failed := w.must(w.c.Form(ctx, action[1], url.Values{"session": {session}, "g-recaptcha-response": {"guessed"}}))
-			if again := formField.FindStringSubmatch(failed.Body); failed.Status == http.StatusOK && (again == nil || again[1] != session) {
-				t.Errorf("got %s, want the form once more", failed.Body)
-			}
-			solved := w.want(w.must(w.c.Form(ctx, action[1], url.Values{"session": {session}, "g-recaptcha-response": {"solved"}})), http.StatusOK)
-			if !strings.Contains(solved.Body, "Thank you") {
-				t.Fatalf("got %s, want the page of success", solved.Body)
-			}
-			next := w.want(register(stack.Object{"session": session}), http.StatusUnauthorized)
-			if completed, _ := next.JSON["completed"].([]any); !slices.Contains(completed, any("m.login.recaptcha")) || next.Text("session") != session {
-				t.Fatalf("got %s, want the captcha completed in the same conversation", next.Body)
-			}
-			sid := w.request("register", "s", email)
-			_, done, err := w.c.Click(ctx, w.link(email))
-			w.want(w.must(done, err), http.StatusOK)
-			w.want(register(stack.EmailAuth(session, stack.Creds(sid, "s"))), http.StatusOK)
-			w.login("bob", password)
-		})
-	}
+			return w.must(w.c.Do(ctx, "POST", "/_matrix/client/v3/register", "", body))
+		}
+		session := w.want(register(nil), http.StatusUnauthorized).Text("session")
+		page := w.want(w.must(w.c.Do(ctx, "GET", "/_matrix/client/r0/auth/m.login.recaptcha/fallback/web?session="+url.QueryEscape(session), "", nil)), http.StatusOK)
+		action, field := formAction.FindStringSubmatch(page.Body), formField.FindStringSubmatch(page.Body)
+		if action == nil || field == nil || field[1] != session {
+			t.Fatalf("got the page %s, want a form with the name %q", page.Body, session)
+		}
+		failed := w.must(w.c.Form(ctx, action[1], url.Values{"session": {session}, "g-recaptcha-response": {"guessed"}}))
+		if again := formField.FindStringSubmatch(failed.Body); failed.Status == http.StatusOK && (again == nil || again[1] != session) {
+			t.Errorf("got %s, want the form once more", failed.Body)
+		}
+		solved := w.want(w.must(w.c.Form(ctx, action[1], url.Values{"session": {session}, "g-recaptcha-response": {"solved"}})), http.StatusOK)
+		if !strings.Contains(solved.Body, "Thank you") {
+			t.Fatalf("got %s, want the page of success", solved.Body)
+		}
+		next := w.want(register(stack.Object{"session": session}), http.StatusUnauthorized)
+		if completed, _ := next.JSON["completed"].([]any); !slices.Contains(completed, any("m.login.recaptcha")) || next.Text("session") != session {
+			t.Fatalf("got %s, want the captcha completed in the same conversation", next.Body)
+		}
+		sid := w.request("register", "s", email)
+		_, done, err := w.c.Click(ctx, w.link(email))
+		w.want(w.must(done, err), http.StatusOK)
+		w.want(register(stack.EmailAuth(session, stack.Creds(sid, "s"))), http.StatusOK)
+		w.login(name, password)
+	})
 }
 
 // TestConversationOfAUser: what asks for the password works with sealed names, and

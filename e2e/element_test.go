@@ -20,18 +20,13 @@ const elementDesktop = "https://app.element.io/"
 // of Element Web, whose link is followed or not. Where it is, the tab that began it may
 // be gone: what stands in the address is all that another one knows.
 func TestR15_F10_F11_RegisterAsElementBySDK(t *testing.T) {
-	t.Parallel()
-	for _, mode := range modes {
-		t.Run(mode, func(t *testing.T) {
-			t.Parallel()
-			own := ownStack(t, stack.Options{Callback: mode == "callback", RequireEmail: true, NextLink: riotOrigin})
-			for version, install := range map[string]func() (jssdk.Env, error){jssdk.Version: sdkEnv, jssdk.OldVersion: oldSDKEnv} {
-				w := own.bySDKOf(t, install, jssdk.Options{})
-				t.Run(version+" followed", func(t *testing.T) { w.in(t).registerInAnotherTab(riotOrigin + "/") })
-				t.Run(version+" not followed", func(t *testing.T) { w.in(t).registerInTheSameTab(elementDesktop) })
-			}
-		})
-	}
+	riotStreet.bothModes(t, func(t *testing.T, own *world) {
+		for version, sdk := range map[string]func() (*jssdk.Session, error){jssdk.Version: newSDK, jssdk.OldVersion: oldSDK} {
+			w := own.bySDK(t, sdk)
+			t.Run(version+" followed", func(t *testing.T) { w.in(t).registerInAnotherTab(riotOrigin + "/") })
+			t.Run(version+" not followed", func(t *testing.T) { w.in(t).registerInTheSameTab(elementDesktop) })
+		}
+	})
 }
 
 // in is the same world for a subtest.
@@ -111,7 +106,7 @@ func (w *sdkWorld) wantRegistered(name, email string) {
 // TestF30_R57_AddAsElementBySDK: "Continue" before the click says that the link has to
 // be opened first, and after it asks for the password.
 func TestF30_R57_AddAsElementBySDK(t *testing.T) {
-	bothModesBySDK(t, jssdk.Options{}, func(t *testing.T, w *sdkWorld) {
+	bothModesBySDK(t, func(t *testing.T, w *sdkWorld) {
 		name := unique("eager")
 		w.register(name, name+"@example.test")
 		c := w.loggedIn(name, password, jssdk.ClientOptions{})

@@ -115,7 +115,7 @@ func (h *heard) finishInAnotherTab(email string) {
 func TestFallbackPagesBySDK(t *testing.T) {
 	eachSynapse(t, func(t *testing.T, w *heard) {
 		ctx, name := t.Context(), unique("sdk")
-		sdk := w.bySDK(t, jssdk.Options{})
+		sdk := w.bySDK(t, newSDK)
 		request := jssdk.AuthRequest{
 			Method: "registerRequest", Args: []any{stack.Object{"username": name, "password": password, "auth": jssdk.Auth}},
 		}

@@ -44,37 +44,27 @@ func (w *world) wantNoMail(email string) {
 // TestGate_RegistrationIsDisabled: a real homeserver that registers nobody mails
 // nobody, in either mode.
 func TestGate_RegistrationIsDisabled(t *testing.T) {
-	t.Parallel()
-	for _, mode := range modes {
-		t.Run(mode, func(t *testing.T) {
-			t.Parallel()
-			w := ownStack(t, stack.Options{Callback: mode == "callback", DisableRegistration: true})
-			for i := range 3 {
-				a := w.must(w.c.RequestToken(t.Context(), "v3", "register", fmt.Sprint("s", i), fmt.Sprintf("stranger%d@example.test", i)))
-				if w.want(a, http.StatusForbidden).Text("errcode") != "M_FORBIDDEN" {
-					t.Errorf("got %s, want M_FORBIDDEN", a.Body)
-				}
+	closedStreet.bothModes(t, func(t *testing.T, w *world) {
+		place := unique("place")
+		stranger := func(i int) string { return fmt.Sprintf("stranger%d@%s.test", i, place) }
+		for i := range 3 {
+			a := w.must(w.c.RequestToken(t.Context(), "v3", "register", fmt.Sprint("s", i), stranger(i)))
+			if w.want(a, http.StatusForbidden).Text("errcode") != "M_FORBIDDEN" {
+				t.Errorf("got %s, want M_FORBIDDEN", a.Body)
 			}
-			// What is sent afterwards overtakes nothing.
-			if mode == "off" {
-				w.request("account/3pid", "s", "member@example.test")
-				w.link("member@example.test")
-			}
-			for i := range 3 {
-				w.wantNoMail(fmt.Sprintf("stranger%d@example.test", i))
-			}
-		})
-	}
+		}
+		// What is sent afterwards overtakes nothing.
+		if !w.callback {
+			w.request("account/3pid", "s", "member@"+place+".test")
+			w.link("member@" + place + ".test")
+		}
+		for i := range 3 {
+			w.wantNoMail(stranger(i))
+		}
+	})
 }
 
-// captchas are judged by this service in place of Google's.
-func captchas(t *testing.T) string {
-	t.Helper()
-	srv := judge()
-	t.Cleanup(srv.Close)
-	return srv.URL
-}
-
+// judge judges captchas in place of Google's service.
 func judge() *httptest.Server {
 	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = fmt.Fprintf(w, `{"success":%t}`, r.PostFormValue("response") == "solved") // the homeserver may be gone
@@ -84,50 +74,44 @@ func judge() *httptest.Server {
 // TestGate_TheCaptchaComesFirst: with a real homeserver and its captcha, the mail
 // is sent when it is solved, and by that alone.
 func TestGate_TheCaptchaComesFirst(t *testing.T) {
-	t.Parallel()
-	for _, mode := range modes {
-		t.Run(mode, func(t *testing.T) {
-			t.Parallel()
-			w := ownStack(t, stack.Options{
-				Callback: mode == "callback", RequireEmail: true, CaptchaVerify: captchas(t), Gate: "completed",
-			})
-			ctx, email := t.Context(), "bob@example.test"
-			a := w.must(w.c.RequestToken(ctx, "v3", "register", "early", "stranger@example.test"))
-			w.want(a, http.StatusForbidden)
+	captchaStreet.bothModes(t, func(t *testing.T, w *world) {
+		ctx, name := t.Context(), unique("bob")
+		email, stranger := name+"@example.test", "stranger."+name+"@example.test"
+		a := w.must(w.c.RequestToken(ctx, "v3", "register", "early", stranger))
+		w.want(a, http.StatusForbidden)
 
-			body := stack.Object{"username": "bob", "password": password}
-			register := func(auth stack.Object) stack.Answer {
-				if auth != nil {
-					body["auth"] = auth
-				}
-				return w.must(w.c.Do(ctx, "POST", "/_matrix/client/v3/register", "", body))
+		body := stack.Object{"username": name, "password": password}
+		register := func(auth stack.Object) stack.Answer {
+			if auth != nil {
+				body["auth"] = auth
 			}
-			first := w.want(register(nil), http.StatusUnauthorized)
-			if !strings.Contains(first.Body, "m.login.recaptcha") {
-				t.Fatalf("got %s, want flows with a captcha", first.Body)
-			}
-			session := first.Text("session")
-			sid := w.request("register", "s", email) // as matrix-js-sdk does
-			captcha := func(response string) stack.Object {
-				return stack.Object{"type": "m.login.recaptcha", "session": session, "response": response}
-			}
-			w.want(register(captcha("guessed")), http.StatusUnauthorized)
-			if mode == "off" { // another purpose's mail overtakes nothing
-				w.request("account/3pid", "s", "member@example.test")
-				w.link("member@example.test")
-			}
-			w.wantNoMail(email)
-			w.want(register(captcha("solved")), http.StatusUnauthorized)
-			_, done, err := w.c.Click(ctx, w.link(email))
-			w.want(w.must(done, err), http.StatusOK)
-			w.want(register(stack.EmailAuth(session, stack.Creds(sid, "s"))), http.StatusOK)
-			w.login("bob", password)
-			w.wantNoMail("stranger@example.test")
-			if mode == "off" {
-				w.bySDK(t, jssdk.Options{}).registerBehindACaptcha("dora", "dora@example.test")
-			}
-		})
-	}
+			return w.must(w.c.Do(ctx, "POST", "/_matrix/client/v3/register", "", body))
+		}
+		first := w.want(register(nil), http.StatusUnauthorized)
+		if !strings.Contains(first.Body, "m.login.recaptcha") {
+			t.Fatalf("got %s, want flows with a captcha", first.Body)
+		}
+		session := first.Text("session")
+		sid := w.request("register", "s", email) // as matrix-js-sdk does
+		captcha := func(response string) stack.Object {
+			return stack.Object{"type": "m.login.recaptcha", "session": session, "response": response}
+		}
+		w.want(register(captcha("guessed")), http.StatusUnauthorized)
+		if !w.callback { // another purpose's mail overtakes nothing
+			w.request("account/3pid", "s", "member."+email)
+			w.link("member." + email)
+		}
+		w.wantNoMail(email)
+		w.want(register(captcha("solved")), http.StatusUnauthorized)
+		_, done, err := w.c.Click(ctx, w.link(email))
+		w.want(w.must(done, err), http.StatusOK)
+		w.want(register(stack.EmailAuth(session, stack.Creds(sid, "s"))), http.StatusOK)
+		w.login(name, password)
+		w.wantNoMail(stranger)
+		if !w.callback {
+			w.bySDK(t, newSDK).registerBehindACaptcha("dora."+name, "dora."+email)
+		}
+	})
 }
 
 // registerBehindACaptcha leaves the decisions to the SDK. It asks for the mail

@@ -5,15 +5,12 @@ package e2e
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/kannel"
-	"github.com/caddy-threepid/caddy-threepid/internal/lab/stack"
-	"github.com/caddy-threepid/caddy-threepid/internal/lab/synapse"
 )
 
 // startKannel starts a real Kannel with its test SMSC.
@@ -35,28 +32,6 @@ func startKannel(t *testing.T) *kannel.Server {
 			t.Error(err)
 		}
 	})
-	return s
-}
-
-// kannelStack is a stack whose messages go through Kannel, by its preset.
-func kannelStack(t *testing.T, gateway *kannel.Server) *stack.Stack {
-	t.Helper()
-	env, err := synapse.Install(t.Context(), logf)
-	if err != nil {
-		t.Fatal(err)
-	}
-	bin, err := stack.Build(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := stack.Start(t.Context(), stack.Options{
-		Dir: t.TempDir(), Caddy: bin, Synapse: &env, Callback: true, RequireEmail: true, MapVersions: true, Logf: logf,
-		SMSSender: fmt.Sprintf("http kannel {\nurl %s\naccount %s\nsecret %s\n}", strings.TrimSuffix(gateway.SendSMSURL(), "/cgi-bin/sendsms"), gateway.Username(), gateway.Password()),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Stop)
 	return s
 }
 

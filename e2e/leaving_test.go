@@ -50,7 +50,7 @@ func TestLeavingBySDK(t *testing.T) {
 	eachSynapse(t, func(t *testing.T, w *heard) {
 		name := unique("leaver")
 		w.user(name)
-		sdk := w.bySDK(t, jssdk.Options{})
+		sdk := w.bySDK(t, newSDK)
 		c := sdk.loggedIn(name, password, jssdk.ClientOptions{})
 		own := sdk.deviceIDs(c)
 		for range 3 {

@@ -15,15 +15,16 @@ import (
 // server that it never named, and the operator finds one line in the log.
 func TestMisconfiguredSynapse(t *testing.T) {
 	t.Parallel()
-	for _, mode := range modes {
-		for code, opts := range map[string]stack.Options{
-			"not_trusted":          {DistrustName: true},
-			"identity_unreachable": {DistrustCertificate: true},
-		} {
+	first := ownStack(t, stack.Options{DistrustName: true, Beside: []stack.Options{
+		{DistrustCertificate: true}, {DistrustName: true, Callback: true}, {DistrustCertificate: true, Callback: true},
+	}}).s
+	sites := append([]*stack.Stack{first}, first.Beside...)
+	for i, mode := range modes {
+		for j, code := range []string{"not_trusted", "identity_unreachable"} {
 			t.Run(mode+" "+code, func(t *testing.T) {
 				t.Parallel()
-				opts.Callback = mode == "callback"
-				w := ownStack(t, opts)
+				s := sites[2*i+j]
+				w := &world{t: t, s: s, c: s.Client(), callback: mode == "callback"}
 				name := unique("walter")
 				account, err := w.s.Homeserver.Register(t.Context(), name, password, false)
 				if err != nil {

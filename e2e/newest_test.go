@@ -25,8 +25,8 @@ import (
 // newest verifies addresses by itself, so no registration there asks for one.
 var late = map[string]func() (*stack.Stack, error){
 	synapse.Version: sync.OnceValues(func() (*stack.Stack, error) {
-		return startLate(server, stack.Options{
-			RequireEmail: true, Callback: true, Gate: "completed", NextLink: riotOrigin, MapVersions: true,
+		return startLate(server, true, stack.Options{
+			Terms: true, RequireEmail: true, Callback: true, Gate: "completed", NextLink: riotOrigin, MapVersions: true,
 		})
 	}),
 	synapse.NewestVersion: sync.OnceValues(func() (*stack.Stack, error) {
@@ -36,41 +36,29 @@ var late = map[string]func() (*stack.Stack, error){
 		if err != nil {
 			return nil, err
 		}
-		return startLate(env, stack.Options{})
+		return startLate(env, true, stack.Options{Terms: true})
 	}),
 }
 
-// lateStops stop them, the last one first.
-var lateStops struct {
+// ends is what is done when all tests have ended, the last one first.
+var ends struct {
 	sync.Mutex
-	list []func()
+	list []func() error
 }
 
-func stopLate() {
-	lateStops.Lock()
-	defer lateStops.Unlock()
-	for _, stop := range slices.Backward(lateStops.list) {
-		stop()
-	}
+func atTheEnd(do func() error) {
+	ends.Lock()
+	defer ends.Unlock()
+	ends.list = append(ends.list, do)
 }
 
-func startLate(env synapse.Env, opts stack.Options) (*stack.Stack, error) {
-	dir, err := os.MkdirTemp("", "threepid-late-")
-	if err != nil {
-		return nil, err
+func stopLate() (err error) {
+	ends.Lock()
+	defer ends.Unlock()
+	for _, do := range slices.Backward(ends.list) {
+		err = errors.Join(err, do())
 	}
-	captcha := judge()
-	opts.Dir, opts.Caddy, opts.Synapse, opts.Logf = dir, program, &env, logf
-	opts.CaptchaVerify, opts.Terms = captcha.URL, true
-	s, err := stack.Start(context.Background(), opts)
-	lateStops.Lock()
-	defer lateStops.Unlock()
-	lateStops.list = append(lateStops.list, func() {
-		s.Stop()
-		captcha.Close()
-		_ = os.RemoveAll(dir) // the system clears it, too
-	})
-	return s, err
+	return err
 }
 
 // heard is a world in which everything that the site answers is written down.

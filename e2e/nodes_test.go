@@ -5,7 +5,6 @@ package e2e
 import (
 	"net/http"
 	"net/url"
-	"os"
 	"testing"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/stack"
@@ -83,22 +82,8 @@ func (r *registrant) finish(node int, creds stack.Object) {
 //
 //nolint:tparallel // what is done to a node would disturb the other tests of it
 func TestNodes(t *testing.T) {
-	needSynapse(t)
 	t.Parallel()
-	dir, err := os.MkdirTemp("", "nodes-") // short, as the names of sockets must be
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	s, err := stack.Start(t.Context(), stack.Options{
-		Dir: dir, Caddy: program, Synapse: &server, MapVersions: true, Nodes: 2, Callback: true,
-		RequireEmail: true, CaptchaVerify: captchas(t), Gate: "completed",
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Stop)
-	w := &world{t: t, s: s, c: s.Client(), callback: true}
+	w := captchaStreet.site(t, 2, true)
 	for _, tc := range []struct {
 		name string
 		run  func(t *testing.T, w *world)
@@ -115,7 +100,7 @@ func TestNodes(t *testing.T) {
 			tc.run(t, &each)
 		})
 		if !ok {
-			for i, n := range s.Nodes {
+			for i, n := range w.s.Nodes {
 				t.Logf("the log of node %d, %s:\n%s", i, n.Identity, n.Caddy.Logs())
 			}
 		}

@@ -112,50 +112,46 @@ func (w *world) resetAs(email string) {
 // account is told to its addresses, in the language of their owner and not in
 // that of a thief, and a loop fills no mailbox.
 func TestNotices(t *testing.T) {
-	t.Parallel()
-	for _, mode := range modes {
-		t.Run(mode, func(t *testing.T) {
-			t.Parallel()
-			w := ownStack(t, stack.Options{Callback: mode == "callback", RequireEmail: true, Notices: true})
-			first, second := "first@alice.test", "second@alice.test"
-			w.register("alice", first)
-			token := w.login("alice", password)
+	noticesStreet.bothModes(t, func(t *testing.T, w *world) {
+		name := unique("alice")
+		first, second := name+"@alice.test", name+".second@alice.test"
+		w.register(name, first)
+		token := w.login(name, password)
 
-			w.addAs(token, second)
-			w.wantNotice(second, "Your address was added to an account on 127.0.0.1")
-			w.wantNotice(first, "An address was added to your account on 127.0.0.1")
+		w.addAs(token, second)
+		w.wantNotice(second, "Your address was added to an account on 127.0.0.1")
+		w.wantNotice(first, "An address was added to your account on 127.0.0.1")
 
-			w.resetAs(second)
-			w.wantNotice(second, "Your password on 127.0.0.1")
-			token = w.login("alice", password)
+		w.resetAs(second)
+		w.wantNotice(second, "Your password on 127.0.0.1")
+		token = w.login(name, password)
 
-			w.removeAs(token, second)
-			w.wantNotice(second, "Your address was removed from an account on 127.0.0.1")
-			w.wantNotice(first, "An address was removed from your account on 127.0.0.1")
+		w.removeAs(token, second)
+		w.wantNotice(second, "Your address was removed from an account on 127.0.0.1")
+		w.wantNotice(first, "An address was removed from your account on 127.0.0.1")
 
-			for i := range 5 {
-				thief := fmt.Sprintf("thief%d@evil.test", i)
-				w.addAs(token, thief)
-				w.removeAs(token, thief)
+		for i := range 5 {
+			thief := fmt.Sprintf("%s.thief%d@evil.test", name, i)
+			w.addAs(token, thief)
+			w.removeAs(token, thief)
+		}
+		w.removeAs(token, first)
+		for m := w.arrived(first); !strings.Contains(m.Subject(), "Your address was removed"); m = w.arrived(first) {
+			t.Logf("%s before", m.Subject())
+		}
+		count := map[string]int{}
+		for _, subject := range w.notices(first) {
+			count[subject]++
+		}
+		for subject, n := range count {
+			if n > 3 {
+				t.Errorf("%q came %d times, want three times at most", subject, n)
 			}
-			w.removeAs(token, first)
-			for m := w.arrived(first); !strings.Contains(m.Subject(), "Your address was removed"); m = w.arrived(first) {
-				t.Logf("%s before", m.Subject())
-			}
-			count := map[string]int{}
-			for _, subject := range w.notices(first) {
-				count[subject]++
-			}
-			for subject, n := range count {
-				if n > 3 {
-					t.Errorf("%q came %d times, want three times at most", subject, n)
-				}
-			}
-			if strings.Contains(w.s.Caddy.Logs(), "alice.test") {
-				t.Error("an address is in the log")
-			}
-		})
-	}
+		}
+		if strings.Contains(w.s.Caddy.Logs(), "alice.test") {
+			t.Error("an address is in the log")
+		}
+	})
 }
 
 // notices are the subjects of those that have come to an address.

@@ -209,7 +209,7 @@ func (w *sdkWorld) addPhoneBySDK(c *jssdk.Client, name, typed string, code func(
 }
 
 func TestR6_R34_R36_R54_R58_AddPhoneBySDK(t *testing.T) {
-	bothModesBySDK(t, jssdk.Options{}, func(t *testing.T, w *sdkWorld) {
+	bothModesBySDK(t, func(t *testing.T, w *sdkWorld) {
 		name := unique("texter")
 		email := name + "@example.test"
 		typed, stored := uniquePhone()
@@ -228,19 +228,11 @@ func TestR23_PhonesThroughKannel(t *testing.T) {
 		t.Skipf("NOT PROVEN HERE: the end-to-end tests need Synapse 1.3.1: %v", unavailable)
 	}
 	gateway := startKannel(t)
-	s := kannelStack(t, gateway)
-	w := &world{t: t, s: s, c: s.Client(), callback: true}
-	env, err := sdkEnv()
-	if err != nil {
-		t.Fatal(err)
-	}
-	session, err := jssdk.Start(t.Context(), env, jssdk.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = session.Close() })
-	sw := &sdkWorld{world: w, sdk: session}
-	sw.anon = sw.client(jssdk.ClientOptions{})
+	w := ownStack(t, stack.Options{
+		Callback: true, RequireEmail: true,
+		SMSSender: fmt.Sprintf("http kannel {\nurl %s\naccount %s\nsecret %s\n}", strings.TrimSuffix(gateway.SendSMSURL(), "/cgi-bin/sendsms"), gateway.Username(), gateway.Password()),
+	})
+	sw := w.bySDK(t, newSDK)
 	w.registerWithPhone(func(stored string) string { return kannelCode(t, gateway, stored) })
 	name := unique("kannel")
 	typed, stored := uniquePhone()
@@ -251,7 +243,7 @@ func TestR23_PhonesThroughKannel(t *testing.T) {
 		t.Errorf("got addresses %q, want the number among them", got)
 	}
 	// Of each of the two messages the gateway tells at the URL that it was given.
-	arrived := func() int { return strings.Count(s.Caddy.Logs(), "a delivery receipt has come") }
+	arrived := func() int { return strings.Count(w.s.Caddy.Logs(), "a delivery receipt has come") }
 	for deadline := time.Now().Add(patience); arrived() < 2; time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d receipts came, want 2; Kannel's log:\n%s", arrived(), gateway.Logs())

@@ -14,7 +14,7 @@ import (
 )
 
 func TestF30_F31_R56_AddBySDK(t *testing.T) {
-	bothModesBySDK(t, jssdk.Options{}, func(t *testing.T, w *sdkWorld) {
+	bothModesBySDK(t, func(t *testing.T, w *sdkWorld) {
 		name := unique("adder")
 		email, second := name+"@example.test", name+".second@example.test"
 		w.registerBySDK(name, email)
@@ -63,7 +63,7 @@ func (w *sdkWorld) devices(c *jssdk.Client) int {
 // TestF30_AddWithAnAddressBySDK confirms who one is by the address that one
 // has, the way that people without a password do.
 func TestF30_AddWithAnAddressBySDK(t *testing.T) {
-	bothModesBySDK(t, jssdk.Options{}, func(t *testing.T, w *sdkWorld) {
+	bothModesBySDK(t, func(t *testing.T, w *sdkWorld) {
 		name := unique("prover")
 		email, second := name+"@example.test", name+".second@example.test"
 		w.registerBySDK(name, email)
@@ -85,7 +85,7 @@ func TestF30_AddWithAnAddressBySDK(t *testing.T) {
 
 // TestF31_AddOfAnothersAddressBySDK: the real Synapse would move the address.
 func TestF31_AddOfAnothersAddressBySDK(t *testing.T) {
-	bothModesBySDK(t, jssdk.Options{}, func(t *testing.T, w *sdkWorld) {
+	bothModesBySDK(t, func(t *testing.T, w *sdkWorld) {
 		name, owner := unique("taker"), unique("owner")
 		shared := owner + "@example.test"
 		w.registerBySDK(name, name+"@example.test")
@@ -142,7 +142,7 @@ func (w *sdkWorld) submit(token, sid string, mail smtptest.Message) {
 }
 
 func TestR43_R46_F26_F33_BindLookUpUnbindBySDK(t *testing.T) {
-	bothModesBySDK(t, jssdk.Options{CAFile: lookup.caFile}, func(t *testing.T, w *sdkWorld) {
+	bothModesBySDK(t, func(t *testing.T, w *sdkWorld) {
 		name := unique("binder")
 		email := name + "@example.test"
 		c, token := w.sdkTenant(name)
@@ -160,7 +160,7 @@ func TestR43_R46_F26_F33_BindLookUpUnbindBySDK(t *testing.T) {
 }
 
 func TestF33_DeleteAndDeactivateBySDK(t *testing.T) {
-	bothModesBySDK(t, jssdk.Options{CAFile: lookup.caFile}, func(t *testing.T, w *sdkWorld) {
+	bothModesBySDK(t, func(t *testing.T, w *sdkWorld) {
 		name := unique("leaver")
 		email, other := name+"@example.test", name+"@lookup.test"
 		c, token := w.sdkTenant(name)

@@ -52,7 +52,7 @@ func (w *sdkWorld) registerTyped(name, typed, email string) {
 }
 
 func TestR1_R15_R23_R25_F38_RegisterBySDK(t *testing.T) {
-	bothModesBySDK(t, jssdk.Options{}, func(t *testing.T, w *sdkWorld) {
+	bothModesBySDK(t, func(t *testing.T, w *sdkWorld) {
 		name := unique("dora")
 		email := name + "@example.test"
 		w.registerBySDK(name, email)
@@ -73,7 +73,7 @@ func TestR1_R15_R23_R25_F38_RegisterBySDK(t *testing.T) {
 // TestR15_F38_RegisterByDialogueOfSDK leaves the decisions to the SDK: which
 // flow, when to ask for the mail, what to send while the user reads it.
 func TestR15_F38_RegisterByDialogueOfSDK(t *testing.T) {
-	bothModesBySDK(t, jssdk.Options{}, func(t *testing.T, w *sdkWorld) {
+	bothModesBySDK(t, func(t *testing.T, w *sdkWorld) {
 		name := unique("dialogue")
 		email := name + "@example.test"
 		flow, state, err := w.anon.StartAuth(t.Context(), jssdk.AuthRequest{
@@ -106,7 +106,7 @@ func TestR15_F38_RegisterByDialogueOfSDK(t *testing.T) {
 }
 
 func TestR3_R25_R28_R32_F38_F39_ResetPasswordBySDK(t *testing.T) {
-	bothModesBySDK(t, jssdk.Options{}, func(t *testing.T, w *sdkWorld) {
+	bothModesBySDK(t, func(t *testing.T, w *sdkWorld) {
 		name := unique("emil")
 		email := name + "@example.test"
 		w.register(name, email)
@@ -125,7 +125,7 @@ func TestR3_R25_R28_R32_F38_F39_ResetPasswordBySDK(t *testing.T) {
 }
 
 func TestF14_ResetOfUnknownAddressBySDK(t *testing.T) {
-	bothModesBySDK(t, jssdk.Options{}, func(t *testing.T, w *sdkWorld) {
+	bothModesBySDK(t, func(t *testing.T, w *sdkWorld) {
 		email := unique("nobody") + "@example.test"
 		if !w.callback {
 			// Nobody is asked here; the homeserver refuses at completion.
@@ -141,7 +141,7 @@ func TestF14_ResetOfUnknownAddressBySDK(t *testing.T) {
 }
 
 func TestR19_VersionsBySDK(t *testing.T) {
-	bothModesBySDK(t, jssdk.Options{}, func(t *testing.T, w *sdkWorld) {
+	bothModesBySDK(t, func(t *testing.T, w *sdkWorld) {
 		var versions struct {
 			Features map[string]bool `json:"unstable_features"`
 		}

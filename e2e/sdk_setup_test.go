@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"os"
 	"sync"
@@ -17,20 +16,26 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/stack"
 )
 
-// sdkEnv is the SDK of the tests whose names end with BySDK, installed when
-// the first of them asks.
-var sdkEnv = sync.OnceValues(func() (jssdk.Env, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute)
-	defer cancel()
-	return jssdk.Install(ctx, func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) })
-})
+// newSDK and oldSDK are the SDKs of the tests whose names end with BySDK, that of today
+// and that of years ago: one process each, whose clients know nothing of one another.
+var newSDK, oldSDK = runSDK(jssdk.Install), runSDK(jssdk.InstallOld)
 
-// oldSDKEnv is the SDK of years ago.
-var oldSDKEnv = sync.OnceValues(func() (jssdk.Env, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute)
-	defer cancel()
-	return jssdk.InstallOld(ctx, func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) })
-})
+// runSDK starts an SDK when the first test asks for it.
+func runSDK(install func(context.Context, func(string, ...any)) (jssdk.Env, error)) func() (*jssdk.Session, error) {
+	return sync.OnceValues(func() (*jssdk.Session, error) {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute)
+		defer cancel()
+		env, err := install(ctx, logf)
+		if err != nil {
+			return nil, err
+		}
+		session, err := jssdk.Start(ctx, env, jssdk.Options{CAFile: lookup.caFile})
+		if err == nil {
+			atTheEnd(session.Close)
+		}
+		return session, err
+	})
+}
 
 // sdkWorld is a world seen through a client of today.
 type sdkWorld struct {
@@ -40,38 +45,25 @@ type sdkWorld struct {
 	anon *jssdk.Client
 }
 
-// bothModesBySDK runs a test in front of each stack, with an SDK of its own.
-func bothModesBySDK(t *testing.T, opts jssdk.Options, run func(t *testing.T, w *sdkWorld)) {
+// bothModesBySDK runs a test in front of each stack, with the SDK of today.
+func bothModesBySDK(t *testing.T, run func(t *testing.T, w *sdkWorld)) {
 	t.Helper()
-	bothModes(t, func(t *testing.T, w *world) { run(t, w.bySDK(t, opts)) })
+	bothModes(t, func(t *testing.T, w *world) { run(t, w.bySDK(t, newSDK)) })
 }
 
-// bySDK gives a world an SDK of its own.
-func (w *world) bySDK(t *testing.T, opts jssdk.Options) *sdkWorld {
+// bySDK shows a world to one of the two SDKs.
+func (w *world) bySDK(t *testing.T, sdk func() (*jssdk.Session, error)) *sdkWorld {
 	t.Helper()
-	return w.bySDKOf(t, sdkEnv, opts)
-}
-
-// bySDKOf is bySDK with one of the two.
-func (w *world) bySDKOf(t *testing.T, install func() (jssdk.Env, error), opts jssdk.Options) *sdkWorld {
-	t.Helper()
-	env, err := install()
+	session, err := sdk()
 	if errors.Is(err, jssdk.ErrUnavailable) && os.Getenv("CI") != "true" {
 		t.Skipf("NOT PROVEN HERE: this test needs matrix-js-sdk: %v", err)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	session, err := jssdk.Start(t.Context(), env, opts)
-	if err != nil {
-		t.Fatal(err)
-	}
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("the SDK's log ends:\n%s", session.Logs())
-		}
-		if err := session.Close(); err != nil {
-			t.Error(err)
 		}
 	})
 	sw := &sdkWorld{world: w, sdk: session}

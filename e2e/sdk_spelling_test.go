@@ -15,7 +15,7 @@ import (
 // script logs in, resets the password and takes the address away by any spelling of
 // it, and nobody gets a second account by one. Everything is called as Element calls it.
 func TestF19_OneMailboxInEverySpellingBySDK(t *testing.T) {
-	bothModesBySDK(t, jssdk.Options{}, func(t *testing.T, w *sdkWorld) {
+	bothModesBySDK(t, func(t *testing.T, w *sdkWorld) {
 		name := unique("umlaut")
 		script, ascii := name+"@bücher.example", name+"@xn--bcher-kva.example"
 		spellings := []string{script, ascii, name + "@BÜCHER.Example", name + "@bu\u0308cher.example", name + "@XN--BCHER-KVA.example"}

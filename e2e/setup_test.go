@@ -75,7 +75,7 @@ func runAll(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	defer lookup.stop()
-	defer stopLate()
+	defer func() { err = errors.Join(err, stopLate()) }()
 	for _, mode := range modes {
 		s, err := startStack(ctx, bin, dir+"/"+mode, mode, env)
 		if err != nil {

@@ -50,7 +50,7 @@ func TestCrossSigningBySDK(t *testing.T) {
 	eachSynapse(t, func(t *testing.T, w *heard) {
 		ctx, name := t.Context(), unique("signer")
 		w.user(name)
-		sdk := w.bySDK(t, jssdk.Options{})
+		sdk := w.bySDK(t, newSDK)
 		c := sdk.loggedIn(name, password, jssdk.ClientOptions{})
 		user := "@" + name + ":" + w.s.ServerName
 		keys, _ := crossSigningKeys(t, user)

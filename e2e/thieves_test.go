@@ -21,12 +21,9 @@ import (
 // have a captcha.
 func withAndWithoutCaptcha(t *testing.T, run func(t *testing.T, w *world, captcha bool)) {
 	bothModes(t, func(t *testing.T, w *world) { run(t, w, false) })
-	for _, mode := range modes {
-		t.Run(mode+" with captcha", func(t *testing.T) {
-			t.Parallel()
-			run(t, ownStack(t, stack.Options{Callback: mode == "callback", CaptchaVerify: captchas(t)}), true)
-		})
-	}
+	t.Run("with captcha", func(t *testing.T) {
+		solvedStreet.bothModes(t, func(t *testing.T, w *world) { run(t, w, true) })
+	})
 }
 
 // TestAttack_OneClickManyResets: whatever a click has proven, and wherever it was
@@ -48,13 +45,10 @@ func TestAttack_OneClickManyResets(t *testing.T) { //nolint:tparallel // bothMod
 // identity server, with a captcha and without.
 func TestAttack_ForeignIdentityServer(t *testing.T) {
 	t.Parallel()
-	for _, mode := range modes {
-		for name, verify := range map[string]string{"": "", " with captcha": captchas(t)} {
-			t.Run(mode+name, func(t *testing.T) {
-				t.Parallel()
-				ownStack(t, stack.Options{Callback: mode == "callback", CaptchaVerify: verify, TrustAnyIDServer: true}).foreignServer()
-			})
-		}
+	for name, naive := range map[string]street{"without": naiveStreet, "with captcha": naiveSolvedStreet} {
+		t.Run(name, func(t *testing.T) {
+			naive.bothModes(t, func(_ *testing.T, w *world) { w.foreignServer() })
+		})
 	}
 }
 

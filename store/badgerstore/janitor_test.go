@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"slices"
 	"strconv"
 	"sync"
@@ -270,6 +271,18 @@ func TestCompactRefusals(t *testing.T) {
 	}
 }
 
+// compacted is the folder of a store, now closed, that has sessions in its tables.
+func compacted(t *testing.T, sessions int) fs.FS {
+	t.Helper()
+	dir := t.TempDir()
+	s := openTest(t, Options{Dir: dir, JanitorInterval: -1})
+	load(t, s, "session", sessions, time.Time{})
+	if err := errors.Join(s.Compact(t.Context()), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return os.DirFS(dir)
+}
+
 func TestHousekeepingDecides(t *testing.T) {
 	t.Parallel() // it waits, most of the time
 	longAgo := time.Time{}
@@ -290,16 +303,16 @@ func TestHousekeepingDecides(t *testing.T) {
 		{"a moment ago, no limit", Options{CompactMinSize: 1 << 10, CompactEvery: -1}, time.Now(), 0, true, true},
 		{"switched off", Options{CompactMinSize: -1}, longAgo, 0, false, false},
 	}
+	tables := compacted(t, 2000)
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			core, logs := observer.New(zap.DebugLevel)
-			tt.opts.JanitorInterval, tt.opts.Logger = -1, zap.New(core)
-			s := openTest(t, tt.opts)
-			load(t, s, "session", 2000, time.Time{})
-			if err := s.Compact(t.Context()); err != nil {
+			tt.opts.JanitorInterval, tt.opts.Logger, tt.opts.Dir = -1, zap.New(core), t.TempDir()
+			if err := os.CopyFS(tt.opts.Dir, tables); err != nil {
 				t.Fatal(err)
 			}
+			s := openTest(t, tt.opts)
 			load(t, s, "session", 2000-tt.live, time.Unix(1, 0)) // in the past, which deletes
 			logs.TakeAll()
 			last := s.housekeep(t.Context(), tt.last)

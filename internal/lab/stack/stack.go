@@ -90,6 +90,10 @@ type Options struct {
 	// SMSSender is how messages are handed to phones: a sender's module and its
 	// block, as in a Caddyfile. Default: the stack's own gateway, see Phones.
 	SMSSender string
+	// Beside are more sites in front of the same homeserver, each with a folder below
+	// Dir, and a Caddy, an inbox and a gateway of its own. What is said of the homeserver
+	// in these is ignored, but for the two mistakes. It has to be a Synapse.
+	Beside []Options
 	// Logf, when set, is told what is being started.
 	Logf func(format string, args ...any)
 }
@@ -112,7 +116,10 @@ type Stack struct {
 	Homeserver *synapse.Server
 	// Dendrite is the homeserver where it runs.
 	Dendrite *dendrite.Server
-	stops    []func()
+	// Beside are the other sites in front of the homeserver. They stop with this one.
+	Beside []*Stack
+	opts   Options
+	stops  []func()
 }
 
 // mapVersions is what an administrator would write. The paths that the module
@@ -134,32 +141,29 @@ func Start(ctx context.Context, opts Options) (s *Stack, err error) {
 	if opts.Logf == nil {
 		opts.Logf = func(string, ...any) {}
 	}
-	s = &Stack{ServerName: cmp.Or(opts.ServerName, ServerName)}
+	ports, err := freeport.Take(1)
+	if err != nil {
+		return nil, err
+	}
+	direct := ports[0]
+	s = newStack(opts, direct)
 	defer func() {
 		if err != nil {
 			s.Stop()
 		}
 	}()
-	opts.Nodes = max(opts.Nodes, 1)
-	ports, err := freeport.Take(1 + 2*opts.Nodes)
-	if err != nil {
+	if err := s.startSite(ctx, direct); err != nil {
 		return s, err
 	}
-	direct := ports[0]
-	s.Direct = fmt.Sprintf("http://127.0.0.1:%d", direct)
-	for i := range opts.Nodes {
-		s.Nodes = append(s.Nodes, newNode(opts, i, ports[1+2*i], ports[2+2*i]))
-	}
-	s.Public, s.Identity = s.Nodes[0].Public, s.Nodes[0].Identity
-	if err := errors.Join(s.startInbox(opts), s.startPhones(opts)); err != nil {
-		return s, err
-	}
-	for _, n := range s.Nodes {
-		if err := s.startNode(ctx, opts, n, direct); err != nil {
+	for i, more := range opts.Beside {
+		more.Dir, more.Caddy, more.Synapse, more.Logf = filepath.Join(opts.Dir, fmt.Sprint(i)), opts.Caddy, opts.Synapse, opts.Logf
+		more.ServerName = s.ServerName
+		b := newStack(more, direct)
+		s.Beside, s.stops = append(s.Beside, b), append(s.stops, b.Stop)
+		if err := errors.Join(os.Mkdir(more.Dir, 0o700), b.startSite(ctx, direct)); err != nil {
 			return s, err
 		}
 	}
-	s.Caddy = s.Nodes[0].Caddy
 	switch {
 	case opts.Dendrite != nil:
 		return s, s.startDendrite(ctx, opts, direct)
@@ -167,6 +171,35 @@ func Start(ctx context.Context, opts Options) (s *Stack, err error) {
 		return s, s.startDouble(opts, direct)
 	}
 	return s, s.startSynapse(ctx, opts, direct)
+}
+
+func newStack(opts Options, direct int) *Stack {
+	opts.Nodes = max(opts.Nodes, 1)
+	return &Stack{
+		opts: opts, ServerName: cmp.Or(opts.ServerName, ServerName), Direct: fmt.Sprintf("http://127.0.0.1:%d", direct),
+	}
+}
+
+// startSite starts all but the homeserver.
+func (s *Stack) startSite(ctx context.Context, direct int) error {
+	ports, err := freeport.Take(2 * s.opts.Nodes)
+	if err != nil {
+		return err
+	}
+	for i := range s.opts.Nodes {
+		s.Nodes = append(s.Nodes, newNode(s.opts, i, ports[2*i], ports[2*i+1]))
+	}
+	s.Public, s.Identity = s.Nodes[0].Public, s.Nodes[0].Identity
+	if err := errors.Join(s.startInbox(s.opts), s.startPhones(s.opts)); err != nil {
+		return err
+	}
+	for _, n := range s.Nodes {
+		if err := s.startNode(ctx, s.opts, n, direct); err != nil {
+			return err
+		}
+	}
+	s.Caddy = s.Nodes[0].Caddy
+	return nil
 }
 
 // Stop stops everything, the last one started first.
@@ -275,24 +308,34 @@ func (s *Stack) startSynapse(ctx context.Context, opts Options, port int) error 
 		DisableRegistration: opts.DisableRegistration, CaptchaVerify: opts.CaptchaVerify, Terms: opts.Terms,
 		ResetTrust: !opts.newest(), TrustAnyIDServer: opts.TrustAnyIDServer,
 	}
-	if opts.DistrustName {
-		options.TrustedIDServers = append(options.TrustedIDServers, "matrix.org", "vector.im") // its defaults
-	}
-	for _, n := range s.Nodes {
-		if !opts.DistrustName {
-			options.TrustedIDServers = append(options.TrustedIDServers, n.Identity)
-		}
-		if !opts.DistrustCertificate {
-			options.CAFiles = append(options.CAFiles, n.Caddy.CAFile())
-		}
+	sites := append([]*Stack{s}, s.Beside...)
+	for _, site := range sites {
+		site.makeKnown(&options)
 	}
 	hs, err := synapse.Start(ctx, *opts.Synapse, options)
 	if err != nil {
 		return err
 	}
-	s.Homeserver = hs
+	for _, site := range sites {
+		site.Homeserver = hs
+	}
 	s.stops = append(s.stops, hs.Stop)
 	return nil
+}
+
+// makeKnown tells the homeserver of the site, but for what its mistakes leave out.
+func (s *Stack) makeKnown(options *synapse.Options) {
+	if s.opts.DistrustName {
+		options.TrustedIDServers = append(options.TrustedIDServers, "matrix.org", "vector.im") // its defaults
+	}
+	for _, n := range s.Nodes {
+		if !s.opts.DistrustName {
+			options.TrustedIDServers = append(options.TrustedIDServers, n.Identity)
+		}
+		if !s.opts.DistrustCertificate {
+			options.CAFiles = append(options.CAFiles, n.Caddy.CAFile())
+		}
+	}
 }
 
 func (s *Stack) startDouble(opts Options, port int) error {

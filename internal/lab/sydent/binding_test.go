@@ -91,7 +91,7 @@ func TestLifeOfABinding(t *testing.T) {
 }
 
 // TestBindRefusals records what Sydent answers, for what relays it.
-func TestBindRefusals(t *testing.T) {
+func TestBindRefusals(t *testing.T) { //nolint:tparallel // its cases follow one another at one session
 	w := newWorld(t, Options{})
 	ada, bob := w.user("ada"), w.user("bob")
 	session := w.validate(ada, address)
@@ -132,7 +132,7 @@ func TestBindRefusals(t *testing.T) {
 }
 
 // TestUnbindRefusals does the same for unbinding by a session.
-func TestUnbindRefusals(t *testing.T) {
+func TestUnbindRefusals(t *testing.T) { //nolint:tparallel // its cases follow one another at one session
 	w := newWorld(t, Options{})
 	ada, bob := w.user("ada"), w.user("bob")
 	session := w.validate(ada, written)

@@ -7,11 +7,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -35,9 +38,9 @@ var installed = sync.OnceValues(func() (envs struct {
 	return envs, err
 })
 
-// realEnvs returns the real servers. A machine that cannot have them skips, and
+// realEnvs sees to it that there are real servers, and returns the identity server. A machine that cannot have them skips, and
 // loudly, but on CI that is a failure: there the proof is owed.
-func realEnvs(t *testing.T) (Env, synapse.Env) {
+func realEnvs(t *testing.T) Env {
 	t.Helper()
 	envs, err := installed()
 	switch {
@@ -46,13 +49,13 @@ func realEnvs(t *testing.T) (Env, synapse.Env) {
 	case err != nil:
 		t.Fatalf("Install: %v", err)
 	}
-	return envs.sydent, envs.synapse
+	return envs.sydent
 }
 
 // start runs a real Sydent for the length of a test.
 func start(t *testing.T, opts Options) *Server {
 	t.Helper()
-	env, _ := realEnvs(t)
+	env := realEnvs(t)
 	if opts.Dir == "" {
 		opts.Dir = t.TempDir()
 	}
@@ -69,54 +72,98 @@ func start(t *testing.T, opts Options) *Server {
 	return s
 }
 
+// homeserver is what all tests share: they make users of their own, and each has an
+// identity server to itself.
+type homeserver struct {
+	*synapse.Server
+	front  *Front // for other servers
+	caFile string // of the authority of the front
+	// authority is that of the identity servers, which the homeserver trusts.
+	authority *Authority
+	dir       string
+	stops     []func()
+}
+
+var (
+	shared  homeserver
+	started = sync.OnceValues(func() (*homeserver, error) { return &shared, shared.start() })
+	users   atomic.Int64
+)
+
+// TestMain ends what the tests share.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	for _, stop := range slices.Backward(shared.stops) {
+		stop()
+	}
+	os.Exit(code)
+}
+
+func (hs *homeserver) start() (err error) {
+	envs, err := installed()
+	if err != nil {
+		return err
+	}
+	if hs.dir, err = os.MkdirTemp("", "threepid-sydent-"); err != nil {
+		return err
+	}
+	hs.stops = append(hs.stops, func() { _ = os.RemoveAll(hs.dir) }) // the system clears it, too
+	theirs := filepath.Join(hs.dir, "theirs.pem")
+	hs.caFile = filepath.Join(hs.dir, "ca.pem")
+	authority, err := NewAuthority()
+	if err != nil {
+		return err
+	}
+	if hs.authority, err = NewAuthority(); err != nil {
+		return err
+	}
+	if err := errors.Join(os.WriteFile(hs.caFile, authority.PEM(), 0o600), os.WriteFile(theirs, hs.authority.PEM(), 0o600)); err != nil {
+		return err
+	}
+	if hs.front, err = NewFront(authority, 0); err != nil {
+		return err
+	}
+	hs.stops = append(hs.stops, hs.front.Stop)
+	hs.Server, err = synapse.Start(context.Background(), envs.synapse, synapse.Options{
+		Dir: filepath.Join(hs.dir, "synapse"), ServerName: hs.front.Name(), Federation: true, CAFiles: []string{hs.caFile, theirs},
+	})
+	if err != nil {
+		return err
+	}
+	hs.stops = append(hs.stops, hs.Stop)
+	return hs.front.Forward(hs.URL())
+}
+
 // world is a homeserver and an identity server that know each other.
 type world struct {
 	t      *testing.T
 	inbox  *smtptest.Server
-	front  *Front // of the homeserver, for other servers
+	front  *Front // of the homeserver
 	hs     *synapse.Server
 	sydent *Server
 }
 
-// newWorld starts everything.
+// newWorld starts an identity server beside the homeserver.
 func newWorld(t *testing.T, opts Options) *world {
 	t.Helper()
-	_, env := realEnvs(t)
-	w := &world{t: t}
-	authority, err := NewAuthority()
+	realEnvs(t)
+	t.Parallel() // it waits for servers that start
+	hs, err := started()
 	if err != nil {
 		t.Fatal(err)
 	}
-	ca := filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(ca, authority.PEM(), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	w := &world{t: t, hs: hs.Server, front: hs.front}
 	if w.inbox, err = smtptest.Start(smtptest.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.inbox.Close() })
-	if w.front, err = NewFront(authority, 0); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(w.front.Stop)
-	opts.SMTPAddr, opts.CAFiles = w.inbox.Addr(), []string{ca}
-	w.sydent = start(t, opts) // with an authority of its own
-	w.hs, err = synapse.Start(t.Context(), env, synapse.Options{
-		Dir: t.TempDir(), ServerName: w.front.Name(), Federation: true, CAFiles: []string{ca, w.sydent.CAFile()},
-		TrustedIDServers: []string{w.sydent.Name()},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	opts.SMTPAddr, opts.CAFiles, opts.Authority = w.inbox.Addr(), []string{hs.caFile}, hs.authority
+	w.sydent = start(t, opts)
 	t.Cleanup(func() {
-		w.hs.Stop()
 		if t.Failed() {
 			t.Logf("synapse's log ends:\n%s", venv.Tail(w.hs.Logs(), 40))
 		}
 	})
-	if err := w.front.Forward(w.hs.URL()); err != nil {
-		t.Fatal(err)
-	}
 	return w
 }
 
@@ -163,13 +210,21 @@ func (w *world) openID(mxid, token string) json.RawMessage {
 	return content
 }
 
-// user makes a user.
-func (w *world) user(name string) user {
+// account makes an account at the homeserver.
+func (w *world) account(name string) synapse.Account {
 	w.t.Helper()
-	account, err := w.hs.Register(w.t.Context(), name, "a password", false)
+	account, err := w.hs.Register(w.t.Context(), fmt.Sprint(name, users.Add(1)), "a password", false)
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	return account
+}
+
+// user makes a user.
+func (w *world) user(name string) user {
+	w.t.Helper()
+	account := w.account(name)
+	var err error
 	u := user{mxid: account.UserID, token: account.AccessToken}
 	if u.idToken, err = w.sydent.Register(w.t.Context(), w.openID(u.mxid, u.token)); err != nil {
 		w.t.Fatal(err)

@@ -43,7 +43,7 @@ func TestEverythingIsPinned(t *testing.T) {
 // TestInstalledAsPublished holds every installed file against the digests of
 // the wheel.
 func TestInstalledAsPublished(t *testing.T) {
-	env, _ := realEnvs(t)
+	env := realEnvs(t)
 	const verify = `
 import base64, hashlib, importlib.metadata as m
 files = [f for f in m.files("matrix-sydent") if f.hash and str(f).startswith("sydent/")]

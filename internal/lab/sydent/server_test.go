@@ -72,12 +72,9 @@ func TestStartFailsWithTheLog(t *testing.T) {
 
 // TestRegister is about the ways not to get an account; every other test gets
 // one in the real way.
-func TestRegister(t *testing.T) {
+func TestRegister(t *testing.T) { //nolint:tparallel // newWorld makes it parallel, and its cases need no more
 	w := newWorld(t, Options{})
-	account, err := w.hs.Register(t.Context(), "ada", "a password", false)
-	if err != nil {
-		t.Fatal(err)
-	}
+	account := w.account("ada")
 	good := string(w.openID(account.UserID, account.AccessToken))
 	for _, tc := range []struct{ name, token, want string }{
 		{"not a token of that homeserver", `{"access_token":"x","matrix_server_name":"` + w.front.Name() + `"}`, "500 M_UNKNOWN"},

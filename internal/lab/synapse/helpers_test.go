@@ -51,6 +51,47 @@ func realEnv(t *testing.T) Env {
 	return env
 }
 
+// plain starts the real Synapse, without any option, that tests share which make
+// users of their own.
+var plain = sync.OnceValues(func() (*Server, error) {
+	env, err := installOnce()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "threepid-synapse-")
+	if err != nil {
+		return nil, err
+	}
+	s, err := Start(context.Background(), env, Options{Dir: dir})
+	stopPlain = func() {
+		if err == nil {
+			s.Stop()
+		}
+		_ = os.RemoveAll(dir) // the system clears it, too
+	}
+	return s, err
+})
+
+var stopPlain = func() {}
+
+// TestMain ends what the tests share.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	stopPlain()
+	os.Exit(code)
+}
+
+// sharedPlain returns the server that is shared.
+func sharedPlain(t *testing.T) *Server {
+	t.Helper()
+	realEnv(t)
+	s, err := plain()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 // start runs a real Synapse for the length of a test.
 func start(t *testing.T, opts Options) *Server {
 	t.Helper()

@@ -6,6 +6,7 @@ package synapse
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"net"
 	"os"
@@ -112,9 +113,9 @@ func TestFixedPort(t *testing.T) {
 }
 
 func TestRegisterRelaysRefusal(t *testing.T) {
-	s := start(t, Options{})
+	s := *sharedPlain(t)
 	s.secret = "another secret"
-	_, err := s.Register(t.Context(), "ada", "a password", false)
+	_, err := s.Register(t.Context(), rand.Text(), "a password", false)
 	if err == nil || !strings.Contains(err.Error(), "403 M_") {
 		t.Errorf("wrong secret: got error %v, want 403", err)
 	}

@@ -3,6 +3,7 @@
 package synapse
 
 import (
+	"crypto/rand"
 	"fmt"
 	"net/http"
 	"slices"
@@ -127,10 +128,10 @@ func TestRegisterAndLogIn(t *testing.T) {
 
 // TestNotThrottled does what Synapse's default limits refuse at the fourth time.
 func TestNotThrottled(t *testing.T) {
-	s := start(t, Options{})
+	s, name := sharedPlain(t), strings.ToLower(rand.Text())
 	for i := range 12 {
 		a := do(t, s, http.MethodPost, "/_matrix/client/r0/register", "", map[string]any{
-			"username": fmt.Sprintf("user%d", i), "password": "a password", "auth": map[string]any{"type": "m.login.dummy"},
+			"username": fmt.Sprint(name, i), "password": "a password", "auth": map[string]any{"type": "m.login.dummy"},
 		})
 		wantStatus(t, a, http.StatusOK, "")
 		wantStatus(t, logIn(t, s, a.str("user_id"), "a password"), http.StatusOK, "")
@@ -140,15 +141,15 @@ func TestNotThrottled(t *testing.T) {
 func TestRegistrationFlows(t *testing.T) {
 	for _, tc := range []struct {
 		name    string
-		opts    Options
+		server  func(*testing.T) *Server
 		without bool // a flow without the email stage is offered
 	}{
-		{"email is a choice", Options{}, true},
-		{"email is required", Options{RequireEmail: true}, false},
+		{"email is a choice", sharedPlain, true},
+		{"email is required", func(t *testing.T) *Server { return start(t, Options{RequireEmail: true}) }, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			s := start(t, tc.opts)
-			a := do(t, s, http.MethodPost, "/_matrix/client/r0/register", "", map[string]any{"username": "ada", "password": "a password"})
+			s := tc.server(t)
+			a := do(t, s, http.MethodPost, "/_matrix/client/r0/register", "", map[string]any{"username": strings.ToLower(rand.Text()), "password": "a password"})
 			wantStatus(t, a, http.StatusUnauthorized, "")
 			var with, without bool
 			flows, _ := a.body["flows"].([]any)
