@@ -17,7 +17,7 @@ var realFaults = map[string]string{
 	"certificate for another name":        "cert_wrong_name, it is for other.example",
 	"certificate for something else":      "tls_failed, x509: certificate specifies an incompatible key usage",
 	"certificate has expired":             "cert_expired, it is valid from DATE to DATE",
-	"certificate in its issuer's name":    "cert_self_signed, ",
+	"certificate in its issuer's name":    "cert_unknown_authority, its issuer is CN=leaf",
 	"certificate is not valid yet":        "cert_expired, it is valid from DATE to DATE",
 	"certificate of an unknown authority": "cert_unknown_authority, its issuer is CN=Private Root",
 	"certificate with a critical unknown": "connection_lost, x509: unhandled critical extension?",
@@ -43,7 +43,7 @@ var realFaults = map[string]string{
 	"silence before the handshake":        "timeout, ",
 	"something else":                      "connection_lost, malformed answer?",
 	"too late to dial":                    "timeout, ",
-	"unknown authority shows itself":      "cert_self_signed, ",
+	"unknown authority shows itself":      "cert_unknown_authority, its issuer is CN=Private Root",
 }
 
 // TestCodesOfRealFaults: what connections end with has its code, and what is said
