@@ -20,7 +20,7 @@ var realFaults = map[string]string{
 	"certificate in its issuer's name":    "cert_unknown_authority, its issuer is CN=leaf",
 	"certificate is not valid yet":        "cert_expired, it is valid from DATE to DATE",
 	"certificate of an unknown authority": "cert_unknown_authority, its issuer is CN=Private Root",
-	"certificate with a critical unknown": "connection_lost, x509: unhandled critical extension?",
+	"certificate with a critical unknown": "tls_failed, x509: unhandled critical extension",
 	"closed by ourselves":                 "connection_lost, ",
 	"given up while dialling":             "timeout, ",
 	"handshake out of order":              "tls_failed, received unexpected handshake message of type *tls.serverHelloDoneMsg when waiting for *tls.serverHelloMsg",

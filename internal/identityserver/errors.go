@@ -101,7 +101,7 @@ func reasonOf(err error) string {
 		return "no answer in time"
 	case class.Certificate():
 		return "its certificate is not good for it"
-	case class == neterr.NotTLS:
+	case class.TLS():
 		return "does not speak TLS as it must"
 	case class == neterr.UnknownHost:
 		return "its name does not resolve"

@@ -120,7 +120,7 @@ var tlsReasons = map[neterr.Class]string{
 	neterr.NotTLS: ReasonNoTLS, neterr.TLSVersion: ReasonTLSVersion, neterr.ClientCertificate: ReasonClientCert, neterr.Alert: ReasonTLS,
 	neterr.Expired: ReasonCertExpired, neterr.NotYetValid: ReasonCertNotYetValid, neterr.WrongName: ReasonCertName,
 	neterr.SelfSigned: ReasonCertSelfSigned, neterr.UnknownAuthority: ReasonCertAuthority,
-	neterr.Unfit: ReasonCertInvalid, neterr.Unverified: ReasonCertInvalid,
+	neterr.Unfit: ReasonCertInvalid,
 }
 
 // tlsReason knows the errors of crypto/tls and crypto/x509; it returns "" for

@@ -41,12 +41,14 @@ const (
 	WrongName
 	SelfSigned       // the certificate vouches for itself
 	UnknownAuthority // nobody who is trusted vouches for it
-	Unfit            // it breaks another rule
-	Unverified       // it could not be judged
+	Unfit            // it breaks another rule, or cannot be judged
 )
 
 // Certificate reports that it is the peer's certificate which is at fault.
 func (c Class) Certificate() bool { return c >= Expired }
+
+// TLS reports that there was a peer, and no TLS with it.
+func (c Class) TLS() bool { return c >= NotTLS }
 
 // Broken reports that a connection ended: nobody is to blame for that.
 func (c Class) Broken() bool { return c == Lost || c == DialLost }
@@ -85,7 +87,7 @@ func certificate(err error) Class {
 		}
 		return UnknownAuthority
 	case verified:
-		return Unverified
+		return Unfit
 	}
 	return Other
 }

@@ -26,7 +26,7 @@ func TestEachFaultHasItsClass(t *testing.T) {
 		"certificate has expired": Expired, "certificate is not valid yet": NotYetValid, "certificate for another name": WrongName,
 		"self-signed certificate": SelfSigned, "certificate of an unknown authority": UnknownAuthority,
 		"unknown authority shows itself": UnknownAuthority, "certificate in its issuer's name": UnknownAuthority,
-		"certificate for something else": Unfit, "certificate with a critical unknown": Unverified,
+		"certificate for something else": Unfit, "certificate with a critical unknown": Unfit,
 	}
 	seen := map[Class]bool{}
 	for name, err := range netfaults.Errors(t) {
@@ -35,11 +35,11 @@ func TestEachFaultHasItsClass(t *testing.T) {
 		if got != want[name] {
 			t.Errorf("%s: got %d, want %d", name, got, want[name])
 		}
-		if got.Certificate() != (got >= Expired) || got.Broken() != (got == Lost || got == DialLost) {
-			t.Errorf("%s: certificate %t, broken %t", name, got.Certificate(), got.Broken())
+		if got.Certificate() != (got >= Expired) || got.TLS() != (got >= NotTLS) || got.Broken() != (got == Lost || got == DialLost) {
+			t.Errorf("%s: certificate %t, TLS %t, broken %t", name, got.Certificate(), got.TLS(), got.Broken())
 		}
 	}
-	for c := range Unverified + 1 {
+	for c := range Unfit + 1 {
 		if !seen[c] && c != ClientCertificate {
 			t.Errorf("there is no fault of the class %d", c)
 		}

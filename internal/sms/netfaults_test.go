@@ -19,7 +19,7 @@ var realFaults = map[string]string{
 	"certificate in its issuer's name":    "lost, the connection was lost; tls-failed, its certificate is of an authority that is not trusted!",
 	"certificate is not valid yet":        "lost, the connection was lost; tls-failed, its certificate has expired, or is not valid yet!",
 	"certificate of an unknown authority": "lost, the connection was lost; tls-failed, its certificate is of an authority that is not trusted!",
-	"certificate with a critical unknown": "lost, the connection was lost; tls-failed, the handshake failed!",
+	"certificate with a critical unknown": "lost, the connection was lost; tls-failed, its certificate is not valid!",
 	"closed by ourselves":                 "lost, the connection was lost; tls-failed, the handshake failed",
 	"given up while dialling":             "unreachable, it cannot be reached; tls-failed, the handshake failed!",
 	"handshake out of order":              "lost, the connection was lost; tls-failed, the handshake failed!",
