@@ -55,16 +55,30 @@ func (p Permit) Probe() bool { return p.probe }
 func (b *Breaker) Admit(now time.Time) (p Permit, retry time.Time, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	switch {
-	case b.state == Closed:
-		return Permit{round: b.round}, now, true
-	case b.state == Open && !now.Before(b.until):
-		b.enter(HalfOpen)
-		return Permit{round: b.round, probe: true}, now, true
-	case b.state == HalfOpen: // its probe is under way
-		return Permit{}, now.Add(b.base), false
+	if retry, ok = b.ready(now); !ok {
+		return Permit{}, retry, false
 	}
-	return Permit{}, b.until, false
+	if b.state == Open {
+		b.enter(HalfOpen)
+	}
+	return Permit{round: b.round, probe: b.state == HalfOpen}, now, true
+}
+
+// Ready tells whether there would be a permit now, or when to ask again.
+func (b *Breaker) Ready(now time.Time) (retry time.Time, ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.ready(now)
+}
+
+func (b *Breaker) ready(now time.Time) (retry time.Time, ok bool) {
+	switch {
+	case b.state == Closed, b.state == Open && !now.Before(b.until):
+		return now, true
+	case b.state == HalfOpen: // its probe is under way
+		return now.Add(b.base), false
+	}
+	return b.until, false
 }
 
 // Done reports what came of a message, and whether that changed the state.

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"io"
+	"reflect"
 	"testing"
 	"time"
 
@@ -239,8 +240,12 @@ func TestConfigIsCompletedOrRefused(t *testing.T) {
 func TestBreakerIsAsItIsConfigured(t *testing.T) {
 	random := bytes.NewReader(nil) // without randomness, delays are the longest
 	c := Config{Threshold: 1, Delay: 1, MaxDelay: 3, Random: random}
-	if got, err := c.WithDefaults(); err != nil || got != c {
-		t.Errorf("got %+v, %v, want %+v", got, err, c)
+	got, err := c.WithDefaults()
+	if err != nil || got.Now == nil {
+		t.Errorf("got %v, and a clock: %t", err, got.Now != nil)
+	}
+	if got.Now = nil; !reflect.DeepEqual(got, c) {
+		t.Errorf("got %+v, want %+v", got, c)
 	}
 	b, now := New(c), time.Unix(0, 0)
 	for _, want := range []time.Duration{1, 3, 3} {

@@ -223,12 +223,9 @@ func TestOptionsOfARequest(t *testing.T) {
 // TestRouterIsAsItIsConfigured.
 func TestRouterIsAsItIsConfigured(t *testing.T) {
 	for asked, want := range map[int]int{0: DefaultConcurrency, 1: 1, 2: 2} {
-		if got := cap(newRouter(t, RouterConfig{Gateways: gatewaysNamed("a"), Concurrency: asked}).lines["a"].slots); got != want {
+		if got := cap(newRouter(t, RouterConfig{Gateways: gatewaysNamed("a"), Concurrency: asked}).peers["a"].Via.slots); got != want {
 			t.Errorf("%d at a time became %d", asked, got)
 		}
-	}
-	if r := newRouter(t, RouterConfig{}); r.cfg.Now == nil {
-		t.Error("there is no clock")
 	}
 }
 

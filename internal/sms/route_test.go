@@ -41,7 +41,7 @@ func TestRoutesAreFound(t *testing.T) {
 	} {
 		var got []string
 		for _, one := range r.table.find(tt.region, tt.to) {
-			got = append(got, one.name)
+			got = append(got, one.Name)
 		}
 		if strings.Join(got, ",") != tt.want {
 			t.Errorf("%s %s: got %v, want %s", tt.region, tt.to, got, tt.want)

@@ -175,8 +175,7 @@ func TestRouterLeavesABrokenGatewayAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var changes []string
 		r, all := routeOver(t, RouterConfig{
-			Breaker:  failover.Config{Threshold: 3, Delay: time.Minute},
-			OnChange: func(s GatewayStatus) { changes = append(changes, s.Name+" "+s.State) },
+			Breaker: failover.Config{Threshold: 3, Delay: time.Minute, OnChange: func(s failover.Status) { changes = append(changes, s.Name+" "+s.State) }},
 		}, down, nil)
 		send := func() {
 			t.Helper()
@@ -258,7 +257,7 @@ func TestRouterSharesTheTime(t *testing.T) {
 		if failed == nil || failed.Reason != ReasonTimeout || !failed.Unsure {
 			t.Fatalf("got %v", err)
 		}
-		if got := r.Status(); got[0].State != failover.Open || got[1].State != failover.Closed || got[1].Failed != 1 || got[1].Unsure != 1 {
+		if got := r.Status(); got[0].State != failover.Open || got[1].State != failover.Closed || got[1].Failed != 1 || got[1].Uncertain != 1 {
 			t.Errorf("got %+v, want the second one not blamed", got)
 		}
 		// The time is up: nobody else is asked.
@@ -360,9 +359,9 @@ func TestRouterTellsItsStatus(t *testing.T) {
 			all[0].set(err)
 			_, _, _ = r.Send(t.Context(), "GB", message())
 		}
-		want := GatewayStatus{
+		want := failover.Status{
 			Name: "a", State: failover.Closed, LastError: ReasonLost, LastErrorAt: start.Add(5 * time.Second), LastSuccess: start.Add(4 * time.Second),
-			Sent: 2, Refused: 1, Failed: 2, Unsure: 1,
+			Sent: 2, Refused: 1, Failed: 2, Uncertain: 1,
 		}
 		if got := r.Status(); got[0] != want || got[1].Name != "b" || got[1].Sent != 2 {
 			t.Errorf("got %+v, want %+v", got, want)
