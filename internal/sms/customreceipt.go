@@ -77,14 +77,10 @@ func NewReceipts(cfg ReceiptConfig, o ReceiptOptions) (ReceiptReader, error) {
 			c.states[word] = state
 		}
 	}
-	return c, nil
+	return receiptReader{c.o, c.read}, nil
 }
 
-// Read implements [ReceiptReader].
-func (c *customReceipts) Read(r *http.Request, body []byte, _ string) (Receipt, error) {
-	if err := c.o.basic(r); err != nil {
-		return Receipt{}, err
-	}
+func (c *customReceipts) read(r *http.Request, body []byte, _ string) (Receipt, error) {
 	if c.o.Secret != "" && !c.signed(r.Header.Get(c.cfg.SignatureHeader), body) {
 		return Receipt{}, ErrForged
 	}

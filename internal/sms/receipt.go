@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -87,14 +86,22 @@ func (o ReceiptOptions) withDefaults() ReceiptOptions {
 	return o
 }
 
-// Receipts read those of the vendors in [Presets].
-var Receipts = map[string]func(ReceiptOptions) (ReceiptReader, error){
-	"twilio":  TwilioReceipts,
-	"vonage":  VonageReceipts,
-	"infobip": InfobipReceipts,
-	"bird":    BirdReceipts,
-	"sinch":   SinchReceipts,
-	"kannel":  KannelReceipts,
+// receiptFunc reads a request from whom has shown name and password, where they are
+// demanded.
+type receiptFunc func(r *http.Request, body []byte, url string) (Receipt, error)
+
+// receiptReader is a [ReceiptReader] of such a function.
+type receiptReader struct {
+	o    ReceiptOptions
+	read receiptFunc
+}
+
+// Read implements [ReceiptReader].
+func (v receiptReader) Read(r *http.Request, body []byte, url string) (Receipt, error) {
+	if err := v.o.basic(r); err != nil {
+		return Receipt{}, err
+	}
+	return v.read(r, body, url)
 }
 
 // basic demands a name and password, if they are configured.
@@ -166,20 +173,25 @@ func once(v url.Values, name string) (string, error) {
 	return "", fmt.Errorf("%w: a parameter is there twice", ErrReceipt)
 }
 
+// single returns parameters of which none is there twice, and the first has a value.
+func single(v url.Values, names ...string) (map[string]string, error) {
+	values := map[string]string{}
+	for _, name := range names {
+		var err error
+		if values[name], err = once(v, name); err != nil {
+			return nil, err
+		}
+	}
+	if values[names[0]] == "" {
+		return nil, ErrReceipt
+	}
+	return values, nil
+}
+
 // shortWord keeps a code if it looks like one.
 func shortWord(text string) string {
 	if len(text) > 64 {
 		return ""
 	}
 	return clean(text)
-}
-
-// sorted returns the names of parameters in order.
-func sorted(v url.Values) []string {
-	names := make([]string, 0, len(v))
-	for name := range v {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
 }

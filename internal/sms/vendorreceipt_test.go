@@ -9,9 +9,11 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"hash"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -55,7 +57,7 @@ func TestTwilioReceipts(t *testing.T) {
 	sign := func(i incoming) incoming {
 		form, _ := url.ParseQuery(i.body)
 		text := receipt
-		for _, name := range sorted(form) {
+		for _, name := range slices.Sorted(maps.Keys(form)) {
 			text += name + form.Get(name)
 		}
 		return i.with("X-Twilio-Signature", base64.StdEncoding.EncodeToString(macOf(sha1New, "12345", text)))
@@ -123,7 +125,7 @@ func TestVonageReceiptsByParameter(t *testing.T) {
 	reader := newReader(t, "vonage", ReceiptOptions{Secret: "pa55word"})
 	sign := func(method func() hash.Hash, v url.Values) url.Values {
 		text := ""
-		for _, name := range sorted(v) {
+		for _, name := range slices.Sorted(maps.Keys(v)) {
 			text += "&" + name + "=" + strings.NewReplacer("&", "_", "=", "_").Replace(v.Get(name))
 		}
 		v.Set("sig", strings.ToUpper(hex.EncodeToString(macOf(method, "pa55word", text))))
@@ -209,11 +211,10 @@ func TestSinchReceipts(t *testing.T) {
 // The example that comes with the specification of Standard Webhooks.
 func TestBirdSignatureAsDocumented(t *testing.T) {
 	const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-	made, err := BirdReceipts(ReceiptOptions{Secret: secret, Now: func() time.Time { return time.Unix(1614265330, 0) }})
+	reader, err := newBirdReceipts(ReceiptOptions{Secret: secret, Now: func() time.Time { return time.Unix(1614265330, 0) }}.withDefaults())
 	if err != nil {
 		t.Fatal(err)
 	}
-	reader, _ := made.(*birdReceipts)
 	h := http.Header{}
 	h.Set("Webhook-Id", "msg_p5jXN8AQM9LWM0D4loKWxJek")
 	h.Set("Webhook-Timestamp", "1614265330")
@@ -240,7 +241,7 @@ func TestBirdSignatureAsDocumented(t *testing.T) {
 		t.Error("an old one passed")
 	}
 	for _, bad := range []string{"whsec_", "whsec_%", "pa55word!"} {
-		_, err := BirdReceipts(ReceiptOptions{Secret: bad})
+		_, err := newBirdReceipts(ReceiptOptions{Secret: bad})
 		if err == nil {
 			t.Errorf("%q: got no error", bad)
 		}
