@@ -55,34 +55,31 @@ var faultCodes = map[neterr.Class]string{
 // faultOf classifies an error. Its second result is false for an error that is
 // none of the network or of TLS.
 func faultOf(err error) (fault, bool) {
-	class := neterr.Of(err)
-	code, ok := faultCodes[class]
+	code, ok := faultCodes[neterr.Of(err)]
 	if !ok {
 		return fault{CodeLost, neterr.Cause(err)}, false
 	}
-	return fault{code, detailOf(class, err)}, true
+	return fault{code, detailOf(code, err)}, true
 }
 
 // detailOf is what there is to say beside the code.
-func detailOf(class neterr.Class, err error) string {
-	switch class {
-	case neterr.UnknownHost:
+func detailOf(code string, err error) string {
+	switch code {
+	case CodeNameUnknown:
 		if neterr.NoSuchName(err) {
 			return "it does not exist"
 		}
 		unknown, _ := errors.AsType[*net.DNSError](err)
 		return unknown.Err
-	case neterr.NoRoute, neterr.NotDialled, neterr.Unfit:
-		return neterr.Cause(err)
-	case neterr.TLSVersion, neterr.ClientCertificate, neterr.Alert, neterr.Handshake:
+	case CodeUnreachable, CodeTLSFailed:
 		return strings.TrimPrefix(neterr.Cause(err), "tls: ")
-	case neterr.Expired, neterr.NotYetValid:
+	case CodeCertExpired:
 		invalid, _ := errors.AsType[x509.CertificateInvalidError](err)
 		return validity(invalid.Cert)
-	case neterr.WrongName:
+	case CodeCertName:
 		name, _ := errors.AsType[x509.HostnameError](err)
 		return "it is for " + certificateNames(name.Certificate)
-	case neterr.UnknownAuthority:
+	case CodeCertAuthority:
 		if authority, _ := errors.AsType[x509.UnknownAuthorityError](err); authority.Cert != nil {
 			return "its issuer is " + authority.Cert.Issuer.String()
 		}

@@ -158,8 +158,11 @@ func TestTheErrorThatHelpsMostIsTold(t *testing.T) {
 		want     error
 		asked    int // the last one
 	}{
-		{[]Outcome{broken, odd}, broken.Err, 1}, {[]Outcome{odd, broken}, broken.Err, 1}, {[]Outcome{odd, odd}, odd.Err, 1},
-		{[]Outcome{refused, {}}, refused.Err, 0}, {[]Outcome{broken, {}}, nil, 1},
+		{[]Outcome{broken, odd}, broken.Err, 1},
+		{[]Outcome{odd, broken}, broken.Err, 1},
+		{[]Outcome{odd, odd}, odd.Err, 1},
+		{[]Outcome{refused, {}}, refused.Err, 0},
+		{[]Outcome{broken, {}}, nil, 1},
 	} {
 		first, last := &double{out: tt.outcomes[0]}, &double{out: tt.outcomes[1]}
 		if err := Walk(t.Context(), peers(t, Config{}, first, last), letter{}); !errors.Is(err, tt.want) || last.asked != tt.asked {
