@@ -150,8 +150,6 @@ var codeAdvice = map[string]string{
 	codeSPFInclude:     "Remove the include, or correct the name in it; receivers treat it as an error.",
 	codeSPFPassAll:     "Replace +all by ~all or -all.",
 	codeSPFLookups:     "Remove includes that are not needed any more, or replace a and mx by ip4 and ip6.",
-	codeSPFFail:        "Add the address to the SPF record of {subject}, with ip4 or ip6 before the all.",
-	codeSPFSoftFail:    "Add the address to the SPF record of {subject}, with ip4 or ip6 before the all.",
 	codeSPFRelay:       "Add the relay to the SPF record of {subject}, with a:, ip4: or the provider's include:; if it sends from other addresses, check that those are listed.",
 	codeDKIMMissing:    "Publish the TXT record that belongs to the key, and check domain and selector of the mailer's `dkim`.",
 	codeDKIMSeveral:    "Leave one TXT record at this name; a new key gets a new selector.",

@@ -62,8 +62,6 @@ const (
 	codeSPFInclude         = "spf_include_broken"
 	codeSPFPassAll         = "spf_pass_all"
 	codeSPFLookups         = "spf_too_many_lookups"
-	codeSPFFail            = "spf_fail"
-	codeSPFSoftFail        = "spf_softfail"
 	codeSPFRelay           = "spf_relay_not_listed"
 	codeSPFUnknown         = "spf_unknown"
 	codeDKIMNotSigned      = "dkim_not_signed"
@@ -169,7 +167,7 @@ var notErrors = map[string]Severity{
 	codeDiskUnknown: Info, codeChecksOff: Info, codeAdminReachable: Info, codeKeyNotCopied: Info,
 
 	CodeHELONotFQDN: Warning, CodeRelayDeferred: Warning, CodeCertExpiresSoon: Warning, codeDNSFailed: Warning, codeNullMX: Warning,
-	codeSPFMissing: Warning, codeSPFPassAll: Warning, codeSPFSoftFail: Warning, codeSPFRelay: Warning,
+	codeSPFMissing: Warning, codeSPFPassAll: Warning, codeSPFRelay: Warning,
 	codeDKIMWeak: Warning, codeDKIMTesting: Warning, codeDKIMMisaligned: Warning,
 	codeDMARCMissing: Warning, codeDMARCSeveral: Warning, codeDMARCSyntax: Warning, codeDMARCUnaligned: Warning,
 	codeURLNotPublic: Warning, codeURLPlain: Warning, codeNative: Warning, codeUnexpected: Warning,

@@ -63,8 +63,6 @@
 //	spf_include_broken     | error    | dns.spf                         | refers to what is not there
 //	spf_pass_all           | warning  | dns.spf                         | lets everybody send
 //	spf_too_many_lookups   | error    | dns.spf                         | more than ten
-//	spf_fail               | error    | dns.spf                         | our address is forbidden
-//	spf_softfail           | warning  | dns.spf                         | our address is not listed
 //	spf_relay_not_listed   | warning  | dns.spf                         | the relay is not listed
 //	spf_unknown            | info     | dns.spf                         | could not be evaluated
 //	dkim_not_signed        | info     | dns.dkim                        | we do not sign

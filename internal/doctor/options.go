@@ -8,7 +8,6 @@ import (
 	"crypto/x509"
 	"net"
 	"net/http"
-	"net/netip"
 	"time"
 )
 
@@ -127,9 +126,6 @@ type Domain struct {
 	Envelope string
 	// RelayHosts are the hosts of the relays that are used for it.
 	RelayHosts []string
-	// SendingIPs are the addresses from which receivers see its mail, if the
-	// operator has told them.
-	SendingIPs []netip.Addr
 	// DKIM is the signature we make; nil if we make none.
 	DKIM *DKIM
 }
