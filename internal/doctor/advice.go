@@ -125,7 +125,6 @@ var codeAdvice = map[string]string{
 
 	CodeGreetingRefused: "Ask the relay's operator whether the address of this machine is blocked; a relay for log-in mostly listens on port 587.",
 	CodeHelloRefused:    "Set the mailer's `helo` to the full host name of this machine, with an address record for it.",
-	CodeHELONotFQDN:     "Set the mailer's `helo` to the full host name of this machine, like mail.example.org.",
 	CodeNoSTARTTLS:      "Use the relay's port for log-in (587), or `tls tls` with port 465; if it should be offered here, somebody on the way may have removed it.",
 	CodeAuthRefused:     "Check `username` and `password` of the mailer; some providers want a password made for this application only.",
 	CodeAuthNoMechanism: "Check that the port is the one for log-in (587 or 465), or leave out `username` and `password` if the relay knows this machine by its address.",

@@ -34,7 +34,6 @@ const (
 const (
 	CodeGreetingRefused = "greeting_refused"
 	CodeHelloRefused    = "hello_refused"
-	CodeHELONotFQDN     = "helo_not_fqdn"
 	CodeNoSTARTTLS      = "starttls_missing"
 	CodeAuthRefused     = "auth_refused"
 	CodeAuthNoMechanism = "auth_no_mechanism"
@@ -166,7 +165,7 @@ var notErrors = map[string]Severity{
 	codeEnvelopeMisaligned: Info, codeResetUnsupported: Info, codeRateLimited: Info,
 	codeDiskUnknown: Info, codeChecksOff: Info, codeAdminReachable: Info, codeKeyNotCopied: Info,
 
-	CodeHELONotFQDN: Warning, CodeRelayDeferred: Warning, CodeCertExpiresSoon: Warning, codeDNSFailed: Warning, codeNullMX: Warning,
+	CodeRelayDeferred: Warning, CodeCertExpiresSoon: Warning, codeDNSFailed: Warning, codeNullMX: Warning,
 	codeSPFMissing: Warning, codeSPFPassAll: Warning, codeSPFRelay: Warning,
 	codeDKIMWeak: Warning, codeDKIMTesting: Warning, codeDKIMMisaligned: Warning,
 	codeDMARCMissing: Warning, codeDMARCSeveral: Warning, codeDMARCSyntax: Warning, codeDMARCUnaligned: Warning,

@@ -40,7 +40,6 @@
 //	cert_expires_soon      | warning  | net                             | was not renewed when it was due
 //	greeting_refused       | error    | relay                           | turned away at once
 //	hello_refused          | error    | relay                           | our name was refused
-//	helo_not_fqdn          | warning  | relay                           | our name is not fully qualified
 //	starttls_missing       | error    | relay                           | STARTTLS is not offered
 //	auth_refused           | error    | relay                           | user name or password are wrong
 //	auth_no_mechanism      | error    | relay                           | no common way to log in

@@ -86,8 +86,6 @@ type Config struct {
 type Relay struct {
 	// Name is what the operator calls it.
 	Name string
-	// HELO is the name by which we introduce ourselves, if known.
-	HELO string
 	// Check tries the relay up to MAIL FROM, and ends at the first step that
 	// fails.
 	Check func(context.Context) []RelayStep
@@ -100,8 +98,8 @@ type RelayStep struct {
 	Step string
 	// OK reports whether it succeeded.
 	OK bool
-	// Code is one of the exported codes if it did not, see [CodeOfReason] and
-	// [RelayCode]. Of a step that succeeded, only CodeCertExpiresSoon matters.
+	// Code is one of the exported codes if it did not, see [CodeOfReason]. Of a
+	// step that succeeded, only CodeCertExpiresSoon matters.
 	Code string
 	// Detail is what the relay or the network said. It is cut short, and
 	// addresses in it are left out.

@@ -70,8 +70,6 @@ type SMTPConfig struct {
 	ServerName            string         // of the certificate; default: the host of Address
 	// Certificates are shown to a relay that asks for one.
 	Certificates []tls.Certificate
-	// GetClientCertificate is asked instead of Certificates when it is set.
-	GetClientCertificate func(*tls.CertificateRequestInfo) (*tls.Certificate, error)
 	// AllowPlaintext lets NoTLS be used for a relay on another machine, such as
 	// a container next door. A password is not sent to it even so.
 	AllowPlaintext bool
@@ -112,7 +110,7 @@ func (c *SMTPConfig) checkTLS(host string) error {
 		if !c.AllowPlaintext && !loopback(host) {
 			return fmt.Errorf("tls none is only allowed for a server on this machine, not for %q; write: tls starttls", host)
 		}
-		if len(c.Certificates) > 0 || c.GetClientCertificate != nil {
+		if len(c.Certificates) > 0 {
 			return errors.New("a client certificate is of no use with tls none")
 		}
 	default:

@@ -54,8 +54,7 @@ func birdRequest(o PresetOptions) (HTTPConfig, error) {
 		return HTTPConfig{}, errors.New("option category: must be letters, digits, _ and -")
 	}
 	return HTTPConfig{
-		Name: o.Name,
-		URL:  o.base(url) + "/v1/sms/messages",
+		URL: o.base(url) + "/v1/sms/messages",
 		// The same key within a day returns the first answer, and sends nothing.
 		Headers: map[string][]string{"Idempotency-Key": {"{id}"}},
 		Bearer:  o.Secret,

@@ -37,9 +37,6 @@ func wantOutcome(t *testing.T, e *SendError, want outcome) {
 	if got := outcomeOf(e); got != want {
 		t.Errorf("got %+v (%v), want %+v", got, e, want)
 	}
-	if e.Gateway != "one" {
-		t.Errorf("got gateway %q", e.Gateway)
-	}
 }
 
 func simple(url string) HTTPConfig {

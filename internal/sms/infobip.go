@@ -26,7 +26,6 @@ func infobipRequest(o PresetOptions) (HTTPConfig, error) {
 	}
 	const status = "/messages/0/status/"
 	return HTTPConfig{
-		Name:          o.Name,
 		URL:           o.base("") + "/sms/3/messages",
 		Headers:       map[string][]string{"Accept": {"application/json"}},
 		Authorization: "App " + o.Secret,

@@ -51,7 +51,6 @@ func kannelRequest(o PresetOptions) (HTTPConfig, error) {
 		fields = append(fields, Field{Name: "smsc", Value: smsc, Literal: true})
 	}
 	return HTTPConfig{
-		Name: o.Name,
 		URL:  o.base("http://127.0.0.1:13013") + "/cgi-bin/sendsms",
 		Body: Body{Type: BodyQuery, Fields: fields},
 		// 2 is UCS-2; without it Kannel finds the 7 bits of GSM.

@@ -24,11 +24,6 @@ const (
 	Undelivered                     // and it will not be
 )
 
-// String is a word for people.
-func (s ReceiptState) String() string {
-	return [...]string{"unknown", "underway", "arrived", "undelivered"}[min(int(s), 3)]
-}
-
 // Receipt is what a gateway reports of one message. Nothing in it names a
 // number or a text.
 type Receipt struct {

@@ -30,7 +30,6 @@ func sinchRequest(o PresetOptions) (HTTPConfig, error) {
 		return HTTPConfig{}, err
 	}
 	return HTTPConfig{
-		Name:   o.Name,
 		URL:    o.base("https://us.sms.api.sinch.com") + "/xms/v1/" + o.Account + "/batches",
 		Bearer: o.Secret,
 		Body: Body{Type: BodyJSON, Template: `{

@@ -54,7 +54,6 @@ func twilioRequest(o PresetOptions) (HTTPConfig, error) {
 		fields = append(fields, Field{Name: "MessagingServiceSid", Value: service, Literal: true})
 	}
 	return HTTPConfig{
-		Name:      o.Name,
 		URL:       o.base("https://api.twilio.com") + "/2010-04-01/Accounts/" + o.Account + "/Messages.json",
 		Body:      Body{Type: BodyForm, Fields: fields},
 		BasicUser: cmp.Or(o.Extra["api_key"], o.Account), BasicPassword: o.Secret,

@@ -14,8 +14,6 @@ import (
 
 // PresetOptions are what a preset needs to know.
 type PresetOptions struct {
-	// Name is that of the gateway in errors.
-	Name string
 	// Account and Secret are what the vendor calls them: see each preset.
 	Account, Secret string
 	// URL replaces the beginning of the vendor's URL: another region, or a test.

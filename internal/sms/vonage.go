@@ -36,8 +36,7 @@ func vonageRequest(o PresetOptions) (HTTPConfig, error) {
 	}
 	const status = "/messages/0/status"
 	return HTTPConfig{
-		Name: o.Name,
-		URL:  o.base("https://rest.nexmo.com") + "/sms/json",
+		URL: o.base("https://rest.nexmo.com") + "/sms/json",
 		Body: Body{Type: BodyForm, Fields: []Field{
 			{Name: "from", Value: "{from}"},
 			{Name: "to", Value: "{to}"},
