@@ -16,6 +16,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/failover"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbox"
+	"github.com/caddy-threepid/caddy-threepid/internal/phone"
 	"github.com/caddy-threepid/caddy-threepid/internal/sms"
 	"github.com/caddy-threepid/caddy-threepid/internal/smsfraud"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -131,7 +132,7 @@ func (a *App) assemblePhones(rt *runtime) error {
 		return fmt.Errorf("sms: %w", err)
 	}
 	guard.sender = &outbox.SMSSender{
-		Transport: router, Templates: a.settings.templates, Keys: rt.keys, Region: regionOf,
+		Transport: router, Templates: a.settings.templates, Keys: rt.keys, Region: phone.RegionOf,
 		Tag: func(m verification.Message) string { return receiptTag(rt.keys, m.ID) },
 	}
 	rt.phones = &phoneService{router: router, shield: guarding, sender: guard.sender, guard: guard}

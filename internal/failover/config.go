@@ -55,8 +55,8 @@ func (c Config) WithDefaults() (Config, error) {
 	return c, nil
 }
 
-// New makes a closed breaker of a configuration that [Config.WithDefaults] has
+// closedBreaker makes a closed one of a configuration that [Config.WithDefaults] has
 // completed.
-func New(c Config) *Breaker {
-	return &Breaker{state: Closed, threshold: c.Threshold, base: c.Delay, cap: c.MaxDelay, random: c.Random}
+func closedBreaker(c Config) *breaker {
+	return &breaker{state: Closed, threshold: c.Threshold, base: c.Delay, cap: c.MaxDelay, random: c.Random}
 }

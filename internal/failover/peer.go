@@ -41,7 +41,7 @@ type Peer[T any] struct {
 	Via  T // what the message is handed to
 
 	cfg     Config
-	breaker *Breaker
+	breaker *breaker
 
 	mu    sync.Mutex
 	known Status
@@ -49,12 +49,12 @@ type Peer[T any] struct {
 
 // NewPeer makes a peer by a configuration that [Config.WithDefaults] has completed.
 func NewPeer[T any](name string, via T, cfg Config) *Peer[T] {
-	return &Peer[T]{Name: name, Via: via, cfg: cfg, breaker: New(cfg)}
+	return &Peer[T]{Name: name, Via: via, cfg: cfg, breaker: closedBreaker(cfg)}
 }
 
 // Status tells what is known of it now.
 func (p *Peer[T]) Status() Status {
-	state, until := p.breaker.Snapshot()
+	state, until := p.breaker.snapshot()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	status := p.known

@@ -81,7 +81,7 @@ func Walk[T any](ctx context.Context, order []*Peer[T], m Message[T]) error {
 // that of a probe keeps all others away, and must not wait for a place meanwhile. Nor
 // does anybody wait for a place with a peer that is left alone.
 func (p *Peer[T]) try(ctx context.Context, m Message[T], late bool) (o Outcome, retry time.Time, ok bool) {
-	if retry, ok := p.breaker.Ready(p.cfg.Now()); !ok {
+	if retry, ok := p.breaker.admits(p.cfg.Now()); !ok {
 		return Outcome{}, retry, false
 	}
 	leave, o := m.Place(ctx, p)
@@ -90,17 +90,17 @@ func (p *Peer[T]) try(ctx context.Context, m Message[T], late bool) (o Outcome, 
 		return o, time.Time{}, true
 	}
 	defer leave()
-	permit, retry, ok := p.breaker.Admit(p.cfg.Now())
+	permit, retry, ok := p.breaker.admit(p.cfg.Now())
 	if !ok { // it has failed others meanwhile
 		return Outcome{}, retry, false
 	}
 	o.Verdict = Unknown // if it panics
 	done := func(v Verdict) {
-		if p.breaker.Done(permit, v, p.cfg.Now()) {
+		if p.breaker.done(permit, v, p.cfg.Now()) {
 			p.changed()
 		}
 	}
-	if permit.Probe() {
+	if permit.probe {
 		p.changed()
 	}
 	p.flying(1)
@@ -108,7 +108,7 @@ func (p *Peer[T]) try(ctx context.Context, m Message[T], late bool) (o Outcome, 
 		p.flying(-1)
 		done(o.Verdict)
 	}()
-	o = m.Send(ctx, p, Attempt{Probe: permit.Probe(), Works: func() { done(Healthy) }})
+	o = m.Send(ctx, p, Attempt{Probe: permit.probe, Works: func() { done(Healthy) }})
 	if late && o.Verdict == Broken && ctx.Err() != nil {
 		o.Verdict, o.Fault = Unknown, "" // another one has used up its time
 	}

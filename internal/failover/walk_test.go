@@ -96,8 +96,8 @@ func TestNobodyWaitsForAPlaceInVain(t *testing.T) {
 		done := make(chan error)
 		go func() { done <- Walk(t.Context(), order, letter{}) }()
 		synctest.Wait()
-		p, _, _ := order[0].breaker.Admit(time.Now())
-		order[0].breaker.Done(p, Broken, time.Now()) // what the other one came to
+		p, _, _ := order[0].breaker.admit(time.Now())
+		order[0].breaker.done(p, Broken, time.Now()) // what the other one came to
 		<-first.slots
 		if err := <-done; err != nil || first.asked != 0 || second.asked != 1 {
 			t.Errorf("got %v, and %d and %d were asked, want the second only", err, first.asked, second.asked)
