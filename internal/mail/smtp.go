@@ -32,6 +32,7 @@ type SMTP struct {
 	slots    chan struct{} // one for each message that is being sent
 	waiting  chan struct{} // one for each that waits for a slow answer besides
 	keep     time.Duration // how long a connection is kept idle
+	most     int           // mails over one connection
 	probe    time.Duration // how long an idle one is trusted without a question
 	closed   chan struct{}
 
@@ -47,7 +48,7 @@ func NewSMTP(cfg SMTPConfig) (*SMTP, error) {
 		return nil, err
 	}
 	s := &SMTP{
-		cfg: cfg, keep: cfg.IdleTimeout, probe: probeAfter, dial: new(net.Dialer).DialContext, hostname: os.Hostname,
+		cfg: cfg, keep: idleTime, most: maxMails, probe: probeAfter, dial: new(net.Dialer).DialContext, hostname: os.Hostname,
 		slots: make(chan struct{}, cfg.MaxConnections), waiting: make(chan struct{}, cfg.MaxConnections), closed: make(chan struct{}),
 		tls: &tls.Config{ServerName: cfg.ServerName, RootCAs: cfg.RootCAs, MinVersion: tls.VersionTLS12},
 	}

@@ -84,10 +84,8 @@ func tokenOf(t *testing.T, length int) string {
 
 // TestReceiptOptionsAreKept, and each half of a name and password is demanded.
 func TestReceiptOptionsAreKept(t *testing.T) {
-	for window, want := range map[time.Duration]time.Duration{0: DefaultReceiptWindow, -1: DefaultReceiptWindow, time.Second: time.Second} {
-		if got := (ReceiptOptions{Window: window}).withDefaults(); got.Window != want || got.Now == nil {
-			t.Errorf("window %s became %s", window, got.Window)
-		}
+	if (ReceiptOptions{}).withDefaults().Now == nil {
+		t.Error("there is no clock")
 	}
 	for _, o := range []ReceiptOptions{{User: "u"}, {Password: "p"}} {
 		r := &http.Request{Header: http.Header{}}

@@ -56,8 +56,8 @@ type ReceiptReader interface {
 	Read(r *http.Request, body []byte, url string) (Receipt, error)
 }
 
-// DefaultReceiptWindow is how old a receipt may be that is signed with a time.
-const DefaultReceiptWindow = 5 * time.Minute
+// receiptWindow is how old, and how far ahead, a signed time may be.
+const receiptWindow = 5 * time.Minute
 
 // ReceiptOptions are what a reader needs to know.
 type ReceiptOptions struct {
@@ -66,15 +66,10 @@ type ReceiptOptions struct {
 	Secret string
 	// User and Password, if set, are demanded by basic authentication.
 	User, Password string
-	// Window is how old, and how far ahead, a signed time may be.
-	Window time.Duration
-	Now    func() time.Time // the clock; default: time.Now
+	Now            func() time.Time // the clock; default: time.Now
 }
 
 func (o ReceiptOptions) withDefaults() ReceiptOptions {
-	if o.Window <= 0 {
-		o.Window = DefaultReceiptWindow
-	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -120,7 +115,7 @@ func (o ReceiptOptions) fresh(seconds string) bool {
 
 func (o ReceiptOptions) near(at time.Time) bool {
 	age := o.Now().Sub(at)
-	return age <= o.Window && age >= -o.Window
+	return age <= receiptWindow && age >= -receiptWindow
 }
 
 // unixTime reads seconds since 1970, and nothing from after the year 9999.
