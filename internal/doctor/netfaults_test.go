@@ -11,6 +11,7 @@ import (
 )
 
 var realFaults = map[string]string{
+	"look-up is given up":                 "timeout, ",
 	"HTTP without TLS":                    "tls_not_spoken, ",
 	"TLS that is too old":                 "tls_failed, protocol version not supported",
 	"broken pipe":                         "connection_lost, ",

@@ -10,6 +10,7 @@ import (
 )
 
 var realFaults = map[string]string{
+	"look-up is given up":                 "the request was cancelled",
 	"HTTP without TLS":                    "does not speak TLS as it must",
 	"TLS that is too old":                 "does not speak TLS as it must",
 	"broken pipe":                         "the connection broke, or it does not speak HTTP",

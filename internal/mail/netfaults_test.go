@@ -10,6 +10,7 @@ import (
 )
 
 var realFaults = map[string]string{
+	"look-up is given up":                 "unreachable/tls-failed!/lost!/lost",
 	"HTTP without TLS":                    "tls-not-spoken/tls-not-spoken!/tls-not-spoken!/lost",
 	"TLS that is too old":                 "tls-version/tls-version!/tls-version!/lost",
 	"broken pipe":                         "unreachable/lost/lost/lost",

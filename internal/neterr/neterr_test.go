@@ -18,7 +18,7 @@ func TestEachFaultHasItsClass(t *testing.T) {
 		"something else":           Other,
 		"name that does not exist": UnknownHost, "name server that fails": UnknownHost, "name server is silent": Timeout,
 		"nobody listens": Refused, "no way to the host": NoRoute, "no way to the network": NoRoute, "not allowed to connect": NotDialled,
-		"reset while connecting": DialLost, "nobody answers": Timeout, "given up while dialling": Canceled, "too late to dial": Timeout,
+		"reset while connecting": DialLost, "nobody answers": Timeout, "given up while dialling": Canceled, "look-up is given up": Canceled, "too late to dial": Timeout,
 		"reset": Lost, "broken pipe": Lost, "closed by ourselves": Lost,
 		"hangs up before the handshake": Lost, "hangs up within a record": Lost, "silence before the handshake": Timeout,
 		"plain text": NotTLS, "HTTP without TLS": NotTLS, "TLS that is too old": TLSVersion, "nothing in common": Alert,

@@ -10,6 +10,7 @@ import (
 )
 
 var realFaults = map[string]string{
+	"look-up is given up":                 "unreachable, it cannot be reached; tls-failed, the handshake failed!",
 	"HTTP without TLS":                    "lost, the connection was lost; tls-failed, the handshake failed!",
 	"TLS that is too old":                 "lost, the connection was lost; tls-failed, the handshake failed!",
 	"broken pipe":                         "lost, the connection was lost; tls-failed, the handshake failed",

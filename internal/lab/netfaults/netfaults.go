@@ -53,7 +53,17 @@ func Errors(t testing.TB) map[string]error {
 	for name, s := range handshakes(t) {
 		all[name] = s.greet(t)
 	}
+	all["look-up is given up"] = lookUp(t)
 	return all
+}
+
+// lookUp asks nobody, and does not wait for the answer.
+func lookUp(t testing.TB) error {
+	nobody := net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) { return nil, net.ErrClosed }}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := (&net.Dialer{Resolver: &nobody}).DialContext(ctx, "tcp", net.JoinHostPort(Host, "443"))
+	return err
 }
 
 func dial(cause error) error { return &net.OpError{Op: "dial", Net: "tcp", Err: cause} }
