@@ -218,15 +218,6 @@ func TestOptionsOfARequest(t *testing.T) {
 	}
 }
 
-// TestRouterIsAsItIsConfigured.
-func TestRouterIsAsItIsConfigured(t *testing.T) {
-	for asked, want := range map[int]int{0: DefaultConcurrency, 1: 1, 2: 2} {
-		if got := cap(newRouter(t, RouterConfig{Gateways: gatewaysNamed("a"), Concurrency: asked}).peers["a"].Via.slots); got != want {
-			t.Errorf("%d at a time became %d", asked, got)
-		}
-	}
-}
-
 // TestTheFirstGatewayToComeBackIsWaitedFor, whichever it is.
 func TestTheFirstGatewayToComeBackIsWaitedFor(t *testing.T) {
 	for _, order := range [][]string{{"a", "b"}, {"b", "a"}} {

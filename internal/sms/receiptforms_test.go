@@ -19,7 +19,7 @@ import (
 // TestReceiptsWithTwoReadings are refused: a parameter twice, one that is not encoded
 // as it should be, or a field that is no text.
 func TestReceiptsWithTwoReadings(t *testing.T) {
-	custom, err := NewReceipts(ReceiptConfig{State: Place{Parameter: "s"}, Code: Place{Parameter: "why"}, Arrived: []string{"ok"}}, ReceiptOptions{})
+	custom, err := NewReceipts(ReceiptConfig{State: Place{Parameter: "s"}, Arrived: []string{"ok"}}, ReceiptOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +35,6 @@ func TestReceiptsWithTwoReadings(t *testing.T) {
 		"vonage, a state twice":  {incoming{method: http.MethodGet, query: "status=failed&status=delivered"}, vonage},
 		"vonage, a list":         {incoming{method: http.MethodPost, body: `{"status":"failed","x":[]}`, header: document}, vonage},
 		"custom, a state twice":  {incoming{method: http.MethodGet, query: "s=ok&s=no"}, custom},
-		"custom, a code twice":   {incoming{method: http.MethodGet, query: "s=ok&why=1&why=2"}, custom},
 		"custom, the query":      {incoming{method: http.MethodGet, query: "s=ok&x=%zz"}, custom},
 		"custom, the form":       {incoming{method: http.MethodPost, body: "s=ok&x=%zz", header: form}, custom},
 		"custom, no state":       {incoming{method: http.MethodPost, body: "why=1", header: form}, custom},

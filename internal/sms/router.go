@@ -13,8 +13,8 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/failover"
 )
 
-// DefaultConcurrency is how many messages a gateway is handed at a time.
-const DefaultConcurrency = 8
+// concurrency is how many messages a gateway is handed at a time.
+const concurrency = 8
 
 // RouterConfig says which gateway carries which message.
 type RouterConfig struct {
@@ -29,8 +29,6 @@ type RouterConfig struct {
 	// earlier one may have sent it. If it fails, nothing is sent. Nil: it is
 	// free.
 	Charge func(ctx context.Context, m Message) error
-	// Concurrency bounds how many messages each gateway is handed at a time.
-	Concurrency int
 
 	// Breaker says how patient the router is with a gateway that fails.
 	Breaker failover.Config
@@ -46,20 +44,15 @@ type Router struct {
 // NewRouter checks a configuration.
 func NewRouter(cfg RouterConfig) (*Router, error) {
 	patience, err := cfg.Breaker.WithDefaults()
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, fmt.Errorf("leave a broken gateway alone: %w", err)
-	case cfg.Concurrency < 0:
-		return nil, errors.New("the concurrency of a gateway must be positive")
-	case cfg.Concurrency == 0:
-		cfg.Concurrency = DefaultConcurrency
 	}
 	r := &Router{cfg: cfg, peers: map[string]*peer{}}
 	for name, g := range cfg.Gateways {
 		if name == "" || name == AnyGateway || g == nil {
 			return nil, fmt.Errorf("sender %q: has no name, or is none", name)
 		}
-		r.peers[name] = failover.NewPeer(name, &limited{g, make(chan struct{}, cfg.Concurrency)}, patience)
+		r.peers[name] = failover.NewPeer(name, &limited{g, make(chan struct{}, concurrency)}, patience)
 	}
 	if r.table, err = newTable(cfg.Routes, r.peers); err != nil {
 		return nil, err

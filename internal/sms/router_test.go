@@ -277,11 +277,11 @@ func TestRouterSharesTheTime(t *testing.T) {
 
 func TestRouterBoundsConcurrency(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r, all := routeOver(t, RouterConfig{Concurrency: 2}, nil)
+		r, all := routeOver(t, RouterConfig{}, nil)
 		all[0].took = time.Second
 		start := time.Now()
 		var wg sync.WaitGroup
-		for range 6 {
+		for range 3 * concurrency {
 			wg.Go(func() {
 				if _, _, err := r.Send(t.Context(), "GB", message()); err != nil {
 					t.Error(err)
@@ -289,8 +289,8 @@ func TestRouterBoundsConcurrency(t *testing.T) {
 			})
 		}
 		synctest.Wait()
-		if got := r.Status()[0].InFlight; got != 2 {
-			t.Errorf("got %d at a time, want 2", got)
+		if got := r.Status()[0].InFlight; got != concurrency {
+			t.Errorf("got %d at a time, want %d", got, concurrency)
 		}
 		// Who waits for a slot and gives up has not been sent.
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
@@ -310,23 +310,25 @@ func TestRouterBoundsConcurrency(t *testing.T) {
 		if took := time.Since(start); took != 3*time.Second {
 			t.Errorf("got %s, want 3s", took)
 		}
-		if got := r.Status()[0]; got.InFlight != 0 || got.Sent != 6 || got.Failed != 0 {
+		if got := r.Status()[0]; got.InFlight != 0 || got.Sent != 3*concurrency || got.Failed != 0 {
 			t.Errorf("got %+v", got)
 		}
 	})
 }
 
 func TestRouterSurvivesAPanic(t *testing.T) {
-	r, all := routeOver(t, RouterConfig{Concurrency: 1}, nil)
+	r, all := routeOver(t, RouterConfig{}, nil)
 	all[0].panic = true
-	func() {
-		defer func() {
-			if recover() == nil {
-				t.Error("the panic was swallowed: nobody knows how far it got")
-			}
+	for range concurrency {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Error("the panic was swallowed: nobody knows how far it got")
+				}
+			}()
+			_, _, _ = r.Send(t.Context(), "GB", message())
 		}()
-		_, _, _ = r.Send(t.Context(), "GB", message())
-	}()
+	}
 	all[0].panic = false
 	if _, _, err := r.Send(t.Context(), "GB", message()); err != nil {
 		t.Error(err)
