@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/handlers"
 	"github.com/caddy-threepid/caddy-threepid/internal/emailpolicy"
+	"github.com/caddy-threepid/caddy-threepid/internal/phone"
 	"github.com/caddy-threepid/caddy-threepid/internal/smsfraud"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -108,7 +109,7 @@ func (rt *runtime) findLimits(ctx context.Context, person addressRequest, found 
 	if rt.phones == nil || person.Medium != verification.MSISDN {
 		return nil
 	}
-	state, err := rt.phones.shield.Ask(ctx, smsfraud.Request{Digits: person.Address, Region: regionOf(person.Address), Segments: 1})
+	state, err := rt.phones.shield.Ask(ctx, smsfraud.Request{Digits: person.Address, Region: phone.RegionOf(person.Address), Segments: 1})
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
 	"github.com/caddy-threepid/caddy-threepid/internal/doctor"
+	"github.com/caddy-threepid/caddy-threepid/internal/failover"
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
 	"github.com/caddy-threepid/caddy-threepid/internal/mail"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbox"
@@ -99,12 +100,17 @@ func (a *App) serving() (*runtime, func(), error) {
 }
 
 func (a *App) relayStates() []RelayState {
-	states := []RelayState{}
 	relayed, ok := a.mailer.(RelayMailer)
 	if !ok {
-		return states
+		return []RelayState{}
 	}
-	for _, s := range relayed.Status() {
+	return statesOf(relayed.Status())
+}
+
+// statesOf are how relays and gateways have fared.
+func statesOf(list []failover.Status) []RelayState {
+	states := make([]RelayState, 0, len(list))
+	for _, s := range list {
 		states = append(states, RelayState{
 			Name: s.Name, State: s.State, Failing: s.Failing(), LastError: s.LastError, LastReply: s.LastReply, Uncertain: s.Uncertain, Sent: s.Sent, Refused: s.Refused, Failed: s.Failed, InFlight: s.InFlight,
 			RetryAt: known(s.RetryAt), LastErrorAt: known(s.LastErrorAt), LastSuccess: known(s.LastSuccess),

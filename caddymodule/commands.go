@@ -15,7 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/doctor"
-	"github.com/caddy-threepid/caddy-threepid/internal/mail"
+	"github.com/caddy-threepid/caddy-threepid/internal/failover"
 )
 
 func newDoctorCommand() *cobra.Command {
@@ -91,7 +91,7 @@ func runSendTest(out io.Writer, flags caddycmd.Flags) (int, error) {
 		_, err = fmt.Fprintf(out, "The relay said: %s\n", result.Said)
 	}
 	for _, r := range result.Relays {
-		if r.State == mail.BreakerOpen {
+		if r.State == failover.Open {
 			_, err = fmt.Fprintf(out, "%s is %s. Its last error: %s%s\n", r.Name, r.word(), r.LastError, said(r.LastReply))
 		}
 	}
@@ -181,7 +181,7 @@ func (r RelayState) word() string {
 	switch {
 	case r.Failing && r.State == "closed":
 		return "failing"
-	case r.State == mail.BreakerOpen && r.RetryAt != nil:
+	case r.State == failover.Open && r.RetryAt != nil:
 		return relayStates[r.State] + " until " + r.RetryAt.Local().Format(time.TimeOnly)
 	}
 	return relayStates[r.State]

@@ -14,6 +14,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddypki"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/doctor"
+	"github.com/caddy-threepid/caddy-threepid/internal/failover"
 	"github.com/caddy-threepid/caddy-threepid/internal/mail"
 	"github.com/caddy-threepid/caddy-threepid/store/badgerstore"
 )
@@ -78,7 +79,7 @@ func (a *App) outboxHealth(ctx context.Context, rt *runtime) (doctor.OutboxStatu
 		health.Depth += n
 	}
 	for _, relay := range a.relayStates() {
-		r := doctor.RelayStatus{Name: relay.Name, Stopped: relay.State == mail.BreakerOpen}
+		r := doctor.RelayStatus{Name: relay.Name, Stopped: relay.State == failover.Open}
 		if relay.Failing {
 			r.LastError = cmp.Or(relay.LastError, "it took none of the last ones") + said(relay.LastReply)
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/failover"
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
 	"github.com/caddy-threepid/caddy-threepid/internal/mail"
 )
@@ -43,7 +44,7 @@ type Starter interface {
 // RelayMailer is implemented by mailers that have relays to tell about.
 type RelayMailer interface {
 	// Status tells how each relay has done so far.
-	Status() []mail.RelayStatus
+	Status() []failover.Status
 	// Check connects to each relay and tells what it found. It sends nothing.
 	Check(ctx context.Context) []mail.Finding
 }

@@ -73,7 +73,7 @@ func (a *App) phoneStatus(ctx context.Context, rt *runtime) (*PhoneStatus, error
 		return nil, err
 	}
 	out := &PhoneStatus{
-		Currency: a.settings.sms.currency, Senders: gatewayStates(rt.phones.router.Status()),
+		Currency: a.settings.sms.currency, Senders: statesOf(rt.phones.router.Status()),
 		Budgets: []BudgetState{}, Paused: []PauseState{}, Conversion: []ConversionState{},
 	}
 	for _, b := range spent.Budgets {

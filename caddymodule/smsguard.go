@@ -56,23 +56,14 @@ func (g *phoneGuard) segments(req verification.Request) (int, error) {
 
 // Verified implements handlers.PhoneGuard.
 func (g *phoneGuard) Verified(ctx context.Context, number string) {
-	if err := g.shield.Verified(ctx, number, regionOf(number)); err != nil {
+	if err := g.shield.Verified(ctx, number, phone.RegionOf(number)); err != nil {
 		g.logger.Warn("cannot count that a code came back", zap.Error(err))
 	}
 }
 
 // charge pays for a further call of a gateway for a message that was paid for.
 func (g *phoneGuard) charge(ctx context.Context, m sms.Message) error {
-	return g.shield.Charge(ctx, smsfraud.Request{Digits: m.To, Region: regionOf(m.To), Segments: m.Segments})
-}
-
-// regionOf is the country of a number in E.164 without "+", or empty.
-func regionOf(number string) string {
-	n, err := phone.FromDigits(number)
-	if err != nil {
-		return ""
-	}
-	return n.Region
+	return g.shield.Charge(ctx, smsfraud.Request{Digits: m.To, Region: phone.RegionOf(m.To), Segments: m.Segments})
 }
 
 // refusalOf is the client's answer to what the shield refuses.

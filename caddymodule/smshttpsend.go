@@ -46,10 +46,7 @@ func (m *HTTPSMS) Verified() bool { return m.verified }
 
 // MaxReceiptURL implements SMSReporter.
 func (m *HTTPSMS) MaxReceiptURL() int {
-	if m.Preset == "vonage" {
-		return 100 // see sms.Vonage
-	}
-	return 0
+	return sms.Vendors[m.Preset].MaxReceiptURL
 }
 
 // Interface guard

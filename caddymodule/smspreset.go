@@ -16,9 +16,9 @@ import (
 // resolvePreset is for a gateway that is known by name.
 func (m *HTTPSMS) resolvePreset(e *expander) error {
 	name := e.text("preset", m.Preset)
-	describe, ok := sms.Presets[name]
+	vendor, ok := sms.Vendors[name]
 	if !ok {
-		return fmt.Errorf("%s: there is no such preset; there are %s", name, strings.Join(slices.Sorted(maps.Keys(sms.Presets)), ", "))
+		return fmt.Errorf("%s: there is no such preset; there are %s", name, strings.Join(slices.Sorted(maps.Keys(sms.Vendors)), ", "))
 	}
 	if err := m.onlyPreset(); err != nil {
 		return err
@@ -33,14 +33,14 @@ func (m *HTTPSMS) resolvePreset(e *expander) error {
 		return nil
 	}
 	var err error
-	if m.config, err = describe(opts); err != nil {
+	if m.config, err = vendor.Request(opts); err != nil {
 		return err
 	}
 	receipts := m.Receipts.options(e)
-	if name == "twilio" && m.Options["api_key"] == "" {
-		receipts.Secret = cmp.Or(receipts.Secret, opts.Secret) // it signs with the auth token
+	if vendor.ReceiptSecret != nil {
+		receipts.Secret = cmp.Or(receipts.Secret, vendor.ReceiptSecret(opts))
 	}
-	if m.reader, err = sms.Receipts[name](receipts); err != nil {
+	if m.reader, err = vendor.Receipts(receipts); err != nil {
 		return fmt.Errorf("receipts: %w", err)
 	}
 	m.verified = receipts.Secret != "" || receipts.User != ""

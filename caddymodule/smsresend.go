@@ -8,6 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/phone"
 	"github.com/caddy-threepid/caddy-threepid/internal/smsfraud"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -30,7 +31,7 @@ func (a *App) resend(ctx context.Context, s *verification.Service, sid string) e
 	if err != nil {
 		return err
 	}
-	paid, err := rt.phones.shield.Reserve(ctx, smsfraud.Request{Digits: number, Region: regionOf(number), Segments: segments})
+	paid, err := rt.phones.shield.Reserve(ctx, smsfraud.Request{Digits: number, Region: phone.RegionOf(number), Segments: segments})
 	if err != nil {
 		return caddy.APIError{HTTPStatus: 429, Err: err}
 	}

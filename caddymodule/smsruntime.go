@@ -16,6 +16,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/failover"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbox"
+	"github.com/caddy-threepid/caddy-threepid/internal/phone"
 	"github.com/caddy-threepid/caddy-threepid/internal/sms"
 	"github.com/caddy-threepid/caddy-threepid/internal/smsfraud"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -58,30 +59,18 @@ func (a *App) routing(charge func(context.Context, sms.Message) error) sms.Route
 	}
 	return sms.RouterConfig{
 		Gateways: gateways, Routes: s.routes, Originators: sms.Originators{sms.AnyGateway: s.originators}, Charge: charge,
-		OnChange: a.gatewayChanged,
+		Breaker: failover.Config{OnChange: a.gatewayChanged},
 	}
 }
 
 // gatewayChanged tells when a gateway comes to be left alone, or is used again.
-func (a *App) gatewayChanged(s sms.GatewayStatus) {
+func (a *App) gatewayChanged(s failover.Status) {
 	fields := []zap.Field{zap.String("sender", s.Name), zap.String("state", s.State), zap.String("last_error", s.LastError)}
 	if s.State == failover.Open {
 		a.logger.Error("an sms sender is out of order and left alone for a while", append(fields, zap.Time("until", s.RetryAt))...)
 		return
 	}
 	a.logger.Info("an sms sender is tried again", fields...)
-}
-
-// gatewayStates are how gateways have fared.
-func gatewayStates(list []sms.GatewayStatus) []RelayState {
-	states := make([]RelayState, 0, len(list))
-	for _, s := range list {
-		states = append(states, RelayState{
-			Name: s.Name, State: s.State, Failing: s.LastErrorAt.After(s.LastSuccess), Uncertain: s.Unsure, LastError: s.LastError, Sent: s.Sent, Refused: s.Refused, Failed: s.Failed, InFlight: s.InFlight,
-			RetryAt: known(s.RetryAt), LastErrorAt: known(s.LastErrorAt), LastSuccess: known(s.LastSuccess),
-		})
-	}
-	return states
 }
 
 // reporting is a gateway that is told where to report.
@@ -143,7 +132,7 @@ func (a *App) assemblePhones(rt *runtime) error {
 		return fmt.Errorf("sms: %w", err)
 	}
 	guard.sender = &outbox.SMSSender{
-		Transport: router, Templates: a.settings.templates, Keys: rt.keys, Region: regionOf,
+		Transport: router, Templates: a.settings.templates, Keys: rt.keys, Region: phone.RegionOf,
 		Tag: func(m verification.Message) string { return receiptTag(rt.keys, m.ID) },
 	}
 	rt.phones = &phoneService{router: router, shield: guarding, sender: guard.sender, guard: guard}

@@ -43,7 +43,7 @@ func (a *App) sendTestSMS(ctx context.Context, to string) (any, error) {
 	if folders := a.folders(verification.MSISDN); len(folders) == len(a.gateways) {
 		result.Folder = folders[0]
 	}
-	result.Relays = gatewayStates(rt.phones.router.Status())
+	result.Relays = statesOf(rt.phones.router.Status())
 	return result, nil
 }
 

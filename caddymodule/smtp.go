@@ -18,6 +18,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/failover"
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
 	"github.com/caddy-threepid/caddy-threepid/internal/mail"
 )
@@ -128,7 +129,7 @@ func (m *SMTPMailer) Start() error {
 		}
 		relays = append(relays, mail.Relay{Name: r.cfg.Address, Transport: transport})
 	}
-	transport, err := mail.NewRelays(relays, mail.RelaysConfig{OnChange: m.changed})
+	transport, err := mail.NewRelays(relays, failover.Config{OnChange: m.changed})
 	if err != nil {
 		return err
 	}
@@ -137,9 +138,9 @@ func (m *SMTPMailer) Start() error {
 }
 
 // changed tells the operator that a relay is left alone, tried, or used again.
-func (m *SMTPMailer) changed(s mail.RelayStatus) {
+func (m *SMTPMailer) changed(s failover.Status) {
 	level := zapcore.InfoLevel
-	if s.State == mail.BreakerOpen {
+	if s.State == failover.Open {
 		level = zapcore.WarnLevel
 	}
 	if e := m.logger.Check(level, "relay changed"); e != nil {
@@ -189,7 +190,7 @@ func (m *SMTPMailer) Send(ctx context.Context, from, to string, message []byte) 
 }
 
 // Status implements RelayMailer.
-func (m *SMTPMailer) Status() []mail.RelayStatus {
+func (m *SMTPMailer) Status() []failover.Status {
 	if transport := m.transport.Load(); transport != nil {
 		return transport.Status()
 	}

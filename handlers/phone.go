@@ -162,8 +162,8 @@ const anyRegion = "GB"
 
 // regionOf is a country that a number may be said to be dialled from.
 func regionOf(number string) string {
-	if n, err := phone.FromDigits(number); err == nil && n.Region != worldwide {
-		return n.Region
+	if region := phone.RegionOf(number); region != "" && region != worldwide {
+		return region
 	}
 	return anyRegion
 }

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/failover"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/mail"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbox"
@@ -170,7 +171,7 @@ func connectTo(o order) (*mail.Relays, error) {
 		}
 		relays = append(relays, mail.Relay{Name: fmt.Sprint("relay", i), Transport: smtp})
 	}
-	return mail.NewRelays(relays, mail.RelaysConfig{Delay: 200 * time.Millisecond, MaxDelay: time.Second})
+	return mail.NewRelays(relays, failover.Config{Delay: 200 * time.Millisecond, MaxDelay: time.Second})
 }
 
 func userAddress(user int) string { return fmt.Sprintf("user%d@mail.example", user) }

@@ -125,7 +125,6 @@ var codeAdvice = map[string]string{
 
 	CodeGreetingRefused: "Ask the relay's operator whether the address of this machine is blocked; a relay for log-in mostly listens on port 587.",
 	CodeHelloRefused:    "Set the mailer's `helo` to the full host name of this machine, with an address record for it.",
-	CodeHELONotFQDN:     "Set the mailer's `helo` to the full host name of this machine, like mail.example.org.",
 	CodeNoSTARTTLS:      "Use the relay's port for log-in (587), or `tls tls` with port 465; if it should be offered here, somebody on the way may have removed it.",
 	CodeAuthRefused:     "Check `username` and `password` of the mailer; some providers want a password made for this application only.",
 	CodeAuthNoMechanism: "Check that the port is the one for log-in (587 or 465), or leave out `username` and `password` if the relay knows this machine by its address.",
@@ -150,8 +149,6 @@ var codeAdvice = map[string]string{
 	codeSPFInclude:     "Remove the include, or correct the name in it; receivers treat it as an error.",
 	codeSPFPassAll:     "Replace +all by ~all or -all.",
 	codeSPFLookups:     "Remove includes that are not needed any more, or replace a and mx by ip4 and ip6.",
-	codeSPFFail:        "Add the address to the SPF record of {subject}, with ip4 or ip6 before the all.",
-	codeSPFSoftFail:    "Add the address to the SPF record of {subject}, with ip4 or ip6 before the all.",
 	codeSPFRelay:       "Add the relay to the SPF record of {subject}, with a:, ip4: or the provider's include:; if it sends from other addresses, check that those are listed.",
 	codeDKIMMissing:    "Publish the TXT record that belongs to the key, and check domain and selector of the mailer's `dkim`.",
 	codeDKIMSeveral:    "Leave one TXT record at this name; a new key gets a new selector.",

@@ -34,7 +34,6 @@ const (
 const (
 	CodeGreetingRefused = "greeting_refused"
 	CodeHelloRefused    = "hello_refused"
-	CodeHELONotFQDN     = "helo_not_fqdn"
 	CodeNoSTARTTLS      = "starttls_missing"
 	CodeAuthRefused     = "auth_refused"
 	CodeAuthNoMechanism = "auth_no_mechanism"
@@ -62,8 +61,6 @@ const (
 	codeSPFInclude         = "spf_include_broken"
 	codeSPFPassAll         = "spf_pass_all"
 	codeSPFLookups         = "spf_too_many_lookups"
-	codeSPFFail            = "spf_fail"
-	codeSPFSoftFail        = "spf_softfail"
 	codeSPFRelay           = "spf_relay_not_listed"
 	codeSPFUnknown         = "spf_unknown"
 	codeDKIMNotSigned      = "dkim_not_signed"
@@ -168,8 +165,8 @@ var notErrors = map[string]Severity{
 	codeEnvelopeMisaligned: Info, codeResetUnsupported: Info, codeRateLimited: Info,
 	codeDiskUnknown: Info, codeChecksOff: Info, codeAdminReachable: Info, codeKeyNotCopied: Info,
 
-	CodeHELONotFQDN: Warning, CodeRelayDeferred: Warning, CodeCertExpiresSoon: Warning, codeDNSFailed: Warning, codeNullMX: Warning,
-	codeSPFMissing: Warning, codeSPFPassAll: Warning, codeSPFSoftFail: Warning, codeSPFRelay: Warning,
+	CodeRelayDeferred: Warning, CodeCertExpiresSoon: Warning, codeDNSFailed: Warning, codeNullMX: Warning,
+	codeSPFMissing: Warning, codeSPFPassAll: Warning, codeSPFRelay: Warning,
 	codeDKIMWeak: Warning, codeDKIMTesting: Warning, codeDKIMMisaligned: Warning,
 	codeDMARCMissing: Warning, codeDMARCSeveral: Warning, codeDMARCSyntax: Warning, codeDMARCUnaligned: Warning,
 	codeURLNotPublic: Warning, codeURLPlain: Warning, codeNative: Warning, codeUnexpected: Warning,

@@ -112,8 +112,7 @@ func TestSPFAlwaysEnds(t *testing.T) {
 		r := Run(t.Context(), Options{
 			Resolver: resolver{t, z},
 			Domains: []Domain{{
-				From: "a.example", RelayHosts: []string{"192.0.2.1"},
-				SendingIPs: []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")},
+				From: "a.example", RelayHosts: []string{"192.0.2.1", "2001:db8::1"},
 			}},
 		})
 		for _, f := range r.Findings {

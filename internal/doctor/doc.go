@@ -40,7 +40,6 @@
 //	cert_expires_soon      | warning  | net                             | was not renewed when it was due
 //	greeting_refused       | error    | relay                           | turned away at once
 //	hello_refused          | error    | relay                           | our name was refused
-//	helo_not_fqdn          | warning  | relay                           | our name is not fully qualified
 //	starttls_missing       | error    | relay                           | STARTTLS is not offered
 //	auth_refused           | error    | relay                           | user name or password are wrong
 //	auth_no_mechanism      | error    | relay                           | no common way to log in
@@ -63,8 +62,6 @@
 //	spf_include_broken     | error    | dns.spf                         | refers to what is not there
 //	spf_pass_all           | warning  | dns.spf                         | lets everybody send
 //	spf_too_many_lookups   | error    | dns.spf                         | more than ten
-//	spf_fail               | error    | dns.spf                         | our address is forbidden
-//	spf_softfail           | warning  | dns.spf                         | our address is not listed
 //	spf_relay_not_listed   | warning  | dns.spf                         | the relay is not listed
 //	spf_unknown            | info     | dns.spf                         | could not be evaluated
 //	dkim_not_signed        | info     | dns.dkim                        | we do not sign

@@ -10,6 +10,8 @@ import (
 
 	"golang.org/x/net/idna"
 	"golang.org/x/net/publicsuffix"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/neterr"
 )
 
 // normalized spells the domains as they are in the DNS, and fills in the
@@ -83,7 +85,7 @@ func (l lookup) host(ctx context.Context, name string) ([]string, error) {
 
 // unlessMissing drops the error of a name or record that does not exist.
 func unlessMissing(err error) error {
-	if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.IsNotFound {
+	if neterr.NoSuchName(err) {
 		return nil
 	}
 	return err

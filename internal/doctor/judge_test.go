@@ -152,7 +152,7 @@ func TestFaultsOfErrors(t *testing.T) {
 		{errors.New("tls: no application protocol"), CodeTLSFailed, "no application protocol", true},
 		{x509.CertificateInvalidError{Reason: x509.TooManyIntermediates}, CodeTLSFailed, "x509: too many intermediates for path length constraint", true},
 		{errors.New("malformed HTTP response"), CodeLost, "malformed HTTP response", false},
-		{x509.UnknownAuthorityError{}, CodeLost, "x509: certificate signed by unknown authority", false},
+		{x509.UnknownAuthorityError{}, CodeCertAuthority, "", true},
 	}
 	for _, tt := range tests {
 		got, known := faultOf(tt.err)

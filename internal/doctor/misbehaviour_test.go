@@ -10,7 +10,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
 	"os"
 	"os/exec"
 	"runtime"
@@ -171,7 +170,6 @@ func TestSlowResolver(t *testing.T) {
 		Resolver: stuck{}, stepTimeout: 200 * time.Millisecond,
 		Domains: []Domain{{
 			From: "example.org", DKIM: &DKIM{"example.org", "s1", dkimKey}, RelayHosts: []string{"mail.example.org"},
-			SendingIPs: []netip.Addr{netip.MustParseAddr("192.0.2.1")},
 		}},
 	})
 	want := []string{codeDNSFailed, codeDNSFailed, codeDNSFailed, codeDNSFailed}

@@ -3,18 +3,14 @@
 package doctor
 
 import (
-	"bytes"
-	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"strings"
-	"syscall"
 	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/neterr"
 )
 
 // fault is why a connection did not come about.
@@ -47,72 +43,48 @@ func (f fault) explain(host string) string {
 	return text + "."
 }
 
+// faultCodes are the codes of what connections fail of.
+var faultCodes = map[neterr.Class]string{
+	neterr.UnknownHost: CodeNameUnknown, neterr.Refused: CodeRefused, neterr.NoRoute: CodeUnreachable, neterr.NotDialled: CodeUnreachable,
+	neterr.DialLost: CodeLost, neterr.Lost: CodeLost, neterr.Timeout: CodeTimeout, neterr.Canceled: CodeTimeout,
+	neterr.NotTLS: CodeTLSNotSpoken, neterr.TLSVersion: CodeTLSFailed, neterr.ClientCertificate: CodeTLSFailed, neterr.Alert: CodeTLSFailed,
+	neterr.Handshake: CodeTLSFailed, neterr.Unfit: CodeTLSFailed, neterr.Expired: CodeCertExpired, neterr.NotYetValid: CodeCertExpired,
+	neterr.WrongName: CodeCertName, neterr.SelfSigned: CodeCertSelfSigned, neterr.UnknownAuthority: CodeCertAuthority,
+}
+
 // faultOf classifies an error. Its second result is false for an error that is
 // none of the network or of TLS.
 func faultOf(err error) (fault, bool) {
-	if f, ok := certificateFault(err); ok {
-		return f, true
+	code, ok := faultCodes[neterr.Of(err)]
+	if !ok {
+		return fault{CodeLost, neterr.Cause(err)}, false
 	}
-	var record tls.RecordHeaderError
-	var dns *net.DNSError
-	var network net.Error
-	switch {
-	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
-		return fault{code: CodeTLSNotSpoken}, true
-	case strings.HasPrefix(innermost(err), "tls: "):
-		return fault{CodeTLSFailed, strings.TrimPrefix(innermost(err), "tls: ")}, true
-	case errors.As(err, &dns) && !dns.IsTimeout:
-		if dns.IsNotFound {
-			return fault{CodeNameUnknown, "it does not exist"}, true
-		}
-		return fault{CodeNameUnknown, dns.Err}, true
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled),
-		errors.As(err, &network) && network.Timeout():
-		return fault{code: CodeTimeout}, true
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return fault{code: CodeRefused}, true
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed),
-		errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-		return fault{code: CodeLost}, true
-	}
-	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
-		return fault{CodeUnreachable, innermost(op.Err)}, true
-	}
-	return fault{CodeLost, innermost(err)}, false
+	return fault{code, detailOf(code, err)}, true
 }
 
-// innermost is the text of the first cause: what wraps it repeats network
-// addresses and URLs.
-func innermost(err error) string {
-	for {
-		cause := errors.Unwrap(err)
-		if cause == nil {
-			return err.Error()
+// detailOf is what there is to say beside the code.
+func detailOf(code string, err error) string {
+	switch code {
+	case CodeNameUnknown:
+		if neterr.NoSuchName(err) {
+			return "it does not exist"
 		}
-		err = cause
-	}
-}
-
-// certificateFault finds what is wrong with a certificate. Go looks at the
-// dates first, then at the name, then at the chain.
-func certificateFault(err error) (fault, bool) {
-	var invalid x509.CertificateInvalidError
-	var name x509.HostnameError
-	var authority x509.UnknownAuthorityError
-	switch {
-	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return fault{CodeCertExpired, validity(invalid.Cert)}, true
-	case errors.As(err, &invalid):
-		return fault{CodeTLSFailed, invalid.Error()}, true
-	case errors.As(err, &name):
-		return fault{CodeCertName, "it is for " + certificateNames(name.Certificate)}, true
-	case errors.As(err, &authority) && authority.Cert != nil:
-		if bytes.Equal(authority.Cert.RawIssuer, authority.Cert.RawSubject) {
-			return fault{code: CodeCertSelfSigned}, true
+		unknown, _ := errors.AsType[*net.DNSError](err)
+		return unknown.Err
+	case CodeUnreachable, CodeTLSFailed:
+		return strings.TrimPrefix(neterr.Cause(err), "tls: ")
+	case CodeCertExpired:
+		invalid, _ := errors.AsType[x509.CertificateInvalidError](err)
+		return validity(invalid.Cert)
+	case CodeCertName:
+		name, _ := errors.AsType[x509.HostnameError](err)
+		return "it is for " + certificateNames(name.Certificate)
+	case CodeCertAuthority:
+		if authority, _ := errors.AsType[x509.UnknownAuthorityError](err); authority.Cert != nil {
+			return "its issuer is " + authority.Cert.Issuer.String()
 		}
-		return fault{CodeCertAuthority, "its issuer is " + authority.Cert.Issuer.String()}, true
 	}
-	return fault{}, false
+	return ""
 }
 
 func validity(c *x509.Certificate) string {

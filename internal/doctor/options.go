@@ -8,7 +8,6 @@ import (
 	"crypto/x509"
 	"net"
 	"net/http"
-	"net/netip"
 	"time"
 )
 
@@ -87,8 +86,6 @@ type Config struct {
 type Relay struct {
 	// Name is what the operator calls it.
 	Name string
-	// HELO is the name by which we introduce ourselves, if known.
-	HELO string
 	// Check tries the relay up to MAIL FROM, and ends at the first step that
 	// fails.
 	Check func(context.Context) []RelayStep
@@ -101,8 +98,8 @@ type RelayStep struct {
 	Step string
 	// OK reports whether it succeeded.
 	OK bool
-	// Code is one of the exported codes if it did not, see [CodeOfReason] and
-	// [RelayCode]. Of a step that succeeded, only CodeCertExpiresSoon matters.
+	// Code is one of the exported codes if it did not, see [CodeOfReason]. Of a
+	// step that succeeded, only CodeCertExpiresSoon matters.
 	Code string
 	// Detail is what the relay or the network said. It is cut short, and
 	// addresses in it are left out.
@@ -127,9 +124,6 @@ type Domain struct {
 	Envelope string
 	// RelayHosts are the hosts of the relays that are used for it.
 	RelayHosts []string
-	// SendingIPs are the addresses from which receivers see its mail, if the
-	// operator has told them.
-	SendingIPs []netip.Addr
 	// DKIM is the signature we make; nil if we make none.
 	DKIM *DKIM
 }

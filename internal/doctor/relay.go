@@ -4,7 +4,6 @@ package doctor
 
 import (
 	"context"
-	"net/netip"
 	"strings"
 )
 
@@ -13,7 +12,6 @@ import (
 var relaySentences = map[string]string{
 	CodeGreetingRefused: "The relay turns us away before we have said a word",
 	CodeHelloRefused:    "The relay does not like the name by which we introduce ourselves",
-	CodeHELONotFQDN:     "The relay refuses our name because it is not fully qualified",
 	CodeNoSTARTTLS:      "The relay does not offer STARTTLS, and mail is never sent unencrypted",
 	CodeAuthRefused:     "The relay refuses the user name or the password",
 	CodeAuthNoMechanism: "The relay offers no way to log in that we know",
@@ -37,24 +35,8 @@ var stepCodes = map[string]string{
 	"tls": CodeTLSFailed, "auth": CodeAuthRefused, "mail": CodeSenderRefused,
 }
 
-// RelayCode is the code for an error at a step: that of the network or of TLS
-// if it is one of theirs, else what a refusal at this step means. Errors that
-// mean more than that (no STARTTLS, no mechanism) are the caller's to tell.
-func RelayCode(step string, err error) string {
-	if f, ok := faultOf(err); ok {
-		return f.code
-	}
-	if code, ok := stepCodes[step]; ok {
-		return code
-	}
-	return CodeRelayFailed
-}
-
 // examine tries the relay and explains the step at which it fails.
 func (relay Relay) examine(ctx context.Context, r *results) {
-	if relay.HELO != "" && !qualified(relay.HELO) {
-		r.report(CodeHELONotFQDN, "We introduce ourselves as %q, which is not a fully qualified name; strict relays refuse it.", relay.HELO)
-	}
 	if relay.Check == nil {
 		return
 	}
@@ -94,21 +76,6 @@ func (step RelayStep) report(r *results) {
 		text += " The relay said: " + said
 	}
 	r.say(r.check.subject, code, text)
-}
-
-// qualified reports whether a name is one that means the same everywhere
-// (RFC 5321 §2.3.5, §4.1.1.1).
-func qualified(name string) bool {
-	name = strings.ToLower(strings.TrimSuffix(name, "."))
-	if _, err := netip.ParseAddr(name); err == nil || localName(name) {
-		return false
-	}
-	for label := range strings.SplitSeq(name, ".") {
-		if label == "" || len(label) > 63 || strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
-			return false
-		}
-	}
-	return true
 }
 
 // localName reports whether a name, in lower case, means something in one

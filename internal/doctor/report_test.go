@@ -38,20 +38,14 @@ func TestTextIsGolden(t *testing.T) {
 	tests := []struct {
 		name   string
 		report Report
-		colour bool
 	}{
-		{"report.txt", sample(), false},
-		{"report-colour.txt", sample(), true},
-		{"empty.txt", Report{}, false},
-		{"well.txt", Report{Findings: sample().Findings[:2], Took: 15 * time.Millisecond}, false},
+		{"report.txt", sample()},
+		{"empty.txt", Report{}},
+		{"well.txt", Report{Findings: sample().Findings[:2], Took: 15 * time.Millisecond}},
 	}
 	for _, tt := range tests {
 		var b strings.Builder
-		if tt.colour {
-			tt.report.ColourText(&b)
-		} else {
-			tt.report.Text(&b)
-		}
+		tt.report.Text(&b)
 		path := filepath.Join("testdata", tt.name)
 		if *update {
 			if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
@@ -72,18 +66,8 @@ func TestTextIsGolden(t *testing.T) {
 func TestTextLayout(t *testing.T) {
 	report := sample()
 	report.Findings[2].Problem += " " + strings.Repeat("word ", 100) + strings.Repeat("x", 150) + "."
-	var plain, colour strings.Builder
+	var plain strings.Builder
 	report.Text(&plain)
-	report.ColourText(&colour)
-	if strings.Contains(plain.String(), "\x1b") {
-		t.Error("there are colours that nobody has asked for")
-	}
-	for _, code := range []string{"\x1b[0m", "\x1b[32m", "\x1b[36m", "\x1b[33m", "\x1b[1;31m"} {
-		colour := colour.String()
-		if !strings.Contains(colour, code) {
-			t.Errorf("the sequence %q is missing", code)
-		}
-	}
 	for line := range strings.Lines(plain.String()) {
 		if n := len([]rune(line)) - 1; n > textWidth && !strings.Contains(line, "xxx") {
 			t.Errorf("got a line of %d characters: %q", n, line)

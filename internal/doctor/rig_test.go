@@ -73,7 +73,6 @@ type rig struct {
 
 	relay     relayServer
 	relayDial dialFunc // nil: to the relay
-	helo      string
 	zone      zone
 	domain    Domain
 
@@ -99,7 +98,7 @@ func newRig(t *testing.T) *rig {
 		homeserver: fakehs.Options{
 			TrustedIDServers: []string{identityName}, ResetMode: fakehs.ResetRemote,
 		},
-		relay: goodRelay(), helo: "here.example.org",
+		relay:  goodRelay(),
 		zone:   healthyZone(),
 		domain: Domain{From: "example.org", RelayHosts: []string{"mail.example.org"}, DKIM: &DKIM{"example.org", "s1", dkimKey}},
 		outbox: OutboxStatus{Depth: 3, Max: 100, Oldest: time.Second, Relays: []RelayStatus{{Name: "main"}}},
@@ -210,7 +209,7 @@ func (r *rig) options() Options {
 		implicit: r.relay.implicit, config: &tls.Config{RootCAs: r.ca.pool, ServerName: "mail.example.org"}, dial: r.relayDial,
 	}
 	o := Options{
-		Config: &Config{}, Wiring: func() []WiringProblem { return r.wiring }, Relays: []Relay{{Name: "mail.example.org:587", HELO: r.helo, Check: relay.check}},
+		Config: &Config{}, Wiring: func() []WiringProblem { return r.wiring }, Relays: []Relay{{Name: "mail.example.org:587", Check: relay.check}},
 		Domains: []Domain{r.domain}, Resolver: resolver{r.t, r.zone},
 		Templates: func(context.Context) []TemplateProblem { return r.templates },
 		Outbox:    func(context.Context) (OutboxStatus, error) { return r.outbox, nil },

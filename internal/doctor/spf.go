@@ -35,10 +35,6 @@ func (l lookup) spf(ctx context.Context, r *results, d Domain) {
 		r.report(codeSPFPassAll, `The SPF record ends in "+all", which lets everybody send in the name of the domain.`)
 		return
 	}
-	if len(d.SendingIPs) > 0 {
-		w.judgeAddresses(ctx, r, d, record)
-		return
-	}
 	for _, host := range d.RelayHosts {
 		w.judgeRelay(ctx, r, d, record, host)
 	}
@@ -61,22 +57,6 @@ func (w *spfWalk) sound(ctx context.Context, r *results, domain string, record *
 		return true
 	}
 	return false
-}
-
-// judgeAddresses says what receivers will say to the addresses that we are
-// known to send from.
-func (w *spfWalk) judgeAddresses(ctx context.Context, r *results, d Domain, record *spfRecord) {
-	for _, ip := range d.SendingIPs {
-		switch v := w.evaluate(ctx, d.Envelope, record, ip); v {
-		case spfPass:
-		case spfFail:
-			r.report(codeSPFFail, "The SPF record forbids mail from %s, from where we send.", ip)
-		case spfUnknown:
-			r.report(codeSPFUnknown, "Whether the SPF record allows mail from %s depends on the message, and was not evaluated.", ip)
-		default:
-			r.report(codeSPFSoftFail, "The SPF record does not stand for mail from %s, from where we send (%s).", ip, v)
-		}
-	}
 }
 
 // judgeRelay guesses by the addresses of the relay. It may send from others,

@@ -14,21 +14,9 @@ import (
 // textWidth is where lines are broken, in characters.
 const textWidth = 100
 
-// colours are the SGR sequences of a terminal (ECMA-48 §8.3.117).
-var colours = map[Severity]string{
-	OK: "\x1b[32m", Info: "\x1b[36m", Warning: "\x1b[33m", Error: "\x1b[1;31m",
-}
-
 // Text writes the report for people: a block for each check, in columns, with
 // the advice below the problem, and a summary.
-func (r Report) Text(w io.Writer) { r.write(w, func(_ Severity, s string) string { return s }) }
-
-// ColourText is Text for a terminal, with the severities in colour.
-func (r Report) ColourText(w io.Writer) {
-	r.write(w, func(severity Severity, s string) string { return colours[severity] + s + "\x1b[0m" })
-}
-
-func (r Report) write(w io.Writer, paint func(Severity, string) string) {
+func (r Report) Text(w io.Writer) {
 	var b strings.Builder
 	check := ""
 	for _, f := range r.Findings {
@@ -39,7 +27,7 @@ func (r Report) write(w io.Writer, paint func(Severity, string) string) {
 			check = f.Check
 			fmt.Fprintf(&b, "%s\n", check)
 		}
-		f.write(&b, paint)
+		f.write(&b)
 	}
 	if check != "" {
 		b.WriteByte('\n')
@@ -50,10 +38,9 @@ func (r Report) write(w io.Writer, paint func(Severity, string) string) {
 
 // write is one finding. The columns are aligned by what severities need, as
 // subjects are of any length.
-func (f Finding) write(b *strings.Builder, paint func(Severity, string) string) {
+func (f Finding) write(b *strings.Builder) {
 	const indent = "           "
-	label := fmt.Sprintf("%-7s", f.Severity)
-	fmt.Fprintf(b, "  %s  ", paint(f.Severity, label))
+	fmt.Fprintf(b, "  %-7s  ", f.Severity)
 	head := f.Subject
 	if f.Code != codeOK {
 		head = strings.TrimSpace(head + " [" + f.Code + "]")

@@ -4,11 +4,12 @@ package emailpolicy
 
 import (
 	"context"
-	"errors"
 	"net"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/neterr"
 )
 
 // How long an answer of the domain name system holds here. The resolvers of the
@@ -135,22 +136,17 @@ func (m *MX) ask(ctx context.Context, domain string) Rule {
 			}
 		}
 		return NullMX
-	case err != nil && !notFound(err):
+	case err != nil && !neterr.NoSuchName(err):
 		return MXUnknown
 	}
 	hosts, err := m.options.Resolver.LookupHost(ctx, domain+".") // RFC 5321 §5.1: the implicit MX
 	switch {
 	case len(hosts) > 0:
 		return ""
-	case err != nil && !notFound(err):
+	case err != nil && !neterr.NoSuchName(err):
 		return MXUnknown
 	}
 	return NoMail
-}
-
-func notFound(err error) bool {
-	dns, ok := errors.AsType[*net.DNSError](err)
-	return ok && dns.IsNotFound
 }
 
 // memory holds answers for a while, and not more of them than size. It is two

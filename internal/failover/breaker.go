@@ -27,8 +27,8 @@ const (
 	Unknown                // we stopped too early to tell
 )
 
-// Breaker keeps messages from a peer that has failed several times in a row.
-type Breaker struct {
+// breaker keeps messages from a peer that has failed several times in a row.
+type breaker struct {
 	threshold int           // failures in a row that open it
 	base, cap time.Duration // the first delay, and the longest
 	random    io.Reader     // for jitter
@@ -41,34 +41,45 @@ type Breaker struct {
 	round    uint64    // changes with every change of state
 }
 
-// Permit is the right to send one message. What a message of an earlier round
+// permit is the right to send one message. What a message of an earlier round
 // has to say is out of date.
-type Permit struct {
+type permit struct {
 	round uint64
-	probe bool
+	probe bool // it is to show whether the peer works again
 }
 
-// Probe reports a message that is to show whether the peer works again.
-func (p Permit) Probe() bool { return p.probe }
-
-// Admit returns a permit, or when to ask again.
-func (b *Breaker) Admit(now time.Time) (p Permit, retry time.Time, ok bool) {
+// admit returns a permit, or when to ask again.
+func (b *breaker) admit(now time.Time) (p permit, retry time.Time, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	switch {
-	case b.state == Closed:
-		return Permit{round: b.round}, now, true
-	case b.state == Open && !now.Before(b.until):
-		b.enter(HalfOpen)
-		return Permit{round: b.round, probe: true}, now, true
-	case b.state == HalfOpen: // its probe is under way
-		return Permit{}, now.Add(b.base), false
+	if retry, ok = b.ready(now); !ok {
+		return permit{}, retry, false
 	}
-	return Permit{}, b.until, false
+	if b.state == Open {
+		b.enter(HalfOpen)
+	}
+	return permit{round: b.round, probe: b.state == HalfOpen}, now, true
 }
 
-// Done reports what came of a message, and whether that changed the state.
-func (b *Breaker) Done(p Permit, v Verdict, now time.Time) (changed bool) {
+// admits tells whether there would be a permit now, or when to ask again.
+func (b *breaker) admits(now time.Time) (retry time.Time, ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.ready(now)
+}
+
+func (b *breaker) ready(now time.Time) (retry time.Time, ok bool) {
+	switch {
+	case b.state == Closed, b.state == Open && !now.Before(b.until):
+		return now, true
+	case b.state == HalfOpen: // its probe is under way
+		return now.Add(b.base), false
+	}
+	return b.until, false
+}
+
+// done reports what came of a message, and whether that changed the state.
+func (b *breaker) done(p permit, v Verdict, now time.Time) (changed bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if p.round != b.round {
@@ -98,14 +109,14 @@ func (b *Breaker) Done(p Permit, v Verdict, now time.Time) (changed bool) {
 	return true
 }
 
-func (b *Breaker) enter(state string) {
+func (b *breaker) enter(state string) {
 	b.state = state
 	b.round++
 }
 
 // delay is between half of a limit and all of it; the limit doubles with every
 // probe that fails. Several nodes that share a peer do not probe in step.
-func (b *Breaker) delay() time.Duration {
+func (b *breaker) delay() time.Duration {
 	limit := b.cap
 	if b.base < b.cap>>b.trips { // and not the other way round, which could overflow
 		limit = b.base << b.trips
@@ -119,8 +130,8 @@ func (b *Breaker) delay() time.Duration {
 	return half + time.Duration(more)
 }
 
-// Snapshot is the state for a status, and until when an open one stays so.
-func (b *Breaker) Snapshot() (state string, until time.Time) {
+// snapshot is the state for a status, and until when an open one stays so.
+func (b *breaker) snapshot() (state string, until time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.state, b.until

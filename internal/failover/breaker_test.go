@@ -7,24 +7,25 @@ import (
 	"crypto/rand"
 	"errors"
 	"io"
+	"reflect"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
 )
 
-func newBreaker(threshold int, base, most time.Duration) *Breaker {
-	return &Breaker{state: Closed, threshold: threshold, base: base, cap: most, random: rand.Reader}
+func newBreaker(threshold int, base, most time.Duration) *breaker {
+	return &breaker{state: Closed, threshold: threshold, base: base, cap: most, random: rand.Reader}
 }
 
 // pass asks for a permit that must be given, and reports.
-func pass(t *testing.T, b *Breaker, v Verdict, now time.Time) bool {
+func pass(t *testing.T, b *breaker, v Verdict, now time.Time) bool {
 	t.Helper()
-	p, _, ok := b.Admit(now)
+	p, _, ok := b.admit(now)
 	if !ok {
 		t.Fatalf("got no permit while %s", b.state)
 	}
-	return b.Done(p, v, now)
+	return b.done(p, v, now)
 }
 
 func TestOpensAfterFailuresInARow(t *testing.T) {
@@ -37,7 +38,7 @@ func TestOpensAfterFailuresInARow(t *testing.T) {
 	if !pass(t, b, Broken, now) || b.state != Open {
 		t.Fatalf("got %s after three failures in a row, want open", b.state)
 	}
-	_, retry, ok := b.Admit(now)
+	_, retry, ok := b.admit(now)
 	if ok || retry.Before(now.Add(time.Second/2)) || retry.After(now.Add(time.Second)) {
 		t.Errorf("got a permit %t, or again at %s, want none for half a second to a second", ok, retry)
 	}
@@ -48,15 +49,15 @@ func TestBreakerProbesWithOneMessage(t *testing.T) {
 		b, now := newBreaker(1, time.Second, time.Minute), time.Unix(0, 0)
 		pass(t, b, Broken, now)
 		now = now.Add(time.Second)
-		p, _, ok := b.Admit(now)
-		if !ok || !p.Probe() || b.state != HalfOpen {
+		p, _, ok := b.admit(now)
+		if !ok || !p.probe || b.state != HalfOpen {
 			t.Fatalf("got permit %t, probe %t, %s", ok, p.probe, b.state)
 		}
-		if _, retry, ok := b.Admit(now); ok || !retry.After(now) {
+		if _, retry, ok := b.admit(now); ok || !retry.After(now) {
 			t.Error("a second message was let through beside the probe")
 		}
-		b.Done(p, v, now)
-		_, _, ok = b.Admit(now)
+		b.done(p, v, now)
+		_, _, ok = b.admit(now)
 		if want := v != Broken; ok != want {
 			t.Errorf("verdict %d: got permit %t, want %t", v, ok, want)
 		}
@@ -96,17 +97,17 @@ func TestBreakerIsMorePatientEachTime(t *testing.T) {
 // What comes late says nothing about now.
 func TestBreakerIgnoresWhatIsOutOfDate(t *testing.T) {
 	b, now := newBreaker(1, time.Second, time.Minute), time.Unix(0, 0)
-	late, _, _ := b.Admit(now)
+	late, _, _ := b.admit(now)
 	pass(t, b, Broken, now)
-	if b.Done(late, Healthy, now); b.state != Open {
+	if b.done(late, Healthy, now); b.state != Open {
 		t.Errorf("a late success left it %s, want open", b.state)
 	}
-	p, _, _ := b.Admit(now.Add(time.Second))
-	if b.Done(late, Broken, now); b.state != HalfOpen {
+	p, _, _ := b.admit(now.Add(time.Second))
+	if b.done(late, Broken, now); b.state != HalfOpen {
 		t.Errorf("a late failure left it %s, want half-open", b.state)
 	}
-	b.Done(p, Healthy, now)
-	if b.Done(p, Broken, now); b.state != Closed {
+	b.done(p, Healthy, now)
+	if b.done(p, Broken, now); b.state != Closed {
 		t.Errorf("a second report left it %s, want closed", b.state)
 	}
 }
@@ -122,16 +123,16 @@ func (n noise) Read(p []byte) (int, error) {
 
 // history is a breaker, and what has happened to it.
 type history struct {
-	*Breaker
+	*breaker
 	now   time.Time
-	under []Permit // messages on their way
+	under []permit // messages on their way
 	row   int      // failures in a row while closed, of this round
 }
 
 // admitted asks for a permit, and looks whether it had to be given.
 func (h *history) admitted(t *rapid.T) {
 	before, until := h.state, h.until
-	p, retry, ok := h.Admit(h.now)
+	p, retry, ok := h.admit(h.now)
 	if want := before == Closed || before == Open && !h.now.Before(until); ok != want {
 		t.Fatalf("%s until %s: got permit %t at %s", before, until, ok, h.now)
 	}
@@ -157,7 +158,7 @@ func (h *history) reported(t *rapid.T) {
 	h.under = append(h.under[:i:i], h.under[i+1:]...)
 	v := Verdict(rapid.IntRange(0, 2).Draw(t, "verdict"))
 	before, current := h.state, one.round == h.round
-	changed := h.Done(one, v, h.now)
+	changed := h.done(one, v, h.now)
 	if changed != (h.state != before) || changed && !current {
 		t.Fatalf("from %s to %s: got changed %t, out of date %t", before, h.state, changed, !current)
 	}
@@ -190,7 +191,7 @@ func (h *history) reported(t *rapid.T) {
 func TestBreakerProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		base := time.Duration(rapid.IntRange(1, 1000).Draw(t, "base")) * time.Millisecond
-		h := &history{now: time.Unix(1000, 0), Breaker: &Breaker{
+		h := &history{now: time.Unix(1000, 0), breaker: &breaker{
 			state: Closed, base: base, cap: base * time.Duration(rapid.IntRange(1, 100).Draw(t, "times")),
 			threshold: rapid.IntRange(1, 5).Draw(t, "threshold"), random: io.Reader(noise{t}),
 		}}
@@ -230,7 +231,7 @@ func TestConfigIsCompletedOrRefused(t *testing.T) {
 			t.Errorf("%+v: got no error", bad)
 		}
 	}
-	if state, _ := New(got).Snapshot(); state != Closed {
+	if state, _ := closedBreaker(got).snapshot(); state != Closed {
 		t.Errorf("got a new one that is %s", state)
 	}
 }
@@ -239,17 +240,21 @@ func TestConfigIsCompletedOrRefused(t *testing.T) {
 func TestBreakerIsAsItIsConfigured(t *testing.T) {
 	random := bytes.NewReader(nil) // without randomness, delays are the longest
 	c := Config{Threshold: 1, Delay: 1, MaxDelay: 3, Random: random}
-	if got, err := c.WithDefaults(); err != nil || got != c {
-		t.Errorf("got %+v, %v, want %+v", got, err, c)
+	got, err := c.WithDefaults()
+	if err != nil || got.Now == nil {
+		t.Errorf("got %v, and a clock: %t", err, got.Now != nil)
 	}
-	b, now := New(c), time.Unix(0, 0)
+	if got.Now = nil; !reflect.DeepEqual(got, c) {
+		t.Errorf("got %+v, want %+v", got, c)
+	}
+	b, now := closedBreaker(c), time.Unix(0, 0)
 	for _, want := range []time.Duration{1, 3, 3} {
 		if !pass(t, b, Broken, now) {
 			t.Error("it did not open")
 		}
-		if state, until := b.Snapshot(); state != Open || until.Sub(now) != want {
+		if state, until := b.snapshot(); state != Open || until.Sub(now) != want {
 			t.Errorf("got %s for %s, want open for %s", state, until.Sub(now), want)
 		}
-		_, now = b.Snapshot()
+		_, now = b.snapshot()
 	}
 }

@@ -16,13 +16,17 @@ const (
 	DefaultMaxDelay  = 5 * time.Minute
 )
 
-// Config says how patient a breaker is. Zero values mean the defaults.
+// Config says how patient one is with a peer. Zero values mean the defaults.
 type Config struct {
 	// Threshold is how many failures in a row make a peer be left alone.
 	Threshold int
 	// Delay is for how long, about; it doubles up to MaxDelay.
 	Delay, MaxDelay time.Duration
-	Random          io.Reader // for jitter; default: crypto/rand
+	// OnChange, if set, is told when a peer comes to be left alone, tried again,
+	// or used again. It must not call back.
+	OnChange func(Status)
+	Now      func() time.Time // the clock; default: time.Now
+	Random   io.Reader        // for jitter; default: crypto/rand
 }
 
 // WithDefaults fills in what is not set, and checks what is.
@@ -45,11 +49,14 @@ func (c Config) WithDefaults() (Config, error) {
 	if c.Random == nil {
 		c.Random = rand.Reader
 	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
 	return c, nil
 }
 
-// New makes a closed breaker of a configuration that [Config.WithDefaults] has
+// closedBreaker makes a closed one of a configuration that [Config.WithDefaults] has
 // completed.
-func New(c Config) *Breaker {
-	return &Breaker{state: Closed, threshold: c.Threshold, base: c.Delay, cap: c.MaxDelay, random: c.Random}
+func closedBreaker(c Config) *breaker {
+	return &breaker{state: Closed, threshold: c.Threshold, base: c.Delay, cap: c.MaxDelay, random: c.Random}
 }

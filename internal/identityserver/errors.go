@@ -4,15 +4,12 @@ package identityserver
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"regexp"
-	"syscall"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/neterr"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbound"
 )
 
@@ -88,12 +85,7 @@ func explain(name outbound.Name, err error) error {
 
 // reasonOf puts a failure into words of our own.
 func reasonOf(err error) string {
-	var (
-		lookUp      *net.DNSError
-		certificate *tls.CertificateVerificationError
-		record      tls.RecordHeaderError
-		alert       tls.AlertError
-	)
+	class := neterr.Of(err)
 	switch {
 	case errors.Is(err, outbound.ErrForbiddenAddress):
 		return "its address is not on the public internet"
@@ -105,26 +97,16 @@ func reasonOf(err error) string {
 		return "its answer is too large"
 	case errors.Is(err, context.Canceled):
 		return "the request was cancelled"
-	case isTimeout(err):
+	case class == neterr.Timeout:
 		return "no answer in time"
-	case errors.As(err, &certificate):
+	case class.Certificate():
 		return "its certificate is not good for it"
-	case errors.As(err, &record), errors.As(err, &alert), errors.Is(err, http.ErrSchemeMismatch):
+	case class.TLS():
 		return "does not speak TLS as it must"
-	case errors.As(err, &lookUp):
+	case class == neterr.UnknownHost:
 		return "its name does not resolve"
-	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
+	case class == neterr.Refused, class == neterr.NoRoute:
 		return "cannot be connected to"
 	}
 	return "the connection broke, or it does not speak HTTP"
-}
-
-// isTimeout recognises the timeouts of all layers. A context's may lie deep, where
-// the Timeout method of a url.Error does not look; a TLS handshake's is no context's.
-func isTimeout(err error) bool {
-	if errors.Is(err, context.DeadlineExceeded) {
-		return true
-	}
-	var timeout net.Error
-	return errors.As(err, &timeout) && timeout.Timeout()
 }

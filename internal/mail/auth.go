@@ -59,11 +59,6 @@ func AuthMethods() []string {
 	}
 }
 
-// StaticToken is a token for [SMTPConfig.Token] that does not change.
-func StaticToken(token string) func(context.Context) (string, error) {
-	return func(context.Context) (string, error) { return token, nil }
-}
-
 func (c *SMTPConfig) checkAuth(string) error {
 	setDefault(&c.Auth, AuthAuto)
 	byToken := slices.Contains(tokenMethods, c.Auth)

@@ -5,6 +5,7 @@ package mail
 import (
 	"testing"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/failover"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/smtptest"
 )
 
@@ -29,7 +30,7 @@ func BenchmarkSend(b *testing.B) {
 				}
 				var transport Transport = s
 				if relays {
-					if transport, err = NewRelays([]Relay{{Name: "one", Transport: s}}, RelaysConfig{}); err != nil {
+					if transport, err = NewRelays([]Relay{{Name: "one", Transport: s}}, failover.Config{}); err != nil {
 						b.Fatal(err)
 					}
 				}

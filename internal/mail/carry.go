@@ -76,7 +76,7 @@ func (s *SMTP) greetOnly(ctx context.Context) {
 // CannotCarry reports that none of the relays takes mail for an address.
 func (r *Relays) CannotCarry(ctx context.Context, to string) bool {
 	for _, one := range r.relays {
-		c, ok := one.Transport.(interface {
+		c, ok := one.Via.(interface {
 			CannotCarry(ctx context.Context, to string) bool
 		})
 		if !ok || !c.CannotCarry(ctx, to) {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/failover"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/smtptest"
 )
 
@@ -131,11 +132,11 @@ func TestCheckWarnsBeforeACertificateEnds(t *testing.T) {
 // then.
 func TestCheckOfRelaysCoversAll(t *testing.T) {
 	good, bad := startServer(t, smtptest.Options{}), startServer(t, smtptest.Options{Fail: failAt("MAIL", smtptest.Reply(550, "x"))})
-	r := newRelays(t, RelaysConfig{Threshold: 1}, connectTo(t, bad, SMTPConfig{TLS: NoTLS}), NewDir(t.TempDir()), connectTo(t, good, SMTPConfig{TLS: NoTLS}))
+	r := newRelays(t, failover.Config{Threshold: 1}, connectTo(t, bad, SMTPConfig{TLS: NoTLS}), NewDir(t.TempDir()), connectTo(t, good, SMTPConfig{TLS: NoTLS}))
 	if err := send(t, r); err != nil {
 		t.Fatal(err)
 	}
-	if got := r.Status()[0].State; got != BreakerOpen {
+	if got := r.Status()[0].State; got != failover.Open {
 		t.Fatalf("got %s, want open", got)
 	}
 	last := map[string]string{}

@@ -39,10 +39,6 @@ const (
 	DefaultConnectTimeout = 15 * time.Second
 	// DefaultMaxConnections is what a relay bears from one client as a rule.
 	DefaultMaxConnections = 8
-	// DefaultMaxPerConnection is after how many mails a connection is replaced.
-	DefaultMaxPerConnection = 100
-	// DefaultIdleTimeout is how long an idle connection is kept.
-	DefaultIdleTimeout = 30 * time.Second
 )
 
 // SMTPConfig says how to reach a relay.
@@ -70,17 +66,11 @@ type SMTPConfig struct {
 	ServerName            string         // of the certificate; default: the host of Address
 	// Certificates are shown to a relay that asks for one.
 	Certificates []tls.Certificate
-	// GetClientCertificate is asked instead of Certificates when it is set.
-	GetClientCertificate func(*tls.CertificateRequestInfo) (*tls.Certificate, error)
 	// AllowPlaintext lets NoTLS be used for a relay on another machine, such as
 	// a container next door. A password is not sent to it even so.
 	AllowPlaintext bool
 	// MaxConnections bounds the open connections, idle ones included.
 	MaxConnections int
-	// MaxPerConnection is how many mails are sent over one connection.
-	MaxPerConnection int
-	// IdleTimeout is how long a connection without work is kept.
-	IdleTimeout time.Duration
 	// Rate bounds the messages per second; 0 means no bound.
 	Rate float64
 }
@@ -112,7 +102,7 @@ func (c *SMTPConfig) checkTLS(host string) error {
 		if !c.AllowPlaintext && !loopback(host) {
 			return fmt.Errorf("tls none is only allowed for a server on this machine, not for %q; write: tls starttls", host)
 		}
-		if len(c.Certificates) > 0 || c.GetClientCertificate != nil {
+		if len(c.Certificates) > 0 {
 			return errors.New("a client certificate is of no use with tls none")
 		}
 	default:
@@ -126,14 +116,14 @@ func (c *SMTPConfig) checkTLS(host string) error {
 
 func (c *SMTPConfig) checkLimits(string) error {
 	for name, d := range map[string]*time.Duration{
-		"timeout": &c.Timeout, "connect timeout": &c.ConnectTimeout, "idle timeout": &c.IdleTimeout,
+		"timeout": &c.Timeout, "connect timeout": &c.ConnectTimeout,
 		"handover timeout": &c.HandoverTimeout, "patience": &c.Slow,
 	} {
 		if *d < 0 {
 			return fmt.Errorf("%s must be positive", name)
 		}
 	}
-	if c.MaxConnections < 0 || c.MaxPerConnection < 0 {
+	if c.MaxConnections < 0 {
 		return errors.New("the limits of connections and of messages over one must be positive")
 	}
 	// Not-a-number is refused, too: it is not at least 0.
@@ -144,9 +134,7 @@ func (c *SMTPConfig) checkLimits(string) error {
 	setDefault(&c.ConnectTimeout, min(DefaultConnectTimeout, c.Timeout))
 	setDefault(&c.HandoverTimeout, DefaultHandoverTimeout)
 	setDefault(&c.Slow, DefaultSlow)
-	setDefault(&c.IdleTimeout, DefaultIdleTimeout)
 	setDefault(&c.MaxConnections, DefaultMaxConnections)
-	setDefault(&c.MaxPerConnection, DefaultMaxPerConnection)
 	return nil
 }
 

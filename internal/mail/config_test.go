@@ -16,9 +16,9 @@ func TestConfigDefaultsAreSafe(t *testing.T) {
 	}
 	want := SMTPConfig{
 		Address: "smtp.example.org:587", TLS: STARTTLS, Auth: AuthAuto, ServerName: "smtp.example.org",
-		Timeout: DefaultTimeout, ConnectTimeout: DefaultConnectTimeout, IdleTimeout: DefaultIdleTimeout,
+		Timeout: DefaultTimeout, ConnectTimeout: DefaultConnectTimeout,
 		HandoverTimeout: DefaultHandoverTimeout, Slow: DefaultSlow,
-		MaxConnections: DefaultMaxConnections, MaxPerConnection: DefaultMaxPerConnection,
+		MaxConnections: DefaultMaxConnections,
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got %+v, want %+v", c, want)

@@ -107,9 +107,6 @@ func ungreeted(e *SendError) *SendError {
 // certificate is what a relay is shown that asks for one; an empty one if
 // there is none to its liking.
 func (s *SMTP) certificate(info *tls.CertificateRequestInfo) (*tls.Certificate, error) {
-	if s.cfg.GetClientCertificate != nil {
-		return s.cfg.GetClientCertificate(info)
-	}
 	for i := range s.cfg.Certificates {
 		if info.SupportsCertificate(&s.cfg.Certificates[i]) == nil {
 			return &s.cfg.Certificates[i], nil

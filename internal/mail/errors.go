@@ -6,13 +6,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/textproto"
-	"syscall"
 	"time"
 
 	"github.com/emersion/go-smtp"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/neterr"
 )
 
 // ErrClosed is why a transport sends nothing any more.
@@ -114,6 +113,7 @@ func failure(ctx context.Context, stage string, err error) *SendError {
 	setUp := stage == "hello" || stage == "tls" || stage == "auth"
 	var reply *smtp.SMTPError
 	var garbled textproto.ProtocolError
+	class := neterr.Of(err)
 	switch {
 	case errors.As(err, &reply):
 		e.refuse(reply)
@@ -122,7 +122,7 @@ func failure(ctx context.Context, stage string, err error) *SendError {
 		if errors.Is(e.cause, context.Canceled) {
 			e.Reason, e.Detail = ReasonInterrupted, "interrupted"
 		}
-	case timedOut(err):
+	case class == neterr.Timeout:
 		e.Reason, e.Detail, e.cause = ReasonTimeout, "timed out", context.DeadlineExceeded
 	case errors.Is(err, errNoSMTPUTF8), errors.Is(err, errNo8BITMIME):
 		e.because(err)
@@ -138,7 +138,7 @@ func failure(ctx context.Context, stage string, err error) *SendError {
 	case setUp && tlsReason(err) != "": // with TLS 1.3, the last word on it comes with the first reply
 		e.because(err)
 		e.operator = true
-	case !setUp || lost(err):
+	case !setUp || class.Broken():
 		e.because(errLost)
 	default:
 		e.because(err)
@@ -172,21 +172,6 @@ func (e *SendError) refuse(reply *smtp.SMTPError) {
 		e.operator = e.Stage != "rcpt" && e.Stage != "data"
 	}
 	e.temporary = e.operator
-}
-
-func timedOut(err error) bool {
-	var ne net.Error
-	return errors.As(err, &ne) && ne.Timeout()
-}
-
-// lost reports that the connection ended: nobody is to blame for that.
-func lost(err error) bool {
-	for _, end := range []error{io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, syscall.ECONNRESET, syscall.EPIPE} {
-		if errors.Is(err, end) {
-			return true
-		}
-	}
-	return false
 }
 
 // maxReason is the longest text of an error that is kept, in bytes: names in a

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/failover"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/smtptest"
 )
 
@@ -40,7 +41,7 @@ func TestRelaysFailOverOnEveryFaultBeforeTheText(t *testing.T) {
 			test.server.Mode = smtptest.STARTTLS
 			first := startServer(t, test.server)
 			second := startServer(t, smtptest.Options{Mode: smtptest.TLS})
-			r := newRelays(t, RelaysConfig{}, connectTo(t, first, test.cfg), connectTo(t, second, SMTPConfig{TLS: ImplicitTLS}))
+			r := newRelays(t, failover.Config{}, connectTo(t, first, test.cfg), connectTo(t, second, SMTPConfig{TLS: ImplicitTLS}))
 			if err := send(t, r); err != nil {
 				t.Fatal(err)
 			}
@@ -65,7 +66,7 @@ func TestRelaysNeverSendTheTextTwice(t *testing.T) {
 			t.Run(stage+" "+name, func(t *testing.T) {
 				first := startServer(t, smtptest.Options{Fail: failAt(stage, fault)})
 				second := startServer(t, smtptest.Options{})
-				r := newRelays(t, RelaysConfig{Threshold: 2}, connectTo(t, first, SMTPConfig{TLS: NoTLS}), connectTo(t, second, SMTPConfig{TLS: NoTLS}))
+				r := newRelays(t, failover.Config{Threshold: 2}, connectTo(t, first, SMTPConfig{TLS: NoTLS}), connectTo(t, second, SMTPConfig{TLS: NoTLS}))
 				blamed := 0
 				for range 2 {
 					err := r.Send(t.Context(), sender, reader, composed(t))
@@ -83,7 +84,7 @@ func TestRelaysNeverSendTheTextTwice(t *testing.T) {
 					t.Errorf("got %d messages by the second relay, want none", got)
 				}
 				if blamed < 2 {
-					if got := r.Status()[0]; got.State != BreakerClosed {
+					if got := r.Status()[0]; got.State != failover.Closed {
 						t.Errorf("got %s after %d mails in doubt, want it in use", got.State, 2-blamed)
 					}
 					return
@@ -103,7 +104,7 @@ func TestRelaysNeverSendTheTextTwice(t *testing.T) {
 // try, which the outbox makes, goes through by the same one.
 func TestRelaysComeBackToARelayThatGreylists(t *testing.T) {
 	first, second := startServer(t, smtptest.Options{Fail: smtptest.Greylist()}), startServer(t, smtptest.Options{})
-	r := newRelays(t, RelaysConfig{Threshold: 2}, connectTo(t, first, SMTPConfig{TLS: NoTLS}), connectTo(t, second, SMTPConfig{TLS: NoTLS}))
+	r := newRelays(t, failover.Config{Threshold: 2}, connectTo(t, first, SMTPConfig{TLS: NoTLS}), connectTo(t, second, SMTPConfig{TLS: NoTLS}))
 	for i := range 10 {
 		to := fmt.Sprintf("r%d@example.org", i)
 		err := r.Send(t.Context(), sender, to, composed(t))
@@ -117,7 +118,7 @@ func TestRelaysComeBackToARelayThatGreylists(t *testing.T) {
 	if got := len(first.Messages()); got != 10 || len(second.Messages()) != 0 {
 		t.Errorf("got %d and %d messages, want all by the first", got, len(second.Messages()))
 	}
-	if got := r.Status()[0]; got.State != BreakerClosed || got.Refused != 10 || got.Sent != 10 {
+	if got := r.Status()[0]; got.State != failover.Closed || got.Refused != 10 || got.Sent != 10 {
 		t.Errorf("got status %+v", got)
 	}
 }
@@ -142,7 +143,7 @@ func TestRelaysLoseNothingWhileOneFlaps(t *testing.T) {
 		return smtptest.Reply(451, "not now")
 	}})
 	second := startServer(t, smtptest.Options{Mode: smtptest.STARTTLS})
-	r := newRelays(t, RelaysConfig{Threshold: 3, Delay: time.Millisecond, MaxDelay: 4 * time.Millisecond}, connectTo(t, first, SMTPConfig{}), connectTo(t, second, SMTPConfig{}))
+	r := newRelays(t, failover.Config{Threshold: 3, Delay: time.Millisecond, MaxDelay: 4 * time.Millisecond}, connectTo(t, first, SMTPConfig{}), connectTo(t, second, SMTPConfig{}))
 	message := composed(t)
 	var wg sync.WaitGroup
 	for w := range workers {

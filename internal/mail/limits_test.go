@@ -32,7 +32,8 @@ func TestSMTPOpensNoMoreConnectionsThanAllowed(t *testing.T) {
 		}
 		return nil
 	}})
-	transport := connectTo(t, server, SMTPConfig{TLS: NoTLS, MaxConnections: most, MaxPerConnection: messages})
+	transport := connectTo(t, server, SMTPConfig{TLS: NoTLS, MaxConnections: most})
+	transport.most = messages
 	message := composed(t)
 	var wg sync.WaitGroup
 	for range messages {
@@ -151,7 +152,8 @@ func TestSMTPAsksAnIdleConnectionBeforeItIsUsed(t *testing.T) {
 func TestSMTPEndsConnectionsThatNobodyNeeds(t *testing.T) {
 	said := new(lockedBuffer)
 	server := startServer(t, smtptest.Options{Transcript: said})
-	transport := connectTo(t, server, SMTPConfig{TLS: NoTLS, IdleTimeout: 20 * time.Millisecond})
+	transport := connectTo(t, server, SMTPConfig{TLS: NoTLS})
+	transport.keep = 20 * time.Millisecond
 	mustSend(t, transport)
 	deadline := time.Now().Add(patience)
 	for !strings.Contains(said.String(), "QUIT") {
@@ -191,8 +193,6 @@ func TestConfigOfTheLimitsIsRefusedWithAReason(t *testing.T) {
 		want string
 	}{
 		"negative connections":     {SMTPConfig{MaxConnections: -1}, "limits"},
-		"negative messages":        {SMTPConfig{MaxPerConnection: -1}, "limits"},
-		"negative idle timeout":    {SMTPConfig{IdleTimeout: -1}, "idle timeout"},
 		"negative connect timeout": {SMTPConfig{ConnectTimeout: -1}, "connect timeout"},
 		"negative rate":            {SMTPConfig{Rate: -1}, "rate"},
 		"endless rate":             {SMTPConfig{Rate: math.Inf(1)}, "rate"},

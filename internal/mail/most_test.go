@@ -122,16 +122,16 @@ func TestEachLimitOfAConfiguration(t *testing.T) {
 		d := time.Duration(n)
 		return SMTPConfig{
 			Address: "h.test:25", TLS: STARTTLS, Auth: AuthPlain, HELO: "mx.example.org", ServerName: "other.test", Username: "u", Password: "p",
-			Timeout: d, ConnectTimeout: d, HandoverTimeout: d, Slow: d, IdleTimeout: d, MaxConnections: n, MaxPerConnection: n, Rate: float64(n),
+			Timeout: d, ConnectTimeout: d, HandoverTimeout: d, Slow: d, MaxConnections: n, Rate: float64(n),
 		}
 	}
 	c := limits(1)
-	if err := c.Validate(); err != nil || c.Timeout != 1 || c.ConnectTimeout != 1 || c.HandoverTimeout != 1 || c.Slow != 1 || c.IdleTimeout != 1 ||
-		c.MaxConnections != 1 || c.MaxPerConnection != 1 || c.Rate != 1 || c.ServerName != "other.test" || c.HELO != "mx.example.org" || c.Auth != AuthPlain {
+	if err := c.Validate(); err != nil || c.Timeout != 1 || c.ConnectTimeout != 1 || c.HandoverTimeout != 1 || c.Slow != 1 ||
+		c.MaxConnections != 1 || c.Rate != 1 || c.ServerName != "other.test" || c.HELO != "mx.example.org" || c.Auth != AuthPlain {
 		t.Errorf("got %+v, %v", c, err)
 	}
 	s, err := NewSMTP(c)
-	if err != nil || cap(s.slots) != 1 || cap(s.waiting) != 1 || s.keep != 1 || s.probe != probeAfter || s.limiter.Burst() != 1 || s.tls.MinVersion != tls.VersionTLS12 {
+	if err != nil || cap(s.slots) != 1 || cap(s.waiting) != 1 || s.keep != idleTime || s.most != maxMails || s.probe != probeAfter || s.limiter.Burst() != 1 || s.tls.MinVersion != tls.VersionTLS12 {
 		t.Errorf("got %+v, %v", s, err)
 	}
 	if s, err = NewSMTP(SMTPConfig{Address: "h.test:25", Rate: 25}); err != nil || s.limiter.Burst() != 3 || s.limiter.Limit() != 25 {
@@ -139,8 +139,8 @@ func TestEachLimitOfAConfiguration(t *testing.T) {
 	}
 	for _, field := range []func(c *SMTPConfig){
 		func(c *SMTPConfig) { c.Timeout = -1 }, func(c *SMTPConfig) { c.ConnectTimeout = -1 }, func(c *SMTPConfig) { c.HandoverTimeout = -1 },
-		func(c *SMTPConfig) { c.Slow = -1 }, func(c *SMTPConfig) { c.IdleTimeout = -1 }, func(c *SMTPConfig) { c.MaxConnections = -1 },
-		func(c *SMTPConfig) { c.MaxPerConnection = -1 }, func(c *SMTPConfig) { c.Rate = -1 },
+		func(c *SMTPConfig) { c.Slow = -1 }, func(c *SMTPConfig) { c.MaxConnections = -1 },
+		func(c *SMTPConfig) { c.Rate = -1 },
 	} {
 		c := limits(1)
 		if field(&c); c.Validate() == nil {

@@ -4,10 +4,11 @@ package mail
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/failover"
@@ -24,7 +25,7 @@ func TestRelaysBeginWithTheNext(t *testing.T) {
 				return failed("dial", 0)
 			}))
 		}
-		r := newRelays(t, RelaysConfig{}, all...)
+		r := newRelays(t, failover.Config{}, all...)
 		_ = r.Send(WithPatience(t.Context(), Patience{Again: again}), sender, reader, nil)
 		if got := strings.Join(asked, " "); got != order {
 			t.Errorf("again %t: asked %s, want %s", again, got, order)
@@ -36,31 +37,26 @@ type transportFunc func() error
 
 func (f transportFunc) Send(context.Context, string, string, []byte) error { return f() }
 
-// TestTheFirstRelayToComeBackIsWaitedFor, whichever it is, by the clock that is given.
-func TestTheFirstRelayToComeBackIsWaitedFor(t *testing.T) {
-	for _, early := range []int{0, 1} {
-		now := time.Unix(1000, 0)
-		all := []*fake{{err: failed("dial", 0)}, {err: failed("dial", 0)}}
-		r := newRelays(t, RelaysConfig{Threshold: 1, Delay: time.Minute, MaxDelay: time.Hour, Now: func() time.Time { return now }}, all[0], all[1])
-		for range 4 { // the other one is left alone for longer and longer
-			late := r.relays[1-early]
-			p, _, ok := late.breaker.Admit(now)
-			if late.breaker.Done(p, failover.Broken, now); !ok {
-				t.Fatal("it is not asked")
-			}
-			_, now = late.breaker.Snapshot()
+// TestARelayIsProbedByWhoHasAPlace: who waits for one of its connections keeps nobody away.
+func TestARelayIsProbedByWhoHasAPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := (&bubble{final: "250 taken\r\n"}).transport(t, SMTPConfig{MaxConnections: 1})
+		works := s.dial
+		s.dial = func(context.Context, string, string) (net.Conn, error) { return nil, errLost }
+		r := newRelays(t, failover.Config{Threshold: 1, Delay: time.Minute}, s)
+		_ = send(t, r)
+		time.Sleep(time.Minute)
+		s.dial = works
+		s.slots <- struct{}{} // somebody has the only place
+		done := make(chan error)
+		go func() { done <- send(t, r) }()
+		synctest.Wait()
+		if got := r.Status()[0]; got.State != failover.Open || got.InFlight != 0 {
+			t.Errorf("got %+v while the probe waits", got)
 		}
-		p, _, _ := r.relays[1-early].breaker.Admit(now)
-		r.relays[1-early].breaker.Done(p, failover.Broken, now)
-		p, _, _ = r.relays[early].breaker.Admit(now)
-		r.relays[early].breaker.Done(p, failover.Broken, now)
-		err := send(t, r)
-		if got, ok := errors.AsType[*SendError](err); !ok || got.Reason != ReasonNoRelay || got.RetryAfter() < 30*time.Second || got.RetryAfter() > time.Minute {
-			t.Errorf("relay %d: got %v, to wait for %s", early+1, err, got.RetryAfter())
+		<-s.slots
+		if err := <-done; err != nil || r.Status()[0].State != failover.Closed {
+			t.Errorf("got %v and %+v", err, r.Status()[0])
 		}
-		now = now.Add(24 * time.Hour) // both are asked
-		if _ = send(t, r); all[0].calls != 1 || all[1].calls != 1 {
-			t.Errorf("relay %d: asked %d and %d times a day later", early+1, all[0].calls, all[1].calls)
-		}
-	}
+	})
 }

@@ -16,6 +16,13 @@ import (
 // a question: within that time a relay rarely gives up on one.
 const probeAfter = 2 * time.Second
 
+// idleTime is how long a connection without work is kept, and maxMails after how
+// many mails it is replaced.
+const (
+	idleTime = 30 * time.Second
+	maxMails = 100
+)
+
 // maxGoodbye bounds the last exchange on a connection, and a question whether
 // it is alive.
 const maxGoodbye = time.Second
@@ -109,7 +116,7 @@ func (s *SMTP) give(c *conn, usable bool) {
 	}
 	c.last = time.Now()
 	s.mu.Lock()
-	kept := !s.down && c.used < s.cfg.MaxPerConnection && len(s.idle) < s.cfg.MaxConnections
+	kept := !s.down && c.used < s.most && len(s.idle) < s.cfg.MaxConnections
 	if kept {
 		s.idle = append(s.idle, c)
 		s.reapIn(s.keep)

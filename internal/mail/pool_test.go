@@ -142,9 +142,9 @@ func TestSMTPRetiresConnections(t *testing.T) {
 	wantConnections(t, server, 2)
 
 	transport.mu.Lock()
-	transport.keep = DefaultIdleTimeout
+	transport.keep = idleTime
 	transport.mu.Unlock()
-	for range DefaultMaxPerConnection { // the connection of the second message has one behind it
+	for range maxMails { // the connection of the second message has one behind it
 		mustSend(t, transport)
 	}
 	wantConnections(t, server, 3)

@@ -3,12 +3,10 @@
 package mail
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
-	"net"
 	"strings"
-	"syscall"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/neterr"
 )
 
 // The words of [SendError.Reason]: all there are, for metrics, for the status
@@ -104,11 +102,10 @@ func reasonFor(stage string, err error) string {
 	if word := tlsReason(err); word != "" {
 		return word
 	}
-	var unresolved *net.DNSError
-	switch {
-	case errors.As(err, &unresolved):
+	switch class := neterr.Of(err); {
+	case class == neterr.UnknownHost:
 		return ReasonDNS
-	case errors.Is(err, syscall.ECONNREFUSED):
+	case class == neterr.Refused:
 		return ReasonRefused
 	case stage == "dial":
 		return ReasonUnreachable
@@ -118,67 +115,22 @@ func reasonFor(stage string, err error) string {
 	return ReasonLost
 }
 
+// tlsReasons are the words for TLS that somebody has an objection to.
+var tlsReasons = map[neterr.Class]string{
+	neterr.NotTLS: ReasonNoTLS, neterr.TLSVersion: ReasonTLSVersion, neterr.ClientCertificate: ReasonClientCert, neterr.Alert: ReasonTLS,
+	neterr.Expired: ReasonCertExpired, neterr.NotYetValid: ReasonCertNotYetValid, neterr.WrongName: ReasonCertName,
+	neterr.SelfSigned: ReasonCertSelfSigned, neterr.UnknownAuthority: ReasonCertAuthority,
+	neterr.Unfit: ReasonCertInvalid,
+}
+
 // tlsReason knows the errors of crypto/tls and crypto/x509; it returns "" for
-// any other. The order of Verify is that of the cases: time, name, authority.
+// any other.
 func tlsReason(err error) string {
-	var invalid x509.CertificateInvalidError
-	var name x509.HostnameError
-	var authority x509.UnknownAuthorityError
-	var record tls.RecordHeaderError
-	var remote *net.OpError
-	switch {
-	case errors.As(err, &invalid):
-		return invalidReason(invalid)
-	case errors.As(err, &name):
-		return ReasonCertName
-	case errors.As(err, &authority):
-		// Its Cert is that at which the search ended, maybe the root it came with.
-		var shown *tls.CertificateVerificationError
-		if errors.As(err, &shown) && len(shown.UnverifiedCertificates) > 0 && selfSigned(shown.UnverifiedCertificates[0]) {
-			return ReasonCertSelfSigned
-		}
-		return ReasonCertAuthority
-	case errors.As(err, &record):
-		return ReasonNoTLS
-	case errors.As(err, &remote) && remote.Op == "remote error":
-		if errors.As(err, new(*askedError)) {
-			return ReasonClientCert
-		}
-		return alertReason(remote.Err.Error())
-	case strings.Contains(err.Error(), "selected unsupported protocol version"):
-		return ReasonTLSVersion
-	case errors.As(err, new(*tls.CertificateVerificationError)):
-		return ReasonCertInvalid
-	}
-	return ""
-}
-
-func invalidReason(invalid x509.CertificateInvalidError) string {
-	switch {
-	case invalid.Reason != x509.Expired:
-		return ReasonCertInvalid
-	case strings.Contains(invalid.Detail, "is before"):
-		return ReasonCertNotYetValid
-	}
-	return ReasonCertExpired
-}
-
-// selfSigned reports a certificate that is its own issuer. It need not be an
-// authority, which CheckSignatureFrom wants.
-func selfSigned(c *x509.Certificate) bool {
-	return c.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature) == nil
-}
-
-// alertReason knows what a relay has against the handshake by the text of its
-// alert: crypto/tls keeps the type to itself.
-func alertReason(text string) string {
-	switch {
-	case strings.Contains(text, "protocol version"):
-		return ReasonTLSVersion
-	case strings.Contains(text, "certificate"):
+	class := neterr.Of(err)
+	if class == neterr.Alert && errors.As(err, new(*askedError)) {
 		return ReasonClientCert
 	}
-	return ReasonTLS
+	return tlsReasons[class]
 }
 
 // replyReason finds the word for a reply of the relay.

@@ -8,24 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/failover"
-)
-
-// Defaults of [RelaysConfig].
-const (
-	DefaultBreakerThreshold = failover.DefaultThreshold
-	DefaultBreakerDelay     = failover.DefaultDelay
-	DefaultBreakerMaxDelay  = failover.DefaultMaxDelay
-)
-
-// The states of a relay's breaker, as they are shown to people.
-const (
-	BreakerClosed   = failover.Closed   // all goes through
-	BreakerOpen     = failover.Open     // nothing does, until a moment that is known
-	BreakerHalfOpen = failover.HalfOpen // one message does, to see
 )
 
 // Transport brings one message to somewhere. [SMTP] and [Dir] are such.
@@ -39,22 +26,11 @@ type Relay struct {
 	Transport Transport
 }
 
-// RelaysConfig says how patient [Relays] are.
-type RelaysConfig struct {
-	// Threshold is how many failures in a row make a relay be left alone.
-	Threshold int
-	// Delay is for how long, about; it doubles up to MaxDelay.
-	Delay, MaxDelay time.Duration
-	// OnChange, if set, is told when a relay comes to be left alone, tried
-	// again, or used again. It must not call back.
-	OnChange func(RelayStatus)
-	Now      func() time.Time // the clock; default: time.Now
-	Random   io.Reader        // for jitter; default: crypto/rand
-}
+// relay is one of several, with what is known of it.
+type relay = failover.Peer[Transport]
 
 // Relays sends by the first of several relays that is in order.
 type Relays struct {
-	cfg    RelaysConfig
 	relays []*relay
 }
 
@@ -62,27 +38,22 @@ var _ Transport = (*Relays)(nil)
 
 // NewRelays makes a transport of several, in the order of preference. There
 // must be one at least, and their names must differ.
-func NewRelays(relays []Relay, cfg RelaysConfig) (*Relays, error) {
+func NewRelays(relays []Relay, cfg failover.Config) (*Relays, error) {
 	if len(relays) == 0 {
 		return nil, errors.New("at least one relay is required")
 	}
-	patience, err := failover.Config{
-		Threshold: cfg.Threshold, Delay: cfg.Delay, MaxDelay: cfg.MaxDelay, Random: cfg.Random,
-	}.WithDefaults()
+	cfg, err := cfg.WithDefaults()
 	if err != nil {
 		return nil, fmt.Errorf("leave a broken relay alone: %w", err)
 	}
-	if cfg.Now == nil {
-		cfg.Now = time.Now
-	}
-	r := &Relays{cfg: cfg}
+	r := &Relays{}
 	names := map[string]bool{}
 	for _, one := range relays {
 		if one.Name == "" || names[one.Name] || one.Transport == nil {
 			return nil, fmt.Errorf("relay %q needs a name of its own, and a transport", one.Name)
 		}
 		names[one.Name] = true
-		r.relays = append(r.relays, &relay{Relay: one, breaker: failover.New(patience)})
+		r.relays = append(r.relays, failover.NewPeer(one.Name, one.Transport, cfg))
 	}
 	return r, nil
 }
@@ -92,40 +63,14 @@ func NewRelays(relays []Relay, cfg RelaysConfig) (*Relays, error) {
 // recipient. A second relay after the text was sent could make two mails of
 // one; the outbox decides about that, later.
 func (r *Relays) Send(ctx context.Context, from, to string, message []byte) error {
-	var last *SendError
-	retry := time.Time{}
-	for _, one := range r.order(patienceOf(ctx).Again) {
-		if last != nil && ctx.Err() != nil {
-			break // no other relay is to blame for that
-		}
-		now := r.cfg.Now()
-		p, again, ok := one.breaker.Admit(now)
-		if !ok {
-			if retry.IsZero() || again.Before(retry) {
-				retry = again
-			}
-			continue
-		}
-		err := r.sendBy(ctx, one, attempt{Permit: p, late: last != nil}, from, to, message)
-		failed, known := errors.AsType[*SendError](err)
-		if err == nil || !known {
-			return err
-		}
-		// Whoever waits can be helped by one relay that asks for it.
-		if last == nil || failed.Temporary() || !last.Temporary() {
-			last = failed
-		}
-		if !failed.elsewhere() {
-			return failed
+	err := failover.Walk(ctx, r.order(patienceOf(ctx).Again), &mailing{from: from, to: to, message: message})
+	if alone, ok := errors.AsType[*failover.LeftAloneError](err); ok {
+		return &SendError{
+			Stage: "relay", Reason: ReasonNoRelay, Detail: "every relay has failed repeatedly, and is left alone for a while",
+			temporary: true, operator: true, retryAfter: alone.For,
 		}
 	}
-	if last != nil {
-		return last
-	}
-	return &SendError{
-		Stage: "relay", Reason: ReasonNoRelay, Detail: "every relay has failed repeatedly, and is left alone for a while",
-		temporary: true, operator: true, retryAfter: max(retry.Sub(r.cfg.Now()), 0),
-	}
+	return err
 }
 
 // order is that in which relays are tried.
@@ -136,44 +81,63 @@ func (r *Relays) order(again bool) []*relay {
 	return append(r.relays[1:len(r.relays):len(r.relays)], r.relays[0])
 }
 
-// attempt is one message on its way to one relay.
-type attempt struct {
-	failover.Permit
-	late bool // another relay has used up some of the time
+// mailing is one mail on its way to the relays.
+type mailing struct {
+	from, to string
+	message  []byte
+	send     func(ctx context.Context, from, to string, message []byte) error // in its place
 }
 
-// sendBy uses one relay, and keeps account of what came of it.
-func (r *Relays) sendBy(ctx context.Context, one *relay, a attempt, from, to string, message []byte) error {
-	if a.Probe() {
-		r.changed(one)
+// Place implements [failover.Message].
+func (m *mailing) Place(ctx context.Context, to *relay) (leave func(), o failover.Outcome) {
+	s, ok := to.Via.(*SMTP)
+	if !ok {
+		m.send = to.Via.Send
+		return func() {}, failover.Outcome{}
 	}
-	one.begin()
-	v := failover.Unknown // if it panics
-	done := func(v failover.Verdict) {
-		if one.breaker.Done(a.Permit, v, r.cfg.Now()) {
-			r.changed(one)
-		}
+	t, failed := s.turn(ctx)
+	if failed != nil {
+		return nil, outcome(failed)
 	}
-	defer func() {
-		one.end()
-		done(v)
-	}()
-	if a.Probe() { // it has taken the text: others need not wait for the answer
-		ctx = whenSlow(ctx, func() { done(failover.Healthy) })
-	}
-	err := one.Transport.Send(ctx, from, to, message)
-	v = judge(err)
-	if v == failover.Broken && a.late && ctx.Err() != nil {
-		v = failover.Unknown // it had no fair chance
-	}
-	one.note(err, v, r.cfg.Now())
-	return err
+	m.send = t.send
+	return t.end, failover.Outcome{}
 }
 
-func (r *Relays) changed(one *relay) {
-	if r.cfg.OnChange != nil {
-		r.cfg.OnChange(one.status())
+// Send implements [failover.Message].
+func (m *mailing) Send(ctx context.Context, _ *relay, a failover.Attempt) failover.Outcome {
+	if a.Probe { // it has taken the text: others need not wait for the answer
+		ctx = whenSlow(ctx, a.Works)
 	}
+	return outcome(m.send(ctx, m.from, m.to, m.message))
+}
+
+// outcome tells what came of one try.
+func outcome(err error) failover.Outcome {
+	o := failover.Outcome{Err: err, Verdict: judge(err)}
+	failed, known := errors.AsType[*SendError](err)
+	if !known {
+		o.Missed = err != nil
+		return o
+	}
+	o.Elsewhere, o.Temporary, o.Uncertain = failed.elsewhere(), failed.Temporary(), failed.uncertain
+	o.Missed = failed.Reason != ReasonInterrupted
+	if o.Verdict == failover.Broken || failed.uncertain {
+		o.Fault, o.Reply = inWords(failed), failed.nameless()
+	}
+	return o
+}
+
+// inWords tells an error in words of this package only: nothing in it was
+// written by a relay, or names a reader.
+func inWords(failed *SendError) string {
+	text := failed.Stage + ": " + failed.Reason
+	if failed.Code != 0 {
+		text += " " + strconv.Itoa(failed.Code)
+	}
+	if failed.Stage == "auth" && failed.Detail != "" { // what is offered
+		text += ": " + failed.Detail
+	}
+	return text
 }
 
 // judge tells what the outcome of one message says about the relay.
@@ -218,11 +182,20 @@ func (e *SendError) elsewhere() bool {
 // RetryAfter is how long every relay will be left alone; 0 means nothing.
 func (e *SendError) RetryAfter() time.Duration { return e.retryAfter }
 
+// Status tells what is known of the relays, in the order of preference.
+func (r *Relays) Status() []failover.Status {
+	all := make([]failover.Status, 0, len(r.relays))
+	for _, one := range r.relays {
+		all = append(all, one.Status())
+	}
+	return all
+}
+
 // Close closes the transports that can be closed.
 func (r *Relays) Close() error {
 	var errs []error
 	for _, one := range r.relays {
-		if c, ok := one.Transport.(io.Closer); ok {
+		if c, ok := one.Via.(io.Closer); ok {
 			errs = append(errs, c.Close())
 		}
 	}
@@ -233,7 +206,7 @@ func (r *Relays) Close() error {
 func (r *Relays) Check(ctx context.Context, from string) []Finding {
 	var found []Finding
 	for _, one := range r.relays {
-		checker, ok := one.Transport.(interface {
+		checker, ok := one.Via.(interface {
 			Check(ctx context.Context, from string) []Finding
 		})
 		if !ok {

@@ -70,7 +70,7 @@ func failed(stage string, code int) *SendError {
 	return failure(context.Background(), stage, &smtp.SMTPError{Code: code})
 }
 
-func newRelays(t *testing.T, cfg RelaysConfig, transports ...Transport) *Relays {
+func newRelays(t *testing.T, cfg failover.Config, transports ...Transport) *Relays {
 	t.Helper()
 	var all []Relay
 	for i, one := range transports {
@@ -128,7 +128,7 @@ func TestRelaysGoOnOnlyWhereItIsSafe(t *testing.T) {
 	}
 	for _, test := range tests {
 		first, second := &fake{err: test.err}, &fake{}
-		r := newRelays(t, RelaysConfig{}, first, second)
+		r := newRelays(t, failover.Config{}, first, second)
 		err := send(t, r)
 		first.wantCalls(t, 1)
 		if test.elsewhere {
@@ -152,15 +152,15 @@ func TestRelaysReturnTheErrorThatHelpsMost(t *testing.T) {
 	final := failure(t.Context(), "mail", errNoSMTPUTF8)
 	passing := failed("dial", 0)
 	for _, order := range [][]error{{final, passing}, {passing, final}} {
-		r := newRelays(t, RelaysConfig{}, &fake{err: order[0]}, &fake{err: order[1]})
+		r := newRelays(t, failover.Config{}, &fake{err: order[0]}, &fake{err: order[1]})
 		if err := send(t, r); !errors.Is(err, error(passing)) {
 			t.Errorf("%v: got %v, want the one that passes", order, err)
 		}
 	}
-	if err := send(t, newRelays(t, RelaysConfig{}, &fake{err: final}, &fake{err: final})); !errors.Is(err, error(final)) {
+	if err := send(t, newRelays(t, failover.Config{}, &fake{err: final}, &fake{err: final})); !errors.Is(err, error(final)) {
 		t.Errorf("got %v, want %v", err, final)
 	}
-	if err := send(t, newRelays(t, RelaysConfig{}, &fake{err: ErrInvalidSender}, &fake{})); !errors.Is(err, ErrInvalidSender) {
+	if err := send(t, newRelays(t, failover.Config{}, &fake{err: ErrInvalidSender}, &fake{})); !errors.Is(err, ErrInvalidSender) {
 		t.Errorf("got %v, want %v", err, ErrInvalidSender)
 	}
 }
@@ -169,9 +169,9 @@ func TestRelaysLeaveABrokenOneAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var changes []string
 		first, second := &fake{err: failed("dial", 0)}, &fake{}
-		r := newRelays(t, RelaysConfig{
+		r := newRelays(t, failover.Config{
 			Threshold: 3, Delay: time.Minute, MaxDelay: 4 * time.Minute,
-			OnChange: func(s RelayStatus) { changes = append(changes, s.Name+" "+s.State) },
+			OnChange: func(s failover.Status) { changes = append(changes, s.Name+" "+s.State) },
 		}, first, second)
 		for range 10 {
 			if err := send(t, r); err != nil {
@@ -214,11 +214,11 @@ func TestRelaysLeaveABrokenOneAlone(t *testing.T) {
 func TestRelaysProbeWithOneMessageOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		first, second := &fake{err: failed("dial", 0)}, &fake{}
-		r := newRelays(t, RelaysConfig{Threshold: 1}, first, second)
+		r := newRelays(t, failover.Config{Threshold: 1}, first, second)
 		if err := send(t, r); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(DefaultBreakerDelay)
+		time.Sleep(failover.DefaultDelay)
 		first.wantCalls(t, 1)
 		second.wantCalls(t, 1)
 		first.took = time.Second
@@ -240,7 +240,7 @@ func TestRelaysProbeWithOneMessageOnly(t *testing.T) {
 func TestRelaysThatAreAllBrokenSayWhenToComeBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		first, second := &fake{err: failed("dial", 0)}, &fake{err: failed("auth", 535)}
-		r := newRelays(t, RelaysConfig{Threshold: 1, Delay: time.Minute}, first, second)
+		r := newRelays(t, failover.Config{Threshold: 1, Delay: time.Minute}, first, second)
 		if err := send(t, r); err == nil {
 			t.Fatal("got no error")
 		}
@@ -261,14 +261,14 @@ func TestRelaysThatAreAllBrokenSayWhenToComeBack(t *testing.T) {
 func TestRelaysBlameNobodyForLostTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slow, next := &fake{took: time.Hour}, &fake{took: 2 * time.Second}
-		r := newRelays(t, RelaysConfig{Threshold: 1}, slow, next)
+		r := newRelays(t, failover.Config{Threshold: 1}, slow, next)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if err := r.Send(ctx, sender, reader, nil); !errors.Is(err, context.DeadlineExceeded) {
 			t.Fatalf("got %v, want %v", err, context.DeadlineExceeded)
 		}
 		next.wantCalls(t, 0)
-		if got := r.Status(); got[0].State != BreakerOpen || got[1].State != BreakerClosed {
+		if got := r.Status(); got[0].State != failover.Open || got[1].State != failover.Closed {
 			t.Errorf("got %+v, want the slow one left alone", got)
 		}
 		// The second relay is cut off by what the first has used up.
@@ -280,7 +280,7 @@ func TestRelaysBlameNobodyForLostTime(t *testing.T) {
 			t.Fatal("got no error")
 		}
 		next.wantCalls(t, 1)
-		if got := r.Status()[1]; got.State != BreakerClosed || got.Failed != 1 {
+		if got := r.Status()[1]; got.State != failover.Closed || got.Failed != 1 {
 			t.Errorf("got %+v, want the second one as it was", got)
 		}
 	})
@@ -289,7 +289,7 @@ func TestRelaysBlameNobodyForLostTime(t *testing.T) {
 func TestRelaysTellTheirStatus(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		first, second := &fake{}, &fake{}
-		r := newRelays(t, RelaysConfig{Threshold: 3}, first, second)
+		r := newRelays(t, failover.Config{Threshold: 3}, first, second)
 		start := time.Now()
 		for _, err := range []error{nil, failed("rcpt", 550), failed("rcpt", 451), nil, failed("tls", 454)} {
 			time.Sleep(time.Second)
@@ -301,8 +301,8 @@ func TestRelaysTellTheirStatus(t *testing.T) {
 		go func() { done <- send(t, r) }()
 		synctest.Wait()
 		got := r.Status()
-		want := RelayStatus{
-			Name: "relay1", State: BreakerClosed, LastError: "tls: deferred 454", LastErrorAt: start.Add(5 * time.Second),
+		want := failover.Status{
+			Name: "relay1", State: failover.Closed, LastError: "tls: deferred 454", LastErrorAt: start.Add(5 * time.Second),
 			LastSuccess: start.Add(4 * time.Second), Sent: 2, Refused: 2, Failed: 1, InARow: 1, InFlight: 1,
 		}
 		if got[0] != want {
@@ -318,7 +318,7 @@ func TestRelaysTellTheirStatus(t *testing.T) {
 // The words for a fault are this package's own: a reply often quotes a reader.
 func TestRelaysStatusNamesNobody(t *testing.T) {
 	server := startServer(t, smtptest.Options{Fail: failAt("MAIL", smtptest.Reply(550, "reader@example.org has no business with noreply@example.org"))})
-	r := newRelays(t, RelaysConfig{}, connectTo(t, server, SMTPConfig{TLS: NoTLS}))
+	r := newRelays(t, failover.Config{}, connectTo(t, server, SMTPConfig{TLS: NoTLS}))
 	if err := send(t, r); err == nil {
 		t.Fatal("got no error")
 	}
@@ -330,19 +330,19 @@ func TestRelaysStatusNamesNobody(t *testing.T) {
 func TestRelaysAreRefusedWithAReason(t *testing.T) {
 	one := &fake{}
 	for name, make := range map[string]func() (*Relays, error){
-		"none":        func() (*Relays, error) { return NewRelays(nil, RelaysConfig{}) },
-		"no name":     func() (*Relays, error) { return NewRelays([]Relay{{Transport: one}}, RelaysConfig{}) },
-		"no relay":    func() (*Relays, error) { return NewRelays([]Relay{{Name: "a"}}, RelaysConfig{}) },
-		"same name":   func() (*Relays, error) { return NewRelays([]Relay{{"a", one}, {"a", one}}, RelaysConfig{}) },
-		"threshold":   func() (*Relays, error) { return NewRelays([]Relay{{"a", one}}, RelaysConfig{Threshold: -1}) },
-		"delay":       func() (*Relays, error) { return NewRelays([]Relay{{"a", one}}, RelaysConfig{Delay: -1}) },
-		"short delay": func() (*Relays, error) { return NewRelays([]Relay{{"a", one}}, RelaysConfig{Delay: 2, MaxDelay: 1}) },
+		"none":        func() (*Relays, error) { return NewRelays(nil, failover.Config{}) },
+		"no name":     func() (*Relays, error) { return NewRelays([]Relay{{Transport: one}}, failover.Config{}) },
+		"no relay":    func() (*Relays, error) { return NewRelays([]Relay{{Name: "a"}}, failover.Config{}) },
+		"same name":   func() (*Relays, error) { return NewRelays([]Relay{{"a", one}, {"a", one}}, failover.Config{}) },
+		"threshold":   func() (*Relays, error) { return NewRelays([]Relay{{"a", one}}, failover.Config{Threshold: -1}) },
+		"delay":       func() (*Relays, error) { return NewRelays([]Relay{{"a", one}}, failover.Config{Delay: -1}) },
+		"short delay": func() (*Relays, error) { return NewRelays([]Relay{{"a", one}}, failover.Config{Delay: 2, MaxDelay: 1}) },
 	} {
 		if r, err := make(); err == nil {
 			t.Errorf("%s: got %v, want an error", name, r)
 		}
 	}
-	if err := newRelays(t, RelaysConfig{}, one).Close(); err != nil || !one.closed {
+	if err := newRelays(t, failover.Config{}, one).Close(); err != nil || !one.closed {
 		t.Errorf("got %v, closed %t, want the transport closed", err, one.closed)
 	}
 }
@@ -363,22 +363,22 @@ func TestRelaysAreUsedWhileAProbeWaitsForItsAnswer(t *testing.T) {
 	for _, end := range []error{nil, doubt, failed("data", 451)} {
 		synctest.Test(t, func(t *testing.T) {
 			one := &fake{err: failed("dial", 0)}
-			r := newRelays(t, RelaysConfig{Threshold: 1}, one)
+			r := newRelays(t, failover.Config{Threshold: 1}, one)
 			_ = send(t, r)
-			time.Sleep(DefaultBreakerDelay)
+			time.Sleep(failover.DefaultDelay)
 			probe := slow{make(chan error)}
-			r.relays[0].Transport = probe
+			r.relays[0].Via = probe
 			told := false
 			ctx := WithPatience(t.Context(), Patience{Live: t.Context(), Slow: func() { told = true }})
 			done := make(chan error, 1)
 			go func() { done <- r.Send(ctx, sender, reader, nil) }()
 			synctest.Wait()
-			if got := r.Status()[0]; got.State != BreakerClosed || !told {
+			if got := r.Status()[0]; got.State != failover.Closed || !told {
 				t.Errorf("got %+v, told %t, want it in use", got, told)
 			}
 			probe.answer <- end
 			<-done
-			if got := r.Status()[0]; got.State != BreakerClosed {
+			if got := r.Status()[0]; got.State != failover.Closed {
 				t.Errorf("got %+v after %v, want it in use", got, end)
 			}
 		})

@@ -16,6 +16,7 @@ import (
 
 	"github.com/emersion/go-smtp"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/failover"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/smtptest"
 )
 
@@ -179,7 +180,7 @@ func TestCannotCarry(t *testing.T) {
 		"the second is dead":     {[]Transport{seen(false), dead}, false},
 		"the second is a folder": {[]Transport{seen(false), NewDir(t.TempDir())}, false},
 	} {
-		r := newRelays(t, RelaysConfig{}, test.relays...)
+		r := newRelays(t, failover.Config{}, test.relays...)
 		if got := r.CannotCarry(t.Context(), umlaut); got != test.want || r.CannotCarry(t.Context(), plain) {
 			t.Errorf("%s: got %t, want %t, and false for ASCII", name, got, test.want)
 		}
@@ -209,13 +210,13 @@ func TestRelayIsNotInOrderWhileEveryMailFails(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			one := &fake{}
-			r := newRelays(t, RelaysConfig{}, one)
+			r := newRelays(t, failover.Config{}, one)
 			for _, err := range test.errs {
 				time.Sleep(time.Second)
 				one.set(err)
 				_ = send(t, r)
 			}
-			if got := r.Status()[0]; got.Failing() != test.want || got.State != BreakerClosed {
+			if got := r.Status()[0]; got.Failing() != test.want || got.State != failover.Closed {
 				t.Errorf("%s: got %+v, want failing %t", name, got, test.want)
 			}
 		})

@@ -32,6 +32,7 @@ type SMTP struct {
 	slots    chan struct{} // one for each message that is being sent
 	waiting  chan struct{} // one for each that waits for a slow answer besides
 	keep     time.Duration // how long a connection is kept idle
+	most     int           // mails over one connection
 	probe    time.Duration // how long an idle one is trusted without a question
 	closed   chan struct{}
 
@@ -47,7 +48,7 @@ func NewSMTP(cfg SMTPConfig) (*SMTP, error) {
 		return nil, err
 	}
 	s := &SMTP{
-		cfg: cfg, keep: cfg.IdleTimeout, probe: probeAfter, dial: new(net.Dialer).DialContext, hostname: os.Hostname,
+		cfg: cfg, keep: idleTime, most: maxMails, probe: probeAfter, dial: new(net.Dialer).DialContext, hostname: os.Hostname,
 		slots: make(chan struct{}, cfg.MaxConnections), waiting: make(chan struct{}, cfg.MaxConnections), closed: make(chan struct{}),
 		tls: &tls.Config{ServerName: cfg.ServerName, RootCAs: cfg.RootCAs, MinVersion: tls.VersionTLS12},
 	}
@@ -70,27 +71,47 @@ func NewSMTP(cfg SMTPConfig) (*SMTP, error) {
 // Send delivers a message to the relay. A reused connection that turns out to
 // be dead before the message was sent is replaced once.
 func (s *SMTP) Send(ctx context.Context, from, to string, message []byte) error {
+	t, failed := s.turn(ctx)
+	if failed != nil {
+		return failed
+	}
+	defer t.end()
+	return t.send(ctx, from, to, message)
+}
+
+// turn is a mail's: its place among those that are being sent, and its time.
+type turn struct {
+	*place
+	smtp  *SMTP
+	until time.Time
+}
+
+// turn waits for one.
+func (s *SMTP) turn(ctx context.Context) (*turn, *SendError) {
+	t := &turn{smtp: s, until: time.Now().Add(s.cfg.Timeout)}
+	ctx, cancel := context.WithDeadline(ctx, t.until)
+	defer cancel()
+	leave, failed := s.admit(ctx)
+	t.place = &place{leave: leave, waiting: s.waiting, done: make(chan struct{})}
+	return t, failed
+}
+
+func (t *turn) send(ctx context.Context, from, to string, message []byte) error {
 	if !bare(from) {
 		return ErrInvalidSender
 	}
 	if !bare(to) {
 		return ErrInvalidRecipient
 	}
-	patience := patienceOf(ctx)
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
+	s, patience := t.smtp, patienceOf(ctx)
+	ctx, cancel := context.WithDeadline(ctx, t.until)
 	defer cancel()
-	leave, failed := s.admit(ctx)
-	if failed != nil {
-		return failed
-	}
-	place := &place{leave: leave, waiting: s.waiting, done: make(chan struct{})}
-	defer place.end()
 	for {
 		c, reused, failed := s.take(ctx)
 		if failed != nil {
 			return failed
 		}
-		h := &handover{Patience: patience, conn: c.net, leave: place.step, slow: s.cfg.Slow}
+		h := &handover{Patience: patience, conn: c.net, leave: t.step, slow: s.cfg.Slow}
 		failed, usable := deliver(ctx, c, h, from, to, message)
 		s.give(c, usable)
 		if failed == nil {

@@ -103,7 +103,8 @@ func TestConnectionsAreKeptForTheirTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const idle = 10 * time.Second
 		b := &bubble{}
-		s := b.transport(t, SMTPConfig{IdleTimeout: idle, MaxConnections: 2, MaxPerConnection: 3})
+		s := b.transport(t, SMTPConfig{MaxConnections: 2})
+		s.keep, s.most = idle, 3
 		first := taken(t, s)
 		s.give(first, true)
 		asked := 0

@@ -20,6 +20,7 @@ import (
 	"github.com/emersion/go-smtp"
 	"github.com/xdg-go/scram"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/failover"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/smtptest"
 )
 
@@ -347,11 +348,11 @@ func TestTheLastFaultIsTold(t *testing.T) {
 		err         *SendError
 		text, reply string
 	}{{auth, "auth: auth-refused 535: it offers PLAIN", "who are you"}, {rcpt, "rcpt: relay-shutting-down 421", ""}, {failed("auth", 454), "auth: deferred 454", ""}, {failed("dial", 0), "dial: " + failed("dial", 0).Reason, ""}} {
-		r := newRelays(t, RelaysConfig{Threshold: 1, Delay: time.Minute}, &fake{err: tt.err})
+		r := newRelays(t, failover.Config{Threshold: 1, Delay: time.Minute}, &fake{err: tt.err})
 		before := time.Now()
 		_ = send(t, r)
 		got := r.Status()[0]
-		if got.LastError != tt.text || got.LastReply != tt.reply || got.State != BreakerOpen || got.RetryAt.Before(before.Add(30*time.Second)) {
+		if got.LastError != tt.text || got.LastReply != tt.reply || got.State != failover.Open || got.RetryAt.Before(before.Add(30*time.Second)) {
 			t.Errorf("%v: got %+v, want %q and %q", tt.err, got, tt.text, tt.reply)
 		}
 	}

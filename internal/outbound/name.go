@@ -58,9 +58,6 @@ func ParseName(raw string) (Name, error) {
 // String returns the canonical spelling, host[:port].
 func (n Name) String() string { return n.canonical }
 
-// IsZero reports whether n is the zero Name, which names nothing.
-func (n Name) IsZero() bool { return n == Name{} }
-
 // URL returns the https URL of a path, which begins with a slash and is escaped
 // already, on the server.
 func (n Name) URL(path string) string { return "https://" + n.canonical + path }

@@ -54,7 +54,7 @@ func TestParseName(t *testing.T) {
 			if got := name.String(); err != nil || got != tt.want {
 				t.Errorf("got %q, %v, want %q", got, err, tt.want)
 			}
-			if name.IsZero() {
+			if name == (Name{}) {
 				t.Error("a name that was parsed is the zero Name")
 			}
 		})
@@ -83,7 +83,7 @@ func TestParseNameRefuses(t *testing.T) {
 				if !errors.Is(err, ErrName) {
 					t.Fatalf("got %q, %v, want ErrName", name, err)
 				}
-				if !name.IsZero() {
+				if name != (Name{}) {
 					t.Errorf("got %q beside the error", name)
 				}
 				if len(raw) > 6 && strings.Contains(err.Error(), raw) {
@@ -98,7 +98,7 @@ func TestParseNameRefuses(t *testing.T) {
 func checkInvariants(t interface{ Errorf(string, ...any) }, raw string) {
 	name, err := ParseName(raw)
 	if err != nil {
-		if !errors.Is(err, ErrName) || !name.IsZero() {
+		if !errors.Is(err, ErrName) || name != (Name{}) {
 			t.Errorf("%q: got %q, %v, want the zero Name and ErrName", raw, name, err)
 		}
 		return

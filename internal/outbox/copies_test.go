@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/failover"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/smtptest"
 	transport "github.com/caddy-threepid/caddy-threepid/internal/mail"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -58,7 +59,7 @@ func newPost(t *testing.T, b behaviour) *post {
 	}
 	p := &post{rig: newRig(t), double: double, now: time.Now()}
 	p.store = storetest.NewMemory(p.clock)
-	p.relays, err = transport.NewRelays([]transport.Relay{{Name: "double", Transport: smtp}}, transport.RelaysConfig{Now: p.clock})
+	p.relays, err = transport.NewRelays([]transport.Relay{{Name: "double", Transport: smtp}}, failover.Config{Now: p.clock})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +147,7 @@ func TestCopiesOfAMailForEveryRelay(t *testing.T) {
 				if len(ids) > 2 || len(ids) > 1 && !b.open || len(slices.Compact(ids)) > 1 {
 					t.Errorf("got the copies %v", ids)
 				}
-				if state := p.relays.Status()[0].State; b.open && state != transport.BreakerClosed {
+				if state := p.relays.Status()[0].State; b.open && state != failover.Closed {
 					t.Errorf("the relay is %s to others", state)
 				}
 			})

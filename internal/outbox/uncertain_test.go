@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/failover"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/smtptest"
 	transport "github.com/caddy-threepid/caddy-threepid/internal/mail"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -56,7 +57,7 @@ func TestSlowRelayHoldsNobodyBack(t *testing.T) {
 	if got := p.ids(); len(got) != 4 || p.stored() != 1 {
 		t.Errorf("%d mails were taken and %d wait, want four and the slow one", len(got), p.stored())
 	}
-	if got := p.relays.Status()[0]; got.State != transport.BreakerClosed || got.InFlight != 1 || got.Failing() {
+	if got := p.relays.Status()[0]; got.State != failover.Closed || got.InFlight != 1 || got.Failing() {
 		t.Errorf("got %+v, want it in order and at work", got)
 	}
 	p.double.Release()
@@ -116,7 +117,7 @@ func TestSecondTimeGoesByAnotherRelay(t *testing.T) {
 	t.Parallel()
 	p := newPost(t, behaviour{script: kept(at("DOT", smtptest.Drop))})
 	good := newPost(t, behaviour{})
-	relays, err := transport.NewRelays([]transport.Relay{{Name: "lost", Transport: p.relays}, {Name: "good", Transport: good.relays}}, transport.RelaysConfig{})
+	relays, err := transport.NewRelays([]transport.Relay{{Name: "lost", Transport: p.relays}, {Name: "good", Transport: good.relays}}, failover.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -91,6 +91,12 @@ func FromDigits(digits string) (Number, error) {
 	return Number{Digits: digits, Region: regionOf(parsed), Kind: kindOf(parsed)}, nil
 }
 
+// RegionOf is the country of a number in E.164 without "+", or empty.
+func RegionOf(digits string) string {
+	n, _ := FromDigits(digits)
+	return n.Region
+}
+
 // KnownRegion reports whether region is the ISO 3166-1 alpha-2 code, in upper
 // case, of a country whose numbers are known. "001" is not a country.
 func KnownRegion(region string) bool {

@@ -140,15 +140,15 @@ func TestFromDigits(t *testing.T) {
 		// it is stored, though the library knows better what it means.
 		"4407400123456": {Digits: "4407400123456", Region: "GB", Kind: phone.Mobile},
 	} {
-		if got, err := phone.FromDigits(digits); got != want || err != nil {
-			t.Errorf("FromDigits(%q) = %+v, %v, want %+v", digits, got, err, want)
+		if got, err := phone.FromDigits(digits); got != want || err != nil || phone.RegionOf(digits) != want.Region {
+			t.Errorf("FromDigits(%q) = %+v, %v, want %+v; RegionOf = %q", digits, got, err, want, phone.RegionOf(digits))
 		}
 	}
 	for _, digits := range []string{
 		"", "+447400123456", "44 7400 123456", "07400123456", "999123456789", "44", "4", "447400123456x",
 		"\uff14\uff147400123456", "4474001234561234", strings.Repeat("4", 300), "44740012345\n",
 	} {
-		if got, err := phone.FromDigits(digits); got != (phone.Number{}) || !wraps(err, phone.ErrInvalid) {
+		if got, err := phone.FromDigits(digits); got != (phone.Number{}) || !wraps(err, phone.ErrInvalid) || phone.RegionOf(digits) != "" {
 			t.Errorf("FromDigits(%q) = %+v, %v, want %v", digits, got, err, phone.ErrInvalid)
 		}
 	}

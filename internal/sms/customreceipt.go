@@ -16,12 +16,11 @@ import (
 
 // ReceiptConfig describes the receipts of a gateway that is no preset.
 type ReceiptConfig struct {
-	// State says where the state is, and ID and Code where the gateway's name
-	// for the message and its word for a failure are, if anywhere.
-	State, ID, Code Place
-	// Arrived, Undelivered and Underway are the words for these states. Any other
-	// means that nothing is known.
-	Arrived, Undelivered, Underway []string
+	// State says where the state is.
+	State Place
+	// Arrived and Undelivered are the words for these states. Any other means
+	// that nothing is known.
+	Arrived, Undelivered []string
 	// SignatureHeader, if set, holds the HMAC-SHA256 of the body by Secret, in
 	// hexadecimal digits or Base64, with or without "sha256=" before it. Then
 	// nothing is read from the query.
@@ -36,15 +35,10 @@ type Place struct {
 
 // customReceipts reads receipts as they were described.
 type customReceipts struct {
-	o      ReceiptOptions
-	cfg    ReceiptConfig
-	places [3]place // state, id, code
-	states map[string]ReceiptState
-}
-
-type place struct {
-	Place
-	pointer pointer
+	o       ReceiptOptions
+	cfg     ReceiptConfig
+	pointer pointer // to the state
+	states  map[string]ReceiptState
 }
 
 // NewReceipts makes a reader for receipts that are described.
@@ -59,17 +53,14 @@ func NewReceipts(cfg ReceiptConfig, o ReceiptOptions) (ReceiptReader, error) {
 	if cfg.State == (Place{}) || len(cfg.Arrived) == 0 {
 		return nil, errors.New("arrived: is required; write: receipts json <pointer> { arrived <word...> }")
 	}
-	for i, p := range []Place{cfg.State, cfg.ID, cfg.Code} {
-		if p.Parameter != "" && p.Pointer != "" {
-			return nil, errors.New("is at two places: a parameter and a JSON pointer")
-		}
-		parsed, err := parsePointer(p.Pointer)
-		if err != nil {
-			return nil, err
-		}
-		c.places[i] = place{p, parsed}
+	if cfg.State.Parameter != "" && cfg.State.Pointer != "" {
+		return nil, errors.New("is at two places: a parameter and a JSON pointer")
 	}
-	for state, words := range map[ReceiptState][]string{Arrived: cfg.Arrived, Undelivered: cfg.Undelivered, Underway: cfg.Underway} {
+	var err error
+	if c.pointer, err = parsePointer(cfg.State.Pointer); err != nil {
+		return nil, err
+	}
+	for state, words := range map[ReceiptState][]string{Arrived: cfg.Arrived, Undelivered: cfg.Undelivered} {
 		for _, word := range words {
 			if _, twice := c.states[word]; twice {
 				return nil, fmt.Errorf("undelivered %s: the word is in arrived, too", word)
@@ -77,14 +68,10 @@ func NewReceipts(cfg ReceiptConfig, o ReceiptOptions) (ReceiptReader, error) {
 			c.states[word] = state
 		}
 	}
-	return c, nil
+	return receiptReader{c.o, c.read}, nil
 }
 
-// Read implements [ReceiptReader].
-func (c *customReceipts) Read(r *http.Request, body []byte, _ string) (Receipt, error) {
-	if err := c.o.basic(r); err != nil {
-		return Receipt{}, err
-	}
+func (c *customReceipts) read(r *http.Request, body []byte, _ string) (Receipt, error) {
 	if c.o.Secret != "" && !c.signed(r.Header.Get(c.cfg.SignatureHeader), body) {
 		return Receipt{}, ErrForged
 	}
@@ -104,25 +91,24 @@ func (c *customReceipts) Read(r *http.Request, body []byte, _ string) (Receipt, 
 			parameters[name] = append(parameters[name], list...)
 		}
 	}
-	document, _ := decode(body)
-	var found [3]string
-	for i, p := range c.places {
-		if found[i], err = p.read(parameters, document); err != nil {
-			return Receipt{}, err
-		}
+	word, err := c.state(parameters, body)
+	if err != nil {
+		return Receipt{}, err
 	}
-	if found[0] == "" {
-		return Receipt{}, ErrReceipt
-	}
-	return Receipt{State: c.states[found[0]], GatewayID: clean(found[1]), Code: shortWord(found[2])}, nil
+	return Receipt{State: c.states[word]}, nil
 }
 
-func (p place) read(parameters url.Values, document any) (string, error) {
-	if p.Pointer != "" {
-		text, _ := p.pointer.text(document)
-		return text, nil
+// state finds the gateway's word for it.
+func (c *customReceipts) state(parameters url.Values, body []byte) (string, error) {
+	if c.cfg.State.Parameter != "" {
+		values, err := single(parameters, c.cfg.State.Parameter)
+		return values[c.cfg.State.Parameter], err
 	}
-	return once(parameters, p.Parameter)
+	document, _ := decode(body)
+	if word, _ := c.pointer.text(document); word != "" {
+		return word, nil
+	}
+	return "", ErrReceipt
 }
 
 // signed verifies the MAC over the body. That of no body says nothing.

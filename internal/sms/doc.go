@@ -10,6 +10,8 @@
 // the receipts of its gateway, which are verified where the vendor signs them.
 // Nothing that names a number or a text is in an error of this package.
 //
+// A vendor is one file: its requests, answers, receipts and quirks (see [Vendor]).
+//
 // There is no SMPP: no Go library for it is well kept. Kannel speaks it, and
 // takes HTTP.
 package sms

@@ -141,9 +141,9 @@ func FuzzReceipts(f *testing.F) {
 		for _, name := range []string{"Webhook-Timestamp", "X-Sinch-Webhook-Signature-Timestamp", "X-Sinch-Webhook-Signature-Nonce"} {
 			r.Header.Set(name, "1777636800")
 		}
-		for name, build := range Receipts {
+		for name, vendor := range Vendors {
 			for _, secret := range []string{"", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"} {
-				reader, err := build(ReceiptOptions{Secret: secret, Now: clock})
+				reader, err := vendor.Receipts(ReceiptOptions{Secret: secret, Now: clock})
 				if err != nil {
 					continue
 				}

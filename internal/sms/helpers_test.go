@@ -87,9 +87,6 @@ func says(status int, body string) http.HandlerFunc {
 
 func newHTTP(t *testing.T, cfg HTTPConfig) *HTTP {
 	t.Helper()
-	if cfg.Name == "" {
-		cfg.Name = "one"
-	}
 	h, err := NewHTTP(cfg)
 	if err != nil {
 		t.Fatal(err)

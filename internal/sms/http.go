@@ -45,7 +45,6 @@ func NewHTTP(cfg HTTPConfig) (*HTTP, error) {
 func (h *HTTP) Send(ctx context.Context, m Message) (Accepted, error) {
 	accepted, failed := h.send(ctx, m)
 	if failed != nil {
-		failed.Gateway = h.cfg.Name
 		return Accepted{}, failed
 	}
 	return accepted, nil

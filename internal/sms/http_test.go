@@ -283,8 +283,6 @@ func TestHTTPMessageIDs(t *testing.T) {
 		{"missing", Source{Pointer: "/id"}, `{}`, ""},
 		{"not json", Source{Pointer: "/id"}, `<html>`, ""},
 		{"header", Source{Header: "X-Message"}, "", "from-header"},
-		{"prefix", Source{Prefix: "ID: "}, "ID: 77\nmore", "77"},
-		{"other prefix", Source{Prefix: "ID: "}, "ERR: 77", ""},
 		{"controls", Source{Pointer: "/id"}, `{"id":"a\u0007b"}`, ""},
 		{"not ascii", Source{Pointer: "/id"}, `{"id":"é"}`, ""},
 		{"too long", Source{Pointer: "/id"}, `{"id":"` + strings.Repeat("x", maxMessageID+1) + `"}`, ""},

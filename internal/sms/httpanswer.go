@@ -92,13 +92,7 @@ func newVerdicts(cfg HTTPConfig) (*verdicts, error) {
 		}
 		v.refusals = append(v.refusals, refusal{matcher: m, reason: r.Reason})
 	}
-	set := 0
-	for _, s := range []string{v.id.Pointer, v.id.Header, v.id.Prefix} {
-		if s != "" {
-			set++
-		}
-	}
-	if set > 1 {
+	if v.id.Pointer != "" && v.id.Header != "" {
 		return nil, errors.New("message_id: is at more than one place; leave one of them out")
 	}
 	if v.pointer, err = parsePointer(v.id.Pointer); err != nil {
@@ -191,10 +185,6 @@ func (v *verdicts) messageID(a *answer, document any) string {
 		id, _ = v.pointer.text(document)
 	case v.id.Header != "":
 		id = a.header.Get(v.id.Header)
-	case v.id.Prefix != "":
-		if rest, ok := strings.CutPrefix(string(a.body), v.id.Prefix); ok {
-			id, _, _ = strings.Cut(rest, "\n")
-		}
 	}
 	return clean(id)
 }

@@ -42,8 +42,6 @@ const (
 // a JSON document) that is nothing but a placeholder that stands for nothing is
 // left out, and so is one that names {receipt_url} while there is none.
 type HTTPConfig struct {
-	// Name is that of the gateway in errors.
-	Name string
 	// URL begins with https://; plain http is for this machine (see AllowPlain).
 	URL string
 	// Method is GET, POST or PUT. Default: GET for a body of none or query,
@@ -123,5 +121,4 @@ type Refusal struct {
 type Source struct {
 	Pointer string // a JSON pointer (RFC 6901)
 	Header  string
-	Prefix  string // what follows it, to the end of the line
 }

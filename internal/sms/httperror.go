@@ -3,12 +3,12 @@
 package sms
 
 import (
+	"cmp"
 	"context"
-	"crypto/x509"
 	"errors"
-	"io"
-	"net"
 	"syscall"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/neterr"
 )
 
 // The causes that stand in errors. Those of net/http, crypto/tls and x509 quote
@@ -28,25 +28,24 @@ var (
 // lost classifies a request to which no whole answer came.
 func lost(ctx, within context.Context, err error, w *witness) *SendError {
 	e := &SendError{Again: true, Unsure: w.sent()}
-	var unresolved *net.DNSError
-	var dialled *net.OpError
+	class := neterr.Of(err)
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
 		e.Reason, e.Err = ReasonInterrupted, context.Canceled
-	case within.Err() != nil, timedOut(err):
+	case within.Err() != nil, class == neterr.Timeout:
 		e.Reason, e.Err = ReasonTimeout, context.DeadlineExceeded
 	case errors.Is(err, errPlain):
 		e.Reason, e.Err, e.Fault = ReasonTLS, errPlain, true
 	case w.handshake.Load() != nil:
-		e.Reason, e.Err = ReasonTLS, handshakeCause(*w.handshake.Load())
-		e.Fault = !hungUp(*w.handshake.Load())
-	case errors.As(err, &unresolved):
+		failed := neterr.Of(*w.handshake.Load())
+		e.Reason, e.Err, e.Fault = ReasonTLS, cmp.Or(handshakeCauses[failed], errHandshake), !failed.Broken()
+	case class == neterr.UnknownHost:
 		e.Reason, e.Err = ReasonDNS, errNotResolved
-	case errors.Is(err, syscall.ECONNREFUSED):
+	case class == neterr.Refused:
 		e.Reason, e.Err = ReasonRefused, syscall.ECONNREFUSED
-	case errors.As(err, &dialled) && dialled.Op == "dial":
+	case class == neterr.NoRoute, class == neterr.NotDialled, class == neterr.DialLost, class == neterr.Canceled:
 		e.Reason, e.Err = ReasonUnreachable, errNotReached
-	case hungUp(err) || !e.Unsure:
+	case class.Broken() || !e.Unsure:
 		e.Reason, e.Err = ReasonLost, errHungUp
 	default:
 		e.Reason, e.Err, e.Fault = ReasonAnswer, errGarbled, true
@@ -54,35 +53,8 @@ func lost(ctx, within context.Context, err error, w *witness) *SendError {
 	return e
 }
 
-// handshakeCause finds our word for a failed handshake.
-func handshakeCause(err error) error {
-	var invalid x509.CertificateInvalidError
-	var name x509.HostnameError
-	var issuer x509.UnknownAuthorityError
-	switch {
-	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return errExpired
-	case errors.As(err, &invalid):
-		return errCertificate
-	case errors.As(err, &name):
-		return errOtherName
-	case errors.As(err, &issuer):
-		return errUnknownIssuer
-	}
-	return errHandshake
-}
-
-func timedOut(err error) bool {
-	var ne net.Error
-	return errors.As(err, &ne) && ne.Timeout()
-}
-
-// hungUp reports that the connection ended: nobody is to blame for that.
-func hungUp(err error) bool {
-	for _, end := range []error{io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, syscall.ECONNRESET, syscall.EPIPE} {
-		if errors.Is(err, end) {
-			return true
-		}
-	}
-	return false
+// handshakeCauses are our words for failed handshakes; any other is [errHandshake].
+var handshakeCauses = map[neterr.Class]error{
+	neterr.Expired: errExpired, neterr.NotYetValid: errExpired, neterr.Unfit: errCertificate, neterr.WrongName: errOtherName,
+	neterr.SelfSigned: errUnknownIssuer, neterr.UnknownAuthority: errUnknownIssuer,
 }

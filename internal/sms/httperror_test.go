@@ -37,9 +37,6 @@ func wantOutcome(t *testing.T, e *SendError, want outcome) {
 	if got := outcomeOf(e); got != want {
 		t.Errorf("got %+v (%v), want %+v", got, e, want)
 	}
-	if e.Gateway != "one" {
-		t.Errorf("got gateway %q", e.Gateway)
-	}
 }
 
 func simple(url string) HTTPConfig {
@@ -332,7 +329,9 @@ func TestHandshakeCauses(t *testing.T) {
 		{x509.CertificateInvalidError{Reason: x509.IncompatibleUsage}, errCertificate},
 		{errors.New("gossip"), errHandshake},
 	} {
-		if got := handshakeCause(tt.err); !errors.Is(got, tt.want) {
+		w := &witness{}
+		w.handshake.Store(&tt.err)
+		if got := lost(t.Context(), t.Context(), tt.err, w); !errors.Is(got, tt.want) {
 			t.Errorf("%v: got %v, want %v", tt.err, got, tt.want)
 		}
 	}

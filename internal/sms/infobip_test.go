@@ -5,6 +5,7 @@ package sms
 import (
 	"net/http"
 	"testing"
+	"time"
 )
 
 func TestInfobip(t *testing.T) {
@@ -36,4 +37,17 @@ func TestInfobip(t *testing.T) {
 			{"another group", 200, answer("NEWS", "NEWS"), "", outcome{reason: ReasonAnswer, again: true, unsure: true, fault: true}},
 		},
 	}.run(t)
+}
+
+func TestInfobipReceipts(t *testing.T) {
+	reader := newReader(t, "infobip", ReceiptOptions{})
+	wantReceipt(t, incoming{method: http.MethodPost, body: `{"results":[{"bulkId":"b","messageId":"44886","to":"` + number + `","callbackData":"m-1",
+		"sentAt":"2026-05-01T11:57:00.000+0000","doneAt":"2026-05-01T13:58:00.500+0200","smsCount":1,
+		"status":{"groupId":2,"groupName":"UNDELIVERABLE","id":9,"name":"UNDELIVERABLE_NOT_DELIVERED","description":"gossip"},
+		"error":{"groupId":1,"groupName":"HANDSET_ERRORS","id":27,"name":"EC_ABSENT_SUBSCRIBER","description":"gossip","permanent":false}}]}`}, reader,
+		Receipt{State: Undelivered, GatewayID: "44886", Code: "EC_ABSENT_SUBSCRIBER", MessageID: "m-1", At: time.Date(2026, 5, 1, 11, 58, 0, 500e6, time.UTC)})
+	wantReceipt(t, incoming{method: http.MethodPost, body: `{"results":[{"status":{"groupName":"DELIVERED","name":"DELIVERED_TO_OPERATOR"}}]}`}, reader, Receipt{State: Underway})
+	for _, body := range []string{`{"results":[]}`, `{"results":[{},{}]}`, `{"results":[{}]}`, `x`} {
+		wantRefusal(t, body, incoming{method: http.MethodPost, body: body}, reader, ErrReceipt)
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"testing"
+	"time"
 )
 
 func TestKannel(t *testing.T) {
@@ -40,4 +41,13 @@ func TestKannel(t *testing.T) {
 	p.form["smsc"], p.form["dlr-mask"] = []string{"fake{1}"}, []string{"31"}
 	p.answers = p.answers[:1]
 	t.Run("options", p.run)
+}
+
+func TestKannelReceipts(t *testing.T) {
+	reader := newReader(t, "kannel", ReceiptOptions{})
+	wantReceipt(t, incoming{method: http.MethodGet, query: "state=2&id=0f2d-1&at=1777636680"}, reader,
+		Receipt{State: Undelivered, Code: "2", GatewayID: "0f2d-1", At: time.Date(2026, 5, 1, 11, 58, 0, 0, time.UTC)})
+	for _, query := range []string{"state=", "state=x", "state=-1", "state=256", "state=1&state=2", "state=%25d", "id=1"} {
+		wantRefusal(t, query, incoming{method: http.MethodGet, query: query}, reader, ErrReceipt)
+	}
 }

@@ -22,9 +22,9 @@ const (
 // maxOriginator is longer than any: 15 digits with "+", or 11 letters.
 const maxOriginator = 16
 
-func (o Originators) check(lines map[string]*line) error {
+func (o Originators) check(peers map[string]*peer) error {
 	for gateway, regions := range o {
-		if gateway != AnyGateway && lines[gateway] == nil {
+		if gateway != AnyGateway && peers[gateway] == nil {
 			return fmt.Errorf("originators of gateway %q, which does not exist", gateway)
 		}
 		for region, list := range regions {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -24,11 +23,6 @@ const (
 	Arrived                         // on the phone
 	Undelivered                     // and it will not be
 )
-
-// String is a word for people.
-func (s ReceiptState) String() string {
-	return [...]string{"unknown", "underway", "arrived", "undelivered"}[min(int(s), 3)]
-}
 
 // Receipt is what a gateway reports of one message. Nothing in it names a
 // number or a text.
@@ -62,8 +56,8 @@ type ReceiptReader interface {
 	Read(r *http.Request, body []byte, url string) (Receipt, error)
 }
 
-// DefaultReceiptWindow is how old a receipt may be that is signed with a time.
-const DefaultReceiptWindow = 5 * time.Minute
+// receiptWindow is how old, and how far ahead, a signed time may be.
+const receiptWindow = 5 * time.Minute
 
 // ReceiptOptions are what a reader needs to know.
 type ReceiptOptions struct {
@@ -72,29 +66,32 @@ type ReceiptOptions struct {
 	Secret string
 	// User and Password, if set, are demanded by basic authentication.
 	User, Password string
-	// Window is how old, and how far ahead, a signed time may be.
-	Window time.Duration
-	Now    func() time.Time // the clock; default: time.Now
+	Now            func() time.Time // the clock; default: time.Now
 }
 
 func (o ReceiptOptions) withDefaults() ReceiptOptions {
-	if o.Window <= 0 {
-		o.Window = DefaultReceiptWindow
-	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
 	return o
 }
 
-// Receipts read those of the vendors in [Presets].
-var Receipts = map[string]func(ReceiptOptions) (ReceiptReader, error){
-	"twilio":  TwilioReceipts,
-	"vonage":  VonageReceipts,
-	"infobip": InfobipReceipts,
-	"bird":    BirdReceipts,
-	"sinch":   SinchReceipts,
-	"kannel":  KannelReceipts,
+// receiptFunc reads a request from whom has shown name and password, where they are
+// demanded.
+type receiptFunc func(r *http.Request, body []byte, url string) (Receipt, error)
+
+// receiptReader is a [ReceiptReader] of such a function.
+type receiptReader struct {
+	o    ReceiptOptions
+	read receiptFunc
+}
+
+// Read implements [ReceiptReader].
+func (v receiptReader) Read(r *http.Request, body []byte, url string) (Receipt, error) {
+	if err := v.o.basic(r); err != nil {
+		return Receipt{}, err
+	}
+	return v.read(r, body, url)
 }
 
 // basic demands a name and password, if they are configured.
@@ -118,7 +115,7 @@ func (o ReceiptOptions) fresh(seconds string) bool {
 
 func (o ReceiptOptions) near(at time.Time) bool {
 	age := o.Now().Sub(at)
-	return age <= o.Window && age >= -o.Window
+	return age <= receiptWindow && age >= -receiptWindow
 }
 
 // unixTime reads seconds since 1970, and nothing from after the year 9999.
@@ -166,20 +163,25 @@ func once(v url.Values, name string) (string, error) {
 	return "", fmt.Errorf("%w: a parameter is there twice", ErrReceipt)
 }
 
+// single returns parameters of which none is there twice, and the first has a value.
+func single(v url.Values, names ...string) (map[string]string, error) {
+	values := map[string]string{}
+	for _, name := range names {
+		var err error
+		if values[name], err = once(v, name); err != nil {
+			return nil, err
+		}
+	}
+	if values[names[0]] == "" {
+		return nil, ErrReceipt
+	}
+	return values, nil
+}
+
 // shortWord keeps a code if it looks like one.
 func shortWord(text string) string {
 	if len(text) > 64 {
 		return ""
 	}
 	return clean(text)
-}
-
-// sorted returns the names of parameters in order.
-func sorted(v url.Values) []string {
-	names := make([]string, 0, len(v))
-	for name := range v {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
 }

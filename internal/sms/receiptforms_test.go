@@ -10,7 +10,6 @@ import (
 	"errors"
 	"net"
 	"net/http"
-	"net/url"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -20,7 +19,7 @@ import (
 // TestReceiptsWithTwoReadings are refused: a parameter twice, one that is not encoded
 // as it should be, or a field that is no text.
 func TestReceiptsWithTwoReadings(t *testing.T) {
-	custom, err := NewReceipts(ReceiptConfig{State: Place{Parameter: "s"}, Code: Place{Parameter: "why"}, Arrived: []string{"ok"}}, ReceiptOptions{})
+	custom, err := NewReceipts(ReceiptConfig{State: Place{Parameter: "s"}, Arrived: []string{"ok"}}, ReceiptOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +35,6 @@ func TestReceiptsWithTwoReadings(t *testing.T) {
 		"vonage, a state twice":  {incoming{method: http.MethodGet, query: "status=failed&status=delivered"}, vonage},
 		"vonage, a list":         {incoming{method: http.MethodPost, body: `{"status":"failed","x":[]}`, header: document}, vonage},
 		"custom, a state twice":  {incoming{method: http.MethodGet, query: "s=ok&s=no"}, custom},
-		"custom, a code twice":   {incoming{method: http.MethodGet, query: "s=ok&why=1&why=2"}, custom},
 		"custom, the query":      {incoming{method: http.MethodGet, query: "s=ok&x=%zz"}, custom},
 		"custom, the form":       {incoming{method: http.MethodPost, body: "s=ok&x=%zz", header: form}, custom},
 		"custom, no state":       {incoming{method: http.MethodPost, body: "why=1", header: form}, custom},
@@ -172,34 +170,5 @@ func TestWhatHasNoPlaceInAPathIsNotSent(t *testing.T) {
 	}
 	if _, err := NewHTTP(HTTPConfig{URL: d.URL, Body: Body{Type: BodyJSON, Fields: []Field{{Name: "{to}"}}}}); err == nil {
 		t.Error("a field that is named by a placeholder is taken")
-	}
-}
-
-// TestTokensEndWhenTheySay, and bind nothing where there is nothing to bind.
-func TestTokensEndWhenTheySay(t *testing.T) {
-	const body = `{"status":"failed"}`
-	reader := newReader(t, "vonage", ReceiptOptions{Secret: "pa55word"})
-	by := func(body, more string) incoming {
-		sum := sha256.Sum256([]byte(body))
-		claims := `{"iat":1777636800,"payload_hash":"` + hex.EncodeToString(sum[:]) + `"` + more + `}`
-		return incoming{method: http.MethodPost, body: body, header: map[string]string{"Authorization": "Bearer " + token(`{"alg":"HS256"}`, claims, "pa55word")}}
-	}
-	for exp, good := range map[string]bool{"1777636799": false, "1777636800": true, "0": false, "-1": false, "1777636800.5": false} {
-		i := by(body, `,"exp":`+exp).with("Content-Type", "application/json")
-		if _, err := i.read(t, reader); (err == nil) != good || !good && !errors.Is(err, ErrForged) {
-			t.Errorf("a token until %s: %v", exp, err)
-		}
-	}
-	wantRefusal(t, "nothing", by("", ""), reader, ErrForged)
-}
-
-// TestTwilioSignsSortedValues, each once, and no address that is none.
-func TestTwilioSignsSortedValues(t *testing.T) {
-	reader := &twilioReceipts{ReceiptOptions{Secret: "12345"}}
-	signature := base64.StdEncoding.EncodeToString(macOf(sha1New, "12345", receipt+"A1A2B3"))
-	for address, want := range map[string]bool{receipt: true, "https://%zz/": false} {
-		if got := reader.signed(signature, url.Values{"B": {"3"}, "A": {"2", "1", "2"}}, address); got != want {
-			t.Errorf("%s: got %t", address, got)
-		}
 	}
 }

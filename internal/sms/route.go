@@ -28,16 +28,16 @@ var (
 
 // table finds the gateways of a number.
 type table struct {
-	prefixes map[string][]*line // digits
-	regions  map[string][]*line
-	rest     []*line
+	prefixes map[string][]*peer // digits
+	regions  map[string][]*peer
+	rest     []*peer
 	longest  int // of the prefixes, in digits
 }
 
-func newTable(routes []Route, lines map[string]*line) (*table, error) {
-	t := &table{prefixes: map[string][]*line{}, regions: map[string][]*line{}}
+func newTable(routes []Route, peers map[string]*peer) (*table, error) {
+	t := &table{prefixes: map[string][]*peer{}, regions: map[string][]*peer{}}
 	for _, r := range routes {
-		order, err := inOrder(r.Gateways, lines)
+		order, err := inOrder(r.Gateways, peers)
 		if err != nil {
 			return nil, err
 		}
@@ -56,7 +56,7 @@ func newTable(routes []Route, lines map[string]*line) (*table, error) {
 	return t, nil
 }
 
-func (t *table) add(item string, order []*line) error {
+func (t *table) add(item string, order []*peer) error {
 	item = strings.ToUpper(input.NumberOrWord(item))
 	digits, prefix := strings.CutPrefix(item, "+")
 	key, routes := digits, t.regions
@@ -73,14 +73,14 @@ func (t *table) add(item string, order []*line) error {
 	return nil
 }
 
-func inOrder(names []string, lines map[string]*line) ([]*line, error) {
+func inOrder(names []string, peers map[string]*peer) ([]*peer, error) {
 	if len(names) == 0 {
 		return nil, errors.New("route: names no sender")
 	}
 	seen := map[string]bool{}
-	order := make([]*line, 0, len(names))
+	order := make([]*peer, 0, len(names))
 	for _, name := range names {
-		switch one := lines[name]; {
+		switch one := peers[name]; {
 		case one == nil:
 			return nil, fmt.Errorf("route %s: there is no such sender; write: sender %s http {…}", name, name)
 		case seen[name]:
@@ -94,7 +94,7 @@ func inOrder(names []string, lines map[string]*line) ([]*line, error) {
 }
 
 // find returns the gateways for a number, or nil.
-func (t *table) find(region, to string) []*line {
+func (t *table) find(region, to string) []*peer {
 	for n := min(len(to), t.longest); n > 0; n-- {
 		if order := t.prefixes[to[:n]]; order != nil {
 			return order

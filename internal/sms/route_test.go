@@ -41,7 +41,7 @@ func TestRoutesAreFound(t *testing.T) {
 	} {
 		var got []string
 		for _, one := range r.table.find(tt.region, tt.to) {
-			got = append(got, one.name)
+			got = append(got, one.Name)
 		}
 		if strings.Join(got, ",") != tt.want {
 			t.Errorf("%s %s: got %v, want %s", tt.region, tt.to, got, tt.want)
@@ -77,7 +77,6 @@ func TestRoutersThatAreRefused(t *testing.T) {
 		"prefix too long":   with(route("+1234567890123456", "a")),
 		"prefix letters":    with(route("+44x", "a")),
 		"empty match":       with(route("FR,", "a")),
-		"negative":          {Concurrency: -1},
 		"breaker":           {Breaker: breakerConfig(-1)},
 		"originator of x":   from("nobody", AnyRegion, "A"),
 		"originator region": from(AnyGateway, "fr", "A"),

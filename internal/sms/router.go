@@ -9,13 +9,12 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/failover"
 )
 
-// DefaultConcurrency is how many messages a gateway is handed at a time.
-const DefaultConcurrency = 8
+// concurrency is how many messages a gateway is handed at a time.
+const concurrency = 8
 
 // RouterConfig says which gateway carries which message.
 type RouterConfig struct {
@@ -30,49 +29,35 @@ type RouterConfig struct {
 	// earlier one may have sent it. If it fails, nothing is sent. Nil: it is
 	// free.
 	Charge func(ctx context.Context, m Message) error
-	// Concurrency bounds how many messages each gateway is handed at a time.
-	Concurrency int
 
 	// Breaker says how patient the router is with a gateway that fails.
 	Breaker failover.Config
-	// OnChange, if set, is told when a gateway comes to be left alone, tried
-	// again, or used again. It must not call back.
-	OnChange func(GatewayStatus)
-	Now      func() time.Time // the clock; default: time.Now
 }
 
 // Router sends by the first gateway of a number's route that is in order.
 type Router struct {
 	cfg   RouterConfig
-	lines map[string]*line
+	peers map[string]*peer
 	table *table
 }
 
 // NewRouter checks a configuration.
 func NewRouter(cfg RouterConfig) (*Router, error) {
 	patience, err := cfg.Breaker.WithDefaults()
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, fmt.Errorf("leave a broken gateway alone: %w", err)
-	case cfg.Concurrency < 0:
-		return nil, errors.New("the concurrency of a gateway must be positive")
-	case cfg.Concurrency == 0:
-		cfg.Concurrency = DefaultConcurrency
 	}
-	if cfg.Now == nil {
-		cfg.Now = time.Now
-	}
-	r := &Router{cfg: cfg, lines: map[string]*line{}}
+	r := &Router{cfg: cfg, peers: map[string]*peer{}}
 	for name, g := range cfg.Gateways {
 		if name == "" || name == AnyGateway || g == nil {
 			return nil, fmt.Errorf("sender %q: has no name, or is none", name)
 		}
-		r.lines[name] = &line{name: name, gateway: g, breaker: failover.New(patience), slots: make(chan struct{}, cfg.Concurrency)}
+		r.peers[name] = failover.NewPeer(name, &limited{g, make(chan struct{}, concurrency)}, patience)
 	}
-	if r.table, err = newTable(cfg.Routes, r.lines); err != nil {
+	if r.table, err = newTable(cfg.Routes, r.peers); err != nil {
 		return nil, err
 	}
-	if err := cfg.Originators.check(r.lines); err != nil {
+	if err := cfg.Originators.check(r.peers); err != nil {
 		return nil, err
 	}
 	return r, nil
@@ -89,26 +74,17 @@ func (r *Router) Send(ctx context.Context, region string, m Message) (string, Ac
 		return "", Accepted{}, &SendError{Reason: ReasonNoRoute, Unsure: m.Repeat}
 	}
 	s := &sending{Router: r, region: region, message: m, owing: m.Repeat, unsure: m.Repeat}
-	for _, one := range order {
-		if s.last != nil && ctx.Err() != nil {
-			break // no other gateway is to blame for that
-		}
-		a, done, err := s.try(ctx, one)
-		switch {
-		case err != nil:
-			return "", Accepted{}, err
-		case done:
-			return one.name, a, nil
-		}
+	if err := failover.Walk(ctx, order, s); err != nil {
+		return "", Accepted{}, s.failure(err)
 	}
-	return "", Accepted{}, s.failure()
+	return s.by, s.accepted, nil
 }
 
 // Status tells what is known of the gateways, by name.
-func (r *Router) Status() []GatewayStatus {
-	all := make([]GatewayStatus, 0, len(r.lines))
-	for _, name := range slices.Sorted(maps.Keys(r.lines)) {
-		all = append(all, r.lines[name].status())
+func (r *Router) Status() []failover.Status {
+	all := make([]failover.Status, 0, len(r.peers))
+	for _, name := range slices.Sorted(maps.Keys(r.peers)) {
+		all = append(all, r.peers[name].Status())
 	}
 	return all
 }
@@ -116,16 +92,10 @@ func (r *Router) Status() []GatewayStatus {
 // Close closes the gateways that can be closed.
 func (r *Router) Close() error {
 	var errs []error
-	for _, one := range r.lines {
-		if c, ok := one.gateway.(io.Closer); ok {
+	for _, one := range r.peers {
+		if c, ok := one.Via.Gateway.(io.Closer); ok {
 			errs = append(errs, c.Close())
 		}
 	}
 	return errors.Join(errs...)
-}
-
-func (r *Router) changed(one *line) {
-	if r.cfg.OnChange != nil {
-		r.cfg.OnChange(one.status())
-	}
 }

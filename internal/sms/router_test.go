@@ -175,8 +175,7 @@ func TestRouterLeavesABrokenGatewayAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var changes []string
 		r, all := routeOver(t, RouterConfig{
-			Breaker:  failover.Config{Threshold: 3, Delay: time.Minute},
-			OnChange: func(s GatewayStatus) { changes = append(changes, s.Name+" "+s.State) },
+			Breaker: failover.Config{Threshold: 3, Delay: time.Minute, OnChange: func(s failover.Status) { changes = append(changes, s.Name+" "+s.State) }},
 		}, down, nil)
 		send := func() {
 			t.Helper()
@@ -258,7 +257,7 @@ func TestRouterSharesTheTime(t *testing.T) {
 		if failed == nil || failed.Reason != ReasonTimeout || !failed.Unsure {
 			t.Fatalf("got %v", err)
 		}
-		if got := r.Status(); got[0].State != failover.Open || got[1].State != failover.Closed || got[1].Failed != 1 || got[1].Unsure != 1 {
+		if got := r.Status(); got[0].State != failover.Open || got[1].State != failover.Closed || got[1].Failed != 1 || got[1].Uncertain != 1 {
 			t.Errorf("got %+v, want the second one not blamed", got)
 		}
 		// The time is up: nobody else is asked.
@@ -278,11 +277,11 @@ func TestRouterSharesTheTime(t *testing.T) {
 
 func TestRouterBoundsConcurrency(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r, all := routeOver(t, RouterConfig{Concurrency: 2}, nil)
+		r, all := routeOver(t, RouterConfig{}, nil)
 		all[0].took = time.Second
 		start := time.Now()
 		var wg sync.WaitGroup
-		for range 6 {
+		for range 3 * concurrency {
 			wg.Go(func() {
 				if _, _, err := r.Send(t.Context(), "GB", message()); err != nil {
 					t.Error(err)
@@ -290,8 +289,8 @@ func TestRouterBoundsConcurrency(t *testing.T) {
 			})
 		}
 		synctest.Wait()
-		if got := r.Status()[0].InFlight; got != 2 {
-			t.Errorf("got %d at a time, want 2", got)
+		if got := r.Status()[0].InFlight; got != concurrency {
+			t.Errorf("got %d at a time, want %d", got, concurrency)
 		}
 		// Who waits for a slot and gives up has not been sent.
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
@@ -311,23 +310,25 @@ func TestRouterBoundsConcurrency(t *testing.T) {
 		if took := time.Since(start); took != 3*time.Second {
 			t.Errorf("got %s, want 3s", took)
 		}
-		if got := r.Status()[0]; got.InFlight != 0 || got.Sent != 6 || got.Failed != 0 {
+		if got := r.Status()[0]; got.InFlight != 0 || got.Sent != 3*concurrency || got.Failed != 0 {
 			t.Errorf("got %+v", got)
 		}
 	})
 }
 
 func TestRouterSurvivesAPanic(t *testing.T) {
-	r, all := routeOver(t, RouterConfig{Concurrency: 1}, nil)
+	r, all := routeOver(t, RouterConfig{}, nil)
 	all[0].panic = true
-	func() {
-		defer func() {
-			if recover() == nil {
-				t.Error("the panic was swallowed: nobody knows how far it got")
-			}
+	for range concurrency {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Error("the panic was swallowed: nobody knows how far it got")
+				}
+			}()
+			_, _, _ = r.Send(t.Context(), "GB", message())
 		}()
-		_, _, _ = r.Send(t.Context(), "GB", message())
-	}()
+	}
 	all[0].panic = false
 	if _, _, err := r.Send(t.Context(), "GB", message()); err != nil {
 		t.Error(err)
@@ -360,9 +361,9 @@ func TestRouterTellsItsStatus(t *testing.T) {
 			all[0].set(err)
 			_, _, _ = r.Send(t.Context(), "GB", message())
 		}
-		want := GatewayStatus{
+		want := failover.Status{
 			Name: "a", State: failover.Closed, LastError: ReasonLost, LastErrorAt: start.Add(5 * time.Second), LastSuccess: start.Add(4 * time.Second),
-			Sent: 2, Refused: 1, Failed: 2, Unsure: 1,
+			Sent: 2, Refused: 1, Failed: 2, Uncertain: 1,
 		}
 		if got := r.Status(); got[0] != want || got[1].Name != "b" || got[1].Sent != 2 {
 			t.Errorf("got %+v, want %+v", got, want)

@@ -4,9 +4,13 @@ package sms
 
 import (
 	"encoding/base64"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 	"testing"
+	"time"
 )
 
 func TestTwilio(t *testing.T) {
@@ -47,4 +51,66 @@ func TestTwilio(t *testing.T) {
 	p.form["MessagingServiceSid"] = []string{"MG1"}
 	p.answers = p.answers[:1]
 	t.Run("service", p.run)
+}
+
+// The example of https://www.twilio.com/docs/usage/security#validating-requests.
+func TestTwilioSignatureAsDocumented(t *testing.T) {
+	const address = "https://mycompany.com/myapp.php?foo=1&bar=2"
+	form := url.Values{
+		"CallSid": {"CA1234567890ABCDE"}, "Caller": {"+14158675309"}, "Digits": {"1234"}, "From": {"+14158675309"}, "To": {"+18005551212"},
+	}
+	reader := &twilioReceipts{ReceiptOptions{Secret: "12345"}}
+	const signature = "RSOYDt4T1cUTdK1PDd93/VVr8B8="
+	for u, want := range map[string]bool{
+		address: true, strings.Replace(address, ".com", ".com:443", 1): true, strings.Replace(address, ".com", ".com:8443", 1): false,
+		strings.Replace(address, "https", "http", 1): false, address + "&x=1": false, "": false, "%": false,
+	} {
+		if got := reader.signed(signature, form, u); got != want {
+			t.Errorf("%s: got %t, want %t", u, got, want)
+		}
+	}
+	for _, bad := range []string{"", "x", "SSOYDt4T1cUTdK1PDd93/VVr8B8=", signature + "=", strings.ToLower(signature)} {
+		if reader.signed(bad, form, address) {
+			t.Errorf("%q: it passed", bad)
+		}
+	}
+	form.Set("Digits", "12345")
+	if reader.signed(signature, form, address) {
+		t.Error("a changed parameter passed")
+	}
+}
+
+func TestTwilioReceipts(t *testing.T) {
+	reader := newReader(t, "twilio", ReceiptOptions{Secret: "12345"})
+	sign := func(i incoming) incoming {
+		form, _ := url.ParseQuery(i.body)
+		text := receipt
+		for _, name := range slices.Sorted(maps.Keys(form)) {
+			text += name + form.Get(name)
+		}
+		return i.with("X-Twilio-Signature", base64.StdEncoding.EncodeToString(macOf(sha1New, "12345", text)))
+	}
+	i := incoming{method: http.MethodPost, body: "MessageSid=SM1&MessageStatus=undelivered&ErrorCode=30005&To=%2B" + number + "&RawDlrDoneDate=2605011158"}
+	wantReceipt(t, sign(i), reader, Receipt{State: Undelivered, GatewayID: "SM1", Code: "30005", At: time.Date(2026, 5, 1, 11, 58, 0, 0, time.UTC)})
+	wantRefusal(t, "unsigned", i, reader, ErrForged)
+	changed := sign(i)
+	changed.body = strings.Replace(changed.body, "undelivered", "delivered", 1)
+	wantRefusal(t, "changed", changed, reader, ErrForged)
+	other := sign(i)
+	other.query = "x=1"
+	wantRefusal(t, "another url", other, reader, ErrForged)
+	wantRefusal(t, "no state", sign(incoming{method: http.MethodPost, body: "MessageSid=SM1"}), reader, ErrReceipt)
+	twice := newReader(t, "twilio", ReceiptOptions{})
+	wantRefusal(t, "twice", incoming{method: http.MethodPost, body: "MessageStatus=sent&MessageStatus=delivered"}, twice, ErrReceipt)
+}
+
+// TestTwilioSignsSortedValues, each once, and no address that is none.
+func TestTwilioSignsSortedValues(t *testing.T) {
+	reader := &twilioReceipts{ReceiptOptions{Secret: "12345"}}
+	signature := base64.StdEncoding.EncodeToString(macOf(sha1New, "12345", receipt+"A1A2B3"))
+	for address, want := range map[string]bool{receipt: true, "https://%zz/": false} {
+		if got := reader.signed(signature, url.Values{"B": {"3"}, "A": {"2", "1", "2"}}, address); got != want {
+			t.Errorf("%s: got %t", address, got)
+		}
+	}
 }

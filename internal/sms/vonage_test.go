@@ -3,10 +3,19 @@
 package sms
 
 import (
+	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"hash"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 	"testing"
+	"time"
 )
 
 func TestVonage(t *testing.T) {
@@ -43,4 +52,104 @@ func TestVonage(t *testing.T) {
 			{"throttled by status", 429, ``, "", outcome{reason: ReasonRate, again: true}},
 		},
 	}.run(t)
+}
+
+// token makes a JSON Web Token.
+func token(header, claims, key string) string {
+	text := base64.RawURLEncoding.EncodeToString([]byte(header)) + "." + base64.RawURLEncoding.EncodeToString([]byte(claims))
+	return text + "." + base64.RawURLEncoding.EncodeToString(macOf(sha256.New, key, text))
+}
+
+func TestVonageReceiptsByToken(t *testing.T) {
+	reader := newReader(t, "vonage", ReceiptOptions{Secret: "pa55word"})
+	const body = `{"msisdn":"` + number + `","to":"Example","messageId":"0A1","price":"0.03","status":"failed","err-code":"5","message-timestamp":"2026-05-01 11:58:00","client-ref":"m-1"}`
+	sum := sha256.Sum256([]byte(body))
+	hash := hex.EncodeToString(sum[:])
+	claims := func(iat, hash, more string) string {
+		return `{"iat":` + iat + `,"jti":"x","iss":"Vonage","payload_hash":"` + hash + `","api_key":"a1"` + more + `}`
+	}
+	const head, now = `{"typ":"JWT","alg":"HS256"}`, "1777636800"
+	i := incoming{method: http.MethodPost, body: body, header: map[string]string{"Content-Type": "application/json; charset=UTF-8"}}
+	by := func(token string) incoming { return i.with("Authorization", "Bearer "+token) }
+	want := Receipt{State: Undelivered, GatewayID: "0A1", Code: "5", MessageID: "m-1", At: time.Date(2026, 5, 1, 11, 58, 0, 0, time.UTC)}
+	wantReceipt(t, by(token(head, claims(now, hash, ""), "pa55word")), reader, want)
+	wantReceipt(t, by(token(head, claims(now, hash, `,"exp":1777636801`), "pa55word")), reader, want)
+	good := token(head, claims(now, hash, ""), "pa55word")
+	for name, bad := range map[string]string{
+		"no token": "", "not one": "x", "two parts": good[:strings.LastIndex(good, ".")], "four parts": good + ".x", "cut": good[:len(good)-2],
+		"other key":   token(head, claims(now, hash, ""), "other"),
+		"none":        token(`{"alg":"none"}`, claims(now, hash, ""), "pa55word"),
+		"HS512":       token(`{"alg":"HS512"}`, claims(now, hash, ""), "pa55word"),
+		"critical":    token(`{"alg":"HS256","crit":["exp"]}`, claims(now, hash, ""), "pa55word"),
+		"old":         token(head, claims("1777636000", hash, ""), "pa55word"),
+		"ahead":       token(head, claims("1777640000", hash, ""), "pa55word"),
+		"expired":     token(head, claims(now, hash, `,"exp":1777636799`), "pa55word"),
+		"other body":  token(head, claims(now, strings.Repeat("0", 64), ""), "pa55word"),
+		"no hash":     token(head, claims(now, "", ""), "pa55word"),
+		"no iat":      token(head, `{"payload_hash":"`+hash+`"}`, "pa55word"),
+		"long":        token(head, claims(now, hash, `,"x":"`+strings.Repeat("x", maxToken)+`"`), "pa55word"),
+		"not json":    token(head, "x", "pa55word"),
+		"header text": token("x", claims(now, hash, ""), "pa55word"),
+	} {
+		wantRefusal(t, name, by(bad), reader, ErrForged)
+	}
+	// A token is about a body: it must not vouch for a query.
+	get := by(good)
+	get.method, get.query = http.MethodGet, "status=delivered"
+	wantRefusal(t, "query", get, reader, ErrForged)
+}
+
+func TestVonageReceiptsByParameter(t *testing.T) {
+	reader := newReader(t, "vonage", ReceiptOptions{Secret: "pa55word"})
+	sign := func(method func() hash.Hash, v url.Values) url.Values {
+		text := ""
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			text += "&" + name + "=" + strings.NewReplacer("&", "_", "=", "_").Replace(v.Get(name))
+		}
+		v.Set("sig", strings.ToUpper(hex.EncodeToString(macOf(method, "pa55word", text))))
+		return v
+	}
+	fresh := func() url.Values {
+		return url.Values{"status": {"delivered"}, "messageId": {"0A1"}, "err-code": {"0"}, "nonce": {"a&b=c"}, "timestamp": {"1777636800"}, "client-ref": {"m-1"}}
+	}
+	want := Receipt{State: Arrived, GatewayID: "0A1", MessageID: "m-1"}
+	for _, method := range []func() hash.Hash{sha256.New, sha512.New} {
+		wantReceipt(t, incoming{method: http.MethodPost, body: sign(method, fresh()).Encode()}, reader, want)
+		// The tag that is ours is not among what the vendor has signed.
+		wantReceipt(t, incoming{method: http.MethodGet, query: sign(method, fresh()).Encode()}, reader, want)
+	}
+	wantRefusal(t, "SHA-1", incoming{method: http.MethodPost, body: sign(sha1New, fresh()).Encode()}, reader, ErrForged)
+	wantRefusal(t, "unsigned", incoming{method: http.MethodPost, body: fresh().Encode()}, reader, ErrForged)
+	changed := sign(sha256.New, fresh())
+	changed.Set("status", "failed")
+	wantRefusal(t, "changed", incoming{method: http.MethodPost, body: changed.Encode()}, reader, ErrForged)
+	more := sign(sha256.New, fresh())
+	more.Add("status", "failed")
+	wantRefusal(t, "twice", incoming{method: http.MethodPost, body: more.Encode()}, reader, ErrForged)
+	old := fresh()
+	old.Set("timestamp", "1777630000")
+	wantRefusal(t, "old", incoming{method: http.MethodPost, body: sign(sha256.New, old).Encode()}, reader, ErrForged)
+	open := newReader(t, "vonage", ReceiptOptions{})
+	jsonType := map[string]string{"Content-Type": "application/json"}
+	for _, body := range []string{"[]", "{", `{"status":["x"]}`, `{"status":null}`, `{}`} {
+		wantRefusal(t, body, incoming{method: http.MethodPost, body: body, header: jsonType}, open, ErrReceipt)
+	}
+}
+
+// TestTokensEndWhenTheySay, and bind nothing where there is nothing to bind.
+func TestTokensEndWhenTheySay(t *testing.T) {
+	const body = `{"status":"failed"}`
+	reader := newReader(t, "vonage", ReceiptOptions{Secret: "pa55word"})
+	by := func(body, more string) incoming {
+		sum := sha256.Sum256([]byte(body))
+		claims := `{"iat":1777636800,"payload_hash":"` + hex.EncodeToString(sum[:]) + `"` + more + `}`
+		return incoming{method: http.MethodPost, body: body, header: map[string]string{"Authorization": "Bearer " + token(`{"alg":"HS256"}`, claims, "pa55word")}}
+	}
+	for exp, good := range map[string]bool{"1777636799": false, "1777636800": true, "0": false, "-1": false, "1777636800.5": false} {
+		i := by(body, `,"exp":`+exp).with("Content-Type", "application/json")
+		if _, err := i.read(t, reader); (err == nil) != good || !good && !errors.Is(err, ErrForged) {
+			t.Errorf("a token until %s: %v", exp, err)
+		}
+	}
+	wantRefusal(t, "nothing", by("", ""), reader, ErrForged)
 }

@@ -42,11 +42,8 @@ type Config struct {
 	Tag func(tag string) (sid string, ok bool)
 	// Receiver gets the reports.
 	Receiver feedback.Receiver
-	// Name is what the server greets with: that of the VERP domain unless given.
-	Name    string
-	Timeout time.Duration
-	Grace   time.Duration
-	Now     func() time.Time
+	Timeout  time.Duration
+	Grace    time.Duration
 }
 
 // Server is an LMTP server.
@@ -72,17 +69,11 @@ func New(cfg Config) (*Server, error) {
 	if cfg.VERP.Prefix == "" || cfg.VERP.Domain == "" || cfg.Tag == nil || cfg.Receiver == nil {
 		return nil, errors.New("addresses, tag check and receiver are required")
 	}
-	if cfg.Name == "" {
-		cfg.Name = cfg.VERP.Domain
-	}
 	if cfg.Timeout == 0 {
 		cfg.Timeout = DefaultTimeout
 	}
 	if cfg.Grace == 0 {
 		cfg.Grace = DefaultGrace
-	}
-	if cfg.Now == nil {
-		cfg.Now = time.Now
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	s := &Server{
@@ -91,7 +82,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.smtp = smtp.NewServer(smtp.BackendFunc(s.session))
 	s.smtp.LMTP = true
-	s.smtp.Domain = cfg.Name
+	s.smtp.Domain = cfg.VERP.Domain
 	s.smtp.MaxRecipients = maxRecipients
 	s.smtp.MaxMessageBytes = dsn.MaxMessage
 	s.smtp.ReadTimeout, s.smtp.WriteTimeout = cfg.Timeout, cfg.Timeout

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"time"
 
 	"github.com/emersion/go-smtp"
 
@@ -105,7 +106,7 @@ func (s *session) Logout() error { return nil }
 
 // take reads one mail for one tag.
 func (s *Server) take(raw []byte, tag string) error {
-	reports, err := dsn.Parse(raw, tag, s.cfg.Now())
+	reports, err := dsn.Parse(raw, tag, time.Now())
 	switch {
 	case errors.Is(err, dsn.ErrTooLarge):
 		s.cfg.Receiver.Note(feedback.Mail, feedback.TooLarge)

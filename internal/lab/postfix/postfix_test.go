@@ -19,6 +19,7 @@ import (
 
 	"github.com/emersion/go-msgauth/dkim"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/failover"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/postfix"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/smtptest"
 	"github.com/caddy-threepid/caddy-threepid/internal/mail"
@@ -259,7 +260,7 @@ func TestPostfixIsReplacedByAnotherRelay(t *testing.T) {
 	first, second := start(t, postfix.Options{}), start(t, postfix.Options{Hostname: "mx2.postfix.test"})
 	relays, err := mail.NewRelays([]mail.Relay{
 		{Name: "first", Transport: transport(t, submission(first))}, {Name: "second", Transport: transport(t, submission(second))},
-	}, mail.RelaysConfig{})
+	}, failover.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}

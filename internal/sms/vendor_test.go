@@ -7,6 +7,8 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -44,7 +46,6 @@ type answered struct {
 
 // run puts a preset through its documentation.
 func (p preset) run(t *testing.T) {
-	p.options.Name = "one"
 	t.Run("request", func(t *testing.T) {
 		got := p.ask(t, message())
 		p.compareHead(t, got)
@@ -93,7 +94,7 @@ func (p preset) build(t *testing.T, url string) *HTTP {
 	t.Helper()
 	o := p.options
 	o.URL = url + "/"
-	cfg, err := Presets[p.name](o)
+	cfg, err := Vendors[p.name].Request(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,7 +188,7 @@ func TestPresetsRequireTheirOptions(t *testing.T) {
 		{"kannel", PresetOptions{Secret: "pa55word"}, "account"},
 		{"kannel", PresetOptions{Account: "u"}, "secret"},
 	} {
-		cfg, err := Presets[tt.preset](tt.options)
+		cfg, err := Vendors[tt.preset].Request(tt.options)
 		switch {
 		case tt.word != "" && (err == nil || !strings.Contains(err.Error(), tt.word)):
 			t.Errorf("%s %+v: got %v, want an error about %s", tt.preset, tt.options, err, tt.word)
@@ -216,10 +217,9 @@ func TestPresetsURLs(t *testing.T) {
 		{"sinch", PresetOptions{Account: "p", Secret: "x", URL: "https://eu.sms.api.sinch.com"}, "https://eu.sms.api.sinch.com/xms/v1/p/batches"},
 		{"kannel", PresetOptions{Account: "a", Secret: "x"}, "http://127.0.0.1:13013/cgi-bin/sendsms"},
 	} {
-		tt.options.Name = "mine"
-		cfg, err := Presets[tt.preset](tt.options)
-		if err != nil || cfg.URL != tt.want || cfg.Name != "mine" {
-			t.Errorf("got %s of %q, %v, want %s", cfg.URL, cfg.Name, err, tt.want)
+		cfg, err := Vendors[tt.preset].Request(tt.options)
+		if err != nil || cfg.URL != tt.want {
+			t.Errorf("got %s, %v, want %s", cfg.URL, err, tt.want)
 		}
 	}
 }
@@ -232,10 +232,40 @@ func TestPresetsTakeSecretsAsTheyAre(t *testing.T) {
 		"kannel": {Account: odd},
 	} {
 		o.URL, o.Secret = "https://example.com", odd
-		cfg, err := Presets[name](o)
+		cfg, err := Vendors[name].Request(o)
 		if err != nil {
 			t.Fatal(err)
 		}
 		newHTTP(t, cfg)
+	}
+}
+
+// TestEveryVendorIsWhole, and known to who reads the manual.
+func TestEveryVendorIsWhole(t *testing.T) {
+	readme, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, presets, _ := strings.Cut(string(readme), "presets: ")
+	presets, _, _ = strings.Cut(presets, "(")
+	for name, v := range Vendors {
+		if v.Request == nil || v.Receipts == nil || !strings.Contains(presets, "`"+name+"`") {
+			t.Errorf("%s: request %t, receipts %t; the presets of README.md are %s", name, v.Request != nil, v.Receipts != nil, presets)
+		}
+	}
+	defer func() {
+		if recover() == nil || len(Vendors) != 6 {
+			t.Errorf("a vendor was declared twice; there are %d", len(Vendors))
+		}
+	}()
+	declare("twilio", nil, nil, Quirks{})
+}
+
+// TestTwilioSignsWithTheAuthToken, which is not the secret of an API key.
+func TestTwilioSignsWithTheAuthToken(t *testing.T) {
+	for key, want := range map[string]string{"": "pa55word", "SK1": ""} {
+		if got := Vendors["twilio"].ReceiptSecret(PresetOptions{Secret: "pa55word", Extra: map[string]string{"api_key": key}}); got != want {
+			t.Errorf("API key %q: got %q, want %q", key, got, want)
+		}
 	}
 }

@@ -14,8 +14,6 @@ import (
 
 // PresetOptions are what a preset needs to know.
 type PresetOptions struct {
-	// Name is that of the gateway in errors.
-	Name string
 	// Account and Secret are what the vendor calls them: see each preset.
 	Account, Secret string
 	// URL replaces the beginning of the vendor's URL: another region, or a test.
@@ -24,15 +22,59 @@ type PresetOptions struct {
 	Extra map[string]string
 }
 
-// Presets describe the requests of vendors, by the names under which operators
-// know them.
-var Presets = map[string]func(PresetOptions) (HTTPConfig, error){
-	"twilio":  Twilio,
-	"vonage":  Vonage,
-	"infobip": Infobip,
-	"bird":    Bird,
-	"sinch":   Sinch,
-	"kannel":  Kannel,
+// Vendor is a gateway whose requests, answers and receipts are known. Each is declared
+// in a file of its own, which is all that there is of it.
+type Vendor struct {
+	Quirks
+	// Request describes how a message is handed over, and what the answer means.
+	Request func(PresetOptions) (HTTPConfig, error)
+	// Receipts makes a reader of what the vendor reports.
+	Receipts func(ReceiptOptions) (ReceiptReader, error)
+}
+
+// Quirks are what is only so with some vendors.
+type Quirks struct {
+	// MaxReceiptURL is how long a receipt URL may be; zero means any length.
+	MaxReceiptURL int
+	// ReceiptSecret, if set, is what receipts are signed with unless it is configured.
+	ReceiptSecret func(PresetOptions) string
+}
+
+// Vendors are all, by the names under which operators know them.
+var Vendors = map[string]Vendor{}
+
+// declare adds a vendor. Receipts are read by a function that is made once; whether
+// somebody may report at all is known before it is asked.
+func declare(name string, request func(PresetOptions) (HTTPConfig, error), receipts func(ReceiptOptions) (receiptFunc, error), q Quirks) Vendor {
+	v := Vendor{Quirks: q, Request: request, Receipts: func(o ReceiptOptions) (ReceiptReader, error) {
+		o = o.withDefaults()
+		read, err := receipts(o)
+		if errors.Is(err, errUnsigned) {
+			err = fmt.Errorf("secret: %s %w", name, err)
+		}
+		if err != nil {
+			return nil, err
+		}
+		return receiptReader{o, read}, nil
+	}}
+	if _, twice := Vendors[name]; twice {
+		panic("vendor " + name + " is there twice")
+	}
+	Vendors[name] = v
+	return v
+}
+
+var errUnsigned = errors.New("signs nothing; leave it out, or write basic_auth")
+
+// unsigned is for a vendor that does not sign its receipts: that the URL is known has
+// to do, unless a name and password are demanded.
+func unsigned(read receiptFunc) func(ReceiptOptions) (receiptFunc, error) {
+	return func(o ReceiptOptions) (receiptFunc, error) {
+		if o.Secret != "" {
+			return nil, errUnsigned
+		}
+		return read, nil
+	}
 }
 
 // requirement is what an option must be like. What it says of the option ends
