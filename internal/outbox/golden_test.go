@@ -33,10 +33,8 @@ func TestRecordsStayAsTheyAre(t *testing.T) {
 		Tries: 4, NotBefore: 5, Lease: "x", LeaseUntil: 6, Uncertain: true, Again: true,
 	}
 	c := codec{testKeys(t, 1)}
-	raw, err := compact.Marshal(want)
-	written := append([]byte{recordVersion}, raw...)
-	if err != nil || hex.EncodeToString(written) != goldenPlain {
-		t.Errorf("it is written as %x, %v, want %s", written, err, goldenPlain)
+	if written := hex.EncodeToString(c.plain(t, want)); written != goldenPlain {
+		t.Errorf("it is written as %s, want %s", written, goldenPlain)
 	}
 	sealed, err := hex.DecodeString(goldenSealed)
 	if err != nil {
