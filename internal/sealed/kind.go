@@ -3,6 +3,7 @@
 package sealed
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/caddy-threepid/caddy-threepid/store"
@@ -29,7 +30,8 @@ func Declare(name, prefix string, place Place, rotation Rotation, restore Restor
 		panic("something is missing in the declaration of " + prefix) // by a constant
 	}
 	for _, other := range kinds {
-		if strings.HasPrefix(prefix, other.prefix) && other.place.has(place.of("")) {
+		same := strings.HasPrefix(prefix, other.prefix) || strings.HasPrefix(other.prefix, prefix)
+		if same && slices.ContainsFunc(place.partitions(), other.place.has) {
 			panic("there are two kinds of entries with the prefix " + prefix)
 		}
 	}

@@ -53,8 +53,8 @@ var (
 	// Sharded: in all shards, each in that of its name, or of the session that it
 	// belongs to.
 	Sharded = Place{sharded: true}
-	// Together: in the first shard, so that one transaction can write several. Versions
-	// before 2026-11 had some of them in others.
+	// Together: in the first shard, so that one transaction can write several. Earlier
+	// versions had some of them in others.
 	Together = Place{sharded: true, fixed: PartitionName(0)}
 )
 

@@ -12,16 +12,9 @@ import (
 )
 
 // The kinds of entries. Versions before 2026-12 had a "u", which ends by itself. What
-// follows a session comes after it, or it would not be forgotten with it.
+// follows a session is declared after it, so that it is forgotten with it.
 var (
-	kindSession = sealed.Declare("sessions", "s/", sealed.Sharded, sealed.Expires, sealed.Dropped,
-		sealed.Read(func(q *sealed.Query, s *Session) bool {
-			mine := q.Is(string(s.Medium), s.Address)
-			if mine {
-				q.Follow(s.SID)
-			}
-			return mine
-		}))
+	kindSession = sealed.Declare("sessions", "s/", sealed.Sharded, sealed.Expires, sealed.Dropped, sealed.Read(ofAddress))
 	// (purpose, client_secret, address) → sid
 	kindIndex = sealed.Declare("session_index", "i/", sealed.Sharded, sealed.Unsealed, sealed.Dropped,
 		sealed.Seen(func(q *sealed.Query, e sealed.Entry) bool { return q.Follows(string(e.Value)) }))
@@ -34,45 +27,41 @@ var (
 	kindAlias = sealed.Declare("aliases", "a/", sealed.Sharded, sealed.Expires, sealed.Dropped,
 		sealed.Read(func(q *sealed.Query, rec *aliasRecord) bool { return q.Follows(rec.SID) }))
 	kindNonce = sealed.Declare("token_requests", "n/", sealed.Sharded, sealed.Expires, sealed.Dropped,
-		sealed.Read(func(q *sealed.Query, rec *nonceRecord) bool {
-			return q.Is(string(rec.Request.Medium), rec.Request.Address)
-		}))
+		sealed.Read(func(q *sealed.Query, rec *nonceRecord) bool { return is(q, rec.Request.Medium, rec.Request.Address) }))
 	// sid of the homeserver's own session → nonce
 	kindForeign = sealed.Declare("homeserver_sessions", "h/", sealed.Sharded, sealed.Expires, sealed.Kept,
-		sealed.Read(func(q *sealed.Query, rec *foreignRecord) bool { return q.Is(string(rec.Medium), rec.Address) }))
+		sealed.Read(func(q *sealed.Query, rec *foreignRecord) bool { return is(q, rec.Medium, rec.Address) }))
 	// (user, address, identity server)
 	kindBinding = sealed.Declare("bindings", "b/", sealed.Sharded, sealed.Moved[*Service](), sealed.Kept,
-		sealed.Read(func(q *sealed.Query, b *Binding) bool {
-			return q.Is(string(b.Medium), b.Address) || q.Is(string(b.Medium), b.Validated)
-		}))
+		sealed.Read(func(q *sealed.Query, b *Binding) bool { return is(q, b.Medium, b.Address) || is(q, b.Medium, b.Validated) }))
 	// How far a registration has come, and whose it is.
 	kindProgress = sealed.Declare("held_requests", "g/", sealed.Together, sealed.Expires, sealed.Dropped,
 		sealed.Read(func(q *sealed.Query, rec *progressRecord) bool {
-			return rec.Held != nil && q.Is(string(rec.Held.Medium), rec.Held.Address)
+			return rec.Held != nil && is(q, rec.Held.Medium, rec.Held.Address)
 		}))
 	kindTie = sealed.Declare("registrations", "t/", sealed.Together, sealed.Expires, sealed.Dropped,
 		sealed.Never("it has the homeserver's name of a registration, and no address"))
-	kindLimit = sealed.Declare("limits", "l/", sealed.Together, sealed.Unsealed, sealed.Kept,
-		sealed.Named(func(q *sealed.Query) ([]string, error) {
-			return naming{q.Keys}.limits(Medium(q.Medium), q.Address), nil
-		}))
+	kindLimit = sealed.Declare("limits", "l/", sealed.Together, sealed.Unsealed, sealed.Kept, named(naming.limits))
 	// An address whose owner wants no more messages.
-	kindCool = sealed.Declare("cooldowns", "c/", sealed.Together, sealed.Unsealed, sealed.Kept,
-		sealed.Named(func(q *sealed.Query) ([]string, error) {
-			return naming{q.Keys}.addressNames(Medium(q.Medium), q.Address), nil
-		}))
+	kindCool = sealed.Declare("cooldowns", "c/", sealed.Together, sealed.Unsealed, sealed.Kept, named(naming.addressNames))
 	// Whether the owner of an address was told why there is no token.
-	kindExplained = sealed.Declare("explanations", "e/", sealed.Together, sealed.Expires, sealed.Kept,
-		sealed.Named(ofPurposes(naming.explainedNames)))
-	// The newest requests for an address, and the one that its owner has confirmed in.
-	kindOpen = sealed.Declare("open_requests", "q/", sealed.Together, sealed.Expires, sealed.Dropped,
-		sealed.Named(ofPurposes(naming.openNames)))
-	// It is remembered for a year, for which no key should have to be kept.
-	kindLanguage = sealed.Declare("languages", "w/", sealed.Sharded, sealed.Left, sealed.Kept,
-		sealed.Named(func(q *sealed.Query) ([]string, error) {
-			return naming{q.Keys}.languageNames(Medium(q.Medium), q.Address), nil
-		}))
+	kindExplained = sealed.Declare("explanations", "e/", sealed.Together, sealed.Expires, sealed.Kept, named(each(naming.explainedNames)))
+	// The newest requests for an address, and the one that its owner has confirmed in. A
+	// language is remembered for a year, for which no key should have to be kept.
+	kindOpen     = sealed.Declare("open_requests", "q/", sealed.Together, sealed.Expires, sealed.Dropped, named(each(naming.openNames)))
+	kindLanguage = sealed.Declare("languages", "w/", sealed.Sharded, sealed.Left, sealed.Kept, named(naming.languageNames))
 )
+
+func is(q *sealed.Query, medium Medium, addr string) bool { return q.Is(string(medium), addr) }
+
+// ofAddress finds a session, by which others are found.
+func ofAddress(q *sealed.Query, s *Session) bool {
+	mine := is(q, s.Medium, s.Address)
+	if mine {
+		q.Follow(s.SID)
+	}
+	return mine
+}
 
 // ofSession finds what has the name of a sid, or of one of its messages.
 func ofSession(q *sealed.Query, e sealed.Entry) bool {
@@ -80,13 +69,20 @@ func ofSession(q *sealed.Query, e sealed.Entry) bool {
 	return q.Follows(string(e.Partition) + sid)
 }
 
-// ofPurposes are the names of an address for whatever a token is asked for.
-func ofPurposes(names func(naming, Purpose, Medium, string) []string) func(*sealed.Query) ([]string, error) {
-	return func(q *sealed.Query) (all []string, err error) {
+// named finds what has the name of an address.
+func named(names func(naming, Medium, string) []string) sealed.Forget {
+	return sealed.Named(func(q *sealed.Query) ([]string, error) {
+		return names(naming{q.Keys}, Medium(q.Medium), q.Address), nil
+	})
+}
+
+// each are the names for whatever a token is asked for.
+func each(names func(naming, Purpose, Medium, string) []string) func(naming, Medium, string) []string {
+	return func(n naming, medium Medium, addr string) (all []string) {
 		for _, purpose := range []Purpose{Register, Password, Add} {
-			all = append(all, names(naming{q.Keys}, purpose, Medium(q.Medium), q.Address)...)
+			all = append(all, names(n, purpose, medium, addr)...)
 		}
-		return all, nil
+		return all
 	}
 }
 
@@ -95,10 +91,7 @@ type naming struct{ keys *keyring.Ring }
 
 // limits are the names of all that is counted for an address.
 func (n naming) limits(medium Medium, addr string) []string {
-	names := n.mailboxNames(medium, addr)
-	for _, purpose := range []Purpose{Register, Password, Add} {
-		names = append(names, n.codeNames(purpose, medium, addr)...)
-	}
+	names := append(n.mailboxNames(medium, addr), each(naming.codeNames)(n, medium, addr)...)
 	for _, notice := range Notices {
 		if medium != Email {
 			break // there are none
