@@ -50,7 +50,7 @@ func (g *Guard) Claim(ctx context.Context, token string, content [sha256.Size]by
 	key := claims.Key(name)
 	digest := g.keys.Hash(label, string(content[:]))
 	var mine bool
-	err := g.store.Update(ctx, sealed.PartitionOf(name), func(txn store.Txn) error {
+	err := g.store.Update(ctx, claims.Partition(name), func(txn store.Txn) error {
 		known, err := txn.Get(key)
 		if errors.Is(err, store.ErrNotFound) {
 			mine = true
@@ -68,7 +68,7 @@ func (g *Guard) Claim(ctx context.Context, token string, content [sha256.Size]by
 // claimed is what is stored under a name of before a change of keys, or nil.
 // Nothing is written there any more.
 func (g *Guard) claimed(ctx context.Context, name string) (known []byte, err error) {
-	err = g.store.View(ctx, sealed.PartitionOf(name), func(txn store.Txn) error {
+	err = g.store.View(ctx, claims.Partition(name), func(txn store.Txn) error {
 		known, err = txn.Get(claims.Key(name))
 		return err
 	})

@@ -13,7 +13,6 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
-	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
@@ -215,7 +214,7 @@ func (s *Suppression) locate(medium verification.Medium, addr string) ([]place, 
 	names, addr, err := suppressionNames(s.cfg.Keys, medium, addr)
 	places := make([]place, len(names))
 	for i, name := range names {
-		places[i] = place{sealed.PartitionOf(name), suppressions.Key(name)}
+		places[i] = place{suppressions.Partition(name), suppressions.Key(name)}
 	}
 	return places, addr, err
 }

@@ -145,7 +145,7 @@ func Erase(ctx context.Context, s store.Store, keys *keyring.Ring, medium, addre
 			return gone, err
 		}
 		for _, name := range slices.Backward(names) { // what is being moved is at its former place first
-			named = append(named, place{k, k.place.of(name), k.Key(name)})
+			named = append(named, place{k, k.Partition(name), k.Key(name)})
 		}
 	}
 	for _, p := range All() {

@@ -52,6 +52,14 @@ func kindOf(p store.Partition, key string) *Kind {
 // Key is where an entry of that name is, in its partition.
 func (k *Kind) Key(name string) string { return k.prefix + name }
 
+// Partition is where an entry is that is named by a keyed hash.
+func (k *Kind) Partition(name string) store.Partition {
+	if k.place.fixed != "" {
+		return k.place.fixed
+	}
+	return PartitionOf(name)
+}
+
 // Restore is what is done with the entries of a kind when a backup is restored.
 type Restore int
 

@@ -79,14 +79,6 @@ func (p Place) has(partition store.Partition) bool {
 	return shard && len(partition) == PartitionSize
 }
 
-// of is the partition of a name.
-func (p Place) of(name string) store.Partition {
-	if p.fixed != "" {
-		return p.fixed
-	}
-	return PartitionOf(name)
-}
-
 // All are the partitions of all kinds.
 func All() (list []store.Partition) {
 	for _, k := range kinds {

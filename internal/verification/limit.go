@@ -8,7 +8,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -69,7 +68,7 @@ type cell struct {
 // limitsPartition is where all limits are. In one partition, one transaction
 // counts a request against all of them or against none. The budget is a single
 // cell anyway that every message meets.
-var limitsPartition = sealed.PartitionName(0)
+var limitsPartition = kindLimit.Partition("")
 
 // spend counts against all cells, or against none if one refuses; then the
 // error says how long the slowest wants to be waited for. An address that cools

@@ -33,7 +33,9 @@ var (
 		sealed.Read(func(q *sealed.Query, rec *foreignRecord) bool { return is(q, rec.Medium, rec.Address) }))
 	// (user, address, identity server)
 	kindBinding = sealed.Declare("bindings", "b/", sealed.Sharded, sealed.Moved[*Service](), sealed.Kept,
-		sealed.Read(func(q *sealed.Query, b *Binding) bool { return is(q, b.Medium, b.Address) || is(q, b.Medium, b.Validated) }))
+		sealed.Read(func(q *sealed.Query, b *Binding) bool {
+			return is(q, b.Medium, b.Address) || is(q, b.Medium, b.Validated)
+		}))
 	// How far a registration has come, and whose it is.
 	kindProgress = sealed.Declare("held_requests", "g/", sealed.Together, sealed.Expires, sealed.Dropped,
 		sealed.Read(func(q *sealed.Query, rec *progressRecord) bool {
