@@ -167,6 +167,47 @@ func TestEraseInPieces(t *testing.T) {
 	}
 }
 
+// meanwhile lets something happen before each transaction that writes.
+type meanwhile struct {
+	store.Store
+	do func()
+}
+
+func (m *meanwhile) Update(ctx context.Context, p store.Partition, fn func(store.Txn) error) error {
+	m.do()
+	return m.Store.Update(ctx, p, fn)
+}
+
+// TestEraseCountsWhatItHasDone: who is taken out of a record by somebody else, between the
+// look and the deed, was not by us; nor is a record that is gone brought back.
+func TestEraseCountsWhatItHasDone(t *testing.T) {
+	for name, do := range map[string]func(store.Txn, *sealed.Kind, *keyring.Ring) error{
+		"edited": func(txn store.Txn, groups *sealed.Kind, keys *keyring.Ring) error {
+			return groups.Put(txn, keys, groups.Key("one"), group{Members: []string{"bob"}}, time.Time{})
+		},
+		"deleted": func(txn store.Txn, groups *sealed.Kind, _ *keyring.Ring) error { return txn.Delete(groups.Key("one")) },
+	} {
+		groups, _ := kindsToForget(t)
+		s, keys := storetest.NewMemory(nil), ring(1)
+		change := func(fn func(store.Txn) error) {
+			if err := s.Update(t.Context(), "own", fn); err != nil {
+				t.Fatal(err)
+			}
+		}
+		change(func(txn store.Txn) error {
+			return groups.Put(txn, keys, groups.Key("one"), group{Members: []string{"alice", "bob"}}, time.Time{})
+		})
+		after := map[string]string{}
+		gone, err := sealed.Erase(t.Context(), &meanwhile{s, func() {
+			change(func(txn store.Txn) error { return do(txn, groups, keys) })
+			after = all(t, s)
+		}}, keys, "email", "alice")
+		if err != nil || gone.Total() != 0 || !maps.Equal(all(t, s), after) {
+			t.Errorf("%s: got %v, %v, and %v, want nothing done after that", name, gone, err, all(t, s))
+		}
+	}
+}
+
 // counter counts transactions that write.
 type counter struct {
 	store.Store
