@@ -138,7 +138,7 @@ fuzz: ## run every fuzz test for FUZZTIME (10s), or those like FUZZ; table in bu
 
 # A package takes minutes: each fault is a build and a run of its tests.
 MUTATE ?= ./handlers ./internal/verification ./internal/keyring ./store/badgerstore ./internal/outbox ./internal/smsfraud \
-	./internal/feedback/webhook ./internal/address ./internal/phone ./internal/outbound
+	./internal/feedback/webhook ./internal/sealed ./internal/address ./internal/phone ./internal/outbound
 N ?= 150
 mutate: ## plant faults into the core's packages (MUTATE="./handlers", N=150, SEED=today) and count those that its tests notice
 	$(GO) run ./internal/dev/mutants -tags $(TAGS) -n $(N) $(if $(SEED),-seed $(SEED)) $(MUTATE)

@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 )
 
 // Keys is how the key file stands after it was looked after.
@@ -79,7 +80,7 @@ func (a *App) lookAfterKeys(ctx context.Context, rt *runtime, now time.Time) (Ke
 	if err := a.drop(ctx, rt, now); err != nil {
 		return answer, err
 	}
-	counts, err := rt.sealedBy(ctx)
+	counts, err := sealed.SealedBy(ctx, rt.store)
 	if err != nil {
 		return answer, err
 	}

@@ -17,7 +17,7 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/store/badgerstore"
 )
 
@@ -204,7 +204,7 @@ func restore(ctx context.Context, in io.ReadSeeker, dir string, keepSessions boo
 	}
 	var what badgerstore.RestoreOptions
 	if !keepSessions {
-		what.Drop = verification.SessionEntry
+		what.Drop = sealed.DroppedAtRestore
 	}
 	return badgerstore.Restore(ctx, badgerstore.Options{Dir: dir}, in, what)
 }

@@ -12,10 +12,9 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/feedback"
 	"github.com/caddy-threepid/caddy-threepid/internal/keycheck"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
-	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/store"
 	"github.com/caddy-threepid/caddy-threepid/store/badgerstore"
 )
@@ -39,21 +38,14 @@ var (
 	errKeyFileOther = errors.New("the key file is not the one with which the store was written last: what was written since cannot be read with this one")
 )
 
+// layout is how all of us arrange what they store.
+var layout = keycheck.Layout{Partitions: sealed.All(), Sealed: sealed.Awaited}
+
 // notTogether says what to do about a key file and a store that are not for each
 // other.
 func notTogether(reason error, keyFile, name string) error {
 	return fmt.Errorf("%w: bring the key file %s back from its backup (is its volume mounted?), "+
 		"or move the store %s away to begin anew with nothing; neither was changed", reason, keyFile, name)
-}
-
-// layout is how all of us arrange what they store.
-func layout() keycheck.Layout {
-	return keycheck.Layout{
-		Partitions: append(verification.PartitionNames(), shieldPartition),
-		Sealed: func(p store.Partition, key string) bool {
-			return p == shieldPartition || verification.SealedEntry(p, key) || feedback.SealedEntry(key)
-		},
-	}
 }
 
 // custody brings a key file and a store together, or refuses to: see package
@@ -147,7 +139,7 @@ func (c *custody) peek(ctx context.Context, mod StoreModule, name string) (err e
 	}
 	c.looked = true
 	defer func() { err = errors.Join(err, reader.Close()) }()
-	found, err := keycheck.Inspect(ctx, reader, c.keys, layout())
+	found, err := keycheck.Inspect(ctx, reader, c.keys, layout)
 	if err != nil {
 		return fmt.Errorf("look into store: %w", err)
 	}
@@ -189,7 +181,7 @@ func (c *custody) openPatiently(ctx context.Context, mod StoreModule) (store.Sto
 // settle decides again, now that nobody else can change the store, and notes in
 // it whose it is.
 func (c *custody) settle(ctx context.Context, s store.Store, name string, draft *keyring.Draft) error {
-	found, err := keycheck.Inspect(ctx, s, c.keys, layout())
+	found, err := keycheck.Inspect(ctx, s, c.keys, layout)
 	if err != nil {
 		return fmt.Errorf("look into store: %w", err)
 	}

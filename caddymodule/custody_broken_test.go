@@ -13,7 +13,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/keycheck"
+	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/store"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
 )
@@ -56,8 +56,8 @@ func TestAFirstKeyThatCannotBePlaced(t *testing.T) {
 		if err := acquire(); err == nil || !strings.Contains(err.Error(), "key file") {
 			t.Errorf("%s: got %v, want the key file to be missed", name, err)
 		}
-		if id, bound, err := keycheck.SealedBy(t.Context(), m.kept); err != nil || bound {
-			t.Errorf("%s: the store is bound to key %d (%v), which is in no file", name, id, err)
+		if by, err := sealed.SealedBy(t.Context(), m.kept); err != nil || len(by) > 0 {
+			t.Errorf("%s: the store is bound to a key (%v, %v), which is in no file", name, by, err)
 		}
 		if raw, err := os.ReadFile(dir); err == nil && string(raw) != "not ours" {
 			t.Errorf("%s: the file of somebody else is %q", name, raw)

@@ -22,6 +22,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/keycheck"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
+	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/store"
 	"github.com/caddy-threepid/caddy-threepid/store/badgerstore"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
@@ -245,12 +246,12 @@ func TestRotationThatCannotBeNoted(t *testing.T) {
 func TestTheCheckRecordKeepsItsKey(t *testing.T) {
 	v := newVault(t)
 	rt := v.mustStart()
-	counts, err := rt.sealedBy(t.Context())
+	counts, err := sealed.SealedBy(t.Context(), rt.store)
 	if err != nil || counts[1] != 1 {
 		t.Errorf("got %v, %v, want the check record to be counted", counts, err)
 	}
 	rotate(t)
-	if counts, err = rt.sealedBy(t.Context()); err != nil || counts[1] != 0 || counts[2] != 1 {
+	if counts, err = sealed.SealedBy(t.Context(), rt.store); err != nil || counts[1] != 0 || counts[2] != 1 {
 		t.Errorf("got %v, %v, want it to be sealed with the new key", counts, err)
 	}
 }

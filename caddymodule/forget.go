@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -62,22 +63,9 @@ func (a *App) folders(medium verification.Medium) (list []string) {
 func (rt *runtime) forget(ctx context.Context, req addressRequest) (Forgotten, error) {
 	rt.store.moving.Lock()
 	defer rt.store.moving.Unlock()
-	gone, err := rt.service.Forget(ctx, req.Medium, req.Address)
+	gone, err := sealed.Erase(ctx, rt.store, rt.keys, string(req.Medium), req.Address)
 	if err != nil {
 		return Forgotten{}, err
-	}
-	listed, err := rt.suppression.Remove(ctx, req.Medium, req.Address)
-	if err != nil {
-		return Forgotten{}, err
-	}
-	gone["suppressions"] = 0
-	if listed {
-		gone["suppressions"] = 1
-	}
-	if rt.phones != nil && req.Medium == verification.MSISDN {
-		if gone["shield"], err = rt.phones.shield.Forget(ctx, req.Address); err != nil {
-			return Forgotten{}, err
-		}
 	}
 	answer := Forgotten{Entries: gone.Total(), Erased: gone}
 	if files, ok := rt.store.Store.(compacting); ok {

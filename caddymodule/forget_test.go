@@ -146,6 +146,29 @@ func TestForgetErasesNumbersToo(t *testing.T) {
 	}
 }
 
+// TestForgetErasesNumbersWhereNoneAreVerified: what the limits of short messages know of
+// a number outlives the sms block, and is erased all the same.
+func TestForgetErasesNumbersWhereNoneAreVerified(t *testing.T) {
+	s := newPhoneSite(t, "allow GB")
+	const alice = "447400123456"
+	for n, number := range []string{alice, "447400123457"} {
+		if a, err := s.ask(t.Context(), "192.0.2.1", "secret", "+"+number, 1); err != nil || a.Status != http.StatusOK {
+			t.Fatalf("request %d: got %+v, %v", n, a, err)
+		}
+	}
+	s.mustLoad(s.simple())
+	gone := s.forgets("+"+alice, "--medium", "msisdn")
+	if gone.Erased["shield"] != 2 || gone.Erased["sessions"] != 1 {
+		t.Errorf("got %+v, want what the number and the client have of the limits erased as well", gone)
+	}
+	if again := s.forgets("+"+alice, "--medium", "msisdn"); again.Entries != 0 {
+		t.Errorf("got %+v the second time, want nothing", again)
+	}
+	if _, told := s.forgets("alice@example.test").Erased["shield"]; told {
+		t.Error("of an email address, it is said what limits of numbers have of it")
+	}
+}
+
 func TestForgetRefuses(t *testing.T) {
 	_, upstream := homeserver(t, fakehs.Options{})
 	s := newSite(t, upstream)

@@ -13,7 +13,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keycheck"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
-	"github.com/caddy-threepid/caddy-threepid/store"
+	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 )
 
 // keyFiles is held from reading a key file to using what was read: a reload must
@@ -86,15 +86,7 @@ func (rt *runtime) reseal(ctx context.Context) (moved int, err error) {
 	if err := rt.reclaim(ctx); err != nil {
 		return 0, err
 	}
-	moved, err = rt.service.Reseal(ctx)
-	if err != nil {
-		return moved, fmt.Errorf("seal bindings with the new key: %w", err)
-	}
-	listed, err := rt.suppression.Reseal(ctx)
-	if err != nil {
-		err = fmt.Errorf("seal suppressions with the new key: %w", err)
-	}
-	return moved + listed, err
+	return sealed.Reseal(ctx, rt.service, rt.suppression)
 }
 
 // resealLater is reseal in the background. It ends early when the store is about
@@ -116,33 +108,6 @@ func (a *App) resealLater(rt *runtime) {
 	}()
 }
 
-// shieldPartition is where the limits of short messages are, each of them sealed.
-// See package shield.
-const shieldPartition store.Partition = "shield"
-
-// sealedBy counts all records by the key that has sealed them.
-func (rt *runtime) sealedBy(ctx context.Context) (map[byte]int, error) {
-	counts := map[byte]int{}
-	if err := rt.service.SealedBy(ctx, counts); err != nil {
-		return nil, err
-	}
-	if err := rt.suppression.SealedBy(ctx, counts); err != nil {
-		return nil, err
-	}
-	if id, ok, err := keycheck.SealedBy(ctx, rt.store); err != nil {
-		return nil, err
-	} else if ok {
-		counts[id]++
-	}
-	err := rt.store.Scan(ctx, shieldPartition, "", func(_ string, sealed []byte) (bool, error) {
-		if id, ok := keyring.SealedBy(sealed); ok {
-			counts[id]++
-		}
-		return true, nil
-	})
-	return counts, err
-}
-
 // retention is how long a former key stays, whatever is sealed by it: names in
 // the store are hashes, and do not tell by which key.
 func (rt *runtime) retention() time.Duration {
@@ -152,7 +117,7 @@ func (rt *runtime) retention() time.Duration {
 // drop drops the keys that were replaced long ago and have sealed nothing that is
 // left.
 func (a *App) drop(ctx context.Context, rt *runtime, now time.Time) error {
-	counts, err := rt.sealedBy(ctx)
+	counts, err := sealed.SealedBy(ctx, rt.store)
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbound"
+	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
@@ -234,7 +235,7 @@ func (s *site) restore() {
 		return
 	}
 	s.data = s.backups[len(s.backups)-1].copy(func(p store.Partition, key string) bool {
-		return !verification.SessionEntry(p, key)
+		return !sealed.DroppedAtRestore(p, key)
 	})
 	s.start()
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
@@ -140,7 +141,7 @@ func (b *bench) read(t *testing.T, addr string) (r record) {
 		t.Fatal(err)
 	}
 	err = b.store.View(context.Background(), places[0].partition, func(txn store.Txn) error {
-		return b.Suppression.read(txn, places[0].key, &r)
+		return suppressions.Get(txn, b.keys, places[0].key, &r)
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -175,7 +176,7 @@ func TestStrikesAreForgotten(t *testing.T) {
 func TestResealMovesWhatIsInOneRespectOfBefore(t *testing.T) {
 	b, ctx := newBench(t, Policy{}), context.Background()
 	former := newKeys(t, 7)
-	const many = verification.Partitions + 1 // so that two are in one
+	const many = sealed.Partitions + 1 // so that two are in one
 	for n := range many {
 		b.record(t, fmt.Sprintf("user%d@example.org", n), hardBounce(start))
 	}
@@ -189,7 +190,7 @@ func TestResealMovesWhatIsInOneRespectOfBefore(t *testing.T) {
 			Medium: string(verification.Email), Address: addr, Reason: ReasonBounce, Until: start.Add(day).UnixMilli(),
 		})
 	}
-	write(t, b, verification.PartitionName(0), suppressionPrefix+"!", "of a key that is gone")
+	write(t, b, sealed.PartitionName(0), suppressions.Key("!"), "of a key that is gone")
 	if moved, err := b.Reseal(ctx); err != nil || moved != many+2 {
 		t.Errorf("Reseal = %d, %v, want %d", moved, err, many+2)
 	}
@@ -207,7 +208,7 @@ func TestGuardDoesNotKnowWhatItDidNotWrite(t *testing.T) {
 	b.renew(t, 8, 7)
 	for _, name := range b.keys.HashTexts("webhook token", "token") {
 		for _, value := range []string{"", "short", string(make([]byte, sha256.Size)), string(make([]byte, 2*sha256.Size))} {
-			write(t, b, partition(name), guardPrefix+name, value)
+			write(t, b, sealed.PartitionOf(name), claims.Key(name), value)
 			if ok, err := NewGuard(b.store, b.keys).Claim(context.Background(), "token", [sha256.Size]byte{}, start.Add(day)); ok || err != nil {
 				t.Errorf("with %d bytes there: Claim = %t, %v", len(value), ok, err)
 			}
@@ -217,7 +218,7 @@ func TestGuardDoesNotKnowWhatItDidNotWrite(t *testing.T) {
 
 // TestSealedEntry: suppressions are sealed, claims are not.
 func TestSealedEntry(t *testing.T) {
-	if !SealedEntry(suppressionPrefix+"name") || SealedEntry(guardPrefix+"name") {
+	if !sealed.Awaited("00", suppressions.Key("name")) || sealed.Awaited("00", claims.Key("name")) {
 		t.Error("one of them is taken for the other")
 	}
 }

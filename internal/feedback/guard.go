@@ -11,12 +11,13 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
-// guardPrefix begins the store key of every claim. No scan for
-// suppressionPrefix meets one.
-const guardPrefix = "xg/"
+// claims are the tokens that were seen.
+var claims = sealed.Declare("webhook_claims", "xg/", sealed.Sharded, sealed.Unsealed, sealed.Kept,
+	sealed.Never("a token and what came with it are hashes, and end within hours"))
 
 // Guard binds a one-time token to the first content that it came with. Some
 // signatures cover a token and not the content (Mailgun): without the guard
@@ -46,14 +47,14 @@ func (g *Guard) Claim(ctx context.Context, token string, content [sha256.Size]by
 		}
 	}
 	name := names[0]
-	key := guardPrefix + name
+	key := claims.Key(name)
 	digest := g.keys.Hash(label, string(content[:]))
 	var mine bool
-	err := g.store.Update(ctx, partition(name), func(txn store.Txn) error {
+	err := g.store.Update(ctx, claims.Partition(name), func(txn store.Txn) error {
 		known, err := txn.Get(key)
 		if errors.Is(err, store.ErrNotFound) {
 			mine = true
-			return txn.Set(key, digest[:], until)
+			return claims.Set(txn, key, digest[:], until)
 		}
 		mine = subtle.ConstantTimeCompare(known, digest[:]) == 1
 		return err
@@ -67,8 +68,8 @@ func (g *Guard) Claim(ctx context.Context, token string, content [sha256.Size]by
 // claimed is what is stored under a name of before a change of keys, or nil.
 // Nothing is written there any more.
 func (g *Guard) claimed(ctx context.Context, name string) (known []byte, err error) {
-	err = g.store.View(ctx, partition(name), func(txn store.Txn) error {
-		known, err = txn.Get(guardPrefix + name)
+	err = g.store.View(ctx, claims.Partition(name), func(txn store.Txn) error {
+		known, err = txn.Get(claims.Key(name))
 		return err
 	})
 	if errors.Is(err, store.ErrNotFound) {

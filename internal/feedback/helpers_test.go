@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
@@ -82,6 +83,15 @@ func newBench(t fatal, p Policy) *bench {
 	return b
 }
 
+// SealedBy adds up what a rotation waits for.
+func (b *bench) SealedBy(ctx context.Context, counts map[byte]int) error {
+	found, err := sealed.SealedBy(ctx, b.store)
+	for id, n := range found {
+		counts[id] += n
+	}
+	return err
+}
+
 func (b *bench) record(t fatal, addr string, r Report) {
 	t.Helper()
 	if err := b.Record(context.Background(), verification.Email, addr, r); err != nil {
@@ -106,8 +116,8 @@ func (b *bench) reason(t fatal, addr string) Reason {
 func (b *bench) everything(t *testing.T) map[string]string {
 	t.Helper()
 	all := map[string]string{}
-	for n := range verification.Partitions {
-		p := verification.PartitionName(n)
+	for n := range sealed.Partitions {
+		p := sealed.PartitionName(n)
 		err := b.store.Scan(context.Background(), p, "", func(key string, value []byte) (bool, error) {
 			all[string(p)+" "+key] = string(value)
 			return true, nil

@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"slices"
 	"time"
 
@@ -203,9 +202,6 @@ func (s *Suppression) Remove(ctx context.Context, medium verification.Medium, ad
 	return found, nil
 }
 
-// suppressionPrefix begins the store key of every record.
-const suppressionPrefix = "x/"
-
 // place is where a record is.
 type place struct {
 	partition store.Partition
@@ -215,27 +211,22 @@ type place struct {
 // locate returns where the record of an address is, by every key, the one in use
 // first, and its canonical form.
 func (s *Suppression) locate(medium verification.Medium, addr string) ([]place, string, error) {
+	names, addr, err := suppressionNames(s.cfg.Keys, medium, addr)
+	places := make([]place, len(names))
+	for i, name := range names {
+		places[i] = place{suppressions.Partition(name), suppressions.Key(name)}
+	}
+	return places, addr, err
+}
+
+func suppressionNames(keys *keyring.Ring, medium verification.Medium, addr string) (names []string, canonical string, err error) {
 	if medium == verification.Email {
-		canonical, err := address.Email(addr)
-		if err != nil {
+		if addr, err = address.Email(addr); err != nil {
 			return nil, "", err
 		}
-		addr = canonical
 	}
 	if addr == "" {
 		return nil, "", address.ErrInvalid
 	}
-	names := s.cfg.Keys.HashTexts("suppression", string(medium), addr)
-	places := make([]place, len(names))
-	for i, name := range names {
-		places[i] = place{partition(name), suppressionPrefix + name}
-	}
-	return places, addr, nil
-}
-
-// partition picks the partition of a name that is a keyed hash already.
-func partition(name string) store.Partition {
-	h := fnv.New32a()
-	h.Write([]byte(name))
-	return verification.PartitionName(int(h.Sum32() % verification.Partitions))
+	return keys.HashTexts("suppression", string(medium), addr), addr, nil
 }

@@ -268,6 +268,9 @@ func TestSuppressionReportsABrokenStoreWithoutTheAddress(t *testing.T) {
 	}
 }
 
+// recordVersion is the first byte of every record.
+const recordVersion = 1
+
 func TestTamperedRecordsAreErrors(t *testing.T) {
 	b, ctx := newBench(t, Policy{}), context.Background()
 	b.record(t, alice, hardBounce(start))
@@ -282,6 +285,9 @@ func TestTamperedRecordsAreErrors(t *testing.T) {
 			"of a later version": string(b.keys.Seal(other, []byte{recordVersion + 1})),
 			"no record":          string(b.keys.Seal(other, []byte{recordVersion, 0xff})),
 			"nothing":            string(b.keys.Seal(other, nil)),
+			"an unknown member":  string(b.keys.Seal(other, []byte{recordVersion, 0xa1, 0x18, 99, 0x01})),
+			"a member twice":     string(b.keys.Seal(other, []byte{recordVersion, 0xa2, 0x05, 0x01, 0x05, 0x01})),
+			"no length":          string(b.keys.Seal(other, []byte{recordVersion, 0xbf, 0xff})),
 		} {
 			write(t, b, p, other, forged)
 			if _, ok, err := b.Lookup(ctx, verification.Email, bob); err == nil || ok {

@@ -9,9 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/fxamacker/cbor/v2"
-
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
@@ -68,22 +67,22 @@ func TestListIsBounded(t *testing.T) {
 func TestListPassesOverWhatItCannotRead(t *testing.T) {
 	b, ctx := newBench(t, Policy{}), context.Background()
 	b.clock.advance(time.Hour)
-	const many = verification.Partitions + 1 // so that two are in one
+	const many = sealed.Partitions + 1 // so that two are in one
 	for n := range many {
 		b.record(t, fmt.Sprintf("user%d@example.org", n), hardBounce(start))
 	}
-	for n := range verification.Partitions {
-		p := verification.PartitionName(n)
-		write(t, b, p, suppressionPrefix+"!0", "")
-		write(t, b, p, suppressionPrefix+"!1", "garbage")
-		b.place(t, place{p, suppressionPrefix + "!2"}, b.keys, record{Reason: ReasonBounce, Until: start.UnixMilli()})
+	for n := range sealed.Partitions {
+		p := sealed.PartitionName(n)
+		write(t, b, p, suppressions.Key("!0"), "")
+		write(t, b, p, suppressions.Key("!1"), "garbage")
+		b.place(t, place{p, suppressions.Key("!2")}, b.keys, record{Reason: ReasonBounce, Until: start.UnixMilli()})
 	}
 	list, _, err := b.List(ctx, 2*many)
 	if err != nil || len(list) != many {
 		t.Errorf("List has %d, %v, want %d", len(list), err, many)
 	}
 	counts := map[byte]int{}
-	if err := b.SealedBy(ctx, counts); err != nil || counts[7] != many+verification.Partitions || counts['g'] != verification.Partitions || len(counts) != 2 {
+	if err := b.SealedBy(ctx, counts); err != nil || counts[7] != many+sealed.Partitions || counts['g'] != sealed.Partitions || len(counts) != 2 {
 		t.Errorf("SealedBy = %v, %v", counts, err)
 	}
 }
@@ -91,9 +90,10 @@ func TestListPassesOverWhatItCannotRead(t *testing.T) {
 // place writes a record where it is told to.
 func (b *bench) place(t *testing.T, at place, keys *keyring.Ring, r record) {
 	t.Helper()
-	raw, err := cbor.Marshal(r)
+	err := b.store.Update(context.Background(), at.partition, func(txn store.Txn) error {
+		return suppressions.Put(txn, keys, at.key, &r, time.Time{})
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, b, at.partition, at.key, string(keys.Seal(at.key, append([]byte{recordVersion}, raw...))))
 }

@@ -11,8 +11,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/fxamacker/cbor/v2"
-
+	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
@@ -20,10 +19,12 @@ import (
 // maxStrikes is how many strikes of one address are remembered, the newest.
 const maxStrikes = 32
 
-// recordVersion is the first byte of every plaintext record.
-const recordVersion = 1
-
-var errRecord = errors.New("stored record has an unknown form")
+// suppressions are the records, each under a keyed hash of its address.
+var suppressions = sealed.Declare("suppressions", "x/", sealed.Sharded, sealed.Moved[*Suppression](), sealed.Kept,
+	sealed.Named(func(q *sealed.Query) ([]string, error) {
+		names, _, err := suppressionNames(q.Keys, verification.Medium(q.Medium), q.Address)
+		return names, err
+	}))
 
 // record is what is kept of one address. Times are in milliseconds, UTC.
 //
@@ -133,43 +134,17 @@ func (s *Suppression) change(ctx context.Context, medium verification.Medium, ad
 	now, key := s.cfg.Now(), places[0].key
 	err = s.cfg.Store.Update(ctx, places[0].partition, func(txn store.Txn) error {
 		r := record{}
-		if err := s.read(txn, key, &r); err != nil && !errors.Is(err, store.ErrNotFound) {
+		if err := suppressions.Get(txn, s.cfg.Keys, key, &r); err != nil && !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
 		r.take(former)
 		r.Medium, r.Address = string(medium), addr
 		r.prune(s.cfg.Policy, now)
 		edit(&r)
-		raw, err := cbor.Marshal(r)
-		if err != nil {
-			return fmt.Errorf("encode record: %w", err)
-		}
-		return txn.Set(key, s.cfg.Keys.Seal(key, append([]byte{recordVersion}, raw...)), r.expires(s.cfg.Policy))
+		return suppressions.Put(txn, s.cfg.Keys, key, &r, r.expires(s.cfg.Policy))
 	})
 	if err != nil {
 		return fmt.Errorf("change suppression: %w", err)
 	}
 	return s.leave(ctx, places[1:])
-}
-
-func (s *Suppression) read(txn store.Txn, key string, r *record) error {
-	sealed, err := txn.Get(key)
-	if err != nil {
-		return err
-	}
-	return s.open(key, sealed, r)
-}
-
-func (s *Suppression) open(key string, sealed []byte, r *record) error {
-	raw, err := s.cfg.Keys.Open(key, sealed)
-	if err != nil {
-		return err
-	}
-	if len(raw) == 0 || raw[0] != recordVersion {
-		return errRecord
-	}
-	if err := cbor.Unmarshal(raw[1:], r); err != nil {
-		return errRecord // the decoder's own text may quote the record
-	}
-	return nil
 }

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
@@ -29,7 +28,7 @@ func (s *Suppression) former(ctx context.Context, places []place) (record, error
 	var all record
 	for _, at := range slices.Backward(places) {
 		var r record
-		err := s.cfg.Store.View(ctx, at.partition, func(txn store.Txn) error { return s.read(txn, at.key, &r) })
+		err := s.cfg.Store.View(ctx, at.partition, func(txn store.Txn) error { return suppressions.Get(txn, s.cfg.Keys, at.key, &r) })
 		if errors.Is(err, store.ErrNotFound) {
 			continue
 		}
@@ -61,32 +60,24 @@ func (s *Suppression) leave(ctx context.Context, places []place) error {
 	return nil
 }
 
-// SealedBy counts the records by the key that has sealed them.
-func (s *Suppression) SealedBy(ctx context.Context, counts map[byte]int) error {
-	return s.each(ctx, func(_ place, sealed []byte) {
-		if id, ok := keyring.SealedBy(sealed); ok {
-			counts[id]++
-		}
-	})
-}
-
 // Reseal moves every record to where the key in use has it, and returns how
 // many it has moved. It may end in the middle, and be begun again. A record that
 // is removed by an operator in the very moment of its move may stay.
 func (s *Suppression) Reseal(ctx context.Context) (moved int, err error) {
 	var stale []record
-	err = s.each(ctx, func(at place, sealed []byte) {
+	err = suppressions.Each(ctx, s.cfg.Store, func(p store.Partition, key string, value []byte) (bool, error) {
 		var r record
-		if s.open(at.key, sealed, &r) != nil {
-			return // of a key that is gone
+		if suppressions.Open(s.cfg.Keys, key, value, &r) != nil {
+			return true, nil // of a key that is gone
 		}
 		places, _, err := s.locate(verification.Medium(r.Medium), r.Address)
-		if err == nil && (places[0] != at || !s.cfg.Keys.InUse(sealed)) {
+		if err == nil && (places[0] != place{p, key} || !s.cfg.Keys.InUse(value)) {
 			stale = append(stale, r)
 		}
+		return true, nil
 	})
 	if err != nil {
-		return 0, err
+		return 0, fmt.Errorf("search suppressions: %w", err)
 	}
 	for _, r := range stale {
 		err := s.change(ctx, verification.Medium(r.Medium), r.Address, func(*record) {})
@@ -96,18 +87,4 @@ func (s *Suppression) Reseal(ctx context.Context) (moved int, err error) {
 		moved++
 	}
 	return moved, nil
-}
-
-func (s *Suppression) each(ctx context.Context, do func(at place, sealed []byte)) error {
-	for n := range verification.Partitions {
-		p := verification.PartitionName(n)
-		err := s.cfg.Store.Scan(ctx, p, suppressionPrefix, func(key string, sealed []byte) (bool, error) {
-			do(place{p, key}, sealed)
-			return true, nil
-		})
-		if err != nil {
-			return fmt.Errorf("search suppressions: %w", err)
-		}
-	}
-	return nil
 }

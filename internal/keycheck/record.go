@@ -11,17 +11,19 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
 // Partition holds the check record, and nothing else.
 const Partition store.Partition = "check"
 
-// recordKey is the check record.
-const recordKey = "keys"
-
-// recordVersion is the first byte of the plaintext record.
-const recordVersion = 1
+// checks is the check record, the only one of its kind.
+var (
+	checks = sealed.Declare("check record", "keys", sealed.In(Partition), sealed.WithKeys, sealed.Kept,
+		sealed.Never("it is about keys"))
+	recordKey = checks.Key("")
+)
 
 // ErrOther is returned for a check record that the keys do not open.
 var ErrOther = errors.New("the store was written with other keys")
@@ -83,7 +85,7 @@ func change(ctx context.Context, s store.Store, keys *keyring.Ring, begun time.T
 	keys = keys.Fixed()
 	marks := keys.Marks()
 	err = s.Update(ctx, Partition, func(txn store.Txn) error {
-		sealed, err := txn.Get(recordKey)
+		value, err := txn.Get(recordKey)
 		fresh := errors.Is(err, store.ErrNotFound)
 		switch {
 		case fresh:
@@ -91,7 +93,7 @@ func change(ctx context.Context, s store.Store, keys *keyring.Ring, begun time.T
 		case err != nil:
 			return err
 		default:
-			if before, err = decode(keys, sealed); err != nil {
+			if before, err = decode(keys, value); err != nil {
 				return err
 			}
 		}
@@ -101,24 +103,24 @@ func change(ctx context.Context, s store.Store, keys *keyring.Ring, begun time.T
 			after.Saved = time.Time{}
 		}
 		edit(&after)
-		if !fresh && keys.InUse(sealed) && slices.Equal(after.Keys, before.Keys) && after.Saved.Equal(before.Saved) {
+		if !fresh && keys.InUse(value) && slices.Equal(after.Keys, before.Keys) && after.Saved.Equal(before.Saved) {
 			return nil
 		}
 		raw, err := json.Marshal(after)
 		if err != nil {
 			return fmt.Errorf("encode check record: %w", err)
 		}
-		return txn.Set(recordKey, keys.Seal(recordKey, append([]byte{recordVersion}, raw...)), time.Time{})
+		return checks.PutBytes(txn, keys, recordKey, raw, time.Time{})
 	})
 	return before, err
 }
 
-func decode(keys *keyring.Ring, sealed []byte) (r Record, err error) {
-	raw, err := keys.Open(recordKey, sealed)
-	if err != nil {
+func decode(keys *keyring.Ring, value []byte) (r Record, err error) {
+	raw, err := checks.OpenBytes(keys, recordKey, value)
+	if errors.Is(err, keyring.ErrSealed) {
 		return r, ErrOther
 	}
-	if len(raw) == 0 || raw[0] != recordVersion || json.Unmarshal(raw[1:], &r) != nil {
+	if err != nil || json.Unmarshal(raw, &r) != nil {
 		return r, errRecord
 	}
 	return r, nil
@@ -126,27 +128,13 @@ func decode(keys *keyring.Ring, sealed []byte) (r Record, err error) {
 
 // Read returns the check record, which has to be there.
 func Read(ctx context.Context, r store.Reader, keys *keyring.Ring) (Record, error) {
-	sealed, err := stored(ctx, r)
+	var value []byte
+	err := r.View(ctx, Partition, func(txn store.Txn) (err error) {
+		value, err = txn.Get(recordKey)
+		return err
+	})
 	if err != nil {
 		return Record{}, err
 	}
-	return decode(keys, sealed)
-}
-
-// SealedBy is the id of the key that has sealed the check record.
-func SealedBy(ctx context.Context, r store.Reader) (id byte, ok bool, err error) {
-	sealed, err := stored(ctx, r)
-	if errors.Is(err, store.ErrNotFound) {
-		return 0, false, nil
-	}
-	id, ok = keyring.SealedBy(sealed)
-	return id, ok, err
-}
-
-func stored(ctx context.Context, r store.Reader) (sealed []byte, err error) {
-	err = r.View(ctx, Partition, func(txn store.Txn) error {
-		sealed, err = txn.Get(recordKey)
-		return err
-	})
-	return sealed, err
+	return decode(keys, value)
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keycheck"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/store"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
 )
@@ -143,8 +144,8 @@ func TestClaimFollowsRotations(t *testing.T) {
 		if err != nil || !slices.Equal(after.Keys, keys.Marks()) {
 			t.Errorf("%d: Read() = %+v, %v", i, after, err)
 		}
-		if id, ok, err := keycheck.SealedBy(t.Context(), s); err != nil || !ok || id != step.by {
-			t.Errorf("%d: sealed by %d, %v, %v, want %d", i, id, ok, err, step.by)
+		if by, err := sealed.SealedBy(t.Context(), s); err != nil || len(by) != 1 || by[step.by] != 1 {
+			t.Errorf("%d: sealed by %v, %v, want %d", i, by, err, step.by)
 		}
 	}
 	for _, other := range []*keyring.Ring{ring(t, one), ring(t, two, one), ring(t, key(3, 9))} {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/smtptest"
 	transport "github.com/caddy-threepid/caddy-threepid/internal/mail"
+	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/internal/words"
 	"github.com/caddy-threepid/caddy-threepid/store"
@@ -26,8 +27,8 @@ func BenchmarkSweepEmpty(b *testing.B) {
 			o := benchOutbox(b)
 			benchFill(b, o, sent)
 			for b.Loop() {
-				for n := range verification.Partitions {
-					o.search(verification.PartitionName(n), map[ref]bool{})
+				for n := range sealed.Partitions {
+					o.search(sealed.PartitionName(n), map[ref]bool{})
 				}
 			}
 		})

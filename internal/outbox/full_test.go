@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
@@ -192,7 +193,7 @@ func TestStatus(t *testing.T) {
 		r.put(o, sms)
 		stranger := r.outbox(nil, func(c *Config) { c.Keys = testKeys(t, 9) })
 		r.put(stranger, message(6))
-		r.put(stranger, message(6+verification.Partitions)) // in the same partition
+		r.put(stranger, message(6+sealed.Partitions)) // in the same partition
 		o.Start()
 		time.Sleep(3 * time.Second)
 		got, err := o.Status(t.Context())

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
@@ -120,6 +121,34 @@ func testKeys(t tb, seed byte) *keyring.Ring {
 	return keys
 }
 
+// recordVersion is the first byte of every record.
+const recordVersion = 1
+
+// slot is a transaction over one entry.
+type slot struct {
+	store.Txn
+	value []byte
+}
+
+func (s *slot) Set(_ string, value []byte, _ time.Time) error {
+	s.value = value
+	return nil
+}
+
+// plain is what is sealed of a record, under the key "o/k".
+func (c codec) plain(t tb, r *record) []byte {
+	t.Helper()
+	var at slot
+	if err := c.put(&at, "o/k", r); err != nil {
+		t.Fatal(err)
+	}
+	raw, err := c.keys.Open("o/k", at.value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
 // outbox makes an outbox for mail, with what change says.
 func (r *rig) outbox(s Sender, change ...func(*Config)) *Outbox {
 	cfg := Config{
@@ -148,7 +177,7 @@ const (
 
 // message is the n-th message of a test.
 func message(n int) verification.Message {
-	sid := fmt.Sprintf("%sSessionOfAlice%08d", verification.PartitionName(n), n)
+	sid := fmt.Sprintf("%sSessionOfAlice%08d", sealed.PartitionName(n), n)
 	now := time.Now()
 	return verification.Message{
 		ID: sid + ".1", SID: sid, Purpose: verification.Password, Medium: verification.Email,
@@ -172,8 +201,8 @@ func (r *rig) put(o *Outbox, m verification.Message) ref {
 func (r *rig) stored() int {
 	r.Helper()
 	count := 0
-	for n := range verification.Partitions {
-		err := r.store.Scan(r.Context(), verification.PartitionName(n), keyPrefix, func(string, []byte) (bool, error) {
+	for n := range sealed.Partitions {
+		err := verification.OutboxKind.Scan(r.Context(), r.store, sealed.PartitionName(n), func(string, []byte) (bool, error) {
 			count++
 			return true, nil
 		})

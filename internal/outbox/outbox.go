@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
@@ -163,7 +164,7 @@ func New(cfg Config) *Outbox {
 
 // partitionOf is the partition that an id begins with.
 func partitionOf(id string) store.Partition {
-	return store.Partition(id[:len(verification.PartitionName(0))])
+	return store.Partition(id[:sealed.PartitionSize])
 }
 
 // errID refuses a message whose id does not begin with a partition.

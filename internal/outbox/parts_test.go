@@ -52,10 +52,7 @@ func TestRecordsAreBoundToTheirPlace(t *testing.T) {
 	c := codec{testKeys(t, 1)}
 	m := message(3)
 	m.Language, m.Proof = "de", verification.ProofCode
-	raw, err := compact.Marshal(&record{Message: m, Tries: 4, NotBefore: 5, Lease: "x", LeaseUntil: 6})
-	if err != nil {
-		t.Fatal(err)
-	}
+	raw := c.plain(t, &record{Message: m, Tries: 4, NotBefore: 5, Lease: "x", LeaseUntil: 6})[1:]
 	seal := func(version byte, body []byte) []byte { return c.keys.Seal("o/k", append([]byte{version}, body...)) }
 	good := seal(recordVersion, raw)
 	got, err := c.open("o/k", good)

@@ -6,23 +6,13 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
-
-	"github.com/fxamacker/cbor/v2"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
-
-// keyPrefix is the outbox's part of every partition; see
-// [verification.OutboxKey].
-const keyPrefix = "o/"
-
-// recordVersion is the first byte of every plaintext record.
-const recordVersion = 1
 
 // afterlife is how much longer than its token a message is kept, so that its
 // expiry is seen and counted.
@@ -79,54 +69,26 @@ func (r *record) due(now time.Time) bool {
 
 func (r *record) expired(now time.Time) bool { return !now.Before(r.Message.Expires) }
 
-// strict refuses what our encoder never writes.
-var strict, compact = func() (cbor.DecMode, cbor.EncMode) {
-	strict, err := cbor.DecOptions{
-		DupMapKey:         cbor.DupMapKeyEnforcedAPF,
-		IndefLength:       cbor.IndefLengthForbidden,
-		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField,
-		// The encoder does not look into strings, and what was once written
-		// must be readable.
-		UTF8: cbor.UTF8DecodeInvalid,
-	}.DecMode()
-	compact, err2 := cbor.EncOptions{Time: cbor.TimeUnixMicro}.EncMode()
-	if err = errors.Join(err, err2); err != nil {
-		panic(err) // constant options
-	}
-	return strict, compact
-}()
-
-// codec seals records. The key is authenticated with them, so an entry cannot
-// be moved to another key.
+// codec reads and writes records.
 type codec struct{ keys *keyring.Ring }
 
 func (c codec) put(txn store.Txn, key string, r *record) error {
-	raw, err := compact.Marshal(r)
-	if err != nil {
-		return fmt.Errorf("encode message: %w", err)
-	}
-	sealed := c.keys.Seal(key, append([]byte{recordVersion}, raw...))
-	return txn.Set(key, sealed, r.Message.Expires.Add(afterlife))
+	return verification.OutboxKind.Put(txn, c.keys, key, r, r.Message.Expires.Add(afterlife))
 }
 
-// open returns errUnreadable for whatever is wrong: the decoder's own text may
-// quote the record.
-func (c codec) open(key string, sealed []byte) (*record, error) {
-	raw, err := c.keys.Open(key, sealed)
-	if err != nil || len(raw) == 0 || raw[0] != recordVersion {
-		return nil, errUnreadable
-	}
+// open returns errUnreadable for whatever is wrong.
+func (c codec) open(key string, value []byte) (*record, error) {
 	var r record
-	if strict.Unmarshal(raw[1:], &r) != nil {
+	if verification.OutboxKind.Open(c.keys, key, value, &r) != nil {
 		return nil, errUnreadable
 	}
 	return &r, nil
 }
 
 func (c codec) get(txn store.Txn, key string) (*record, error) {
-	sealed, err := txn.Get(key)
+	value, err := txn.Get(key)
 	if err != nil {
 		return nil, err
 	}
-	return c.open(key, sealed)
+	return c.open(key, value)
 }

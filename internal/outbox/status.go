@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -52,11 +53,11 @@ func (o *Outbox) Status(ctx context.Context) (Status, error) {
 		s.Waiting[medium] = 0
 	}
 	now := o.cfg.Now()
-	for n := range verification.Partitions {
-		p, count := verification.PartitionName(n), 0
-		err := o.cfg.Store.Scan(ctx, p, keyPrefix, func(key string, sealed []byte) (bool, error) {
+	for n := range sealed.Partitions {
+		p, count := sealed.PartitionName(n), 0
+		err := verification.OutboxKind.Scan(ctx, o.cfg.Store, p, func(key string, value []byte) (bool, error) {
 			count++
-			rec, err := o.codec.open(key, sealed)
+			rec, err := o.codec.open(key, value)
 			if err != nil {
 				s.Unreadable++
 				return true, nil

@@ -5,6 +5,7 @@ package outbox
 import (
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
@@ -14,8 +15,8 @@ func (o *Outbox) sweep() {
 	tick := time.Tick(o.cfg.Sweep)
 	for {
 		unread := make(map[ref]bool)
-		for n := range verification.Partitions {
-			o.search(verification.PartitionName(n), unread)
+		for n := range sealed.Partitions {
+			o.search(sealed.PartitionName(n), unread)
 		}
 		o.unread = unread
 		select {
@@ -31,10 +32,10 @@ func (o *Outbox) sweep() {
 func (o *Outbox) search(p store.Partition, unread map[ref]bool) {
 	var due []ref
 	count := 0
-	err := o.cfg.Store.Scan(o.quit, p, keyPrefix, func(key string, sealed []byte) (bool, error) {
+	err := verification.OutboxKind.Scan(o.quit, o.cfg.Store, p, func(key string, value []byte) (bool, error) {
 		count++
 		r := ref{p, key}
-		rec, err := o.codec.open(key, sealed)
+		rec, err := o.codec.open(key, value)
 		switch {
 		case err != nil:
 			unread[r] = true

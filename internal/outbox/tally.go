@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
@@ -32,7 +33,7 @@ func (fullError) Temporary() bool { return true }
 // each sweep sets that right, partition by partition.
 type tally struct {
 	total atomic.Int64
-	parts [verification.Partitions]atomic.Int64
+	parts [sealed.Partitions]atomic.Int64
 }
 
 func (t *tally) add(p store.Partition, n int64) {
@@ -65,9 +66,9 @@ func (o *Outbox) recount() {
 	}
 	go func() {
 		defer o.counting.Store(false)
-		for n := range verification.Partitions {
-			p, count := verification.PartitionName(n), 0
-			err := o.cfg.Store.Scan(o.quit, p, keyPrefix, func(string, []byte) (bool, error) {
+		for n := range sealed.Partitions {
+			p, count := sealed.PartitionName(n), 0
+			err := verification.OutboxKind.Scan(o.quit, o.cfg.Store, p, func(string, []byte) (bool, error) {
 				count++
 				return true, nil
 			})

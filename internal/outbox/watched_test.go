@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
@@ -47,7 +48,7 @@ func (w *watched) Update(ctx context.Context, p store.Partition, fn func(store.T
 }
 
 func (w *watched) Scan(ctx context.Context, p store.Partition, prefix string, fn func(string, []byte) (bool, error)) error {
-	if p == verification.PartitionName(0) {
+	if p == sealed.PartitionName(0) {
 		w.mu.Lock()
 		w.scans++
 		w.mu.Unlock()
@@ -259,7 +260,7 @@ func TestFullOutboxCounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, w, o := watching(t, nil, func(c *Config) { c.MaxQueued = 1 })
 		r.put(o, message(0))
-		r.put(r.outbox(nil), message(verification.Partitions)) // in the same partition
+		r.put(r.outbox(nil), message(sealed.Partitions)) // in the same partition
 		answers := make(chan error)
 		w.scan = func() error { return <-answers }
 		for n, answer := range []error{nil, errDiskFull, nil} {

@@ -24,7 +24,7 @@ func (s *Shield) Ask(ctx context.Context, r Request) (NumberState, error) {
 	if err != nil {
 		return NumberState{}, err
 	}
-	m.number = s.numberNames(r.Digits)
+	m.number = numberNames(s.keys, r.Digits)
 	var b *books
 	err = s.store.View(ctx, partition, func(txn store.Txn) error {
 		b = &books{now: s.now()}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -63,7 +64,7 @@ func (s *Shield) keep(ctx context.Context, m message, do func(*books) (changed b
 // open reads the books of a message, and lifts a pause that is over.
 func (s *Shield) open(txn store.Txn, m message, b *books) error {
 	var failed error
-	load := func(kind string, names []string, rec record) {
+	load := func(kind *sealed.Kind, names []string, rec record) {
 		if failed != nil {
 			return
 		}

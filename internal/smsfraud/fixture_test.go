@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/store"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
 )
@@ -224,6 +225,13 @@ func wantRefusal(t tb, err error, why Why, after time.Duration) {
 	if !errors.As(err, &refusal) || refusal.Why != why || refusal.RetryAfter != after {
 		t.Fatalf("got %v, want a refusal for %s with retry after %s", err, why, after)
 	}
+}
+
+// Forget is what the operator can have done with a number.
+func (f *fixture) Forget(ctx context.Context, digits string) (int, error) {
+	f.Helper()
+	gone, err := sealed.Erase(ctx, f.cfg.Store, f.keys, "msisdn", digits)
+	return gone.Total(), err
 }
 
 // entries reads the raw store.

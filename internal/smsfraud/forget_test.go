@@ -12,7 +12,7 @@ import (
 // traces counts the entries in which a number can be recognised.
 func (f *fixture) traces(digits string) (n int) {
 	f.Helper()
-	for _, name := range f.numberNames(digits) {
+	for _, name := range numberNames(f.keys, digits) {
 		for _, entry := range f.plain() {
 			if strings.Contains(entry, name) {
 				n++

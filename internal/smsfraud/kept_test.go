@@ -9,14 +9,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
 // keeps reports whether there is an entry of a kind.
-func (f *fixture) keeps(kind string) bool {
+func (f *fixture) keeps(kind *sealed.Kind) bool {
 	f.Helper()
 	for key := range f.entries() {
-		if key[:2] == kind {
+		if key[:2] == kind.Key("") {
 			return true
 		}
 	}
@@ -28,7 +29,7 @@ func (f *fixture) keeps(kind string) bool {
 func TestNothingIsKeptLongerThanItCounts(t *testing.T) {
 	window := (Conversion{Window: time.Hour}).span()
 	for name, tt := range map[string]struct {
-		kind  string
+		kind  *sealed.Kind
 		flood int
 		life  time.Duration
 	}{

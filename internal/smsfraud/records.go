@@ -3,12 +3,13 @@
 package smsfraud
 
 import (
+	"crypto/rand"
 	"errors"
+	"slices"
 	"time"
 
-	"github.com/fxamacker/cbor/v2"
-
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -16,33 +17,38 @@ import (
 // several entries, all or none.
 const partition store.Partition = "shield"
 
-// Kinds of entries: the first letter of a store key; a keyed hash follows.
-const (
-	kindCounter = "c/"
-	kindNumber  = "n/"
-	kindClient  = "a/"
-	kindPrefix  = "p/"
+// The kinds of entries; a keyed hash follows. What a shield keeps is written anew when
+// it counts. Sums do not tell of one number, and stay when one is forgotten.
+var (
+	kindCounter = sealed.Declare("shield", "c/", sealed.In(partition), sealed.Expires, sealed.Kept, sealed.Never("it is a sum"))
+	kindPrefix  = sealed.Declare("shield", "p/", sealed.In(partition), sealed.Expires, sealed.Kept, sealed.Never("it is a sum"))
+	kindNumber  = sealed.Declare("shield", "n/", sealed.In(partition), sealed.Expires, sealed.Kept, sealed.Named(numbersOf).Of("msisdn"))
+	kindClient  = sealed.Declare("shield", "a/", sealed.In(partition), sealed.Expires, sealed.Kept, sealed.Edited(forgetUse).Of("msisdn"))
 )
 
-// recordVersion is the first byte of every plaintext record.
-const recordVersion = 1
+// numbersOf are the names of a number that is forgotten.
+func numbersOf(q *sealed.Query) ([]string, error) {
+	if !onlyDigits(q.Address) {
+		return nil, errDigits
+	}
+	return numberNames(q.Keys, q.Address), nil
+}
+
+// forgetUse puts chance in the place of a number's name: the number cannot be
+// recognised any more, and the client has no room for another one.
+func forgetUse(q *sealed.Query, c *clientRecord) (expires time.Time, told bool) {
+	number := numberNames(q.Keys, q.Address)
+	for i := range c.Uses {
+		if slices.Contains(number, c.Uses[i].Number) {
+			c.Uses[i].Number, told = rand.Text(), true
+		}
+	}
+	return c.expires(), told
+}
 
 // errRecord is returned for a record that cannot be read: it was changed, or
 // written by a later version. What it counted is unknown, so nothing is sent.
 var errRecord = errors.New("a record of the shield cannot be read with these keys or by this version")
-
-// strict refuses what our encoder never writes.
-var strict = func() cbor.DecMode {
-	mode, err := cbor.DecOptions{
-		DupMapKey:         cbor.DupMapKeyEnforcedAPF,
-		IndefLength:       cbor.IndefLengthForbidden,
-		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField,
-	}.DecMode()
-	if err != nil {
-		panic(err) // constant options
-	}
-	return mode
-}()
 
 // record is what an entry holds.
 type record interface {
@@ -53,23 +59,12 @@ type record interface {
 	expires() time.Time
 }
 
-// codec seals records. The key is authenticated with them, so an entry cannot
-// be moved to another key.
+// codec reads and writes records.
 type codec struct{ keys *keyring.Ring }
 
-func (c codec) seal(key string, rec record) []byte {
-	raw, err := cbor.Marshal(rec)
-	if err != nil {
-		panic(err) // integers, texts and lists of them can be written
-	}
-	return c.keys.Seal(key, append([]byte{recordVersion}, raw...))
-}
-
-// open returns errRecord for whatever is wrong: the decoder's own text may quote
-// the record.
-func (c codec) open(key string, sealed []byte, rec record) error {
-	raw, err := c.keys.Open(key, sealed)
-	if err != nil || len(raw) == 0 || raw[0] != recordVersion || strict.Unmarshal(raw[1:], rec) != nil {
+// open returns errRecord for whatever is wrong.
+func (c codec) open(kind *sealed.Kind, key string, value []byte, rec record) error {
+	if kind.Open(c.keys, key, value, rec) != nil {
 		return errRecord
 	}
 	return nil
@@ -77,39 +72,32 @@ func (c codec) open(key string, sealed []byte, rec record) error {
 
 // entry is a record with its place in the store.
 type entry struct {
-	keys []string // by the key in use, and by those before it
-	at   string   // which of them it was read from; empty if there was none
-	rec  record
+	kind  *sealed.Kind
+	names []string // by the key in use, and by those before it
+	at    string   // the key that it was read from; empty if there was none
+	rec   record
 }
 
 // load reads an entry into rec, under whichever of its names, and brings it up to date.
-func (c codec) load(txn store.Txn, kind string, names []string, rec record, now time.Time) (e entry, mended bool, err error) {
-	e.rec = rec
-	for _, name := range names {
-		e.keys = append(e.keys, kind+name)
+func (c codec) load(txn store.Txn, kind *sealed.Kind, names []string, rec record, now time.Time) (e entry, mended bool, err error) {
+	e = entry{kind: kind, names: names, rec: rec}
+	e.at, err = kind.First(txn, c.keys, names, rec)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return e, false, nil
+	case errors.Is(err, keyring.ErrSealed) || errors.Is(err, sealed.ErrForm):
+		return e, false, errRecord
+	case err != nil:
+		return e, false, err
 	}
-	for _, key := range e.keys {
-		sealed, err := txn.Get(key)
-		if errors.Is(err, store.ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return e, false, err
-		}
-		e.at = key
-		if err := c.open(key, sealed, rec); err != nil {
-			return e, false, err
-		}
-		return e, rec.tidy(now), nil
-	}
-	return e, false, nil
+	return e, rec.tidy(now), nil
 }
 
 // save writes an entry under its newest name, and deletes what there is under an
 // older one. An entry that no longer matters is deleted.
 func (c codec) save(txn store.Txn, e entry) error {
 	expires := e.rec.expires()
-	if e.at != "" && (expires.IsZero() || e.at != e.keys[0]) {
+	if e.at != "" && (expires.IsZero() || e.at != e.kind.Key(e.names[0])) {
 		if err := txn.Delete(e.at); err != nil {
 			return err
 		}
@@ -117,5 +105,5 @@ func (c codec) save(txn store.Txn, e entry) error {
 	if expires.IsZero() {
 		return nil
 	}
-	return txn.Set(e.keys[0], c.seal(e.keys[0], e.rec), expires)
+	return e.kind.Put(txn, c.keys, e.kind.Key(e.names[0]), e.rec, expires)
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 )
 
 // plain decodes everything that is stored, without what has passed and without
@@ -19,17 +21,18 @@ func (f *fixture) plain() []string {
 	var list []string
 	for key, value := range f.entries() {
 		var rec record
+		var kind *sealed.Kind
 		switch key[:2] {
-		case kindNumber:
-			rec = &numberRecord{}
-		case kindClient:
-			rec = &clientRecord{}
-		case kindPrefix:
-			rec = &prefixRecord{span: f.conversion.span()}
-		case kindCounter:
-			rec = &counter{}
+		case kindNumber.Key(""):
+			kind, rec = kindNumber, &numberRecord{}
+		case kindClient.Key(""):
+			kind, rec = kindClient, &clientRecord{}
+		case kindPrefix.Key(""):
+			kind, rec = kindPrefix, &prefixRecord{span: f.conversion.span()}
+		case kindCounter.Key(""):
+			kind, rec = kindCounter, &counter{}
 		}
-		if err := f.codec.open(key, []byte(value), rec); err != nil {
+		if err := f.codec.open(kind, key, []byte(value), rec); err != nil {
 			f.Fatalf("open %s: %v", key[:2], err)
 		}
 		rec.tidy(f.clock.Now())

@@ -30,7 +30,7 @@ func (s *Shield) Reserve(ctx context.Context, r Request) (*Reservation, error) {
 		s.observer.Refused(m.region, WhyCountry)
 		return nil, &RefusedError{Why: WhyCountry}
 	}
-	m.number = s.numberNames(r.Digits)
+	m.number = numberNames(s.keys, r.Digits)
 	if client := clientOf(r.Client); client != "" && (s.numbers > 0 || s.countries > 0) {
 		m.client = s.keys.HashTexts("shield client", client)
 	}

@@ -196,6 +196,6 @@ func prefixOf(digits string, n int) string {
 	return digits[:max(1, min(n, len(digits)-tail))]
 }
 
-func (s *Shield) numberNames(digits string) []string {
-	return s.keys.HashTexts("shield number", digits)
+func numberNames(keys *keyring.Ring, digits string) []string {
+	return keys.HashTexts("shield number", digits)
 }

@@ -51,9 +51,9 @@ func masked(digits string) string { return "+" + digits + "…" }
 func (s *Shield) Status(ctx context.Context) (Status, error) {
 	now := s.now()
 	counters := map[scope]*counter{}
-	err := s.store.Scan(ctx, partition, kindCounter, func(key string, sealed []byte) (bool, error) {
+	err := kindCounter.Scan(ctx, s.store, partition, func(key string, value []byte) (bool, error) {
 		var c counter
-		if s.codec.open(key, sealed, &c) == nil {
+		if s.codec.open(kindCounter, key, value, &c) == nil {
 			c.tidy(now)
 			counters[c.scope()] = &c
 		}
@@ -121,9 +121,9 @@ func (s *Shield) prefixes(ctx context.Context, now time.Time) ([]*prefixRecord, 
 	if s.conversion.Off {
 		return nil, nil
 	}
-	err := s.store.Scan(ctx, partition, kindPrefix, func(key string, sealed []byte) (bool, error) {
+	err := kindPrefix.Scan(ctx, s.store, partition, func(key string, value []byte) (bool, error) {
 		p := &prefixRecord{span: s.conversion.span()}
-		if s.codec.open(key, sealed, p) == nil {
+		if s.codec.open(kindPrefix, key, value, p) == nil {
 			p.tidy(now)
 			p.over(now)
 			list = append(list, p)

@@ -14,6 +14,9 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
+// recordVersion is the first byte of every record.
+const recordVersion = 1
+
 // set changes the raw store.
 func (f *fixture) set(key string, value []byte) {
 	f.Helper()
@@ -105,12 +108,12 @@ func encoded(t tb, v any) []byte {
 // namesOf are the entries that a message is counted in.
 func (f *fixture) namesOf(r Request) []string {
 	list := []string{
-		kindNumber + f.numberNames(r.Digits)[0],
-		kindClient + f.keys.HashText("shield client", clientOf(r.Client)),
-		kindPrefix + f.keys.HashText("shield prefix", prefixOf(r.Digits, f.prefixDigits)),
+		kindNumber.Key(numberNames(f.keys, r.Digits)[0]),
+		kindClient.Key(f.keys.HashText("shield client", clientOf(r.Client))),
+		kindPrefix.Key(f.keys.HashText("shield prefix", prefixOf(r.Digits, f.prefixDigits))),
 	}
 	for _, sc := range []scope{{kind: ofTotal}, {ofCountry, r.Region}, {ofPrefix, prefixOf(r.Digits, f.prefixDigits)}} {
-		list = append(list, kindCounter+f.keys.HashText("shield counter", string(sc.kind), sc.of))
+		list = append(list, kindCounter.Key(f.keys.HashText("shield counter", string(sc.kind), sc.of)))
 	}
 	return list
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -65,7 +66,7 @@ func (s *Service) look(ctx context.Context, sid string) (session *Session, deliv
 		return nil, Unnoted, ErrNoSession
 	}
 	err = s.store.View(ctx, p, func(txn store.Txn) (err error) {
-		if session, err = s.recs.session(txn, sid); err != nil {
+		if session, err = s.session(txn, sid); err != nil {
 			return err
 		}
 		delivery, err = deliveryOf(txn, session)
@@ -105,8 +106,8 @@ func (s *Service) FindAll(ctx context.Context) ([]Admin, error) {
 
 // search describes the sessions that match, newest first.
 func (s *Service) search(ctx context.Context, match func(*Session) bool) (found []Admin, err error) {
-	for n := range Partitions {
-		sessions, err := s.sessions(ctx, PartitionName(n), match)
+	for n := range sealed.Partitions {
+		sessions, err := s.sessions(ctx, sealed.PartitionName(n), match)
 		if err != nil {
 			return nil, err
 		}
@@ -129,9 +130,9 @@ func (s *Service) search(ctx context.Context, match func(*Session) bool) (found 
 // key we no longer have is nobody's.
 func (s *Service) sessions(ctx context.Context, p store.Partition, match func(*Session) bool) ([]*Session, error) {
 	var found []*Session
-	err := s.store.Scan(ctx, p, kindSession, func(key string, sealed []byte) (bool, error) {
+	err := kindSession.Scan(ctx, s.store, p, func(key string, value []byte) (bool, error) {
 		var session Session
-		if s.recs.open(key, sealed, &session) == nil && match(&session) {
+		if kindSession.Open(s.keys, key, value, &session) == nil && match(&session) {
 			found = append(found, &session)
 		}
 		return true, nil

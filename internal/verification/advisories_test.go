@@ -5,6 +5,8 @@ package verification
 import (
 	"fmt"
 	"testing"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 )
 
 // TestAdvisory11_AbandonedSessionsGo: Synapse CVE-2021-21394 filled disks with
@@ -15,9 +17,9 @@ func TestAdvisory11_AbandonedSessionsGo(t *testing.T) {
 		f.open(ask(func(r *Request) { r.Address = fmt.Sprintf("a%d@example.com", i) }))
 	}
 	f.clock.Advance(2*MaxLifetime + MaxLifetime/2)
-	for _, kind := range []string{kindSession, kindIndex, kindNonce, kindAlias, kindLimit, kindForeign} {
+	for _, kind := range []*sealed.Kind{kindSession, kindIndex, kindNonce, kindAlias, kindLimit, kindForeign} {
 		if got := f.entries(kind); got != 0 {
-			t.Errorf("got %d entries of kind %s left, want none", got, kind)
+			t.Errorf("got %d entries of kind %s left, want none", got, kind.Key(""))
 		}
 	}
 }

@@ -28,8 +28,8 @@ type openRequests struct {
 	SIDs []string
 }
 
-func (s *Service) openNames(purpose Purpose, medium Medium, addr string) []string {
-	return s.keys.HashTexts("open requests", string(purpose), string(medium), addr)
+func (n naming) openNames(purpose Purpose, medium Medium, addr string) []string {
+	return n.keys.HashTexts("open requests", string(purpose), string(medium), addr)
 }
 
 // NoteOpen remembers the session of a message that is about to be sent, and
@@ -39,13 +39,13 @@ func (s *Service) NoteOpen(ctx context.Context, m Message) (bool, error) {
 	var rec openRequests
 	err := store.UpdateSoon(ctx, s.store, limitsPartition, func(txn store.Txn) error {
 		rec = openRequests{}
-		err := s.firstOf(txn, kindOpen, names, &rec)
+		_, err := kindOpen.First(txn, s.keys, names, &rec)
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
 		rec.SIDs = append(slices.DeleteFunc(rec.SIDs, func(sid string) bool { return sid == m.SID }), m.SID)
 		rec.SIDs = rec.SIDs[max(0, len(rec.SIDs)-maxOpen):]
-		return s.recs.put(txn, kindOpen+names[0], rec, s.now().Add(2*s.cfg.SessionLifetime))
+		return kindOpen.Put(txn, s.keys, kindOpen.Key(names[0]), rec, s.now().Add(2*s.cfg.SessionLifetime))
 	})
 	if err != nil {
 		return false, err
@@ -60,7 +60,7 @@ func (s *Service) Another(ctx context.Context, sid string, found Confirmed) (boo
 	names := s.openNames(found.Purpose, found.Medium, found.Address)
 	err := s.glance(ctx, limitsPartition, func(txn store.Txn) error {
 		rec = openRequests{}
-		err := s.firstOf(txn, kindOpen, names, &rec)
+		_, err := kindOpen.First(txn, s.keys, names, &rec)
 		if errors.Is(err, store.ErrNotFound) {
 			return nil
 		}

@@ -132,9 +132,9 @@ func TestNoticeIsWhole(t *testing.T) {
 func TestSessionsOfEarlierVersions(t *testing.T) {
 	f := newFixture(t)
 	sid := f.open(ask()).SID
-	f.overwrite(sid, func(sealed []byte) []byte {
+	f.overwrite(sid, func(value []byte) []byte {
 		var s Session
-		wantErr(t, "open", f.recs.open(sessionKey(sid), sealed, &s), nil)
+		wantErr(t, "open", kindSession.Open(f.keys, sessionKey(sid), value, &s), nil)
 		s.Created, s.Asked = 0, 0
 		raw, err := encode(&s)
 		wantErr(t, "encode", err, nil)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -60,7 +61,7 @@ func (s *Service) shelves(user string) []shelf {
 	names := keys.HashTexts("bindings of user", user)
 	list := make([]shelf, len(names))
 	for i, name := range names {
-		list[i] = shelf{s.shard(name), kindBinding + name + "/", keys, i}
+		list[i] = shelf{sealed.PartitionOf(name), kindBinding.Key(name + "/"), keys, i}
 	}
 	return list
 }
@@ -75,7 +76,7 @@ func (s *Service) Bind(ctx context.Context, b Binding) error {
 	b.Bound = s.now()
 	shelves := s.shelves(b.User)
 	err := s.store.Update(ctx, shelves[0].partition, func(txn store.Txn) error {
-		return s.recs.put(txn, s.bindingKey(shelves[0], b), b, time.Time{})
+		return kindBinding.Put(txn, s.keys, s.bindingKey(shelves[0], b), b, time.Time{})
 	})
 	if err != nil {
 		return err
@@ -101,9 +102,9 @@ func (s *Service) MayBind(ctx context.Context, user string) error {
 func (s *Service) Bindings(ctx context.Context, user string) ([]Binding, error) {
 	var found []Binding
 	for _, on := range slices.Backward(s.shelves(user)) { // see moveBinding
-		err := s.store.Scan(ctx, on.partition, on.prefix, func(key string, sealed []byte) (bool, error) {
+		err := s.store.Scan(ctx, on.partition, on.prefix, func(key string, value []byte) (bool, error) {
 			var b Binding
-			if err := s.recs.open(key, sealed, &b); err != nil {
+			if err := kindBinding.Open(s.keys, key, value, &b); err != nil {
 				return false, err
 			}
 			if i := slices.IndexFunc(found, b.same); i >= 0 {

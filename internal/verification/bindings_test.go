@@ -14,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -176,8 +177,8 @@ func TestBindingsAreSealed(t *testing.T) {
 	f := newFixture(t)
 	f.bind(binding())
 	entries := 0
-	for n := range Partitions {
-		err := f.store.Scan(bg, PartitionName(n), "", func(key string, value []byte) (bool, error) {
+	for n := range sealed.Partitions {
+		err := f.store.Scan(bg, sealed.PartitionName(n), "", func(key string, value []byte) (bool, error) {
 			entries++
 			for _, secret := range []string{"alice", "example", "abc123987", "d0nt-T3ll"} {
 				if strings.Contains(key, secret) || bytes.Contains(value, []byte(secret)) {

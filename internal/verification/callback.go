@@ -7,6 +7,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -35,7 +36,7 @@ type foreignRecord struct {
 }
 
 func nonceKey(s *Service, nonce string) string {
-	return kindNonce + s.keys.HashText(nonceLabel, nonce)
+	return kindNonce.Key(s.keys.HashText(nonceLabel, nonce))
 }
 
 // nonceLabel and foreignLabel keep the names of nonces and of the homeserver's
@@ -65,11 +66,11 @@ func (s *Service) Await(ctx context.Context, req Request) (nonce string, err err
 		// so long that it does not, it has cost too little.
 		s.repeated(ctx, counted)
 	}
-	p := s.shard(rec.Request.Index)
+	p := sealed.PartitionOf(rec.Request.Index)
 	nonce, err = s.ids.in(p)
 	if err == nil {
 		err = s.store.Update(ctx, p, func(txn store.Txn) error {
-			return s.recs.put(txn, nonceKey(s, nonce), rec, s.inFlightEnd())
+			return kindNonce.Put(txn, s.keys, nonceKey(s, nonce), rec, s.inFlightEnd())
 		})
 	}
 	if err != nil {
@@ -90,7 +91,7 @@ func (s *Service) Callback(ctx context.Context, nonce string, medium Medium, add
 
 // decided opens the session of a nonce, once the homeserver has decided.
 func (s *Service) decided(ctx context.Context, nonce string, match func(openingRequest) bool, decoy bool) (Opened, error) {
-	p, ok := partitionOf(nonce)
+	p, ok := sealed.PartitionIn(nonce)
 	if !ok {
 		return Opened{}, ErrUnknownNonce
 	}
@@ -124,7 +125,7 @@ func (s *Service) decided(ctx context.Context, nonce string, match func(openingR
 		}
 		o.opened.Decoy = decoy
 		rec.SID, rec.Sent, rec.Decoy = o.opened.SID, o.opened.Sent, decoy
-		return s.recs.put(txn, key, rec, s.inFlightEnd())
+		return kindNonce.Put(txn, s.keys, key, rec, s.inFlightEnd())
 	})
 	if errors.Is(err, store.ErrNotFound) {
 		return Opened{}, ErrUnknownNonce
@@ -154,7 +155,7 @@ func (s *Service) pending(ctx context.Context, p store.Partition, nonce string) 
 // was told, but it may not tell the client (Dendrite), or not how long to wait
 // (Synapse).
 func (s *Service) Settle(ctx context.Context, nonce string) (Opened, error) {
-	p, ok := partitionOf(nonce)
+	p, ok := sealed.PartitionIn(nonce)
 	if !ok {
 		return Opened{}, ErrUnknownNonce
 	}
@@ -188,8 +189,8 @@ func (s *Service) Adopt(ctx context.Context, sid, nonce string, req Request) err
 		Nonce: nonce, Secret: s.secret(req.ClientSecret), Purpose: req.Purpose,
 		Medium: req.Medium, Address: req.Address,
 	}
-	return s.store.Update(ctx, s.shard(name), func(txn store.Txn) error {
-		return s.recs.put(txn, kindForeign+name, rec, s.now().Add(MaxLifetime))
+	return s.store.Update(ctx, sealed.PartitionOf(name), func(txn store.Txn) error {
+		return kindForeign.Put(txn, s.keys, kindForeign.Key(name), rec, s.now().Add(MaxLifetime))
 	})
 }
 
@@ -198,7 +199,7 @@ func (s *Service) Adopt(ctx context.Context, sid, nonce string, req Request) err
 func (s *Service) Adopted(ctx context.Context, sid, clientSecret string, purpose Purpose) (string, error) {
 	var rec foreignRecord
 	err := s.anywhere(ctx, s.keys.HashTexts(foreignLabel, sid), func(txn store.Txn, name string) error {
-		return s.recs.get(txn, kindForeign+name, &rec)
+		return kindForeign.Get(txn, s.keys, kindForeign.Key(name), &rec)
 	})
 	if errors.Is(err, store.ErrNotFound) {
 		return "", ErrNoSession

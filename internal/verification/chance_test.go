@@ -6,6 +6,8 @@ import (
 	"math"
 	"strings"
 	"testing"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 )
 
 // Sydent 1.0.3: sids that count, and tokens that can be foreseen. A hundred
@@ -17,7 +19,7 @@ func TestAdvisory02_SIDsAndTokensAreRandom(t *testing.T) {
 	f := newFixture(t, func(c *Config) { c.Random = nil })
 	makers := map[string]func() (string, error){
 		"sid": func() (string, error) {
-			sid, err := f.ids.sid(PartitionName(0))
+			sid, err := f.ids.sid(sealed.PartitionName(0))
 			return sid[partitionSize : partitionSize+randomSize], err
 		},
 		"token": func() (string, error) { return f.ids.token(ProofLink) },

@@ -19,8 +19,8 @@ var wrongCodes = Limit{Burst: 50, Per: 24 * time.Hour}
 
 // codeNames stand for an address and a purpose in the key of that limit. It is the
 // address as it would be proven: other spellings are other addresses there.
-func (s *Service) codeNames(purpose Purpose, medium Medium, address string) []string {
-	return s.keys.HashTexts("limit codes", string(purpose), string(medium), address)
+func (n naming) codeNames(purpose Purpose, medium Medium, address string) []string {
+	return n.keys.HashTexts("limit codes", string(purpose), string(medium), address)
 }
 
 // submit compares a token, and counts it before that if it can be guessed. A link
@@ -79,7 +79,7 @@ func (s *Service) compare(ctx context.Context, p store.Partition, sub Submission
 		if session.Tries == tries {
 			return nil // nothing has changed
 		}
-		return s.recs.putSession(txn, session)
+		return s.putSession(txn, session)
 	})
 	if err != nil || guessable != nil {
 		return Confirmed{}, guessable, err

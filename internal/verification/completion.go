@@ -9,6 +9,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -54,7 +55,7 @@ type Alias struct {
 func equal(a, b hash) bool { return subtle.ConstantTimeCompare(a[:], b[:]) == 1 }
 
 func aliasKey(s *Service, aliasSID string) string {
-	return kindAlias + s.keys.HashText(aliasLabel, aliasSID)
+	return kindAlias.Key(s.keys.HashText(aliasLabel, aliasSID))
 }
 
 // aliasLabel and uiaLabel keep the hashes of aliases and UIA sessions apart from
@@ -91,7 +92,7 @@ func (s *Service) Claim(ctx context.Context, c Completion) (*Alias, error) {
 	}
 	err = s.store.Update(ctx, p, func(txn store.Txn) error {
 		a.Live = false
-		session, err := s.recs.session(txn, c.SID)
+		session, err := s.session(txn, c.SID)
 		if err != nil {
 			return err
 		}
@@ -99,12 +100,12 @@ func (s *Service) Claim(ctx context.Context, c Completion) (*Alias, error) {
 			return nil // another request was faster
 		}
 		rec := aliasRecord{SID: c.SID, Secret: s.secret(a.ClientSecret), Claim: a.claim}
-		if err := s.recs.put(txn, aliasKey(s, a.SID), rec, s.inFlightEnd()); err != nil {
+		if err := kindAlias.Put(txn, s.keys, aliasKey(s, a.SID), rec, s.inFlightEnd()); err != nil {
 			return err
 		}
 		a.Live = true
 		a.Medium, a.Address, a.Typed = session.Medium, session.Address, session.Typed
-		return s.recs.putSession(txn, session)
+		return s.putSession(txn, session)
 	})
 	if errors.Is(err, store.ErrNotFound) {
 		return a, nil
@@ -137,7 +138,7 @@ func (s *Service) mint(p store.Partition, c Completion) (*Alias, error) {
 func (s *Service) usable(ctx context.Context, p store.Partition, c Completion, a *Alias) (bool, error) {
 	ok := false
 	err := s.store.View(ctx, p, func(txn store.Txn) error {
-		session, err := s.recs.session(txn, c.SID)
+		session, err := s.session(txn, c.SID)
 		if err != nil {
 			return err
 		}
@@ -157,7 +158,7 @@ func (s *Service) usable(ctx context.Context, p store.Partition, c Completion, a
 // Validated is the homeserver asking what an alias proves. Every refusal is
 // ErrNotValidated.
 func (s *Service) Validated(ctx context.Context, aliasSID, aliasSecret string) (ThreePID, error) {
-	p, ok := partitionOf(aliasSID)
+	p, ok := sealed.PartitionIn(aliasSID)
 	if !ok {
 		return ThreePID{}, ErrNotValidated
 	}
@@ -171,7 +172,7 @@ func (s *Service) Validated(ctx context.Context, aliasSID, aliasSecret string) (
 		if !s.keys.Made(rec.Secret, secretLabel, aliasSecret) {
 			return ErrNotValidated
 		}
-		session, err := s.recs.session(txn, rec.SID)
+		session, err := s.session(txn, rec.SID)
 		if err != nil {
 			return err
 		}
@@ -179,7 +180,7 @@ func (s *Service) Validated(ctx context.Context, aliasSID, aliasSecret string) (
 			return err
 		}
 		proof = ThreePID{Medium: session.Medium, Address: cmp.Or(rec.Spelling, session.Address), ValidatedAt: time.UnixMilli(session.ValidatedAt)}
-		return s.recs.putSession(txn, session)
+		return s.putSession(txn, session)
 	})
 	if errors.Is(err, store.ErrNotFound) {
 		return ThreePID{}, ErrNotValidated
@@ -196,16 +197,16 @@ func (s *Service) Finish(ctx context.Context, a *Alias, outcome Outcome) error {
 	if !a.Live {
 		return nil
 	}
-	p, _ := partitionOf(a.SID)
+	p, _ := sealed.PartitionIn(a.SID)
 	consumed, unasked := false, false
 	err := s.store.Update(ctx, p, func(txn store.Txn) error {
 		consumed, unasked = false, false
 		for _, name := range s.keys.HashTexts(aliasLabel, a.SID) {
-			if err := txn.Delete(kindAlias + name); err != nil {
+			if err := txn.Delete(kindAlias.Key(name)); err != nil {
 				return err
 			}
 		}
-		session, err := s.recs.session(txn, a.sid)
+		session, err := s.session(txn, a.sid)
 		if errors.Is(err, store.ErrNotFound) {
 			return nil
 		}
@@ -216,7 +217,7 @@ func (s *Service) Finish(ctx context.Context, a *Alias, outcome Outcome) error {
 		unasked = session.unasked(a.claim, s.now())
 		session.finish(a.claim, outcome, a.uia)
 		consumed = session.State == Consumed && before != Consumed
-		return s.recs.putSession(txn, session)
+		return s.putSession(txn, session)
 	})
 	a.Unasked = err == nil && unasked
 	if err == nil && consumed {

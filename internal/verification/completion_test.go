@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/store"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
 )
@@ -216,8 +217,8 @@ func TestUnasked(t *testing.T) {
 		{"the session ends", func(f *fixture, sid string, _ *Alias) {
 			s := f.record(sid)
 			s.Until = f.clock.Now().UnixMilli()
-			p, _ := partitionOf(sid)
-			wantErr(t, "end", f.store.Update(bg, p, func(txn store.Txn) error { return f.recs.putSession(txn, s) }), nil)
+			p, _ := sealed.PartitionIn(sid)
+			wantErr(t, "end", f.store.Update(bg, p, func(txn store.Txn) error { return f.putSession(txn, s) }), nil)
 		}, false},
 	}
 	for _, tt := range tests {

@@ -96,8 +96,8 @@ func TestSpoiltCountsAreNone(t *testing.T) {
 		err := f.cfg.Store.Update(bg, limitsPartition, func(txn store.Txn) error { return txn.Set(key, []byte("x"), time.Time{}) })
 		wantErr(t, "spoil", err, nil)
 	}
-	spoil(kindLimit + f.mailboxNames(Email, ask().Address)[0])
-	spoil(kindCool + f.addressNames(Email, ask().Address)[0])
+	spoil(kindLimit.Key(f.mailboxNames(Email, ask().Address)[0]))
+	spoil(kindCool.Key(f.addressNames(Email, ask().Address)[0]))
 	if got := f.open(ask()); !got.Sent {
 		t.Error("nothing was sent")
 	}

@@ -97,6 +97,6 @@ func (s *Service) noteFailure(ctx context.Context, p store.Partition, nonce stri
 			return err
 		}
 		rec.Failure = f
-		return s.recs.put(txn, key, rec, s.inFlightEnd())
+		return kindNonce.Put(txn, s.keys, key, rec, s.inFlightEnd())
 	})
 }

@@ -308,7 +308,8 @@ func TestOneExplanationADay(t *testing.T) {
 	expect("third", messages[2], false)
 	var rec explained
 	err := f.store.View(bg, limitsPartition, func(txn store.Txn) error {
-		return f.firstOf(txn, kindExplained, f.explainedNames(Register, Email, ask().Address), &rec)
+		_, err := kindExplained.First(txn, f.keys, f.explainedNames(Register, Email, ask().Address), &rec)
+		return err
 	})
 	if err != nil || rec.Message != messages[1].ID || !rec.Sent {
 		t.Errorf("noted is %+v, %v, want the second, and that it was sent", rec, err)

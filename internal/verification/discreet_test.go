@@ -69,8 +69,8 @@ func TestDiscreetRequestIsNotToldOfRoom(t *testing.T) {
 	if !got.Sent || len(f.outbox.messages()) != 0 || f.watcher.count("register email unsent") != 1 || len(f.watcher.seen) != 1 {
 		t.Errorf("got %+v, %d messages, and %v", got, len(f.outbox.messages()), f.watcher.seen)
 	}
-	if f.entries(kindMessage) != 0 || f.record(got.SID).Sends != 1 {
-		t.Errorf("%d messages wait, and the session is %+v", f.entries(kindMessage), f.record(got.SID))
+	if f.entries(OutboxKind) != 0 || f.record(got.SID).Sends != 1 {
+		t.Errorf("%d messages wait, and the session is %+v", f.entries(OutboxKind), f.record(got.SID))
 	}
 	_, err = f.RequestToken(bg, ask(secret("open")))
 	wantErr(t, "a request that is not discreet", err, fullError{})

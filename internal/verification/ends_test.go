@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/store"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
 )
@@ -16,7 +17,7 @@ import (
 // read, and not what ends while it is searched for.
 func TestSearchFindsWhatCanBeRead(t *testing.T) {
 	f := newFixture(t)
-	const all = 2 * Partitions
+	const all = 2 * sealed.Partitions
 	var sids []string
 	for n := range all {
 		sids = append(sids, f.open(ask(secret(fmt.Sprint(n)))).SID)
@@ -143,7 +144,8 @@ func TestAnotherEnds(t *testing.T) {
 		note(f.outbox.last(t))
 	}
 	err := f.store.View(bg, limitsPartition, func(txn store.Txn) error {
-		return f.firstOf(txn, kindOpen, f.openNames(Register, Email, ask().Address), &rec)
+		_, err := kindOpen.First(txn, f.keys, f.openNames(Register, Email, ask().Address), &rec)
+		return err
 	})
 	if err != nil || len(rec.SIDs) != maxOpen || rec.SIDs[maxOpen-1] != f.outbox.last(t).SID {
 		t.Errorf("%d are remembered, %v, want the newest %d", len(rec.SIDs), err, maxOpen)

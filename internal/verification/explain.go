@@ -28,12 +28,12 @@ func (s *Service) Explain(ctx context.Context, m Message) (ours bool, err error)
 	names := s.explainedNames(m.Purpose, m.Medium, m.Address)
 	err = s.store.Update(ctx, limitsPartition, func(txn store.Txn) error {
 		note = explained{}
-		err := s.firstOf(txn, kindExplained, names, &note)
+		_, err := kindExplained.First(txn, s.keys, names, &note)
 		if !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
 		note = explained{Message: m.ID}
-		return s.recs.put(txn, kindExplained+names[0], note, m.Expires)
+		return kindExplained.Put(txn, s.keys, kindExplained.Key(names[0]), note, m.Expires)
 	})
 	return note.Message == m.ID, err
 }
@@ -44,10 +44,10 @@ func (s *Service) Explained(ctx context.Context, m Message, sent bool) error {
 	names := s.explainedNames(m.Purpose, m.Medium, m.Address)
 	return s.store.Update(ctx, limitsPartition, func(txn store.Txn) error {
 		if sent {
-			return s.recs.put(txn, kindExplained+names[0], explained{Message: m.ID, Sent: true}, s.now().Add(explainEvery))
+			return kindExplained.Put(txn, s.keys, kindExplained.Key(names[0]), explained{Message: m.ID, Sent: true}, s.now().Add(explainEvery))
 		}
 		for _, name := range names {
-			if err := txn.Delete(kindExplained + name); err != nil {
+			if err := txn.Delete(kindExplained.Key(name)); err != nil {
 				return err
 			}
 		}
@@ -56,6 +56,6 @@ func (s *Service) Explained(ctx context.Context, m Message, sent bool) error {
 }
 
 // explainedNames are those of that note, beside the limits, by every key.
-func (s *Service) explainedNames(purpose Purpose, medium Medium, address string) []string {
-	return s.keys.HashTexts("explained", string(purpose), string(medium), address)
+func (n naming) explainedNames(purpose Purpose, medium Medium, address string) []string {
+	return n.keys.HashTexts("explained", string(purpose), string(medium), address)
 }

@@ -69,7 +69,7 @@ func (s *shaky) facts() string {
 		case "l", "w":
 			continue
 		case "s":
-			if err := s.recs.open(key, []byte(value), &session); err != nil {
+			if err := kindSession.Open(s.keys, key, []byte(value), &session); err != nil {
 				s.Fatalf("open session: %v", err)
 			}
 			kind = fmt.Sprintf("%s for %s is %s, sent %d, tried %d", session.Purpose, session.Address, session.State, session.Sends, session.Tries)
@@ -87,8 +87,8 @@ func (s *shaky) facts() string {
 func (s *shaky) spent() map[string]uint64 {
 	s.Helper()
 	all := map[string]uint64{}
-	err := s.disk.Store.Scan(bg, limitsPartition, kindLimit, func(key string, value []byte) (bool, error) {
-		all[strings.TrimPrefix(key, kindLimit)] = binary.BigEndian.Uint64(value)
+	err := kindLimit.Scan(bg, s.disk.Store, limitsPartition, func(key string, value []byte) (bool, error) {
+		all[strings.TrimPrefix(key, kindLimit.Key(""))] = binary.BigEndian.Uint64(value)
 		return true, nil
 	})
 	wantNone(s, err)

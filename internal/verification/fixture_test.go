@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/store"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
 )
@@ -155,9 +156,9 @@ func (f *fixture) proves(a *Alias) bool {
 func (f *fixture) record(sid string) *Session {
 	f.Helper()
 	var session *Session
-	p, _ := partitionOf(sid)
+	p, _ := sealed.PartitionIn(sid)
 	err := f.cfg.Store.View(bg, p, func(txn store.Txn) (err error) {
-		session, err = f.recs.session(txn, sid)
+		session, err = f.session(txn, sid)
 		return err
 	})
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
@@ -170,8 +171,8 @@ func (f *fixture) record(sid string) *Session {
 func dump(t tb, s store.Store) map[string]string {
 	t.Helper()
 	all := map[string]string{}
-	for n := range Partitions {
-		p := PartitionName(n)
+	for n := range sealed.Partitions {
+		p := sealed.PartitionName(n)
 		err := s.Scan(bg, p, "", func(key string, value []byte) (bool, error) {
 			all[string(p)+":"+key] = string(value)
 			return true, nil
@@ -184,15 +185,37 @@ func dump(t tb, s store.Store) map[string]string {
 }
 
 // entries counts what is stored of one kind.
-func (f *fixture) entries(kind string) int {
+func (f *fixture) entries(kind *sealed.Kind) int {
 	f.Helper()
 	n := 0
 	for key := range dump(f, f.cfg.Store) {
-		if strings.HasPrefix(key[strings.IndexByte(key, ':')+1:], kind) {
+		if strings.HasPrefix(key[strings.IndexByte(key, ':')+1:], kind.Key("")) {
 			n++
 		}
 	}
 	return n
+}
+
+// kindOf is the letter of an entry's kind.
+func kindOf(key string) string {
+	kind, _, _ := strings.Cut(key, "/")
+	return kind
+}
+
+// Forget is what the operator can have done, of all kinds that this package declares.
+func (f *fixture) Forget(ctx context.Context, medium Medium, address string) (sealed.Forgotten, error) {
+	f.Helper()
+	return sealed.Erase(ctx, f.store, f.keys, string(medium), address)
+}
+
+// SealedBy adds up what a rotation waits for.
+func (f *fixture) SealedBy(ctx context.Context, counts map[byte]int) error {
+	f.Helper()
+	found, err := sealed.SealedBy(ctx, f.store)
+	for id, n := range found {
+		counts[id] += n
+	}
+	return err
 }
 
 // wantErr compares with a sentinel; nil wants success.

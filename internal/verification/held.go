@@ -85,7 +85,7 @@ func (s *Service) Hold(ctx context.Context, req Request, decoy bool) error {
 			rec.Held = &held
 		}
 		rec.Paid = paid.UnixMilli()
-		return s.recs.put(txn, kindProgress+names[0], rec, paid.Add(progressTime))
+		return kindProgress.Put(txn, s.keys, kindProgress.Key(names[0]), rec, paid.Add(progressTime))
 	})
 	switch {
 	case err != nil:
@@ -141,7 +141,7 @@ func (s *Service) markReady(ctx context.Context, names []string, sent *openingRe
 			}
 		}
 		rec = progressRecord{Ready: true}
-		return s.recs.put(txn, kindProgress+names[0], rec, s.now().Add(progressTime))
+		return kindProgress.Put(txn, s.keys, kindProgress.Key(names[0]), rec, s.now().Add(progressTime))
 	})
 	return rec, err
 }

@@ -9,29 +9,20 @@ import (
 	"io"
 	"math/big"
 	"slices"
-	"strings"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
-// Partitions is how many shards the key space has. A sid begins with the two
-// hexadecimal digits of its partition, so that everything about a session is
-// found from its sid alone. 64 is enough to spread over a Redis Cluster and
-// few enough to sweep all of them for waiting messages.
-const Partitions = 64
-
+// A sid begins with the name of its partition, so that everything about a session is
+// found from its sid alone.
 const (
-	partitionSize = 2
+	partitionSize = sealed.PartitionSize
 	randomSize    = 22 // 16 bytes in base64
 	tagSize       = 8  // 6 bytes in base64
 	sidSize       = partitionSize + randomSize + tagSize
 )
-
-// PartitionName returns the n-th partition.
-func PartitionName(n int) store.Partition {
-	return store.Partition(fmt.Sprintf("%02x", n%Partitions))
-}
 
 // idMaker makes identifiers. All of them are within [0-9A-Za-z_-]: Dendrite
 // does not escape what it puts into a query, and the specification's grammar
@@ -99,20 +90,7 @@ func (m *idMaker) parse(sid string) (store.Partition, bool) {
 	if !slices.Contains(m.tags(body), sid[sidSize-tagSize:]) {
 		return "", false
 	}
-	return partitionOf(sid)
-}
-
-// partitionOf reads the partition that an identifier of ours begins with.
-func partitionOf(id string) (store.Partition, bool) {
-	if len(id) < partitionSize {
-		return "", false
-	}
-	const digits = "0123456789abcdef"
-	hi, lo := strings.IndexByte(digits, id[0]), strings.IndexByte(digits, id[1])
-	if hi < 0 || lo < 0 || hi<<4|lo >= Partitions {
-		return "", false
-	}
-	return store.Partition(id[:partitionSize]), true
+	return sealed.PartitionIn(sid)
 }
 
 // token makes what the message carries: a link token of 256 bits, or a code

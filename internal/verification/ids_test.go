@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 )
 
 // sidGrammar is that of the specification; ours is narrower.
@@ -21,8 +23,8 @@ func TestF7_SIDGrammar(t *testing.T) {
 	seen := map[string]bool{}
 	var last []byte
 	distance, pairs := 0, 0
-	for n := range 64 * Partitions {
-		p := PartitionName(n)
+	for n := range 64 * sealed.Partitions {
+		p := sealed.PartitionName(n)
 		sid, err := f.ids.sid(p)
 		if err != nil {
 			t.Fatal(err)
@@ -89,36 +91,6 @@ func TestSIDSurvivesTheStore(t *testing.T) {
 	f, later := newFixture(t), newFixture(t)
 	if sid := f.open(ask()).SID; !later.Owns(sid) {
 		t.Errorf("a server with the same keys and an empty store does not own %q", sid)
-	}
-}
-
-func TestPartitions(t *testing.T) {
-	f := newFixture(t)
-	seen := map[string]bool{}
-	for n := range Partitions {
-		p := PartitionName(n)
-		got, ok := partitionOf(string(p) + "rest")
-		if !p.Valid() || got != p || !ok || seen[string(p)] {
-			t.Errorf("partition %d is %q, read back as %q, %v", n, p, got, ok)
-		}
-		seen[string(p)] = true
-	}
-	if len(seen) != 64 || PartitionName(Partitions) != PartitionName(0) {
-		t.Errorf("%d partitions, want 64", len(seen))
-	}
-	for _, id := range []string{"", "0", "40x", "ffx", "0Ax", "-1x", " 0x", "zz", "\x000"} {
-		if p, ok := partitionOf(id); ok {
-			t.Errorf("partitionOf(%q) = %q", id, p)
-		}
-	}
-	used := map[string]int{}
-	for n := range 64 * Partitions {
-		used[string(f.shard(f.keys.HashText("test", string(rune('a'+n)))))]++
-	}
-	for p := range seen {
-		if used[p] < 16 || used[p] > 192 {
-			t.Errorf("partition %s got %d of %d names", p, used[p], 64*Partitions)
-		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -23,8 +24,8 @@ type spoken struct {
 	Language string
 }
 
-func (s *Service) languageNames(medium Medium, addr string) []string {
-	return s.keys.HashTexts("language of address", string(medium), addr)
+func (n naming) languageNames(medium Medium, addr string) []string {
+	return n.keys.HashTexts("language of address", string(medium), addr)
 }
 
 // noteLanguage remembers the language of a session that was just confirmed.
@@ -34,8 +35,8 @@ func (s *Service) noteLanguage(ctx context.Context, c Confirmed) {
 		return
 	}
 	name := s.languageNames(c.Medium, c.Address)[0]
-	_ = store.UpdateSoon(context.WithoutCancel(ctx), s.store, s.shard(name), func(txn store.Txn) error {
-		return s.recs.put(txn, kindLanguage+name, spoken{Language: c.Language}, s.now().Add(languageMemory))
+	_ = store.UpdateSoon(context.WithoutCancel(ctx), s.store, sealed.PartitionOf(name), func(txn store.Txn) error {
+		return kindLanguage.Put(txn, s.keys, kindLanguage.Key(name), spoken{Language: c.Language}, s.now().Add(languageMemory))
 	})
 }
 
@@ -44,7 +45,7 @@ func (s *Service) noteLanguage(ctx context.Context, c Confirmed) {
 func (s *Service) languageOf(ctx context.Context, medium Medium, addr string) string {
 	var rec spoken
 	_ = s.anywhere(ctx, s.languageNames(medium, addr), func(txn store.Txn, name string) error {
-		return s.recs.get(txn, kindLanguage+name, &rec)
+		return kindLanguage.Get(txn, s.keys, kindLanguage.Key(name), &rec)
 	})
 	return rec.Language
 }

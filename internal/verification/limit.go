@@ -68,7 +68,7 @@ type cell struct {
 // limitsPartition is where all limits are. In one partition, one transaction
 // counts a request against all of them or against none. The budget is a single
 // cell anyway that every message meets.
-var limitsPartition = PartitionName(0)
+var limitsPartition = kindLimit.Partition("")
 
 // spend counts against all cells, or against none if one refuses; then the
 // error says how long the slowest wants to be waited for. An address that cools
@@ -154,7 +154,7 @@ func refund(txn store.Txn, cells []cell) error {
 // readTAT is the latest under any of the names, and zero where there is none.
 func readTAT(txn store.Txn, names []string) (latest time.Time, err error) {
 	for _, name := range names {
-		raw, err := txn.Get(kindLimit + name)
+		raw, err := txn.Get(kindLimit.Key(name))
 		if errors.Is(err, store.ErrNotFound) || (err == nil && len(raw) != 8) {
 			continue
 		}
@@ -169,5 +169,5 @@ func readTAT(txn store.Txn, names []string) (latest time.Time, err error) {
 }
 
 func writeTAT(txn store.Txn, name string, tat time.Time) error {
-	return txn.Set(kindLimit+name, binary.BigEndian.AppendUint64(nil, uint64(tat.UnixMicro())), tat)
+	return kindLimit.Set(txn, kindLimit.Key(name), binary.BigEndian.AppendUint64(nil, uint64(tat.UnixMicro())), tat)
 }

@@ -186,16 +186,16 @@ func (s *Service) CountUser(ctx context.Context, action, user string) error {
 
 // addressNames stand for an address in the key of its cool-down, by every key of
 // the ring, the one in use first.
-func (s *Service) addressNames(medium Medium, addr string) []string {
-	return s.keys.HashTexts("limit address", string(medium), addr)
+func (n naming) addressNames(medium Medium, addr string) []string {
+	return n.keys.HashTexts("limit address", string(medium), addr)
 }
 
 // mailboxNames stand for all spellings of an address in the key of its limit.
-func (s *Service) mailboxNames(medium Medium, addr string) []string {
+func (n naming) mailboxNames(medium Medium, addr string) []string {
 	if medium == Email {
 		addr = address.AbuseKey(addr)
 	}
-	return s.keys.HashTexts("limit mailbox", string(medium), addr)
+	return n.keys.HashTexts("limit mailbox", string(medium), addr)
 }
 
 // network is as much of an address as one subscriber has: all of an IPv4

@@ -10,6 +10,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -79,7 +80,7 @@ func TestReplyIsSealed(t *testing.T) {
 			t.Errorf("%q has the address", key)
 		}
 	}
-	if SessionEntry("00", kindReply+"x") != true || !SealedEntry("00", kindReply+"x") {
+	if !sealed.DroppedAtRestore("00", kindReply.Key("x")) || !sealed.Awaited("00", kindReply.Key("x")) {
 		t.Error("a backup or a rotation does not know what a reply is")
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
 	"github.com/caddy-threepid/caddy-threepid/internal/provenance"
+	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -138,8 +139,12 @@ func (s *Service) distinct(readers []Reader) []Reader {
 func (s *Service) noticeMailbox(notice Notice, addr string) cell {
 	return cell{
 		limit: noticesPerMailbox, kind: LimitNotices, share: 1,
-		names: s.keys.HashTexts("limit notices of mailbox", string(notice), address.AbuseKey(addr)),
+		names: s.noticeNames(notice, addr),
 	}
+}
+
+func (n naming) noticeNames(notice Notice, addr string) []string {
+	return n.keys.HashTexts("limit notices of mailbox", string(notice), address.AbuseKey(addr))
 }
 
 func (s *Service) notify(ctx context.Context, h Happened, r Reader) error {
@@ -164,7 +169,7 @@ func (s *Service) notify(ctx context.Context, h Happened, r Reader) error {
 
 // commitNotice writes a notice, and the session that it is found by.
 func (s *Service) commitNotice(ctx context.Context, h Happened, r Reader) error {
-	p := s.shard(s.keys.HashText("notice", r.Address))
+	p := sealed.PartitionOf(s.keys.HashText("notice", r.Address))
 	sid, err := s.ids.sid(p)
 	if err != nil {
 		return err
@@ -187,7 +192,7 @@ func (s *Service) commitNotice(ctx context.Context, h Happened, r Reader) error 
 		if err := s.cfg.Outbox.Put(txn, message); err != nil {
 			return err
 		}
-		return s.recs.putSession(txn, session)
+		return s.putSession(txn, session)
 	})
 	if err != nil {
 		return err

@@ -2,7 +2,11 @@
 
 package verification
 
-import "time"
+import (
+	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
+)
 
 // operatorDeeds are what operators, readers and the outbox do.
 var operatorDeeds = []deed{
@@ -103,7 +107,7 @@ var operatorDeeds = []deed{
 		s.open(known(secret("other")))
 		wantNone(s, s.Refuse(bg, s.message().SID, s.message().Refusal))
 		wantNone(s, s.Bind(bg, bounded))
-		return answers(func() (Forgotten, error) { return s.Forget(bg, Email, "alice@example.com") })
+		return answers(func() (sealed.Forgotten, error) { return s.Forget(bg, Email, "alice@example.com") })
 	}, parts: true, tells: true},
 	{name: "SealedBy", prepare: func(s *shaky) func() (any, error) {
 		s.open(known())

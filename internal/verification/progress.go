@@ -52,17 +52,6 @@ func (s *Service) tieNames(client netip.Addr, agent string) []string {
 	return s.keys.HashTexts("registration tie", network(client), agent)
 }
 
-// firstOf reads the record under the first of some names that there is.
-func (s *Service) firstOf(txn store.Txn, kind string, names []string, into any) error {
-	for _, name := range names {
-		err := s.recs.get(txn, kind+name, into)
-		if !errors.Is(err, store.ErrNotFound) {
-			return err
-		}
-	}
-	return store.ErrNotFound
-}
-
 // Tie notes that a client has a registration under way, for requests that do
 // not say which they belong to.
 func (s *Service) Tie(ctx context.Context, client netip.Addr, agent, uia string) error {
@@ -76,7 +65,7 @@ func (s *Service) Tie(ctx context.Context, client netip.Addr, agent, uia string)
 		return err
 	}
 	return store.UpdateSoon(ctx, s.store, progressPartition, func(txn store.Txn) error {
-		return s.recs.put(txn, kindTie+names[0], tieRecord{uia, now.UnixMilli()}, now.Add(tieTime))
+		return kindTie.Put(txn, s.keys, kindTie.Key(names[0]), tieRecord{uia, now.UnixMilli()}, now.Add(tieTime))
 	})
 }
 
@@ -92,7 +81,8 @@ func (s *Service) Tied(ctx context.Context, client netip.Addr, agent string) (ui
 func (s *Service) tie(ctx context.Context, names []string) (rec tieRecord, err error) {
 	err = s.glance(ctx, progressPartition, func(txn store.Txn) error { // it may not be on the disk yet
 		rec = tieRecord{}
-		return s.firstOf(txn, kindTie, names, &rec)
+		_, err := kindTie.First(txn, s.keys, names, &rec)
+		return err
 	})
 	if errors.Is(err, store.ErrNotFound) {
 		err = nil
@@ -116,7 +106,7 @@ func (s *Service) progress(ctx context.Context, names []string) (rec progressRec
 
 // readProgress is empty for a registration that nothing is known of.
 func (s *Service) readProgress(txn store.Txn, names []string) (rec progressRecord, err error) {
-	err = s.firstOf(txn, kindProgress, names, &rec)
+	_, err = kindProgress.First(txn, s.keys, names, &rec)
 	if errors.Is(err, store.ErrNotFound) {
 		err = nil
 	}

@@ -3,143 +3,118 @@
 package verification
 
 import (
-	"errors"
-	"fmt"
 	"strings"
 	"time"
 
-	"github.com/fxamacker/cbor/v2"
-
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
-// Kinds of entries: the first letter of a store key. What "o" holds is known to
-// the outbox alone. Versions before 2026-12 had a "u", which ends by itself.
-const (
-	kindSession = "s/"
-	kindIndex   = "i/" // (purpose, client_secret, address) → sid
-	kindNonce   = "n/"
-	kindAlias   = "a/"
-	kindLimit   = "l/"
-	kindForeign = "h/" // sid of the homeserver's own session → nonce
-	kindBinding = "b/" // (user, address, identity server)
-	kindCool    = "c/" // address whose owner wants no more messages
-	kindState   = "d/" // what became of a session's newest message
-	kindMessage = "o/"
-	kindReply   = "r/" // what was said of a session's messages when one was not taken
-	// kindProgress is how far a registration has come, and kindTie whose it is.
-	kindProgress = "g/"
-	kindTie      = "t/"
+// The kinds of entries. Versions before 2026-12 had a "u", which ends by itself. What
+// follows a session is declared after it, so that it is forgotten with it.
+var (
+	kindSession = sealed.Declare("sessions", "s/", sealed.Sharded, sealed.Expires, sealed.Dropped, sealed.Read(ofAddress))
+	// (purpose, client_secret, address) → sid
+	kindIndex = sealed.Declare("session_index", "i/", sealed.Sharded, sealed.Unsealed, sealed.Dropped,
+		sealed.Seen(func(q *sealed.Query, e sealed.Entry) bool { return q.Follows(string(e.Value)) }))
+	// OutboxKind are the messages that wait. What is in one is known to the outbox alone.
+	OutboxKind = sealed.Declare("messages", "o/", sealed.Sharded, sealed.Expires, sealed.Dropped, sealed.Seen(ofSession))
+	// What became of a session's newest message.
+	kindState = sealed.Declare("deliveries", "d/", sealed.Sharded, sealed.Unsealed, sealed.Dropped, sealed.Seen(ofSession))
+	// What was said of a session's messages when one was not taken.
+	kindReply = sealed.Declare("replies", "r/", sealed.Sharded, sealed.Expires, sealed.Dropped, sealed.Seen(ofSession))
+	kindAlias = sealed.Declare("aliases", "a/", sealed.Sharded, sealed.Expires, sealed.Dropped,
+		sealed.Read(func(q *sealed.Query, rec *aliasRecord) bool { return q.Follows(rec.SID) }))
+	kindNonce = sealed.Declare("token_requests", "n/", sealed.Sharded, sealed.Expires, sealed.Dropped,
+		sealed.Read(func(q *sealed.Query, rec *nonceRecord) bool { return is(q, rec.Request.Medium, rec.Request.Address) }))
+	// sid of the homeserver's own session → nonce
+	kindForeign = sealed.Declare("homeserver_sessions", "h/", sealed.Sharded, sealed.Expires, sealed.Kept,
+		sealed.Read(func(q *sealed.Query, rec *foreignRecord) bool { return is(q, rec.Medium, rec.Address) }))
+	// (user, address, identity server)
+	kindBinding = sealed.Declare("bindings", "b/", sealed.Sharded, sealed.Moved[*Service](), sealed.Kept,
+		sealed.Read(func(q *sealed.Query, b *Binding) bool {
+			return is(q, b.Medium, b.Address) || is(q, b.Medium, b.Validated)
+		}))
+	// How far a registration has come, and whose it is.
+	kindProgress = sealed.Declare("held_requests", "g/", sealed.Together, sealed.Expires, sealed.Dropped,
+		sealed.Read(func(q *sealed.Query, rec *progressRecord) bool {
+			return rec.Held != nil && is(q, rec.Held.Medium, rec.Held.Address)
+		}))
+	kindTie = sealed.Declare("registrations", "t/", sealed.Together, sealed.Expires, sealed.Dropped,
+		sealed.Never("it has the homeserver's name of a registration, and no address"))
+	kindLimit = sealed.Declare("limits", "l/", sealed.Together, sealed.Unsealed, sealed.Kept, named(naming.limits))
+	// An address whose owner wants no more messages.
+	kindCool = sealed.Declare("cooldowns", "c/", sealed.Together, sealed.Unsealed, sealed.Kept, named(naming.addressNames))
 	// Whether the owner of an address was told why there is no token.
-	kindExplained = "e/"
-	// kindOpen are the newest requests for an address, and kindLanguage is the
-	// one that its owner has confirmed in.
-	kindOpen     = "q/"
-	kindLanguage = "w/"
+	kindExplained = sealed.Declare("explanations", "e/", sealed.Together, sealed.Expires, sealed.Kept, named(each(naming.explainedNames)))
+	// The newest requests for an address, and the one that its owner has confirmed in. A
+	// language is remembered for a year, for which no key should have to be kept.
+	kindOpen     = sealed.Declare("open_requests", "q/", sealed.Together, sealed.Expires, sealed.Dropped, named(each(naming.openNames)))
+	kindLanguage = sealed.Declare("languages", "w/", sealed.Sharded, sealed.Left, sealed.Kept, named(naming.languageNames))
 )
 
-// recordVersion is the first byte of every plaintext record.
-const recordVersion = 1
+func is(q *sealed.Query, medium Medium, addr string) bool { return q.Is(string(medium), addr) }
 
-// errRecord is returned for a record that opens but does not decode: written
-// by a later version, say.
-var errRecord = errors.New("stored record has an unknown form")
-
-// strict refuses what our encoder never writes; a decoder that is lenient
-// here would only hide a defect.
-var strict = func() cbor.DecMode {
-	mode, err := cbor.DecOptions{
-		DupMapKey:         cbor.DupMapKeyEnforcedAPF,
-		IndefLength:       cbor.IndefLengthForbidden,
-		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField,
-		// The encoder does not look into strings, and what was once written
-		// must be readable: a language may come from any header.
-		UTF8: cbor.UTF8DecodeInvalid,
-	}.DecMode()
-	if err != nil {
-		panic(err) // constant options
+// ofAddress finds a session, by which others are found.
+func ofAddress(q *sealed.Query, s *Session) bool {
+	mine := is(q, s.Medium, s.Address)
+	if mine {
+		q.Follow(s.SID)
 	}
-	return mode
-}()
-
-var compact = func() cbor.EncMode {
-	mode, err := cbor.EncOptions{Time: cbor.TimeUnixMicro, OmitEmpty: cbor.OmitEmptyGoValue}.EncMode()
-	if err != nil {
-		panic(err) // constant options
-	}
-	return mode
-}()
-
-func encode(v any) ([]byte, error) {
-	raw, err := compact.Marshal(v)
-	if err != nil {
-		return nil, fmt.Errorf("encode record: %w", err)
-	}
-	return append([]byte{recordVersion}, raw...), nil
+	return mine
 }
 
-func decode(raw []byte, v any) error {
-	if len(raw) == 0 || raw[0] != recordVersion {
-		return errRecord
-	}
-	if err := strict.Unmarshal(raw[1:], v); err != nil {
-		return errRecord // the decoder's own text may quote the record
-	}
-	return nil
+// ofSession finds what has the name of a sid, or of one of its messages.
+func ofSession(q *sealed.Query, e sealed.Entry) bool {
+	sid, _, _ := strings.Cut(e.Name, ".")
+	return q.Follows(string(e.Partition) + sid)
 }
 
-// records reads and writes sealed records. The full key is part of what is
-// authenticated, so an entry cannot be moved to another key.
-type records struct {
-	keys *keyring.Ring
+// named finds what has the name of an address.
+func named(names func(naming, Medium, string) []string) sealed.Forget {
+	return sealed.Named(func(q *sealed.Query) ([]string, error) {
+		return names(naming{q.Keys}, Medium(q.Medium), q.Address), nil
+	})
 }
 
-func (r records) put(txn store.Txn, key string, v any, expires time.Time) error {
-	raw, err := encode(v)
-	if err != nil {
-		return err
+// each are the names for whatever a token is asked for.
+func each(names func(naming, Purpose, Medium, string) []string) func(naming, Medium, string) []string {
+	return func(n naming, medium Medium, addr string) (all []string) {
+		for _, purpose := range []Purpose{Register, Password, Add} {
+			all = append(all, names(n, purpose, medium, addr)...)
+		}
+		return all
 	}
-	return txn.Set(key, r.keys.Seal(key, raw), expires)
 }
 
-func (r records) get(txn store.Txn, key string, v any) error {
-	sealed, err := txn.Get(key)
-	if err != nil {
-		return err
+// naming makes the names under which things of an address are found, by every key.
+type naming struct{ keys *keyring.Ring }
+
+// limits are the names of all that is counted for an address.
+func (n naming) limits(medium Medium, addr string) []string {
+	names := append(n.mailboxNames(medium, addr), each(naming.codeNames)(n, medium, addr)...)
+	for _, notice := range Notices {
+		if medium != Email {
+			break // there are none
+		}
+		names = append(names, n.noticeNames(notice, addr)...)
 	}
-	return r.open(key, sealed, v)
+	return names
 }
 
-func (r records) open(key string, sealed []byte, v any) error {
-	raw, err := r.keys.Open(key, sealed)
-	if err != nil {
-		return fmt.Errorf("open record %q: %w", kindOf(key), err)
-	}
-	if err := decode(raw, v); err != nil {
-		return fmt.Errorf("decode record %q: %w", kindOf(key), err)
-	}
-	return nil
-}
+func sessionKey(sid string) string { return kindSession.Key(sid[partitionSize:]) }
 
-// kindOf is as much of a key as an error may tell.
-func kindOf(key string) string {
-	kind, _, _ := strings.Cut(key, "/")
-	return kind
-}
-
-func sessionKey(sid string) string { return kindSession + sid[partitionSize:] }
-
-func (r records) session(txn store.Txn, sid string) (*Session, error) {
-	var s Session
-	if err := r.get(txn, sessionKey(sid), &s); err != nil {
+func (s *Service) session(txn store.Txn, sid string) (*Session, error) {
+	var session Session
+	if err := kindSession.Get(txn, s.keys, sessionKey(sid), &session); err != nil {
 		return nil, err
 	}
-	return &s, nil
+	return &session, nil
 }
 
 // putSession keeps the record a little beyond its end, so that the reader of
 // a late click is told "expired" by the session itself.
-func (r records) putSession(txn store.Txn, s *Session) error {
-	return r.put(txn, sessionKey(s.SID), s, time.UnixMilli(s.Until).Add(time.Minute))
+func (s *Service) putSession(txn store.Txn, session *Session) error {
+	return kindSession.Put(txn, s.keys, sessionKey(session.SID), session, time.UnixMilli(session.Until).Add(time.Minute))
 }

@@ -111,7 +111,7 @@ func (s *Service) revoke(ctx context.Context, sid string, change func(*Session) 
 		if err := withdraw(txn, session); err != nil {
 			return err
 		}
-		return s.recs.putSession(txn, session)
+		return s.putSession(txn, session)
 	})
 	if err != nil {
 		return nil, nil, err
@@ -129,7 +129,7 @@ func (s *Service) change(ctx context.Context, sid string, fn func(store.Txn, *Se
 		return ErrNoSession
 	}
 	return s.store.Update(ctx, p, func(txn store.Txn) error {
-		session, err := s.recs.session(txn, sid)
+		session, err := s.session(txn, sid)
 		if errors.Is(err, store.ErrNotFound) {
 			return ErrNoSession
 		}
@@ -171,14 +171,14 @@ func (s *Service) cool(ctx context.Context, medium Medium, address string, until
 			return err // another refusal reaches further
 		}
 		value := binary.BigEndian.AppendUint64(nil, uint64(until.UnixMilli()))
-		return txn.Set(kindCool+names[0], value, until)
+		return kindCool.Set(txn, kindCool.Key(names[0]), value, until)
 	})
 }
 
 // cooling is how long an address still cools down, by whichever of its names.
 func (s *Service) cooling(txn store.Txn, names []string) (longest time.Duration, err error) {
 	for _, name := range names {
-		raw, err := txn.Get(kindCool + name)
+		raw, err := txn.Get(kindCool.Key(name))
 		if errors.Is(err, store.ErrNotFound) || (err == nil && len(raw) != 8) {
 			continue
 		}

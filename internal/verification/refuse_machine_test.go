@@ -82,7 +82,7 @@ func (m *machine) checkWithdrawn(t *rapid.T, s *modelSession, got, want error) {
 		return
 	}
 	for key := range dump(t, m.cfg.Store) {
-		if strings.Contains(key, ":"+kindMessage+s.sid[partitionSize:]) {
+		if strings.Contains(key, ":"+OutboxKind.Key(s.sid[partitionSize:])) {
 			t.Fatalf("a message of a revoked session is still in the outbox")
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -125,13 +126,13 @@ func TestRefuseWithdrawsInOneTransaction(t *testing.T) {
 	sid := f.open(ask()).SID
 	f.open(ask(attempt(2)))
 	f.open(ask(secret("other")))
-	if n := f.entries(kindMessage); n != 3 {
+	if n := f.entries(OutboxKind); n != 3 {
 		t.Fatalf("%d messages wait, want 3", n)
 	}
 	if err := f.Refuse(bg, sid, f.outbox.messages()[0].Refusal); err != nil {
 		t.Fatal(err)
 	}
-	if n := f.entries(kindMessage); n != 1 {
+	if n := f.entries(OutboxKind); n != 1 {
 		t.Errorf("%d messages wait, want that of the other session only", n)
 	}
 	got, err := f.Describe(bg, sid)
@@ -182,7 +183,7 @@ func TestDelivery(t *testing.T) {
 	}
 	settle := func(m Message, state DeliveryState, gone bool) {
 		t.Helper()
-		p, _ := partitionOf(m.ID)
+		p, _ := sealed.PartitionIn(m.ID)
 		key, _ := OutboxKey(m.ID)
 		err := f.cfg.Store.Update(bg, p, func(txn store.Txn) error {
 			if gone {
@@ -276,7 +277,7 @@ func TestOddMessageIDs(t *testing.T) {
 		}
 	}
 	err := f.store.Update(bg, store.Partition(sid[:2]), func(txn store.Txn) error { return NoteDelivery(txn, f.outbox.last(t), "made up") })
-	wantErr(t, "a state that is not to be noted", err, errRecord)
+	wantErr(t, "a state that is not to be noted", err, sealed.ErrForm)
 	wantErr(t, "of a message to come", f.NoteReceipt(bg, sid+".2", Arrived), ErrNoSession)
 	wantErr(t, "of the newest", f.NoteReceipt(bg, sid+".1", Arrived), nil)
 	if !notes(sid + ".2147483647") {
@@ -295,7 +296,7 @@ func TestDeliveryUnknown(t *testing.T) {
 	f := newFixture(t)
 	sid := f.open(ask()).SID
 	m := f.outbox.last(t)
-	p, _ := partitionOf(m.ID)
+	p, _ := sealed.PartitionIn(m.ID)
 	key, _ := OutboxKey(m.ID)
 	if err := f.cfg.Store.Update(bg, p, func(txn store.Txn) error { return txn.Delete(key) }); err != nil {
 		t.Fatal(err)

@@ -20,7 +20,7 @@ type Reply struct {
 	At   int64 // Unix milliseconds
 }
 
-func replyKey(sid string) string { return kindReply + sid[partitionSize:] }
+func replyKey(sid string) string { return kindReply.Key(sid[partitionSize:]) }
 
 // NoteReply writes it down, in the transaction in which [NoteDelivery] is called.
 // It costs nothing where messages are taken.
@@ -29,7 +29,7 @@ func NoteReply(txn store.Txn, keys *keyring.Ring, m Message, text string, now ti
 	if !ok {
 		return nil
 	}
-	return records{keys}.put(txn, replyKey(sid), Reply{Text: text, At: now.UnixMilli()}, m.Created.Add(MaxLifetime+time.Minute))
+	return kindReply.Put(txn, keys, replyKey(sid), Reply{Text: text, At: now.UnixMilli()}, m.Created.Add(MaxLifetime+time.Minute))
 }
 
 // reply reads it; without one its text is empty.
@@ -38,15 +38,15 @@ func (s *Service) reply(ctx context.Context, sid string) (said Reply, err error)
 	if !ok {
 		return said, nil
 	}
-	var sealed []byte
+	var value []byte
 	err = s.store.View(ctx, p, func(txn store.Txn) (err error) {
-		sealed, err = txn.Get(replyKey(sid))
+		value, err = txn.Get(replyKey(sid))
 		return err
 	})
 	if errors.Is(err, store.ErrNotFound) {
 		return said, nil
 	}
-	if err == nil && s.recs.open(replyKey(sid), sealed, &said) != nil {
+	if err == nil && kindReply.Open(s.keys, replyKey(sid), value, &said) != nil {
 		return Reply{}, nil // of another version, or of keys that are gone: nothing hangs on it
 	}
 	return said, err

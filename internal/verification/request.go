@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/provenance"
+	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -40,7 +41,7 @@ func (s *Service) RequestToken(ctx context.Context, req Request) (Opened, error)
 // only goes on with one. An error with unsure is one after which its message may have
 // been written all the same.
 func (s *Service) openNow(ctx context.Context, req openingRequest, going bool) (o *opening, unsure bool, err error) {
-	o, err = s.newOpening(s.shard(req.Index), req)
+	o, err = s.newOpening(sealed.PartitionOf(req.Index), req)
 	if err == nil {
 		o.going = going
 	}
@@ -109,7 +110,7 @@ func (s *Service) Due(ctx context.Context, req Request) (due, open bool, err err
 }
 
 func (s *Service) due(ctx context.Context, req openingRequest) (due, open bool, err error) {
-	o := &opening{svc: s, req: req, partition: s.shard(req.Index)}
+	o := &opening{svc: s, req: req, partition: sealed.PartitionOf(req.Index)}
 	err = s.glance(ctx, o.partition, func(txn store.Txn) error {
 		session, err := o.find(txn, s.now())
 		open = session != nil
@@ -180,7 +181,7 @@ func (o *opening) run(txn store.Txn) error {
 		// It has to be found for as long as it can live: one more lifetime
 		// after it is validated at its very end.
 		end := time.UnixMilli(session.Until).Add(o.svc.cfg.SessionLifetime)
-		if err := txn.Set(kindIndex+o.req.Index, []byte(session.SID), end); err != nil {
+		if err := kindIndex.Set(txn, kindIndex.Key(o.req.Index), []byte(session.SID), end); err != nil {
 			return err
 		}
 	}
@@ -193,7 +194,7 @@ func (o *opening) run(txn store.Txn) error {
 		if len(session.Tokens) == 0 { // else it says what the newest of them is
 			session.Decoy = o.decoy
 		}
-		return o.svc.recs.putSession(txn, session)
+		return o.svc.putSession(txn, session)
 	}
 	session.says(o.req)
 	return o.send(txn, session, now)
@@ -208,7 +209,7 @@ func (o *opening) reset() {
 func (o *opening) send(txn store.Txn, session *Session, now time.Time) error {
 	o.opened = Opened{SID: session.SID, Sent: true}
 	if o.mute = session.secretlyRefused(o.req.Discreet); o.mute {
-		return o.svc.recs.putSession(txn, session)
+		return o.svc.putSession(txn, session)
 	}
 	if session.Proof != o.req.Proof { // the configuration has changed
 		session.Proof, session.Tokens = o.req.Proof, nil
@@ -220,7 +221,7 @@ func (o *opening) send(txn store.Txn, session *Session, now time.Time) error {
 	if err := o.put(txn); err != nil {
 		return err
 	}
-	return o.svc.recs.putSession(txn, session)
+	return o.svc.putSession(txn, session)
 }
 
 // opened reports whether s is a session of such requests. The index says so
@@ -232,7 +233,7 @@ func (r *openingRequest) opened(s *Session) bool {
 
 // find returns the session that this request continues, or nil.
 func (o *opening) find(txn store.Txn, now time.Time) (*Session, error) {
-	sid, err := txn.Get(kindIndex + o.req.Index)
+	sid, err := txn.Get(kindIndex.Key(o.req.Index))
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, nil
 	}
@@ -242,7 +243,7 @@ func (o *opening) find(txn store.Txn, now time.Time) (*Session, error) {
 	if !o.svc.Owns(string(sid)) {
 		return nil, nil
 	}
-	session, err := o.svc.recs.session(txn, string(sid))
+	session, err := o.svc.session(txn, string(sid))
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, nil
 	}

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -24,36 +24,12 @@ func (s *Service) Retention() time.Duration {
 	return longest + 24*time.Hour
 }
 
-// sealedKinds are the kinds of entries whose value is a sealed record. Languages
-// are left out, which would keep a former key for a year: one that cannot be read
-// is only one that is not known.
-var sealedKinds = []string{kindSession, kindNonce, kindAlias, kindForeign, kindBinding, kindMessage, kindProgress, kindTie, kindExplained, kindOpen, kindReply}
-
-// SealedBy counts the records by the key that has sealed them, the messages of
-// the outbox among them.
-func (s *Service) SealedBy(ctx context.Context, counts map[byte]int) error {
-	for n := range Partitions {
-		for _, kind := range sealedKinds {
-			err := s.store.Scan(ctx, PartitionName(n), kind, func(_ string, sealed []byte) (bool, error) {
-				if id, ok := keyring.SealedBy(sealed); ok {
-					counts[id]++
-				}
-				return true, nil
-			})
-			if err != nil {
-				return fmt.Errorf("count records: %w", err)
-			}
-		}
-	}
-	return nil
-}
-
 // Reseal moves every binding to where the key in use has it, and seals it with that
 // key, and returns how many it has moved. It may end in the middle, and be begun
 // again; the bindings are found at every moment. What cannot be opened stays.
 func (s *Service) Reseal(ctx context.Context) (moved int, err error) {
-	for n := range Partitions {
-		stale, err := s.staleBindings(ctx, PartitionName(n))
+	for n := range sealed.Partitions {
+		stale, err := s.staleBindings(ctx, sealed.PartitionName(n))
 		if err != nil {
 			return moved, err
 		}
@@ -75,9 +51,9 @@ type placed struct {
 }
 
 func (s *Service) staleBindings(ctx context.Context, p store.Partition) (stale []placed, err error) {
-	err = s.store.Scan(ctx, p, kindBinding, func(key string, sealed []byte) (bool, error) {
+	err = kindBinding.Scan(ctx, s.store, p, func(key string, value []byte) (bool, error) {
 		var b Binding
-		if s.recs.open(key, sealed, &b) != nil {
+		if kindBinding.Open(s.keys, key, value, &b) != nil {
 			return true, nil
 		}
 		if on := s.shelves(b.User)[0]; !strings.HasPrefix(key, on.prefix) {
@@ -101,11 +77,11 @@ func (s *Service) moveBinding(ctx context.Context, old placed) error {
 	key := s.bindingKey(on, old.binding)
 	err := s.store.Update(ctx, on.partition, func(txn store.Txn) error {
 		var there Binding
-		err := s.recs.get(txn, key, &there)
+		err := kindBinding.Get(txn, s.keys, key, &there)
 		if !errors.Is(err, store.ErrNotFound) {
 			return err // or it was bound anew, or moved by somebody who died then
 		}
-		return s.recs.put(txn, key, old.binding, time.Time{})
+		return kindBinding.Put(txn, s.keys, key, old.binding, time.Time{})
 	})
 	if err != nil {
 		return err
@@ -126,7 +102,7 @@ func (s *Service) moveBinding(ctx context.Context, old placed) error {
 	}
 	return s.store.Update(ctx, on.partition, func(txn store.Txn) error {
 		var there Binding
-		err := s.recs.get(txn, key, &there)
+		err := kindBinding.Get(txn, s.keys, key, &there)
 		if errors.Is(err, store.ErrNotFound) || (err == nil && !there.Bound.Equal(old.binding.Bound)) {
 			return nil
 		}

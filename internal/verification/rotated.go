@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -31,7 +32,7 @@ func (s *Service) locate(ctx context.Context, req Request) (openingRequest, erro
 		return newest, nil
 	}
 	for i, index := range indexes {
-		o := opening{svc: s, req: openingRequestOf(req, index, secrets[i]), partition: s.shard(index)}
+		o := opening{svc: s, req: openingRequestOf(req, index, secrets[i]), partition: sealed.PartitionOf(index)}
 		var session *Session
 		err := s.store.View(ctx, o.partition, func(txn store.Txn) (err error) {
 			session, err = o.find(txn, s.now())
@@ -50,21 +51,15 @@ func (s *Service) locate(ctx context.Context, req Request) (openingRequest, erro
 // recall reads what was stored under the name of a text, by whichever key, and
 // returns where it is. All names of an identifier that begins with its
 // partition are in that partition.
-func (s *Service) recall(txn store.Txn, kind, label, text string, into any) (key string, err error) {
-	for _, name := range s.keys.HashTexts(label, text) {
-		err = s.recs.get(txn, kind+name, into)
-		if !errors.Is(err, store.ErrNotFound) {
-			return kind + name, err
-		}
-	}
-	return "", err
+func (s *Service) recall(txn store.Txn, kind *sealed.Kind, label, text string, into any) (key string, err error) {
+	return kind.First(txn, s.keys, s.keys.HashTexts(label, text), into)
 }
 
 // anywhere runs fn with one name after another, each in its partition, until
 // one is not store.ErrNotFound.
 func (s *Service) anywhere(ctx context.Context, names []string, fn func(txn store.Txn, name string) error) (err error) {
 	for _, name := range names {
-		err = s.store.View(ctx, s.shard(name), func(txn store.Txn) error { return fn(txn, name) })
+		err = s.store.View(ctx, sealed.PartitionOf(name), func(txn store.Txn) error { return fn(txn, name) })
 		if !errors.Is(err, store.ErrNotFound) {
 			return err
 		}

@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"io"
 	"time"
 
@@ -71,10 +70,9 @@ type Config struct {
 type Service struct {
 	cfg   Config
 	store store.Store
-	keys  *keyring.Ring
-	ids   *idMaker
-	recs  records
-	now   func() time.Time
+	naming
+	ids *idMaker
+	now func() time.Time
 }
 
 // Validate fills in the defaults of what can be checked without a store, and
@@ -126,9 +124,8 @@ func NewService(cfg Config) (*Service, error) {
 		cfg.Observer = silent{}
 	}
 	return &Service{
-		cfg: cfg, store: cfg.Store, keys: cfg.Keys, now: cfg.Now,
-		ids:  &idMaker{keys: cfg.Keys, random: cfg.Random},
-		recs: records{keys: cfg.Keys},
+		cfg: cfg, store: cfg.Store, naming: naming{cfg.Keys}, now: cfg.Now,
+		ids: &idMaker{keys: cfg.Keys, random: cfg.Random},
 	}, nil
 }
 
@@ -141,13 +138,6 @@ func setDefault[T ~int | ~int64](v *T, def T) {
 type silent struct{}
 
 func (silent) Transition(Purpose, Medium, string) {}
-
-// shard picks the partition of a name that is already a keyed hash.
-func (s *Service) shard(name string) store.Partition {
-	h := fnv.New32a()
-	h.Write([]byte(name))
-	return PartitionName(int(h.Sum32() % Partitions))
-}
 
 // index is the keyed hash under which a session is found again by what scopes
 // send_attempt: address and client_secret (IS API, send_attempt), and here the

@@ -7,6 +7,7 @@ import (
 	"errors"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
+	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -19,7 +20,7 @@ func (s *Service) Spell(ctx context.Context, a *Alias, spelling string) error {
 	if a.Medium != Email || !address.IsSpelling(spelling, a.Address) {
 		return errOtherMailbox
 	}
-	p, _ := partitionOf(a.SID)
+	p, _ := sealed.PartitionIn(a.SID)
 	return s.store.Update(ctx, p, func(txn store.Txn) error {
 		var rec aliasRecord
 		key, err := s.recall(txn, kindAlias, aliasLabel, a.SID, &rec)
@@ -27,6 +28,6 @@ func (s *Service) Spell(ctx context.Context, a *Alias, spelling string) error {
 			return err
 		}
 		rec.Spelling = spelling
-		return s.recs.put(txn, key, rec, s.inFlightEnd())
+		return kindAlias.Put(txn, s.keys, key, rec, s.inFlightEnd())
 	})
 }

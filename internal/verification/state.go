@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -69,10 +70,10 @@ func OutboxKey(id string) (key string, ok bool) {
 	if len(id) <= partitionSize {
 		return "", false
 	}
-	return kindMessage + id[partitionSize:], true
+	return OutboxKind.Key(id[partitionSize:]), true
 }
 
-func stateKey(sid string) string { return kindState + sid[partitionSize:] }
+func stateKey(sid string) string { return kindState.Key(sid[partitionSize:]) }
 
 // feedback reports a state that was heard of after the relay had taken the
 // message: there is nothing more to be known of it then.
@@ -89,18 +90,21 @@ func NoteDelivery(txn store.Txn, m Message, state DeliveryState) error {
 	return note(txn, sid, n, state, m.Created.Add(MaxLifetime+time.Minute))
 }
 
+// noteVersion is the first byte of a note.
+const noteVersion = 1
+
 // note is two bytes of form and state, and four of the message's number.
 func note(txn store.Txn, sid string, n int, state DeliveryState, until time.Time) error {
 	code := slices.Index(deliveryCodes, state)
 	if code < 0 {
-		return errRecord // a state that is not to be noted
+		return sealed.ErrForm // a state that is not to be noted
 	}
 	known, before, err := noted(txn, sid)
 	if err != nil || known > n || (known == n && before.feedback() && !state.feedback()) {
 		return err
 	}
-	value := binary.BigEndian.AppendUint32([]byte{recordVersion, byte(code)}, uint32(n))
-	return txn.Set(stateKey(sid), value, until)
+	value := binary.BigEndian.AppendUint32([]byte{noteVersion, byte(code)}, uint32(n))
+	return kindState.Set(txn, stateKey(sid), value, until)
 }
 
 // noted reads a note; without one the number is zero.
@@ -112,7 +116,7 @@ func noted(txn store.Txn, sid string) (n int, state DeliveryState, err error) {
 	if err != nil {
 		return 0, Unnoted, err
 	}
-	if len(raw) != 6 || raw[0] != recordVersion || int(raw[1]) >= len(deliveryCodes) {
+	if len(raw) != 6 || raw[0] != noteVersion || int(raw[1]) >= len(deliveryCodes) {
 		return 0, Unnoted, nil // of a later version; nothing hangs on it
 	}
 	return int(binary.BigEndian.Uint32(raw[2:])), deliveryCodes[raw[1]], nil

@@ -140,7 +140,7 @@ func (s *Service) Inspect(ctx context.Context, sub Submission) (Confirmed, error
 // find loads the session of a submission. A sid of ours without a record was
 // a session once: it has expired.
 func (s *Service) find(txn store.Txn, sub Submission) (*Session, error) {
-	session, err := s.recs.session(txn, sub.SID)
+	session, err := s.session(txn, sub.SID)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, ErrExpired
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -31,7 +32,7 @@ func TestErrorsTellNothing(t *testing.T) {
 // overwrite changes the stored bytes of a session.
 func (f *fixture) overwrite(sid string, change func([]byte) []byte) {
 	f.Helper()
-	p, _ := partitionOf(sid)
+	p, _ := sealed.PartitionIn(sid)
 	err := f.cfg.Store.Update(bg, p, func(txn store.Txn) error {
 		sealed, err := txn.Get(sessionKey(sid))
 		if err != nil {
@@ -97,7 +98,7 @@ func TestSwappedEntries(t *testing.T) {
 
 	other := newFixture(t, func(c *Config) { c.Keys, c.Store = ring(t, 'o'), f.cfg.Store })
 	err = other.store.View(bg, store.Partition(good[:2]), func(txn store.Txn) error {
-		_, err := other.recs.session(txn, good)
+		_, err := other.session(txn, good)
 		return err
 	})
 	wantErr(t, "a record under other keys", err, keyring.ErrSealed)
@@ -115,7 +116,7 @@ func TestTamperedIndex(t *testing.T) {
 		f := newFixture(t)
 		// Both in one partition, or the entry would lead nowhere anyway.
 		req := ask()
-		for n := 0; f.shard(f.index(change(req))) != f.shard(f.index(req)); n++ {
+		for n := 0; sealed.PartitionOf(f.index(change(req))) != sealed.PartitionOf(f.index(req)); n++ {
 			req.ClientSecret = fmt.Sprint(n)
 		}
 		victim := f.open(change(req))
@@ -144,8 +145,8 @@ func TestTamperedIndex(t *testing.T) {
 func (f *fixture) point(req Request, sid string) {
 	f.Helper()
 	index := f.index(req)
-	err := f.cfg.Store.Update(bg, f.shard(index), func(txn store.Txn) error {
-		return txn.Set(kindIndex+index, []byte(sid), time.Time{})
+	err := f.cfg.Store.Update(bg, sealed.PartitionOf(index), func(txn store.Txn) error {
+		return txn.Set(kindIndex.Key(index), []byte(sid), time.Time{})
 	})
 	if err != nil {
 		f.Fatalf("point: %v", err)
@@ -160,7 +161,7 @@ func TestUnknownRecordVersion(t *testing.T) {
 	for name, plain := range map[string][]byte{"later version": {recordVersion + 1, 0xa0}, "empty": {}, "not CBOR": {recordVersion, 0xff}} {
 		f.overwrite(sid, func([]byte) []byte { return f.keys.Seal(sessionKey(sid), plain) })
 		_, err := f.Submit(bg, Submission{SID: sid, Token: "x"})
-		wantErr(t, name, err, errRecord)
+		wantErr(t, name, err, sealed.ErrForm)
 	}
 }
 

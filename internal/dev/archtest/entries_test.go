@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package archtest
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+	"testing"
+)
+
+// TestEntriesAreWrittenThroughTheirKind: nobody but internal/sealed calls Set of a
+// transaction, which is the only one with three arguments. What is written past a kind
+// is unknown to rotation, restore and forget.
+func TestEntriesAreWrittenThroughTheirKind(t *testing.T) {
+	root, found := os.DirFS(repository), 0
+	err := fs.WalkDir(root, ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() && (ignored(name) || under(name, append(outside, "store")...)) {
+			return fs.SkipDir
+		}
+		if path.Ext(name) != ".go" || strings.HasSuffix(name, "_test.go") {
+			return nil
+		}
+		text, err := fs.ReadFile(root, name)
+		if err != nil {
+			return err
+		}
+		fset := token.NewFileSet()
+		file, err := parser.ParseFile(fset, name, text, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok || len(call.Args) != 3 {
+				return true
+			}
+			if sel, ok := call.Fun.(*ast.SelectorExpr); !ok || sel.Sel.Name != "Set" {
+				return true
+			}
+			if found++; !under(name, "internal/sealed") {
+				t.Errorf("%s: an entry is written past its kind, see internal/sealed", fset.Position(call.Pos()))
+			}
+			return true
+		})
+		return nil
+	})
+	if err != nil || found == 0 {
+		t.Errorf("got %v, and %d calls, want those of internal/sealed: this test sees nothing any more", err, found)
+	}
+}
