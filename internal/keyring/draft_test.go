@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -39,8 +40,8 @@ func TestDiscardedDraftLeavesNothing(t *testing.T) {
 		t.Error(err)
 	}
 	// A folder that cannot be made leaves none of those above it.
-	if _, err := keyring.Prepare(filepath.Join(dir, "a", "other", "keys.json")); err == nil {
-		t.Error("Prepare below a file = nil error")
+	if _, err := keyring.Prepare(filepath.Join(dir, "a", "other", "keys.json")); err == nil || !strings.Contains(err.Error(), "make folder of key file") {
+		t.Errorf("Prepare below a file = %v, want an error about the folder", err)
 	}
 	if left, err := os.ReadDir(filepath.Join(dir, "a")); err != nil || len(left) != 1 {
 		t.Errorf("left %v, %v, want the file alone", left, err)
