@@ -234,6 +234,7 @@ func TestWhatTheDiskItselfRefuses(t *testing.T) {
 		want  string
 	}{
 		"open":   {os.Remove, "open key file"},
+		"create": {func(path string) error { return os.RemoveAll(filepath.Dir(path)) }, "create key file"},
 		"rename": {func(path string) error { return errors.Join(os.Remove(path), os.Mkdir(path, 0o700)) }, "place key file"},
 	} {
 		path, _ := made(t)

@@ -275,6 +275,13 @@ func TestListHasABound(t *testing.T) {
 	if _, err := parseList(endless); !errors.Is(err, errUseless) || !strings.Contains(err.Error(), "MiB") {
 		t.Errorf("got error %v, want that it is too long", err)
 	}
+	for _, more := range []int{0, 1} {
+		const name = "one.example\n"
+		_, err := parseList(io.MultiReader(strings.NewReader(name), io.LimitReader(&repeated{text: "# nothing to see here\n"}, int64(maxList-len(name)+more))))
+		if got := errors.Is(err, errUseless); got != (more > 0) {
+			t.Errorf("%d bytes more than there may be: got error %v", more, err)
+		}
+	}
 	broken := io.MultiReader(strings.NewReader("one.example\n"), iotestErr{})
 	if _, err := parseList(broken); err == nil || errors.Is(err, errUseless) {
 		t.Errorf("got error %v, want one after which the file is read again", err)

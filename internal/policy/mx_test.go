@@ -218,6 +218,13 @@ func TestMXMemoryIsBounded(t *testing.T) {
 	if got := len(m.flights); got != 0 {
 		t.Errorf("%d look-ups were not put away", got)
 	}
+	one := NewMX(MXOptions{Resolver: r, Size: 2}) // one in each half
+	for i := range 3 {
+		one.check(t.Context(), fmt.Sprintf("made-up-%d.example", i))
+	}
+	if got := len(one.memory.young) + len(one.memory.old); got != 2 {
+		t.Errorf("remembers %d domains, want 2", got)
+	}
 	before := r.asked.Load()
 	for i := range 100 { // as many as one half holds, twice
 		m.check(t.Context(), fmt.Sprintf("known-%d.example", i%50))
