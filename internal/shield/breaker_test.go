@@ -203,6 +203,16 @@ func TestAnotherWindow(t *testing.T) {
 	f.refused(to(gb(100), "GB"), WhyPrefixPaused, 2*time.Hour)
 }
 
+// TestDatesAhead are believed as far as the clocks of two machines differ.
+func TestDatesAhead(t *testing.T) {
+	for ahead, want := range map[time.Duration]time.Duration{-day: -day, 0: 0, skew: skew, skew + 1: 0, day: 0} {
+		got, mended := mend(began.Add(ahead).UnixNano(), began)
+		if got != began.Add(want).UnixNano() || mended != (ahead != want) {
+			t.Errorf("%s ahead: got %s ahead, mended %v, want %s", ahead, time.Unix(0, got).Sub(began), mended, want)
+		}
+	}
+}
+
 // TestBucketsAhead: the clocks of two machines are never quite the same, so the next
 // bucket is left alone; what lies beyond is from before the clock was set back.
 func TestBucketsAhead(t *testing.T) {
