@@ -139,7 +139,10 @@ func (f *fakeResolver) LookupMX(ctx context.Context, name string) ([]*net.MX, er
 	return f.answer(ctx, name)
 }
 
-func (f *fakeResolver) LookupHost(context.Context, string) ([]string, error) {
+func (f *fakeResolver) LookupHost(_ context.Context, name string) ([]string, error) {
+	if strings.HasPrefix(name, "nothing.") {
+		return nil, nil
+	}
 	return nil, &net.DNSError{IsNotFound: true}
 }
 
@@ -174,6 +177,16 @@ func TestMXIsRemembered(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestNothingIsAnAnswer, be it with an error or without.
+func TestNothingIsAnAnswer(t *testing.T) {
+	m := NewMX(MXOptions{Resolver: &fakeResolver{answer: func(context.Context, string) ([]*net.MX, error) { return nil, nil }}})
+	for _, domain := range []string{"nothing.example", "unknown.example"} {
+		if got := m.check(t.Context(), domain); got != NoMail {
+			t.Errorf("%s: got %q, want %q", domain, got, NoMail)
+		}
 	}
 }
 

@@ -54,6 +54,18 @@ func TestRules(t *testing.T) {
 	}
 }
 
+// TestWhichRulesRefuse: an answer that did not come is no reason to.
+func TestWhichRulesRefuse(t *testing.T) {
+	for rule, want := range map[Rule]bool{
+		Default: false, Allow: false, MXUnknown: false,
+		Deny: true, NotAllowed: true, Disposable: true, NoDot: true, NullMX: true, NoMail: true,
+	} {
+		if got := rule.refuses(); got != want {
+			t.Errorf("%s: refuses %v, want %v", rule, got, want)
+		}
+	}
+}
+
 // TestRulesInAnySpelling: a rule is its canonical form, however it is typed.
 func TestRulesInAnySpelling(t *testing.T) {
 	for typed, want := range map[string]string{
