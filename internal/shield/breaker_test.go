@@ -210,6 +210,10 @@ func TestDatesAhead(t *testing.T) {
 		if got != began.Add(want).UnixNano() || mended != (ahead != want) {
 			t.Errorf("%s ahead: got %s ahead, mended %v, want %s", ahead, time.Unix(0, got).Sub(began), mended, want)
 		}
+		c := clientRecord{Uses: []use{{Number: "n", Last: began.Add(ahead).UnixNano()}}}
+		if mended := c.tidy(began); ahead > -day && (mended != (ahead != want) || c.Uses[0].Last != got) {
+			t.Errorf("%s ahead: got %+v, mended %v", ahead, c.Uses, mended)
+		}
 	}
 }
 

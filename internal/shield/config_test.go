@@ -32,6 +32,7 @@ func TestPolicy(t *testing.T) {
 		{"* +4479", "GB +447911", gb(1), "GB", false},
 		{"001", "", "80012345678", "001", true},
 		{"FR", "", "88213123456", "", false},
+		{"+8", "", "88213123456", "", true},
 		{"+1 -", "", "", "", false}, // an error, see below
 	}
 	for _, tt := range tests {
