@@ -137,7 +137,7 @@ func TestListIsReloaded(t *testing.T) {
 	r.wantReports("2 <nil>") // it is the same
 	r.write("four.example\n")
 	r.want("four.example", false) // looked at a moment ago
-	r.advance(-time.Hour) // somebody sets the clock
+	r.advance(-time.Hour)         // somebody sets the clock
 	r.want("four.example", true)
 	r.wantReports("2 <nil>", "1 <nil>")
 	fresh := newList(t, "one.example\n")
