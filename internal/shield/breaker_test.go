@@ -242,6 +242,15 @@ func TestBucketsAhead(t *testing.T) {
 			t.Errorf("%+v taken leaves %+v, want %+v", taken, left, want)
 		}
 	}
+	if got := sp.add([]bucket{{Index: at + 1, First: 1}}, bucket{Index: at, First: 1}); len(got) != 2 || got[0].Index != at {
+		t.Errorf("one before the next: got %+v, want each in its own", got)
+	}
+	ahead := func(s span) []bucket { return []bucket{{Index: s.index(began) + 9, First: 1}} }
+	for _, c := range []counter{{Hour: ahead(hourSpan)}, {Day: ahead(daySpan)}} {
+		if !c.tidy(began) || c.tidy(began) {
+			t.Errorf("%+v: want it to be mended, once", c)
+		}
+	}
 	if got, mended := sp.tidy([]bucket{{Index: at - 4, First: 2}}, began); len(got) != 0 || mended {
 		t.Errorf("what is past: got %+v, mended %v", got, mended)
 	}
