@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -146,6 +147,31 @@ func (b *bench) read(t *testing.T, addr string) (r record) {
 		t.Fatal(err)
 	}
 	return r
+}
+
+// TestStrikeToldAgainIsOfItsFirstTime, whichever is told first.
+func TestStrikeToldAgainIsOfItsFirstTime(t *testing.T) {
+	for _, times := range [][]int64{{5, 9}, {9, 5}} {
+		var r record
+		for _, at := range times {
+			r.strike(strike{ID: []byte("one"), At: at})
+		}
+		if len(r.Strikes) != 1 || r.Strikes[0].At != 5 {
+			t.Errorf("told of %v: got %+v, want one of 5", times, r.Strikes)
+		}
+	}
+}
+
+// TestListIsInEveryPartition: one of them alone would be that in which all writers
+// wait for each other.
+func TestListIsInEveryPartition(t *testing.T) {
+	used := map[store.Partition]bool{}
+	for n := range 100 * verification.Partitions {
+		used[partition(strconv.Itoa(n))] = true
+	}
+	if len(used) != verification.Partitions {
+		t.Errorf("%d of %d partitions are used", len(used), verification.Partitions)
+	}
 }
 
 // TestStrikesAreForgotten when they can count no more, and when there are too many.
