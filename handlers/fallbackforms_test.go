@@ -115,7 +115,9 @@ func TestFallbackPagesSayWhatTheyAreSaid(t *testing.T) {
 	if rec := r.do("POST", where, strings.Repeat("x", DefaultMaxBody+1), "Content-Type", "application/x-www-form-urlencoded"); rec.Code != http.StatusRequestEntityTooLarge {
 		t.Errorf("got %d for a form that is too large", rec.Code)
 	}
-	wantError(t, r.do("POST", where, "x=a", "Content-Type", "application/x-www-form-urlencoded; a"), http.StatusBadRequest, "M_INVALID_PARAM")
+	for _, kind := range []string{"application/x-www-form-urlencoded; a", "application/json", ""} {
+		wantError(t, r.do("POST", where, "x=a", "Content-Type", kind), http.StatusBadRequest, "M_INVALID_PARAM")
+	}
 	if rec := r.do("POST", where, "", "Content-Type", "multipart/form-data"); rec.Code == http.StatusBadRequest {
 		t.Errorf("got %d %s for no form at all", rec.Code, rec.Body)
 	}

@@ -61,6 +61,33 @@ func TestEmptyAsksTheStoreOrLooksIntoItsPartitions(t *testing.T) {
 	}
 }
 
+// counted counts what a scan shows.
+type counted struct {
+	store.Reader
+	shown int
+}
+
+func (c *counted) Scan(ctx context.Context, p store.Partition, prefix string, fn func(string, []byte) (bool, error)) error {
+	return c.Reader.Scan(ctx, p, prefix, func(key string, value []byte) (bool, error) {
+		c.shown++
+		return fn(key, value)
+	})
+}
+
+// TestEmptyLooksNoFurther than to the first entry: there may be very many.
+func TestEmptyLooksNoFurther(t *testing.T) {
+	memory := storetest.NewMemory(nil)
+	if err := memory.Update(t.Context(), "full", func(tx store.Txn) error {
+		return errors.Join(tx.Set("a", nil, time.Time{}), tx.Set("b", nil, time.Time{}))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	c := &counted{Reader: memory}
+	if got, err := store.Empty(t.Context(), c, "full"); got || err != nil || c.shown != 1 {
+		t.Errorf("Empty() = %v, %v after %d entries, want false after 1", got, err, c.shown)
+	}
+}
+
 func TestUpdateSoonIsUpdateWhereThereIsNoOther(t *testing.T) {
 	memory := storetest.NewMemory(nil)
 	soon := &able{Store: memory, err: errBroken}

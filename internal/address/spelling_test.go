@@ -77,12 +77,12 @@ func TestF19_SpellingsAreOneMailbox(t *testing.T) {
 			t.Fatalf("Spellings(%q) = %q, want at most 7 with %q", typed, all, canonical)
 		}
 		for _, s := range all {
-			if got, err := Email(s); got != canonical || err != nil {
+			if got, err := Email(s); got != canonical || err != nil || !IsSpelling(s, canonical) {
 				t.Fatalf("%q is a spelling of %q, but the mailbox %q (%v)", s, typed, got, err)
 			}
 		}
 		for _, s := range Alike(canonical) {
-			if got, err := Email(s); got == canonical && err == nil {
+			if got, err := Email(s); got == canonical && err == nil || IsSpelling(s, canonical) {
 				t.Fatalf("%q is alike to %q, and the same mailbox", s, typed)
 			}
 			if slices.Contains(all, s) {

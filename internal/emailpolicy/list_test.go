@@ -136,9 +136,13 @@ func TestListIsReloaded(t *testing.T) {
 	r.want("two.example", true)
 	r.wantReports("2 <nil>") // it is the same
 	r.write("four.example\n")
-	r.advance(-time.Hour) // somebody sets the clock
+	r.want("four.example", false) // looked at a moment ago
+	r.advance(-time.Hour)         // somebody sets the clock
 	r.want("four.example", true)
 	r.wantReports("2 <nil>", "1 <nil>")
+	fresh := newList(t, "one.example\n")
+	fresh.write("two.example\n")
+	fresh.want("one.example", true) // read a moment ago
 }
 
 // TestAnotherFileIsKnown by any one thing that is told of it.
@@ -238,6 +242,24 @@ func TestVanishedListKeepsTheOldOne(t *testing.T) {
 	r.wantReports("no such file", "1 <nil>", "not an ordinary file", "no such file")
 }
 
+// TestListThatComesBack is in order, whatever was in its place meanwhile.
+func TestListThatComesBack(t *testing.T) {
+	r := newList(t, "old.example\n")
+	if err := errors.Join(os.Rename(r.path, r.path+".away"), os.Mkdir(r.path, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.list.State(); err == nil {
+		t.Error("a folder is in order")
+	}
+	if err := errors.Join(os.Remove(r.path), os.Rename(r.path+".away", r.path)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.list.State(); err != nil {
+		t.Errorf("got %v", err)
+	}
+	r.wantReports("not an ordinary file", "1 <nil>")
+}
+
 // TestStateLooks: what an operator is told is what the file is now.
 func TestStateLooks(t *testing.T) {
 	r := newList(t, "old.example\n")
@@ -274,6 +296,13 @@ func TestListHasABound(t *testing.T) {
 	endless := io.MultiReader(strings.NewReader("one.example\n"), &repeated{text: "# nothing to see here\n"})
 	if _, err := parseList(endless); !errors.Is(err, errUseless) || !strings.Contains(err.Error(), "MiB") {
 		t.Errorf("got error %v, want that it is too long", err)
+	}
+	for _, more := range []int{0, 1} {
+		const name = "one.example\n"
+		_, err := parseList(io.MultiReader(strings.NewReader(name), io.LimitReader(&repeated{text: "# nothing to see here\n"}, int64(maxList-len(name)+more))))
+		if got := errors.Is(err, errUseless); got != (more > 0) {
+			t.Errorf("%d bytes more than there may be: got error %v", more, err)
+		}
 	}
 	broken := io.MultiReader(strings.NewReader("one.example\n"), iotestErr{})
 	if _, err := parseList(broken); err == nil || errors.Is(err, errUseless) {

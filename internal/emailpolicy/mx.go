@@ -189,6 +189,5 @@ func (c *memory) keep(domain string, a answer) {
 	if c.young == nil || len(c.young) >= max(c.size/2, 1) {
 		c.old, c.young = c.young, map[string]answer{}
 	}
-	delete(c.old, domain)
 	c.young[domain] = a
 }

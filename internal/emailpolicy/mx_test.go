@@ -139,7 +139,10 @@ func (f *fakeResolver) LookupMX(ctx context.Context, name string) ([]*net.MX, er
 	return f.answer(ctx, name)
 }
 
-func (f *fakeResolver) LookupHost(context.Context, string) ([]string, error) {
+func (f *fakeResolver) LookupHost(_ context.Context, name string) ([]string, error) {
+	if strings.HasPrefix(name, "nothing.") {
+		return nil, nil
+	}
 	return nil, &net.DNSError{IsNotFound: true}
 }
 
@@ -174,6 +177,16 @@ func TestMXIsRemembered(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestNothingIsAnAnswer, be it with an error or without.
+func TestNothingIsAnAnswer(t *testing.T) {
+	m := NewMX(MXOptions{Resolver: &fakeResolver{answer: func(context.Context, string) ([]*net.MX, error) { return nil, nil }}})
+	for _, domain := range []string{"nothing.example", "unknown.example"} {
+		if got := m.check(t.Context(), domain); got != NoMail {
+			t.Errorf("%s: got %q, want %q", domain, got, NoMail)
+		}
 	}
 }
 
@@ -217,6 +230,13 @@ func TestMXMemoryIsBounded(t *testing.T) {
 	}
 	if got := len(m.flights); got != 0 {
 		t.Errorf("%d look-ups were not put away", got)
+	}
+	one := NewMX(MXOptions{Resolver: r, Size: 2}) // one in each half
+	for i := range 3 {
+		one.check(t.Context(), fmt.Sprintf("made-up-%d.example", i))
+	}
+	if got := len(one.memory.young) + len(one.memory.old); got != 2 {
+		t.Errorf("remembers %d domains, want 2", got)
 	}
 	before := r.asked.Load()
 	for i := range 100 { // as many as one half holds, twice

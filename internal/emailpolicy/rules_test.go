@@ -31,6 +31,7 @@ func TestRules(t *testing.T) {
 		{"the longer name decides, denied", "example.org", "bad.example.org", map[string]Rule{
 			"example.org": Allow, "x.example.org": Allow, "bad.example.org": Deny, "x.bad.example.org": Deny,
 		}},
+		{"a name says more than what is below a shorter one", "example.org *", ".org", map[string]Rule{"example.org": Allow, "a.example.org": Allow, "example.com": Allow, "other.org": Deny}},
 		{"exact says more than both", "=example.org", "example.org", map[string]Rule{"example.org": Allow, "a.example.org": Deny}},
 		{"below says more than both", ".example.org", "example.org", map[string]Rule{"example.org": Deny, "a.example.org": Allow}},
 		{"below and exact do not meet", ".example.org", "=example.org", map[string]Rule{"example.org": Deny, "a.example.org": Allow}},
@@ -50,6 +51,18 @@ func TestRules(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestWhichRulesRefuse: an answer that did not come is no reason to.
+func TestWhichRulesRefuse(t *testing.T) {
+	for rule, want := range map[Rule]bool{
+		Default: false, Allow: false, MXUnknown: false,
+		Deny: true, NotAllowed: true, Disposable: true, NoDot: true, NullMX: true, NoMail: true,
+	} {
+		if got := rule.refuses(); got != want {
+			t.Errorf("%s: refuses %v, want %v", rule, got, want)
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -88,6 +89,10 @@ func TestBreakerIsMorePatientEachTime(t *testing.T) {
 	if pass(t, b, Broken, now); b.until.Sub(now) != 2*time.Second {
 		t.Errorf("got %s without randomness, want all of it", b.until.Sub(now))
 	}
+	b.random = bytes.NewReader(make([]byte, 8)) // the least of it
+	if got := b.delay(); got != 2*time.Second {
+		t.Errorf("got %s, want half of four seconds", got)
+	}
 	b.trips = 1000 // no overflow
 	if got := b.delay(); got != 10*time.Second {
 		t.Errorf("got %s, want the limit", got)
@@ -157,9 +162,9 @@ func (h *history) reported(t *rapid.T) {
 	one := h.under[i]
 	h.under = append(h.under[:i:i], h.under[i+1:]...)
 	v := Verdict(rapid.IntRange(0, 2).Draw(t, "verdict"))
-	before, current := h.state, one.round == h.round
+	before, round, current := h.state, h.round, one.round == h.round
 	changed := h.done(one, v, h.now)
-	if changed != (h.state != before) || changed && !current {
+	if changed != (h.state != before) || changed != (h.round != round) || changed && !current {
 		t.Fatalf("from %s to %s: got changed %t, out of date %t", before, h.state, changed, !current)
 	}
 	if current && before == Closed {
@@ -178,8 +183,8 @@ func (h *history) reported(t *rapid.T) {
 		return
 	}
 	h.row = 0
-	if d := h.until.Sub(h.now); h.state == Open && (d > h.cap || v == Broken && d < h.base/2) {
-		t.Fatalf("opened for %s, want %s to %s", d, h.base/2, h.cap)
+	if d := h.until.Sub(h.now); h.state == Open && (d > h.cap || v == Broken && d < h.base/2 || v == Unknown && d != 0) {
+		t.Fatalf("verdict %d: opened for %s, want %s to %s, and none if it is not known", v, d, h.base/2, h.cap)
 	}
 }
 
@@ -226,9 +231,15 @@ func TestConfigIsCompletedOrRefused(t *testing.T) {
 	if got, err := (Config{Delay: time.Hour}).WithDefaults(); err != nil || got.MaxDelay != time.Hour {
 		t.Errorf("got %s, %v, want one hour", got.MaxDelay, err)
 	}
-	for _, bad := range []Config{{Threshold: -1}, {Delay: -1}, {MaxDelay: -1}, {Delay: 2, MaxDelay: 1}} {
-		if _, err := bad.WithDefaults(); err == nil {
-			t.Errorf("%+v: got no error", bad)
+	for _, tt := range []struct {
+		bad  Config
+		want string
+	}{
+		{Config{Threshold: -1}, "must be positive"}, {Config{Delay: -1}, "must be positive"}, {Config{MaxDelay: -1}, "must be positive"},
+		{Config{Delay: 2, MaxDelay: 1}, "shorter than the first"},
+	} {
+		if _, err := tt.bad.WithDefaults(); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%+v: got %v, want %q", tt.bad, err, tt.want)
 		}
 	}
 	if state, _ := closedBreaker(got).snapshot(); state != Closed {
@@ -239,7 +250,7 @@ func TestConfigIsCompletedOrRefused(t *testing.T) {
 // What is set stays as it is, and a breaker is as patient as that says.
 func TestBreakerIsAsItIsConfigured(t *testing.T) {
 	random := bytes.NewReader(nil) // without randomness, delays are the longest
-	c := Config{Threshold: 1, Delay: 1, MaxDelay: 3, Random: random}
+	c := Config{Threshold: 2, Delay: 1, MaxDelay: 3, Random: random}
 	got, err := c.WithDefaults()
 	if err != nil || got.Now == nil {
 		t.Errorf("got %v, and a clock: %t", err, got.Now != nil)
@@ -248,6 +259,9 @@ func TestBreakerIsAsItIsConfigured(t *testing.T) {
 		t.Errorf("got %+v, want %+v", got, c)
 	}
 	b, now := closedBreaker(c), time.Unix(0, 0)
+	if pass(t, b, Broken, now) {
+		t.Error("it opened after one failure of two")
+	}
 	for _, want := range []time.Duration{1, 3, 3} {
 		if !pass(t, b, Broken, now) {
 			t.Error("it did not open")

@@ -149,6 +149,19 @@ func (b *bench) read(t *testing.T, addr string) (r record) {
 	return r
 }
 
+// TestStrikeToldAgainIsOfItsFirstTime, whichever is told first.
+func TestStrikeToldAgainIsOfItsFirstTime(t *testing.T) {
+	for _, times := range [][]int64{{5, 9}, {9, 5}} {
+		var r record
+		for _, at := range times {
+			r.strike(strike{ID: []byte("one"), At: at})
+		}
+		if len(r.Strikes) != 1 || r.Strikes[0].At != 5 {
+			t.Errorf("told of %v: got %+v, want one of 5", times, r.Strikes)
+		}
+	}
+}
+
 // TestStrikesAreForgotten when they can count no more, and when there are too many.
 func TestStrikesAreForgotten(t *testing.T) {
 	b := newBench(t, Policy{Window: 3 * day, Soft: 2 * day})

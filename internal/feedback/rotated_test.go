@@ -61,6 +61,20 @@ func TestSuppressionAcrossARotation(t *testing.T) {
 	}
 }
 
+// TestBouncesAreNamedByTheKeyInUse, unless they are known by another name.
+func TestBouncesAreNamedByTheKeyInUse(t *testing.T) {
+	b := newBench(t, Policy{})
+	b.renew(t, 8, 7)
+	names := b.keys.Hashes("suppression event", "1")
+	known := record{Strikes: []strike{{ID: []byte("another one")}}}
+	for _, want := range names {
+		if got := b.eventID(&known, Report{ID: "1"}); !bytes.Equal(got, want[:8]) {
+			t.Errorf("with %d known: got %x, want %x", len(known.Strikes), got, want[:8])
+		}
+		known.Strikes = append(known.Strikes, strike{ID: names[1][:8]})
+	}
+}
+
 // fails makes the n-th write fail, as a process that dies there would.
 type fails struct {
 	store.Store

@@ -60,6 +60,11 @@ func TestNewVERPRefusesAddressesThatCannotBe(t *testing.T) {
 			t.Errorf("%s: accepted", name)
 		}
 	}
+	for _, prefix := range []string{"", "twelve-chars", "a+b"} {
+		if _, err := NewVERP(prefix, "example.org"); err == nil || !strings.Contains(err.Error(), "1 to 11 characters") {
+			t.Errorf("prefix %q: got %v", prefix, err)
+		}
+	}
 }
 
 func TestPropertyTagsComeBackAndFit(t *testing.T) {

@@ -25,9 +25,9 @@ var wideAt = strings.NewReplacer("＠", "@", "﹫", "@")
 // end of one, unless it is in quotes. A name that is the address itself is what
 // mail programs write for want of a name.
 func unname(s string) string {
-	name, rest, found := strings.Cut(s, "<")
+	name, rest, _ := strings.Cut(s, "<")
 	address, closed := strings.CutSuffix(rest, ">")
-	if !found || !closed || strings.Contains(address, "<") {
+	if !closed || strings.Contains(address, "<") {
 		return s
 	}
 	name = Trim(name)

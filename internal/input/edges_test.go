@@ -103,7 +103,7 @@ func TestNumbersHaveEdges(t *testing.T) {
 			t.Errorf("Number(%.60q) = %q, %v, want %q", typed, got, ok, want)
 		}
 	}
-	for typed, want := range map[string]string{" +44 79 ": "+4479", "FR ": "FR", " 44 79": "44 79", "+44x": "+44x", "+": "+", "*\n": "*"} {
+	for typed, want := range map[string]string{" +44 79 ": "+4479", "FR ": "FR", " 44 79": "44 79", "+44x": "+44x", "+": "+", "(+)": "(+)", "*\n": "*"} {
 		if got := input.NumberOrWord(typed); got != want {
 			t.Errorf("NumberOrWord(%q) = %q, want %q", typed, got, want)
 		}

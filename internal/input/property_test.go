@@ -123,6 +123,8 @@ func TestEverySignOfAClass(t *testing.T) {
 		around := unicode.IsSpace(r) || unseen
 		if got := input.Address(sign + "a@x.org" + sign); around && got != "a@x.org" {
 			t.Errorf("U+%04X around an address: got %+q", r, got)
+		} else if unicode.Is(unicode.Prepended_Concatenation_Mark, r) && got != sign+"a@x.org"+sign {
+			t.Errorf("U+%04X, which is seen, around an address: got %+q", r, got)
 		}
 		if got := input.Address("a" + sign + "b@x.org"); around && got != "a"+sign+"b@x.org" {
 			t.Errorf("U+%04X in an address: got %+q", r, got)

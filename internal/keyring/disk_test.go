@@ -227,6 +227,32 @@ func left(t *testing.T, dir, path string, draft bool) {
 	}
 }
 
+// TestWhatTheDiskItselfRefuses is told, with what was to be done.
+func TestWhatTheDiskItselfRefuses(t *testing.T) {
+	for at, test := range map[string]struct {
+		spoil func(path string) error
+		want  string
+	}{
+		"open":   {os.Remove, "open key file"},
+		"create": {func(path string) error { return os.RemoveAll(filepath.Dir(path)) }, "create key file"},
+		"rename": {func(path string) error { return errors.Join(os.Remove(path), os.Mkdir(path, 0o700)) }, "place key file"},
+	} {
+		path, _ := made(t)
+		undo := keyring.Between(func(what string, do func() error) error {
+			if what == at {
+				if err := test.spoil(path); err != nil {
+					t.Error(err)
+				}
+			}
+			return do()
+		})
+		ring, err := keyring.Rotate(path, time.Now())
+		if undo(); ring != nil || err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: got %v, %v, want %q", at, ring, err, test.want)
+		}
+	}
+}
+
 // TestFoldersThatCannotBeSynced are those of some file systems, which need not.
 func TestFoldersThatCannotBeSynced(t *testing.T) {
 	for _, refusal := range []error{errors.ErrUnsupported, syscall.EINVAL} {

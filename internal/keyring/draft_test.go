@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -39,8 +40,8 @@ func TestDiscardedDraftLeavesNothing(t *testing.T) {
 		t.Error(err)
 	}
 	// A folder that cannot be made leaves none of those above it.
-	if _, err := keyring.Prepare(filepath.Join(dir, "a", "other", "keys.json")); err == nil {
-		t.Error("Prepare below a file = nil error")
+	if _, err := keyring.Prepare(filepath.Join(dir, "a", "other", "keys.json")); err == nil || !strings.Contains(err.Error(), "make folder of key file") {
+		t.Errorf("Prepare below a file = %v, want an error about the folder", err)
 	}
 	if left, err := os.ReadDir(filepath.Join(dir, "a")); err != nil || len(left) != 1 {
 		t.Errorf("left %v, %v, want the file alone", left, err)
@@ -74,17 +75,24 @@ func TestPlacedDraftIsTheFirst(t *testing.T) {
 	}
 }
 
-// TestDraftThatCannotBePlaced is ours from the moment when it has the name.
+// TestDraftThatCannotBePlaced is ours from the moment when it has the name, unless
+// another one had it before.
 func TestDraftThatCannotBePlaced(t *testing.T) {
-	for at, want := range []bool{false, true} {
-		d, err := keyring.Prepare(filepath.Join(t.TempDir(), "keys.json"))
+	theirs, _ := made(t)
+	ours := filepath.Join(t.TempDir(), "keys.json")
+	for _, test := range []struct {
+		path string
+		at   int
+		want bool
+	}{{ours, 0, false}, {ours, 1, true}, {theirs, 1, false}} {
+		d, err := keyring.Prepare(test.path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		broken := trip{at: at, err: errDisk}
+		broken := trip{at: test.at, err: errDisk}
 		broken.over(func() {
-			if ring, ours, err := d.Place(); ring != nil || ours != want || !errors.Is(err, errDisk) {
-				t.Errorf("%s fails: got %v, %v, %v, want it to be ours: %v", broken.steps[at], ring, ours, err, want)
+			if ring, ours, err := d.Place(); ring != nil || ours != test.want || !errors.Is(err, errDisk) {
+				t.Errorf("%s fails: got %v, %v, %v, want it to be ours: %v", broken.steps[test.at], ring, ours, err, test.want)
 			}
 		})
 	}

@@ -183,7 +183,7 @@ func TestDKIMIsRefusedWithAReason(t *testing.T) {
 		"a bad selector": {DKIM{Domain: "example.org", Selector: "a..b", Signer: good}, "selector"},
 		"CRLF":           {DKIM{Domain: "example.org", Selector: "a\r\nBcc: x", Signer: good}, "selector"},
 		"no key":         {DKIM{Domain: "example.org", Selector: "sel"}, "needs a key"},
-		"a short key":    {DKIM{Domain: "example.org", Selector: "sel", Signer: weak}, "1024 bits"},
+		"a short key":    {DKIM{Domain: "example.org", Selector: "sel", Signer: weak}, "1024 bits, fewer than 2048"},
 		"a curve":        {DKIM{Domain: "example.org", Selector: "sel", Signer: curve}, "RSA or Ed25519"},
 	} {
 		if err := test.dkim.Validate(); err == nil || !strings.Contains(err.Error(), test.want) {

@@ -207,6 +207,11 @@ func TestWordsForReplies(t *testing.T) {
 			t.Errorf("%d: refused %t, answered %t, want %t", code, e.refused(), e.answered(), refused)
 		}
 	}
+	for _, lacks := range []error{errNoSMTPUTF8, errNo8BITMIME} { // another relay may have it
+		if e := failure(t.Context(), "mail", lacks); !e.refused() || !e.lacking() || !e.elsewhere() {
+			t.Errorf("%v: refused %t, lacking %t, elsewhere %t, want all", lacks, e.refused(), e.lacking(), e.elsewhere())
+		}
+	}
 	for _, code := range []smtp.EnhancedCode{{4, 2, 2}, {5, 2, 2}, {3, 2, 2}, {6, 2, 2}} {
 		want := map[int]string{4: "4.2.2", 5: "5.2.2"}[code[0]]
 		if got := failure(t.Context(), "rcpt", &smtp.SMTPError{Code: 550, EnhancedCode: code}).Enhanced; got != want {

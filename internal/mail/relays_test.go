@@ -246,7 +246,7 @@ func TestRelaysThatAreAllBrokenSayWhenToComeBack(t *testing.T) {
 		}
 		err := send(t, r)
 		got, ok := errors.AsType[*SendError](err)
-		if !ok || got.Reason != ReasonNoRelay || !got.Temporary() || !got.Operator() {
+		if !ok || got.Reason != ReasonNoRelay || !got.Temporary() || !got.Operator() || !strings.Contains(err.Error(), "is left alone for a while") {
 			t.Fatalf("got %v, want %s, for the operator", err, ReasonNoRelay)
 		}
 		if d := got.RetryAfter(); d < 30*time.Second || d > time.Minute {

@@ -221,6 +221,29 @@ func TestRepliesThatBreakTheRules(t *testing.T) {
 	}
 }
 
+// TestRepliesAreToWhatWasAsked: 3yz asks for more only where there is more, and 504 is
+// as good as 502 only to EHLO.
+func TestRepliesAreToWhatWasAsked(t *testing.T) {
+	for was, want := range map[await][2]string{
+		toCommand: {"354 go\r\n", "504 no\r\n"}, toHello: {"354 go\r\n", "502 no\r\n"}, toData: {"354 go\r\n", "504 no\r\n"}, toLogin: {"334 go\r\n", "504 no\r\n"},
+	} {
+		for i, said := range []string{"354 go\r\n", "504 no\r\n"} {
+			r := hears(said)
+			r.awaited = was
+			if got, err := r.next(); string(got) != want[i] || err != nil {
+				t.Errorf("to %v: got %q, %v, want %q", was, got, err, want[i])
+			}
+			after := map[await]await{toData: toText, toLogin: toLogin}[was]
+			if i == 1 {
+				after = toCommand
+			}
+			if r.awaited != after {
+				t.Errorf("to %v: after %q it awaits %v, want %v", was, said, r.awaited, after)
+			}
+		}
+	}
+}
+
 // TestLogInThatMakesNoSense is told from one that was refused.
 func TestLogInThatMakesNoSense(t *testing.T) {
 	for name, challenge := range map[string]string{"garbled": "334 !!!\r\n", "unexpected": "334 eA==\r\n"} {

@@ -4,6 +4,7 @@ package outbound
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"crypto/tls"
 	"errors"
@@ -92,6 +93,12 @@ func TestTargets(t *testing.T) {
 	if got := l.accepts.Load(); got != 0 || len(l.dials.seen()) != 0 {
 		t.Errorf("got %d connections, want none", got)
 	}
+	req.Host = "" // that of the URL
+	resp, err := l.client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
 }
 
 func TestRedirects(t *testing.T) {
@@ -268,8 +275,8 @@ func TestCappedBody(t *testing.T) {
 				t.Errorf("after the end: got %d, %v", n, err)
 			}
 			_ = b.Close()
-			if n, err := b.Read(make([]byte, 8)); n != 0 || err == nil {
-				t.Errorf("after Close: got %d, %v", n, err)
+			if n, err := b.Read(make([]byte, 8)); n != 0 || err == nil || !errors.Is(err, cmp.Or(tt.want, io.EOF)) {
+				t.Errorf("after Close: got %d, %v, want the end of before", n, err)
 			}
 		})
 	}

@@ -107,8 +107,8 @@ func TestFinalFailures(t *testing.T) {
 				if len(events) != 2 || events[0].Outcome != Failed || events[1].Outcome != Sent {
 					t.Fatalf("events = %+v, want one failed and one sent", events)
 				}
-				if err := events[0].Err; err == nil || err.Error() != tt.want {
-					t.Errorf("error = %v, want %q", err, tt.want)
+				if err := events[0].Err; err == nil || err.Error() != tt.want || events[0].Operator {
+					t.Errorf("error = %v, for the operator %v, want %q, and nothing to mend", err, events[0].Operator, tt.want)
 				}
 			})
 		})

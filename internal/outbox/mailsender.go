@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/base32"
-	"slices"
 	"strings"
 	"time"
 
@@ -126,7 +125,7 @@ func (s *MailSender) compose(m verification.Message) (from string, raw []byte, e
 // earlier version has no secret to refuse it with.
 func (s *MailSender) words(m verification.Message) (words words.Rendered, links words.Links, err error) {
 	if m.Notice != "" {
-		words, err = s.Templates.ChangeFor(s.brand(m), m)
+		words, err = s.Templates.ChangeFor(m.Brand, m)
 		return words, links, err
 	}
 	if m.Proof == verification.ProofLink && !m.Decoy {
@@ -140,17 +139,8 @@ func (s *MailSender) words(m verification.Message) (words words.Rendered, links 
 		return words, links, err
 	}
 	links.Refuse = s.Refuse(m.SID, m.Refusal)
-	words, err = s.Templates.MailFor(s.brand(m), m, links)
+	words, err = s.Templates.MailFor(m.Brand, m, links)
 	return words, links, err
-}
-
-// brand is that of a message, if there still is one: it may have been removed
-// while the message waited.
-func (s *MailSender) brand(m verification.Message) string {
-	if slices.Contains(s.Templates.Brands(), m.Brand) {
-		return m.Brand
-	}
-	return ""
 }
 
 // idAlphabet is without upper case: some programs compare Message-IDs without

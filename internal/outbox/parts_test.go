@@ -8,6 +8,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 	"unicode/utf8"
 
@@ -44,6 +45,17 @@ func TestQueue(t *testing.T) {
 	if got, ok := q.take(t.Context()); !ok || got != a || len(q.known) != 0 {
 		t.Errorf("take = %v, %v with %v known, want %v with none", got, ok, q.known, a)
 	}
+}
+
+// TestWaitForAMessageEndsWithItsContext, with none.
+func TestWaitForAMessageEndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		soon, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if got, ok := newQueue(1).take(soon); ok {
+			t.Errorf("take = %v, want none", got)
+		}
+	})
 }
 
 // TestRecordsAreBoundToTheirPlace: a record opens as it was put, under its own

@@ -30,8 +30,8 @@ func TestBackoff(t *testing.T) {
 		if limit = min(limit, left); got < 0 || got > limit {
 			t.Fatalf("backoff = %s, want within [0, %s]", got, limit)
 		}
-		if len(source) == 8 && limit > 0 && got == limit {
-			t.Fatalf("backoff = %s, the limit, although there is randomness", got)
+		if limit > 0 && (got == limit) != (len(source) < 8) {
+			t.Fatalf("backoff = %s of %s with %d bytes of randomness, want the limit only without", got, limit, len(source))
 		}
 	})
 	var low, high int

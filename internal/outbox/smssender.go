@@ -4,7 +4,6 @@ package outbox
 
 import (
 	"context"
-	"slices"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/sms"
@@ -55,9 +54,5 @@ func (s *SMSSender) Send(ctx context.Context, m verification.Message) error {
 
 // Text is what a message says.
 func (s *SMSSender) Text(m verification.Message) (string, error) {
-	brand := m.Brand
-	if !slices.Contains(s.Templates.Brands(), brand) {
-		brand = "" // it was removed while the message waited
-	}
-	return s.Templates.SMS(brand, m)
+	return s.Templates.SMS(m.Brand, m)
 }

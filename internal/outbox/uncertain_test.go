@@ -233,3 +233,32 @@ func TestSecondTimeThatHandedNothingOver(t *testing.T) {
 		t.Errorf("got %+v, %v, want it uncertain, and not for the last time", rec, err)
 	}
 }
+
+// TestSecondTimeThatWasPutOff was none either: the message had not come to be sent.
+func TestSecondTimeThatWasPutOff(t *testing.T) {
+	now, asked, sent := time.Now(), 0, 0
+	r := newRig(t)
+	o := r.outbox(senderFunc(func(context.Context, verification.Message) error {
+		if sent++; sent == 1 {
+			return lateError{sendError{text: "lost", temporary: true}}
+		}
+		return nil
+	}), func(c *Config) {
+		c.Now = func() time.Time { return now }
+		c.Suppressed = func(context.Context, verification.Message) (string, error) {
+			if asked++; asked == 2 {
+				return "", errDiskFull
+			}
+			return "", nil
+		}
+	})
+	at := r.put(o, message(1))
+	for range 3 {
+		o.deliver(at)
+		o.wg.Wait()
+		now = now.Add(DefaultLateness + backoffCap)
+	}
+	if r.wantStored(0); sent != 2 {
+		t.Errorf("it was sent %d times, want a second time after it could be asked whether it may be", sent)
+	}
+}

@@ -22,6 +22,7 @@ func TestKannel(t *testing.T) {
 		bare:    []string{"from", "dlr-url"},
 		answers: []answered{
 			{"taken", 202, "0: Accepted for delivery", "", outcome{}},
+			{"taken, says a 200", 200, "0: Accepted for delivery", "", outcome{}},
 			{"queued", 202, "3: Queued for later delivery", "", outcome{}},
 			{"immediate reply", 202, "Sent. Message splits: 2", "", outcome{}},
 			{"bad auth", 403, "Authorization failed for sendsms", "", outcome{reason: ReasonAuth, fault: true}},

@@ -21,6 +21,7 @@ func TestSinch(t *testing.T) {
 		bareDoc: `{"to":["` + number + `"],"body":"` + secret + `","type":"mt_text","delivery_report":"per_recipient_final","client_reference":"m-1"}`,
 		answers: []answered{
 			{"taken", 201, `{"id":"01FC66621XXXXX119Z8PMV1QPQ","to":["` + number + `"],"from":"Example","canceled":false,"body":"x","type":"mt_text"}`, "01FC66621XXXXX119Z8PMV1QPQ", outcome{}},
+			{"taken, says a 200", 200, `{"id":"01FC"}`, "01FC", outcome{}},
 			{"bad number", 400, refused("syntax_invalid_parameter_format"), "", outcome{reason: ReasonRejected}},
 			{"bad auth", 401, ``, "", outcome{reason: ReasonAuth, fault: true}},
 			{"no credit", 402, refused("gossip"), "", outcome{reason: ReasonCredit, fault: true}},

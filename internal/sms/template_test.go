@@ -40,6 +40,9 @@ func TestTemplatesWithOtherBracesAreRefused(t *testing.T) {
 			t.Errorf("%q: got %v, want an error that names what is known", text, err)
 		}
 	}
+	if _, err := parseTemplate("{}"); err == nil || !strings.Contains(err.Error(), "enclose none") {
+		t.Errorf("got %v, want nothing to be named", err)
+	}
 	// A slip is named, a secret is not.
 	if _, err := parseTemplate("{env.key}"); err == nil || !strings.Contains(err.Error(), "{env.key}") {
 		t.Errorf("got %v, want it to name the placeholder", err)

@@ -93,6 +93,7 @@ func TestVonageReceiptsByToken(t *testing.T) {
 	} {
 		wantRefusal(t, name, by(bad), reader, ErrForged)
 	}
+	wantRefusal(t, "another scheme", i.with("Authorization", good), reader, ErrForged)
 	// A token is about a body: it must not vouch for a query.
 	get := by(good)
 	get.method, get.query = http.MethodGet, "status=delivered"

@@ -97,11 +97,8 @@ func (p *prefixRecord) expires() (at time.Time) {
 	return at
 }
 
-// paused is for how much longer the prefix is paused.
+// paused is for how much longer the prefix is paused. One that is not has been so until 1970.
 func (p *prefixRecord) paused(now time.Time) time.Duration {
-	if p.Until == 0 {
-		return 0
-	}
 	return max(0, time.Unix(0, p.Until).Sub(now))
 }
 

@@ -203,6 +203,20 @@ func TestAnotherWindow(t *testing.T) {
 	f.refused(to(gb(100), "GB"), WhyPrefixPaused, 2*time.Hour)
 }
 
+// TestDatesAhead are believed as far as the clocks of two machines differ.
+func TestDatesAhead(t *testing.T) {
+	for ahead, want := range map[time.Duration]time.Duration{-day: -day, 0: 0, skew: skew, skew + 1: 0, day: 0} {
+		got, mended := mend(began.Add(ahead).UnixNano(), began)
+		if got != began.Add(want).UnixNano() || mended != (ahead != want) {
+			t.Errorf("%s ahead: got %s ahead, mended %v, want %s", ahead, time.Unix(0, got).Sub(began), mended, want)
+		}
+		c := clientRecord{Uses: []use{{Number: "n", Last: began.Add(ahead).UnixNano()}}}
+		if mended := c.tidy(began); ahead > -day && (mended != (ahead != want) || c.Uses[0].Last != got) {
+			t.Errorf("%s ahead: got %+v, mended %v", ahead, c.Uses, mended)
+		}
+	}
+}
+
 // TestBucketsAhead: the clocks of two machines are never quite the same, so the next
 // bucket is left alone; what lies beyond is from before the clock was set back.
 func TestBucketsAhead(t *testing.T) {
@@ -226,6 +240,15 @@ func TestBucketsAhead(t *testing.T) {
 		want := bucket{Index: at, First: 2 - taken.First, Second: 3 - taken.Second}
 		if len(left) != 1 || left[0] != want {
 			t.Errorf("%+v taken leaves %+v, want %+v", taken, left, want)
+		}
+	}
+	if got := sp.add([]bucket{{Index: at + 1, First: 1}}, bucket{Index: at, First: 1}); len(got) != 2 || got[0].Index != at {
+		t.Errorf("one before the next: got %+v, want each in its own", got)
+	}
+	ahead := func(s span) []bucket { return []bucket{{Index: s.index(began) + 9, First: 1}} }
+	for _, c := range []counter{{Hour: ahead(hourSpan)}, {Day: ahead(daySpan)}} {
+		if !c.tidy(began) || c.tidy(began) {
+			t.Errorf("%+v: want it to be mended, once", c)
 		}
 	}
 	if got, mended := sp.tidy([]bucket{{Index: at - 4, First: 2}}, began); len(got) != 0 || mended {

@@ -142,6 +142,19 @@ func TestBudgetsOfOneRangeShareACounter(t *testing.T) {
 	}
 }
 
+// TestEachBudgetIsKeptOnce, be it for all, for each, or for one.
+func TestEachBudgetIsKeptOnce(t *testing.T) {
+	all, err := parseBudgets([]Budget{{Scope: "total", Limit: 5, Per: Day}, {Scope: "country", Limit: 4, Per: Day}, {Scope: "GB", Limit: 3, Per: Day}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for sc, want := range map[scope]int{{kind: ofTotal}: 1, {ofCountry, "GB"}: 2, {ofCountry, "FR"}: 1} {
+		if got := all.of(sc); len(got) != want {
+			t.Errorf("%+v: got %+v, want %d", sc, got, want)
+		}
+	}
+}
+
 func TestNewBudgetKnowsWhatWasSpent(t *testing.T) {
 	f := newFixture(t)
 	f.reserve(to(gb(1), "GB"))

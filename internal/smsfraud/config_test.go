@@ -32,6 +32,7 @@ func TestPolicy(t *testing.T) {
 		{"* +4479", "GB +447911", gb(1), "GB", false},
 		{"001", "", "80012345678", "001", true},
 		{"FR", "", "88213123456", "", false},
+		{"+8", "", "88213123456", "", true},
 		{"+1 -", "", "", "", false}, // an error, see below
 	}
 	for _, tt := range tests {
@@ -140,6 +141,13 @@ func TestDefaults(t *testing.T) {
 	if want := "10 10 3 7 [30s 1m0s 5m0s] 6 {0.1 20 24h0m0s 6h0m0s false}"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
+	got = ""
+	for _, b := range s.budgets.list {
+		got += fmt.Sprintf("%s %d per %s, ", b.Scope, b.Limit, b.Per)
+	}
+	if want := "total 100 per hour, total 500 per day, country 50 per hour, country 200 per day, prefix 10 per hour, prefix 30 per day, "; got != want {
+		t.Errorf("got budgets %s, want %s", got, want)
+	}
 	if now := s.now(); time.Since(now) > time.Minute {
 		t.Errorf("the clock shows %s", now)
 	}
@@ -148,11 +156,30 @@ func TestDefaults(t *testing.T) {
 	}
 	_, err = s.Reserve(bg, to(gb(1), "GB"))
 	var refusal *RefusedError
-	if !errors.As(err, &refusal) || refusal.Why != WhyBackoff || refusal.RetryAfter > 30*time.Second {
-		t.Errorf("Reserve = %v, want a refusal for back-off", err)
+	if !errors.As(err, &refusal) || refusal.Why != WhyBackoff || refusal.RetryAfter > 30*time.Second || !refusal.Early {
+		t.Errorf("Reserve = %+v, want a refusal for back-off", err)
 	}
 	_, err = s.Reserve(bg, to(fr(1), "FR"))
 	wantRefusal(t, err, WhyCountry, 0) // nobody observes it, and nothing breaks
+}
+
+// TestConfigurationIsAsItWasGiven, whatever becomes of the lists that it was given in.
+func TestConfigurationIsAsItWasGiven(t *testing.T) {
+	cfg := newFixture(t).cfg
+	cfg.Backoff, cfg.Budgets = []time.Duration{time.Minute}, []Budget{{Scope: "total", Limit: 2, Per: Day}}
+	s, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Backoff[0], cfg.Budgets[0].Limit = time.Hour, 1
+	if _, err := s.Reserve(bg, to(gb(1), "GB")); err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.Reserve(bg, to(gb(1), "GB"))
+	wantRefusal(t, err, WhyBackoff, time.Minute)
+	if _, err := s.Reserve(bg, to(gb(2), "GB")); err != nil {
+		t.Errorf("Reserve = %v, want room for two", err)
+	}
 }
 
 func TestMalformedRequests(t *testing.T) {

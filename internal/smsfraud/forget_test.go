@@ -63,6 +63,22 @@ func TestForgetLeavesNothingOfANumber(t *testing.T) {
 	}
 }
 
+// TestForgetCountsWhatItHasErased, and not what somebody else has meanwhile.
+func TestForgetCountsWhatItHasErased(t *testing.T) {
+	s := &searched{after: func() {}}
+	f := newFixture(t, func(c *Config) { c.NumbersPerClient, s.Store, c.Store = 2, c.Store, s })
+	f.reserve(to(gb(1), "GB", from("192.0.2.1")))
+	s.after = func() {
+		s.after = func() {}
+		if n, err := (&fixture{Shield: f.another(), tb: f.tb, cfg: f.cfg, clock: f.clock, watcher: f.watcher}).Forget(bg, gb(1)); n != 1 || err != nil {
+			t.Errorf("Forget meanwhile = %d, %v, want the client's entry", n, err)
+		}
+	}
+	if n, err := f.Forget(bg, gb(1)); n != 1 || err != nil {
+		t.Errorf("Forget = %d, %v, want the number's own entry alone", n, err)
+	}
+}
+
 // TestForgottenIsNotGivenBack: a message of which nobody knows any more was sent.
 func TestForgottenIsNotGivenBack(t *testing.T) {
 	f := newFixture(t, func(c *Config) { c.Budgets = []Budget{{Scope: "total", Limit: 1, Per: Day}} })

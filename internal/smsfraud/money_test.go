@@ -32,8 +32,8 @@ func TestParseMoney(t *testing.T) {
 		"", ".", "1.", ".5", "-1", "+1", "1e3", "1,5", "0.0000001", "1.2.3", " 1", "1 ", "€1", "٣", "0x1",
 		"9223372036854", "99999999999999999999", "NaN", "1.-5",
 	} {
-		if got, err := ParseMoney(text); err == nil {
-			t.Errorf("ParseMoney(%q) = %s, want an error", text, got)
+		if got, err := ParseMoney(text); err == nil || got != 0 {
+			t.Errorf("ParseMoney(%q) = %s, %v, want nothing, and an error", text, got, err)
 		}
 	}
 }

@@ -55,6 +55,15 @@ func TestRecordsThatCannotBeRead(t *testing.T) {
 		"with a field that is not known": func(f *fixture, key, _ string) []byte {
 			return f.keys.Seal(key, append([]byte{recordVersion}, encoded(t, map[int]int{99: 1})...))
 		},
+		"with a field more": func(f *fixture, key, value string) []byte {
+			var fields map[int]any
+			raw := f.opened(key, value)
+			if err := cbor.Unmarshal(raw[1:], &fields); err != nil {
+				f.Fatalf("decode: %v", err)
+			}
+			fields[99] = 1
+			return f.keys.Seal(key, append([]byte{recordVersion}, encoded(t, fields)...))
+		},
 		"with a field twice": func(f *fixture, key, _ string) []byte {
 			return f.keys.Seal(key, []byte{recordVersion, 0xa2, 1, 0xf6, 1, 0xf6})
 		},
@@ -76,7 +85,8 @@ func TestRecordsThatCannotBeRead(t *testing.T) {
 			if errors.Is(err, errRecord) != mine || mine && (len(f.watcher.seen) != seen || !maps.Equal(before, f.entries())) {
 				t.Errorf("an entry of kind %s, %s: Reserve = %v, and %v", key[:2], what, err, f.watcher.seen)
 			}
-			if st := f.status(); len(st.Budgets) != 1 || len(st.Prefixes) < 1 {
+			total := f.namesOf(number)[3] // two were counted, and a third if it can be read
+			if st := f.status(); len(st.Budgets) != 1 || len(st.Prefixes) < 1 || key == total && st.Budgets[0].Used != 0 {
 				t.Errorf("an entry of kind %s, %s: the status is %+v", key[:2], what, st)
 			}
 			if _, err := f.Resume(bg, ""); err != nil {

@@ -242,6 +242,13 @@ func TestGate_ARenewedHoldIsPaidForAnew(t *testing.T) {
 	if got := f.outbox.last(t).Attempt; got != 2 {
 		t.Errorf("got the message of attempt %d, want the newest", got)
 	}
+	f = newFixture(t, func(c *Config) { c.Messages = Limit{Burst: 40, Per: time.Hour} })
+	f.hold(nth(1))
+	f.clock.Advance(31 * time.Minute)
+	f.hold(ask(held("u1"), attempt(2)))
+	if got := f.room(t, f.budget(Email)); got != 39 {
+		t.Errorf("got room for %d, want what has refilled but for the renewed one", got)
+	}
 }
 
 // TestGate_ConcurrentHolds at two nodes keep to the bound.

@@ -223,6 +223,16 @@ func TestStatelessAcrossARotation(t *testing.T) {
 	}
 }
 
+// TestLanguageAcrossARotation: it is that of the owner, whichever key it is kept under.
+func TestLanguageAcrossARotation(t *testing.T) {
+	f := newFixture(t)
+	f.validated(ask(func(r *Request) { r.Language = "de" }))
+	f.rotate()
+	if got := f.languageOf(bg, Email, ask().Address); got != "de" {
+		t.Errorf("got %q, want de", got)
+	}
+}
+
 // TestAdoptedAcrossARotation: the homeserver's own sessions.
 func TestAdoptedAcrossARotation(t *testing.T) {
 	f := newFixture(t)

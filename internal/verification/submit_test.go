@@ -100,8 +100,12 @@ func TestSubmitTells(t *testing.T) {
 			t.Errorf("Submit = %+v, want %+v", got, want)
 		}
 	}
-	if n := f.watcher.count("add email validated"); n != 1 {
-		t.Errorf("%d transitions to validated, want 1", n)
+	byCode := f.open(ask(purpose(Add), secret("by code"), proof(ProofCode))).SID
+	if got := f.confirm(byCode, f.outbox.last(t).Token); got.Proof != ProofCode {
+		t.Errorf("Submit of a code = %+v", got)
+	}
+	if n := f.watcher.count("add email validated"); n != 2 {
+		t.Errorf("%d transitions to validated, want one of each session", n)
 	}
 	f.clock.Advance(DefaultTokenLifetime)
 	if got := f.confirm(sid, token); got != want {

@@ -106,6 +106,8 @@ func TestReadyChangesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	want(false, c)
+	f.clock.Advance(2 * MaxLifetime)
+	want(false, c) // it is gone
 }
 
 func TestF32_UsersAreCountedApart(t *testing.T) {

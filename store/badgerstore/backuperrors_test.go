@@ -61,6 +61,10 @@ func TestReadErrorIsNoDamage(t *testing.T) {
 		if _, err := CheckBackup(t.Context(), from); !errors.Is(err, errBroken) || errors.Is(err, ErrBackup) {
 			t.Errorf("after %d bytes: CheckBackup = %v, want %v", n, err, errBroken)
 		}
+		// It fails once, and is at its end when it is read again.
+		if _, err := CheckBackup(t.Context(), iotest.TimeoutReader(bytes.NewReader(whole[:n]))); n > 0 && !errors.Is(err, iotest.ErrTimeout) {
+			t.Errorf("after %d bytes: CheckBackup = %v, want %v", n, err, iotest.ErrTimeout)
+		}
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -156,7 +160,6 @@ func TestRestoreThatFails(t *testing.T) {
 		free   int64
 		want   error // nil: any
 	}{
-		"no name":               {dir: "", backup: one},
 		"a parent of no kind":   {dir: filepath.Join(parent, "nowhere", "store"), backup: one, want: fs.ErrExist},
 		"a name that is long":   {dir: filepath.Join(parent, strings.Repeat("x", 250)), backup: one, want: syscall.ENAMETOOLONG},
 		"a full disk":           {dir: filepath.Join(parent, "a"), backup: one, free: 1 << 62, want: syscall.ENOSPC},
@@ -172,6 +175,9 @@ func TestRestoreThatFails(t *testing.T) {
 		if err == nil || test.want != nil && !errors.Is(err, test.want) {
 			t.Errorf("%s: Restore = %v, want %v", name, err, test.want)
 		}
+	}
+	if _, err := Restore(t.Context(), Options{}, bytes.NewReader(one), RestoreOptions{}); err == nil || !strings.Contains(err.Error(), "no directory given") {
+		t.Errorf("Restore = %v, want to be told that there is no name", err)
 	}
 	if left, err := os.ReadDir(parent); err != nil || len(left) != 1 {
 		t.Errorf("%v is left (%v)", left, err)

@@ -173,11 +173,8 @@ func (s *Store) rotate(ctx context.Context) error {
 	// when that is done, or a little later if a scan holds on to it.
 	for deadline := time.Now().Add(flushTimeout); time.Now().Before(deadline); {
 		logs, err := s.memtables()
-		if err != nil {
+		if err != nil || !slices.ContainsFunc(logs, func(log string) bool { return slices.Contains(full, log) }) {
 			return err
-		}
-		if !slices.ContainsFunc(logs, func(log string) bool { return slices.Contains(full, log) }) {
-			return nil
 		}
 		if err := pause(ctx, flushPoll); err != nil {
 			return err

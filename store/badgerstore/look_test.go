@@ -79,6 +79,9 @@ func TestLookChangesNothing(t *testing.T) {
 		if err := r.View(t.Context(), "p", func(store.Txn) error { return errAbort }); !errors.Is(err, errAbort) {
 			t.Errorf("View() of what fails = %v, want %v", err, errAbort)
 		}
+		if err := r.Scan(t.Context(), "p", "", func(string, []byte) (bool, error) { return true, errAbort }); !errors.Is(err, errAbort) {
+			t.Errorf("Scan() of what fails = %v, want %v", err, errAbort)
+		}
 		n := 0
 		if err := r.Scan(t.Context(), "p", "", func(string, []byte) (bool, error) { n++; return true, nil }); err != nil || n != 1 {
 			t.Errorf("Scan() found %d, %v, want 1", n, err)

@@ -136,6 +136,23 @@ func TestEmptyStoreLooksSmall(t *testing.T) {
 	}
 }
 
+// TestCloseTellsWhatFails, as often as it is asked.
+func TestCloseTellsWhatFails(t *testing.T) {
+	dir := t.TempDir()
+	s, err := Open(Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(dir, "LOCK")); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := s.Close(); !errors.Is(err, errEngine) {
+			t.Errorf("Close() without its lock = %v, want %v", err, errEngine)
+		}
+	}
+}
+
 func TestCloseEndsGoroutines(t *testing.T) {
 	cycle := func() {
 		s, err := Open(Options{Dir: t.TempDir()})

@@ -179,14 +179,16 @@ func TestUpdateTooLarge(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			value := make([]byte, tt.size)
+			var set, deleted error
 			err := s.Update(t.Context(), "p", func(tx store.Txn) error {
 				for i := range tt.entries {
-					_ = tx.Set(fmt.Sprint(i), value, time.Time{}) // to ignore it does not help
+					set = tx.Set(fmt.Sprint(i), value, time.Time{}) // to ignore it does not help
 				}
+				deleted = tx.Delete("key")
 				return nil
 			})
-			if !errors.Is(err, store.ErrTooLarge) {
-				t.Errorf("Update() = %v, want %v", err, store.ErrTooLarge)
+			if !errors.Is(err, store.ErrTooLarge) || !errors.Is(set, store.ErrTooLarge) || !errors.Is(deleted, store.ErrTooLarge) {
+				t.Errorf("Update() = %v, the last Set = %v, Delete = %v, want %v", err, set, deleted, store.ErrTooLarge)
 			}
 			if got := contents(s, "p", ""); !slices.Equal(got, []string{"scan: <nil>"}) {
 				t.Errorf("store holds %d entries, want none", len(got)-1)

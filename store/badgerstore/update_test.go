@@ -213,7 +213,14 @@ func TestPanicIsTheCallers(t *testing.T) {
 		_ = s.Update(t.Context(), "p", func(store.Txn) error { runtime.Goexit(); return nil })
 	})
 	wg.Wait()
+	wantIdle(t, s)
 	write(t, s, "p", "key", "value", time.Time{})
+	wantIdle(t, s)
+}
+
+// wantIdle wants no snapshot to be open when nothing is pending.
+func wantIdle(t *testing.T, s *Store) {
+	t.Helper()
 	if err := s.queue.acquire(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -111,6 +111,10 @@ func TestCertificateIsNotBelievedBeyondItsEnd(t *testing.T) {
 	if _, until, err := parseCertificate(raw, start); err != nil || !until.Equal(end) {
 		t.Errorf("until %v, %v, want %v", until, err, end)
 	}
+	raw = certificate(t, &rsaKey().PublicKey, rsaKey(), func(c *x509.Certificate) { c.NotAfter = start.Add(9 * day) })
+	if _, until, err := parseCertificate(raw, start); err != nil || !until.Equal(start.Add(day)) {
+		t.Errorf("until %v, %v, want a day later", until, err)
+	}
 }
 
 func TestCertificateCacheIsBounded(t *testing.T) {

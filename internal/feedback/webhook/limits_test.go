@@ -225,6 +225,9 @@ func TestNewSESChecks(t *testing.T) {
 			t.Errorf("%s: accepted", name)
 		}
 	}
+	if s, err := NewSES(SESConfig{Topics: []string{topic}, Fetch: f.fetch, Receiver: &inbox{}}); err != nil || s.cfg.Now == nil || s.cfg.MaxAge != day {
+		t.Errorf("NewSES = %+v, %v, want the defaults", s, err)
+	}
 	for arn, want := range map[string]string{
 		"arn:aws:sns:us-east-1:123456789012:x":            "sns.us-east-1.amazonaws.com",
 		"arn:aws-cn:sns:cn-north-1:123456789012:x":        "sns.cn-north-1.amazonaws.com.cn",

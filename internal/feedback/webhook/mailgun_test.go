@@ -181,6 +181,7 @@ func TestMailgunForgeriesAreNoticed(t *testing.T) {
 		"another key":   strings.Replace(good, mac, mailgunMAC("another key of the same length.....", unixText(start), mailgunToken), 1),
 		"no signature":  strings.Replace(good, mac, "", 1),
 		"cut signature": strings.Replace(good, mac, mac[:32], 1),
+		"more than hex": strings.Replace(good, mac, mac+"z", 1),
 		"not hex":       strings.Replace(good, mac, strings.Repeat("z", 64), 1),
 		"no object":     `{"event-data":` + mailgunBounce + `}`,
 		"short token":   signMailgun(mailgunBounce, unixText(start), "x"),

@@ -254,6 +254,7 @@ func TestSNSTamperingIsNoticed(t *testing.T) {
 		"version":      func(m map[string]string) { m["SignatureVersion"] = "1" },
 		"no version":   func(m map[string]string) { m["SignatureVersion"] = "3" },
 		"no signature": func(m map[string]string) { delete(m, "Signature") },
+		"no more":      func(m map[string]string) { m["Signature"] += "!" },
 		"no base64":    func(m map[string]string) { m["Signature"] = "!" },
 		"cut":          func(m map[string]string) { m["Signature"] = m["Signature"][:100] },
 		"unknown type": func(m map[string]string) { m["Type"] = "Other" },
