@@ -10,7 +10,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
-	"github.com/caddy-threepid/caddy-threepid/store/badgerstore"
+	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
 // streamed is an answer that is written while it is made. It is bound by the
@@ -25,24 +25,18 @@ func (s streamed) serve(ctx context.Context, w http.ResponseWriter) error {
 	return s(ctx, w)
 }
 
-// backingUp is a store that can be backed up while it serves.
-type backingUp interface {
-	Backup(ctx context.Context, w io.Writer) (badgerstore.BackupInfo, error)
-}
-
 func adminBackup(_ context.Context, app *App, _ nothing) (any, error) {
 	rt, release, err := app.serving()
 	if err != nil {
 		return nil, err
 	}
-	source, ok := rt.store.Store.(backingUp)
+	source, ok := rt.store.Store.(store.Backuper)
 	if !ok {
 		release()
 		return nil, caddy.APIError{HTTPStatus: http.StatusNotImplemented, Err: errors.New("this store has its own way of being backed up")}
 	}
 	return streamed(func(ctx context.Context, w io.Writer) error {
 		defer release()
-		_, err := source.Backup(ctx, w)
-		return err
+		return source.WriteBackup(ctx, w)
 	}), nil
 }

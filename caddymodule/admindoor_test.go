@@ -21,6 +21,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/stack"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
 // operator is a client of the admin endpoint that means us.
@@ -103,7 +104,7 @@ func (s *site) state() string {
 	}
 	defer release()
 	var backup bytes.Buffer
-	if _, err := rt.store.Store.(backingUp).Backup(s.t.Context(), &backup); err != nil {
+	if err := rt.store.Store.(store.Backuper).WriteBackup(s.t.Context(), &backup); err != nil {
 		s.t.Fatal(err)
 	}
 	// It begins with a line and eight bytes of the time, any of which may be any

@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-threepid/caddy-threepid/guest"
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
 	"github.com/caddy-threepid/caddy-threepid/internal/doctor"
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
@@ -100,13 +101,13 @@ func (a *App) serving() (*runtime, func(), error) {
 
 func (a *App) relayStates() []RelayState {
 	states := []RelayState{}
-	relayed, ok := a.mailer.(RelayMailer)
+	relayed, ok := a.mailer.(guest.Relays)
 	if !ok {
 		return states
 	}
 	for _, s := range relayed.Status() {
 		states = append(states, RelayState{
-			Name: s.Name, State: s.State, Failing: s.Failing(), LastError: s.LastError, LastReply: s.LastReply, Uncertain: s.Uncertain, Sent: s.Sent, Refused: s.Refused, Failed: s.Failed, InFlight: s.InFlight,
+			Name: s.Name, State: s.State, Failing: s.Failing, LastError: s.LastError, LastReply: s.LastReply, Uncertain: s.Uncertain, Sent: s.Sent, Refused: s.Refused, Failed: s.Failed, InFlight: s.InFlight,
 			RetryAt: known(s.RetryAt), LastErrorAt: known(s.LastErrorAt), LastSuccess: known(s.LastSuccess),
 		})
 	}
@@ -151,6 +152,18 @@ type TestResult struct {
 	Relays []RelayState `json:"relays,omitempty"`
 }
 
+// What an error of a mailer may know besides.
+type (
+	unsure interface {
+		error
+		Uncertain() bool
+	}
+	quoting interface {
+		error
+		Said() string
+	}
+)
+
 var errNoMailer = errors.New("there is no mailer: it is switched off in the configuration")
 
 // adminSendTest sends one mail past the queue, so that the operator sees at
@@ -173,8 +186,11 @@ func adminSendTest(ctx context.Context, app *App, req testRequest) (any, error) 
 	result := TestResult{Sent: true}
 	if err := app.mailer.Send(ctx, from, to, raw); err != nil {
 		result = TestResult{Problem: err.Error()}
-		if failed, ok := errors.AsType[*mail.SendError](err); ok {
-			result.Said, result.Uncertain = failed.Said(), failed.Uncertain()
+		if failed, ok := errors.AsType[unsure](err); ok {
+			result.Uncertain = failed.Uncertain()
+		}
+		if quoting, ok := errors.AsType[quoting](err); ok {
+			result.Said = quoting.Said()
 		}
 	}
 	result.Relays = app.relayStates()
@@ -194,9 +210,7 @@ func (a *App) testMail(to string) (raw []byte, from string, err error) {
 		HTML:      "<p>This mail was sent by the operator of this server to test its mail relay. There is nothing to do.</p>",
 		MessageID: testMessageID(from), Date: time.Now(),
 	}
-	if signing, ok := a.mailer.(MailSigner); ok {
-		m.DKIM = signing.Signer()
-	}
+	m.DKIM = dkimOf(a.mailer)
 	raw, err = mail.Compose(m)
 	return raw, from, err
 }

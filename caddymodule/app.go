@@ -13,6 +13,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/internal/config"
+	"github.com/caddy-threepid/caddy-threepid/guest"
 	"github.com/caddy-threepid/caddy-threepid/internal/doctor"
 )
 
@@ -204,13 +206,13 @@ type App struct {
 
 	logger   *zap.Logger
 	settings settings
-	store    StoreModule
-	mailer   Mailer // nil with NoEmail
+	store    guest.Store
+	mailer   guest.Mailer // nil with NoEmail
 	// defaultMailer: none is configured.
 	defaultMailer bool
-	gateways      map[string]SMSGateway
-	notices       []notice // what Start tells the operator
-	outline       *outline // of the Caddyfile, while it is read
+	gateways      map[string]guest.SMSGateway
+	notices       []notice        // what Start tells the operator
+	outline       *config.Outline // of the Caddyfile, while it is read
 	// sibling finds another app of this configuration.
 	sibling func(name string) (any, error)
 	// ended says why the configuration has ended; nil while it has not.
@@ -307,16 +309,16 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err := registerMetrics(ctx.GetMetricsRegistry()); err != nil {
 		return err
 	}
-	where := a.recallOutline()
+	where := recall(a)
 	if err := a.loadGuests(ctx); err != nil {
 		return err
 	}
 	e := newExpander()
 	a.judge(e)
-	if !e.failed() {
+	if !e.Failed() {
 		a.rehearse(e)
 	}
-	if err := e.err(where); err != nil {
+	if err := e.Err(where); err != nil {
 		return err
 	}
 	a.announce()
@@ -350,7 +352,7 @@ func (a *App) loadStore(ctx caddy.Context) (err error) {
 		return fmt.Errorf("store: %w", err)
 	}
 	var ok bool
-	if a.store, ok = mod.(StoreModule); !ok {
+	if a.store, ok = mod.(guest.Store); !ok {
 		return fmt.Errorf("store: module %T is not a store", mod)
 	}
 	return nil
@@ -374,7 +376,7 @@ func (a *App) loadMailer(ctx caddy.Context) (err error) {
 		return fmt.Errorf("mailer: %w", err)
 	}
 	var ok bool
-	if a.mailer, ok = mod.(Mailer); !ok {
+	if a.mailer, ok = mod.(guest.Mailer); !ok {
 		return fmt.Errorf("mailer: module %T is not a mailer", mod)
 	}
 	return nil

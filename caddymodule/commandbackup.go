@@ -17,6 +17,8 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/guests/badger"
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/internal/config"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store/badgerstore"
 )
@@ -137,7 +139,7 @@ func runRestore(out io.Writer, flags caddycmd.Flags) (int, error) {
 			return exitFailed, err
 		}
 	}
-	if dir, err = canonicalDir(dir); err != nil {
+	if dir, err = badger.CanonicalDir(dir); err != nil {
 		return exitFailed, err
 	}
 	in, err := os.Open(file)
@@ -161,11 +163,11 @@ Forget again what was forgotten after the backup was made.
 }
 
 // configuredStore is the folder that a configuration names, or has by default.
-func configuredStore(config, adapter string) (string, error) {
-	if config == "" {
-		return dataPath("store"), nil
+func configuredStore(file, adapter string) (string, error) {
+	if file == "" {
+		return config.DataPath("store"), nil
 	}
-	raw, _, _, err := caddycmd.LoadConfig(config, adapter)
+	raw, _, _, err := caddycmd.LoadConfig(file, adapter)
 	if err != nil {
 		return "", fmt.Errorf("read configuration: %w", err)
 	}
@@ -174,7 +176,7 @@ func configuredStore(config, adapter string) (string, error) {
 			Threepid *struct {
 				Store struct {
 					Module string `json:"type"`
-					BadgerStore
+					badger.Store
 				} `json:"store"`
 			} `json:"threepid"`
 		} `json:"apps"`
@@ -183,15 +185,15 @@ func configuredStore(config, adapter string) (string, error) {
 		return "", fmt.Errorf("read configuration: %w", err)
 	}
 	if cfg.Apps.Threepid == nil {
-		return "", fmt.Errorf("%s does not use threepid", config)
+		return "", fmt.Errorf("%s does not use threepid", file)
 	}
 	store := &cfg.Apps.Threepid.Store
 	if store.Module != "" && store.Module != "badger" {
 		return "", fmt.Errorf("the store %q has its own way of being restored", store.Module)
 	}
 	e := newExpander()
-	store.judge(e)
-	return store.dir, e.err(nil)
+	store.Judge(e)
+	return store.Folder(), e.Err(nil)
 }
 
 // restore checks a backup before it makes anything of it.

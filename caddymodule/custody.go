@@ -12,12 +12,12 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddy-threepid/caddy-threepid/guest"
 	"github.com/caddy-threepid/caddy-threepid/internal/feedback"
 	"github.com/caddy-threepid/caddy-threepid/internal/keycheck"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
-	"github.com/caddy-threepid/caddy-threepid/store/badgerstore"
 )
 
 const (
@@ -78,15 +78,9 @@ func take(path string) (*custody, error) {
 	return c, nil
 }
 
-// looker is a store module whose store changes when it is opened, but that can
-// show what is in it without that.
-type looker interface {
-	look() (*badgerstore.Reader, error)
-}
-
 // open opens a store if the keys are for it, and makes the key file for one that
 // is new.
-func (c *custody) open(mod StoreModule, name string) (store.Store, error) {
+func (c *custody) open(mod guest.Store, name string) (store.Store, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), custodyTime)
 	defer cancel()
 	opened, err := c.openWith(ctx, mod, name)
@@ -97,7 +91,7 @@ func (c *custody) open(mod StoreModule, name string) (store.Store, error) {
 }
 
 // openWith is open with the key file of the last look.
-func (c *custody) openWith(ctx context.Context, mod StoreModule, name string) (store.Store, error) {
+func (c *custody) openWith(ctx context.Context, mod guest.Store, name string) (store.Store, error) {
 	err := c.peek(ctx, mod, name)
 	if err != nil {
 		return nil, err
@@ -128,18 +122,18 @@ func (c *custody) retake() bool {
 }
 
 // peek refuses before a store is opened, if it can be seen then.
-func (c *custody) peek(ctx context.Context, mod StoreModule, name string) (err error) {
-	l, ok := mod.(looker)
+func (c *custody) peek(ctx context.Context, mod guest.Store, name string) (err error) {
+	l, ok := mod.(guest.Embedded)
 	if !ok {
 		return nil
 	}
-	reader, err := l.look()
+	reader, err := l.Look()
 	switch {
-	case errors.Is(err, badgerstore.ErrNone):
+	case errors.Is(err, guest.ErrNone):
 		return nil
-	case errors.Is(err, badgerstore.ErrNotClosed) && c.keys == nil:
+	case errors.Is(err, guest.ErrNotClosed) && c.keys == nil:
 		return notTogether(errKeyFileMissing, c.path, name) // something was done with it
-	case errors.Is(err, badgerstore.ErrNotClosed):
+	case errors.Is(err, guest.ErrNotClosed):
 		c.looked = true // as others may have
 		return nil
 	case err != nil:
@@ -168,14 +162,14 @@ func (c *custody) judge(v keycheck.Verdict, name string) error {
 
 // openPatiently opens a store. Somebody else who starts at this moment may be
 // looking into it, and will then find it in use.
-func (c *custody) openPatiently(ctx context.Context, mod StoreModule) (store.Store, error) {
+func (c *custody) openPatiently(ctx context.Context, mod guest.Store) (store.Store, error) {
 	ctx, cancel := context.WithTimeout(ctx, otherLooks)
 	defer cancel()
 	tick := time.NewTicker(otherLooks / 40)
 	defer tick.Stop()
 	for {
 		opened, err := mod.OpenStore(processLogger("threepid.store"))
-		if !c.looked || !errors.Is(err, badgerstore.ErrInUse) {
+		if !c.looked || !errors.Is(err, guest.ErrInUse) {
 			return opened, err
 		}
 		select {

@@ -18,12 +18,13 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/guests/badger"
+	"github.com/caddy-threepid/caddy-threepid/guest"
 	"github.com/caddy-threepid/caddy-threepid/internal/doctor"
 	"github.com/caddy-threepid/caddy-threepid/internal/keycheck"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
 	"github.com/caddy-threepid/caddy-threepid/store"
-	"github.com/caddy-threepid/caddy-threepid/store/badgerstore"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
 )
 
@@ -338,11 +339,12 @@ func TestCheckCopy(t *testing.T) {
 
 // TestLookWithoutAFolder is that of the module: nothing is made by looking.
 func TestLookWithoutAFolder(t *testing.T) {
-	b := &BadgerStore{dir: filepath.Join(t.TempDir(), "a", "b")}
-	if _, err := b.look(); !errors.Is(err, badgerstore.ErrNone) {
-		t.Errorf("got %v, want %v", err, badgerstore.ErrNone)
+	b := &badger.Store{Path: filepath.Join(t.TempDir(), "a", "b")}
+	b.Judge(newExpander())
+	if _, err := b.Look(); !errors.Is(err, guest.ErrNone) {
+		t.Errorf("got %v, want %v", err, guest.ErrNone)
 	}
-	if _, err := os.Stat(filepath.Dir(b.dir)); !errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(filepath.Dir(b.Folder())); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a folder was made (%v)", err)
 	}
 }

@@ -229,7 +229,7 @@ func restored(t *testing.T) scene {
 	file := filepath.Join(v.others, "backup")
 	f, err := os.Create(file)
 	must(t, err)
-	_, err = rt.store.Store.(backingUp).Backup(t.Context(), f)
+	err = rt.store.Store.(store.Backuper).WriteBackup(t.Context(), f)
 	must(t, err, f.Close())
 	v.stop()
 	of.data = filepath.Join(v.others, "restored")

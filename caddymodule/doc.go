@@ -7,15 +7,14 @@
 //	threepid                          the app: all configuration and state   [App]
 //	http.handlers.threepid            the public site                        [Handler]
 //	http.handlers.threepid_identity   the homeserver-facing site             [IdentityHandler]
-//	threepid.stores.badger            the embedded database                  [BadgerStore]
-//	threepid.mailers.smtp             mail by a relay                        [SMTPMailer]
-//	threepid.mailers.file             mail into a folder                     [FileMailer]
 //	admin.api.threepid                metrics of the admin endpoint          [AdminAPI]
 //
-// Two name spaces are open to other modules:
+// Three name spaces are open to guests, whose contract is package guest; the guests
+// of this repository are in the folder guests:
 //
-//	threepid.stores    type [StoreModule], inline key "type"
-//	threepid.mailers   type [Mailer], inline key "type"
+//	threepid.stores    type guest.Store, inline key "type"
+//	threepid.mailers   type guest.Mailer, inline key "type"
+//	threepid.sms       type guest.SMSGateway, inline key "type"
 //
 // # Life cycle
 //

@@ -13,9 +13,9 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddypki"
 
+	"github.com/caddy-threepid/caddy-threepid/guest"
 	"github.com/caddy-threepid/caddy-threepid/internal/doctor"
 	"github.com/caddy-threepid/caddy-threepid/internal/mail"
-	"github.com/caddy-threepid/caddy-threepid/store/badgerstore"
 )
 
 // examination is what the doctor needs to look at the running configuration.
@@ -30,7 +30,7 @@ func (a *App) examination(ctx caddy.Context, rt *runtime) doctor.Options {
 		IdentityName: a.settings.http.IdentityName,
 		KeyFile:      &doctor.KeyFile{Path: a.settings.keyFile},
 		Admin:        adminPlace(ctx),
-		Store:        &doctor.Store{Name: string(a.store.CaddyModule().ID), Ping: rt.service.Ping},
+		Store:        &doctor.Store{Name: string(moduleID(a.store)), Ping: rt.service.Ping},
 	}
 	if !a.settings.http.NativeReset && !a.NoEmail {
 		o.FaceCalls = faceCalls.Load // no other request shows it
@@ -43,9 +43,9 @@ func (a *App) examination(ctx caddy.Context, rt *runtime) doctor.Options {
 		o.Templates = func(context.Context) []doctor.TemplateProblem { return a.templateProblems() }
 	}
 	o.Outbox = func(ctx context.Context) (doctor.OutboxStatus, error) { return a.outboxHealth(ctx, rt) }
-	if badger, ok := a.store.(*BadgerStore); ok {
-		o.KeyFile.StorePath = badger.dir
-		o.Store.Free = func() (uint64, error) { return badgerstore.FreeSpace(badger.dir) }
+	if embedded, ok := a.store.(guest.Embedded); ok {
+		o.KeyFile.StorePath = embedded.Folder()
+		o.Store.Free = embedded.Free
 	}
 	a.examineKeys(&o, rt)
 	a.examineList(&o)
@@ -60,8 +60,8 @@ func (a *App) examination(ctx caddy.Context, rt *runtime) doctor.Options {
 func (a *App) templateProblems() []doctor.TemplateProblem {
 	e := newExpander()
 	a.loadWords(e, &settings{http: a.settings.http})
-	problems := make([]doctor.TemplateProblem, 0, len(*e.errs))
-	for _, fault := range *e.errs {
+	problems := make([]doctor.TemplateProblem, 0, len(e.Faults()))
+	for _, fault := range e.Faults() {
 		problems = append(problems, doctor.TemplateProblem{File: a.Templates, Problem: fault.Error(), Fatal: true})
 	}
 	return problems
@@ -89,13 +89,13 @@ func (a *App) outboxHealth(ctx context.Context, rt *runtime) (doctor.OutboxStatu
 
 // relays reports whether the mailer sends anything at all.
 func (a *App) relays() bool {
-	_, ok := a.mailer.(RelayMailer)
+	_, ok := a.mailer.(guest.Relays)
 	return ok
 }
 
 // examineMail adds the relays and the sender's domain.
 func (a *App) examineMail(o *doctor.Options) {
-	relayed, ok := a.mailer.(RelayMailer)
+	relayed, ok := a.mailer.(guest.Relays)
 	if !ok {
 		return
 	}
@@ -113,16 +113,16 @@ func (a *App) examineMail(o *doctor.Options) {
 		domain := doctor.Domain{
 			From: sender[strings.LastIndexByte(sender, '@')+1:], Envelope: a.settings.feedback.verp.Domain, RelayHosts: hosts,
 		}
-		if signing, ok := a.mailer.(MailSigner); ok && signing.Signer() != nil {
+		if signing, ok := a.mailer.(guest.Signer); ok && signing.Signer() != nil {
 			k := signing.Signer()
-			domain.DKIM = &doctor.DKIM{Domain: k.Domain, Selector: k.Selector, Key: k.Signer.Public()}
+			domain.DKIM = &doctor.DKIM{Domain: k.Domain, Selector: k.Selector, Key: k.Key.Public()}
 		}
 		o.Domains = append(o.Domains, domain)
 	}
 }
 
 // relaySteps translates the transport's findings about one relay.
-func relaySteps(findings []mail.Finding, relay string) []doctor.RelayStep {
+func relaySteps(findings []guest.Finding, relay string) []doctor.RelayStep {
 	var steps []doctor.RelayStep
 	for _, f := range findings {
 		if f.Relay != "" && f.Relay != relay {

@@ -16,6 +16,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"go.uber.org/zap"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/internal/config"
 	"github.com/caddy-threepid/caddy-threepid/internal/feedback"
 	"github.com/caddy-threepid/caddy-threepid/internal/feedback/lmtp"
 	"github.com/caddy-threepid/caddy-threepid/internal/feedback/webhook"
@@ -72,28 +73,28 @@ type loop struct {
 }
 
 // resolve expands the options and checks them.
-func (f *Feedback) resolve(e *expander) (l loop) {
+func (f *Feedback) resolve(e *config.Expander) (l loop) {
 	if f == nil {
 		return l
 	}
-	l = loop{listen: e.text("lmtp", f.LMTP), ses: e.list("ses", f.SES), mailgun: e.text("mailgun", f.Mailgun), sendgrid: e.text("sendgrid", f.SendGrid)}
+	l = loop{listen: e.Text("lmtp", f.LMTP), ses: e.List("ses", f.SES), mailgun: e.Text("mailgun", f.Mailgun), sendgrid: e.Text("sendgrid", f.SendGrid)}
 	if f.Postmark != nil {
-		l.postmark = Credentials{e.text("postmark", f.Postmark.Username), e.text("postmark", f.Postmark.Password)}
+		l.postmark = Credentials{e.Text("postmark", f.Postmark.Username), e.Text("postmark", f.Postmark.Password)}
 	}
-	if bounces := input.Address(e.text("bounces", f.Bounces)); bounces != "" {
+	if bounces := input.Address(e.Text("bounces", f.Bounces)); bounces != "" {
 		prefix, domain, _ := strings.Cut(bounces, "@")
 		verp, err := feedback.NewVERP(prefix, domain)
 		if err != nil {
-			e.failf("bounces: %w; write it like bounces@example.org", err)
+			e.Failf("bounces: %w; write it like bounces@example.org", err)
 		}
 		l.verp = verp
 	}
 	if f.LMTP != "" && f.Bounces == "" {
-		e.failf("lmtp: needs the address that bounces come back to; write: bounces bounces@example.org")
+		e.Failf("lmtp: needs the address that bounces come back to; write: bounces bounces@example.org")
 	}
 	if l.listen != "" {
-		if err := checkLMTP(l.listen, e.draft); err != nil {
-			e.failf("lmtp %s: %w", l.listen, err)
+		if err := checkLMTP(l.listen, e.Draft); err != nil {
+			e.Failf("lmtp %s: %w", l.listen, err)
 		}
 	}
 	l.check(e)
@@ -101,9 +102,9 @@ func (f *Feedback) resolve(e *expander) (l loop) {
 }
 
 // check makes the handlers of the providers once, to see if they can be.
-func (l loop) check(e *expander) {
+func (l loop) check(e *config.Expander) {
 	rt := &runtime{intake: new(feedback.Intake), store: &sharedStore{Store: unopened{}}, keys: new(keyring.Ring)}
-	e.fail(l.assembleWebhooks(rt))
+	e.Fail(l.assembleWebhooks(rt))
 }
 
 // sink writes feedback down with the session that it is about.
@@ -255,22 +256,22 @@ func (a *App) startLMTP(rt *runtime) error {
 // readFeedback reads the block of the Caddyfile.
 func (a *App) readFeedback(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
-		return errArgs
+		return config.ErrArgs
 	}
 	f := new(Feedback)
 	a.Feedback = f
-	return readBlock(d, d.Nesting(), options{
-		"bounces": oneArg(d, &f.Bounces),
-		"lmtp":    oneArg(d, &f.LMTP),
-		"ses":     manyArgs(d, &f.SES),
+	return config.ReadBlock(d, d.Nesting(), config.Options{
+		"bounces": config.OneArg(d, &f.Bounces),
+		"lmtp":    config.OneArg(d, &f.LMTP),
+		"ses":     config.ManyArgs(d, &f.SES),
 		"postmark": func() error {
 			f.Postmark = new(Credentials)
 			if !d.AllArgs(&f.Postmark.Username, &f.Postmark.Password) {
-				return errArgs
+				return config.ErrArgs
 			}
 			return nil
 		},
-		"mailgun":  oneArg(d, &f.Mailgun),
-		"sendgrid": oneArg(d, &f.SendGrid),
+		"mailgun":  config.OneArg(d, &f.Mailgun),
+		"sendgrid": config.OneArg(d, &f.SendGrid),
 	})
 }

@@ -9,7 +9,9 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddy-threepid/caddy-threepid/guest"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
 // Forgotten is what was erased.
@@ -25,11 +27,6 @@ type Forgotten struct {
 	Left []string `json:"left,omitempty"`
 }
 
-// compacting is a store whose files keep what was deleted until it is asked.
-type compacting interface {
-	Compact(ctx context.Context) error
-}
-
 func (a *App) forget(ctx context.Context, rt *runtime, req addressRequest) (any, error) {
 	answer, err := rt.forget(ctx, req)
 	answer.Left = a.folders(req.Medium)
@@ -38,8 +35,8 @@ func (a *App) forget(ctx context.Context, rt *runtime, req addressRequest) (any,
 
 // mailFolder is where mail is written that is not sent, or empty.
 func (a *App) mailFolder() string {
-	if file, ok := a.mailer.(*FileMailer); ok {
-		return file.dir
+	if file, ok := a.mailer.(guest.Folder); ok {
+		return file.Folder()
 	}
 	return ""
 }
@@ -50,8 +47,8 @@ func (a *App) folders(medium verification.Medium) (list []string) {
 		list = append(list, folder)
 	}
 	for _, name := range slices.Sorted(maps.Keys(a.gateways)) {
-		if file, ok := a.gateways[name].(*FileSMS); ok && medium == verification.MSISDN {
-			list = append(list, file.dir)
+		if file, ok := a.gateways[name].(guest.Folder); ok && medium == verification.MSISDN {
+			list = append(list, file.Folder())
 		}
 	}
 	return list
@@ -80,7 +77,7 @@ func (rt *runtime) forget(ctx context.Context, req addressRequest) (Forgotten, e
 		}
 	}
 	answer := Forgotten{Entries: gone.Total(), Erased: gone}
-	if files, ok := rt.store.Store.(compacting); ok {
+	if files, ok := rt.store.Store.(store.Compacter); ok {
 		err := files.Compact(ctx)
 		if answer.Compacted = err == nil; !answer.Compacted {
 			processLogger("threepid.store").Warn("what was erased is still in the files of the store", zap.Error(err))

@@ -14,6 +14,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/internal/config"
 )
 
 // goldenRule separates a Caddyfile from what becomes of it.
@@ -139,8 +141,8 @@ func TestExample(t *testing.T) {
 	if err := validate(adapted); err != nil {
 		t.Errorf("validate: %v", err)
 	}
-	if _, err := os.Stat(dataPath("")); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("validating has made %s (%v)", dataPath(""), err)
+	if _, err := os.Stat(config.DataPath("")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("validating has made %s (%v)", config.DataPath(""), err)
 	}
 	// What is commented out must be right too.
 	commented := uncomment(raw, "next_link ", "username ", "password {", "uri ")

@@ -13,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/internal/config"
 	"github.com/caddy-threepid/caddy-threepid/handlers"
 )
 
@@ -60,19 +61,19 @@ func (h *IdentityHandler) Provision(ctx caddy.Context) (err error) {
 	if networks := h.networks(e); len(networks) > 0 {
 		h.config.IdentityAllow = networks
 	}
-	return e.err(nil)
+	return e.Err(nil)
 }
 
 // networks reads those that the homeserver may call from.
-func (h *IdentityHandler) networks(e *expander) (networks []netip.Prefix) {
-	list := e.list("threepid_identity allow", h.Allow)
-	if e.failed() {
+func (h *IdentityHandler) networks(e *config.Expander) (networks []netip.Prefix) {
+	list := e.List("threepid_identity allow", h.Allow)
+	if e.Failed() {
 		return nil // what could not be expanded is no network
 	}
 	for _, text := range list {
 		network, err := parseNetwork(text)
 		if err != nil {
-			e.failf("threepid_identity %w", err)
+			e.Failf("threepid_identity %w", err)
 		}
 		networks = append(networks, network)
 	}
@@ -116,12 +117,12 @@ func (h *IdentityHandler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		return d.Errf("threepid_identity takes no arguments besides a matcher, not '%s'; networks are written: allow <network...>", d.Val())
 	}
-	if err := readBlock(d, 0, options{"allow": manyArgs(d, &h.Allow)}); err != nil {
+	if err := config.ReadBlock(d, 0, config.Options{"allow": config.ManyArgs(d, &h.Allow)}); err != nil {
 		return err
 	}
 	e := newDraft()
 	h.networks(e)
-	return e.err(underName(outlineOf(d)))
+	return e.Err(config.UnderName(config.OutlineOf(d)))
 }
 
 // Interface guards

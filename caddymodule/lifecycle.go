@@ -11,6 +11,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddy-threepid/caddy-threepid/guest"
 	"github.com/caddy-threepid/caddy-threepid/handlers"
 	"github.com/caddy-threepid/caddy-threepid/internal/feedback"
 	"github.com/caddy-threepid/caddy-threepid/internal/feedback/lmtp"
@@ -60,13 +61,13 @@ func (a *App) Start() error {
 	}
 	a.started.Store(true)
 	a.tell()
-	if s, ok := a.mailer.(Starter); ok {
+	if s, ok := a.mailer.(guest.Starter); ok {
 		if err := s.Start(); err != nil {
 			return fmt.Errorf("start mailer: %w", err)
 		}
 	}
-	if signing, ok := a.mailer.(MailSigner); ok && rt.sender != nil {
-		rt.sender.DKIM = signing.Signer() // known since the mailer was started
+	if rt.sender != nil {
+		rt.sender.DKIM = dkimOf(a.mailer) // known since the mailer was started
 	}
 	if err := a.startGateways(); err != nil {
 		return err
@@ -145,7 +146,7 @@ func (a *App) assemble(rt *runtime) error {
 	if rt.phones != nil {
 		senders[verification.MSISDN] = rt.phones.sender
 	}
-	_, embedded := a.store.(*BadgerStore)
+	_, embedded := a.store.(guest.Embedded)
 	rt.outbox = outbox.New(outbox.Config{
 		Store: rt.store, Keys: rt.keys, Observer: obs, Senders: senders, MaxQueued: a.settings.maxQueued,
 		Sole: embedded, Suppressed: rt.suppressed,
@@ -164,7 +165,7 @@ func (a *App) assemble(rt *runtime) error {
 	servers := identityserver.New(identityserver.Options{Outbound: outbound.Options{Allow: a.settings.labs}})
 	http := a.withPolicy(rt)
 	http.Misconfigured = a.misconfigured
-	if carrier, ok := a.mailer.(Carrier); ok {
+	if carrier, ok := a.mailer.(guest.Carrier); ok {
 		http.CannotCarry = carrier.CannotCarry
 	}
 	if rt.phones != nil {
@@ -212,6 +213,16 @@ func (a *App) sender(keys *keyring.Ring) *outbox.MailSender {
 		Bounce: a.bounce(keys),
 		Tag:    a.providerTag(keys),
 	}
+}
+
+// dkimOf is what a mailer has its mail signed with, or nil.
+func dkimOf(m guest.Mailer) *mail.DKIM {
+	signing, ok := m.(guest.Signer)
+	if !ok || signing.Signer() == nil {
+		return nil
+	}
+	k := signing.Signer()
+	return &mail.DKIM{Domain: k.Domain, Selector: k.Selector, Signer: k.Key}
 }
 
 // providerTag makes the tag for mail services that do not hand back the sender

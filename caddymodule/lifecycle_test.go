@@ -18,6 +18,8 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/guests/badger"
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/guests/filemailer"
 	"github.com/caddy-threepid/caddy-threepid/handlers"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -130,7 +132,7 @@ func TestRequestBeforeStart(t *testing.T) {
 		t.Errorf("got %d references, want 1", got)
 	}
 	// What was asked for before Start is sent after it.
-	awaitFiles(t, app.mailer.(*FileMailer).dir, 1)
+	awaitFiles(t, app.mailer.(*filemailer.Mailer).Folder(), 1)
 	if err := errors.Join(app.Stop(), app.Cleanup()); err != nil {
 		t.Error(err)
 	}
@@ -158,7 +160,7 @@ func awaitFiles(t *testing.T, dir string, want int) {
 
 func TestRequestsWithoutAStore(t *testing.T) {
 	broken := appIn(t, t.TempDir())
-	if err := os.WriteFile(broken.store.(*BadgerStore).dir, nil, 0o600); err != nil {
+	if err := os.WriteFile(broken.store.(*badger.Store).Folder(), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	unloaded := appIn(t, t.TempDir())

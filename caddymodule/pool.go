@@ -13,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/caddy-threepid/caddy-threepid/guest"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbox"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -35,13 +36,21 @@ type poolKey struct {
 	key    string
 }
 
+// moduleID is the ID of a guest.
+func moduleID(g any) caddy.ModuleID {
+	if m, ok := g.(caddy.Module); ok {
+		return m.CaddyModule().ID
+	}
+	return ""
+}
+
 // acquireStore opens a store, or joins the configurations that have it open.
-func acquireStore(mod StoreModule, c *custody) (any, *sharedStore, error) {
+func acquireStore(mod guest.Store, c *custody) (any, *sharedStore, error) {
 	name, err := mod.PoolKey()
 	if err != nil {
 		return nil, nil, fmt.Errorf("store: %w", err)
 	}
-	key := poolKey{mod.CaddyModule().ID, name}
+	key := poolKey{moduleID(mod), name}
 	fixed := fixedOptions{options: mod.FixedOptions()}
 	value, joins, err := stores.LoadOrNew(key, func() (caddy.Destructor, error) {
 		opened, err := c.open(mod, name)

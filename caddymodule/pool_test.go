@@ -15,6 +15,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/guests/badger"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbox"
 	"github.com/caddy-threepid/caddy-threepid/store"
@@ -49,12 +50,12 @@ func TestCanonicalDir(t *testing.T) {
 		base + "/absent":                  "/absent",
 	}
 	for dir, want := range tests {
-		if got, err := canonicalDir(dir); err != nil || got != base+want {
+		if got, err := badger.CanonicalDir(dir); err != nil || got != base+want {
 			t.Errorf("%s: got %q (%v), want %q", dir, got, err, base+want)
 		}
 	}
 	for _, dir := range []string{base + "/loop", base + "/file/below"} {
-		if got, err := canonicalDir(dir); err == nil {
+		if got, err := badger.CanonicalDir(dir); err == nil {
 			t.Errorf("%s: got %q, want an error", dir, got)
 		}
 	}

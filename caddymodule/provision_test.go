@@ -3,7 +3,6 @@
 package caddymodule
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,6 +14,9 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/guests/badger"
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/guests/filemailer"
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/internal/config"
 	"github.com/caddy-threepid/caddy-threepid/handlers"
 	"github.com/caddy-threepid/caddy-threepid/internal/provenance"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -85,22 +87,22 @@ func TestR38_DefaultsWorkOnALaptop(t *testing.T) {
 	if len(app.settings.labs) != 0 {
 		t.Errorf("got %v, want no identity server on a private address", app.settings.labs)
 	}
-	if got, want := app.settings.keyFile, dataPath("keys.json"); got != want {
+	if got, want := app.settings.keyFile, config.DataPath("keys.json"); got != want {
 		t.Errorf("got key file %q, want %q", got, want)
 	}
-	file, ok := app.mailer.(*FileMailer)
-	if !ok || file.dir != dataPath("outbox") || file.From() != "noreply@localhost" {
+	file, ok := app.mailer.(*filemailer.Mailer)
+	if !ok || file.Folder() != config.DataPath("outbox") || file.From() != "noreply@localhost" {
 		t.Errorf("got mailer %#v, want the file mailer and its folder", app.mailer)
 	}
-	badger, ok := app.store.(*BadgerStore)
-	if !ok || badger.dir != dataPath("store") {
+	badger, ok := app.store.(*badger.Store)
+	if !ok || badger.Folder() != config.DataPath("store") {
 		t.Errorf("got store %#v, want Badger in its default folder", app.store)
 	}
 	if len(app.notices) != 2 {
 		t.Errorf("got notices %v, want one on public_url and one on the mailer", app.notices)
 	}
-	if _, err := os.Stat(dataPath("")); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("provisioning has made %s (%v)", dataPath(""), err)
+	if _, err := os.Stat(config.DataPath("")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("provisioning has made %s (%v)", config.DataPath(""), err)
 	}
 	configured := mustProvision(t, `{"public_url":"https://m.example","mailer":{"type":"file"}}`)
 	if len(configured.notices) != 0 {
@@ -234,38 +236,5 @@ func TestProvisionRefuses(t *testing.T) {
 				t.Errorf("got error %v, want one with %q", err, test.want)
 			}
 		})
-	}
-}
-
-// TestSecretsStayOutOfTheConfiguration: Caddy logs whole modules at times, and
-// serves its configuration at the admin endpoint.
-func TestSecretsStayOutOfTheConfiguration(t *testing.T) {
-	t.Setenv("THREEPID_TEST_PASSWORD", "canary-password")
-	app := mustProvision(t, `{"mailer":{"type":"smtp","server":"smtp.example.org:587","from":"a@example.org","username":"u","password":"{env.THREEPID_TEST_PASSWORD}"}}`)
-	mailer := app.mailer.(*SMTPMailer)
-	if mailer.cfg.Password != "canary-password" {
-		t.Fatalf("got password %q, want it expanded", mailer.cfg.Password)
-	}
-	raw, err := json.Marshal(mailer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, want := string(raw), `"password":"{env.THREEPID_TEST_PASSWORD}"`; !strings.Contains(got, want) || strings.Contains(got, "canary") {
-		t.Errorf("got %s, want the placeholder", got)
-	}
-}
-
-func TestSMTPDefaults(t *testing.T) {
-	app := mustProvision(t, `{"mailer":{"type":"smtp","server":"smtp.example.org:587","from":"Example <a@example.org>"}}`)
-	mailer := app.mailer.(*SMTPMailer)
-	if got, want := mailer.From(), "Example <a@example.org>"; got != want {
-		t.Errorf("got from %q, want %q", got, want)
-	}
-	// It has not been started.
-	if err := mailer.Send(t.Context(), "a@example.org", "b@example.org", nil); !errors.Is(err, errNotStarted) {
-		t.Errorf("got %v, want %v", err, errNotStarted)
-	}
-	if err := mailer.Cleanup(); err != nil {
-		t.Errorf("clean up what was not started: %v", err)
 	}
 }

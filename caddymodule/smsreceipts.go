@@ -11,9 +11,9 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddy-threepid/caddy-threepid/guest"
 	"github.com/caddy-threepid/caddy-threepid/internal/feedback"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
-	"github.com/caddy-threepid/caddy-threepid/internal/sms"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -26,7 +26,7 @@ const maxReceipt = 64 << 10
 
 // receipts takes what a gateway says became of messages.
 type receipts struct {
-	reader    sms.ReceiptReader
+	reader    guest.ReceiptReader
 	keys      *keyring.Ring
 	verified  bool
 	service   *verification.Service
@@ -39,7 +39,7 @@ type receipts struct {
 func (a *App) assembleReceipts(rt *runtime) {
 	rt.receipts = map[string]http.Handler{}
 	for name, gateway := range a.gateways {
-		reporter, ok := gateway.(SMSReporter)
+		reporter, ok := gateway.(guest.SMSReporter)
 		if !ok || reporter.ReceiptReader() == nil {
 			continue
 		}
@@ -80,7 +80,7 @@ func (h *receipts) take(w http.ResponseWriter, r *http.Request) (kind string, ou
 	}
 	receipt, err := h.reader.Read(r, body, h.publicURL+r.URL.RequestURI())
 	switch {
-	case errors.Is(err, sms.ErrForged):
+	case errors.Is(err, guest.ErrForged):
 		h.logger.Warn("a delivery receipt is not genuine", zap.String("sender", h.name))
 		return kind, feedback.Forbidden, http.StatusForbidden
 	case err != nil:
@@ -98,13 +98,13 @@ func (h *receipts) take(w http.ResponseWriter, r *http.Request) (kind string, ou
 }
 
 // record writes down what is known now.
-func (h *receipts) record(r *http.Request, id string, receipt sms.Receipt) (string, feedback.Outcome, int) {
+func (h *receipts) record(r *http.Request, id string, receipt guest.Receipt) (string, feedback.Outcome, int) {
 	var state verification.DeliveryState
 	kind := feedback.Deferred.String()
 	switch receipt.State {
-	case sms.Arrived:
+	case guest.Arrived:
 		state, kind = verification.Arrived, feedback.Delivered.String()
-	case sms.Undelivered:
+	case guest.Undelivered:
 		state, kind = verification.Bounced, feedback.Bounce.String()
 	default:
 		return kind, feedback.Ignored, http.StatusOK

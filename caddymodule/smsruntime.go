@@ -5,6 +5,7 @@ package caddymodule
 import (
 	"context"
 	"crypto/subtle"
+	"errors"
 	"fmt"
 	"maps"
 	"net/url"
@@ -13,6 +14,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/caddy-threepid/caddy-threepid/guest"
 	"github.com/caddy-threepid/caddy-threepid/internal/failover"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbox"
@@ -38,9 +40,9 @@ func (a *App) loadGateways(ctx caddy.Context) error {
 	if err != nil {
 		return fmt.Errorf("sms sender: %w", err)
 	}
-	a.gateways = map[string]SMSGateway{}
+	a.gateways = map[string]guest.SMSGateway{}
 	for name, mod := range mods.(map[string]any) {
-		gateway, ok := mod.(SMSGateway)
+		gateway, ok := mod.(guest.SMSGateway)
 		if !ok {
 			return fmt.Errorf("sms sender %s: module %T is not a sender", name, mod)
 		}
@@ -84,10 +86,10 @@ func gatewayStates(list []sms.GatewayStatus) []RelayState {
 	return states
 }
 
-// reporting is a gateway that is told where to report.
+// reporting is a guest as a router has it, which is told where to report.
 type reporting struct {
-	sms.Gateway
-	url string // without the tag; or empty
+	gateway guest.SMSGateway
+	url     string // without the tag; or empty
 }
 
 // Send implements sms.Gateway.
@@ -95,12 +97,33 @@ func (g reporting) Send(ctx context.Context, m sms.Message) (sms.Accepted, error
 	if g.url != "" && m.Tag != "" {
 		m.ReceiptURL = g.url + "?" + url.Values{"tag": {m.Tag}}.Encode()
 	}
-	return g.Gateway.Send(ctx, m)
+	id, err := g.gateway.Send(ctx, guest.SMS{
+		ID: m.ID, To: m.To, From: m.From, Text: m.Text, Unicode: m.Unicode, Segments: m.Segments, Repeat: m.Repeat, ReceiptURL: m.ReceiptURL,
+	})
+	return sms.Accepted{ID: id}, smsError(err)
+}
+
+// smsError is an error of a guest in the words of package sms.
+func smsError(err error) error {
+	failed, ok := errors.AsType[*guest.SendError](err)
+	if !ok {
+		return err
+	}
+	reason := failed.Reason
+	if !slices.Contains(smsReasons, reason) {
+		reason = sms.ReasonGateway
+	}
+	return &sms.SendError{Reason: reason, Again: failed.Again, Unsure: failed.Unsure, Fault: failed.Fault, Wait: failed.Wait, Err: failed.Err}
+}
+
+// smsReasons are the words that a guest may have for a failure.
+var smsReasons = []string{
+	guest.ReasonUnreachable, guest.ReasonTimeout, guest.ReasonAuth, guest.ReasonCredit, guest.ReasonRate, guest.ReasonGateway, guest.ReasonRejected,
 }
 
 // receiptURL is where a gateway reports, if it does.
-func (a *App) receiptURL(name string, gateway SMSGateway) string {
-	r, ok := gateway.(SMSReporter)
+func (a *App) receiptURL(name string, gateway guest.SMSGateway) string {
+	r, ok := gateway.(guest.SMSReporter)
 	if !ok || r.ReceiptReader() == nil {
 		return ""
 	}
@@ -117,7 +140,7 @@ const longestTag = tagMAC + 32 + len(".999")
 // startGateways does the I/O that gateways need before they can send.
 func (a *App) startGateways() error {
 	for _, name := range slices.Sorted(maps.Keys(a.gateways)) {
-		if s, ok := a.gateways[name].(Starter); ok {
+		if s, ok := a.gateways[name].(guest.Starter); ok {
 			if err := s.Start(); err != nil {
 				return fmt.Errorf("start sms sender %s: %w", name, err)
 			}

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-threepid/caddy-threepid/caddymodule/wiring"
+	"github.com/caddy-threepid/caddy-threepid/guest"
 	"github.com/caddy-threepid/caddy-threepid/handlers"
 	"github.com/caddy-threepid/caddy-threepid/internal/doctor"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -64,7 +65,7 @@ func (a *App) wiringConfig() wiring.Config {
 	if c.Phones != nil {
 		w.Links = append(w.Links, handlers.PagePath(verification.MSISDN))
 	}
-	if _, embedded := a.store.(*BadgerStore); !embedded {
+	if _, embedded := a.store.(guest.Embedded); !embedded {
 		w.NeedsIdentity = false // another process may have it
 	}
 	return w

@@ -58,6 +58,11 @@ var arrows = []arrow{
 		OnlyStandard: true,
 	},
 	{
+		Why:       "guest is a contract: whoever implements it needs nothing of ours but package store",
+		From:      func(dir string) bool { return dir == "guest" },
+		Forbidden: []string{caddy, "./internal", "./handlers", "./caddymodule"},
+	},
+	{
 		Why:       "only a store's own package may know of its database",
 		From:      func(dir string) bool { return under(dir, "handlers", "internal", "store/storetest") },
 		Forbidden: []string{badger, "./store/badgerstore"},

@@ -116,6 +116,7 @@ func TestCheckArrows(t *testing.T) {
 		{"a double knows another, and a tool", map[string][]string{
 			"m/internal/lab/stack": {"m/internal/lab/fakehs", "m/internal/dev/xbuild"}, "m/cmd/demo": {"m/internal/lab/stack"},
 		}, ""},
+		{"a contract that only we can implement", map[string][]string{"m/guest": {"m/internal/mail"}}, "guest -> internal/mail: guest is a contract"},
 		{"handlers know the adapter", map[string][]string{"m/handlers": {"m/caddymodule"}}, "handlers -> caddymodule: handlers is used by"},
 	}
 	for _, tt := range tests {

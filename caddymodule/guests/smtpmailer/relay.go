@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package smtpmailer
 
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"os"
@@ -16,11 +15,12 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/internal/config"
 	"github.com/caddy-threepid/caddy-threepid/internal/mail"
 )
 
-// SMTPRelay is one relay.
-type SMTPRelay struct {
+// Relay is one relay.
+type Relay struct {
 	// The relay, as host:port. Required.
 	Server string `json:"server,omitempty"`
 
@@ -85,36 +85,36 @@ type SMTPRelay struct {
 	cert, key string
 }
 
-// judge expands the options, checks them, and reads the files.
-func (r *SMTPRelay) judge(e *expander) {
+// Judge expands the options, checks them, and reads the files.
+func (r *Relay) Judge(e *config.Expander) {
 	r.cfg = mail.SMTPConfig{
-		Address:        e.text("server", r.Server),
-		TLS:            mail.TLSMode(e.text("tls", r.TLS)),
+		Address:        e.Text("server", r.Server),
+		TLS:            mail.TLSMode(e.Text("tls", r.TLS)),
 		AllowPlaintext: r.AllowPlaintext,
-		Username:       e.text("username", r.Username),
-		Password:       e.text("password", r.Password),
-		Auth:           mail.AuthMethod(e.text("auth", r.Auth)),
-		HELO:           e.text("helo", r.Helo),
+		Username:       e.Text("username", r.Username),
+		Password:       e.Text("password", r.Password),
+		Auth:           mail.AuthMethod(e.Text("auth", r.Auth)),
+		HELO:           e.Text("helo", r.Helo),
 		Timeout:        time.Duration(r.Timeout),
-		ServerName:     e.text("tls_server_name", r.TLSServerName),
+		ServerName:     e.Text("tls_server_name", r.TLSServerName),
 		MaxConnections: r.MaxConnections,
 		Rate:           r.Rate,
 	}
-	r.caFile = e.text("ca_file", r.CAFile)
-	r.tokenFile = e.text("token_file", r.TokenFile)
-	r.cert, r.key = e.text("client_certificate", r.ClientCertificate), e.text("client_key", r.ClientKey)
+	r.caFile = e.Text("ca_file", r.CAFile)
+	r.tokenFile = e.Text("token_file", r.TokenFile)
+	r.cert, r.key = e.Text("client_certificate", r.ClientCertificate), e.Text("client_key", r.ClientKey)
 	if r.tokenFile != "" {
 		file := r.tokenFile
 		r.cfg.Token = func(context.Context) (string, error) { return readToken(file) }
 	}
-	if e.draft && slices.ContainsFunc([]string{r.Server, r.TLS, r.Auth, r.Helo, r.TLSServerName}, placeholder) {
+	if e.Draft && slices.ContainsFunc([]string{r.Server, r.TLS, r.Auth, r.Helo, r.TLSServerName}, config.Placeholder) {
 		return // what depends on what is not known yet
 	}
-	if e.failed() && !e.draft {
+	if e.Failed() && !e.Draft {
 		return
 	}
-	e.fail(r.check())
-	if !e.draft {
+	e.Fail(r.check())
+	if !e.Draft {
 		r.open(e)
 	}
 }
@@ -130,7 +130,7 @@ func readToken(file string) (string, error) {
 }
 
 // check checks the options without I/O.
-func (r *SMTPRelay) check() error {
+func (r *Relay) check() error {
 	switch {
 	case r.cfg.Address == "":
 		return errors.New("server: is required; write: server smtp.example.org:587")
@@ -151,55 +151,42 @@ func (r *SMTPRelay) check() error {
 
 // open reads the files. The relay itself is not called, because a server must be
 // able to start while its relay is down.
-func (r *SMTPRelay) open(e *expander) {
+func (r *Relay) open(e *config.Expander) {
 	var err error
 	if r.caFile != "" {
-		if r.cfg.RootCAs, err = certPool(r.caFile); err != nil {
-			e.failf("ca_file %s: %w", r.caFile, err)
+		if r.cfg.RootCAs, err = config.CertPool(r.caFile); err != nil {
+			e.Failf("ca_file %s: %w", r.caFile, err)
 		}
 	}
 	if r.cert != "" && r.key != "" {
 		pair, err := tls.LoadX509KeyPair(r.cert, r.key)
 		if err != nil {
-			e.failf("client_certificate %s: %w", r.cert, err)
+			e.Failf("client_certificate %s: %w", r.cert, err)
 		}
 		r.cfg.Certificates = []tls.Certificate{pair}
 	}
 }
 
-// certPool reads a ca_file.
-func certPool(file string) (*x509.CertPool, error) {
-	pem, err := os.ReadFile(file)
-	if err != nil {
-		return nil, plainPathError(err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, errors.New("it has no certificate in PEM form")
-	}
-	return pool, nil
-}
-
 // options are the subdirectives of a relay, apart from its address.
-func (r *SMTPRelay) options(d *caddyfile.Dispenser) options {
-	return options{
-		"tls":             oneWord(d, &r.TLS, string(mail.STARTTLS), string(mail.ImplicitTLS), string(mail.NoTLS)),
-		"allow_plaintext": onOff(d, &r.AllowPlaintext),
-		"username":        oneArg(d, &r.Username),
-		"password":        oneArg(d, &r.Password),
-		"auth":            oneWord(d, &r.Auth, mail.AuthMethods()...),
-		"token_file":      oneArg(d, &r.TokenFile),
-		"helo":            oneArg(d, &r.Helo),
-		"timeout":         oneDuration(d, &r.Timeout),
-		"ca_file":         oneArg(d, &r.CAFile),
-		"tls_server_name": oneArg(d, &r.TLSServerName),
+func (r *Relay) options(d *caddyfile.Dispenser) config.Options {
+	return config.Options{
+		"tls":             config.OneWord(d, &r.TLS, string(mail.STARTTLS), string(mail.ImplicitTLS), string(mail.NoTLS)),
+		"allow_plaintext": config.OnOff(d, &r.AllowPlaintext),
+		"username":        config.OneArg(d, &r.Username),
+		"password":        config.OneArg(d, &r.Password),
+		"auth":            config.OneWord(d, &r.Auth, mail.AuthMethods()...),
+		"token_file":      config.OneArg(d, &r.TokenFile),
+		"helo":            config.OneArg(d, &r.Helo),
+		"timeout":         config.OneDuration(d, &r.Timeout),
+		"ca_file":         config.OneArg(d, &r.CAFile),
+		"tls_server_name": config.OneArg(d, &r.TLSServerName),
 		"client_certificate": func() error {
 			if !d.AllArgs(&r.ClientCertificate, &r.ClientKey) {
-				return errArgs
+				return config.ErrArgs
 			}
 			return nil
 		},
-		"max_connections": oneCount(d, &r.MaxConnections),
-		"rate":            oneRate(d, &r.Rate),
+		"max_connections": config.OneCount(d, &r.MaxConnections),
+		"rate":            config.OneRate(d, &r.Rate),
 	}
 }

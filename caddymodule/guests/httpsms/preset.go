@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package httpsms
 
 import (
 	"cmp"
@@ -10,12 +10,13 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/internal/config"
 	"github.com/caddy-threepid/caddy-threepid/internal/sms"
 )
 
 // resolvePreset is for a gateway that is known by name.
-func (m *HTTPSMS) resolvePreset(e *expander) error {
-	name := e.text("preset", m.Preset)
+func (m *Gateway) resolvePreset(e *config.Expander) error {
+	name := e.Text("preset", m.Preset)
 	describe, ok := sms.Presets[name]
 	if !ok {
 		return fmt.Errorf("%s: there is no such preset; there are %s", name, strings.Join(slices.Sorted(maps.Keys(sms.Presets)), ", "))
@@ -24,12 +25,12 @@ func (m *HTTPSMS) resolvePreset(e *expander) error {
 		return err
 	}
 	opts := sms.PresetOptions{
-		Account: e.text("account", m.Account), Secret: e.text("secret", m.Secret), URL: e.text("url", m.URL), Extra: map[string]string{},
+		Account: e.Text("account", m.Account), Secret: e.Text("secret", m.Secret), URL: e.Text("url", m.URL), Extra: map[string]string{},
 	}
 	for option, value := range m.Options {
-		opts.Extra[option] = e.text("option "+option, value)
+		opts.Extra[option] = e.Text("option "+option, value)
 	}
-	if e.failed() && !e.draft {
+	if e.Failed() && !e.Draft {
 		return nil
 	}
 	var err error
@@ -48,7 +49,7 @@ func (m *HTTPSMS) resolvePreset(e *expander) error {
 }
 
 // onlyPreset refuses a description beside a preset.
-func (m *HTTPSMS) onlyPreset() error {
+func (m *Gateway) onlyPreset() error {
 	described := m.Method != "" || m.Headers != nil || m.Form != nil || m.Query != nil || m.JSON != "" || m.Text != "" || m.Basic != nil ||
 		m.Bearer != "" || m.UnicodeWords != nil || m.Success != nil || m.Refusals != nil || m.MessageID != "" || m.MessageIDHeader != ""
 	if described {
@@ -58,19 +59,19 @@ func (m *HTTPSMS) onlyPreset() error {
 }
 
 // options are the parts of it that presets have, too.
-func (r *SMSReceipts) options(e *expander) sms.ReceiptOptions {
+func (r *Receipts) options(e *config.Expander) sms.ReceiptOptions {
 	if r == nil {
 		return sms.ReceiptOptions{}
 	}
-	o := sms.ReceiptOptions{Secret: e.text("receipts secret", r.Secret)}
+	o := sms.ReceiptOptions{Secret: e.Text("receipts secret", r.Secret)}
 	if r.Basic != nil {
-		o.User, o.Password = e.text("receipts basic_auth", r.Basic.Username), e.text("receipts basic_auth", r.Basic.Password)
+		o.User, o.Password = e.Text("receipts basic_auth", r.Basic.Username), e.Text("receipts basic_auth", r.Basic.Password)
 	}
 	return o
 }
 
 // reader reads receipts that are described.
-func (r *SMSReceipts) reader(e *expander) (sms.ReceiptReader, error) {
+func (r *Receipts) reader(e *config.Expander) (sms.ReceiptReader, error) {
 	opts := r.options(e)
 	where, what, _ := strings.Cut(r.State, ":")
 	cfg := sms.ReceiptConfig{Arrived: r.Arrived, Undelivered: r.Undelivered, SignatureHeader: r.SignatureHeader}
@@ -80,7 +81,7 @@ func (r *SMSReceipts) reader(e *expander) (sms.ReceiptReader, error) {
 	case "parameter":
 		cfg.State.Parameter = what
 	default:
-		return nil, wordError("receipts", where, receiptPlaces)
+		return nil, config.WordError("receipts", where, receiptPlaces)
 	}
 	reader, err := sms.NewReceipts(cfg, opts)
 	if err != nil {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package smtpmailer
 
 import (
 	"context"
@@ -18,33 +18,35 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/internal/config"
+	"github.com/caddy-threepid/caddy-threepid/guest"
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
 	"github.com/caddy-threepid/caddy-threepid/internal/mail"
 )
 
 func init() {
-	caddy.RegisterModule(new(SMTPMailer))
+	caddy.RegisterModule(new(Mailer))
 }
 
-// SMTPMailer sends mail by an SMTP relay, or by several: the next one is used
+// Mailer sends mail by an SMTP relay, or by several: the next one is used
 // while one is out of order. A relay's certificate is always verified, and
 // credentials are never sent without TLS.
-type SMTPMailer struct {
-	SMTPRelay
+type Mailer struct {
+	Relay
 
 	// The sender's mailbox, an address or `Name <address>`. Required.
 	Sender string `json:"from,omitempty"`
 
 	// Further relays, in the order in which they are tried.
-	Relays []*SMTPRelay `json:"relays,omitempty"`
+	Relays []*Relay `json:"relays,omitempty"`
 
 	// Signs mail, for where the relay does not. Default: mail is not signed.
 	DKIM *DKIM `json:"dkim,omitempty"`
 
 	logger    *zap.Logger
 	from      string
-	dkim      DKIM                      // resolved
-	signer    atomic.Pointer[mail.DKIM] // nil: mail is not signed
+	dkim      DKIM                       // resolved
+	signer    atomic.Pointer[guest.DKIM] // nil: mail is not signed
 	transport atomic.Pointer[mail.Relays]
 }
 
@@ -61,65 +63,65 @@ type DKIM struct {
 }
 
 // CaddyModule returns the Caddy module information.
-func (*SMTPMailer) CaddyModule() caddy.ModuleInfo {
+func (*Mailer) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{
 		ID:  "threepid.mailers.smtp",
-		New: func() caddy.Module { return new(SMTPMailer) },
+		New: func() caddy.Module { return new(Mailer) },
 	}
 }
 
 // all are the relays in their order.
-func (m *SMTPMailer) all() []*SMTPRelay {
-	return append([]*SMTPRelay{&m.SMTPRelay}, m.Relays...)
+func (m *Mailer) all() []*Relay {
+	return append([]*Relay{&m.Relay}, m.Relays...)
 }
 
 // Provision sets the mailer up. Its options are judged together with the app's.
-func (m *SMTPMailer) Provision(ctx caddy.Context) error {
+func (m *Mailer) Provision(ctx caddy.Context) error {
 	m.logger = ctx.Logger()
 	return nil
 }
 
-// judge implements judged.
-func (m *SMTPMailer) judge(e *expander) {
-	m.SMTPRelay.judge(e)
+// Judge implements config.Judged.
+func (m *Mailer) Judge(e *config.Expander) {
+	m.Relay.Judge(e)
 	for _, r := range m.Relays {
-		r.judge(e.in("relay " + r.Server))
+		r.Judge(e.In("relay " + r.Server))
 	}
-	if m.from = input.Trim(e.text("from", m.Sender)); m.from == "" && m.Sender == "" {
-		e.failf("from: is required; write: from noreply@example.org")
+	if m.from = input.Trim(e.Text("from", m.Sender)); m.from == "" && m.Sender == "" {
+		e.Failf("from: is required; write: from noreply@example.org")
 	}
 	if k := m.DKIM; k != nil {
-		m.dkim = DKIM{Domain: e.text("dkim", k.Domain), Selector: e.text("dkim", k.Selector), KeyFile: e.text("dkim", k.KeyFile)}
+		m.dkim = DKIM{Domain: e.Text("dkim", k.Domain), Selector: e.Text("dkim", k.Selector), KeyFile: e.Text("dkim", k.KeyFile)}
 		m.judgeDKIM(e)
 	}
 }
 
 // judgeDKIM reads the key.
-func (m *SMTPMailer) judgeDKIM(e *expander) {
+func (m *Mailer) judgeDKIM(e *config.Expander) {
 	k := m.DKIM
 	if k.Domain == "" || k.Selector == "" || k.KeyFile == "" {
-		e.failf("dkim: needs a domain, a selector and a key file; write: dkim example.org mail2026 /etc/caddy/dkim.pem")
+		e.Failf("dkim: needs a domain, a selector and a key file; write: dkim example.org mail2026 /etc/caddy/dkim.pem")
 		return
 	}
 	signer := &mail.DKIM{Domain: m.dkim.Domain, Selector: m.dkim.Selector}
-	if e.draft {
-		e.fail(signer.CheckNames())
+	if e.Draft {
+		e.Fail(signer.CheckNames())
 		return
 	}
 	var err error
 	if signer.Signer, err = m.dkim.open(); err != nil {
-		e.failf("dkim %s: %w", m.dkim.KeyFile, err)
+		e.Failf("dkim %s: %w", m.dkim.KeyFile, err)
 		return
 	}
 	if err := signer.Validate(); err != nil {
-		e.fail(err)
+		e.Fail(err)
 		return
 	}
-	m.signer.Store(signer)
+	m.signer.Store(&guest.DKIM{Domain: signer.Domain, Selector: signer.Selector, Key: signer.Signer})
 }
 
-// Start implements Starter.
-func (m *SMTPMailer) Start() error {
+// Start implements guest.Starter.
+func (m *Mailer) Start() error {
 	var relays []mail.Relay
 	for _, r := range m.all() {
 		transport, err := mail.NewSMTP(r.cfg)
@@ -137,7 +139,7 @@ func (m *SMTPMailer) Start() error {
 }
 
 // changed tells the operator that a relay is left alone, tried, or used again.
-func (m *SMTPMailer) changed(s mail.RelayStatus) {
+func (m *Mailer) changed(s mail.RelayStatus) {
 	level := zapcore.InfoLevel
 	if s.State == mail.BreakerOpen {
 		level = zapcore.WarnLevel
@@ -151,7 +153,7 @@ func (m *SMTPMailer) changed(s mail.RelayStatus) {
 func (k *DKIM) open() (crypto.Signer, error) {
 	raw, err := os.ReadFile(k.KeyFile)
 	if err != nil {
-		return nil, plainPathError(err)
+		return nil, config.PlainPathError(err)
 	}
 	block, _ := pem.Decode(raw)
 	if block == nil {
@@ -173,14 +175,14 @@ func parsePrivateKey(der []byte) (crypto.Signer, error) {
 	return nil, errors.New("it holds no RSA or Ed25519 key")
 }
 
-// From implements Mailer.
-func (m *SMTPMailer) From() string { return m.from }
+// From implements guest.Mailer.
+func (m *Mailer) From() string { return m.from }
 
-// Signer implements MailSigner.
-func (m *SMTPMailer) Signer() *mail.DKIM { return m.signer.Load() }
+// Signer implements guest.Signer.
+func (m *Mailer) Signer() *guest.DKIM { return m.signer.Load() }
 
-// Send implements Mailer.
-func (m *SMTPMailer) Send(ctx context.Context, from, to string, message []byte) error {
+// Send implements guest.Mailer.
+func (m *Mailer) Send(ctx context.Context, from, to string, message []byte) error {
 	transport := m.transport.Load()
 	if transport == nil {
 		return errNotStarted
@@ -188,32 +190,45 @@ func (m *SMTPMailer) Send(ctx context.Context, from, to string, message []byte) 
 	return transport.Send(ctx, from, to, message)
 }
 
-// Status implements RelayMailer.
-func (m *SMTPMailer) Status() []mail.RelayStatus {
-	if transport := m.transport.Load(); transport != nil {
-		return transport.Status()
+// Status implements guest.Relays.
+func (m *Mailer) Status() []guest.RelayStatus {
+	transport := m.transport.Load()
+	if transport == nil {
+		return nil
 	}
-	return nil
+	all := []guest.RelayStatus{}
+	for _, s := range transport.Status() {
+		all = append(all, guest.RelayStatus{
+			Name: s.Name, State: s.State, Failing: s.Failing(), RetryAt: s.RetryAt, LastError: s.LastError, LastErrorAt: s.LastErrorAt,
+			LastReply: s.LastReply, LastSuccess: s.LastSuccess, Sent: s.Sent, Refused: s.Refused, Failed: s.Failed,
+			Uncertain: s.Uncertain, InFlight: s.InFlight,
+		})
+	}
+	return all
 }
 
-// CannotCarry implements Carrier.
-func (m *SMTPMailer) CannotCarry(ctx context.Context, to string) bool {
+// CannotCarry implements guest.Carrier.
+func (m *Mailer) CannotCarry(ctx context.Context, to string) bool {
 	transport := m.transport.Load()
 	return transport != nil && transport.CannotCarry(ctx, to)
 }
 
-// Check implements RelayMailer.
-func (m *SMTPMailer) Check(ctx context.Context) []mail.Finding {
+// Check implements guest.Relays.
+func (m *Mailer) Check(ctx context.Context) []guest.Finding {
 	transport := m.transport.Load()
 	_, sender, err := mail.Sender(m.from)
 	if transport == nil || err != nil {
 		return nil
 	}
-	return transport.Check(ctx, sender)
+	var found []guest.Finding
+	for _, f := range transport.Check(ctx, sender) {
+		found = append(found, guest.Finding(f))
+	}
+	return found
 }
 
 // Cleanup closes idle connections; those in use end with their message.
-func (m *SMTPMailer) Cleanup() error {
+func (m *Mailer) Cleanup() error {
 	if transport := m.transport.Load(); transport != nil {
 		return transport.Close()
 	}
@@ -246,47 +261,47 @@ var errNotStarted = errors.New("smtp mailer is not started")
 //			... the same, without from, dkim and relay
 //		}
 //	}
-func (m *SMTPMailer) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+func (m *Mailer) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume the module's name
 	if d.NextArg() {
-		return errArgs
+		return config.ErrArgs
 	}
-	own := options{
-		"server": oneArg(d, &m.Server),
-		"from":   oneArg(d, &m.Sender),
+	own := config.Options{
+		"server": config.OneArg(d, &m.Server),
+		"from":   config.OneArg(d, &m.Sender),
 		"dkim": func() error {
 			m.DKIM = new(DKIM)
 			if !d.AllArgs(&m.DKIM.Domain, &m.DKIM.Selector, &m.DKIM.KeyFile) {
-				return errArgs
+				return config.ErrArgs
 			}
 			return nil
 		},
 		"relay": func() error { return m.readRelay(d) },
 	}
 	maps.Copy(own, m.options(d))
-	return readBlock(d, 0, own)
+	return config.ReadBlock(d, 0, own)
 }
 
-func (m *SMTPMailer) readRelay(d *caddyfile.Dispenser) error {
-	r := new(SMTPRelay)
+func (m *Mailer) readRelay(d *caddyfile.Dispenser) error {
+	r := new(Relay)
 	args := d.RemainingArgs()
 	if len(args) != 1 {
-		return errArgs
+		return config.ErrArgs
 	}
 	r.Server = args[0]
 	m.Relays = append(m.Relays, r)
-	return readBlock(d, d.Nesting(), r.options(d))
+	return config.ReadBlock(d, d.Nesting(), r.options(d))
 }
 
 // Interface guards
 var (
-	_ Mailer                = (*SMTPMailer)(nil)
-	_ RelayMailer           = (*SMTPMailer)(nil)
-	_ Carrier               = (*SMTPMailer)(nil)
-	_ MailSigner            = (*SMTPMailer)(nil)
-	_ Starter               = (*SMTPMailer)(nil)
-	_ caddy.Provisioner     = (*SMTPMailer)(nil)
-	_ judged                = (*SMTPMailer)(nil)
-	_ caddy.CleanerUpper    = (*SMTPMailer)(nil)
-	_ caddyfile.Unmarshaler = (*SMTPMailer)(nil)
+	_ guest.Mailer          = (*Mailer)(nil)
+	_ guest.Relays          = (*Mailer)(nil)
+	_ guest.Carrier         = (*Mailer)(nil)
+	_ guest.Signer          = (*Mailer)(nil)
+	_ guest.Starter         = (*Mailer)(nil)
+	_ caddy.Provisioner     = (*Mailer)(nil)
+	_ config.Judged         = (*Mailer)(nil)
+	_ caddy.CleanerUpper    = (*Mailer)(nil)
+	_ caddyfile.Unmarshaler = (*Mailer)(nil)
 )

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package config
 
 import (
 	"encoding/json"
@@ -11,39 +11,40 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
 
-// outline is a line of a Caddyfile with the block that follows it. It knows where
+// Outline is a line of a Caddyfile with the block that follows it. It knows where
 // every option stands, whoever reads it and however deep.
-type outline struct {
-	words  []string
+type Outline struct {
+	Words  []string
 	file   string
-	number int
+	Number int
 	// open: a placeholder stands here or in the block, so that what is meant is
 	// not known yet.
 	open  bool
-	block []*outline
+	Block []*Outline
 }
 
-// outlineOf looks at all that a dispenser has, and leaves it at its end.
-func outlineOf(d *caddyfile.Dispenser) *outline {
+// OutlineOf looks at all that a dispenser has, and leaves it at its end.
+func OutlineOf(d *caddyfile.Dispenser) *Outline {
 	d.Reset()
 	d.Next()
-	return readOutline(d)
+	return ReadOutline(d)
 }
 
-// underName puts an outline below another whose options are named with it.
-func underName(o *outline) *outline {
-	return &outline{file: o.file, number: o.number, block: []*outline{o}}
+// UnderName puts an outline below another whose options are named with it.
+func UnderName(o *Outline) *Outline {
+	return &Outline{file: o.file, Number: o.Number, Block: []*Outline{o}}
 }
 
-func readOutline(d *caddyfile.Dispenser) *outline {
-	o := &outline{words: []string{d.Val()}, file: d.File(), number: d.Line()}
-	o.words = append(o.words, d.RemainingArgs()...)
-	for _, word := range o.words {
-		o.open = o.open || placeholder(word)
+// ReadOutline looks at the line that a dispenser is at, and the block that follows.
+func ReadOutline(d *caddyfile.Dispenser) *Outline {
+	o := &Outline{Words: []string{d.Val()}, file: d.File(), Number: d.Line()}
+	o.Words = append(o.Words, d.RemainingArgs()...)
+	for _, word := range o.Words {
+		o.open = o.open || Placeholder(word)
 	}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		inner := readOutline(d)
-		o.block = append(o.block, inner)
+		inner := ReadOutline(d)
+		o.Block = append(o.Block, inner)
 		o.open = o.open || inner.open
 	}
 	return o
@@ -51,7 +52,7 @@ func readOutline(d *caddyfile.Dispenser) *outline {
 
 // find is the line that a fault is about: the one that shares the most words
 // with its beginning. What shares none is about the whole.
-func (o *outline) find(fault string) *outline {
+func (o *Outline) find(fault string) *Outline {
 	if o == nil {
 		return nil
 	}
@@ -64,17 +65,17 @@ func (o *outline) find(fault string) *outline {
 }
 
 // at is the number of the line.
-func (o *outline) at() int {
+func (o *Outline) at() int {
 	if o == nil {
 		return 0
 	}
-	return o.number
+	return o.Number
 }
 
 // closest looks through a block.
-func (o *outline) closest(words []string) (best *outline, shared int) {
+func (o *Outline) closest(words []string) (best *Outline, shared int) {
 	best = o
-	for _, line := range o.block {
+	for _, line := range o.Block {
 		n := line.shares(words)
 		if n == 0 {
 			continue
@@ -90,12 +91,12 @@ func (o *outline) closest(words []string) (best *outline, shared int) {
 // shares counts the words that are alike. The first must be; of others, the ones
 // that only say which (limit client, brand acme) are there or not. Of a list any
 // one may be meant.
-func (o *outline) shares(words []string) int {
+func (o *Outline) shares(words []string) int {
 	n := 0
-	for n < len(words) && n < len(o.words) && words[n] == o.words[n] {
+	for n < len(words) && n < len(o.Words) && words[n] == o.Words[n] {
 		n++
 	}
-	if n == 1 && len(words) > 1 && slices.Contains(o.words[1:], words[1]) {
+	if n == 1 && len(words) > 1 && slices.Contains(o.Words[1:], words[1]) {
 		return 2
 	}
 	return n
@@ -107,22 +108,22 @@ func (o *outline) shares(words []string) int {
 var adapted struct {
 	mu      sync.Mutex
 	config  string
-	outline *outline
+	outline *Outline
 }
 
-func rememberOutline(config json.RawMessage, o *outline) {
+// Remember keeps what a Caddyfile became, with its outline.
+func Remember(config json.RawMessage, o *Outline) {
 	adapted.mu.Lock()
 	defer adapted.mu.Unlock()
 	adapted.config, adapted.outline = string(config), o
 }
 
-// recallOutline is nil for a configuration that is not of a Caddyfile. It is to be
-// called before guests are loaded, which takes them out of the configuration.
-func (a *App) recallOutline() *outline {
-	raw, err := json.Marshal(a)
+// Recall is the outline of what a configuration was made of, or nil for one that is
+// not of a Caddyfile.
+func Recall(config json.RawMessage) *Outline {
 	adapted.mu.Lock()
 	defer adapted.mu.Unlock()
-	if err != nil || string(raw) != adapted.config {
+	if string(config) != adapted.config {
 		return nil
 	}
 	return adapted.outline

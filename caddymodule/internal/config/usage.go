@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package config
 
 import (
 	"errors"
@@ -12,9 +12,9 @@ import (
 	"github.com/caddyserver/caddy/v2"
 )
 
-// errArgs says that an option has not the arguments that it takes; readBlock
+// ErrArgs says that an option has not the arguments that it takes; ReadBlock
 // says which those are.
-var errArgs = errors.New("wrong arguments")
+var ErrArgs = errors.New("wrong arguments")
 
 // usages are the arguments that options take, where those are not one value.
 var usages = map[string]string{
@@ -58,7 +58,7 @@ func wrongArgs(option string, args int) string {
 }
 
 // unknownOption says which option may have been meant.
-func unknownOption(name string, opts options) error {
+func unknownOption(name string, opts Options) error {
 	names := slices.Sorted(maps.Keys(opts))
 	if near := nearest(name, names); near != "" {
 		return fmt.Errorf("there is no option '%s' here; did you mean '%s'?", name, near)
@@ -69,8 +69,8 @@ func unknownOption(name string, opts options) error {
 	return fmt.Errorf("there is no option '%s' here; there are %s", name, strings.Join(names, ", "))
 }
 
-// modulesIn lists the modules of a name space.
-func modulesIn(namespace string) string {
+// ModulesIn lists the modules of a name space.
+func ModulesIn(namespace string) string {
 	modules := caddy.GetModules(strings.TrimSuffix(namespace, "."))
 	names := make([]string, 0, len(modules))
 	for _, m := range modules {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package httpsms
 
 import (
 	"slices"
@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/internal/config"
 	"github.com/caddy-threepid/caddy-threepid/internal/sms"
 )
 
@@ -50,41 +51,41 @@ var reasonWords = []string{sms.ReasonRejected, sms.ReasonAuth, sms.ReasonCredit,
 //		ca_file         <file>
 //		allow_plaintext on|off
 //	}
-func (m *HTTPSMS) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+func (m *Gateway) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume the module's name
 	args := d.RemainingArgs()
 	if len(args) > 1 {
-		return errArgs
+		return config.ErrArgs
 	}
 	if len(args) == 1 {
 		m.Preset = args[0]
 	}
-	described := options{
-		"method":     oneArg(d, &m.Method),
+	described := config.Options{
+		"method":     config.OneArg(d, &m.Method),
 		"header":     func() error { return m.readHeader(d) },
 		"form":       func() error { return readField(d, &m.Form) },
 		"query":      func() error { return readField(d, &m.Query) },
-		"json":       oneArg(d, &m.JSON),
-		"text":       oneArg(d, &m.Text),
+		"json":       config.OneArg(d, &m.JSON),
+		"text":       config.OneArg(d, &m.Text),
 		"basic_auth": func() error { return m.readBasic(d) },
-		"bearer":     oneArg(d, &m.Bearer),
-		"unicode":    manyArgs(d, &m.UnicodeWords),
+		"bearer":     config.OneArg(d, &m.Bearer),
+		"unicode":    config.ManyArgs(d, &m.UnicodeWords),
 		"success": func() error {
-			m.Success = new(SMSMatch)
+			m.Success = new(Match)
 			return m.Success.read(d, d.RemainingArgs())
 		},
 		"refusal":    func() error { return m.readRefusal(d) },
 		"message_id": func() error { return m.readMessageID(d) },
 	}
-	all := options{
+	all := config.Options{
 		"receipts":        func() error { return m.readReceipts(d) },
-		"account":         oneArg(d, &m.Account),
-		"secret":          oneArg(d, &m.Secret),
+		"account":         config.OneArg(d, &m.Account),
+		"secret":          config.OneArg(d, &m.Secret),
 		"option":          func() error { return m.readOption(d) },
-		"url":             oneArg(d, &m.URL),
-		"timeout":         oneDuration(d, &m.Timeout),
-		"ca_file":         oneArg(d, &m.CAFile),
-		"allow_plaintext": onOff(d, &m.AllowPlaintext),
+		"url":             config.OneArg(d, &m.URL),
+		"timeout":         config.OneDuration(d, &m.Timeout),
+		"ca_file":         config.OneArg(d, &m.CAFile),
+		"allow_plaintext": config.OnOff(d, &m.AllowPlaintext),
 	}
 	for name, read := range described {
 		all[name] = func() error {
@@ -94,13 +95,13 @@ func (m *HTTPSMS) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			return read()
 		}
 	}
-	return readBlock(d, d.Nesting(), all)
+	return config.ReadBlock(d, d.Nesting(), all)
 }
 
-func (m *HTTPSMS) readOption(d *caddyfile.Dispenser) error {
+func (m *Gateway) readOption(d *caddyfile.Dispenser) error {
 	var name, value string
 	if !d.AllArgs(&name, &value) {
-		return errArgs
+		return config.ErrArgs
 	}
 	if m.Options == nil {
 		m.Options = map[string]string{}
@@ -112,10 +113,10 @@ func (m *HTTPSMS) readOption(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-func (m *HTTPSMS) readHeader(d *caddyfile.Dispenser) error {
+func (m *Gateway) readHeader(d *caddyfile.Dispenser) error {
 	var name, value string
 	if !d.AllArgs(&name, &value) {
-		return errArgs
+		return config.ErrArgs
 	}
 	if m.Headers == nil {
 		m.Headers = map[string][]string{}
@@ -124,25 +125,25 @@ func (m *HTTPSMS) readHeader(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-func readField(d *caddyfile.Dispenser, to *[]SMSField) error {
-	var f SMSField
+func readField(d *caddyfile.Dispenser, to *[]Field) error {
+	var f Field
 	if !d.AllArgs(&f.Name, &f.Value) {
-		return errArgs
+		return config.ErrArgs
 	}
 	*to = append(*to, f)
 	return nil
 }
 
-func (m *HTTPSMS) readBasic(d *caddyfile.Dispenser) error {
+func (m *Gateway) readBasic(d *caddyfile.Dispenser) error {
 	m.Basic = new(Credentials)
 	if !d.AllArgs(&m.Basic.Username, &m.Basic.Password) {
-		return errArgs
+		return config.ErrArgs
 	}
 	return nil
 }
 
 // read reads statuses, and the block that follows them.
-func (m *SMSMatch) read(d *caddyfile.Dispenser, statuses []string) error {
+func (m *Match) read(d *caddyfile.Dispenser, statuses []string) error {
 	for _, s := range statuses {
 		status, err := strconv.Atoi(s)
 		if err != nil || status < 200 || status > 599 {
@@ -150,28 +151,28 @@ func (m *SMSMatch) read(d *caddyfile.Dispenser, statuses []string) error {
 		}
 		m.Statuses = append(m.Statuses, status)
 	}
-	return readBlock(d, d.Nesting(), options{
+	return config.ReadBlock(d, d.Nesting(), config.Options{
 		"json": func() error {
 			args := d.RemainingArgs()
 			if len(args) == 0 {
-				return errArgs
+				return config.ErrArgs
 			}
 			m.Pointer, m.Values = args[0], args[1:]
 			return nil
 		},
-		"prefix": manyArgs(d, &m.Prefixes),
+		"prefix": config.ManyArgs(d, &m.Prefixes),
 	})
 }
 
-func (m *HTTPSMS) readRefusal(d *caddyfile.Dispenser) error {
+func (m *Gateway) readRefusal(d *caddyfile.Dispenser) error {
 	args := d.RemainingArgs()
 	if len(args) == 0 {
-		return errArgs
+		return config.ErrArgs
 	}
 	if !slices.Contains(reasonWords, args[0]) {
-		return d.WrapErr(wordError("refusal", args[0], reasonWords))
+		return d.WrapErr(config.WordError("refusal", args[0], reasonWords))
 	}
-	r := SMSRefusal{Reason: args[0]}
+	r := Refusal{Reason: args[0]}
 	if err := r.read(d, args[1:]); err != nil {
 		return err
 	}
@@ -179,10 +180,10 @@ func (m *HTTPSMS) readRefusal(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-func (m *HTTPSMS) readMessageID(d *caddyfile.Dispenser) error {
+func (m *Gateway) readMessageID(d *caddyfile.Dispenser) error {
 	var where, what string
 	if !d.AllArgs(&where, &what) {
-		return errArgs
+		return config.ErrArgs
 	}
 	switch where {
 	case "json":
@@ -190,21 +191,21 @@ func (m *HTTPSMS) readMessageID(d *caddyfile.Dispenser) error {
 	case "header":
 		m.MessageIDHeader = what
 	default:
-		return d.WrapErr(wordError("message_id", where, []string{"json", "header"}))
+		return d.WrapErr(config.WordError("message_id", where, []string{"json", "header"}))
 	}
 	return nil
 }
 
 // readReceipts reads where the state stands, unless a preset knows, and a block.
-func (m *HTTPSMS) readReceipts(d *caddyfile.Dispenser) error {
-	r := new(SMSReceipts)
+func (m *Gateway) readReceipts(d *caddyfile.Dispenser) error {
+	r := new(Receipts)
 	m.Receipts = r
-	opts := options{
-		"secret": oneArg(d, &r.Secret),
+	opts := config.Options{
+		"secret": config.OneArg(d, &r.Secret),
 		"basic_auth": func() error {
 			r.Basic = new(Credentials)
 			if !d.AllArgs(&r.Basic.Username, &r.Basic.Password) {
-				return errArgs
+				return config.ErrArgs
 			}
 			return nil
 		},
@@ -213,24 +214,24 @@ func (m *HTTPSMS) readReceipts(d *caddyfile.Dispenser) error {
 		if d.NextArg() {
 			return d.Errf("receipts: takes a block and nothing else where there is a preset, not '%s'", d.Val())
 		}
-		return readBlock(d, d.Nesting(), opts)
+		return config.ReadBlock(d, d.Nesting(), opts)
 	}
 	var where, what string
 	if !d.AllArgs(&where, &what) {
-		return errArgs
+		return config.ErrArgs
 	}
 	if !slices.Contains(receiptPlaces, where) {
-		return d.WrapErr(wordError("receipts", where, receiptPlaces))
+		return d.WrapErr(config.WordError("receipts", where, receiptPlaces))
 	}
 	r.State = where + ":" + what
-	opts["arrived"] = manyArgs(d, &r.Arrived)
-	opts["undelivered"] = manyArgs(d, &r.Undelivered)
-	opts["signature_header"] = oneArg(d, &r.SignatureHeader)
-	return readBlock(d, d.Nesting(), opts)
+	opts["arrived"] = config.ManyArgs(d, &r.Arrived)
+	opts["undelivered"] = config.ManyArgs(d, &r.Undelivered)
+	opts["signature_header"] = config.OneArg(d, &r.SignatureHeader)
+	return config.ReadBlock(d, d.Nesting(), opts)
 }
 
 // receiptPlaces are where a receipt may say its state.
 var receiptPlaces = []string{"json", "parameter"}
 
 // Interface guard
-var _ caddyfile.Unmarshaler = (*HTTPSMS)(nil)
+var _ caddyfile.Unmarshaler = (*Gateway)(nil)

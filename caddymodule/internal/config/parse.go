@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package config
 
 import (
 	"errors"
@@ -14,9 +14,9 @@ import (
 	"github.com/dustin/go-humanize"
 )
 
-// options are the subdirectives of a block, each with what reads the rest of
+// Options are the subdirectives of a block, each with what reads the rest of
 // its line or block.
-type options map[string]func() error
+type Options map[string]func() error
 
 // repeatable options tell their instances apart by their first argument.
 var repeatable = []string{
@@ -24,10 +24,10 @@ var repeatable = []string{
 	"header", "form", "query", "option", "refusal",
 }
 
-// readBlock reads a block, if there is one. An unknown subdirective, and one
+// ReadBlock reads a block, if there is one. An unknown subdirective, and one
 // that is given twice, is an error: what an operator has written must not be
 // ignored.
-func readBlock(d *caddyfile.Dispenser, nesting int, opts options) error {
+func ReadBlock(d *caddyfile.Dispenser, nesting int, opts Options) error {
 	seen := make(map[string]bool, len(opts))
 	before := ""
 	for d.NextBlock(nesting) {
@@ -44,7 +44,7 @@ func readBlock(d *caddyfile.Dispenser, nesting int, opts options) error {
 		}
 		seen[name], before = true, name
 		err := read()
-		if errors.Is(err, errArgs) {
+		if errors.Is(err, ErrArgs) {
 			return fmt.Errorf("%s: %s, at %s:%d", name, wrongArgs(name, args), file, line)
 		}
 		if err != nil {
@@ -54,81 +54,82 @@ func readBlock(d *caddyfile.Dispenser, nesting int, opts options) error {
 	return nil
 }
 
-// arg reads exactly one argument.
-func arg(d *caddyfile.Dispenser) (string, error) {
+// Arg reads exactly one argument.
+func Arg(d *caddyfile.Dispenser) (string, error) {
 	var v string
 	if !d.AllArgs(&v) {
-		return "", errArgs
+		return "", ErrArgs
 	}
 	return v, nil
 }
 
-// oneArg reads a text. Its value is checked later, when placeholders have been
+// OneArg reads a text. Its value is checked later, when placeholders have been
 // expanded.
-func oneArg(d *caddyfile.Dispenser, to *string) func() error {
+func OneArg(d *caddyfile.Dispenser, to *string) func() error {
 	return func() (err error) {
-		*to, err = arg(d)
+		*to, err = Arg(d)
 		return err
 	}
 }
 
-// oneWord reads one of a few words. Only a placeholder may stand for one.
-func oneWord(d *caddyfile.Dispenser, to *string, words ...string) func() error {
+// OneWord reads one of a few words. Only a placeholder may stand for one.
+func OneWord(d *caddyfile.Dispenser, to *string, words ...string) func() error {
 	return func() error {
 		option := d.Val()
-		v, err := arg(d)
+		v, err := Arg(d)
 		if err != nil {
 			return err
 		}
-		if !slices.Contains(words, v) && !placeholder(v) {
-			return d.WrapErr(wordError(option, v, words))
+		if !slices.Contains(words, v) && !Placeholder(v) {
+			return d.WrapErr(WordError(option, v, words))
 		}
 		*to = v
 		return nil
 	}
 }
 
-// onOff reads a switch.
-func onOff(d *caddyfile.Dispenser, to *bool) func() error {
+// OnOff reads a switch.
+func OnOff(d *caddyfile.Dispenser, to *bool) func() error {
 	return func() error {
 		option := d.Val()
-		v, err := arg(d)
+		v, err := Arg(d)
 		if err != nil {
 			return err
 		}
 		if v != "on" && v != "off" {
-			return d.WrapErr(wordError(option, v, []string{"on", "off"}))
+			return d.WrapErr(WordError(option, v, []string{"on", "off"}))
 		}
 		*to = v == "on"
 		return nil
 	}
 }
 
-// manyArgs reads at least one argument.
-func manyArgs(d *caddyfile.Dispenser, to *[]string) func() error {
+// ManyArgs reads at least one argument.
+func ManyArgs(d *caddyfile.Dispenser, to *[]string) func() error {
 	return func() error {
 		*to = d.RemainingArgs()
 		if len(*to) == 0 {
-			return errArgs
+			return ErrArgs
 		}
 		return nil
 	}
 }
 
-// oneDuration reads a duration, in which Caddy knows days.
-func oneDuration(d *caddyfile.Dispenser, to *caddy.Duration) func() error {
+// OneDuration reads a duration, in which Caddy knows days.
+func OneDuration(d *caddyfile.Dispenser, to *caddy.Duration) func() error {
 	return func() error {
 		option := d.Val()
-		v, err := arg(d)
+		v, err := Arg(d)
 		if err != nil {
 			return err
 		}
-		*to, err = positive(d, option, v)
+		*to, err = Positive(d, option, v)
 		return err
 	}
 }
 
-func positive(d *caddyfile.Dispenser, option, v string) (caddy.Duration, error) {
+// Positive reads a duration that is not zero.
+func Positive(d *caddyfile.Dispenser, option, v string) (caddy.Duration, error) {
 	parsed, err := caddy.ParseDuration(v)
 	if err != nil || parsed <= 0 {
 		return 0, d.Errf("%s: must be a positive duration like 90s or 12h, not %q", option, v)
@@ -136,15 +137,15 @@ func positive(d *caddyfile.Dispenser, option, v string) (caddy.Duration, error) 
 	return caddy.Duration(parsed), nil
 }
 
-// oneCount reads a positive number.
-func oneCount(d *caddyfile.Dispenser, to *int) func() error {
+// OneCount reads a positive number.
+func OneCount(d *caddyfile.Dispenser, to *int) func() error {
 	return func() error {
 		option := d.Val()
-		v, err := arg(d)
+		v, err := Arg(d)
 		if err != nil {
 			return err
 		}
-		*to, err = count(d, option, v)
+		*to, err = Count(d, option, v)
 		return err
 	}
 }
@@ -153,7 +154,8 @@ func oneCount(d *caddyfile.Dispenser, to *int) func() error {
 // numbers as floating-point ones between reading a configuration and loading it.
 const maxCount = 1 << 53
 
-func count(d *caddyfile.Dispenser, option, v string) (int, error) {
+// Count reads a positive number.
+func Count(d *caddyfile.Dispenser, option, v string) (int, error) {
 	n, err := strconv.Atoi(v)
 	switch {
 	case int64(n) > maxCount: // also if it is too great for an int
@@ -164,11 +166,11 @@ func count(d *caddyfile.Dispenser, option, v string) (int, error) {
 	return n, nil
 }
 
-// oneRate reads a positive number that need not be whole.
-func oneRate(d *caddyfile.Dispenser, to *float64) func() error {
+// OneRate reads a positive number that need not be whole.
+func OneRate(d *caddyfile.Dispenser, to *float64) func() error {
 	return func() error {
 		option := d.Val()
-		v, err := arg(d)
+		v, err := Arg(d)
 		if err != nil {
 			return err
 		}
@@ -181,11 +183,11 @@ func oneRate(d *caddyfile.Dispenser, to *float64) func() error {
 	}
 }
 
-// oneSize reads a size in bytes, which may have a unit.
-func oneSize(d *caddyfile.Dispenser, to *int64) func() error {
+// OneSize reads a size in bytes, which may have a unit.
+func OneSize(d *caddyfile.Dispenser, to *int64) func() error {
 	return func() error {
 		option := d.Val()
-		v, err := arg(d)
+		v, err := Arg(d)
 		if err != nil {
 			return err
 		}
@@ -198,6 +200,20 @@ func oneSize(d *caddyfile.Dispenser, to *int64) func() error {
 	}
 }
 
-func placeholder(v string) bool {
+// Placeholder reports whether a value has one in it.
+func Placeholder(v string) bool {
 	return strings.Contains(v, "{") && strings.Contains(v, "}")
+}
+
+// CheckWord refuses a value that is none of a few words.
+func CheckWord(option, value string, words []string) error {
+	if slices.Contains(words, value) {
+		return nil
+	}
+	return WordError(option, value, words)
+}
+
+// WordError says which words there are.
+func WordError(option, value string, words []string) error {
+	return fmt.Errorf("%s: must be %s, not %q", option, strings.Join(words, " or "), value)
 }

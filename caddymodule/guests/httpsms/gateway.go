@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package httpsms
 
 import (
 	"fmt"
@@ -11,14 +11,16 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/internal/config"
+	"github.com/caddy-threepid/caddy-threepid/guest"
 	"github.com/caddy-threepid/caddy-threepid/internal/sms"
 )
 
 func init() {
-	caddy.RegisterModule(new(HTTPSMS))
+	caddy.RegisterModule(new(Gateway))
 }
 
-// HTTPSMS hands messages to a gateway that takes HTTP requests: to one of those
+// Gateway hands messages to a gateway that takes HTTP requests: to one of those
 // that there is a preset for, or to one that is described here.
 //
 // These placeholders stand for a message in the URL, in headers and in the
@@ -26,7 +28,7 @@ func init() {
 // `{plus_to}`, `{from}`, `{text}`, `{id}` (the same for every try), `{receipt_url}`,
 // `{unicode}` and `{segments}`. Of others only `{env.…}` and `{file.…}` are known;
 // they are expanded when the configuration is loaded.
-type HTTPSMS struct {
+type Gateway struct {
 	// A gateway whose requests, answers and receipts are known: `twilio`,
 	// `vonage`, `infobip`, `bird`, `sinch` or `kannel`. Default: none, and the
 	// request is described below.
@@ -53,10 +55,10 @@ type HTTPSMS struct {
 
 	// The body: at most one of a form, fields of the query, a JSON document, or
 	// a text.
-	Form  []SMSField `json:"form,omitempty"`
-	Query []SMSField `json:"query,omitempty"`
-	JSON  string     `json:"json,omitempty"`
-	Text  string     `json:"text,omitempty"`
+	Form  []Field `json:"form,omitempty"`
+	Query []Field `json:"query,omitempty"`
+	JSON  string  `json:"json,omitempty"`
+	Text  string  `json:"text,omitempty"`
 
 	// The credentials: basic, or a bearer token. Use a placeholder.
 	Basic  *Credentials `json:"basic,omitempty"`
@@ -68,10 +70,10 @@ type HTTPSMS struct {
 
 	// What an answer is like that takes the message. Default: any status from
 	// 200 to 299.
-	Success *SMSMatch `json:"success,omitempty"`
+	Success *Match `json:"success,omitempty"`
 
 	// What answers are like that do not, and what they mean.
-	Refusals []SMSRefusal `json:"refusals,omitempty"`
+	Refusals []Refusal `json:"refusals,omitempty"`
 
 	// Where the answer names the message: a JSON pointer (RFC 6901) or a header.
 	MessageID       string `json:"message_id,omitempty"`
@@ -79,7 +81,7 @@ type HTTPSMS struct {
 
 	// How delivery receipts are read and verified. Presets know how to read
 	// theirs, and Twilio's are verified by `secret`.
-	Receipts *SMSReceipts `json:"receipts,omitempty"`
+	Receipts *Receipts `json:"receipts,omitempty"`
 
 	// How long one request may take. Default: 15s.
 	Timeout caddy.Duration `json:"timeout,omitempty"`
@@ -101,14 +103,14 @@ type HTTPSMS struct {
 	gateway atomic.Pointer[sms.HTTP]
 }
 
-// SMSField is a field of a form or a query.
-type SMSField struct {
+// Field is a field of a form or a query.
+type Field struct {
 	Name  string `json:"name,omitempty"`
 	Value string `json:"value,omitempty"`
 }
 
-// SMSMatch is what an answer is like. All that is given must hold.
-type SMSMatch struct {
+// Match is what an answer is like. All that is given must hold.
+type Match struct {
 	// HTTP statuses.
 	Statuses []int `json:"statuses,omitempty"`
 	// A JSON pointer (RFC 6901) to one of the values or, without any, to a
@@ -119,18 +121,18 @@ type SMSMatch struct {
 	Prefixes []string `json:"prefixes,omitempty"`
 }
 
-// SMSRefusal is an answer that does not take the message.
-type SMSRefusal struct {
-	SMSMatch
+// Refusal is an answer that does not take the message.
+type Refusal struct {
+	Match
 	// `rejected` (this message or number; no other sender is asked),
 	// `auth-refused`, `no-credit`, `rate-limited` or `gateway-error`.
 	Reason string `json:"reason,omitempty"`
 }
 
-// SMSReceipts says how to read and verify the delivery receipts of a gateway.
+// Receipts says how to read and verify the delivery receipts of a gateway.
 // Each message has a receipt URL of its own, which cannot be guessed; that alone
 // is what they are believed for, unless there is a secret.
-type SMSReceipts struct {
+type Receipts struct {
 	// Where the state stands: `json:<pointer>`, or `parameter:<name>` of a form
 	// or the query. Not for presets.
 	State string `json:"state,omitempty"`
@@ -146,62 +148,68 @@ type SMSReceipts struct {
 	Basic *Credentials `json:"basic,omitempty"`
 }
 
+// Credentials are a user name and a password. Use a placeholder for the latter.
+type Credentials struct {
+	Username string `json:"username,omitempty"`
+	Password string `json:"password,omitempty"`
+}
+
 // CaddyModule returns the Caddy module information.
-func (*HTTPSMS) CaddyModule() caddy.ModuleInfo {
+func (*Gateway) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{
 		ID:  "threepid.sms.http",
-		New: func() caddy.Module { return new(HTTPSMS) },
+		New: func() caddy.Module { return new(Gateway) },
 	}
 }
 
-// judge implements judged.
-func (m *HTTPSMS) judge(e *expander) {
-	m.caFile = e.text("ca_file", m.CAFile)
+// Judge implements config.Judged.
+func (m *Gateway) Judge(e *config.Expander) {
+	m.caFile = e.Text("ca_file", m.CAFile)
 	var err error
-	if e.text("preset", m.Preset) != "" {
+	if e.Text("preset", m.Preset) != "" {
 		err = m.resolvePreset(e)
 	} else {
 		err = m.describe(e)
 	}
-	if err != nil || (e.failed() && !e.draft) {
-		e.fail(err)
+	if err != nil || (e.Failed() && !e.Draft) {
+		e.Fail(err)
 		return
 	}
 	if m.Timeout != 0 {
 		m.config.Timeout = time.Duration(m.Timeout)
 	}
 	m.config.AllowPlain = m.AllowPlaintext
-	if m.caFile != "" && !e.draft {
-		if m.config.CAs, err = certPool(m.caFile); err != nil {
-			e.failf("ca_file %s: %w", m.caFile, err)
+	if m.caFile != "" && !e.Draft {
+		if m.config.CAs, err = config.CertPool(m.caFile); err != nil {
+			e.Failf("ca_file %s: %w", m.caFile, err)
 		}
 	}
 	if _, err := sms.NewHTTP(m.config); err != nil {
-		e.fail(err)
+		e.Fail(err)
 	}
 }
 
-func (e *expander) fields(option string, list []SMSField) []sms.Field {
+func fields(e *config.Expander, option string, list []Field) []sms.Field {
 	out := make([]sms.Field, 0, len(list))
 	for _, f := range list {
-		out = append(out, sms.Field{Name: e.outer(option, f.Name), Value: e.outer(option, f.Value)})
+		out = append(out, sms.Field{Name: e.Outer(option, f.Name), Value: e.Outer(option, f.Value)})
 	}
 	return out
 }
 
 // describe is for a gateway without a preset.
-func (m *HTTPSMS) describe(e *expander) error {
+func (m *Gateway) describe(e *config.Expander) error {
 	c := sms.HTTPConfig{
-		URL: e.outer("url", m.URL), Method: e.text("method", m.Method), Headers: map[string][]string{},
-		Bearer: e.text("bearer", m.Bearer), MessageID: sms.Source{Pointer: m.MessageID, Header: m.MessageIDHeader},
+		URL: e.Outer("url", m.URL), Method: e.Text("method", m.Method), Headers: map[string][]string{},
+		Bearer: e.Text("bearer", m.Bearer), MessageID: sms.Source{Pointer: m.MessageID, Header: m.MessageIDHeader},
 	}
 	for _, name := range slices.Sorted(maps.Keys(m.Headers)) {
 		for _, value := range m.Headers[name] {
-			c.Headers[name] = append(c.Headers[name], e.outer("header", value))
+			c.Headers[name] = append(c.Headers[name], e.Outer("header", value))
 		}
 	}
 	if m.Basic != nil {
-		c.BasicUser, c.BasicPassword = e.text("basic_auth", m.Basic.Username), e.text("basic_auth", m.Basic.Password)
+		c.BasicUser, c.BasicPassword = e.Text("basic_auth", m.Basic.Username), e.Text("basic_auth", m.Basic.Password)
 	}
 	var err error
 	if c.Body, err = m.body(e); err != nil {
@@ -227,19 +235,19 @@ func (m *HTTPSMS) describe(e *expander) error {
 }
 
 // body is the one kind of body that is described.
-func (m *HTTPSMS) body(e *expander) (sms.Body, error) {
+func (m *Gateway) body(e *config.Expander) (sms.Body, error) {
 	var bodies []sms.Body
 	if m.Form != nil {
-		bodies = append(bodies, sms.Body{Type: sms.BodyForm, Fields: e.fields("form", m.Form)})
+		bodies = append(bodies, sms.Body{Type: sms.BodyForm, Fields: fields(e, "form", m.Form)})
 	}
 	if m.Query != nil {
-		bodies = append(bodies, sms.Body{Type: sms.BodyQuery, Fields: e.fields("query", m.Query)})
+		bodies = append(bodies, sms.Body{Type: sms.BodyQuery, Fields: fields(e, "query", m.Query)})
 	}
 	if m.JSON != "" {
-		bodies = append(bodies, sms.Body{Type: sms.BodyJSON, Template: e.outer("json", m.JSON)})
+		bodies = append(bodies, sms.Body{Type: sms.BodyJSON, Template: e.Outer("json", m.JSON)})
 	}
 	if m.Text != "" {
-		bodies = append(bodies, sms.Body{Type: sms.BodyText, Template: e.outer("text", m.Text)})
+		bodies = append(bodies, sms.Body{Type: sms.BodyText, Template: e.Outer("text", m.Text)})
 	}
 	switch len(bodies) {
 	case 0:
@@ -250,14 +258,14 @@ func (m *HTTPSMS) body(e *expander) (sms.Body, error) {
 	return sms.Body{}, fmt.Errorf("%s: excludes %s; leave one of them out", bodies[1].Type, bodies[0].Type)
 }
 
-func (m SMSMatch) match() sms.Match {
+func (m Match) match() sms.Match {
 	return sms.Match{Statuses: m.Statuses, Pointer: m.Pointer, Values: m.Values, Prefixes: m.Prefixes}
 }
 
 // Interface guards
 var (
-	_ SMSGateway  = (*HTTPSMS)(nil)
-	_ SMSReporter = (*HTTPSMS)(nil)
-	_ Starter     = (*HTTPSMS)(nil)
-	_ judged      = (*HTTPSMS)(nil)
+	_ guest.SMSGateway  = (*Gateway)(nil)
+	_ guest.SMSReporter = (*Gateway)(nil)
+	_ guest.Starter     = (*Gateway)(nil)
+	_ config.Judged     = (*Gateway)(nil)
 )

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package config
 
 import (
 	"fmt"
 	"reflect"
 	"strings"
+
+	"github.com/caddyserver/caddy/v2"
 )
 
 // jsonNames are the options of a Caddyfile that are called otherwise in JSON.
@@ -20,23 +22,36 @@ var jsonNames = map[string]string{
 
 // withJSONName adds the name that the option of a fault has in JSON, where that
 // is another.
-func withJSONName(fault error) error {
+func (e *Expander) withJSONName(fault error) error {
+	if e.root == nil {
+		return fault
+	}
 	words := strings.Fields(fault.Error())
 	for i, word := range words {
 		words[i] = strings.Trim(word, `:,"`)
 	}
-	name := strings.Join(jsonPath(reflect.TypeFor[App](), words), ".")
+	name := strings.Join(jsonPath(e.root, words), ".")
 	if name == "" || strings.HasPrefix(fault.Error(), name) {
 		return fault
 	}
 	return fmt.Errorf("%w (in JSON: %s)", fault, name)
 }
 
-// guestTypes are what stands in a field whose type is known by a name only.
-var guestTypes = map[string]reflect.Type{
-	"mailer smtp": reflect.TypeFor[SMTPMailer](), "mailer file": reflect.TypeFor[FileMailer](),
-	"store badger": reflect.TypeFor[BadgerStore](),
-	"senders http": reflect.TypeFor[HTTPSMS](), "senders file": reflect.TypeFor[FileSMS](),
+// namespaces are those of guests, by the names of the fields that they stand in.
+var namespaces = map[string]string{"mailer": "threepid.mailers.", "store": "threepid.stores.", "senders": "threepid.sms."}
+
+// guestType is the type of what stands in a field whose type is known by a name
+// only, or nil.
+func guestType(field, name string) reflect.Type {
+	namespace, ok := namespaces[field]
+	if !ok {
+		return nil
+	}
+	info, err := caddy.GetModule(namespace + name)
+	if err != nil {
+		return nil
+	}
+	return reflect.TypeOf(info.New())
 }
 
 // jsonPath follows words through the fields of a configuration, as far as they
@@ -62,8 +77,10 @@ func jsonPath(t reflect.Type, words []string) []string {
 	if kind.Kind() == reflect.Map && len(rest) > 0 { // its key
 		path, rest, kind = append(path, rest[0]), rest[1:], kind.Elem()
 	}
-	if len(rest) > 0 && guestTypes[name+" "+rest[0]] != nil {
-		kind, rest = guestTypes[name+" "+rest[0]], rest[1:]
+	if len(rest) > 0 {
+		if guest := guestType(name, rest[0]); guest != nil {
+			kind, rest = guest, rest[1:]
+		}
 	}
 	return append(path, jsonPath(kind, rest)...)
 }
