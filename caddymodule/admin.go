@@ -60,7 +60,7 @@ func (*AdminAPI) CaddyModule() caddy.ModuleInfo {
 
 // Provision registers the collectors.
 func (*AdminAPI) Provision(ctx caddy.Context) error {
-	return registerMetrics(ctx.GetMetricsRegistry())
+	return RegisterMetrics(ctx.GetMetricsRegistry())
 }
 
 // Routes implements caddy.AdminRouter.

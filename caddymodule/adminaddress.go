@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
+	"github.com/caddy-threepid/caddy-threepid/internal/instance"
 	"github.com/caddy-threepid/caddy-threepid/internal/phone"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -48,5 +49,21 @@ func (req addressRequest) canonical() (addressRequest, error) {
 }
 
 func adminForget(ctx context.Context, app *App, req addressRequest) (any, error) {
-	return app.onAddress(req, func(rt *runtime, req addressRequest) (any, error) { return app.forget(ctx, rt, req) })
+	return app.onAddress(req, func(inst *instance.Instance, person addressRequest) (any, error) {
+		gone, err := inst.Forget(ctx, person.Medium, person.Address)
+		return Forgotten{Entries: gone.Entries, Erased: gone.Erased, Compacted: gone.Compacted, Left: gone.Left}, err
+	})
+}
+
+// Forgotten is what was erased.
+type Forgotten struct {
+	Entries int `json:"entries"`
+	// Erased is how many entries of each kind.
+	Erased map[string]int `json:"erased"`
+	// Compacted says that the files of the store do not have them any more
+	// either. Otherwise that happens by itself, in time.
+	Compacted bool `json:"compacted"`
+	// Left are folders that messages were written into instead of being sent: what
+	// is in them is not erased.
+	Left []string `json:"left,omitempty"`
 }

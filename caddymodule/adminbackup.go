@@ -26,11 +26,11 @@ func (s streamed) serve(ctx context.Context, w http.ResponseWriter) error {
 }
 
 func adminBackup(_ context.Context, app *App, _ nothing) (any, error) {
-	rt, release, err := app.serving()
+	inst, release, err := app.Serving()
 	if err != nil {
 		return nil, err
 	}
-	source, ok := rt.store.Store.(store.Backuper)
+	source, ok := inst.Store.Store.(store.Backuper)
 	if !ok {
 		release()
 		return nil, caddy.APIError{HTTPStatus: http.StatusNotImplemented, Err: errors.New("this store has its own way of being backed up")}

@@ -98,13 +98,13 @@ func (s *site) state() string {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	rt, release, err := app.serving()
+	rt, release, err := app.Serving()
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	defer release()
 	var backup bytes.Buffer
-	if err := rt.store.Store.(store.Backuper).WriteBackup(s.t.Context(), &backup); err != nil {
+	if err := rt.Store.Store.(store.Backuper).WriteBackup(s.t.Context(), &backup); err != nil {
 		s.t.Fatal(err)
 	}
 	// It begins with a line and eight bytes of the time, any of which may be any

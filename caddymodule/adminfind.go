@@ -6,10 +6,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/caddy-threepid/caddy-threepid/handlers"
-	"github.com/caddy-threepid/caddy-threepid/internal/emailpolicy"
-	"github.com/caddy-threepid/caddy-threepid/internal/smsfraud"
-	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/internal/instance"
 )
 
 // FoundAddress is why a person has got a message or not: everything that is known
@@ -62,86 +59,37 @@ type FoundState struct {
 }
 
 func adminFindAddress(ctx context.Context, app *App, req addressRequest) (any, error) {
-	return app.onAddress(req, func(rt *runtime, person addressRequest) (any, error) { return app.find(ctx, rt, person) })
+	return app.onAddress(req, func(inst *instance.Instance, person addressRequest) (any, error) {
+		found, err := inst.Find(ctx, person.Medium, person.Address)
+		if err != nil {
+			return nil, err
+		}
+		return foundOf(string(person.Medium), found), nil
+	})
 }
 
-func (a *App) find(ctx context.Context, rt *runtime, person addressRequest) (*FoundAddress, error) {
+func foundOf(medium string, f *instance.Found) *FoundAddress {
 	found := &FoundAddress{
-		Medium: string(person.Medium), Pseudonym: rt.service.Pseudonym(person.Address), Limits: []LimitUse{}, Messages: []FoundState{},
+		Medium: medium, Pseudonym: f.Pseudonym, Unwanted: known(f.Unwanted), Denied: f.Denied,
+		Limits: []LimitUse{}, Messages: []FoundState{}, More: f.More,
 	}
-	entry, listed, err := rt.suppression.Lookup(ctx, person.Medium, person.Address)
-	if err != nil {
-		return nil, err
-	}
-	if listed {
+	if e := f.Suppressed; e != nil {
 		found.Suppressed = &Suppressed{
-			Pseudonym: found.Pseudonym, Medium: found.Medium, Reason: string(entry.Reason), Code: entry.Code, Since: entry.Since, Until: entry.Until,
+			Pseudonym: f.Pseudonym, Medium: medium, Reason: string(e.Reason), Code: e.Code, Since: e.Since, Until: e.Until,
 		}
 	}
-	if person.Medium == verification.Email {
-		if v := a.settings.email.Check(ctx, person.Address); v.Action == emailpolicy.Refused {
-			found.Denied = string(v.Rule)
-		}
-	}
-	if err := rt.findLimits(ctx, person, found); err != nil {
-		return nil, err
-	}
-	return found, rt.findMessages(ctx, person, found)
-}
-
-func (rt *runtime) findLimits(ctx context.Context, person addressRequest, found *FoundAddress) error {
-	domain := ""
-	if person.Medium == verification.Email {
-		domain = handlers.Registrable(person.Address)
-	}
-	limits, unwanted, err := rt.service.Limits(ctx, person.Medium, person.Address, domain)
-	if err != nil {
-		return err
-	}
-	found.Unwanted = known(unwanted)
-	for _, l := range limits {
+	for _, l := range f.Limits {
 		found.Limits = append(found.Limits, LimitUse{
-			Limit: string(l.Limit), Purpose: string(l.Purpose), Used: l.Used, Of: l.Limited.Burst,
-			Seconds: int(l.Limited.Per / time.Second), Until: known(l.Until),
+			Limit: l.Limit, Purpose: string(l.Purpose), Used: l.Used, Of: l.Of, Seconds: int(l.Per / time.Second),
+			Until: known(l.Until), Always: l.Always,
 		})
 	}
-	if rt.phones == nil || person.Medium != verification.MSISDN {
-		return nil
-	}
-	state, err := rt.phones.shield.Ask(ctx, smsfraud.Request{Digits: person.Address, Region: regionOf(person.Address), Segments: 1})
-	if err != nil {
-		return err
-	}
-	found.Limits = append(found.Limits, LimitUse{Limit: "number", Used: state.Sent, Of: state.Limit, Seconds: int((24 * time.Hour) / time.Second)})
-	if r := state.Refused; r != nil {
-		refused := LimitUse{Limit: string(r.Why), Always: r.RetryAfter == 0}
-		if !refused.Always {
-			refused.Until = known(time.Now().Add(r.RetryAfter))
-		}
-		found.Limits = append(found.Limits, refused)
-	}
-	return nil
-}
-
-func (rt *runtime) findMessages(ctx context.Context, person addressRequest, found *FoundAddress) error {
-	list, err := rt.service.FindByAddress(ctx, person.Medium, person.Address)
-	if err != nil {
-		return err
-	}
-	found.More = len(list) > maxListed
-	for _, f := range list[:min(len(list), maxListed)] {
-		state := FoundState{SessionInfo: infoOf(f.Admin), Spelling: f.Spelling}
-		if f.Reply.Text != "" {
-			state.Reply, state.ReplyAt = f.Reply.Text, known(time.UnixMilli(f.Reply.At))
-		}
-		waiting, there, err := rt.outbox.Look(ctx, f.MessageID)
-		if err != nil {
-			return err
-		}
-		if there {
-			state.Deliveries, state.Next = waiting.Tries, known(waiting.Next)
+	for _, m := range f.Messages {
+		state := FoundState{SessionInfo: infoOf(m.Admin), Spelling: m.Spelling, Deliveries: m.Waiting.Tries, Next: known(m.Waiting.Next)}
+		if m.Reply.Text != "" {
+			state.Reply, state.ReplyAt = m.Reply.Text, known(time.UnixMilli(m.Reply.At))
 		}
 		found.Messages = append(found.Messages, state)
 	}
-	return nil
+	return found
 }

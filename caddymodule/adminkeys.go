@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/instance"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 )
 
@@ -36,66 +37,35 @@ type KeyState struct {
 }
 
 func adminRotate(ctx context.Context, app *App, _ nothing) (any, error) {
-	rt, release, err := app.serving()
+	inst, release, err := app.Serving()
 	if err != nil {
 		return nil, err
 	}
 	defer release()
-	now := time.Now()
-	err = app.changeKeys(ctx, rt, func(path string) (*keyring.Ring, error) { return keyring.Rotate(path, now) })
-	if errors.Is(err, keyring.ErrTooManyKeys) || errors.Is(err, errOtherKeys) {
+	report, err := inst.RotateKeys(ctx)
+	if errors.Is(err, keyring.ErrTooManyKeys) || errors.Is(err, instance.ErrOtherKeys) {
 		return nil, caddy.APIError{HTTPStatus: http.StatusConflict, Err: err}
 	}
-	if err != nil {
-		return nil, err
-	}
-	app.logger.Info("a new key is in use")
-	return app.lookAfterKeys(ctx, rt, now)
+	return keysOf(report), err
 }
 
 func adminPrune(ctx context.Context, app *App, _ nothing) (any, error) {
-	rt, release, err := app.serving()
+	inst, release, err := app.Serving()
 	if err != nil {
 		return nil, err
 	}
 	defer release()
-	return app.lookAfterKeys(ctx, rt, time.Now())
+	report, err := inst.PruneKeys(ctx)
+	return keysOf(report), err
 }
 
-// lookAfterKeys moves old records to the key in use, and drops the keys that
-// nothing needs any more.
-func (a *App) lookAfterKeys(ctx context.Context, rt *runtime, now time.Time) (Keys, error) {
-	before := rt.keys.Keys()
-	moved, err := rt.reseal(ctx)
-	answer := Keys{Moved: moved, Dropped: []int{}}
-	if ctx.Err() != nil {
-		a.resealLater(rt) //nolint:contextcheck // it goes on after the request
-		answer.Pending = true
-		return answer, nil
+func keysOf(r instance.KeysReport) Keys {
+	keys := Keys{Moved: r.Moved, Pending: r.Pending, Dropped: []int{}}
+	for _, k := range r.Keys {
+		keys.Keys = append(keys.Keys, KeyState{ID: int(k.ID), Since: known(k.Since), NeededUntil: known(k.NeededUntil), Records: k.Records})
 	}
-	if err != nil {
-		return answer, err
+	for _, id := range r.Dropped {
+		keys.Dropped = append(keys.Dropped, int(id))
 	}
-	if err := a.drop(ctx, rt, now); err != nil {
-		return answer, err
-	}
-	counts, err := rt.sealedBy(ctx)
-	if err != nil {
-		return answer, err
-	}
-	left := map[byte]bool{}
-	for _, k := range rt.keys.Keys() {
-		left[k.ID] = true
-		state := KeyState{ID: int(k.ID), Since: known(k.Since), Records: counts[k.ID]}
-		if !k.Retired.IsZero() {
-			state.NeededUntil = known(k.Retired.Add(rt.retention()))
-		}
-		answer.Keys = append(answer.Keys, state)
-	}
-	for _, k := range before {
-		if !left[k.ID] {
-			answer.Dropped = append(answer.Dropped, int(k.ID))
-		}
-	}
-	return answer, nil
+	return keys
 }

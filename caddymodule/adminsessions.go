@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
+	"github.com/caddy-threepid/caddy-threepid/internal/instance"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -78,37 +79,37 @@ func adminFind(ctx context.Context, app *App, req sessionRequest) (any, error) {
 	if !req.one() {
 		return nil, refused(errors.New("name sessions by a sid, a pseudonym or an address, or all of them"))
 	}
-	rt, release, err := app.serving()
+	inst, release, err := app.Serving()
 	if err != nil {
 		return nil, err
 	}
 	defer release()
-	list, err := rt.sessionsOf(ctx, req)
+	list, err := sessionsOf(ctx, inst, req)
 	if err != nil {
 		return nil, adminVerdict(err)
 	}
-	found := Sessions{Sessions: []SessionInfo{}, More: len(list) > maxListed}
-	for _, a := range list[:min(len(list), maxListed)] {
+	found := Sessions{Sessions: []SessionInfo{}, More: len(list) > instance.MaxListed}
+	for _, a := range list[:min(len(list), instance.MaxListed)] {
 		found.Sessions = append(found.Sessions, infoOf(a))
 	}
 	return found, nil
 }
 
-func (rt *runtime) sessionsOf(ctx context.Context, req sessionRequest) (list []verification.Admin, err error) {
+func sessionsOf(ctx context.Context, inst *instance.Instance, req sessionRequest) (list []verification.Admin, err error) {
 	switch {
 	case req.All:
-		return rt.service.FindAll(ctx)
+		return inst.Service.FindAll(ctx)
 	case req.Pseudonym != "":
-		return rt.service.FindByPseudonym(ctx, req.Pseudonym)
+		return inst.Service.FindByPseudonym(ctx, req.Pseudonym)
 	case req.SID != "":
-		one, err := rt.service.Describe(ctx, req.SID)
+		one, err := inst.Service.Describe(ctx, req.SID)
 		return []verification.Admin{one}, err
 	}
 	person, err := addressRequest{req.Medium, req.Address}.canonical()
 	if err != nil {
 		return nil, err
 	}
-	found, err := rt.service.FindByAddress(ctx, person.Medium, person.Address)
+	found, err := inst.Service.FindByAddress(ctx, person.Medium, person.Address)
 	for _, f := range found {
 		list = append(list, f.Admin)
 	}
@@ -119,6 +120,9 @@ func (rt *runtime) sessionsOf(ctx context.Context, req sessionRequest) (list []v
 func adminVerdict(err error) error {
 	if api, ok := errors.AsType[caddy.APIError](err); ok {
 		return api
+	}
+	if unpaid, ok := errors.AsType[*instance.UnpaidError](err); ok {
+		return caddy.APIError{HTTPStatus: http.StatusTooManyRequests, Err: unpaid.Unwrap()}
 	}
 	status := http.StatusInternalServerError
 	var limited *verification.LimitError
@@ -137,9 +141,7 @@ func adminVerdict(err error) error {
 type done struct{}
 
 func adminResend(ctx context.Context, app *App, req sessionRequest) (any, error) {
-	return app.onSession(ctx, req, func(s *verification.Service, ctx context.Context, sid string) error {
-		return app.resend(ctx, s, sid)
-	})
+	return app.onSession(ctx, req, (*instance.Instance).Resend)
 }
 
 // Revoked is how many sessions were ended.
@@ -150,28 +152,30 @@ type Revoked struct {
 // adminRevoke ends a session, or all open ones of an address.
 func adminRevoke(ctx context.Context, app *App, req sessionRequest) (any, error) {
 	if req.Address == "" {
-		_, err := app.onSession(ctx, req, (*verification.Service).RevokeSession)
+		_, err := app.onSession(ctx, req, func(inst *instance.Instance, ctx context.Context, sid string) error {
+			return inst.Service.RevokeSession(ctx, sid)
+		})
 		return Revoked{1}, err
 	}
 	if !req.one() {
 		return nil, refused(errors.New("name the session by its sid, or those of an address"))
 	}
-	return app.onAddress(addressRequest{req.Medium, req.Address}, func(rt *runtime, person addressRequest) (any, error) {
-		n, err := rt.service.RevokeByAddress(ctx, person.Medium, person.Address)
+	return app.onAddress(addressRequest{req.Medium, req.Address}, func(inst *instance.Instance, person addressRequest) (any, error) {
+		n, err := inst.Service.RevokeByAddress(ctx, person.Medium, person.Address)
 		return Revoked{n}, err
 	})
 }
 
-func (a *App) onSession(ctx context.Context, req sessionRequest, do func(*verification.Service, context.Context, string) error) (any, error) {
+func (a *App) onSession(ctx context.Context, req sessionRequest, do func(*instance.Instance, context.Context, string) error) (any, error) {
 	if req != (sessionRequest{SID: req.SID}) {
 		return nil, refused(errors.New("name the session by its sid alone"))
 	}
-	rt, release, err := a.serving()
+	inst, release, err := a.Serving()
 	if err != nil {
 		return nil, err
 	}
 	defer release()
-	if err := do(rt.service, ctx, input.Trim(req.SID)); err != nil {
+	if err := do(inst, ctx, input.Trim(req.SID)); err != nil {
 		return nil, adminVerdict(err)
 	}
 	return done{}, nil

@@ -7,16 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-threepid/caddy-threepid/guest"
-	"github.com/caddy-threepid/caddy-threepid/internal/address"
 	"github.com/caddy-threepid/caddy-threepid/internal/doctor"
-	"github.com/caddy-threepid/caddy-threepid/internal/input"
-	"github.com/caddy-threepid/caddy-threepid/internal/mail"
+	"github.com/caddy-threepid/caddy-threepid/internal/instance"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbox"
 )
 
@@ -33,9 +30,9 @@ func adminLive(context.Context, *App) (any, error) {
 
 // adminReady reports whether the store can serve.
 func adminReady(ctx context.Context, app *App) (any, error) {
-	rt, err := app.open()
+	inst, err := app.Open()
 	if err == nil {
-		err = rt.service.Ping(ctx)
+		err = inst.Service.Ping(ctx)
 	}
 	if err != nil {
 		return nil, caddy.APIError{HTTPStatus: http.StatusServiceUnavailable, Err: fmt.Errorf("not ready: %w", err)}
@@ -75,39 +72,37 @@ type RelayState struct {
 }
 
 func adminStatus(ctx context.Context, app *App) (any, error) {
-	rt, release, err := app.serving()
+	inst, release, err := app.Serving()
 	if err != nil {
 		return nil, err
 	}
 	defer release()
-	status := Status{Relays: app.relayStates(), Wiring: app.advised(app.wirings()...)}
-	if status.Queue, err = rt.outbox.Status(ctx); err != nil {
+	status := Status{Relays: statesOf(inst.Relays()), Wiring: app.Wiring()}
+	if status.Queue, err = inst.Outbox.Status(ctx); err != nil {
 		return nil, err
 	}
-	if rt.phones != nil {
-		status.Phones, err = app.phoneStatus(ctx, rt)
+	if inst.Phones() {
+		status.Phones, err = phoneStatus(ctx, inst)
 	}
 	return status, err
 }
 
-// serving is the runtime, with its store held open.
-func (a *App) serving() (*runtime, func(), error) {
-	rt, err := a.open()
+// Serving is the instance, with its store held open.
+func (a *App) Serving() (*instance.Instance, func(), error) {
+	inst, err := a.Open()
 	if err != nil {
 		return nil, nil, caddy.APIError{HTTPStatus: http.StatusServiceUnavailable, Err: err}
 	}
-	return rt, rt.store.hold(), nil
+	return inst, inst.Store.Hold(), nil
 }
 
-func (a *App) relayStates() []RelayState {
-	states := []RelayState{}
-	relayed, ok := a.mailer.(guest.Relays)
-	if !ok {
-		return states
-	}
-	for _, s := range relayed.Status() {
+// statesOf are how relays or gateways have fared.
+func statesOf(list []guest.RelayStatus) []RelayState {
+	states := make([]RelayState, 0, len(list))
+	for _, s := range list {
 		states = append(states, RelayState{
-			Name: s.Name, State: s.State, Failing: s.Failing, LastError: s.LastError, LastReply: s.LastReply, Uncertain: s.Uncertain, Sent: s.Sent, Refused: s.Refused, Failed: s.Failed, InFlight: s.InFlight,
+			Name: s.Name, State: s.State, Failing: s.Failing, LastError: s.LastError, LastReply: s.LastReply, Uncertain: s.Uncertain,
+			Sent: s.Sent, Refused: s.Refused, Failed: s.Failed, InFlight: s.InFlight,
 			RetryAt: known(s.RetryAt), LastErrorAt: known(s.LastErrorAt), LastSuccess: known(s.LastSuccess),
 		})
 	}
@@ -124,12 +119,12 @@ func known(t time.Time) *time.Time {
 
 // adminDoctor looks for what is wrong.
 func adminDoctor(ctx context.Context, app *App, _ nothing) (any, error) {
-	rt, release, err := app.serving()
+	inst, release, err := app.Serving()
 	if err != nil {
 		return nil, err
 	}
 	defer release()
-	return doctor.Run(ctx, app.examination(caddy.ActiveContext(), rt)), nil
+	return doctor.Run(ctx, app.Examination(caddy.ActiveContext(), inst)), nil
 }
 
 // testRequest is the body of send-test.
@@ -164,53 +159,44 @@ type (
 	}
 )
 
-var errNoMailer = errors.New("there is no mailer: it is switched off in the configuration")
-
-// adminSendTest sends one mail past the queue, so that the operator sees at
-// once what the relay says to it.
+// adminSendTest sends one message past the queue, so that the operator sees at
+// once what the relay or the gateway says to it.
 func adminSendTest(ctx context.Context, app *App, req testRequest) (any, error) {
-	if number := input.NumberOrWord(req.To); strings.HasPrefix(number, "+") {
-		return app.sendTestSMS(ctx, number)
-	}
-	to, err := address.Email(input.Address(req.To))
-	if err != nil {
-		return nil, refused(errors.New("'to' is neither an email address nor a phone number that begins with +"))
-	}
-	if app.mailer == nil {
-		return nil, refused(errNoMailer)
-	}
-	raw, from, err := app.testMail(to)
+	inst, release, err := app.Serving()
 	if err != nil {
 		return nil, err
 	}
-	result := TestResult{Sent: true}
-	if err := app.mailer.Send(ctx, from, to, raw); err != nil {
-		result = TestResult{Problem: err.Error()}
-		if failed, ok := errors.AsType[unsure](err); ok {
-			result.Uncertain = failed.Uncertain()
-		}
-		if quoting, ok := errors.AsType[quoting](err); ok {
-			result.Said = quoting.Said()
-		}
+	defer release()
+	sent, err := inst.SendTest(ctx, req.To)
+	if err != nil {
+		return nil, notSent(err)
 	}
-	result.Relays = app.relayStates()
-	result.Folder = app.mailFolder()
+	result := TestResult{Sent: sent.Err == nil, Folder: sent.Folder, Relays: statesOf(inst.Relays())}
+	if sent.Phone {
+		result.Relays = statesOf(inst.Gateways())
+	}
+	if sent.Err == nil {
+		return result, nil
+	}
+	result.Problem = sent.Err.Error()
+	if failed, ok := errors.AsType[unsure](sent.Err); ok && !sent.Phone {
+		result.Uncertain = failed.Uncertain()
+	}
+	if quoting, ok := errors.AsType[quoting](sent.Err); ok {
+		result.Said = quoting.Said()
+	}
 	return result, nil
 }
 
-// testMail composes a mail that carries no token.
-func (a *App) testMail(to string) (raw []byte, from string, err error) {
-	_, from, err = mail.Sender(a.mailer.From())
-	if err != nil {
-		return nil, "", err
+// notSent tells what the operator has caused from what has failed.
+func notSent(err error) error {
+	if unpaid, ok := errors.AsType[*instance.UnpaidError](err); ok {
+		return refused(unpaid.Unwrap())
 	}
-	m := mail.Message{
-		From: a.mailer.From(), To: to, Subject: "Test of " + a.settings.http.PublicURL,
-		Text:      "This mail was sent by the operator of " + a.settings.http.PublicURL + " to test its mail relay. There is nothing to do.\n",
-		HTML:      "<p>This mail was sent by the operator of this server to test its mail relay. There is nothing to do.</p>",
-		MessageID: testMessageID(from), Date: time.Now(),
+	for _, theirs := range []error{instance.ErrNotAddress, instance.ErrNotNumber, instance.ErrNoMailer, instance.ErrNoSMS} {
+		if errors.Is(err, theirs) {
+			return refused(err)
+		}
 	}
-	m.DKIM = dkimOf(a.mailer)
-	raw, err = mail.Compose(m)
-	return raw, from, err
+	return err
 }

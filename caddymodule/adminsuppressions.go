@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/feedback"
+	"github.com/caddy-threepid/caddy-threepid/internal/instance"
 )
 
 // Suppressions are the addresses that get no mail.
@@ -26,16 +27,13 @@ type Suppressed struct {
 	Until     time.Time `json:"until"`
 }
 
-// maxListed bounds a list.
-const maxListed = 1000
-
 func adminSuppressions(ctx context.Context, app *App) (any, error) {
-	rt, release, err := app.serving()
+	inst, release, err := app.Serving()
 	if err != nil {
 		return nil, err
 	}
 	defer release()
-	list, more, err := rt.suppression.List(ctx, maxListed)
+	list, more, err := inst.Suppression.List(ctx, instance.MaxListed)
 	answer := Suppressions{Suppressions: []Suppressed{}, More: more}
 	for _, l := range list {
 		answer.Suppressions = append(answer.Suppressions, Suppressed{
@@ -57,29 +55,29 @@ type Suppressing struct {
 const manualTime = 365 * 24 * time.Hour
 
 func adminSuppress(ctx context.Context, app *App, req addressRequest) (any, error) {
-	return app.onAddress(req, func(rt *runtime, req addressRequest) (any, error) {
+	return app.onAddress(req, func(inst *instance.Instance, req addressRequest) (any, error) {
 		until := time.Now().Add(manualTime)
-		return Suppressing{Until: &until}, rt.suppression.Add(ctx, req.Medium, req.Address, feedback.ReasonManual, until)
+		return Suppressing{Until: &until}, inst.Suppression.Add(ctx, req.Medium, req.Address, feedback.ReasonManual, until)
 	})
 }
 
 func adminRelease(ctx context.Context, app *App, req addressRequest) (any, error) {
-	return app.onAddress(req, func(rt *runtime, req addressRequest) (any, error) {
-		removed, err := rt.suppression.Remove(ctx, req.Medium, req.Address)
+	return app.onAddress(req, func(inst *instance.Instance, req addressRequest) (any, error) {
+		removed, err := inst.Suppression.Remove(ctx, req.Medium, req.Address)
 		return Suppressing{Removed: removed}, err
 	})
 }
 
 // onAddress does something with an address as it is stored.
-func (a *App) onAddress(req addressRequest, do func(*runtime, addressRequest) (any, error)) (any, error) {
+func (a *App) onAddress(req addressRequest, do func(*instance.Instance, addressRequest) (any, error)) (any, error) {
 	req, err := req.canonical()
 	if err != nil {
 		return nil, err
 	}
-	rt, release, err := a.serving()
+	inst, release, err := a.Serving()
 	if err != nil {
 		return nil, err
 	}
 	defer release()
-	return do(rt, req)
+	return do(inst, req)
 }

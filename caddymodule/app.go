@@ -5,8 +5,6 @@ package caddymodule
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 
@@ -16,6 +14,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/caddymodule/internal/config"
 	"github.com/caddy-threepid/caddy-threepid/guest"
 	"github.com/caddy-threepid/caddy-threepid/internal/doctor"
+	"github.com/caddy-threepid/caddy-threepid/internal/instance"
 )
 
 func init() {
@@ -223,7 +222,8 @@ type App struct {
 
 	started  atomic.Bool
 	mu       sync.Mutex // guards opening and closing
-	running  atomic.Pointer[runtime]
+	running  atomic.Pointer[instance.Instance]
+	key      any // of the pool
 	closed   bool
 	released bool
 }
@@ -306,7 +306,7 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 func (a *App) Provision(ctx caddy.Context) error {
 	a.logger, a.sibling = ctx.Logger(), ctx.AppIfConfigured
 	a.ended = func() error { return context.Cause(ctx) }
-	if err := registerMetrics(ctx.GetMetricsRegistry()); err != nil {
+	if err := RegisterMetrics(ctx.GetMetricsRegistry()); err != nil {
 		return err
 	}
 	where := recall(a)
@@ -328,58 +328,6 @@ func (a *App) Provision(ctx caddy.Context) error {
 
 func (a *App) notice(text string, fields ...zap.Field) {
 	a.notices = append(a.notices, notice{text, fields})
-}
-
-// loadGuests loads the modules of others and our own.
-func (a *App) loadGuests(ctx caddy.Context) error {
-	if err := a.loadStore(ctx); err != nil {
-		return err
-	}
-	if err := a.loadMailer(ctx); err != nil {
-		return err
-	}
-	return a.loadGateways(ctx)
-}
-
-func (a *App) loadStore(ctx caddy.Context) (err error) {
-	var mod any
-	if a.StoreRaw != nil {
-		mod, err = ctx.LoadModule(a, "StoreRaw")
-	} else {
-		mod, err = ctx.LoadModuleByID("threepid.stores.badger", nil)
-	}
-	if err != nil {
-		return fmt.Errorf("store: %w", err)
-	}
-	var ok bool
-	if a.store, ok = mod.(guest.Store); !ok {
-		return fmt.Errorf("store: module %T is not a store", mod)
-	}
-	return nil
-}
-
-func (a *App) loadMailer(ctx caddy.Context) (err error) {
-	if a.NoEmail {
-		if a.MailerRaw != nil {
-			return errors.New("mailer: is of no use with no_email; leave one of them out")
-		}
-		return nil
-	}
-	a.defaultMailer = a.MailerRaw == nil // loading a module empties its field
-	var mod any
-	if a.defaultMailer {
-		mod, err = ctx.LoadModuleByID("threepid.mailers.file", nil)
-	} else {
-		mod, err = ctx.LoadModule(a, "MailerRaw")
-	}
-	if err != nil {
-		return fmt.Errorf("mailer: %w", err)
-	}
-	var ok bool
-	if a.mailer, ok = mod.(guest.Mailer); !ok {
-		return fmt.Errorf("mailer: module %T is not a mailer", mod)
-	}
-	return nil
 }
 
 // Interface guards

@@ -23,7 +23,7 @@ import (
 // loadWords reads the words and looks of mails and pages. It reads the
 // operator's files, so that `caddy validate` finds what is wrong with them.
 func (a *App) loadWords(e *config.Expander, s *settings) {
-	u, err := url.Parse(s.http.PublicURL)
+	u, err := url.Parse(s.HTTP.PublicURL)
 	if err != nil {
 		e.Failf("public_url: %w", err)
 		return
@@ -44,15 +44,15 @@ func (a *App) loadWords(e *config.Expander, s *settings) {
 			opts.Brands = append(opts.Brands, name)
 		}
 	}
-	if s.templates, err = words.Load(opts); err != nil {
+	if s.Words, err = words.Load(opts); err != nil {
 		e.In("templates").Fail(err)
 		return
 	}
-	s.looks = handlers.TemplateLooks(s.templates)
-	e.In("templates").Fail(s.looks[""].Check())
+	s.Looks = handlers.TemplateLooks(s.Words)
+	e.In("templates").Fail(s.Looks[""].Check())
 	hosts := a.loadBrands(e, s)
-	s.http.Match = s.templates.Match
-	s.http.Brand = func(host string) string { return hosts[hostname(host)] }
+	s.HTTP.Match = s.Words.Match
+	s.HTTP.Brand = func(host string) string { return hosts[hostname(host)] }
 }
 
 // resolveBrands checks what brands have besides files, and returns whose hosts
@@ -84,9 +84,9 @@ func (a *App) resolveBrands(e *config.Expander) map[string]string {
 func (a *App) loadBrands(e *config.Expander, s *settings) map[string]string {
 	for _, name := range slices.Sorted(maps.Keys(a.Brands)) {
 		b, inner := a.Brands[name], e.In("brand "+name)
-		look, known := s.looks[name]
+		look, known := s.Looks[name]
 		if !known {
-			look = s.looks[""]
+			look = s.Looks[""]
 			look.CSS = maps.Clone(look.CSS)
 		}
 		if look.CSS == nil {
@@ -104,7 +104,7 @@ func (a *App) loadBrands(e *config.Expander, s *settings) map[string]string {
 			look.Logo, look.LogoType = raw, logoTypes[strings.ToLower(filepath.Ext(logo))]
 		}
 		inner.Fail(look.Check())
-		s.looks[name] = look
+		s.Looks[name] = look
 	}
 	return a.resolveBrands(newExpander()) // whose faults are known
 }

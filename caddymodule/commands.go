@@ -3,11 +3,9 @@
 package caddymodule
 
 import (
-	"crypto/rand"
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -15,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/doctor"
+	"github.com/caddy-threepid/caddy-threepid/internal/instance"
 	"github.com/caddy-threepid/caddy-threepid/internal/mail"
 )
 
@@ -92,7 +91,7 @@ func runSendTest(out io.Writer, flags caddycmd.Flags) (int, error) {
 	}
 	for _, r := range result.Relays {
 		if r.State == mail.BreakerOpen {
-			_, err = fmt.Fprintf(out, "%s is %s. Its last error: %s%s\n", r.Name, r.word(), r.LastError, said(r.LastReply))
+			_, err = fmt.Fprintf(out, "%s is %s. Its last error: %s%s\n", r.Name, r.word(), r.LastError, instance.Said(r.LastReply))
 		}
 	}
 	return code, err
@@ -161,19 +160,11 @@ func printRelays(out io.Writer, title string, relays []RelayState) error {
 			last = r.LastError
 		}
 		if r.LastErrorAt != nil {
-			last += said(r.LastReply) + " (" + r.LastErrorAt.Local().Format(time.DateTime) + ")"
+			last += instance.Said(r.LastReply) + " (" + r.LastErrorAt.Local().Format(time.DateTime) + ")"
 		}
 		_, _ = fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%d\t%d\t%s\n", r.Name, r.word(), r.Sent, r.Refused, r.Failed, r.InFlight, last)
 	}
 	return w.Flush()
-}
-
-// said is what a relay said, to be read after its fault.
-func said(reply string) string {
-	if reply == "" {
-		return ""
-	}
-	return ", it said: " + reply
 }
 
 // word is how a relay is.
@@ -189,8 +180,3 @@ func (r RelayState) word() string {
 
 // relayStates are what the states of a relay mean.
 var relayStates = map[string]string{"closed": "in order", "open": "left alone", "half-open": "being tried"}
-
-// testMessageID is a new one for each test mail.
-func testMessageID(from string) string {
-	return "<" + strings.ToLower(rand.Text()) + from[strings.LastIndexByte(from, '@'):] + ">"
-}

@@ -42,9 +42,7 @@ func TestAFirstKeyThatCannotBePlaced(t *testing.T) {
 	} {
 		m := &meanwhile{memoryModule{fakeStore: fakeStore{key: t.Name() + name}, kept: storetest.NewMemory(nil)}, happens}
 		acquire := func() error {
-			c, err := take(path)
-			must(t, err)
-			key, _, err := acquireStore(m, c)
+			key, _, err := acquireStore(m, path)
 			if err == nil {
 				must(t, releaseStore(key))
 			}
@@ -95,11 +93,11 @@ func TestARotationThatCannotBeWritten(t *testing.T) {
 	remember(t, rt)
 	app, err := runningApp()
 	must(t, err)
-	marks := rt.keys.Marks()
+	marks := rt.Keys.Marks()
 	if answer, err := adminRotate(t.Context(), app, nothing{}); !errors.Is(err, syscall.ENAMETOOLONG) {
 		t.Errorf("got %v, %v, want that there is no room", answer, err)
 	}
-	if got := rt.keys.Marks(); !slices.Equal(got, marks) {
+	if got := rt.Keys.Marks(); !slices.Equal(got, marks) {
 		t.Errorf("got keys %v in use, want those of before, %v", got, marks)
 	}
 	if !slices.Equal(read(t, real), before) || !knows(t, rt) {
@@ -108,7 +106,7 @@ func TestARotationThatCannotBeWritten(t *testing.T) {
 	must(t, os.Remove(v.keys), os.WriteFile(v.keys, before, 0o600))
 	rotate(t)
 	v.stop()
-	if rt := v.mustStart(); !knows(t, rt) || len(rt.keys.Keys()) != 2 {
+	if rt := v.mustStart(); !knows(t, rt) || len(rt.Keys.Keys()) != 2 {
 		t.Error("the rotation that was tried again has lost something")
 	}
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/caddymodule/guests/badger"
 	"github.com/caddy-threepid/caddy-threepid/guest"
 	"github.com/caddy-threepid/caddy-threepid/internal/doctor"
+	"github.com/caddy-threepid/caddy-threepid/internal/instance"
 	"github.com/caddy-threepid/caddy-threepid/internal/keycheck"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
@@ -98,9 +99,7 @@ func TestStoresOfOthersAreKeptToo(t *testing.T) {
 	m := &memoryModule{fakeStore: fakeStore{key: t.Name()}, kept: storetest.NewMemory(nil)}
 	path := filepath.Join(t.TempDir(), "keys", "keys.json")
 	acquire := func() error {
-		c, err := take(path)
-		must(t, err)
-		key, _, err := acquireStore(m, c)
+		key, _, err := acquireStore(m, path)
 		if err == nil {
 			must(t, releaseStore(key))
 		}
@@ -112,15 +111,15 @@ func TestStoresOfOthersAreKeptToo(t *testing.T) {
 	must(t, acquire(), acquire())
 	keys := read(t, path)
 	must(t, os.RemoveAll(filepath.Dir(path)))
-	if err := acquire(); !errors.Is(err, errKeyFileMissing) {
-		t.Errorf("got %v, want %v", err, errKeyFileMissing)
+	if err := acquire(); !errors.Is(err, instance.ErrKeyFileMissing) {
+		t.Errorf("got %v, want %v", err, instance.ErrKeyFileMissing)
 	}
 	if _, err := os.Stat(filepath.Dir(path)); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("there is something where the key file was (%v)", err)
 	}
 	newKeyFile(t, path)
-	if err := acquire(); !errors.Is(err, errKeyFileOther) {
-		t.Errorf("got %v, want %v", err, errKeyFileOther)
+	if err := acquire(); !errors.Is(err, instance.ErrKeyFileOther) {
+		t.Errorf("got %v, want %v", err, instance.ErrKeyFileOther)
 	}
 	must(t, os.WriteFile(path, keys, 0o600), acquire())
 }
@@ -170,8 +169,8 @@ func TestAKilledStoreAndAWrongKeyFile(t *testing.T) {
 	keys := read(t, s.path("keys.json"))
 	must(t, os.Remove(s.path("keys.json")))
 	newKeyFile(t, s.path("keys.json"))
-	if err := s.load(s.simple()); err == nil || !strings.Contains(err.Error(), errKeyFileOther.Error()) {
-		t.Errorf("got %v, want %v", err, errKeyFileOther)
+	if err := s.load(s.simple()); err == nil || !strings.Contains(err.Error(), instance.ErrKeyFileOther.Error()) {
+		t.Errorf("got %v, want %v", err, instance.ErrKeyFileOther)
 	}
 	must(t, os.WriteFile(s.path("keys.json"), keys, 0o600))
 	s.mustLoad(s.simple())
@@ -211,16 +210,14 @@ func TestRotationThatCannotBeNoted(t *testing.T) {
 	v := newVault(t)
 	rt := v.mustStart()
 	remember(t, rt)
-	app, err := runningApp()
-	must(t, err)
 	broken := *rt
-	broken.store = &sharedStore{Store: noUpdate{rt.store.Store}}
+	broken.Store = &instance.SharedStore{Store: noUpdate{rt.Store.Store}}
 	before := read(t, v.keys)
-	err = app.changeKeys(t.Context(), &broken, func(path string) (*keyring.Ring, error) { return keyring.Rotate(path, time.Now()) })
+	_, err := broken.RotateKeys(t.Context())
 	if !errors.Is(err, errNoUpdate) {
 		t.Errorf("got %v, want %v", err, errNoUpdate)
 	}
-	if got := len(rt.keys.Keys()); got != 1 {
+	if got := len(rt.Keys.Keys()); got != 1 {
 		t.Errorf("%d keys are in use, want 1", got)
 	}
 	after := read(t, v.keys)
@@ -236,8 +233,8 @@ func TestRotationThatCannotBeNoted(t *testing.T) {
 		v.stop()
 	}
 	must(t, os.WriteFile(v.keys, before, 0o600))
-	if err := v.start(); err == nil || !strings.Contains(err.Error(), errKeyFileOther.Error()) {
-		t.Errorf("with the file of before the new key: got %v, want %v", err, errKeyFileOther)
+	if err := v.start(); err == nil || !strings.Contains(err.Error(), instance.ErrKeyFileOther.Error()) {
+		t.Errorf("with the file of before the new key: got %v, want %v", err, instance.ErrKeyFileOther)
 	}
 }
 
@@ -246,13 +243,22 @@ func TestRotationThatCannotBeNoted(t *testing.T) {
 func TestTheCheckRecordKeepsItsKey(t *testing.T) {
 	v := newVault(t)
 	rt := v.mustStart()
-	counts, err := rt.sealedBy(t.Context())
-	if err != nil || counts[1] != 1 {
-		t.Errorf("got %v, %v, want the check record to be counted", counts, err)
+	records := func() map[byte]int {
+		t.Helper()
+		report, err := rt.PruneKeys(t.Context())
+		must(t, err)
+		counts := map[byte]int{}
+		for _, k := range report.Keys {
+			counts[k.ID] = k.Records
+		}
+		return counts
+	}
+	if counts := records(); counts[1] != 1 {
+		t.Errorf("got %v, want the check record to be counted", counts)
 	}
 	rotate(t)
-	if counts, err = rt.sealedBy(t.Context()); err != nil || counts[1] != 0 || counts[2] != 1 {
-		t.Errorf("got %v, %v, want it to be sealed with the new key", counts, err)
+	if counts := records(); counts[1] != 0 || counts[2] != 1 {
+		t.Errorf("got %v, want it to be sealed with the new key", counts)
 	}
 }
 
@@ -261,11 +267,11 @@ func findings(t *testing.T) (codes []string) {
 	t.Helper()
 	app, err := runningApp()
 	must(t, err)
-	var o doctor.Options
-	rt := app.running.Load()
-	o.KeyFile = &doctor.KeyFile{Path: app.settings.keyFile}
-	o.Store = &doctor.Store{Name: "store", Ping: rt.service.Ping}
-	app.examineKeys(&o, rt)
+	all := app.running.Load().Examination()
+	o := doctor.Options{
+		KeyFile: &doctor.KeyFile{Path: all.KeyFile.Path, State: all.KeyFile.State},
+		Store:   &doctor.Store{Name: "store", Ping: all.Store.Ping, Age: all.Store.Age},
+	}
 	for _, f := range doctor.Run(t.Context(), o).Findings {
 		if f.Check == "key_file" || f.Check == "store" {
 			codes = append(codes, f.Check+" "+f.Code)
@@ -288,7 +294,7 @@ func TestDoctorSaysWhatBecameOfTheKeys(t *testing.T) {
 		}
 	}
 	want("at first", "store ok", "key_file key_file_not_copied")
-	_, err := keycheck.Save(t.Context(), rt.store, rt.keys, rt.keys.Marks(), time.Now())
+	_, err := keycheck.Save(t.Context(), rt.Store, rt.Keys, rt.Keys.Marks(), time.Now())
 	must(t, err)
 	want("copied", "store ok", "key_file ok")
 	rotate(t)

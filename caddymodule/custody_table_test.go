@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/instance"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/store"
 	"github.com/caddy-threepid/caddy-threepid/store/badgerstore"
@@ -96,7 +97,7 @@ func (v *vault) set(of scene, place func(*testing.T, string, scene)) {
 func arrive(t *testing.T, of scene, place func(*testing.T, string, scene), refused string, reload bool) {
 	v := newVault(t)
 	v.set(of, place)
-	var old *runtime
+	var old *instance.Instance
 	if reload {
 		other := newVault(t)
 		old = other.mustStart()
@@ -229,7 +230,7 @@ func restored(t *testing.T) scene {
 	file := filepath.Join(v.others, "backup")
 	f, err := os.Create(file)
 	must(t, err)
-	err = rt.store.Store.(store.Backuper).WriteBackup(t.Context(), f)
+	err = rt.Store.Store.(store.Backuper).WriteBackup(t.Context(), f)
 	must(t, err, f.Close())
 	v.stop()
 	of.data = filepath.Join(v.others, "restored")
@@ -275,7 +276,7 @@ func TestAStoreOfBeforeIsAdopted(t *testing.T) {
 			v := newVault(t)
 			v.set(of, keyFiles6[1].place)
 			rt := v.mustStart()
-			bound, err := rt.service.Bindings(t.Context(), "@alice:example.test")
+			bound, err := rt.Service.Bindings(t.Context(), "@alice:example.test")
 			if err != nil || len(bound) != 1 || bound[0].Address != "alice@example.test" || !knows(t, rt) {
 				t.Errorf("got %v, %v, want the binding and the suppression", bound, err)
 			}
@@ -286,8 +287,8 @@ func TestAStoreOfBeforeIsAdopted(t *testing.T) {
 			must(t, os.Remove(v.keys))
 			newKeyFile(t, v.keys)
 			check := v.unchanged()
-			if err := v.start(); err == nil || !strings.Contains(err.Error(), errKeyFileOther.Error()) {
-				t.Errorf("got %v, want %v", err, errKeyFileOther)
+			if err := v.start(); err == nil || !strings.Contains(err.Error(), instance.ErrKeyFileOther.Error()) {
+				t.Errorf("got %v, want %v", err, instance.ErrKeyFileOther)
 			}
 			check()
 		})
@@ -315,7 +316,7 @@ func TestReloadWithAnotherKeyFile(t *testing.T) {
 	remember(t, rt)
 	first := *v
 	for _, test := range []struct{ name, refused string }{
-		{"missing", "the key file is missing"}, {"wrong", errRestart.Error()}, {"same", ""},
+		{"missing", "the key file is missing"}, {"wrong", instance.ErrRestart.Error()}, {"same", ""},
 	} {
 		next := first
 		next.keys = filepath.Join(first.others, test.name, "keys.json")

@@ -24,6 +24,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/feedback"
+	"github.com/caddy-threepid/caddy-threepid/internal/instance"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -76,7 +77,7 @@ func (v *vault) config() []byte {
 // start makes Caddy run it, in the place of what runs.
 func (v *vault) start() error { return caddy.Load(v.config(), true) }
 
-func (v *vault) mustStart() *runtime {
+func (v *vault) mustStart() *instance.Instance {
 	v.t.Helper()
 	if err := v.start(); err != nil {
 		v.t.Fatal(err)
@@ -89,7 +90,7 @@ func (v *vault) stop() {
 	stopCaddy(v.t)()
 }
 
-func running(t *testing.T) *runtime {
+func running(t *testing.T) *instance.Instance {
 	t.Helper()
 	app, err := runningApp()
 	if err != nil {
@@ -101,17 +102,17 @@ func running(t *testing.T) *runtime {
 // remembered is an address that the store knows.
 const remembered = "bob@example.test"
 
-func remember(t *testing.T, rt *runtime) {
+func remember(t *testing.T, rt *instance.Instance) {
 	t.Helper()
-	err := rt.suppression.Add(t.Context(), verification.Email, remembered, feedback.ReasonManual, time.Now().Add(time.Hour))
+	err := rt.Suppression.Add(t.Context(), verification.Email, remembered, feedback.ReasonManual, time.Now().Add(time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}
 }
 
-func knows(t *testing.T, rt *runtime) bool {
+func knows(t *testing.T, rt *instance.Instance) bool {
 	t.Helper()
-	_, listed, err := rt.suppression.Lookup(t.Context(), verification.Email, remembered)
+	_, listed, err := rt.Suppression.Lookup(t.Context(), verification.Email, remembered)
 	if err != nil {
 		t.Fatal(err)
 	}

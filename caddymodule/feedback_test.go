@@ -17,6 +17,7 @@ import (
 
 	"github.com/emersion/go-smtp"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/instance"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/freeport"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/stack"
 )
@@ -146,7 +147,7 @@ func TestBounceByWebhook(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.url()+FeedbackPath+"postmark", strings.NewReader(string(raw)))
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.url()+instance.FeedbackPath+"postmark", strings.NewReader(string(raw)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -173,7 +174,7 @@ func TestBounceByWebhook(t *testing.T) {
 	}
 	w.wantSuppressed(email)
 	// A provider that is not configured is nobody's business.
-	a, err := w.client.Do(t.Context(), "POST", FeedbackPath+"mailgun", "", stack.Object{})
+	a, err := w.client.Do(t.Context(), "POST", instance.FeedbackPath+"mailgun", "", stack.Object{})
 	if err != nil || a.Status == http.StatusOK {
 		t.Errorf("got %d (%v) for a provider that is not configured", a.Status, err)
 	}

@@ -141,7 +141,7 @@ func TestARestoredStoreKeepsItsAge(t *testing.T) {
 	w := newWhole(t, "off")
 	record := func() (sealed string) {
 		app, err := runningApp()
-		must(t, err, app.running.Load().store.Scan(t.Context(), keycheck.Partition, "", func(_ string, value []byte) (bool, error) {
+		must(t, err, app.running.Load().Store.Scan(t.Context(), keycheck.Partition, "", func(_ string, value []byte) (bool, error) {
 			sealed += string(value)
 			return true, nil
 		}))

@@ -56,7 +56,7 @@ func (h *IdentityHandler) Provision(ctx caddy.Context) (err error) {
 	if h.app, err = appOf(ctx); err != nil || h.app == nil {
 		return err
 	}
-	h.config = h.app.settings.http
+	h.config = h.app.settings.HTTP
 	e := newExpander()
 	if networks := h.networks(e); len(networks) > 0 {
 		h.config.IdentityAllow = networks
@@ -96,14 +96,14 @@ func parseNetwork(s string) (netip.Prefix, error) {
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (h *IdentityHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	handlers.Bound(w, r) // nothing is passed on
-	rt, err := h.app.open()
+	inst, err := h.app.Open()
 	if err != nil {
 		h.logger.Error("cannot serve", zap.Error(err))
 		handlers.NotReady(w)
 		return nil
 	}
-	defer rt.store.hold()()
-	handlers.NewIdentity(h.config, rt.service, &observer{logger: h.logger, reached: h.app.reached}).ServeHTTP(w, r)
+	defer inst.Store.Hold()()
+	inst.Identity(h.config, h.logger, h.app.reached).ServeHTTP(w, r)
 	return nil
 }
 

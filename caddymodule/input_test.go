@@ -66,7 +66,7 @@ func TestPastedOptions(t *testing.T) {
 	if got := app.mailer.From(); got != "Example <noreply@example.test>" {
 		t.Errorf("got from %q", got)
 	}
-	if got := app.settings.feedback.verp; got.Prefix != "bounces" || got.Domain != "example.test" {
+	if got := app.settings.Feedback.VERP; got.Prefix != "bounces" || got.Domain != "example.test" {
 		t.Errorf("got bounces to %+v", got)
 	}
 	for email, want := range map[string]bool{"a@example.test": false, "a@sub.example.test": true, "a@xn--bcher-kva.example": true} {
@@ -74,7 +74,7 @@ func TestPastedOptions(t *testing.T) {
 			t.Errorf("%s: got refused %v, want %v", email, got, want)
 		}
 	}
-	if got := app.settings.sms.originators; got["GB"][0] != "+447400123456" || !slices.Equal(got["default"], []string{"Example Co", "60123"}) {
+	if got := app.settings.SMS.Originators; got["GB"][0] != "+447400123456" || !slices.Equal(got["default"], []string{"Example Co", "60123"}) {
 		t.Errorf("got originators %q", got)
 	}
 }

@@ -12,16 +12,13 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
 	"github.com/caddy-threepid/caddy-threepid/caddymodule/internal/config"
 	"github.com/caddy-threepid/caddy-threepid/guest"
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
-	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/instance"
 	"github.com/caddy-threepid/caddy-threepid/internal/mail"
-	"github.com/caddy-threepid/caddy-threepid/internal/sms"
-	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
 // judgeGuest judges a guest of our own.
@@ -38,14 +35,6 @@ func (a *App) judge(e *config.Expander) {
 	judgeGuest(e.In("store "+guestName(a.store, "threepid.stores.")), a.store)
 	a.judgeMailer(e)
 	a.judgeGateways(e.In("sms"))
-}
-
-// guestName is what comes after the name space in a module's ID.
-func guestName(g any, namespace string) string {
-	if m, ok := g.(caddy.Module); ok {
-		return strings.TrimPrefix(string(m.CaddyModule().ID), namespace)
-	}
-	return ""
 }
 
 func (a *App) judgeMailer(e *config.Expander) {
@@ -114,8 +103,7 @@ func (a *App) judgeGateways(e *config.Expander) {
 	if e.Failed() {
 		return // routes and senders may be for what is wrong
 	}
-	_, err := sms.NewRouter(a.routing(nil))
-	e.Fail(err)
+	e.Fail(a.settings.CheckRoutes())
 }
 
 // rehearse reads the files, and then puts everything together as Start will, over
@@ -128,20 +116,13 @@ func (a *App) rehearse(e *config.Expander) {
 	if e.Failed() {
 		return
 	}
-	keys, err := keyring.New(keyring.Key{Secret: make([]byte, keyring.SecretSize)})
-	if err == nil {
-		err = a.assemble(&runtime{store: &sharedStore{Store: unopened{}}, keys: keys})
-	}
-	e.Fail(err)
+	e.Fail(instance.Rehearse(a.settings.Config))
 }
-
-// unopened stands for a store that is not open yet.
-type unopened struct{ store.Store }
 
 // judgeKeys reads the key file as Start will. Whoever may not read it may be
 // another user than the server is; that is for Start to find.
 func (a *App) judgeKeys(e *config.Expander) {
-	_, err := take(a.settings.keyFile)
+	err := instance.CheckKeyFile(a.settings.KeyFile)
 	if err != nil && !errors.Is(err, fs.ErrPermission) {
 		e.Fail(err)
 	}
@@ -159,7 +140,7 @@ func (a *App) tell() {
 func (a *App) announce() {
 	if a.PublicURL == "" {
 		a.notice("public_url is not configured; links in mails lead to this machine only",
-			zap.String("public_url", a.settings.http.PublicURL))
+			zap.String("public_url", a.settings.HTTP.PublicURL))
 	}
 	if file, ok := a.mailer.(guest.Folder); ok && a.defaultMailer {
 		a.notice("no mailer is configured; mail is written into a folder and not sent", zap.String("folder", file.Folder()))
@@ -173,7 +154,7 @@ func (a *App) announce() {
 	if a.SMS == nil {
 		return
 	}
-	for _, cost := range a.settings.templates.SMSCosts() {
+	for _, cost := range a.settings.Words.SMSCosts() {
 		if cost.Segments > 1 {
 			a.notice("a message to phones takes more than one segment, each of which is paid for",
 				zap.String("brand", cost.Brand), zap.String("language", cost.Language), zap.String("purpose", cost.Purpose),

@@ -8,18 +8,13 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/doctor"
-	"github.com/caddy-threepid/caddy-threepid/internal/keycheck"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 )
 
@@ -64,37 +59,21 @@ type CheckedCopy struct {
 	Same bool `json:"same,omitempty"`
 }
 
-// sameFile reports whether a file that the operator has named is the one of the
-// server, by way of a link, say. One that the server does not see is another.
-func sameFile(named, ours string) bool {
-	a, err := os.Stat(named)
-	if err != nil {
-		return false
-	}
-	b, err := os.Stat(ours)
-	return err == nil && os.SameFile(a, b)
-}
-
 func adminCheckCopy(ctx context.Context, app *App, req keyCopy) (any, error) {
 	marks, err := req.marks()
 	if err != nil {
 		return nil, err
 	}
-	rt, release, err := app.serving()
+	inst, release, err := app.Serving()
 	if err != nil {
 		return nil, err
 	}
 	defer release()
-	keyFiles.Lock() // no rotation in between
-	defer keyFiles.Unlock()
-	if sameFile(req.File, app.settings.keyFile) {
-		return CheckedCopy{Lacks: []int{}, Same: true}, nil
-	}
-	lacks, err := keycheck.Save(ctx, rt.store, rt.keys, marks, time.Now())
+	lacks, same, err := inst.CheckCopy(ctx, req.File, marks)
 	if err != nil {
-		return nil, fmt.Errorf("note the copy of the key file: %w", err)
+		return nil, err
 	}
-	return CheckedCopy{Good: len(lacks) == 0, Lacks: append([]int{}, lacks...)}, nil
+	return CheckedCopy{Good: !same && len(lacks) == 0, Lacks: append([]int{}, lacks...), Same: same}, nil
 }
 
 func newCheckCopyCommand() *cobra.Command {
@@ -146,22 +125,4 @@ func runCheckCopy(out io.Writer, flags caddycmd.Flags) (int, error) {
 	}
 	_, err = fmt.Fprintln(out, said)
 	return code, err
-}
-
-// examineKeys tells the doctor how key file, store and server stand to each other.
-func (a *App) examineKeys(o *doctor.Options, rt *runtime) {
-	o.KeyFile.State = func(ctx context.Context) (doctor.KeyState, error) {
-		onDisk, err := keyring.Load(a.settings.keyFile)
-		if err != nil {
-			return doctor.KeyState{}, err
-		}
-		record, err := keycheck.Read(ctx, rt.store, rt.keys)
-		return doctor.KeyState{Other: !onDisk.Knows(rt.keys), Copied: !record.Saved.IsZero()}, err
-	}
-	o.Store.Age = func(ctx context.Context) (doctor.StoreAge, error) {
-		record, err := keycheck.Read(ctx, rt.store, rt.keys)
-		keys := rt.keys.Keys()
-		oldest := slices.MinFunc(keys, func(a, b keyring.KeyInfo) int { return a.Since.Compare(b.Since) })
-		return doctor.StoreAge{Begun: record.Begun, Keys: oldest.Since}, err
-	}
 }

@@ -78,7 +78,7 @@ func TestCleanupReleasesOnlyWhatWasAcquired(t *testing.T) {
 	}
 	// Failed in Start.
 	failing := appIn(t, dir)
-	failing.settings.keyFile = filepath.Join(dir, "store") // a directory
+	failing.settings.KeyFile = filepath.Join(dir, "store") // a directory
 	if err := failing.Start(); err == nil {
 		t.Error("got no error for a key file that is a directory")
 	}
@@ -93,7 +93,7 @@ func TestCleanupReleasesOnlyWhatWasAcquired(t *testing.T) {
 	if got := references(t, running); got != 1 {
 		t.Errorf("got %d references, want 1", got)
 	}
-	if err := running.running.Load().service.Ping(t.Context()); err != nil {
+	if err := running.running.Load().Service.Ping(t.Context()); err != nil {
 		t.Errorf("the running configuration has lost its store: %v", err)
 	}
 }
@@ -312,35 +312,7 @@ func TestTwoHandlersShareOneApp(t *testing.T) {
 	if a.app == nil || a.app != b.app || a.app != face.app {
 		t.Errorf("got apps %p, %p and %p, want one", a.app, b.app, face.app)
 	}
-	if err := errors.Join(registerMetrics(ctx.GetMetricsRegistry()), a.app.Cleanup()); err != nil {
+	if err := errors.Join(RegisterMetrics(ctx.GetMetricsRegistry()), a.app.Cleanup()); err != nil {
 		t.Error(err)
-	}
-}
-
-// TestMachinesHaveTheirDoors: what is posted to a webhook or to receipts gets there;
-// somebody who looks at the address does not.
-func TestMachinesHaveTheirDoors(t *testing.T) {
-	door := http.NotFoundHandler()
-	rt := &runtime{webhooks: map[string]http.Handler{"ses": door}, receipts: map[string]http.Handler{"one": door}}
-	for name, c := range map[string]struct {
-		method, path, accept string
-		want                 bool
-	}{
-		"a webhook":              {"POST", FeedbackPath + "ses", "*/*", true},
-		"a webhook, like a form": {"POST", FeedbackPath + "ses", "text/html", true},
-		"a receipt":              {"POST", ReceiptPath + "one", "", true},
-		"a receipt by GET":       {"GET", ReceiptPath + "one?tag=x", "text/html, image/gif, */*; q=.2", true},
-		"somebody looks":         {"GET", ReceiptPath + "one", "text/html", false},
-		"somebody looks there":   {"GET", FeedbackPath + "ses", "text/html", false},
-		"another provider":       {"POST", FeedbackPath + "other", "", false},
-		"another sender":         {"POST", ReceiptPath + "two", "", false},
-		"a page":                 {"GET", handlers.RefusePath, "text/html", false},
-		"the homeserver's":       {"GET", "/_matrix/client/versions", "", false},
-	} {
-		r := httptest.NewRequest(c.method, c.path, nil)
-		r.Header.Set("Accept", c.accept)
-		if got := rt.forMachines(r) != nil; got != c.want {
-			t.Errorf("%s: got %v, want %v", name, got, c.want)
-		}
 	}
 }

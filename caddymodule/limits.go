@@ -13,7 +13,6 @@ import (
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/caddy-threepid/caddy-threepid/caddymodule/internal/config"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -98,12 +97,6 @@ func (a *App) readLimit(d *caddyfile.Dispenser) error {
 	*to = limit
 	return nil
 }
-
-// limitedTotal says which limits are met, never by whom.
-var limitedTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
-	Namespace: "caddy", Subsystem: "threepid", Name: "limited_total",
-	Help: "Requests that a limit has refused, by the limit.",
-}, []string{"limit"})
 
 // clientOf is the client as Caddy sees it: behind proxies that `trusted_proxies`
 // names, the one that they name. Without a server around it there is none.

@@ -3,17 +3,14 @@
 package caddymodule
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
-	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"github.com/caddy-threepid/caddy-threepid/caddymodule/internal/config"
-	"github.com/caddy-threepid/caddy-threepid/handlers"
 	"github.com/caddy-threepid/caddy-threepid/internal/doctor"
 	"github.com/caddy-threepid/caddy-threepid/internal/emailpolicy"
 )
@@ -54,12 +51,6 @@ type EmailPolicy struct {
 	// trying rules out. Default: false.
 	LogOnly bool `json:"log_only,omitempty"`
 }
-
-// policyTotal is what the policy has decided. Both labels are closed sets.
-var policyTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
-	Namespace: "caddy", Subsystem: "threepid", Name: "policy_total",
-	Help: "Decisions about email addresses, by the rule that made them.",
-}, []string{"rule", "action"})
 
 // nameServers are asked about domains. Tests have their own.
 var nameServers emailpolicy.Resolver = emailpolicy.NewResolver()
@@ -127,6 +118,7 @@ func (a *App) loadPolicy(e *config.Expander) {
 	if p.Policy, err = emailpolicy.New(p.config); err != nil {
 		e.Failf("email_policy: %w", err)
 	}
+	a.settings.EmailPolicy = p.Policy
 }
 
 // listChanged tells the operator that a new list is in force, or why it is not.
@@ -139,22 +131,6 @@ func (a *App) listChanged(file string) func(int, error) {
 		}
 		a.logger.Info("read the list of disposable domains", zap.String("file", file), zap.Int("domains", domains))
 	}
-}
-
-// withPolicy is the configuration of the client-facing side with the policy in
-// it, which needs the keys to name an address in the log.
-func (a *App) withPolicy(rt *runtime) handlers.Config {
-	config := a.settings.http
-	config.EmailPolicy = func(ctx context.Context, email string) bool {
-		v := a.settings.email.Check(ctx, email)
-		policyTotal.WithLabelValues(string(v.Rule), string(v.Action)).Inc()
-		if v.Action != emailpolicy.Allowed {
-			a.logger.Info("address denied by policy", zap.String("rule", string(v.Rule)), zap.String("action", string(v.Action)),
-				zap.String("pseudonym", rt.service.Pseudonym(email)))
-		}
-		return v.Action == emailpolicy.Refused
-	}
-	return config
 }
 
 // examineList adds the list of disposable domains, if there is one.

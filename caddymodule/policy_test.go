@@ -25,7 +25,7 @@ import (
 func decisions(t *testing.T) func(rule emailpolicy.Rule, action emailpolicy.Action) float64 {
 	t.Helper()
 	registry := prometheus.NewPedanticRegistry()
-	if err := registerMetrics(registry); err != nil {
+	if err := RegisterMetrics(registry); err != nil {
 		t.Fatal(err)
 	}
 	count := func(rule emailpolicy.Rule, action emailpolicy.Action) float64 {

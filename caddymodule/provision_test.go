@@ -58,20 +58,20 @@ func mustProvision(t *testing.T, config string) *App {
 
 func TestR38_DefaultsWorkOnALaptop(t *testing.T) {
 	app := mustProvision(t, `{}`)
-	got := app.settings.http
+	got := app.settings.HTTP
 	if got.PublicURL != "https://localhost" || got.IdentityName != "localhost:8443" {
 		t.Errorf("got public_url %q and identity_name %q", got.PublicURL, got.IdentityName)
 	}
 	if got.Callback || got.NoEmail || got.NativeReset || got.TrustedIDServers != nil || got.IdentitySubmit {
 		t.Errorf("got %+v, want no checks, the facade, and id_server ignored", got)
 	}
-	if got, want := app.settings.domain.PerAddress, (verification.Limit{Burst: 10, Per: time.Hour}); got != want {
+	if got, want := app.settings.Sessions.PerAddress, (verification.Limit{Burst: 10, Per: time.Hour}); got != want {
 		t.Errorf("got limit %+v, want %+v", got, want)
 	}
-	if got, want := app.settings.domain.PerUser, (verification.Limit{Burst: 20, Per: time.Hour}); got != want {
+	if got, want := app.settings.Sessions.PerUser, (verification.Limit{Burst: 20, Per: time.Hour}); got != want {
 		t.Errorf("got limit %+v, want %+v", got, want)
 	}
-	domain := app.settings.domain
+	domain := app.settings.Sessions
 	for name, got := range map[string]verification.Limit{
 		"60 per client": domain.PerClient, "200 per domain": domain.PerDomain, "10 per uia": domain.PerUIA,
 		"500 messages": domain.Messages, "30 guesses": domain.Guesses,
@@ -81,13 +81,13 @@ func TestR38_DefaultsWorkOnALaptop(t *testing.T) {
 			t.Errorf("%s: got %+v, want that per hour (%v)", name, got, err)
 		}
 	}
-	if got, want := app.settings.http.RegistrationGate, handlers.GateOffered; got != want {
+	if got, want := app.settings.HTTP.RegistrationGate, handlers.GateOffered; got != want {
 		t.Errorf("got gate %q, want %q", got, want)
 	}
-	if len(app.settings.labs) != 0 {
-		t.Errorf("got %v, want no identity server on a private address", app.settings.labs)
+	if len(app.settings.Labs) != 0 {
+		t.Errorf("got %v, want no identity server on a private address", app.settings.Labs)
 	}
-	if got, want := app.settings.keyFile, config.DataPath("keys.json"); got != want {
+	if got, want := app.settings.KeyFile, config.DataPath("keys.json"); got != want {
 		t.Errorf("got key file %q, want %q", got, want)
 	}
 	file, ok := app.mailer.(*filemailer.Mailer)
@@ -121,7 +121,7 @@ func TestR38_ChecksFollowTheKind(t *testing.T) {
 		`{"homeserver":{"kind":"synapse","checks":"off"}}`: false,
 	}
 	for config, want := range tests {
-		if got := mustProvision(t, config).settings.http.Callback; got != want {
+		if got := mustProvision(t, config).settings.HTTP.Callback; got != want {
 			t.Errorf("%s: got callback %v, want %v", config, got, want)
 		}
 	}
@@ -152,12 +152,12 @@ func TestProvisionTranslatesEverything(t *testing.T) {
 		NextLinkOrigins: []string{"https://app.matrix.example.org"}, IdentitySubmit: true, MaxBody: 1000,
 		RegistrationGate: handlers.GateCompleted, NoNotices: true, RequestContext: provenance.Full,
 	}
-	got := app.settings.http
+	got := app.settings.HTTP
 	got.IdentityAllow, got.Match, got.Brand, got.ClientAddr = nil, nil, nil, nil
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got\n%+v, want\n%+v", got, want)
 	}
-	domain := app.settings.domain
+	domain := app.settings.Sessions
 	limits := []verification.Limit{domain.PerAddress, domain.PerUser, domain.PerClient, domain.PerDomain, domain.PerUIA, domain.Messages, domain.Guesses}
 	for i, got := range limits {
 		if want := (verification.Limit{Burst: 2 + i, Per: time.Duration(10+i) * time.Minute}); got != want {
@@ -167,10 +167,10 @@ func TestProvisionTranslatesEverything(t *testing.T) {
 	if domain.TokenLifetime != 30*time.Minute || domain.SessionLifetime != 12*time.Hour || domain.MaxTries != 3 {
 		t.Errorf("got %+v", domain)
 	}
-	if got, want := fmt.Sprint(app.settings.labs), "[id.matrix.example.org 127.0.0.1:8090]"; got != want {
+	if got, want := fmt.Sprint(app.settings.Labs), "[id.matrix.example.org 127.0.0.1:8090]"; got != want {
 		t.Errorf("got labs %s, want %s", got, want)
 	}
-	if got, want := app.settings.keyFile, "/matrix.example.org/keys"; got != want {
+	if got, want := app.settings.KeyFile, "/matrix.example.org/keys"; got != want {
 		t.Errorf("got key file %q, want %q", got, want)
 	}
 	if app.mailer != nil {

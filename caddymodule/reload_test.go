@@ -246,10 +246,7 @@ func (s *site) write(w io.Writer, text string) {
 // held counts the requests and deliveries that are using a store.
 func held() (n int) {
 	stores.Range(func(_, value any) bool {
-		shared := value.(*sharedStore)
-		shared.mu.Lock()
-		defer shared.mu.Unlock()
-		n += shared.holds
+		n += value.(pooled).Held()
 		return true
 	})
 	return n

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/instance"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/stack"
@@ -147,8 +148,8 @@ func TestReloadPicksUpARotation(t *testing.T) {
 	if err := os.WriteFile(s.path("keys.json"), before, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.load(s.simple()); err == nil || !strings.Contains(err.Error(), errRestart.Error()) {
-		t.Errorf("got %v, want %v", err, errRestart)
+	if err := s.load(s.simple()); err == nil || !strings.Contains(err.Error(), instance.ErrRestart.Error()) {
+		t.Errorf("got %v, want %v", err, instance.ErrRestart)
 	}
 }
 

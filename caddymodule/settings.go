@@ -10,10 +10,9 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/caddymodule/internal/config"
 	"github.com/caddy-threepid/caddy-threepid/handlers"
-	"github.com/caddy-threepid/caddy-threepid/internal/outbound"
+	"github.com/caddy-threepid/caddy-threepid/internal/instance"
 	"github.com/caddy-threepid/caddy-threepid/internal/provenance"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
-	"github.com/caddy-threepid/caddy-threepid/internal/words"
 )
 
 // genericKind is a homeserver of which nothing is known.
@@ -38,25 +37,16 @@ var (
 	gateWords    = []string{string(handlers.GateOffered), string(handlers.GateCompleted), string(handlers.GateOff)}
 )
 
-// settings is the configuration with placeholders expanded and defaults
-// applied. It holds no secret.
+// settings is the configuration with placeholders expanded and defaults applied, and
+// the words that it was made of. It holds no secret but those of webhooks.
 type settings struct {
-	http      handlers.Config
-	kind      string
-	checks    string
-	reset     string
-	proof     string
-	policy    string
-	access    string
-	domain    verification.Config
-	keyFile   string
-	labs      []outbound.Name // identity servers that may have any address
-	templates *words.Set
-	looks     map[string]handlers.Look
-	feedback  loop
-	sms       *smsSettings // nil: no phone numbers
-	maxQueued int
-	email     emailPolicy
+	instance.Config
+	checks string
+	reset  string
+	proof  string
+	policy string
+	access string
+	email  emailPolicy
 }
 
 // resolve expands the app's own options and checks them, without a look at any
@@ -68,33 +58,37 @@ func (a *App) resolve(e *config.Expander) settings {
 	}
 	home := e.In("homeserver")
 	s := settings{
-		kind:    cmp.Or(e.Text("homeserver", hs.Kind), genericKind),
-		checks:  home.Text("checks", hs.Checks),
-		reset:   cmp.Or(home.Text("password_reset", hs.PasswordReset), "facade"),
-		proof:   cmp.Or(e.Text("email_proof", a.EmailProof), "link"),
-		policy:  cmp.Or(e.Text("id_server_policy", a.IDServerPolicy), "ignore"),
-		access:  cmp.Or(e.Text("id_access_token", a.IDAccessToken), "optional"),
-		keyFile: cmp.Or(e.Text("key_file", a.KeyFile), config.DataPath("keys.json")),
+		Config: instance.Config{
+			Homeserver: cmp.Or(e.Text("homeserver", hs.Kind), genericKind),
+			KeyFile:    cmp.Or(e.Text("key_file", a.KeyFile), config.DataPath("keys.json")),
+			StoreID:    string(moduleID(a.store)), Store: a.store, Mailer: a.mailer, Gateways: a.gateways,
+			Logger: a.logger, Misconfigured: a.misconfigured,
+		},
+		checks: home.Text("checks", hs.Checks),
+		reset:  cmp.Or(home.Text("password_reset", hs.PasswordReset), "facade"),
+		proof:  cmp.Or(e.Text("email_proof", a.EmailProof), "link"),
+		policy: cmp.Or(e.Text("id_server_policy", a.IDServerPolicy), "ignore"),
+		access: cmp.Or(e.Text("id_access_token", a.IDAccessToken), "optional"),
 	}
 	if s.checks == "" {
 		s.checks = "callback"
-		if s.kind == genericKind {
+		if s.Homeserver == genericKind {
 			s.checks = "off"
 		}
 	}
-	s.domain = verification.Config{
+	s.Sessions = verification.Config{
 		TokenLifetime:   time.Duration(a.TokenLifetime),
 		SessionLifetime: time.Duration(a.SessionLifetime),
 		MaxTries:        a.MaxTries,
 	}
-	a.resolveLimits(&s.domain)
-	s.http = a.httpConfig(e, hs, &s)
-	s.labs = servers(e, "allow_identity_servers", a.AllowIdentityServers)
+	a.resolveLimits(&s.Sessions)
+	s.HTTP = a.httpConfig(e, hs, &s)
+	s.Labs = servers(e, "allow_identity_servers", a.AllowIdentityServers)
 	s.email = a.resolvePolicy(e)
-	s.feedback, s.maxQueued = a.Feedback.resolve(e.In("feedback")), a.MaxQueued
+	s.Feedback, s.MaxQueued = a.Feedback.resolve(e.In("feedback")), a.MaxQueued
 	a.resolveBrands(e)
-	s.sms = a.SMS.resolve(e.In("sms"), a.gateways)
-	s.http.Phones = s.sms.phones(hs.PhoneReset)
+	s.SMS = a.SMS.resolve(e.In("sms"), a.gateways)
+	s.HTTP.Phones = phonesOf(s.SMS, hs.PhoneReset)
 	if e.Draft || !e.Failed() { // else defaults stand for what could not be expanded
 		s.check(e)
 	}
@@ -133,7 +127,7 @@ func (a *App) httpConfig(e *config.Expander, hs *Homeserver, s *settings) handle
 // check goes through what was expanded.
 func (s *settings) check(e *config.Expander) {
 	home := e.In("homeserver")
-	e.Fail(config.CheckWord("homeserver", s.kind, kindWords))
+	e.Fail(config.CheckWord("homeserver", s.Homeserver, kindWords))
 	home.Fail(config.CheckWord("checks", s.checks, checkWords))
 	home.Fail(checkReset(s.reset))
 	home.Fail(s.checkPhoneReset())
@@ -141,17 +135,17 @@ func (s *settings) check(e *config.Expander) {
 	e.Fail(config.CheckWord("id_server_policy", s.policy, policyWords))
 	e.Fail(config.CheckWord("id_access_token", s.access, accessWords))
 	e.Fail(s.checkPolicy())
-	e.Fail(checkOriginSpelling("public_url", s.http.PublicURL))
-	for _, origin := range s.http.NextLinkOrigins {
+	e.Fail(checkOriginSpelling("public_url", s.HTTP.PublicURL))
+	for _, origin := range s.HTTP.NextLinkOrigins {
 		e.Fail(checkOriginSpelling("next_link", origin))
 	}
-	e.Fail(s.http.Normalize())
-	e.Fail(config.CheckWord("registration_gate", string(s.http.RegistrationGate), gateWords))
-	e.Fail(config.CheckWord("request_context", string(s.http.RequestContext), contextWords))
-	e.Fail(s.domain.Validate())
-	e.Fail(checkLimits(s.domain))
-	if s.maxQueued < 0 {
-		e.Failf("max_queued: must be a positive number, not %d", s.maxQueued)
+	e.Fail(s.HTTP.Normalize())
+	e.Fail(config.CheckWord("registration_gate", string(s.HTTP.RegistrationGate), gateWords))
+	e.Fail(config.CheckWord("request_context", string(s.HTTP.RequestContext), contextWords))
+	e.Fail(s.Sessions.Validate())
+	e.Fail(checkLimits(s.Sessions))
+	if s.MaxQueued < 0 {
+		e.Failf("max_queued: must be a positive number, not %d", s.MaxQueued)
 	}
 }
 
@@ -164,11 +158,11 @@ func checkReset(word string) error {
 
 // checkPhoneReset refuses what leads nowhere.
 func (s *settings) checkPhoneReset() error {
-	if s.http.Phones == nil || !s.http.Phones.Reset {
+	if s.HTTP.Phones == nil || !s.HTTP.Phones.Reset {
 		return nil
 	}
-	if s.kind == "synapse" || s.kind == "dendrite" {
-		return fmt.Errorf("phone_reset: %s cannot reset a password by phone; leave phone_reset out", s.kind)
+	if s.Homeserver == "synapse" || s.Homeserver == "dendrite" {
+		return fmt.Errorf("phone_reset: %s cannot reset a password by phone; leave phone_reset out", s.Homeserver)
 	}
 	return nil
 }
@@ -177,9 +171,9 @@ func (s *settings) checkPhoneReset() error {
 // refuse everything.
 func (s *settings) checkPolicy() error {
 	switch {
-	case s.policy == "trusted" && len(s.http.TrustedIDServers) == 0:
+	case s.policy == "trusted" && len(s.HTTP.TrustedIDServers) == 0:
 		return errors.New("id_server_policy: trusted needs the servers that are; write: id_server_policy trusted <host...>")
-	case s.policy != "trusted" && len(s.http.TrustedIDServers) > 0:
+	case s.policy != "trusted" && len(s.HTTP.TrustedIDServers) > 0:
 		return errors.New("id_server_policy: only `trusted` takes a list of servers; write: id_server_policy trusted <host...>")
 	}
 	return nil

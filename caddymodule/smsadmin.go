@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
+	"github.com/caddy-threepid/caddy-threepid/internal/instance"
 	"github.com/caddy-threepid/caddy-threepid/internal/smsfraud"
 )
 
@@ -53,39 +54,31 @@ type ConversionState struct {
 	Verified int64  `json:"verified"`
 }
 
-var errNoSMS = errors.New("phone numbers are not verified: the configuration has no sms block")
-
 func adminPhones(ctx context.Context, app *App) (any, error) {
-	rt, release, err := app.serving()
+	inst, release, err := app.Serving()
 	if err != nil {
 		return nil, err
 	}
 	defer release()
-	if rt.phones == nil {
-		return nil, refused(errNoSMS)
+	if !inst.Phones() {
+		return nil, refused(instance.ErrNoSMS)
 	}
-	return app.phoneStatus(ctx, rt)
+	return phoneStatus(ctx, inst)
 }
 
-func (a *App) phoneStatus(ctx context.Context, rt *runtime) (*PhoneStatus, error) {
-	spent, err := rt.phones.shield.Status(ctx)
+func phoneStatus(ctx context.Context, inst *instance.Instance) (*PhoneStatus, error) {
+	spent, err := inst.Spent(ctx)
 	if err != nil {
 		return nil, err
 	}
 	out := &PhoneStatus{
-		Currency: a.settings.sms.currency, Senders: gatewayStates(rt.phones.router.Status()),
+		Currency: inst.Currency(), Senders: statesOf(inst.Gateways()),
 		Budgets: []BudgetState{}, Paused: []PauseState{}, Conversion: []ConversionState{},
 	}
 	for _, b := range spent.Budgets {
-		unit := unitWords[0]
-		if b.Unit == smsfraud.Amount {
-			unit = unitWords[1]
-		}
-		per := windowWords[0]
-		if b.Per == smsfraud.Day {
-			per = windowWords[1]
-		}
-		out.Budgets = append(out.Budgets, BudgetState{Of: b.Of, Unit: unit, Per: per, Used: amountOf(b.Unit, b.Used), Limit: amountOf(b.Unit, b.Limit)})
+		out.Budgets = append(out.Budgets, BudgetState{
+			Of: b.Of, Unit: instance.UnitWord(b.Unit), Per: instance.WindowWord(b.Per), Used: amountOf(b.Unit, b.Used), Limit: amountOf(b.Unit, b.Limit),
+		})
 	}
 	for _, p := range spent.Paused {
 		out.Paused = append(out.Paused, PauseState{p.Prefix, p.Region, p.Since, p.Until})
@@ -119,15 +112,15 @@ func adminResume(ctx context.Context, app *App, req resumeRequest) (any, error) 
 	if (req.Prefix == "") != req.All {
 		return nil, refused(errors.New("name either a prefix or all"))
 	}
-	rt, release, err := app.serving()
+	inst, release, err := app.Serving()
 	if err != nil {
 		return nil, err
 	}
 	defer release()
-	if rt.phones == nil {
-		return nil, refused(errNoSMS)
+	lifted, err := inst.Resume(ctx, input.NumberOrWord(req.Prefix))
+	if errors.Is(err, instance.ErrNoSMS) {
+		return nil, refused(err)
 	}
-	lifted, err := rt.phones.shield.Resume(ctx, input.NumberOrWord(req.Prefix))
 	return Resumed{lifted}, err
 }
 

@@ -56,7 +56,7 @@ func TestPhoneConfigurationIsChecked(t *testing.T) {
 		}
 	}
 	app := mustProvision(t, `{"sms":{`+sender+`,"allow":["FR"]}}`)
-	if p := app.settings.http.Phones; p == nil || p.Reset || len(app.settings.sms.shield.Budgets) == 0 {
+	if p := app.settings.HTTP.Phones; p == nil || p.Reset || len(app.settings.SMS.Fraud.Budgets) == 0 {
 		t.Errorf("got %+v, want phones without resets, and budgets", p)
 	}
 }

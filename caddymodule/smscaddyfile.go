@@ -17,8 +17,6 @@ import (
 // The words of the sms block.
 var (
 	numberWords = []string{"valid", "possible"}
-	unitWords   = []string{"messages", "money"}
-	windowWords = []string{"hour", "day"}
 )
 
 // fallback stands for all that is not named.

@@ -16,6 +16,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/guest"
 	"github.com/caddy-threepid/caddy-threepid/handlers"
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
+	"github.com/caddy-threepid/caddy-threepid/internal/instance"
 	"github.com/caddy-threepid/caddy-threepid/internal/phone"
 	"github.com/caddy-threepid/caddy-threepid/internal/sms"
 	"github.com/caddy-threepid/caddy-threepid/internal/smsfraud"
@@ -24,45 +25,33 @@ import (
 // senderName can stand in a path and in a metric.
 var senderName = regexp.MustCompile(`^[0-9A-Za-z_-]{1,32}$`)
 
-// smsSettings is the sms block with placeholders expanded and defaults applied.
-type smsSettings struct {
-	names       []string // of the senders
-	routes      []sms.Route
-	originators map[string][]string
-	policy      phone.Policy
-	shield      smsfraud.Config
-	currency    string
-}
-
 // resolve expands the options, and checks all that can be checked without the
 // store.
-func (s *SMS) resolve(e *config.Expander, gateways map[string]guest.SMSGateway) *smsSettings {
+func (s *SMS) resolve(e *config.Expander, gateways map[string]guest.SMSGateway) *instance.SMS {
 	if s == nil {
 		return nil
 	}
-	out := &smsSettings{
-		names: s.names(gateways), originators: map[string][]string{},
-		currency: e.Text("currency", s.Currency),
-	}
-	if len(out.names) == 0 {
+	names := s.names(gateways)
+	out := &instance.SMS{Originators: map[string][]string{}, Currency: e.Text("currency", s.Currency)}
+	if len(names) == 0 {
 		e.Failf("has no sender; write: sender <name> http {…}")
 	}
-	for _, name := range out.names {
+	for _, name := range names {
 		if !senderName.MatchString(name) {
 			e.Failf("sender %s: a name has 1 to 32 letters, digits, _ or -", name)
 		}
 	}
-	s.resolveRoutes(e, out)
+	s.resolveRoutes(e, out, names)
 	for _, country := range slices.Sorted(maps.Keys(s.Originators)) {
 		e.Fail(checkPlace("originator", country, fallback))
 		list := e.List("originator "+country, s.Originators[country])
 		for i, one := range list {
 			list[i] = input.NumberOrWord(one)
 		}
-		out.originators[country] = list
+		out.Originators[country] = list
 	}
-	s.resolvePolicy(e, &out.policy)
-	s.resolveShield(e, out)
+	s.resolvePolicy(e, &out.Numbers)
+	s.resolveFraud(e, out)
 	return out
 }
 
@@ -75,16 +64,16 @@ func (s *SMS) names(gateways map[string]guest.SMSGateway) []string {
 	return slices.Sorted(maps.Keys(s.SendersRaw))
 }
 
-func (s *SMS) resolveRoutes(e *config.Expander, out *smsSettings) {
+func (s *SMS) resolveRoutes(e *config.Expander, out *instance.SMS, names []string) {
 	for _, r := range s.Routes {
 		route := sms.Route{Match: e.List("route", r.Match), Gateways: e.List("route", r.Senders)}
 		for _, place := range route.Match {
 			e.Fail(checkPlace("route", place))
 		}
-		out.routes = append(out.routes, route)
+		out.Routes = append(out.Routes, route)
 	}
-	if len(out.routes) == 0 {
-		out.routes = []sms.Route{{Gateways: out.names}}
+	if len(out.Routes) == 0 {
+		out.Routes = []sms.Route{{Gateways: names}}
 	}
 }
 
@@ -115,7 +104,7 @@ func (s *SMS) resolvePolicy(e *config.Expander, p *phone.Policy) {
 	}
 }
 
-func (s *SMS) resolveShield(e *config.Expander, out *smsSettings) {
+func (s *SMS) resolveFraud(e *config.Expander, out *instance.SMS) {
 	c := smsfraud.Config{
 		Allow: e.List("allow", s.Allow), Deny: e.List("deny", s.Deny),
 		Prices: map[string]smsfraud.Money{}, PrefixDigits: s.PrefixDigits,
@@ -152,7 +141,7 @@ func (s *SMS) resolveShield(e *config.Expander, out *smsSettings) {
 	if len(e.Faults()) == before { // else it would be said twice
 		e.Fail(c.Validate())
 	}
-	out.shield = c
+	out.Fraud = c
 }
 
 func (b SMSBudget) resolve(e *config.Expander) smsfraud.Budget {
@@ -187,11 +176,11 @@ func (b SMSBudget) resolve(e *config.Expander) smsfraud.Budget {
 	return out
 }
 
-// phones is what the handlers need to know; who pays is known when the store is
+// phonesOf is what the handlers need to know; who pays is known when the store is
 // open.
-func (s *smsSettings) phones(reset bool) *handlers.Phones {
+func phonesOf(s *instance.SMS, reset bool) *handlers.Phones {
 	if s == nil {
 		return nil
 	}
-	return &handlers.Phones{Policy: s.policy, Reset: reset}
+	return &handlers.Phones{Policy: s.Numbers, Reset: reset}
 }

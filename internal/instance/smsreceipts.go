@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package instance
 
 import (
+	"crypto/subtle"
 	"errors"
 	"io"
 	"net/http"
@@ -36,16 +37,16 @@ type receipts struct {
 }
 
 // assembleReceipts makes the handlers of the gateways that report.
-func (a *App) assembleReceipts(rt *runtime) {
-	rt.receipts = map[string]http.Handler{}
-	for name, gateway := range a.gateways {
+func (i *Instance) assembleReceipts() {
+	i.receipts = map[string]http.Handler{}
+	for name, gateway := range i.cfg.Gateways {
 		reporter, ok := gateway.(guest.SMSReporter)
 		if !ok || reporter.ReceiptReader() == nil {
 			continue
 		}
-		rt.receipts[name] = &receipts{
-			reader: reporter.ReceiptReader(), keys: rt.keys, service: rt.service, verified: reporter.Verified(),
-			publicURL: a.settings.http.PublicURL, logger: a.logger, name: name,
+		i.receipts[name] = &receipts{
+			reader: reporter.ReceiptReader(), keys: i.Keys, service: i.Service, verified: reporter.Verified(),
+			publicURL: i.cfg.HTTP.PublicURL, logger: i.logger, name: name,
 		}
 	}
 }
@@ -123,4 +124,31 @@ func (h *receipts) record(r *http.Request, id string, receipt guest.Receipt) (st
 			zap.String("code", receipt.Code), zap.String("pseudonym", h.service.Pseudonym(number)))
 	}
 	return kind, feedback.Recorded, http.StatusOK
+}
+
+// longestTag is that of the thousandth message of a session.
+const longestTag = tagMAC + 32 + len(".999")
+
+// tagMAC is how much of a keyed hash a tag has, in characters: 66 bits.
+const tagMAC = 11
+
+// receiptTag is what a receipt for a message is known by: the message's id, and
+// a MAC. The id alone would not do: the client knows half of it and guesses the
+// rest.
+func receiptTag(keys *keyring.Ring, messageID string) string {
+	return keys.HashText("sms receipt", messageID)[:tagMAC] + messageID
+}
+
+// messageOf undoes receiptTag, for a tag that was made with any of the keys.
+func messageOf(keys *keyring.Ring, tag string) (id string, ok bool) {
+	if len(tag) <= tagMAC {
+		return "", false
+	}
+	id = tag[tagMAC:]
+	for _, sum := range keys.HashTexts("sms receipt", id) {
+		if subtle.ConstantTimeCompare([]byte(tag[:tagMAC]), []byte(sum[:tagMAC])) == 1 {
+			ok = true
+		}
+	}
+	return id, ok
 }

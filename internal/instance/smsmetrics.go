@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package instance
 
 import (
 	"context"
@@ -39,38 +39,38 @@ var (
 // phoneCollectors are registered with the others.
 var phoneCollectors = []prometheus.Collector{smsSegmentsTotal, smsCostTotal, smsRefusedTotal, smsPausesTotal, budgetGauges{}}
 
-// shieldObserver turns what the shield does into metrics and log lines.
-type shieldObserver struct{ logger *zap.Logger }
+// fraudObserver turns what the shield does into metrics and log lines.
+type fraudObserver struct{ logger *zap.Logger }
 
 // moneyUnit is one of the operator's currency.
 const moneyUnit = 1_000_000
 
 // Spent implements smsfraud.Observer.
-func (o *shieldObserver) Spent(region string, segments int, m smsfraud.Money) {
+func (o *fraudObserver) Spent(region string, segments int, m smsfraud.Money) {
 	smsSegmentsTotal.WithLabelValues(region).Add(float64(segments))
 	smsCostTotal.WithLabelValues(region).Add(float64(m) / moneyUnit)
 }
 
 // Refused implements smsfraud.Observer.
-func (o *shieldObserver) Refused(region string, why smsfraud.Why) {
+func (o *fraudObserver) Refused(region string, why smsfraud.Why) {
 	smsRefusedTotal.WithLabelValues(region, string(why)).Inc()
 	o.logger.Info("refused to send a message to a phone", zap.String("country", region), zap.String("reason", string(why)))
 }
 
 // Paused implements smsfraud.Observer.
-func (o *shieldObserver) Paused(region string) {
+func (o *fraudObserver) Paused(region string) {
 	smsPausesTotal.WithLabelValues(region, "paused").Inc()
 	o.logger.Error("messages to a prefix are paused: its codes do not come back; see `caddy threepid sms`", zap.String("country", region))
 }
 
 // Resumed implements smsfraud.Observer.
-func (o *shieldObserver) Resumed(region string) {
+func (o *fraudObserver) Resumed(region string) {
 	smsPausesTotal.WithLabelValues(region, "resumed").Inc()
 	o.logger.Info("messages to a prefix are sent again", zap.String("country", region))
 }
 
 // spending is the shield of the configuration that was started last.
-var spending atomic.Pointer[runtime]
+var spending atomic.Pointer[Instance]
 
 // budgetGauges tell how far budgets are used up, when they are asked.
 type budgetGauges struct{}
@@ -98,14 +98,14 @@ const scrapeTime = 2 * time.Second
 // Collect implements prometheus.Collector. Budgets of prefixes are left out:
 // there may be many, and the admin endpoint has them.
 func (budgetGauges) Collect(ch chan<- prometheus.Metric) {
-	rt := spending.Load()
-	if rt == nil {
+	i := spending.Load()
+	if i == nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeTime)
 	defer cancel()
-	defer rt.store.hold()()
-	status, err := rt.phones.shield.Status(ctx)
+	defer i.Store.Hold()()
+	status, err := i.phones.shield.Status(ctx)
 	if err != nil {
 		return // the store is gone, with the configuration perhaps
 	}
@@ -113,12 +113,9 @@ func (budgetGauges) Collect(ch chan<- prometheus.Metric) {
 		if b.Scope == scopePrefix {
 			continue
 		}
-		labels, scale := []string{b.Of, unitWords[0], windowWords[0]}, 1.0
+		labels, scale := []string{b.Of, UnitWord(b.Unit), WindowWord(b.Per)}, 1.0
 		if b.Unit == smsfraud.Amount {
-			labels[1], scale = unitWords[1], moneyUnit
-		}
-		if b.Per == smsfraud.Day {
-			labels[2] = windowWords[1]
+			scale = moneyUnit
 		}
 		ch <- prometheus.MustNewConstMetric(budgetUsed, prometheus.GaugeValue, float64(b.Used)/scale, labels...)
 		ch <- prometheus.MustNewConstMetric(budgetLimit, prometheus.GaugeValue, float64(b.Limit)/scale, labels...)
@@ -128,3 +125,19 @@ func (budgetGauges) Collect(ch chan<- prometheus.Metric) {
 
 // scopePrefix is the scope of budgets of all prefixes.
 const scopePrefix = "prefix"
+
+// UnitWord is what options and metrics call a unit.
+func UnitWord(u smsfraud.Unit) string {
+	if u == smsfraud.Amount {
+		return "money"
+	}
+	return "messages"
+}
+
+// WindowWord is what they call the time that a budget is for.
+func WindowWord(per smsfraud.Window) string {
+	if per == smsfraud.Day {
+		return "day"
+	}
+	return "hour"
+}

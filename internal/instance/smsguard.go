@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package instance
 
 import (
 	"context"
 	"errors"
 	"net/http"
+	"net/netip"
 
 	"go.uber.org/zap"
 
@@ -22,6 +23,7 @@ import (
 type phoneGuard struct {
 	shield *smsfraud.Shield
 	sender *outbox.SMSSender
+	client func(*http.Request) netip.Addr
 	logger *zap.Logger
 }
 
@@ -32,7 +34,7 @@ func (g *phoneGuard) Admit(r *http.Request, req verification.Request, to phone.N
 		return nil, err
 	}
 	paid, err := g.shield.Reserve(r.Context(), smsfraud.Request{
-		Digits: to.Digits, Region: to.Region, Client: clientOf(r), Segments: segments,
+		Digits: to.Digits, Region: to.Region, Client: g.client(r), Segments: segments,
 	})
 	if err != nil {
 		return nil, refusalOf(err)

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package instance
 
 import (
 	"context"
 	"errors"
+	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -13,7 +15,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/feedback"
+	"github.com/caddy-threepid/caddy-threepid/handlers"
 	"github.com/caddy-threepid/caddy-threepid/internal/keycheck"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbox"
@@ -25,32 +27,44 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
 )
 
-// brittle is a runtime over a store of which an operation can fail.
+// brittle is an instance over a store of which an operation can fail.
 type brittle struct {
-	*runtime
-	app  *App
+	*Instance
 	disk *storetest.Breaking
 }
+
+// remembered is an address that the store knows.
+const remembered = "bob@example.test"
 
 var errBrittle = errors.New("the store has failed on purpose")
 
 func newBrittle(t *testing.T) *brittle {
 	t.Helper()
-	b := &brittle{app: &App{}, disk: &storetest.Breaking{Store: storetest.NewMemory(nil), Err: errBrittle}}
-	b.app.settings.keyFile = filepath.Join(t.TempDir(), "keys.json")
-	keys, err := keyring.LoadOrCreate(b.app.settings.keyFile)
+	disk := &storetest.Breaking{Store: storetest.NewMemory(nil), Err: errBrittle}
+	path := filepath.Join(t.TempDir(), "keys.json")
+	keys, err := keyring.LoadOrCreate(path)
 	must(t, err)
-	b.runtime = &runtime{store: &sharedStore{Store: b.disk}, keys: keys}
-	b.service, err = verification.NewService(verification.Config{Store: b.disk, Keys: keys, Outbox: outbox.New(outbox.Config{Store: b.disk, Keys: keys})})
+	templates, err := words.New("matrix.example.org")
 	must(t, err)
-	b.suppression, err = feedback.NewSuppression(feedback.SuppressionConfig{Store: b.disk, Keys: keys})
+	i, err := New(Config{
+		HTTP: handlers.Config{PublicURL: "https://matrix.example.org"}, KeyFile: path, Words: templates, Looks: handlers.TemplateLooks(templates),
+		Logger: zap.NewNop(),
+	}, newShared(disk, keys, zap.NewNop()))
 	must(t, err)
-	_, err = keycheck.Claim(t.Context(), b.disk, keys, time.Now())
+	_, err = keycheck.Claim(t.Context(), disk, keys, time.Now())
 	must(t, err)
-	return b
+	return &brittle{i, disk}
 }
 
-// eachFails makes each operation of the store fail once in what is done to a runtime of
+// must is for what has to work for a test to begin.
+func must(t *testing.T, errs ...error) {
+	t.Helper()
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// eachFails makes each operation of the store fail once in what is done to an instance of
 // its own, and hands over what came of it.
 func eachFails(t *testing.T, do func(b *brittle, n int), failed func(b *brittle)) {
 	t.Helper()
@@ -82,6 +96,9 @@ func TestNothingIsSentThatMayBeUnwanted(t *testing.T) {
 	})
 }
 
+// nobody is a client of whom nothing is known.
+func nobody(*http.Request) netip.Addr { return netip.Addr{} }
+
 // TestNoMessageIsAdmittedUncounted: what the shield could not count is not sent.
 func TestNoMessageIsAdmittedUncounted(t *testing.T) {
 	words, err := words.New("matrix.example.org")
@@ -90,9 +107,9 @@ func TestNoMessageIsAdmittedUncounted(t *testing.T) {
 	must(t, err)
 	var release func(context.Context)
 	eachFails(t, func(b *brittle, n int) {
-		guarding, failed := smsfraud.New(smsfraud.Config{Store: b.disk, Keys: b.keys, Allow: []string{"GB"}})
+		guarding, failed := smsfraud.New(smsfraud.Config{Store: b.disk, Keys: b.Keys, Allow: []string{"GB"}})
 		must(t, failed)
-		guard := &phoneGuard{shield: guarding, sender: &outbox.SMSSender{Templates: words, Keys: b.keys}, logger: zap.NewNop()}
+		guard := &phoneGuard{shield: guarding, sender: &outbox.SMSSender{Templates: words, Keys: b.Keys}, client: nobody, logger: zap.NewNop()}
 		b.disk.Arm(n)
 		release, err = guard.Admit(httptest.NewRequest("POST", "/", nil), verification.Request{
 			Purpose: verification.Register, Medium: verification.MSISDN, Proof: verification.ProofCode, Address: number.Digits,
@@ -110,18 +127,18 @@ func TestNoKeyIsUsedThatTheStoreDoesNotKnow(t *testing.T) {
 	var before []keyring.Mark
 	var err error
 	change := func(b *brittle) error {
-		return b.app.changeKeys(t.Context(), b.runtime, func(path string) (*keyring.Ring, error) { return keyring.Rotate(path, time.Now()) })
+		return b.changeKeys(t.Context(), func(path string) (*keyring.Ring, error) { return keyring.Rotate(path, time.Now()) })
 	}
 	eachFails(t, func(b *brittle, n int) {
-		before = b.keys.Marks()
+		before = b.Keys.Marks()
 		b.disk.Arm(n)
 		err = change(b)
 	}, func(b *brittle) {
-		if broke := b.disk.Broke(); !errors.Is(err, errBrittle) || !slices.Equal(b.keys.Marks(), before) {
-			t.Errorf("%s: got %v and keys %v, want the store's error and those of before, %v", broke, err, b.keys.Marks(), before)
+		if broke := b.disk.Broke(); !errors.Is(err, errBrittle) || !slices.Equal(b.Keys.Marks(), before) {
+			t.Errorf("%s: got %v and keys %v, want the store's error and those of before, %v", broke, err, b.Keys.Marks(), before)
 		}
-		if err := change(b); err != nil || len(b.keys.Marks()) != 3 {
-			t.Errorf("tried again: got %v and %d keys, want 3", err, len(b.keys.Marks()))
+		if err := change(b); err != nil || len(b.Keys.Marks()) != 3 {
+			t.Errorf("tried again: got %v and %d keys, want 3", err, len(b.Keys.Marks()))
 		}
 	})
 }
@@ -142,15 +159,15 @@ func (w watched) Scan(ctx context.Context, p store.Partition, prefix string, fn 
 func TestNothingMovesWhileAnAddressIsForgotten(t *testing.T) {
 	for name, do := range map[string]func(b *brittle) error{
 		"forget": func(b *brittle) error {
-			_, err := b.forget(t.Context(), addressRequest{Medium: verification.Email, Address: remembered})
+			_, err := b.Forget(t.Context(), verification.Email, remembered)
 			return err
 		},
 		"reseal": func(b *brittle) error { _, err := b.reseal(t.Context()); return err },
 	} {
 		b, searches := newBrittle(t), 0
 		b.disk.Store = watched{b.disk.Store, func() {
-			if searches++; b.store.moving.TryLock() {
-				b.store.moving.Unlock()
+			if searches++; b.Store.moving.TryLock() {
+				b.Store.moving.Unlock()
 				t.Errorf("%s: somebody else may move entries meanwhile", name)
 			}
 		}}

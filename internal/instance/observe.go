@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package instance
 
 import (
 	"cmp"
@@ -15,21 +15,24 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
-// observer turns what happens into metrics and log lines. Neither ever holds
+// Observer turns what happens into metrics and log lines. Neither ever holds
 // an address, a token or a secret, so it does not log the request: a query may
 // contain all three.
-type observer struct {
+type Observer struct {
 	logger *zap.Logger
 	// reached, when not nil, is told of the homeserver's calls.
 	reached func()
 }
+
+// NewObserver makes one. Reached, when not nil, is told of the homeserver's calls.
+func NewObserver(logger *zap.Logger, reached func()) *Observer { return &Observer{logger, reached} }
 
 // faceCalls counts the homeserver's questions about a session, so that it can be
 // seen whether it asks us at all. Like the metrics it belongs to the process.
 var faceCalls atomic.Uint64
 
 // Request implements handlers.Observer.
-func (o *observer) Request(r *http.Request, e handlers.Event) {
+func (o *Observer) Request(r *http.Request, e handlers.Event) {
 	if e.Face == "identity" && e.Endpoint == "validated" {
 		faceCalls.Add(1)
 	}
@@ -57,7 +60,7 @@ func (o *observer) Request(r *http.Request, e handlers.Event) {
 
 // Changed implements handlers.Observer: the audit log. Users and addresses
 // stand in it under pseudonyms that change every day.
-func (o *observer) Changed(_ *http.Request, c handlers.Change) {
+func (o *Observer) Changed(_ *http.Request, c handlers.Change) {
 	outcome := cmp.Or(c.Result, "ok")
 	level := zapcore.InfoLevel
 	if c.Err != nil {
@@ -83,12 +86,12 @@ func method(r *http.Request) string {
 }
 
 // Transition implements verification.Observer.
-func (o *observer) Transition(purpose verification.Purpose, medium verification.Medium, to string) {
+func (o *Observer) Transition(purpose verification.Purpose, medium verification.Medium, to string) {
 	sessionsTotal.WithLabelValues(string(purpose), string(medium), to).Inc()
 }
 
 // Delivery implements outbox.Observer.
-func (o *observer) Delivery(e outbox.Event) {
+func (o *Observer) Delivery(e outbox.Event) {
 	medium := string(cmp.Or(e.Medium, "unknown"))
 	messagesTotal.WithLabelValues(medium, e.Outcome).Inc()
 	if e.Duration > 0 {
@@ -115,7 +118,7 @@ func (o *observer) Delivery(e outbox.Event) {
 
 // Interface guards
 var (
-	_ handlers.Observer     = (*observer)(nil)
-	_ verification.Observer = (*observer)(nil)
-	_ outbox.Observer       = (*observer)(nil)
+	_ handlers.Observer     = (*Observer)(nil)
+	_ verification.Observer = (*Observer)(nil)
+	_ outbox.Observer       = (*Observer)(nil)
 )

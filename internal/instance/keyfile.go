@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package instance
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -21,9 +22,9 @@ import (
 )
 
 const (
-	// custodyTime bounds the look into a store, which may be a big one that has
+	// keyFileTime bounds the look into a store, which may be a big one that has
 	// no check record yet.
-	custodyTime = 2 * time.Minute
+	keyFileTime = 2 * time.Minute
 	// otherLooks is how long a store may be open for another process that is only
 	// looking into it.
 	otherLooks = 2 * time.Second
@@ -33,10 +34,10 @@ const (
 )
 
 var (
-	// errKeyFileMissing refuses to make a new key for what a former one has sealed.
-	errKeyFileMissing = errors.New("the key file is missing, and the store is not empty: nothing in it can be read without that file")
-	// errKeyFileOther refuses keys that are not those of the store.
-	errKeyFileOther = errors.New("the key file is not the one with which the store was written last: what was written since cannot be read with this one")
+	// ErrKeyFileMissing refuses to make a new key for what a former one has sealed.
+	ErrKeyFileMissing = errors.New("the key file is missing, and the store is not empty: nothing in it can be read without that file")
+	// ErrKeyFileOther refuses keys that are not those of the store.
+	ErrKeyFileOther = errors.New("the key file is not the one with which the store was written last: what was written since cannot be read with this one")
 )
 
 // notTogether says what to do about a key file and a store that are not for each
@@ -56,20 +57,43 @@ func layout() keycheck.Layout {
 	}
 }
 
-// custody brings a key file and a store together, or refuses to: see package
+// KeyFile brings a key file and a store together, or refuses to: see package
 // keycheck. Whoever refuses has changed neither.
-type custody struct {
-	path   string
-	keys   *keyring.Ring // nil: there is no key file
+type KeyFile struct {
+	path string
+	keys *keyring.Ring // nil: there is no key file
+	// log makes loggers that outlive configurations.
+	log    func(name string) *zap.Logger
 	logger *zap.Logger
 	now    func() time.Time
 	// looked: others may be looking into the store as we have.
 	looked bool
 }
 
-// take reads the key file, if there is one.
-func take(path string) (*custody, error) {
-	c := &custody{path: path, logger: processLogger("threepid.keys"), now: time.Now}
+// keyFiles is held from reading a key file to using what was read: a reload must
+// not put back the keys of before a rotation.
+var keyFiles sync.Mutex
+
+// WithKeyFile reads the key file, if there is one, and has it used. Nobody changes it
+// meanwhile. Log makes loggers that outlive configurations.
+func WithKeyFile(path string, log func(name string) *zap.Logger, use func(*KeyFile) error) error {
+	keyFiles.Lock()
+	defer keyFiles.Unlock()
+	c, err := readKeyFile(path, log)
+	if err != nil {
+		return err
+	}
+	return use(c)
+}
+
+// CheckKeyFile refuses one that cannot be read.
+func CheckKeyFile(path string) error {
+	_, err := readKeyFile(path, func(string) *zap.Logger { return zap.NewNop() })
+	return err
+}
+
+func readKeyFile(path string, log func(name string) *zap.Logger) (*KeyFile, error) {
+	c := &KeyFile{path: path, log: log, logger: log("threepid.keys"), now: time.Now}
 	var err error
 	c.keys, err = keyring.Load(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -78,20 +102,23 @@ func take(path string) (*custody, error) {
 	return c, nil
 }
 
-// open opens a store if the keys are for it, and makes the key file for one that
+// Open opens a store if the keys are for it, and makes the key file for one that
 // is new.
-func (c *custody) open(mod guest.Store, name string) (store.Store, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), custodyTime)
+func (c *KeyFile) Open(mod guest.Store, name string) (*SharedStore, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), keyFileTime)
 	defer cancel()
 	opened, err := c.openWith(ctx, mod, name)
-	if errors.Is(err, errKeyFileMissing) && c.retake() {
-		return c.openWith(ctx, mod, name)
+	if errors.Is(err, ErrKeyFileMissing) && c.retake() {
+		opened, err = c.openWith(ctx, mod, name)
 	}
-	return opened, err
+	if err != nil {
+		return nil, err
+	}
+	return newShared(opened, c.keys, c.log("threepid.store")), nil
 }
 
 // openWith is open with the key file of the last look.
-func (c *custody) openWith(ctx context.Context, mod guest.Store, name string) (store.Store, error) {
+func (c *KeyFile) openWith(ctx context.Context, mod guest.Store, name string) (store.Store, error) {
 	err := c.peek(ctx, mod, name)
 	if err != nil {
 		return nil, err
@@ -115,14 +142,14 @@ func (c *custody) openWith(ctx context.Context, mod guest.Store, name string) (s
 
 // retake looks for a key file that somebody else has made since, together with
 // the store.
-func (c *custody) retake() bool {
+func (c *KeyFile) retake() bool {
 	var err error
 	c.keys, err = keyring.Load(c.path)
 	return err == nil
 }
 
 // peek refuses before a store is opened, if it can be seen then.
-func (c *custody) peek(ctx context.Context, mod guest.Store, name string) (err error) {
+func (c *KeyFile) peek(ctx context.Context, mod guest.Store, name string) (err error) {
 	l, ok := mod.(guest.Embedded)
 	if !ok {
 		return nil
@@ -132,7 +159,7 @@ func (c *custody) peek(ctx context.Context, mod guest.Store, name string) (err e
 	case errors.Is(err, guest.ErrNone):
 		return nil
 	case errors.Is(err, guest.ErrNotClosed) && c.keys == nil:
-		return notTogether(errKeyFileMissing, c.path, name) // something was done with it
+		return notTogether(ErrKeyFileMissing, c.path, name) // something was done with it
 	case errors.Is(err, guest.ErrNotClosed):
 		c.looked = true // as others may have
 		return nil
@@ -149,26 +176,26 @@ func (c *custody) peek(ctx context.Context, mod guest.Store, name string) (err e
 }
 
 // judge is the error of a verdict.
-func (c *custody) judge(v keycheck.Verdict, name string) error {
+func (c *KeyFile) judge(v keycheck.Verdict, name string) error {
 	if !v.Refused() {
 		return nil
 	}
-	reason := errKeyFileOther
+	reason := ErrKeyFileOther
 	if v == keycheck.RefuseMissing {
-		reason = errKeyFileMissing
+		reason = ErrKeyFileMissing
 	}
 	return notTogether(reason, c.path, name)
 }
 
 // openPatiently opens a store. Somebody else who starts at this moment may be
 // looking into it, and will then find it in use.
-func (c *custody) openPatiently(ctx context.Context, mod guest.Store) (store.Store, error) {
+func (c *KeyFile) openPatiently(ctx context.Context, mod guest.Store) (store.Store, error) {
 	ctx, cancel := context.WithTimeout(ctx, otherLooks)
 	defer cancel()
 	tick := time.NewTicker(otherLooks / 40)
 	defer tick.Stop()
 	for {
-		opened, err := mod.OpenStore(processLogger("threepid.store"))
+		opened, err := mod.OpenStore(c.log("threepid.store"))
 		if !c.looked || !errors.Is(err, guest.ErrInUse) {
 			return opened, err
 		}
@@ -182,7 +209,7 @@ func (c *custody) openPatiently(ctx context.Context, mod guest.Store) (store.Sto
 
 // settle decides again, now that nobody else can change the store, and notes in
 // it whose it is.
-func (c *custody) settle(ctx context.Context, s store.Store, name string, draft *keyring.Draft) error {
+func (c *KeyFile) settle(ctx context.Context, s store.Store, name string, draft *keyring.Draft) error {
 	found, err := keycheck.Inspect(ctx, s, c.keys, layout())
 	if err != nil {
 		return fmt.Errorf("look into store: %w", err)
@@ -210,10 +237,10 @@ func (c *custody) settle(ctx context.Context, s store.Store, name string, draft 
 }
 
 // claim notes in a store that it is written with our keys.
-func (c *custody) claim(ctx context.Context, s store.Store, name string, begun time.Time) (keycheck.Record, error) {
+func (c *KeyFile) claim(ctx context.Context, s store.Store, name string, begun time.Time) (keycheck.Record, error) {
 	before, err := keycheck.Claim(ctx, s, c.keys, begun)
 	if errors.Is(err, keycheck.ErrOther) {
-		return before, notTogether(errKeyFileOther, c.path, name)
+		return before, notTogether(ErrKeyFileOther, c.path, name)
 	}
 	if err != nil {
 		return before, fmt.Errorf("note the keys in the store: %w", err)
@@ -221,28 +248,28 @@ func (c *custody) claim(ctx context.Context, s store.Store, name string, begun t
 	return before, nil
 }
 
-// join checks the keys for a store that is open already.
-func (c *custody) join(shared *sharedStore, name string) error {
+// Join checks the keys for a store that is open already.
+func (c *KeyFile) Join(shared *SharedStore, name string) error {
 	if c.keys == nil {
-		return notTogether(errKeyFileMissing, c.path, name)
+		return notTogether(ErrKeyFileMissing, c.path, name)
 	}
 	// What is stored is found by keyed hashes: with other keys every open
 	// session would be lost, in silence. A file that has been rotated knows the
 	// key in use.
-	if !c.keys.Knows(shared.keys) {
-		return errChanged(name)
+	if !c.keys.Knows(shared.Keys) {
+		return ErrChanged(name)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), custodyTime)
+	ctx, cancel := context.WithTimeout(context.Background(), keyFileTime)
 	defer cancel()
 	if _, err := c.claim(ctx, shared, name, c.now()); err != nil {
 		return err
 	}
-	shared.keys.Replace(c.keys)
+	shared.Keys.Replace(c.keys)
 	return nil
 }
 
 // tell logs what an operator has to know of a start.
-func (c *custody) tell(v keycheck.Verdict, found keycheck.Found, before keycheck.Record, made bool, name string) {
+func (c *KeyFile) tell(v keycheck.Verdict, found keycheck.Found, before keycheck.Record, made bool, name string) {
 	file, where := zap.String("key_file", c.path), zap.String("store", name)
 	switch {
 	case made:
@@ -268,7 +295,7 @@ func (c *custody) tell(v keycheck.Verdict, found keycheck.Found, before keycheck
 }
 
 // old reports whether the key file was there long before the store.
-func (c *custody) old() bool {
+func (c *KeyFile) old() bool {
 	return slices.ContainsFunc(c.keys.Keys(), func(k keyring.KeyInfo) bool {
 		return c.now().Sub(k.Since) > youngKey // also if it is not known
 	})
