@@ -13,6 +13,8 @@ package threepid
 import (
 	// Plugging in is the whole purpose of this package.
 	_ "github.com/caddy-threepid/caddy-threepid/caddymodule"
+	_ "github.com/caddy-threepid/caddy-threepid/caddymodule/admin"
+	_ "github.com/caddy-threepid/caddy-threepid/caddymodule/cli"
 	_ "github.com/caddy-threepid/caddy-threepid/caddymodule/guests/badger"
 	_ "github.com/caddy-threepid/caddy-threepid/caddymodule/guests/filemailer"
 	_ "github.com/caddy-threepid/caddy-threepid/caddymodule/guests/filesms"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package caddymodule_test
 
 import (
 	"io"
@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"go.uber.org/zap"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule"
 	"github.com/caddy-threepid/caddy-threepid/internal/instance"
 )
 
@@ -49,12 +49,12 @@ func TestEveryBodyHasItsTime(t *testing.T) {
 		"mailer file {\npath "+s.path("outbox")+"\n}", "sms {\n"+s.sender("gateway")+"\nallow *\n}",
 		"feedback {\nbounces bounces@example.test\nmailgun canary-hook-key-0123456789abcdef\npostmark hook canary-hook-password\n}",
 	)...))
-	app, err := runningApp()
+	app, err := caddymodule.Running()
 	if err != nil {
 		t.Fatal(err)
 	}
-	public := &Handler{app: app, logger: zap.NewNop()}
-	identity := &IdentityHandler{app: app, config: app.settings.HTTP, logger: zap.NewNop()}
+	public := caddymodule.NewHandler(app)
+	identity := caddymodule.NewIdentityHandler(app)
 	for _, c := range []struct {
 		name, method, path string
 		to                 caddyhttp.MiddlewareHandler

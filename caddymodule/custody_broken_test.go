@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package caddymodule_test
 
 import (
 	"errors"
@@ -13,6 +13,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule"
 	"github.com/caddy-threepid/caddy-threepid/internal/keycheck"
 	"github.com/caddy-threepid/caddy-threepid/store"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
@@ -42,9 +43,9 @@ func TestAFirstKeyThatCannotBePlaced(t *testing.T) {
 	} {
 		m := &meanwhile{memoryModule{fakeStore: fakeStore{key: t.Name() + name}, kept: storetest.NewMemory(nil)}, happens}
 		acquire := func() error {
-			key, _, err := acquireStore(m, path)
+			key, _, err := caddymodule.AcquireStore(m, path)
 			if err == nil {
-				must(t, releaseStore(key))
+				must(t, caddymodule.ReleaseStore(key))
 			}
 			if m.opened.Load() != m.closed.Load() {
 				t.Errorf("%s: opened %d times, closed %d times", name, m.opened.Load(), m.closed.Load())
@@ -91,10 +92,10 @@ func TestARotationThatCannotBeWritten(t *testing.T) {
 	must(t, os.WriteFile(real, before, 0o600), os.Remove(v.keys), os.Symlink(real, v.keys))
 	rt := v.mustStart()
 	remember(t, rt)
-	app, err := runningApp()
+	app, err := caddymodule.Running()
 	must(t, err)
 	marks := rt.Keys.Marks()
-	if answer, err := adminRotate(t.Context(), app, nothing{}); !errors.Is(err, syscall.ENAMETOOLONG) {
+	if answer, err := app.Instance().RotateKeys(t.Context()); !errors.Is(err, syscall.ENAMETOOLONG) {
 		t.Errorf("got %v, %v, want that there is no room", answer, err)
 	}
 	if got := rt.Keys.Marks(); !slices.Equal(got, marks) {

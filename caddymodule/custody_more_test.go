@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package caddymodule_test
 
 import (
 	"context"
@@ -18,6 +18,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule"
 	"github.com/caddy-threepid/caddy-threepid/caddymodule/guests/badger"
 	"github.com/caddy-threepid/caddy-threepid/guest"
 	"github.com/caddy-threepid/caddy-threepid/internal/doctor"
@@ -99,9 +100,9 @@ func TestStoresOfOthersAreKeptToo(t *testing.T) {
 	m := &memoryModule{fakeStore: fakeStore{key: t.Name()}, kept: storetest.NewMemory(nil)}
 	path := filepath.Join(t.TempDir(), "keys", "keys.json")
 	acquire := func() error {
-		key, _, err := acquireStore(m, path)
+		key, _, err := caddymodule.AcquireStore(m, path)
 		if err == nil {
-			must(t, releaseStore(key))
+			must(t, caddymodule.ReleaseStore(key))
 		}
 		if m.opened.Load() != m.closed.Load() {
 			t.Errorf("opened %d times, closed %d times", m.opened.Load(), m.closed.Load())
@@ -265,9 +266,9 @@ func TestTheCheckRecordKeepsItsKey(t *testing.T) {
 // findings are those of the doctor about the key file and the store.
 func findings(t *testing.T) (codes []string) {
 	t.Helper()
-	app, err := runningApp()
+	app, err := caddymodule.Running()
 	must(t, err)
-	all := app.running.Load().Examination()
+	all := app.Instance().Examination()
 	o := doctor.Options{
 		KeyFile: &doctor.KeyFile{Path: all.KeyFile.Path, State: all.KeyFile.State},
 		Store:   &doctor.Store{Name: "store", Ping: all.Store.Ping, Age: all.Store.Age},
@@ -324,17 +325,17 @@ func TestCheckCopy(t *testing.T) {
 	s.mustLoad(s.simple())
 	copied := s.path("copy.json")
 	must(t, os.WriteFile(copied, read(t, s.path("keys.json")), 0o600))
-	if text, err := s.command(newCheckCopyCommand(), "--file", copied); err != nil || !strings.Contains(text, "has every key") {
+	if text, err := s.command("check-copy", "--file", copied); err != nil || !strings.Contains(text, "has every key") {
 		t.Errorf("got %q, %v, want the copy to be good", text, err)
 	}
 	if status, err := s.adminPost("keys/rotate", struct{}{}, nil); err != nil || status != http.StatusOK {
 		t.Fatalf("got %d, %v", status, err)
 	}
-	if text, err := s.command(newCheckCopyCommand(), "--file", copied); err == nil || !strings.Contains(text, "[2]") {
+	if text, err := s.command("check-copy", "--file", copied); err == nil || !strings.Contains(text, "[2]") {
 		t.Errorf("got %q, %v, want the new key to be missed", text, err)
 	}
 	for _, args := range [][]string{{}, {"--file", s.path("none")}} {
-		if text, err := s.command(newCheckCopyCommand(), args...); err == nil {
+		if text, err := s.command("check-copy", args...); err == nil {
 			t.Errorf("%v: got %q, want an error", args, text)
 		}
 	}
@@ -346,7 +347,7 @@ func TestCheckCopy(t *testing.T) {
 // TestLookWithoutAFolder is that of the module: nothing is made by looking.
 func TestLookWithoutAFolder(t *testing.T) {
 	b := &badger.Store{Path: filepath.Join(t.TempDir(), "a", "b")}
-	b.Judge(newExpander())
+	b.Judge(caddymodule.NewExpander())
 	if _, err := b.Look(); !errors.Is(err, guest.ErrNone) {
 		t.Errorf("got %v, want %v", err, guest.ErrNone)
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package caddymodule_test
 
 import (
 	"os"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule"
 	"github.com/caddy-threepid/caddy-threepid/internal/instance"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/store"
@@ -183,9 +184,9 @@ func ordinary(t *testing.T) scene {
 
 func rotate(t *testing.T) {
 	t.Helper()
-	app, err := runningApp()
+	app, err := caddymodule.Running()
 	must(t, err)
-	_, err = adminRotate(t.Context(), app, nothing{})
+	_, err = app.Instance().RotateKeys(t.Context())
 	must(t, err)
 }
 
@@ -210,12 +211,12 @@ func pruned(t *testing.T) scene {
 	of.keys = []byte(strings.ReplaceAll(string(of.keys), year, `"2000-`))
 	v.set(of, keyFiles6[1].place)
 	v.mustStart()
-	app, err := runningApp()
+	app, err := caddymodule.Running()
 	must(t, err)
-	kept, err := adminPrune(t.Context(), app, nothing{})
+	kept, err := app.Instance().PruneKeys(t.Context())
 	must(t, err)
-	if got := kept.(Keys); len(got.Dropped) != 1 {
-		t.Fatalf("got %+v, want one key dropped", got)
+	if len(kept.Dropped) != 1 {
+		t.Fatalf("got %+v, want one key dropped", kept)
 	}
 	v.stop()
 	return scene{keys: read(t, v.keys), older: of.older, data: v.data}
@@ -234,7 +235,7 @@ func restored(t *testing.T) scene {
 	must(t, err, f.Close())
 	v.stop()
 	of.data = filepath.Join(v.others, "restored")
-	_, err = offline(newRestoreCommand(), "--input", file, "--store", of.data)
+	_, err = offline("restore", "--input", file, "--store", of.data)
 	must(t, err)
 	return of
 }
@@ -262,7 +263,7 @@ func beforeRestored(t *testing.T) scene {
 	dir := unpack(t)
 	of := before(t)
 	of.data = filepath.Join(dir, "restored")
-	_, err := offline(newRestoreCommand(), "--input", filepath.Join(dir, "backup"), "--store", of.data)
+	_, err := offline("restore", "--input", filepath.Join(dir, "backup"), "--store", of.data)
 	must(t, err)
 	return of
 }

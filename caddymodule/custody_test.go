@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package caddymodule_test
 
 import (
 	"archive/tar"
@@ -23,6 +23,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule"
 	"github.com/caddy-threepid/caddy-threepid/internal/feedback"
 	"github.com/caddy-threepid/caddy-threepid/internal/instance"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
@@ -92,11 +93,11 @@ func (v *vault) stop() {
 
 func running(t *testing.T) *instance.Instance {
 	t.Helper()
-	app, err := runningApp()
+	app, err := caddymodule.Running()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return app.running.Load()
+	return app.Instance()
 }
 
 // remembered is an address that the store knows.

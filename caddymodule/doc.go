@@ -7,7 +7,7 @@
 //	threepid                          the app: all configuration and state   [App]
 //	http.handlers.threepid            the public site                        [Handler]
 //	http.handlers.threepid_identity   the homeserver-facing site             [IdentityHandler]
-//	admin.api.threepid                metrics of the admin endpoint          [AdminAPI]
+//	admin.api.threepid                metrics of the admin endpoint          [admin.API]
 //
 // Three name spaces are open to guests, whose contract is package guest; the guests
 // of this repository are in the folder guests:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package caddymodule_test
 
 import (
 	"encoding/json"
@@ -17,6 +17,7 @@ import (
 
 	"github.com/emersion/go-smtp"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/admin"
 	"github.com/caddy-threepid/caddy-threepid/internal/instance"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/freeport"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/stack"
@@ -25,7 +26,7 @@ import (
 // admins asks the admin endpoint.
 func (s *site) admins(method, path string, body any, want int) stack.Answer {
 	s.t.Helper()
-	a, err := s.operator().Do(s.t.Context(), method, adminBase+path, "", body)
+	a, err := s.operator().Do(s.t.Context(), method, admin.Base+path, "", body)
 	if err != nil || a.Status != want {
 		s.t.Fatalf("%s %s: got %d %s (%v), want %d", method, path, a.Status, a.Body, err, want)
 	}
@@ -33,9 +34,9 @@ func (s *site) admins(method, path string, body any, want int) stack.Answer {
 }
 
 // session describes one session to the operator.
-func (s *site) session(sid string) SessionInfo {
+func (s *site) session(sid string) admin.SessionInfo {
 	s.t.Helper()
-	var found Sessions
+	var found admin.Sessions
 	if err := json.Unmarshal([]byte(s.admins("POST", "sessions/find", stack.Object{"sid": sid}, http.StatusOK).Body), &found); err != nil || len(found.Sessions) != 1 {
 		s.t.Fatalf("got %+v (%v), want one session", found, err)
 	}

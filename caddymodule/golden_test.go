@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package caddymodule_test
 
 import (
 	"bytes"
@@ -15,6 +15,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule"
 	"github.com/caddy-threepid/caddy-threepid/caddymodule/internal/config"
 )
 
@@ -90,7 +91,7 @@ func TestGoldenIsStrict(t *testing.T) {
 	}
 	dec := json.NewDecoder(bytes.NewReader(config.Apps.Threepid))
 	dec.DisallowUnknownFields()
-	var app App
+	var app caddymodule.App
 	if err := dec.Decode(&app); err != nil {
 		t.Fatal(err)
 	}

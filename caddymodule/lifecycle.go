@@ -6,12 +6,34 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/caddyserver/caddy/v2"
+
 	"github.com/caddy-threepid/caddy-threepid/internal/instance"
 )
 
 // errUnloaded is what a request gets that reaches a configuration which never
 // served one and is gone.
 var errUnloaded = errors.New("the configuration was unloaded")
+
+// ErrNotUsed says that nobody has configured the app.
+var ErrNotUsed = errors.New("the running configuration does not use threepid")
+
+// Running is the app of the configuration that runs now.
+func Running() (*App, error) {
+	ctx := caddy.ActiveContext()
+	if ctx.Context == nil {
+		return nil, ErrNotUsed
+	}
+	mod, err := ctx.AppIfConfigured("threepid")
+	if err != nil {
+		return nil, ErrNotUsed
+	}
+	app, ok := mod.(*App)
+	if !ok {
+		return nil, ErrNotUsed
+	}
+	return app, nil
+}
 
 // Start opens the store and starts the deliveries. An error rejects the
 // configuration, and the one before it stays in force.

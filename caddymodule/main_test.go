@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package caddymodule_test
 
 import (
 	"bufio"
@@ -16,6 +16,9 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
+
+	// The tests run what users run: the app with all its guests.
+	_ "github.com/caddy-threepid/caddy-threepid"
 )
 
 // These environment variables turn this program into a Caddy that runs, or

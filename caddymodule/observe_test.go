@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package caddymodule_test
 
 import (
 	"errors"
@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule"
 	"github.com/caddy-threepid/caddy-threepid/internal/instance"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -43,7 +44,7 @@ func counted(t *testing.T, registry prometheus.Gatherer, name string, labels ...
 
 func TestMetricsSurviveRegistries(t *testing.T) {
 	first, second := prometheus.NewPedanticRegistry(), prometheus.NewPedanticRegistry()
-	if err := errors.Join(RegisterMetrics(first), RegisterMetrics(first), RegisterMetrics(second)); err != nil {
+	if err := errors.Join(caddymodule.RegisterMetrics(first), caddymodule.RegisterMetrics(first), caddymodule.RegisterMetrics(second)); err != nil {
 		t.Fatal(err)
 	}
 	o := instance.NewObserver(zap.NewNop(), nil)
@@ -59,7 +60,7 @@ func TestMetricsSurviveRegistries(t *testing.T) {
 	// A registry that has another collector of the name is a mistake to report.
 	other := prometheus.NewPedanticRegistry()
 	other.MustRegister(prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: "another"}))
-	if err := RegisterMetrics(other); err == nil {
+	if err := caddymodule.RegisterMetrics(other); err == nil {
 		t.Error("got no error for a name that is taken")
 	}
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package caddymodule_test
 
 import (
 	"encoding/base64"
@@ -16,6 +16,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule"
 	"github.com/caddy-threepid/caddy-threepid/caddymodule/guests/badger"
 	"github.com/caddy-threepid/caddy-threepid/internal/instance"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
@@ -105,28 +106,28 @@ func holding(t *testing.T, fill byte) (path string) {
 
 func TestAcquireStoreShares(t *testing.T) {
 	mod, keys := &fakeStore{key: t.Name()}, holding(t, 1)
-	key, first, err := acquireStore(mod, keys)
+	key, first, err := caddymodule.AcquireStore(mod, keys)
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, second, err := acquireStore(mod, keys)
+	again, second, err := caddymodule.AcquireStore(mod, keys)
 	if err != nil || again != key || second != first || mod.opened.Load() != 1 {
 		t.Errorf("got %v, %p, %v and %d openings, want the same store again", again, second, err, mod.opened.Load())
 	}
-	if err := releaseStore(key); err != nil || mod.closed.Load() != 0 {
+	if err := caddymodule.ReleaseStore(key); err != nil || mod.closed.Load() != 0 {
 		t.Errorf("got %v and %d closings after the first release, want none", err, mod.closed.Load())
 	}
-	if err := releaseStore(key); err != nil || mod.closed.Load() != 1 {
+	if err := caddymodule.ReleaseStore(key); err != nil || mod.closed.Load() != 1 {
 		t.Errorf("got %v and %d closings after the last release, want one", err, mod.closed.Load())
 	}
-	if err := releaseStore(key); err != nil || mod.closed.Load() != 1 {
+	if err := caddymodule.ReleaseStore(key); err != nil || mod.closed.Load() != 1 {
 		t.Errorf("got %v and %d closings after one release too many, want one", err, mod.closed.Load())
 	}
 }
 
 func TestAcquireStoreRefusesWhatCannotChange(t *testing.T) {
 	mod := &fakeStore{key: t.Name(), options: "a"}
-	key, _, err := acquireStore(mod, holding(t, 1))
+	key, _, err := caddymodule.AcquireStore(mod, holding(t, 1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,23 +139,23 @@ func TestAcquireStoreRefusesWhatCannotChange(t *testing.T) {
 		"other keys":    {&fakeStore{key: t.Name(), options: "a"}, holding(t, 2)},
 	}
 	for name, test := range tests {
-		if _, _, err := acquireStore(test.mod, test.keys); !errors.Is(err, instance.ErrRestart) || test.mod.opened.Load() != 0 {
+		if _, _, err := caddymodule.AcquireStore(test.mod, test.keys); !errors.Is(err, instance.ErrRestart) || test.mod.opened.Load() != 0 {
 			t.Errorf("%s: got %v, want %v", name, err, instance.ErrRestart)
 		}
 	}
 	// None of the refusals has kept or given up a reference.
-	if refs, ok := stores.References(key); !ok || refs != 1 {
+	if refs, ok := caddymodule.References("threepid.stores.fake", t.Name()); !ok || refs != 1 {
 		t.Errorf("got %d references, want 1", refs)
 	}
-	if err := releaseStore(key); err != nil || mod.closed.Load() != 1 {
+	if err := caddymodule.ReleaseStore(key); err != nil || mod.closed.Load() != 1 {
 		t.Errorf("got %v and %d closings, want one", err, mod.closed.Load())
 	}
 	// Closed, it can be opened in another way.
-	key, _, err = acquireStore(&fakeStore{key: t.Name(), options: "b"}, holding(t, 2))
+	key, _, err = caddymodule.AcquireStore(&fakeStore{key: t.Name(), options: "b"}, holding(t, 2))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := releaseStore(key); err != nil {
+	if err := caddymodule.ReleaseStore(key); err != nil {
 		t.Error(err)
 	}
 }
@@ -162,11 +163,11 @@ func TestAcquireStoreRefusesWhatCannotChange(t *testing.T) {
 func TestAcquireStoreFails(t *testing.T) {
 	cause := errors.New("no such place")
 	for name, mod := range map[string]*fakeStore{"key": {keyErr: cause}, "open": {key: t.Name(), err: cause}} {
-		if _, _, err := acquireStore(mod, holding(t, 1)); !errors.Is(err, cause) {
+		if _, _, err := caddymodule.AcquireStore(mod, holding(t, 1)); !errors.Is(err, cause) {
 			t.Errorf("%s: got %v, want %v", name, err, cause)
 		}
 	}
-	if _, ok := stores.References(poolKey{"threepid.stores.fake", t.Name()}); ok {
+	if _, ok := caddymodule.References("threepid.stores.fake", t.Name()); ok {
 		t.Error("a store that did not open is in the pool")
 	}
 }
@@ -174,7 +175,7 @@ func TestAcquireStoreFails(t *testing.T) {
 // TestProcessLoggerFollowsTheConfiguration: what outlives a configuration must
 // not write into its closed files.
 func TestProcessLoggerFollowsTheConfiguration(t *testing.T) {
-	logger := processLogger("threepid.test").With(zap.String("field", "value"))
+	logger := caddymodule.ProcessLogger("threepid.test").With(zap.String("field", "value"))
 	for _, name := range []string{"first", "second"} {
 		file := filepath.Join(t.TempDir(), "log")
 		config := `{"admin":{"disabled":true,"config":{"persist":false}},"logging":{"logs":{"default":{"level":"INFO","writer":{"output":"file","filename":"` + file + `"}}}}}`

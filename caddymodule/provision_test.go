@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package caddymodule_test
 
 import (
 	"errors"
@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule"
 	"github.com/caddy-threepid/caddy-threepid/caddymodule/guests/badger"
 	"github.com/caddy-threepid/caddy-threepid/caddymodule/guests/filemailer"
 	"github.com/caddy-threepid/caddy-threepid/caddymodule/internal/config"
@@ -23,7 +24,7 @@ import (
 )
 
 // provision provisions an app from JSON, and cleans it up after the test.
-func provision(t *testing.T, config string) (*App, error) {
+func provision(t *testing.T, config string) (*caddymodule.App, error) {
 	t.Helper()
 	raw := `{"admin":{"disabled":true},"logging":{"logs":{"default":{"writer":{"output":"discard"}}}},"apps":{"threepid":` + config + `}}`
 	var cfg *caddy.Config
@@ -38,7 +39,7 @@ func provision(t *testing.T, config string) (*App, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	app := mod.(*App)
+	app := mod.(*caddymodule.App)
 	t.Cleanup(func() {
 		if err := app.Cleanup(); err != nil {
 			t.Errorf("clean up: %v", err)
@@ -47,7 +48,7 @@ func provision(t *testing.T, config string) (*App, error) {
 	return app, nil
 }
 
-func mustProvision(t *testing.T, config string) *App {
+func mustProvision(t *testing.T, config string) *caddymodule.App {
 	t.Helper()
 	app, err := provision(t, config)
 	if err != nil {
@@ -58,20 +59,20 @@ func mustProvision(t *testing.T, config string) *App {
 
 func TestR38_DefaultsWorkOnALaptop(t *testing.T) {
 	app := mustProvision(t, `{}`)
-	got := app.settings.HTTP
+	got := app.Settings().HTTP
 	if got.PublicURL != "https://localhost" || got.IdentityName != "localhost:8443" {
 		t.Errorf("got public_url %q and identity_name %q", got.PublicURL, got.IdentityName)
 	}
 	if got.Callback || got.NoEmail || got.NativeReset || got.TrustedIDServers != nil || got.IdentitySubmit {
 		t.Errorf("got %+v, want no checks, the facade, and id_server ignored", got)
 	}
-	if got, want := app.settings.Sessions.PerAddress, (verification.Limit{Burst: 10, Per: time.Hour}); got != want {
+	if got, want := app.Settings().Sessions.PerAddress, (verification.Limit{Burst: 10, Per: time.Hour}); got != want {
 		t.Errorf("got limit %+v, want %+v", got, want)
 	}
-	if got, want := app.settings.Sessions.PerUser, (verification.Limit{Burst: 20, Per: time.Hour}); got != want {
+	if got, want := app.Settings().Sessions.PerUser, (verification.Limit{Burst: 20, Per: time.Hour}); got != want {
 		t.Errorf("got limit %+v, want %+v", got, want)
 	}
-	domain := app.settings.Sessions
+	domain := app.Settings().Sessions
 	for name, got := range map[string]verification.Limit{
 		"60 per client": domain.PerClient, "200 per domain": domain.PerDomain, "10 per uia": domain.PerUIA,
 		"500 messages": domain.Messages, "30 guesses": domain.Guesses,
@@ -81,32 +82,32 @@ func TestR38_DefaultsWorkOnALaptop(t *testing.T) {
 			t.Errorf("%s: got %+v, want that per hour (%v)", name, got, err)
 		}
 	}
-	if got, want := app.settings.HTTP.RegistrationGate, handlers.GateOffered; got != want {
+	if got, want := app.Settings().HTTP.RegistrationGate, handlers.GateOffered; got != want {
 		t.Errorf("got gate %q, want %q", got, want)
 	}
-	if len(app.settings.Labs) != 0 {
-		t.Errorf("got %v, want no identity server on a private address", app.settings.Labs)
+	if len(app.Settings().Labs) != 0 {
+		t.Errorf("got %v, want no identity server on a private address", app.Settings().Labs)
 	}
-	if got, want := app.settings.KeyFile, config.DataPath("keys.json"); got != want {
+	if got, want := app.Settings().KeyFile, config.DataPath("keys.json"); got != want {
 		t.Errorf("got key file %q, want %q", got, want)
 	}
-	file, ok := app.mailer.(*filemailer.Mailer)
+	file, ok := app.Settings().Mailer.(*filemailer.Mailer)
 	if !ok || file.Folder() != config.DataPath("outbox") || file.From() != "noreply@localhost" {
-		t.Errorf("got mailer %#v, want the file mailer and its folder", app.mailer)
+		t.Errorf("got mailer %#v, want the file mailer and its folder", app.Settings().Mailer)
 	}
-	badger, ok := app.store.(*badger.Store)
+	badger, ok := app.Settings().Store.(*badger.Store)
 	if !ok || badger.Folder() != config.DataPath("store") {
-		t.Errorf("got store %#v, want Badger in its default folder", app.store)
+		t.Errorf("got store %#v, want Badger in its default folder", app.Settings().Store)
 	}
-	if len(app.notices) != 2 {
-		t.Errorf("got notices %v, want one on public_url and one on the mailer", app.notices)
+	if len(app.Notices()) != 2 {
+		t.Errorf("got notices %v, want one on public_url and one on the mailer", app.Notices())
 	}
 	if _, err := os.Stat(config.DataPath("")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("provisioning has made %s (%v)", config.DataPath(""), err)
 	}
 	configured := mustProvision(t, `{"public_url":"https://m.example","mailer":{"type":"file"}}`)
-	if len(configured.notices) != 0 {
-		t.Errorf("got notices %v, want none for what was configured", configured.notices)
+	if len(configured.Notices()) != 0 {
+		t.Errorf("got notices %v, want none for what was configured", configured.Notices())
 	}
 }
 
@@ -121,7 +122,7 @@ func TestR38_ChecksFollowTheKind(t *testing.T) {
 		`{"homeserver":{"kind":"synapse","checks":"off"}}`: false,
 	}
 	for config, want := range tests {
-		if got := mustProvision(t, config).settings.HTTP.Callback; got != want {
+		if got := mustProvision(t, config).Settings().HTTP.Callback; got != want {
 			t.Errorf("%s: got callback %v, want %v", config, got, want)
 		}
 	}
@@ -152,12 +153,12 @@ func TestProvisionTranslatesEverything(t *testing.T) {
 		NextLinkOrigins: []string{"https://app.matrix.example.org"}, IdentitySubmit: true, MaxBody: 1000,
 		RegistrationGate: handlers.GateCompleted, NoNotices: true, RequestContext: provenance.Full,
 	}
-	got := app.settings.HTTP
+	got := app.Settings().HTTP
 	got.IdentityAllow, got.Match, got.Brand, got.ClientAddr = nil, nil, nil, nil
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got\n%+v, want\n%+v", got, want)
 	}
-	domain := app.settings.Sessions
+	domain := app.Settings().Sessions
 	limits := []verification.Limit{domain.PerAddress, domain.PerUser, domain.PerClient, domain.PerDomain, domain.PerUIA, domain.Messages, domain.Guesses}
 	for i, got := range limits {
 		if want := (verification.Limit{Burst: 2 + i, Per: time.Duration(10+i) * time.Minute}); got != want {
@@ -167,14 +168,14 @@ func TestProvisionTranslatesEverything(t *testing.T) {
 	if domain.TokenLifetime != 30*time.Minute || domain.SessionLifetime != 12*time.Hour || domain.MaxTries != 3 {
 		t.Errorf("got %+v", domain)
 	}
-	if got, want := fmt.Sprint(app.settings.Labs), "[id.matrix.example.org 127.0.0.1:8090]"; got != want {
+	if got, want := fmt.Sprint(app.Settings().Labs), "[id.matrix.example.org 127.0.0.1:8090]"; got != want {
 		t.Errorf("got labs %s, want %s", got, want)
 	}
-	if got, want := app.settings.KeyFile, "/matrix.example.org/keys"; got != want {
+	if got, want := app.Settings().KeyFile, "/matrix.example.org/keys"; got != want {
 		t.Errorf("got key file %q, want %q", got, want)
 	}
-	if app.mailer != nil {
-		t.Errorf("got mailer %T, want none", app.mailer)
+	if app.Settings().Mailer != nil {
+		t.Errorf("got mailer %T, want none", app.Settings().Mailer)
 	}
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package caddymodule_test
 
 import (
 	"errors"
@@ -16,6 +16,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
 )
 
@@ -219,7 +220,7 @@ func (s *site) underway(hs *fakehs.Server) (finish func()) {
 	s.write(writer, `{"client_secret":"underway","email":"bob@example.test",`)
 	answerIt := hs.HangNext(1)
 	passed := s.background(http.MethodGet, "/_matrix/client/r0/login", nil)
-	s.await("both requests", func() bool { return held() > 0 && len(hs.Requests()) > 0 })
+	s.await("both requests", func() bool { return caddymodule.Held() > 0 && len(hs.Requests()) > 0 })
 	return func() {
 		s.t.Helper()
 		s.write(writer, `"send_attempt":1}`)
@@ -241,15 +242,6 @@ func (s *site) write(w io.Writer, text string) {
 	if _, err := io.WriteString(w, text); err != nil {
 		s.t.Fatal(err)
 	}
-}
-
-// held counts the requests and deliveries that are using a store.
-func held() (n int) {
-	stores.Range(func(_, value any) bool {
-		n += value.(pooled).Held()
-		return true
-	})
-	return n
 }
 
 // TestValidateBesideARunningServer is what an operator does before a reload,

@@ -73,15 +73,15 @@ func (i *Instance) outboxHealth(ctx context.Context) (doctor.OutboxStatus, error
 	for _, relay := range i.Relays() {
 		r := doctor.RelayStatus{Name: relay.Name, Stopped: relay.State == guest.LeftOut}
 		if relay.Failing {
-			r.LastError = cmp.Or(relay.LastError, "it took none of the last ones") + Said(relay.LastReply)
+			r.LastError = cmp.Or(relay.LastError, "it took none of the last ones") + said(relay.LastReply)
 		}
 		health.Relays = append(health.Relays, r)
 	}
 	return health, nil
 }
 
-// Said is what a relay said, to be read after its fault.
-func Said(reply string) string {
+// said is what a relay said, to be read after its fault.
+func said(reply string) string {
 	if reply == "" {
 		return ""
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package cli
 
 import (
 	"bufio"
@@ -15,6 +15,7 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/admin"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -28,8 +29,8 @@ func personFlags(cmd *cobra.Command) *cobra.Command {
 var errNoAddress = wrongUse("name the person with --address, an email address or a phone number like +447400123456")
 
 // personOf reads them. Nothing is said of what was typed but that it is wrong.
-func personOf(flags caddycmd.Flags) (addressRequest, error) {
-	req := addressRequest{Medium: verification.Medium(flags.String("medium")), Address: flags.String("address")}
+func personOf(flags caddycmd.Flags) (admin.AddressRequest, error) {
+	req := admin.AddressRequest{Medium: verification.Medium(flags.String("medium")), Address: flags.String("address")}
 	if req.Address == "-" {
 		line, err := bufio.NewReader(os.Stdin).ReadString('\n')
 		if err != nil && !errors.Is(err, io.EOF) {
@@ -57,7 +58,7 @@ func endpointLike(address string) bool {
 }
 
 // aboutPerson is where to ask, and about whom.
-func aboutPerson(flags caddycmd.Flags) (remote, addressRequest, error) {
+func aboutPerson(flags caddycmd.Flags) (remote, admin.AddressRequest, error) {
 	req, err := personOf(flags)
 	if err != nil {
 		return remote{}, req, err

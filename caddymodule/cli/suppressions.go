@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package cli
 
 import (
 	"fmt"
@@ -10,6 +10,8 @@ import (
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
+
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/admin"
 )
 
 func newSuppressionsCommand() *cobra.Command {
@@ -34,8 +36,8 @@ func runListSuppressions(out io.Writer, flags caddycmd.Flags) (int, error) {
 	if err != nil {
 		return exitFailed, err
 	}
-	var list Suppressions
-	if err := server.call(http.MethodGet, adminBase+"suppressions", nil, &list); err != nil {
+	var list admin.Suppressions
+	if err := server.call(http.MethodGet, admin.Base+"suppressions", nil, &list); err != nil {
 		return exitFailed, err
 	}
 	if flags.Bool("json") {
@@ -63,7 +65,7 @@ func newSuppressCommand() *cobra.Command {
 }
 
 func runSuppress(out io.Writer, flags caddycmd.Flags) (int, error) {
-	var said Suppressing
+	var said admin.Suppressing
 	if err := suppressing(flags, "add", &said); err != nil {
 		return exitFailed, err
 	}
@@ -83,7 +85,7 @@ day at most. Exits with 1 if there was nothing.`, runRelease)
 }
 
 func runRelease(out io.Writer, flags caddycmd.Flags) (int, error) {
-	var said Suppressing
+	var said admin.Suppressing
 	if err := suppressing(flags, "remove", &said); err != nil {
 		return exitFailed, err
 	}
@@ -98,10 +100,10 @@ func runRelease(out io.Writer, flags caddycmd.Flags) (int, error) {
 	return code, err
 }
 
-func suppressing(flags caddycmd.Flags, what string, said *Suppressing) error {
+func suppressing(flags caddycmd.Flags, what string, said *admin.Suppressing) error {
 	server, person, err := aboutPerson(flags)
 	if err != nil {
 		return err
 	}
-	return server.call(http.MethodPost, adminBase+"suppressions/"+what, person, said)
+	return server.call(http.MethodPost, admin.Base+"suppressions/"+what, person, said)
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package cli
 
 import (
 	"fmt"
@@ -12,9 +12,9 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/admin"
+	"github.com/caddy-threepid/caddy-threepid/guest"
 	"github.com/caddy-threepid/caddy-threepid/internal/doctor"
-	"github.com/caddy-threepid/caddy-threepid/internal/instance"
-	"github.com/caddy-threepid/caddy-threepid/internal/mail"
 )
 
 func newDoctorCommand() *cobra.Command {
@@ -34,7 +34,7 @@ func runDoctor(out io.Writer, flags caddycmd.Flags) (int, error) {
 		return exitFailed, err
 	}
 	var report doctor.Report
-	if err := server.call(http.MethodPost, adminBase+"doctor", nothing{}, &report); err != nil {
+	if err := server.call(http.MethodPost, admin.Base+"doctor", admin.Nothing{}, &report); err != nil {
 		return exitFailed, err
 	}
 	if flags.Bool("json") {
@@ -62,8 +62,8 @@ func runSendTest(out io.Writer, flags caddycmd.Flags) (int, error) {
 	if flags.String("to") == "" {
 		return exitUsage, wrongUse("name the address or the number with --to")
 	}
-	var result TestResult
-	if err := server.call(http.MethodPost, adminBase+"send-test", testRequest{To: flags.String("to")}, &result); err != nil {
+	var result admin.TestResult
+	if err := server.call(http.MethodPost, admin.Base+"send-test", admin.TestRequest{To: flags.String("to")}, &result); err != nil {
 		return exitFailed, err
 	}
 	code := 0
@@ -90,8 +90,8 @@ func runSendTest(out io.Writer, flags caddycmd.Flags) (int, error) {
 		_, err = fmt.Fprintf(out, "The relay said: %s\n", result.Said)
 	}
 	for _, r := range result.Relays {
-		if r.State == mail.BreakerOpen {
-			_, err = fmt.Fprintf(out, "%s is %s. Its last error: %s%s\n", r.Name, r.word(), r.LastError, instance.Said(r.LastReply))
+		if r.State == guest.LeftOut {
+			_, err = fmt.Fprintf(out, "%s is %s. Its last error: %s%s\n", r.Name, word(r), r.LastError, said(r.LastReply))
 		}
 	}
 	return code, err
@@ -110,8 +110,8 @@ func runStatus(out io.Writer, flags caddycmd.Flags) (int, error) {
 	if err != nil {
 		return exitFailed, err
 	}
-	var status Status
-	if err := server.call(http.MethodGet, adminBase+"status", nil, &status); err != nil {
+	var status admin.Status
+	if err := server.call(http.MethodGet, admin.Base+"status", nil, &status); err != nil {
 		return exitFailed, err
 	}
 	code := 0
@@ -121,10 +121,10 @@ func runStatus(out io.Writer, flags caddycmd.Flags) (int, error) {
 	if flags.Bool("json") {
 		return code, printJSON(out, status)
 	}
-	return code, status.print(out)
+	return code, printStatus(out, status)
 }
 
-func (s Status) print(out io.Writer) error {
+func printStatus(out io.Writer, s admin.Status) error {
 	total := 0
 	for _, n := range s.Queue.Waiting {
 		total += n
@@ -147,11 +147,11 @@ func (s Status) print(out io.Writer) error {
 		return err
 	}
 	_, _ = fmt.Fprintln(out)
-	return s.Phones.print(out)
+	return printPhones(out, *s.Phones)
 }
 
 // printRelays prints a table of relays or gateways.
-func printRelays(out io.Writer, title string, relays []RelayState) error {
+func printRelays(out io.Writer, title string, relays []admin.RelayState) error {
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	_, _ = fmt.Fprintln(w, title+"\tSTATE\tSENT\tREFUSED\tFAILED\tIN FLIGHT\tLAST ERROR")
 	for _, r := range relays {
@@ -160,19 +160,27 @@ func printRelays(out io.Writer, title string, relays []RelayState) error {
 			last = r.LastError
 		}
 		if r.LastErrorAt != nil {
-			last += instance.Said(r.LastReply) + " (" + r.LastErrorAt.Local().Format(time.DateTime) + ")"
+			last += said(r.LastReply) + " (" + r.LastErrorAt.Local().Format(time.DateTime) + ")"
 		}
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%d\t%d\t%s\n", r.Name, r.word(), r.Sent, r.Refused, r.Failed, r.InFlight, last)
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%d\t%d\t%s\n", r.Name, word(r), r.Sent, r.Refused, r.Failed, r.InFlight, last)
 	}
 	return w.Flush()
 }
 
+// said is what a relay said, to be read after its fault.
+func said(reply string) string {
+	if reply == "" {
+		return ""
+	}
+	return ", it said: " + reply
+}
+
 // word is how a relay is.
-func (r RelayState) word() string {
+func word(r admin.RelayState) string {
 	switch {
 	case r.Failing && r.State == "closed":
 		return "failing"
-	case r.State == mail.BreakerOpen && r.RetryAt != nil:
+	case r.State == guest.LeftOut && r.RetryAt != nil:
 		return relayStates[r.State] + " until " + r.RetryAt.Local().Format(time.TimeOnly)
 	}
 	return relayStates[r.State]

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package admin
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule"
 	"github.com/caddy-threepid/caddy-threepid/internal/instance"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 )
@@ -36,8 +37,8 @@ type KeyState struct {
 	Records int `json:"records"`
 }
 
-func adminRotate(ctx context.Context, app *App, _ nothing) (any, error) {
-	inst, release, err := app.Serving()
+func rotateKeys(ctx context.Context, app *caddymodule.App, _ Nothing) (any, error) {
+	inst, release, err := serving(app)
 	if err != nil {
 		return nil, err
 	}
@@ -49,8 +50,8 @@ func adminRotate(ctx context.Context, app *App, _ nothing) (any, error) {
 	return keysOf(report), err
 }
 
-func adminPrune(ctx context.Context, app *App, _ nothing) (any, error) {
-	inst, release, err := app.Serving()
+func pruneKeys(ctx context.Context, app *caddymodule.App, _ Nothing) (any, error) {
+	inst, release, err := serving(app)
 	if err != nil {
 		return nil, err
 	}

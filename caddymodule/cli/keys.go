@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package cli
 
 import (
 	"fmt"
@@ -11,6 +11,8 @@ import (
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
+
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/admin"
 )
 
 func newRotateKeysCommand() *cobra.Command {
@@ -35,22 +37,22 @@ func runRotateKeys(out io.Writer, flags caddycmd.Flags) (int, error) {
 	if flags.Bool("prune") {
 		path = "keys/prune"
 	}
-	var keys Keys
-	if err := server.call(http.MethodPost, adminBase+path, nothing{}, &keys); err != nil {
+	var keys admin.Keys
+	if err := server.call(http.MethodPost, admin.Base+path, admin.Nothing{}, &keys); err != nil {
 		return exitFailed, err
 	}
 	if flags.Bool("json") {
 		return 0, printJSON(out, keys)
 	}
 	prune := flags.Bool("prune")
-	if err := keys.print(out, prune); err != nil || prune {
+	if err := printKeys(out, keys, prune); err != nil || prune {
 		return 0, err
 	}
 	_, err = fmt.Fprintln(out, "Copy the key file again, and run `caddy threepid check-copy --file <copy>`.")
 	return 0, err
 }
 
-func (k Keys) print(out io.Writer, pruned bool) error {
+func printKeys(out io.Writer, k admin.Keys, pruned bool) error {
 	if k.Pending {
 		_, err := fmt.Fprintln(out, "Old records are being sealed with the new key. That goes on in the background.")
 		return err

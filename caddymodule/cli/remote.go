@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package cli
 
 import (
 	"bytes"
@@ -14,6 +14,9 @@ import (
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
+
+	"github.com/caddy-threepid/caddy-threepid/caddymodule"
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/admin"
 )
 
 // remoteFlags are those of commands that ask the running server. They come after
@@ -45,7 +48,7 @@ func newRemote(flags caddycmd.Flags) (remote, error) {
 	if strings.Contains(admin, "@") {
 		return remote{}, wrongUse("this is asked about no person's address: the admin endpoint is a socket or host:port")
 	}
-	address, err := adminAddress(admin, flags.String("config"), flags.String("adapter"), documentedSocket)
+	address, err := adminAddress(admin, flags.String("config"), flags.String("adapter"), caddymodule.DocumentedSocket)
 	return remote{address}, err
 }
 
@@ -63,7 +66,7 @@ func (r remote) ask(method, path string, body any) (*http.Response, error) {
 			return nil, fmt.Errorf("encode request: %w", err)
 		}
 		payload = bytes.NewReader(raw)
-		header.Set(doorHeader, doorValue)
+		header.Set(admin.DoorHeader, admin.DoorValue)
 	}
 	resp, err := caddycmd.AdminAPIRequest(r.address, method, path, header, payload)
 	if err == nil {
@@ -89,7 +92,7 @@ func (r refusedError) Error() string { return "the server refuses: " + string(r)
 
 // elsewhere reports that whoever answers has no threepid at all.
 func (r refusedError) elsewhere() bool {
-	return string(r) == errNoApp.Error() || strings.HasPrefix(string(r), strconv.Itoa(http.StatusNotFound)+": ")
+	return string(r) == caddymodule.ErrNotUsed.Error() || strings.HasPrefix(string(r), strconv.Itoa(http.StatusNotFound)+": ")
 }
 
 // answeredWith is how Caddy's client tells of an answer that is no success: in

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package admin
 
 import (
 	"context"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule"
 	"github.com/caddy-threepid/caddy-threepid/internal/instance"
 )
 
@@ -58,8 +59,8 @@ type FoundState struct {
 	Next       *time.Time `json:"next,omitempty"`
 }
 
-func adminFindAddress(ctx context.Context, app *App, req addressRequest) (any, error) {
-	return app.onAddress(req, func(inst *instance.Instance, person addressRequest) (any, error) {
+func findAddress(ctx context.Context, app *caddymodule.App, req AddressRequest) (any, error) {
+	return onAddress(app, req, func(inst *instance.Instance, person AddressRequest) (any, error) {
 		found, err := inst.Find(ctx, person.Medium, person.Address)
 		if err != nil {
 			return nil, err

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package admin
 
 import (
 	"context"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule"
 	"github.com/caddy-threepid/caddy-threepid/internal/feedback"
 	"github.com/caddy-threepid/caddy-threepid/internal/instance"
 )
@@ -27,8 +28,8 @@ type Suppressed struct {
 	Until     time.Time `json:"until"`
 }
 
-func adminSuppressions(ctx context.Context, app *App) (any, error) {
-	inst, release, err := app.Serving()
+func listSuppressions(ctx context.Context, app *caddymodule.App) (any, error) {
+	inst, release, err := serving(app)
 	if err != nil {
 		return nil, err
 	}
@@ -54,27 +55,27 @@ type Suppressing struct {
 // manualTime is how long an operator's word holds.
 const manualTime = 365 * 24 * time.Hour
 
-func adminSuppress(ctx context.Context, app *App, req addressRequest) (any, error) {
-	return app.onAddress(req, func(inst *instance.Instance, req addressRequest) (any, error) {
+func suppress(ctx context.Context, app *caddymodule.App, req AddressRequest) (any, error) {
+	return onAddress(app, req, func(inst *instance.Instance, req AddressRequest) (any, error) {
 		until := time.Now().Add(manualTime)
 		return Suppressing{Until: &until}, inst.Suppression.Add(ctx, req.Medium, req.Address, feedback.ReasonManual, until)
 	})
 }
 
-func adminRelease(ctx context.Context, app *App, req addressRequest) (any, error) {
-	return app.onAddress(req, func(inst *instance.Instance, req addressRequest) (any, error) {
+func unsuppress(ctx context.Context, app *caddymodule.App, req AddressRequest) (any, error) {
+	return onAddress(app, req, func(inst *instance.Instance, req AddressRequest) (any, error) {
 		removed, err := inst.Suppression.Remove(ctx, req.Medium, req.Address)
 		return Suppressing{Removed: removed}, err
 	})
 }
 
 // onAddress does something with an address as it is stored.
-func (a *App) onAddress(req addressRequest, do func(*instance.Instance, addressRequest) (any, error)) (any, error) {
+func onAddress(app *caddymodule.App, req AddressRequest, do func(*instance.Instance, AddressRequest) (any, error)) (any, error) {
 	req, err := req.canonical()
 	if err != nil {
 		return nil, err
 	}
-	inst, release, err := a.Serving()
+	inst, release, err := serving(app)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package cli
 
 import (
 	"fmt"
@@ -12,6 +12,8 @@ import (
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
+
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/admin"
 )
 
 func newForgetCommand() *cobra.Command {
@@ -27,12 +29,12 @@ logs, identity servers what was published there, and backups what was in them.`,
 }
 
 func runForget(out io.Writer, flags caddycmd.Flags) (int, error) {
-	var gone Forgotten
+	var gone admin.Forgotten
 	server, req, err := aboutPerson(flags)
 	if err != nil {
 		return exitFailed, err
 	}
-	if err := server.call(http.MethodPost, adminBase+"addresses/forget", req, &gone); err != nil {
+	if err := server.call(http.MethodPost, admin.Base+"addresses/forget", req, &gone); err != nil {
 		return exitFailed, err
 	}
 	if flags.Bool("json") {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package admin
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule"
 	"github.com/caddy-threepid/caddy-threepid/guest"
 	"github.com/caddy-threepid/caddy-threepid/internal/doctor"
 	"github.com/caddy-threepid/caddy-threepid/internal/instance"
@@ -24,12 +25,12 @@ type Health struct {
 	Ready bool `json:"ready,omitempty"`
 }
 
-func adminLive(context.Context, *App) (any, error) {
+func live(context.Context, *caddymodule.App) (any, error) {
 	return Health{Live: true}, nil
 }
 
-// adminReady reports whether the store can serve.
-func adminReady(ctx context.Context, app *App) (any, error) {
+// ready reports whether the store can serve.
+func ready(ctx context.Context, app *caddymodule.App) (any, error) {
 	inst, err := app.Open()
 	if err == nil {
 		err = inst.Service.Ping(ctx)
@@ -71,8 +72,8 @@ type RelayState struct {
 	InFlight  int    `json:"in_flight"`
 }
 
-func adminStatus(ctx context.Context, app *App) (any, error) {
-	inst, release, err := app.Serving()
+func showStatus(ctx context.Context, app *caddymodule.App) (any, error) {
+	inst, release, err := serving(app)
 	if err != nil {
 		return nil, err
 	}
@@ -87,9 +88,9 @@ func adminStatus(ctx context.Context, app *App) (any, error) {
 	return status, err
 }
 
-// Serving is the instance, with its store held open.
-func (a *App) Serving() (*instance.Instance, func(), error) {
-	inst, err := a.Open()
+// serving is the instance, with its store held open.
+func serving(app *caddymodule.App) (*instance.Instance, func(), error) {
+	inst, err := app.Open()
 	if err != nil {
 		return nil, nil, caddy.APIError{HTTPStatus: http.StatusServiceUnavailable, Err: err}
 	}
@@ -117,9 +118,9 @@ func known(t time.Time) *time.Time {
 	return &t
 }
 
-// adminDoctor looks for what is wrong.
-func adminDoctor(ctx context.Context, app *App, _ nothing) (any, error) {
-	inst, release, err := app.Serving()
+// runDoctor looks for what is wrong.
+func runDoctor(ctx context.Context, app *caddymodule.App, _ Nothing) (any, error) {
+	inst, release, err := serving(app)
 	if err != nil {
 		return nil, err
 	}
@@ -127,8 +128,8 @@ func adminDoctor(ctx context.Context, app *App, _ nothing) (any, error) {
 	return doctor.Run(ctx, app.Examination(caddy.ActiveContext(), inst)), nil
 }
 
-// testRequest is the body of send-test.
-type testRequest struct {
+// TestRequest is the body of send-test.
+type TestRequest struct {
 	To string `json:"to"`
 }
 
@@ -159,10 +160,10 @@ type (
 	}
 )
 
-// adminSendTest sends one message past the queue, so that the operator sees at
+// sendTest sends one message past the queue, so that the operator sees at
 // once what the relay or the gateway says to it.
-func adminSendTest(ctx context.Context, app *App, req testRequest) (any, error) {
-	inst, release, err := app.Serving()
+func sendTest(ctx context.Context, app *caddymodule.App, req TestRequest) (any, error) {
+	inst, release, err := serving(app)
 	if err != nil {
 		return nil, err
 	}

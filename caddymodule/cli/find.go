@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package cli
 
 import (
 	"cmp"
@@ -12,6 +12,7 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/admin"
 	"github.com/caddy-threepid/caddy-threepid/internal/feedback"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -36,23 +37,23 @@ func runFind(out io.Writer, flags caddycmd.Flags) (int, error) {
 	if err != nil {
 		return exitFailed, err
 	}
-	var found FoundAddress
-	if err := server.call(http.MethodPost, adminBase+"addresses/find", person, &found); err != nil {
+	var found admin.FoundAddress
+	if err := server.call(http.MethodPost, admin.Base+"addresses/find", person, &found); err != nil {
 		return exitFailed, err
 	}
 	code := exitDone
-	if found.nothing() {
+	if nothingOf(found) {
 		code = exitRemark
 	}
 	if flags.Bool("json") {
 		return code, printJSON(out, found)
 	}
-	found.print(out, time.Now())
+	printFound(out, found, time.Now())
 	return code, nil
 }
 
-// nothing reports that there is nothing to be told of the address.
-func (f FoundAddress) nothing() bool {
+// nothingOf reports that there is nothing to be told of the address.
+func nothingOf(f admin.FoundAddress) bool {
 	for _, l := range f.Limits {
 		if l.Until != nil || l.Always {
 			return false
@@ -61,7 +62,7 @@ func (f FoundAddress) nothing() bool {
 	return len(f.Messages) == 0 && f.Suppressed == nil && f.Unwanted == nil && f.Denied == ""
 }
 
-func (f FoundAddress) print(out io.Writer, now time.Time) {
+func printFound(out io.Writer, f admin.FoundAddress, now time.Time) {
 	_, _ = fmt.Fprintf(out, "Logs of today call this address %s.\n", f.Pseudonym)
 	if len(f.Messages) == 0 {
 		_, _ = fmt.Fprintln(out, "No request for it is known: none was made within the last day or two, or it was refused.")
@@ -76,10 +77,10 @@ func (f FoundAddress) print(out io.Writer, now time.Time) {
 		_, _ = fmt.Fprintf(out, "email_policy (%s) refuses it where somebody registers or adds it.\n", f.Denied)
 	}
 	for _, l := range f.Limits {
-		l.print(out, now)
+		printLimit(out, l, now)
 	}
 	for _, m := range f.Messages {
-		m.print(out)
+		printMessage(out, m)
 	}
 	if f.More {
 		_, _ = fmt.Fprintln(out, "There are older ones.")
@@ -115,7 +116,7 @@ func suppressionWords(reason, code string) string {
 	return words
 }
 
-func (l LimitUse) print(out io.Writer, now time.Time) {
+func printLimit(out io.Writer, l admin.LimitUse, now time.Time) {
 	name := l.Limit
 	if l.Purpose != "" {
 		name += ", " + l.Purpose
@@ -135,12 +136,12 @@ func (l LimitUse) print(out io.Writer, now time.Time) {
 	}
 }
 
-func (m FoundState) print(out io.Writer) {
+func printMessage(out io.Writer, m admin.FoundState) {
 	at := m.Asked
 	if at == nil {
 		at = &m.Until
 	}
-	_, _ = fmt.Fprintf(out, "\n%s  %s: %s", clock(*at), m.Purpose, m.became())
+	_, _ = fmt.Fprintf(out, "\n%s  %s: %s", clock(*at), m.Purpose, became(m))
 	if m.Purpose != string(verification.Notified) { // which proves nothing
 		_, _ = fmt.Fprintf(out, "; the request is %s until %s; messages: %d, tries: %d", m.State, clock(m.Until), m.Sends, m.Tries)
 	}
@@ -167,7 +168,7 @@ var deliveryWords = map[verification.DeliveryState]string{
 	verification.Uncertain: "the message may have been sent", verification.Arrived: "the message has arrived", verification.Unnoted: "nothing is known of the message",
 }
 
-func (m FoundState) became() string {
+func became(m admin.FoundState) string {
 	if m.Held {
 		return "the message waits for the registration to go on"
 	}

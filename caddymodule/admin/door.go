@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package admin
 
 import (
 	"bytes"
@@ -15,6 +15,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-threepid/caddy-threepid/caddymodule"
 )
 
 // Caddy's admin endpoint believes whoever reaches it. Where it listens on a port,
@@ -29,31 +31,31 @@ import (
 // origin, which is what a page gets by rebinding a name. A homeserver's push has no
 // headers that a user could choose.
 const (
-	doorHeader = "Sec-Threepid-Admin"
-	doorValue  = "1"
+	DoorHeader = "Sec-Threepid-Admin"
+	DoorValue  = "1"
 )
 
-// adminAction is what a request asks for, with what was in it.
-type adminAction func(ctx context.Context, app *App) (any, error)
+// action is what a request asks for, with what was in it.
+type action func(ctx context.Context, app *caddymodule.App) (any, error)
 
-// adminEndpoint is one path of ours.
-type adminEndpoint struct {
+// endpoint is one path of ours.
+type endpoint struct {
 	method string
 	// read makes an action of a request. The request goes no further, so that
 	// there is no second reading of it.
-	read func(r *http.Request) (adminAction, error)
+	read func(r *http.Request) (action, error)
 }
 
 // shows is an endpoint that tells something and changes nothing. Everybody who
 // reaches the admin endpoint may ask for it.
-func shows(do adminAction) adminEndpoint {
-	return adminEndpoint{http.MethodGet, func(*http.Request) (adminAction, error) { return do, nil }}
+func shows(do action) endpoint {
+	return endpoint{http.MethodGet, func(*http.Request) (action, error) { return do, nil }}
 }
 
 // does is an endpoint that has an effect: behind the door, and with a strict body.
 // T is a flat struct; every member of it needs a JSON tag.
-func does[T any](do func(ctx context.Context, app *App, req T) (any, error)) adminEndpoint {
-	return adminEndpoint{http.MethodPost, func(r *http.Request) (adminAction, error) {
+func does[T any](do func(ctx context.Context, app *caddymodule.App, req T) (any, error)) endpoint {
+	return endpoint{http.MethodPost, func(r *http.Request) (action, error) {
 		if err := passDoor(r); err != nil {
 			return nil, err
 		}
@@ -61,16 +63,16 @@ func does[T any](do func(ctx context.Context, app *App, req T) (any, error)) adm
 		if err := readCommand(r, &req); err != nil {
 			return nil, err
 		}
-		return func(ctx context.Context, app *App) (any, error) { return do(ctx, app, req) }, nil
+		return func(ctx context.Context, app *caddymodule.App) (any, error) { return do(ctx, app, req) }, nil
 	}}
 }
 
-// nothing is the body of what needs no parameters: an empty object.
-type nothing struct{}
+// Nothing is the body of what needs no parameters: an empty object.
+type Nothing struct{}
 
 // Errors of the door.
 var (
-	errNoHeader = errors.New("nothing is done without the header '" + doorHeader + ": " + doorValue +
+	errNoHeader = errors.New("nothing is done without the header '" + DoorHeader + ": " + DoorValue +
 		"', which neither web pages nor homeservers can send; `caddy threepid` sends it")
 	errFromPage    = errors.New("nothing is done for web pages: the request has an 'Origin' or 'Sec-Fetch-Site' that no command has")
 	errContentType = errors.New("the body must have the content type application/json")
@@ -80,7 +82,7 @@ var (
 
 // passDoor refuses what was not sent by a program that means us.
 func passDoor(r *http.Request) error {
-	if !slices.Equal(r.Header.Values(doorHeader), []string{doorValue}) {
+	if !slices.Equal(r.Header.Values(DoorHeader), []string{DoorValue}) {
 		return caddy.APIError{HTTPStatus: http.StatusForbidden, Err: errNoHeader}
 	}
 	// Browsers say what they are. Caddy's own commands have the origin of the
@@ -96,14 +98,14 @@ func passDoor(r *http.Request) error {
 	return nil
 }
 
-// maxAdminBody bounds what an operator may send, in bytes.
-const maxAdminBody = 64 << 10
+// maxBody bounds what an operator may send, in bytes.
+const maxBody = 64 << 10
 
 // readCommand reads a body, which is one object with members that into has, each
 // once and in this spelling: [json.Unmarshal] by itself takes other cases, and of
 // two members the last.
 func readCommand(r *http.Request, into any) error {
-	raw, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxAdminBody))
+	raw, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return caddy.APIError{HTTPStatus: http.StatusRequestEntityTooLarge, Err: errTooLarge}
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package cli
 
 import (
 	"errors"
@@ -11,9 +11,6 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 )
-
-// documentedSocket is where Caddyfile.example has the admin endpoint.
-const documentedSocket = "/run/threepid/admin.sock"
 
 // adminAddress finds the admin endpoint: as the command line says, as the
 // configuration that it names says, as CADDY_ADMIN says, where Caddyfile.example

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package admin
 
 import (
 	"context"
@@ -11,16 +11,18 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-threepid/caddy-threepid/caddymodule"
 )
 
 func init() {
-	caddy.RegisterModule(new(AdminAPI))
+	caddy.RegisterModule(new(API))
 }
 
-// adminBase is where Caddy's admin endpoint has our routes.
-const adminBase = "/threepid/"
+// Base is where Caddy's admin endpoint has our routes.
+const Base = "/threepid/"
 
-// AdminAPI serves the state of the verification on Caddy's admin endpoint:
+// API serves the state of the verification on Caddy's admin endpoint:
 //
 //	GET  /threepid/health/live    whether the process works
 //	GET  /threepid/health/ready   whether it can verify addresses: 200 or 503
@@ -48,81 +50,80 @@ const adminBase = "/threepid/"
 // before any app, and leaves it as it is when the configuration is then
 // rejected. If another app fails first, ours is never provisioned, and its
 // counters would be missing until the next reload.
-type AdminAPI struct{}
+type API struct{}
 
 // CaddyModule returns the Caddy module information.
-func (*AdminAPI) CaddyModule() caddy.ModuleInfo {
+func (*API) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{
 		ID:  "admin.api.threepid",
-		New: func() caddy.Module { return new(AdminAPI) },
+		New: func() caddy.Module { return new(API) },
 	}
 }
 
 // Provision registers the collectors.
-func (*AdminAPI) Provision(ctx caddy.Context) error {
-	return RegisterMetrics(ctx.GetMetricsRegistry())
+func (*API) Provision(ctx caddy.Context) error {
+	return caddymodule.RegisterMetrics(ctx.GetMetricsRegistry())
 }
 
 // Routes implements caddy.AdminRouter.
-func (a *AdminAPI) Routes() []caddy.AdminRoute {
-	return []caddy.AdminRoute{{Pattern: adminBase, Handler: caddy.AdminHandlerFunc(a.serve)}}
+func (a *API) Routes() []caddy.AdminRoute {
+	return []caddy.AdminRoute{{Pattern: Base, Handler: caddy.AdminHandlerFunc(a.serve)}}
 }
 
-var adminEndpoints = map[string]adminEndpoint{
-	"health/live":  shows(adminLive),
-	"health/ready": shows(adminReady),
-	"status":       shows(adminStatus),
-	"doctor":       does(adminDoctor),
-	"send-test":    does(adminSendTest),
+var endpoints = map[string]endpoint{
+	"health/live":  shows(live),
+	"health/ready": shows(ready),
+	"status":       shows(showStatus),
+	"doctor":       does(runDoctor),
+	"send-test":    does(sendTest),
 
-	"sessions/find":       does(adminFind),
-	"sessions/resend":     does(adminResend),
-	"sessions/revoke":     does(adminRevoke),
-	"addresses/find":      does(adminFindAddress),
-	"addresses/forget":    does(adminForget),
-	"suppressions":        shows(adminSuppressions),
-	"suppressions/add":    does(adminSuppress),
-	"suppressions/remove": does(adminRelease),
+	"sessions/find":       does(findSessions),
+	"sessions/resend":     does(resend),
+	"sessions/revoke":     does(revoke),
+	"addresses/find":      does(findAddress),
+	"addresses/forget":    does(forget),
+	"suppressions":        shows(listSuppressions),
+	"suppressions/add":    does(suppress),
+	"suppressions/remove": does(unsuppress),
 
-	"sms":             shows(adminPhones),
-	"sms/resume":      does(adminResume),
-	"keys/rotate":     does(adminRotate),
-	"keys/prune":      does(adminPrune),
-	"keys/check-copy": does(adminCheckCopy),
-	"store/backup":    does(adminBackup),
+	"sms":             shows(showPhones),
+	"sms/resume":      does(resume),
+	"keys/rotate":     does(rotateKeys),
+	"keys/prune":      does(pruneKeys),
+	"keys/check-copy": does(checkCopy),
+	"store/backup":    does(backup),
 }
 
 // Errors of the admin endpoint.
 var (
-	errNoApp       = errors.New("the running configuration does not use threepid")
 	errNoEndpoint  = errors.New("there is no such endpoint")
 	errWrongMethod = errors.New("method not allowed")
 )
 
-// adminTime bounds one request.
-const adminTime = time.Minute
+// maxTime bounds one request.
+const maxTime = time.Minute
 
 // serve finds the endpoint, and the app of the configuration that runs now: the
 // admin endpoint outlives configurations.
-func (a *AdminAPI) serve(w http.ResponseWriter, r *http.Request) error {
-	path := strings.TrimPrefix(r.URL.Path, adminBase)
-	endpoint, ok := adminEndpoints[path]
+func (a *API) serve(w http.ResponseWriter, r *http.Request) error {
+	path := strings.TrimPrefix(r.URL.Path, Base)
+	asked, ok := endpoints[path]
 	switch {
 	case !ok:
 		return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: errNoEndpoint}
-	case r.Method != endpoint.method:
-		w.Header().Set("Allow", endpoint.method)
+	case r.Method != asked.method:
+		w.Header().Set("Allow", asked.method)
 		return caddy.APIError{HTTPStatus: http.StatusMethodNotAllowed, Err: errWrongMethod}
 	}
-	do, err := endpoint.read(r)
+	do, err := asked.read(r)
 	if err != nil {
 		return err
 	}
-	app, err := runningApp()
+	app, err := caddymodule.Running()
 	if err != nil {
 		return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: err}
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), adminTime)
+	ctx, cancel := context.WithTimeout(r.Context(), maxTime)
 	defer cancel()
 	answer, err := do(ctx, app)
 	if err != nil {
@@ -136,23 +137,6 @@ func (a *AdminAPI) serve(w http.ResponseWriter, r *http.Request) error {
 	return json.NewEncoder(w).Encode(answer)
 }
 
-// runningApp is the app of the configuration that runs now.
-func runningApp() (*App, error) {
-	ctx := caddy.ActiveContext()
-	if ctx.Context == nil {
-		return nil, errNoApp
-	}
-	mod, err := ctx.AppIfConfigured("threepid")
-	if err != nil {
-		return nil, errNoApp
-	}
-	app, ok := mod.(*App)
-	if !ok {
-		return nil, errNoApp
-	}
-	return app, nil
-}
-
 // refused is an error that the operator has caused.
 func refused(err error) error {
 	return caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: err}
@@ -160,6 +144,6 @@ func refused(err error) error {
 
 // Interface guards
 var (
-	_ caddy.AdminRouter = (*AdminAPI)(nil)
-	_ caddy.Provisioner = (*AdminAPI)(nil)
+	_ caddy.AdminRouter = (*API)(nil)
+	_ caddy.Provisioner = (*API)(nil)
 )

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package admin
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -25,8 +26,8 @@ func (s streamed) serve(ctx context.Context, w http.ResponseWriter) error {
 	return s(ctx, w)
 }
 
-func adminBackup(_ context.Context, app *App, _ nothing) (any, error) {
-	inst, release, err := app.Serving()
+func backup(_ context.Context, app *caddymodule.App, _ Nothing) (any, error) {
+	inst, release, err := serving(app)
 	if err != nil {
 		return nil, err
 	}

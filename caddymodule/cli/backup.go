@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package cli
 
 import (
 	"context"
@@ -17,6 +17,7 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/admin"
 	"github.com/caddy-threepid/caddy-threepid/caddymodule/guests/badger"
 	"github.com/caddy-threepid/caddy-threepid/caddymodule/internal/config"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -77,7 +78,7 @@ func (r remote) backUp(file string) (info badgerstore.BackupInfo, err error) {
 	}
 	defer os.Remove(tmp.Name()) // which has another name when all went well
 	defer func() { _ = tmp.Close() }()
-	resp, err := r.ask(http.MethodPost, adminBase+"store/backup", nothing{})
+	resp, err := r.ask(http.MethodPost, admin.Base+"store/backup", admin.Nothing{})
 	if err != nil {
 		return info, err
 	}
@@ -191,7 +192,7 @@ func configuredStore(file, adapter string) (string, error) {
 	if store.Module != "" && store.Module != "badger" {
 		return "", fmt.Errorf("the store %q has its own way of being restored", store.Module)
 	}
-	e := newExpander()
+	e := config.NewExpander(nil)
 	store.Judge(e)
 	return store.Folder(), e.Err(nil)
 }

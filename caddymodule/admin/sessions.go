@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package admin
 
 import (
 	"context"
@@ -10,14 +10,15 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule"
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
 	"github.com/caddy-threepid/caddy-threepid/internal/instance"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
-// sessionRequest names sessions. What it is about stands in the body, because
+// SessionRequest names sessions. What it is about stands in the body, because
 // paths are logged.
-type sessionRequest struct {
+type SessionRequest struct {
 	SID       string              `json:"sid,omitempty"`
 	Pseudonym string              `json:"pseudonym,omitempty"`
 	Medium    verification.Medium `json:"medium,omitempty"`
@@ -25,8 +26,8 @@ type sessionRequest struct {
 	All       bool                `json:"all,omitempty"`
 }
 
-// one reports whether sessions are named in exactly one way.
-func (req sessionRequest) one() bool {
+// One reports whether sessions are named in exactly one way.
+func (req SessionRequest) One() bool {
 	n := 0
 	for _, named := range []bool{req.SID != "", req.Pseudonym != "", req.Address != "", req.All} {
 		if named {
@@ -74,19 +75,19 @@ type Sessions struct {
 	More bool `json:"more,omitempty"`
 }
 
-func adminFind(ctx context.Context, app *App, req sessionRequest) (any, error) {
+func findSessions(ctx context.Context, app *caddymodule.App, req SessionRequest) (any, error) {
 	req.SID, req.Pseudonym = input.Trim(req.SID), input.Trim(req.Pseudonym)
-	if !req.one() {
+	if !req.One() {
 		return nil, refused(errors.New("name sessions by a sid, a pseudonym or an address, or all of them"))
 	}
-	inst, release, err := app.Serving()
+	inst, release, err := serving(app)
 	if err != nil {
 		return nil, err
 	}
 	defer release()
 	list, err := sessionsOf(ctx, inst, req)
 	if err != nil {
-		return nil, adminVerdict(err)
+		return nil, verdict(err)
 	}
 	found := Sessions{Sessions: []SessionInfo{}, More: len(list) > instance.MaxListed}
 	for _, a := range list[:min(len(list), instance.MaxListed)] {
@@ -95,7 +96,7 @@ func adminFind(ctx context.Context, app *App, req sessionRequest) (any, error) {
 	return found, nil
 }
 
-func sessionsOf(ctx context.Context, inst *instance.Instance, req sessionRequest) (list []verification.Admin, err error) {
+func sessionsOf(ctx context.Context, inst *instance.Instance, req SessionRequest) (list []verification.Admin, err error) {
 	switch {
 	case req.All:
 		return inst.Service.FindAll(ctx)
@@ -105,7 +106,7 @@ func sessionsOf(ctx context.Context, inst *instance.Instance, req sessionRequest
 		one, err := inst.Service.Describe(ctx, req.SID)
 		return []verification.Admin{one}, err
 	}
-	person, err := addressRequest{req.Medium, req.Address}.canonical()
+	person, err := AddressRequest{req.Medium, req.Address}.canonical()
 	if err != nil {
 		return nil, err
 	}
@@ -116,8 +117,8 @@ func sessionsOf(ctx context.Context, inst *instance.Instance, req sessionRequest
 	return list, err
 }
 
-// adminVerdict gives an error of the domain its status.
-func adminVerdict(err error) error {
+// verdict gives an error of the domain its status.
+func verdict(err error) error {
 	if api, ok := errors.AsType[caddy.APIError](err); ok {
 		return api
 	}
@@ -137,11 +138,11 @@ func adminVerdict(err error) error {
 	return caddy.APIError{HTTPStatus: status, Err: err}
 }
 
-// done is an answer that has nothing to say.
-type done struct{}
+// Done is an answer that has nothing to say.
+type Done struct{}
 
-func adminResend(ctx context.Context, app *App, req sessionRequest) (any, error) {
-	return app.onSession(ctx, req, (*instance.Instance).Resend)
+func resend(ctx context.Context, app *caddymodule.App, req SessionRequest) (any, error) {
+	return onSession(ctx, app, req, (*instance.Instance).Resend)
 }
 
 // Revoked is how many sessions were ended.
@@ -149,34 +150,34 @@ type Revoked struct {
 	Revoked int `json:"revoked"`
 }
 
-// adminRevoke ends a session, or all open ones of an address.
-func adminRevoke(ctx context.Context, app *App, req sessionRequest) (any, error) {
+// revoke ends a session, or all open ones of an address.
+func revoke(ctx context.Context, app *caddymodule.App, req SessionRequest) (any, error) {
 	if req.Address == "" {
-		_, err := app.onSession(ctx, req, func(inst *instance.Instance, ctx context.Context, sid string) error {
+		_, err := onSession(ctx, app, req, func(inst *instance.Instance, ctx context.Context, sid string) error {
 			return inst.Service.RevokeSession(ctx, sid)
 		})
 		return Revoked{1}, err
 	}
-	if !req.one() {
+	if !req.One() {
 		return nil, refused(errors.New("name the session by its sid, or those of an address"))
 	}
-	return app.onAddress(addressRequest{req.Medium, req.Address}, func(inst *instance.Instance, person addressRequest) (any, error) {
+	return onAddress(app, AddressRequest{req.Medium, req.Address}, func(inst *instance.Instance, person AddressRequest) (any, error) {
 		n, err := inst.Service.RevokeByAddress(ctx, person.Medium, person.Address)
 		return Revoked{n}, err
 	})
 }
 
-func (a *App) onSession(ctx context.Context, req sessionRequest, do func(*instance.Instance, context.Context, string) error) (any, error) {
-	if req != (sessionRequest{SID: req.SID}) {
+func onSession(ctx context.Context, app *caddymodule.App, req SessionRequest, do func(*instance.Instance, context.Context, string) error) (any, error) {
+	if req != (SessionRequest{SID: req.SID}) {
 		return nil, refused(errors.New("name the session by its sid alone"))
 	}
-	inst, release, err := a.Serving()
+	inst, release, err := serving(app)
 	if err != nil {
 		return nil, err
 	}
 	defer release()
 	if err := do(inst, ctx, input.Trim(req.SID)); err != nil {
-		return nil, adminVerdict(err)
+		return nil, verdict(err)
 	}
-	return done{}, nil
+	return Done{}, nil
 }

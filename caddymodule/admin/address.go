@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package admin
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule"
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
 	"github.com/caddy-threepid/caddy-threepid/internal/instance"
@@ -15,15 +16,15 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
-// addressRequest names an address. The medium may be left out: an email address has
+// AddressRequest names an address. The medium may be left out: an email address has
 // an "@", and a number has none.
-type addressRequest struct {
+type AddressRequest struct {
 	Medium  verification.Medium `json:"medium"`
 	Address string              `json:"address"`
 }
 
 // canonical is the address as it is stored.
-func (req addressRequest) canonical() (addressRequest, error) {
+func (req AddressRequest) canonical() (AddressRequest, error) {
 	var err error
 	if req.Medium == "" {
 		req.Medium = verification.MSISDN
@@ -48,8 +49,8 @@ func (req addressRequest) canonical() (addressRequest, error) {
 	return req, nil
 }
 
-func adminForget(ctx context.Context, app *App, req addressRequest) (any, error) {
-	return app.onAddress(req, func(inst *instance.Instance, person addressRequest) (any, error) {
+func forget(ctx context.Context, app *caddymodule.App, req AddressRequest) (any, error) {
+	return onAddress(app, req, func(inst *instance.Instance, person AddressRequest) (any, error) {
 		gone, err := inst.Forget(ctx, person.Medium, person.Address)
 		return Forgotten{Entries: gone.Entries, Erased: gone.Erased, Compacted: gone.Compacted, Left: gone.Left}, err
 	})

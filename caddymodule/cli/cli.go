@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package cli
 
 import (
 	"encoding/json"
@@ -13,10 +13,15 @@ import (
 
 func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
-		Name:  "threepid",
-		Usage: "<command>",
-		Short: "Looks after the verification of email addresses and phone numbers",
-		Long: `
+		Name:      "threepid",
+		Usage:     "<command>",
+		Short:     "Looks after the verification of email addresses and phone numbers",
+		Long:      long,
+		CobraFunc: func(cmd *cobra.Command) { group(cmd, commands) },
+	})
+}
+
+const long = `
 Looks after the verification of email addresses and phone numbers for a Matrix
 homeserver. Most commands ask the server that is running, through its admin
 endpoint, and have to be run as its user or as root. Name the endpoint with
@@ -24,10 +29,10 @@ endpoint, and have to be run as its user or as root. Name the endpoint with
 CADDY_ADMIN, /run/threepid/admin.sock if that is there, or Caddy's default.
 --address is always the address, or the number, of a person.
 
-` + exitCodes,
-		CobraFunc: func(cmd *cobra.Command) { group(cmd, commands) },
-	})
-}
+` + exitCodes
+
+// New makes the command `threepid` with all those below it.
+func New() *cobra.Command { return group(&cobra.Command{Use: "threepid"}, commands) }
 
 // commands make the subcommands, in the order of the help.
 var commands = []func() *cobra.Command{

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package cli
 
 import (
 	"cmp"
@@ -12,6 +12,8 @@ import (
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
+
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/admin"
 )
 
 func newSessionsCommand() *cobra.Command {
@@ -34,8 +36,8 @@ all, at most 1000. Exits with 1 if there are none.`, runListSessions)
 }
 
 // sessionsNamed reads which sessions are meant.
-func sessionsNamed(flags caddycmd.Flags) (req sessionRequest, err error) {
-	req = sessionRequest{SID: flags.String("sid")}
+func sessionsNamed(flags caddycmd.Flags) (req admin.SessionRequest, err error) {
+	req = admin.SessionRequest{SID: flags.String("sid")}
 	if flags.Lookup("pseudonym") != nil {
 		req.Pseudonym = flags.String("pseudonym")
 	}
@@ -55,16 +57,16 @@ func runListSessions(out io.Writer, flags caddycmd.Flags) (int, error) {
 		return exitFailed, err
 	}
 	// A flag that is there and empty, as from a script's variable, names nobody.
-	req.All = req == (sessionRequest{}) && !flags.Changed("sid") && !flags.Changed("pseudonym")
-	if !req.one() {
+	req.All = req == (admin.SessionRequest{}) && !flags.Changed("sid") && !flags.Changed("pseudonym")
+	if !req.One() {
 		return exitUsage, wrongUse("name one of --address, --sid and --pseudonym")
 	}
 	server, err := newRemote(flags)
 	if err != nil {
 		return exitFailed, err
 	}
-	var found Sessions
-	if err := server.call(http.MethodPost, adminBase+"sessions/find", req, &found); err != nil {
+	var found admin.Sessions
+	if err := server.call(http.MethodPost, admin.Base+"sessions/find", req, &found); err != nil {
 		return exitFailed, err
 	}
 	code := exitDone
@@ -74,10 +76,10 @@ func runListSessions(out io.Writer, flags caddycmd.Flags) (int, error) {
 	if flags.Bool("json") {
 		return code, printJSON(out, found)
 	}
-	return code, found.print(out)
+	return code, printSessions(out, found)
 }
 
-func (s Sessions) print(out io.Writer) error {
+func printSessions(out io.Writer, s admin.Sessions) error {
 	if len(s.Sessions) == 0 {
 		_, err := fmt.Fprintln(out, "There is no such session.")
 		return err
@@ -112,15 +114,15 @@ func runRevokeSessions(out io.Writer, flags caddycmd.Flags) (int, error) {
 	if err != nil {
 		return exitFailed, err
 	}
-	if !req.one() {
+	if !req.One() {
 		return exitUsage, wrongUse("name either --sid or --address")
 	}
 	server, err := newRemote(flags)
 	if err != nil {
 		return exitFailed, err
 	}
-	var ended Revoked
-	if err := server.call(http.MethodPost, adminBase+"sessions/revoke", req, &ended); err != nil {
+	var ended admin.Revoked
+	if err := server.call(http.MethodPost, admin.Base+"sessions/revoke", req, &ended); err != nil {
 		return exitFailed, err
 	}
 	code := exitDone
@@ -143,16 +145,16 @@ request of its client.`, runResend)
 }
 
 func runResend(out io.Writer, flags caddycmd.Flags) (int, error) {
-	req := sessionRequest{SID: flags.String("sid")}
-	if !req.one() {
+	req := admin.SessionRequest{SID: flags.String("sid")}
+	if !req.One() {
 		return exitUsage, wrongUse("name the session with --sid")
 	}
 	server, err := newRemote(flags)
 	if err != nil {
 		return exitFailed, err
 	}
-	var sent done
-	if err := server.call(http.MethodPost, adminBase+"sessions/resend", req, &sent); err != nil {
+	var sent admin.Done
+	if err := server.call(http.MethodPost, admin.Base+"sessions/resend", req, &sent); err != nil {
 		return exitFailed, err
 	}
 	if flags.Bool("json") {
