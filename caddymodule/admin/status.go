@@ -79,7 +79,7 @@ func showStatus(ctx context.Context, app *caddymodule.App) (any, error) {
 	}
 	defer release()
 	status := Status{Relays: statesOf(inst.Relays()), Wiring: app.Wiring()}
-	if status.Queue, err = inst.Outbox.Status(ctx); err != nil {
+	if status.Queue, err = inst.Store.Outbox.Status(ctx); err != nil {
 		return nil, err
 	}
 	if inst.Phones() {

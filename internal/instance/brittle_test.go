@@ -49,7 +49,7 @@ func newBrittle(t *testing.T) *brittle {
 	i, err := New(Config{
 		HTTP: handlers.Config{PublicURL: "https://matrix.example.org"}, KeyFile: path, Words: templates, Looks: handlers.TemplateLooks(templates),
 		Logger: zap.NewNop(),
-	}, newShared(disk, keys, zap.NewNop()))
+	}, newShared(disk, keys, true, zap.NewNop()))
 	must(t, err)
 	_, err = keycheck.Claim(t.Context(), disk, keys, time.Now())
 	must(t, err)

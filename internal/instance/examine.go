@@ -62,7 +62,7 @@ func (i *Instance) examineKeys(o *doctor.Options) {
 
 // outboxHealth is the state of the queue in the doctor's words.
 func (i *Instance) outboxHealth(ctx context.Context) (doctor.OutboxStatus, error) {
-	status, err := i.Outbox.Status(ctx)
+	status, err := i.Store.Outbox.Status(ctx)
 	if err != nil {
 		return doctor.OutboxStatus{}, err
 	}

@@ -114,7 +114,7 @@ func (i *Instance) findMessages(ctx context.Context, medium verification.Medium,
 	}
 	found.More = len(list) > MaxListed
 	for _, f := range list[:min(len(list), MaxListed)] {
-		waiting, _, err := i.Outbox.Look(ctx, f.MessageID)
+		waiting, _, err := i.Store.Outbox.Look(ctx, f.MessageID)
 		if err != nil {
 			return err
 		}

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"go.uber.org/zap"
 
@@ -20,17 +19,11 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/feedback/lmtp"
 	"github.com/caddy-threepid/caddy-threepid/internal/identityserver"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
-	"github.com/caddy-threepid/caddy-threepid/internal/mail"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbound"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbox"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
-
-// outboxDrain is how long deliveries in flight may take after a configuration
-// was stopped. It is longer than any of them. Nobody waits for it but the store,
-// if it is to be closed, and not for long.
-const outboxDrain = mail.DefaultHandoverTimeout + time.Minute
 
 // Instance is what one configuration works with.
 type Instance struct {
@@ -40,13 +33,13 @@ type Instance struct {
 	Store       *SharedStore
 	Keys        *keyring.Ring
 	Service     *verification.Service
-	Outbox      *outbox.Outbox
 	Suppression *feedback.Suppression
 
-	client  *handlers.Client
-	sending bool
-	mail    *outbox.MailSender // nil: no mail
-	phones  *phones            // nil: no phone numbers
+	client *handlers.Client
+	mail   *outbox.MailSender // nil: no mail
+	phones *phones            // nil: no phone numbers
+	// release ends the deliveries; nil while there are none.
+	release func()
 
 	tags     feedback.Tags
 	intake   *feedback.Intake
@@ -69,7 +62,7 @@ func Rehearse(cfg Config) error {
 	if err != nil {
 		return err
 	}
-	_, err = New(cfg, newShared(unopened{}, keys, cfg.Logger))
+	_, err = New(cfg, newShared(unopened{}, keys, true, cfg.Logger))
 	return err
 }
 
@@ -78,33 +71,21 @@ type unopened struct{ store.Store }
 
 func (i *Instance) assemble() error {
 	obs := NewObserver(i.logger, nil)
-	senders := map[verification.Medium]outbox.Sender{}
 	if i.cfg.Mailer != nil {
 		i.mail = i.mailSender()
 		if err := i.mail.Check(); err != nil {
 			return fmt.Errorf("compose a sample mail: %w", err)
 		}
-		senders[verification.Email] = i.mail
 	}
 	if err := i.assemblePhones(); err != nil {
 		return err
 	}
-	if i.phones != nil {
-		senders[verification.MSISDN] = i.phones.sender
-	}
-	_, embedded := i.cfg.Store.(guest.Embedded)
-	i.Outbox = outbox.New(outbox.Config{
-		Store: i.Store, Keys: i.Keys, Observer: obs, Senders: senders, MaxQueued: i.cfg.MaxQueued,
-		Sole: embedded, Suppressed: i.suppressed,
-	})
 	sessions := i.cfg.Sessions
-	sessions.Store, sessions.Keys, sessions.Observer = i.Store, i.Keys, obs
-	sessions.Outbox = relay{i.Outbox, i.Store}
+	sessions.Store, sessions.Keys, sessions.Observer, sessions.Outbox = i.Store, i.Keys, obs, i.Store.Outbox
 	var err error
 	if i.Service, err = verification.NewService(sessions); err != nil {
 		return err
 	}
-	i.explain(senders)
 	if err := i.assembleFeedback(); err != nil {
 		return err
 	}
@@ -140,24 +121,25 @@ func (i *Instance) allowed(ctx context.Context, email string) (refused bool) {
 	return v.Action == emailpolicy.Refused
 }
 
-// explain bounds what the owner of an address gets for requests that the
-// homeserver has refused, and lets mails mention other requests. The service is
-// made after the outbox, and before the first message.
-func (i *Instance) explain(senders map[verification.Medium]outbox.Sender) {
-	for medium, sender := range senders {
-		if medium == verification.Email {
-			sender = &outbox.Mentioning{Sender: sender, Open: i.Service}
-		}
-		i.Outbox.SetSender(medium, &outbox.Explaining{Sender: sender, Explanations: i.Service})
+// senders are the transports. They bound what the owner of an address gets for requests
+// that the homeserver has refused, and let mails mention other requests.
+func (i *Instance) senders() map[verification.Medium]outbox.Sender {
+	senders := map[verification.Medium]outbox.Sender{}
+	if i.mail != nil {
+		mentioning := &outbox.Mentioning{Sender: i.mail, Open: i.Service}
+		senders[verification.Email] = &outbox.Explaining{Sender: mentioning, Explanations: i.Service}
 	}
+	if i.phones != nil {
+		senders[verification.MSISDN] = &outbox.Explaining{Sender: i.phones.sender, Explanations: i.Service}
+	}
+	return senders
 }
 
 // coolingDown is why nothing goes to an address whose owner has refused a message.
 const coolingDown = "its owner wants no messages for now"
 
 // suppressed asks whether the owner of an address wants no messages, and the
-// suppression list. Both are made after the outbox, and there before the first
-// message.
+// suppression list.
 func (i *Instance) suppressed(ctx context.Context, m verification.Message) (string, error) {
 	if wait, err := i.Service.Cooling(ctx, m); err != nil || wait > 0 {
 		return coolingDown, err
@@ -189,16 +171,17 @@ func (i *Instance) Start() error {
 	if len(i.Keys.Keys()) > 1 {
 		i.resealLater() // the process may have died over it
 	}
-	if i.cfg.Mailer == nil && i.phones == nil {
+	senders := i.senders()
+	if len(senders) == 0 {
 		// Messages that wait are kept for a configuration that can send them.
 		return nil
 	}
-	i.sending = true
 	if i.phones != nil {
 		spending.Store(i)
 	}
-	i.Outbox.Start()
-	i.Store.addOutbox(i.Outbox)
+	i.release = i.Store.Outbox.Use(outbox.Transports{
+		Observer: NewObserver(i.logger, nil), Senders: senders, MaxQueued: i.cfg.MaxQueued, Suppressed: i.suppressed,
+	})
 	return nil
 }
 
@@ -215,27 +198,18 @@ func (i *Instance) startGateways() error {
 }
 
 // Stop ends the deliveries, and may be called again. It does not wait: a relay that
-// hangs must not hold up a reload. Those in flight hold the store until they are
-// done, and each has a deadline; what is left is for the next instance's outbox.
+// hangs must not hold up a reload. What is in flight ends with the transport that it
+// began with, and closing the store waits for it; what is left is for the next instance.
 func (i *Instance) Stop() {
 	if i.lmtp != nil {
 		_ = i.lmtp.Close() // what it has accepted is done
 	}
-	if !i.sending {
+	if i.release == nil {
 		return
 	}
-	i.sending = false
 	spending.CompareAndSwap(i, nil)
-	i.Store.removeOutbox(i.Outbox)
-	release := i.Store.Hold()
-	go func() {
-		defer release()
-		ctx, cancel := context.WithTimeout(context.Background(), outboxDrain)
-		defer cancel()
-		if err := i.Outbox.Stop(ctx); err != nil {
-			i.logger.Warn("deliveries did not end in time", zap.Error(err))
-		}
-	}()
+	i.release()
+	i.release = nil
 }
 
 // Serve answers what a client asks for, or has next answer it.

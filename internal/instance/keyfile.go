@@ -114,7 +114,8 @@ func (c *KeyFile) Open(mod guest.Store, name string) (*SharedStore, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newShared(opened, c.keys, c.log("threepid.store")), nil
+	_, embedded := mod.(guest.Embedded)
+	return newShared(opened, c.keys, embedded, c.log("threepid.store")), nil
 }
 
 // openWith is open with the key file of the last look.

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -14,7 +13,6 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbox"
-	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -34,8 +32,10 @@ func ErrChanged(name string) error {
 // SharedStore is an open store with those who use it.
 type SharedStore struct {
 	store.Store
-	// Keys are those of all instances that have the store open.
-	Keys *keyring.Ring
+	// Keys are those of all instances that have the store open, and Outbox is theirs:
+	// the one that sends has its transports in force there.
+	Keys   *keyring.Ring
+	Outbox *outbox.Outbox
 
 	grace  time.Duration
 	logger *zap.Logger
@@ -45,17 +45,18 @@ type SharedStore struct {
 	life context.Context
 	end  func()
 
-	mu       sync.Mutex
-	holds    int
-	closing  bool
-	idle     chan struct{} // closed when closing and not held
-	outboxes []*outbox.Outbox
+	mu      sync.Mutex
+	holds   int
+	closing bool
+	idle    chan struct{} // closed when closing and not held
 }
 
-// newShared shares a store that was opened. The logger outlives configurations.
-func newShared(opened store.Store, keys *keyring.Ring, logger *zap.Logger) *SharedStore {
+// newShared shares a store that was opened; sole says that no other process has it
+// open. The logger outlives configurations.
+func newShared(opened store.Store, keys *keyring.Ring, sole bool, logger *zap.Logger) *SharedStore {
 	s := &SharedStore{Store: opened, Keys: keys, logger: logger, idle: make(chan struct{}), grace: ClosingGrace}
 	s.life, s.end = context.WithCancel(context.Background())
+	s.Outbox = outbox.New(outbox.Config{Store: s, Keys: keys, Sole: sole})
 	return s
 }
 
@@ -96,8 +97,8 @@ func (s *SharedStore) Held() int {
 	return s.holds
 }
 
-// Destruct closes the store when nobody uses it any more, or after a while in
-// any case. It is called once.
+// Destruct closes the store when no request and no delivery uses it any more, or after
+// a while in any case. It is called once.
 func (s *SharedStore) Destruct() error {
 	s.end()
 	s.mu.Lock()
@@ -106,51 +107,16 @@ func (s *SharedStore) Destruct() error {
 		close(s.idle)
 	}
 	s.mu.Unlock()
-	timer := time.NewTimer(s.grace)
-	defer timer.Stop()
+	ctx, cancel := context.WithTimeout(context.Background(), s.grace)
+	defer cancel()
+	err := s.Outbox.Stop(ctx) // what does not end is cut off
 	select {
 	case <-s.idle:
-	case <-timer.C:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	if err != nil {
 		s.logger.Warn("closing the store although it is in use", zap.Duration("waited", s.grace))
 	}
 	return s.Close()
 }
-
-// addOutbox makes an outbox the one that is woken.
-func (s *SharedStore) addOutbox(o *outbox.Outbox) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.outboxes = append(s.outboxes, o)
-}
-
-// removeOutbox hands waking over to the newest outbox that is left.
-func (s *SharedStore) removeOutbox(o *outbox.Outbox) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.outboxes = slices.DeleteFunc(s.outboxes, func(x *outbox.Outbox) bool { return x == o })
-}
-
-// wake tells the newest outbox of a message. Without one it stays in the store
-// until there is.
-func (s *SharedStore) wake(p store.Partition, id string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if n := len(s.outboxes); n > 0 {
-		s.outboxes[n-1].Wake(p, id)
-	}
-}
-
-// relay lets a request of an old configuration, which may end long after its
-// outbox, wake that of the new one.
-type relay struct {
-	own   *outbox.Outbox
-	store *SharedStore
-}
-
-// Put implements verification.Outbox.
-func (r relay) Put(txn store.Txn, m verification.Message) error { return r.own.Put(txn, m) }
-
-// Wake implements verification.Outbox.
-func (r relay) Wake(p store.Partition, id string) { r.store.wake(p, id) }
-
-var _ verification.Outbox = relay{}

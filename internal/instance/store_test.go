@@ -3,6 +3,7 @@
 package instance
 
 import (
+	"context"
 	"errors"
 	"sync/atomic"
 	"testing"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbox"
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
 )
@@ -29,7 +31,7 @@ func (c *closingStore) Close() error {
 
 // counting is a shared store that counts how often it is closed.
 func counting(closed *atomic.Int32) *SharedStore {
-	return newShared(&closingStore{storetest.NewMemory(time.Now), closed}, nil, zap.NewNop())
+	return newShared(&closingStore{storetest.NewMemory(time.Now), closed}, nil, true, zap.NewNop())
 }
 
 func TestDestructWaitsForThoseWhoUseIt(t *testing.T) {
@@ -73,31 +75,6 @@ func TestDestructDoesNotWaitForEver(t *testing.T) {
 	})
 }
 
-func TestWakeGoesToTheNewestOutbox(t *testing.T) {
-	var closed atomic.Int32
-	s := counting(&closed)
-	s.wake("p", "id") // nobody there: no harm
-	keys := testKeys(t, 1)
-	older := outbox.New(outbox.Config{Store: s, Keys: keys})
-	newer := outbox.New(outbox.Config{Store: s, Keys: keys})
-	s.addOutbox(older)
-	s.addOutbox(newer)
-	if got := s.outboxes[len(s.outboxes)-1]; got != newer {
-		t.Error("the older outbox is woken")
-	}
-	s.removeOutbox(newer)
-	if got := s.outboxes[len(s.outboxes)-1]; got != older {
-		t.Error("the outbox that is left is not woken")
-	}
-	s.removeOutbox(older)
-	if got := len(s.outboxes); got != 0 {
-		t.Errorf("got %d outboxes, want none", got)
-	}
-	if err := s.Destruct(); err != nil {
-		t.Error(err)
-	}
-}
-
 func testKeys(t *testing.T, fill byte) *keyring.Ring {
 	t.Helper()
 	secret := make([]byte, keyring.SecretSize)
@@ -107,4 +84,49 @@ func testKeys(t *testing.T, fill byte) *keyring.Ring {
 		t.Fatal(err)
 	}
 	return keys
+}
+
+// sending is a store with a delivery in flight, by a transport that does something.
+func sending(t *testing.T, closed *atomic.Int32, do func(ctx context.Context) error) *SharedStore {
+	t.Helper()
+	s := newShared(&closingStore{storetest.NewMemory(time.Now), closed}, testKeys(t, 1), true, zap.NewNop())
+	m := verification.Message{
+		ID: "00SessionOfAlice.1", SID: "00SessionOfAlice", Purpose: verification.Register, Medium: verification.Email, Address: remembered,
+		Created: time.Now(), Expires: time.Now().Add(time.Hour),
+	}
+	must(t, s.Update(t.Context(), "00", func(txn store.Txn) error { return s.Outbox.Put(txn, m) }))
+	s.Outbox.Use(outbox.Transports{Senders: map[verification.Medium]outbox.Sender{verification.Email: senderFunc(do)}})
+	synctest.Wait()
+	return s
+}
+
+type senderFunc func(ctx context.Context) error
+
+func (f senderFunc) Send(ctx context.Context, _ verification.Message) error { return f(ctx) }
+
+// TestDestructWaitsForDeliveries that are in flight, and cuts them off at the end of its
+// time.
+func TestDestructWaitsForDeliveries(t *testing.T) {
+	for name, c := range map[string]struct {
+		takes, want time.Duration
+		sent        bool
+	}{"in time": {3 * time.Second, 3 * time.Second, true}, "too slow": {time.Hour, ClosingGrace, false}} {
+		synctest.Test(t, func(t *testing.T) {
+			var closed atomic.Int32
+			sent := false
+			s := sending(t, &closed, func(ctx context.Context) error {
+				select {
+				case <-time.After(c.takes):
+					sent = true
+					return nil
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			})
+			start := time.Now()
+			if err := s.Destruct(); err != nil || closed.Load() != 1 || time.Since(start) != c.want || sent != c.sent {
+				t.Errorf("%s: got %v, %d closings after %s, sent %v, want one after %s, and %v", name, err, closed.Load(), time.Since(start), sent, c.want, c.sent)
+			}
+		})
+	}
 }
