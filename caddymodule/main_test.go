@@ -29,6 +29,9 @@ const (
 	childCommand  = "THREEPID_TEST_COMMAND" // `caddy` with these words, and then the arguments of the program
 )
 
+// ownEnvironment is that of whoever runs the tests.
+var ownEnvironment = os.Environ()
+
 // testHome holds everything that Caddy writes during the tests.
 var testHome string
 

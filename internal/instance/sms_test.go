@@ -43,7 +43,9 @@ func TestErrorsOfGuests(t *testing.T) {
 	cause := errors.New("the cause")
 	own, other := &sms.SendError{Reason: sms.ReasonDNS}, errors.New("anything else")
 	for _, c := range []struct{ err, want error }{
-		{nil, nil}, {own, own}, {other, other},
+		{nil, nil},
+		{own, own},
+		{other, other},
 		{
 			&guest.SendError{Reason: guest.ReasonRate, Again: true, Unsure: true, Fault: true, Wait: time.Minute, Err: cause},
 			&sms.SendError{Reason: sms.ReasonRate, Again: true, Unsure: true, Fault: true, Wait: time.Minute, Err: cause},
