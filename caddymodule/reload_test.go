@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -135,6 +136,14 @@ func TestReload(t *testing.T) {
 			if got := s.metric("caddy_threepid_sessions_total"); got < before+1 {
 				t.Errorf("the counter of sessions went from %v to %v", before, got)
 			}
+			// What is asked for is sent, by those who are in force now.
+			s.open("another", "carol@example.test")
+			s.await("her mail", func() bool {
+				files, err := filepath.Glob(s.path("outbox") + "/*.eml")
+				return err == nil && slices.ContainsFunc(files, func(file string) bool {
+					return strings.Contains(string(read(t, file)), "carol@example.test")
+				})
+			})
 			// And the one after that still works.
 			s.mustLoad(s.simple())
 			if got := s.open("secret", "alice@example.test"); got != sid {
