@@ -6,10 +6,18 @@
 //
 //	xcaddy build --with github.com/caddy-threepid/caddy-threepid
 //
-// The modules themselves live, and are documented, in the package caddymodule.
+// The modules themselves live, and are documented, in the package caddymodule and in
+// those below it.
 package threepid
 
 import (
 	// Plugging in is the whole purpose of this package.
 	_ "github.com/caddy-threepid/caddy-threepid/caddymodule"
+	_ "github.com/caddy-threepid/caddy-threepid/caddymodule/admin"
+	_ "github.com/caddy-threepid/caddy-threepid/caddymodule/cli"
+	_ "github.com/caddy-threepid/caddy-threepid/caddymodule/guests/badger"
+	_ "github.com/caddy-threepid/caddy-threepid/caddymodule/guests/filemailer"
+	_ "github.com/caddy-threepid/caddy-threepid/caddymodule/guests/filesms"
+	_ "github.com/caddy-threepid/caddy-threepid/caddymodule/guests/httpsms"
+	_ "github.com/caddy-threepid/caddy-threepid/caddymodule/guests/smtpmailer"
 )

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package caddymodule_test
 
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/json"
 	"fmt"
 	"io"
 	"io/fs"
@@ -13,43 +12,28 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"reflect"
-	"slices"
 	"strings"
 	"testing"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule"
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/admin"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/stack"
-	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
 // operator is a client of the admin endpoint that means us.
 func (s *site) operator() *stack.Client {
 	c := stack.NewClient(fmt.Sprintf("http://127.0.0.1:%d", s.admin))
-	c.Header = http.Header{doorHeader: {doorValue}}
+	c.Header = http.Header{admin.DoorHeader: {admin.DoorValue}}
 	return c
 }
 
-// posts are the paths of all endpoints that have an effect.
-func posts() (paths []string) {
-	for path, endpoint := range adminEndpoints {
-		if endpoint.method != http.MethodGet {
-			paths = append(paths, path)
-		}
-	}
-	slices.Sort(paths)
-	return paths
-}
-
-// TestAdminPostsAreListed: the end-to-end tests let a real homeserver post to each
-// path of this list.
-func TestAdminPostsAreListed(t *testing.T) {
-	got := strings.Join(posts(), "\n") + "\n"
-	file := filepath.Join("testdata", "admin-posts.txt")
-	want, err := os.ReadFile(file)
-	if err != nil || got != string(want) {
-		t.Errorf("got\n%s(%v), want\n%s", got, err, want)
-	}
+// posts are the paths of all endpoints that have an effect, from the list that package
+// admin keeps.
+func posts(t *testing.T) []string {
+	t.Helper()
+	return strings.Fields(string(read(t, filepath.Join("admin", "testdata", "posts.txt"))))
 }
 
 // mailed opens a session and returns its sid when the mail is sent and that is
@@ -65,7 +49,7 @@ func (s *site) mailed(secret, email string) (sid string) {
 // knock posts to one of our endpoints and returns the status.
 func (s *site) knock(path string, header http.Header, body string) int {
 	s.t.Helper()
-	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, fmt.Sprintf("http://127.0.0.1:%d", s.admin)+adminBase+path, strings.NewReader(body))
+	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, fmt.Sprintf("http://127.0.0.1:%d", s.admin)+admin.Base+path, strings.NewReader(body))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -83,7 +67,7 @@ func (s *site) knock(path string, header http.Header, body string) int {
 
 // meant are the headers of a command, with some changed; nil leaves one out.
 func meant(changed http.Header) http.Header {
-	header := http.Header{doorHeader: {doorValue}, "Content-Type": {"application/json"}}
+	header := http.Header{admin.DoorHeader: {admin.DoorValue}, "Content-Type": {"application/json"}}
 	maps.Copy(header, changed)
 	maps.DeleteFunc(header, func(_ string, v []string) bool { return v == nil })
 	return header
@@ -93,17 +77,17 @@ func meant(changed http.Header) http.Header {
 // but for those of the store, of which it is the entries, and for the logs.
 func (s *site) state() string {
 	s.t.Helper()
-	app, err := runningApp()
+	app, err := caddymodule.Running()
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	rt, release, err := app.serving()
+	inst, err := app.Open()
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	defer release()
+	defer inst.Store.Hold()()
 	var backup bytes.Buffer
-	if _, err := rt.store.Store.(backingUp).Backup(s.t.Context(), &backup); err != nil {
+	if err := inst.Store.Store.(store.Backuper).WriteBackup(s.t.Context(), &backup); err != nil {
 		s.t.Fatal(err)
 	}
 	// It begins with a line and eight bytes of the time, any of which may be any
@@ -159,7 +143,7 @@ func TestAdminDoorIsClosed(t *testing.T) {
 	const form = "application/x-www-form-urlencoded"
 	bodies := s.goodBodies(sid)
 	before := s.state()
-	for _, path := range posts() {
+	for _, path := range posts(t) {
 		good := bodies[path]
 		if good == "" {
 			good = "{}"
@@ -177,15 +161,15 @@ func TestAdminDoorIsClosed(t *testing.T) {
 			body   string
 			want   int
 		}{
-			{"no header", meant(http.Header{doorHeader: nil}), good, http.StatusForbidden},
-			{"an empty header", meant(http.Header{doorHeader: {""}}), good, http.StatusForbidden},
-			{"another value", meant(http.Header{doorHeader: {"true"}}), good, http.StatusForbidden},
-			{"the header twice", meant(http.Header{doorHeader: {"1", "1"}}), good, http.StatusForbidden},
+			{"no header", meant(http.Header{admin.DoorHeader: nil}), good, http.StatusForbidden},
+			{"an empty header", meant(http.Header{admin.DoorHeader: {""}}), good, http.StatusForbidden},
+			{"another value", meant(http.Header{admin.DoorHeader: {"true"}}), good, http.StatusForbidden},
+			{"the header twice", meant(http.Header{admin.DoorHeader: {"1", "1"}}), good, http.StatusForbidden},
 			{"a homeserver's push", http.Header{"Content-Type": {"application/json"}, "User-Agent": {"Synapse/1.3.1"}}, push, http.StatusForbidden},
 			{"a form", http.Header{"Content-Type": {form}}, "a=b", http.StatusForbidden},
 			{"a form of text", http.Header{"Content-Type": {"text/plain"}}, good, http.StatusForbidden},
 			{"a beacon without a type", http.Header{}, good, http.StatusForbidden},
-			{"a page of the same origin", meant(http.Header{doorHeader: nil, "Origin": {own}}), good, http.StatusForbidden},
+			{"a page of the same origin", meant(http.Header{admin.DoorHeader: nil, "Origin": {own}}), good, http.StatusForbidden},
 
 			{"a page elsewhere", meant(http.Header{"Origin": {"https://evil.example"}}), good, http.StatusForbidden},
 			{"an origin that is null", meant(http.Header{"Origin": {"null"}}), good, http.StatusBadRequest}, // by Caddy
@@ -213,7 +197,7 @@ func TestAdminDoorIsClosed(t *testing.T) {
 			{"a member twice, escaped", meant(nil), open + strings.Replace(first, "d", `\u0064`, 1) + "}", http.StatusBadRequest},
 			{"another case", meant(nil), strings.ToUpper(good[:min(3, len(good))]) + good[min(3, len(good)):], http.StatusBadRequest},
 			{"not UTF-8", meant(nil), open + "\"\xff\":1}", http.StatusBadRequest},
-			{"too large", meant(nil), good + strings.Repeat(" ", maxAdminBody), http.StatusRequestEntityTooLarge},
+			{"too large", meant(nil), good + strings.Repeat(" ", 64<<10), http.StatusRequestEntityTooLarge},
 		} {
 			if first == "" && (c.name == "another case" || strings.HasPrefix(c.name, "a member twice")) {
 				continue // there are no members
@@ -224,36 +208,6 @@ func TestAdminDoorIsClosed(t *testing.T) {
 		}
 		if s.state() != before {
 			t.Fatalf("%s: something was changed", path)
-		}
-	}
-}
-
-// TestAdminDoorKnowsPages: on a port Caddy refuses other origins before us, but not
-// where the endpoint listens on all interfaces and a page has rebound its name.
-func TestAdminDoorKnowsPages(t *testing.T) {
-	for _, c := range []struct {
-		name string
-		more http.Header
-		want error
-	}{
-		{"a command on a socket", nil, nil},
-		{"a command on a port", http.Header{"Origin": {"http://localhost:2019"}}, nil},
-		{"a command through TLS", http.Header{"Origin": {"https://localhost:2019"}}, nil},
-		{"a page", http.Header{"Origin": {"http://evil.example"}}, errFromPage},
-		{"a page on another port", http.Header{"Origin": {"http://localhost:2020"}}, errFromPage},
-		{"a page of none", http.Header{"Origin": {"null"}}, errFromPage},
-		{"an empty origin", http.Header{"Origin": {""}}, errFromPage},
-		{"two of them", http.Header{"Origin": {"http://localhost:2019", "http://localhost:2019"}}, errFromPage},
-		{"a browser", http.Header{"Sec-Fetch-Site": {"none"}}, errFromPage},
-		{"a script", http.Header{doorHeader: nil, "Origin": {"http://localhost:2019"}}, errNoHeader},
-	} {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://localhost:2019/", http.NoBody)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Header = meant(c.more)
-		if got := passDoor(r); (got == nil) != (c.want == nil) || got != nil && !strings.Contains(got.Error(), c.want.Error()) {
-			t.Errorf("%s: got %v, want %v", c.name, got, c.want)
 		}
 	}
 }
@@ -296,51 +250,4 @@ func TestAdminDoorOpens(t *testing.T) {
 			t.Errorf("%s: got %d, and a change: %t, want %d and %t", c.path, got, s.state() != before, c.want, c.changes)
 		}
 	}
-}
-
-// TestAdminBodiesAreFlat: what a body may have is read off its type, by its tags.
-func TestAdminBodiesAreFlat(t *testing.T) {
-	for _, body := range []any{nothing{}, sessionRequest{}, addressRequest{}, resumeRequest{}, testRequest{}, keyCopy{}} {
-		typ := reflect.TypeOf(body)
-		for _, field := range reflect.VisibleFields(typ) {
-			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-			if kind := field.Type.Kind(); name == "" || name == "-" || field.Anonymous || kind != reflect.String && kind != reflect.Bool {
-				t.Errorf("%s.%s: got the name %q and the kind %s, want a name and a plain value", typ, field.Name, name, kind)
-			}
-		}
-	}
-}
-
-// FuzzAdminBody: whatever is taken reads the same in the strictest way.
-func FuzzAdminBody(f *testing.F) {
-	for _, seed := range []string{`{}`, `{"sid":"a"}`, `{"sid":"a","sid":"b"}`, `{"SID":"a"}`, `{"sid":null,"pseudonym":"x"} `, `{"\u0073id":"a"}`, push, `{"ſid":"a"}`, "{\"sid\":\"\xff\"}"} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, body string) {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "/", strings.NewReader(body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		var got sessionRequest
-		if readCommand(r, &got) != nil {
-			return
-		}
-		exact := map[string]any{}
-		if err := json.Unmarshal([]byte(body), &exact); err != nil {
-			t.Fatalf("%q is taken, and is no object: %v", body, err)
-		}
-		text := func(key string) string {
-			s, _ := exact[key].(string)
-			delete(exact, key)
-			return s
-		}
-		all, _ := exact["all"].(bool)
-		delete(exact, "all")
-		want := sessionRequest{
-			SID: text("sid"), Pseudonym: text("pseudonym"), Medium: verification.Medium(text("medium")), Address: text("address"), All: all,
-		}
-		if got != want || len(exact) != 0 {
-			t.Errorf("%q: got %+v, want %+v and nothing more, not %v", body, got, want, exact)
-		}
-	})
 }

@@ -63,8 +63,11 @@ func adminPlace(ctx caddy.Context) *doctor.AdminEndpoint {
 	return place
 }
 
+// DocumentedSocket is where Caddyfile.example has the admin endpoint.
+const DocumentedSocket = "/run/threepid/admin.sock"
+
 // adminSocket is what to write into the global options.
-const adminSocket = "admin unix/" + documentedSocket + "|0600"
+const adminSocket = "admin unix/" + DocumentedSocket + "|0600"
 
 // warnOfAdmin has the operator told, when the configuration starts, that users of
 // the homeserver reach the admin endpoint by means of it.

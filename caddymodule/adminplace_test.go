@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package caddymodule_test
 
 import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule"
 	"github.com/caddy-threepid/caddy-threepid/internal/doctor"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/freeport"
@@ -73,7 +73,7 @@ func TestAdminPlace(t *testing.T) {
 			seen = strings.Count(string(raw), openAdmin)
 		}
 		s.mustLoad(s.administered(c.line))
-		got := adminPlace(caddy.ActiveContext())
+		got := caddymodule.AdminPlace(caddy.ActiveContext())
 		if (got == nil) != (c.want == nil) || got != nil && *got != *c.want {
 			t.Errorf("%s: got %+v, want %+v", c.name, got, c.want)
 		}
@@ -86,7 +86,7 @@ func TestAdminPlace(t *testing.T) {
 		}
 	}
 	// Nobody is told of a configuration that was not loaded, and nothing is known of it.
-	if got := adminPlace(caddy.Context{}); got != nil {
+	if got := caddymodule.AdminPlace(caddy.Context{}); got != nil {
 		t.Errorf("got %+v of no configuration", got)
 	}
 }
@@ -160,8 +160,8 @@ func TestCommandsFindTheSocket(t *testing.T) {
 func TestDocumentedAdmin(t *testing.T) {
 	for _, name := range []string{"README.md", "Caddyfile.example"} {
 		raw, err := os.ReadFile(filepath.Join("..", name))
-		if err != nil || !strings.Contains(string(raw), "\n\t"+adminSocket+"\n") {
-			t.Errorf("%s (%v): it does not have %q", name, err, adminSocket)
+		if err != nil || !strings.Contains(string(raw), "\n\t"+caddymodule.AdminSocket+"\n") {
+			t.Errorf("%s (%v): it does not have %q", name, err, caddymodule.AdminSocket)
 		}
 	}
 }
@@ -181,58 +181,5 @@ func TestMetricsOnASite(t *testing.T) {
 	a := s.settled(func() (stack.Answer, error) { return stack.NewClient(url).Do(t.Context(), "GET", "/metrics", "", nil) })
 	if !strings.Contains(a.Body, "caddy_threepid_requests_total{") {
 		t.Errorf("got %d %.200s, want our counters", a.Status, a.Body)
-	}
-}
-
-// TestCommandsSayWhoMayAsk: a socket that is there, and not ours.
-func TestCommandsSayWhoMayAsk(t *testing.T) {
-	_, err := remote{"unix/" + filepath.Join(t.TempDir(), "none.sock")}.ask("GET", adminBase+"status", nil)
-	if err == nil || !strings.Contains(err.Error(), "are you its user") {
-		t.Errorf("got %v, want what may be wrong", err)
-	}
-}
-
-// TestAdminAddress: what comes first, where several things say where it is.
-func TestAdminAddress(t *testing.T) {
-	dir := shortDir(t)
-	socket, file, none := filepath.Join(dir, "s"), filepath.Join(dir, "f"), filepath.Join(dir, "n")
-	l, err := net.Listen("unix", socket)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
-	if err := os.WriteFile(file, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	config := filepath.Join(dir, "caddy.json")
-	if err := os.WriteFile(config, []byte(`{"admin":{"listen":"localhost:1"}}`), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("CADDY_ADMIN", "") // it is put back at the end
-	for _, c := range []struct {
-		address, config string
-		packaged        bool
-		socket, want    string
-	}{
-		{"localhost:2", config, true, socket, "localhost:2"},
-		{"", config, true, socket, "localhost:1"},
-		{"", "", true, socket, caddy.DefaultAdminListen},
-		{"", "", false, socket, "unix/" + socket},
-		{"", "", false, file, caddy.DefaultAdminListen},
-		{"", "", false, none, caddy.DefaultAdminListen},
-	} {
-		if err := os.Unsetenv("CADDY_ADMIN"); err != nil {
-			t.Fatal(err)
-		}
-		if c.packaged {
-			t.Setenv("CADDY_ADMIN", caddy.DefaultAdminListen)
-		}
-		got, err := adminAddress(c.address, c.config, "", c.socket)
-		if err != nil || got != c.want {
-			t.Errorf("%+v: got %q, %v", c, got, err)
-		}
-	}
-	if _, err := adminAddress("", none, "", none); err == nil {
-		t.Error("got no error for a configuration that is not there")
 	}
 }

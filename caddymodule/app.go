@@ -5,15 +5,16 @@ package caddymodule
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/internal/config"
+	"github.com/caddy-threepid/caddy-threepid/guest"
 	"github.com/caddy-threepid/caddy-threepid/internal/doctor"
+	"github.com/caddy-threepid/caddy-threepid/internal/instance"
 )
 
 func init() {
@@ -204,13 +205,13 @@ type App struct {
 
 	logger   *zap.Logger
 	settings settings
-	store    StoreModule
-	mailer   Mailer // nil with NoEmail
+	store    guest.Store
+	mailer   guest.Mailer // nil with NoEmail
 	// defaultMailer: none is configured.
 	defaultMailer bool
-	gateways      map[string]SMSGateway
-	notices       []notice // what Start tells the operator
-	outline       *outline // of the Caddyfile, while it is read
+	gateways      map[string]guest.SMSGateway
+	notices       []notice        // what Start tells the operator
+	outline       *config.Outline // of the Caddyfile, while it is read
 	// sibling finds another app of this configuration.
 	sibling func(name string) (any, error)
 	// ended says why the configuration has ended; nil while it has not.
@@ -221,7 +222,8 @@ type App struct {
 
 	started  atomic.Bool
 	mu       sync.Mutex // guards opening and closing
-	running  atomic.Pointer[runtime]
+	running  atomic.Pointer[instance.Instance]
+	key      any // of the pool
 	closed   bool
 	released bool
 }
@@ -304,19 +306,19 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 func (a *App) Provision(ctx caddy.Context) error {
 	a.logger, a.sibling = ctx.Logger(), ctx.AppIfConfigured
 	a.ended = func() error { return context.Cause(ctx) }
-	if err := registerMetrics(ctx.GetMetricsRegistry()); err != nil {
+	if err := RegisterMetrics(ctx.GetMetricsRegistry()); err != nil {
 		return err
 	}
-	where := a.recallOutline()
+	where := recall(a)
 	if err := a.loadGuests(ctx); err != nil {
 		return err
 	}
 	e := newExpander()
 	a.judge(e)
-	if !e.failed() {
+	if !e.Failed() {
 		a.rehearse(e)
 	}
-	if err := e.err(where); err != nil {
+	if err := e.Err(where); err != nil {
 		return err
 	}
 	a.announce()
@@ -326,58 +328,6 @@ func (a *App) Provision(ctx caddy.Context) error {
 
 func (a *App) notice(text string, fields ...zap.Field) {
 	a.notices = append(a.notices, notice{text, fields})
-}
-
-// loadGuests loads the modules of others and our own.
-func (a *App) loadGuests(ctx caddy.Context) error {
-	if err := a.loadStore(ctx); err != nil {
-		return err
-	}
-	if err := a.loadMailer(ctx); err != nil {
-		return err
-	}
-	return a.loadGateways(ctx)
-}
-
-func (a *App) loadStore(ctx caddy.Context) (err error) {
-	var mod any
-	if a.StoreRaw != nil {
-		mod, err = ctx.LoadModule(a, "StoreRaw")
-	} else {
-		mod, err = ctx.LoadModuleByID("threepid.stores.badger", nil)
-	}
-	if err != nil {
-		return fmt.Errorf("store: %w", err)
-	}
-	var ok bool
-	if a.store, ok = mod.(StoreModule); !ok {
-		return fmt.Errorf("store: module %T is not a store", mod)
-	}
-	return nil
-}
-
-func (a *App) loadMailer(ctx caddy.Context) (err error) {
-	if a.NoEmail {
-		if a.MailerRaw != nil {
-			return errors.New("mailer: is of no use with no_email; leave one of them out")
-		}
-		return nil
-	}
-	a.defaultMailer = a.MailerRaw == nil // loading a module empties its field
-	var mod any
-	if a.defaultMailer {
-		mod, err = ctx.LoadModuleByID("threepid.mailers.file", nil)
-	} else {
-		mod, err = ctx.LoadModule(a, "MailerRaw")
-	}
-	if err != nil {
-		return fmt.Errorf("mailer: %w", err)
-	}
-	var ok bool
-	if a.mailer, ok = mod.(Mailer); !ok {
-		return fmt.Errorf("mailer: module %T is not a mailer", mod)
-	}
-	return nil
 }
 
 // Interface guards

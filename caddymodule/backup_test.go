@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package caddymodule_test
 
 import (
 	"bytes"
@@ -10,21 +10,34 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/spf13/cobra"
-
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/admin"
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/cli"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/stack"
 )
 
 // offline runs a subcommand that asks no server.
-func offline(cmd *cobra.Command, args ...string) (string, error) {
+func offline(name string, args ...string) (string, error) {
 	var out bytes.Buffer
+	cmd := cli.New()
 	cmd.SetOut(&out)
 	cmd.SetErr(&out)
 	cmd.SilenceUsage, cmd.SilenceErrors = true, true
-	cmd.SetArgs(args)
+	cmd.SetArgs(append([]string{name}, args...))
 	err := cmd.Execute()
 	return out.String(), err
 }
+
+// backup and restored are what the commands say.
+type (
+	backup struct {
+		SHA256  string `json:"sha256"`
+		Entries int    `json:"entries"`
+	}
+	restoredBackup struct {
+		backup
+		LeftOut int `json:"left_out"`
+	}
+)
 
 // over is the Caddyfile of before with another store.
 func (w *whole) over(dir string) string {
@@ -51,18 +64,18 @@ func TestBackupAndRestoreOfARunningServer(t *testing.T) {
 		t.Fatalf("got %d, %v", status, err)
 	}
 	file := w.path("backup")
-	text, err := w.command(newBackupCommand(), "--output", file, "--json")
-	var made backedUp
+	text, err := w.command("backup", "--output", file, "--json")
+	var made backup
 	if jsonErr := json.Unmarshal([]byte(text), &made); err != nil || jsonErr != nil || made.Entries == 0 || len(made.SHA256) != 64 {
 		t.Fatalf("got %q, %v, want a backup", text, err)
 	}
 	w.wantSealed(file)
-	if text, err := w.command(newBackupCommand(), "--output", file); err == nil {
+	if text, err := w.command("backup", "--output", file); err == nil {
 		t.Errorf("got %q, want the file not to be overwritten", text)
 	}
 	const reset = "/_matrix/client/r0/account/password"
 	w.do("POST", reset, "", body, http.StatusOK)
-	if text, err := offline(newRestoreCommand(), "--input", file, "--store", w.path("store")); err == nil || !strings.Contains(err.Error(), "not empty") {
+	if text, err := offline("restore", "--input", file, "--store", w.path("store")); err == nil || !strings.Contains(err.Error(), "not empty") {
 		t.Errorf("got %q, %v, want the open store to be left alone", text, err)
 	}
 
@@ -79,8 +92,8 @@ func TestBackupAndRestoreOfARunningServer(t *testing.T) {
 		// What the documentation warns of.
 		{"everything", []string{"--keep-sessions"}, http.StatusOK, true},
 	} {
-		text, err := offline(newRestoreCommand(), append(kind.args, "--input", file, "--store", w.path(kind.name), "--json")...)
-		var done restoredStore
+		text, err := offline("restore", append(kind.args, "--input", file, "--store", w.path(kind.name), "--json")...)
+		var done restoredBackup
 		if jsonErr := json.Unmarshal([]byte(text), &done); err != nil || jsonErr != nil || done.SHA256 != made.SHA256 || (done.LeftOut == 0) != kind.same {
 			t.Fatalf("%s: got %q, %v", kind.name, text, err)
 		}
@@ -90,7 +103,7 @@ func TestBackupAndRestoreOfARunningServer(t *testing.T) {
 		if got := w.ask("r0", "register", "pending", "carol@example.test"); (got == pending) != kind.same {
 			t.Errorf("%s: the session that was not confirmed is the same: %v", kind.name, got == pending)
 		}
-		a, err := stack.NewClient(w.adminURL()).Do(t.Context(), "GET", adminBase+"suppressions", "", nil)
+		a, err := stack.NewClient(w.adminURL()).Do(t.Context(), "GET", admin.Base+"suppressions", "", nil)
 		if err != nil || strings.Count(a.Body, "pseudonym") != 1 {
 			t.Errorf("%s: got %s (%v), want the suppression", kind.name, a.Body, err)
 		}
@@ -129,7 +142,7 @@ func (s *site) keySecret() string {
 func TestBackupIsRefused(t *testing.T) {
 	w := newWhole(t, "off")
 	file := w.path("backup")
-	if text, err := w.command(newBackupCommand(), "--output", file); err != nil || !strings.Contains(text, "SHA-256") {
+	if text, err := w.command("backup", "--output", file); err != nil || !strings.Contains(text, "SHA-256") {
 		t.Fatalf("got %q, %v", text, err)
 	}
 	raw, err := os.ReadFile(file)
@@ -145,7 +158,7 @@ func TestBackupIsRefused(t *testing.T) {
 		"no file": {"--input", w.path("nothing"), "--store", w.path("new")},
 		"no name": {"--store", w.path("new")},
 	} {
-		if text, err := offline(newRestoreCommand(), args...); err == nil {
+		if text, err := offline("restore", args...); err == nil {
 			t.Errorf("%s: got %q, want an error", name, text)
 		}
 	}
@@ -153,12 +166,12 @@ func TestBackupIsRefused(t *testing.T) {
 		t.Errorf("there is a store (%v)", err)
 	}
 	for name, args := range map[string][]string{"no name": {}, "no folder": {"--output", w.path("no/where")}} {
-		if text, err := w.command(newBackupCommand(), args...); err == nil {
+		if text, err := w.command("backup", args...); err == nil {
 			t.Errorf("%s: got %q, want an error", name, text)
 		}
 	}
 	w.mustLoad(w.without())
-	if text, err := w.command(newBackupCommand(), "--output", w.path("late")); err == nil {
+	if text, err := w.command("backup", "--output", w.path("late")); err == nil {
 		t.Errorf("without the app: got %q, want an error", text)
 	}
 	if _, err := os.Stat(w.path("late")); !os.IsNotExist(err) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package caddymodule_test
 
 import (
 	"io"
@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"go.uber.org/zap"
+
+	"github.com/caddy-threepid/caddy-threepid/caddymodule"
+	"github.com/caddy-threepid/caddy-threepid/internal/instance"
 )
 
 // line is a connection as a handler sees it: it has a bound or none.
@@ -47,20 +49,20 @@ func TestEveryBodyHasItsTime(t *testing.T) {
 		"mailer file {\npath "+s.path("outbox")+"\n}", "sms {\n"+s.sender("gateway")+"\nallow *\n}",
 		"feedback {\nbounces bounces@example.test\nmailgun canary-hook-key-0123456789abcdef\npostmark hook canary-hook-password\n}",
 	)...))
-	app, err := runningApp()
+	app, err := caddymodule.Running()
 	if err != nil {
 		t.Fatal(err)
 	}
-	public := &Handler{app: app, logger: zap.NewNop()}
-	identity := &IdentityHandler{app: app, config: app.settings.http, logger: zap.NewNop()}
+	public := caddymodule.NewHandler(app)
+	identity := caddymodule.NewIdentityHandler(app)
 	for _, c := range []struct {
 		name, method, path string
 		to                 caddyhttp.MiddlewareHandler
 		read, passed       bool
 	}{
-		{"a webhook", "POST", FeedbackPath + "mailgun", public, true, false},
-		{"a webhook without its password", "POST", FeedbackPath + "postmark", public, false, false},
-		{"a receipt without its tag", "POST", ReceiptPath + "gateway", public, false, false},
+		{"a webhook", "POST", instance.FeedbackPath + "mailgun", public, true, false},
+		{"a webhook without its password", "POST", instance.FeedbackPath + "postmark", public, false, false},
+		{"a receipt without its tag", "POST", instance.ReceiptPath + "gateway", public, false, false},
 		{"a homeserver", "POST", "/_matrix/identity/api/v1/validate/email/requestToken", identity, true, false},
 		{"a path that a homeserver may not have", "POST", "/_matrix/identity/v2/lookup", identity, false, false},
 		{"a registration", "POST", "/_matrix/client/v3/register", public, true, false},

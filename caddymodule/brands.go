@@ -3,7 +3,6 @@
 package caddymodule
 
 import (
-	"errors"
 	"io/fs"
 	"maps"
 	"net"
@@ -16,23 +15,24 @@ import (
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/internal/config"
 	"github.com/caddy-threepid/caddy-threepid/handlers"
 	"github.com/caddy-threepid/caddy-threepid/internal/words"
 )
 
 // loadWords reads the words and looks of mails and pages. It reads the
 // operator's files, so that `caddy validate` finds what is wrong with them.
-func (a *App) loadWords(e *expander, s *settings) {
-	u, err := url.Parse(s.http.PublicURL)
+func (a *App) loadWords(e *config.Expander, s *settings) {
+	u, err := url.Parse(s.HTTP.PublicURL)
 	if err != nil {
-		e.failf("public_url: %w", err)
+		e.Failf("public_url: %w", err)
 		return
 	}
 	opts := words.Options{Server: u.Host}
-	if folder := e.text("templates", a.Templates); folder != "" {
+	if folder := e.Text("templates", a.Templates); folder != "" {
 		opts.Folder = os.DirFS(folder)
 		if _, err := fs.ReadDir(opts.Folder, "."); err != nil {
-			e.failf("templates %s: %w", folder, plainPathError(err))
+			e.Failf("templates %s: %w", folder, config.PlainPathError(err))
 			return
 		}
 	}
@@ -44,76 +44,67 @@ func (a *App) loadWords(e *expander, s *settings) {
 			opts.Brands = append(opts.Brands, name)
 		}
 	}
-	if s.templates, err = words.Load(opts); err != nil {
-		e.in("templates").fail(err)
+	if s.Words, err = words.Load(opts); err != nil {
+		e.In("templates").Fail(err)
 		return
 	}
-	s.looks = handlers.TemplateLooks(s.templates)
-	e.in("templates").fail(s.looks[""].Check())
+	s.Looks = handlers.TemplateLooks(s.Words)
+	e.In("templates").Fail(s.Looks[""].Check())
 	hosts := a.loadBrands(e, s)
-	s.http.Match = s.templates.Match
-	s.http.Brand = func(host string) string { return hosts[hostname(host)] }
-}
-
-// plainPathError is an error of the file system without the name of the call and
-// of the file, which is said already.
-func plainPathError(err error) error {
-	if path, ok := errors.AsType[*fs.PathError](err); ok {
-		return path.Err
-	}
-	return err
+	s.HTTP.Match = s.Words.Match
+	s.HTTP.Brand = func(host string) string { return hosts[hostname(host)] }
 }
 
 // resolveBrands checks what brands have besides files, and returns whose hosts
 // are whose.
-func (a *App) resolveBrands(e *expander) map[string]string {
+func (a *App) resolveBrands(e *config.Expander) map[string]string {
 	hosts := map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(a.Brands)) {
-		b, inner := a.Brands[name], e.in("brand "+name)
-		for _, host := range inner.list("host", b.Hosts) {
+		b, inner := a.Brands[name], e.In("brand "+name)
+		for _, host := range inner.List("host", b.Hosts) {
 			if other, taken := hosts[hostname(host)]; taken {
-				inner.failf("host %s: is that of brand %s already", host, other)
+				inner.Failf("host %s: is that of brand %s already", host, other)
 			}
 			hosts[hostname(host)] = name
 		}
 		for _, variable := range slices.Sorted(maps.Keys(b.CSS)) {
-			value := inner.text("css "+variable, b.CSS[variable])
+			value := inner.Text("css "+variable, b.CSS[variable])
 			if err := handlers.CheckVariable(variable, value); err != nil {
-				inner.failf("css %s: %s", variable, strings.TrimPrefix(err.Error(), variable+": "))
+				inner.Failf("css %s: %s", variable, strings.TrimPrefix(err.Error(), variable+": "))
 			}
 		}
-		if logo := inner.text("logo", b.Logo); logo != "" && logoTypes[strings.ToLower(filepath.Ext(logo))] == "" {
-			inner.failf("logo %s: must be a .png, .jpg, .gif, .webp or .svg", logo)
+		if logo := inner.Text("logo", b.Logo); logo != "" && logoTypes[strings.ToLower(filepath.Ext(logo))] == "" {
+			inner.Failf("logo %s: must be a .png, .jpg, .gif, .webp or .svg", logo)
 		}
 	}
 	return hosts
 }
 
 // loadBrands reads what brands have besides templates.
-func (a *App) loadBrands(e *expander, s *settings) map[string]string {
+func (a *App) loadBrands(e *config.Expander, s *settings) map[string]string {
 	for _, name := range slices.Sorted(maps.Keys(a.Brands)) {
-		b, inner := a.Brands[name], e.in("brand "+name)
-		look, known := s.looks[name]
+		b, inner := a.Brands[name], e.In("brand "+name)
+		look, known := s.Looks[name]
 		if !known {
-			look = s.looks[""]
+			look = s.Looks[""]
 			look.CSS = maps.Clone(look.CSS)
 		}
 		if look.CSS == nil {
 			look.CSS = map[string]string{}
 		}
 		for variable, value := range b.CSS {
-			look.CSS[variable] = inner.text("css "+variable, value)
+			look.CSS[variable] = inner.Text("css "+variable, value)
 		}
-		if logo := inner.text("logo", b.Logo); logo != "" {
+		if logo := inner.Text("logo", b.Logo); logo != "" {
 			raw, err := os.ReadFile(logo)
 			if err != nil {
-				inner.failf("logo %s: %w", logo, plainPathError(err))
+				inner.Failf("logo %s: %w", logo, config.PlainPathError(err))
 				continue
 			}
 			look.Logo, look.LogoType = raw, logoTypes[strings.ToLower(filepath.Ext(logo))]
 		}
-		inner.fail(look.Check())
-		s.looks[name] = look
+		inner.Fail(look.Check())
+		s.Looks[name] = look
 	}
 	return a.resolveBrands(newExpander()) // whose faults are known
 }
@@ -144,7 +135,7 @@ func colour(value string) string {
 
 // readBrand reads a block of the Caddyfile.
 func (a *App) readBrand(d *caddyfile.Dispenser) error {
-	name, err := arg(d)
+	name, err := config.Arg(d)
 	if err != nil {
 		return err
 	}
@@ -156,13 +147,13 @@ func (a *App) readBrand(d *caddyfile.Dispenser) error {
 	}
 	b := new(Brand)
 	a.Brands[name] = b
-	return readBlock(d, d.Nesting(), options{
-		"host": manyArgs(d, &b.Hosts),
-		"logo": oneArg(d, &b.Logo),
+	return config.ReadBlock(d, d.Nesting(), config.Options{
+		"host": config.ManyArgs(d, &b.Hosts),
+		"logo": config.OneArg(d, &b.Logo),
 		"css": func() error {
 			var variable, value string
 			if !d.AllArgs(&variable, &value) {
-				return errArgs
+				return config.ErrArgs
 			}
 			if b.CSS == nil {
 				b.CSS = map[string]string{}

@@ -10,6 +10,9 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/internal/config"
+	"github.com/caddy-threepid/caddy-threepid/guest"
 )
 
 func init() {
@@ -27,7 +30,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 		return nil, err
 	}
 	value := caddyconfig.JSON(app, nil)
-	rememberOutline(value, app.outline)
+	config.Remember(value, app.outline)
 	return httpcaddyfile.App{Name: "threepid", Value: value}, nil
 }
 
@@ -111,39 +114,39 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if err := a.readOptions(d); err != nil {
 		return err
 	}
-	a.outline = outlineOf(d)
+	a.outline = config.OutlineOf(d)
 	e := newDraft()
 	a.judge(e)
-	return e.err(a.outline)
+	return e.Err(a.outline)
 }
 
 func (a *App) readOptions(d *caddyfile.Dispenser) error {
-	return readBlock(d, 0, options{
-		"reveal_account_existence": onOff(d, &a.RevealAccountExistence),
+	return config.ReadBlock(d, 0, config.Options{
+		"reveal_account_existence": config.OnOff(d, &a.RevealAccountExistence),
 
-		"public_url":             oneArg(d, &a.PublicURL),
+		"public_url":             config.OneArg(d, &a.PublicURL),
 		"homeserver":             func() error { return a.readHomeserver(d) },
-		"path_prefixes":          manyArgs(d, &a.PathPrefixes),
+		"path_prefixes":          config.ManyArgs(d, &a.PathPrefixes),
 		"id_server_policy":       func() error { return a.readIDServerPolicy(d) },
-		"id_access_token":        oneWord(d, &a.IDAccessToken, accessWords...),
-		"next_link":              manyArgs(d, &a.NextLink),
-		"email_proof":            oneWord(d, &a.EmailProof, proofWords...),
-		"identity_submit_path":   onOff(d, &a.IdentitySubmitPath),
-		"allow_identity_servers": manyArgs(d, &a.AllowIdentityServers),
-		"token_lifetime":         oneDuration(d, &a.TokenLifetime),
-		"session_lifetime":       oneDuration(d, &a.SessionLifetime),
-		"max_tries":              oneCount(d, &a.MaxTries),
+		"id_access_token":        config.OneWord(d, &a.IDAccessToken, accessWords...),
+		"next_link":              config.ManyArgs(d, &a.NextLink),
+		"email_proof":            config.OneWord(d, &a.EmailProof, proofWords...),
+		"identity_submit_path":   config.OnOff(d, &a.IdentitySubmitPath),
+		"allow_identity_servers": config.ManyArgs(d, &a.AllowIdentityServers),
+		"token_lifetime":         config.OneDuration(d, &a.TokenLifetime),
+		"session_lifetime":       config.OneDuration(d, &a.SessionLifetime),
+		"max_tries":              config.OneCount(d, &a.MaxTries),
 		"limit":                  func() error { return a.readLimit(d) },
-		"registration_gate":      oneWord(d, &a.RegistrationGate, gateWords...),
-		"templates":              oneArg(d, &a.Templates),
+		"registration_gate":      config.OneWord(d, &a.RegistrationGate, gateWords...),
+		"templates":              config.OneArg(d, &a.Templates),
 		"brand":                  func() error { return a.readBrand(d) },
 		"email_policy":           func() error { return a.readEmailPolicy(d) },
 		"notices":                func() error { return a.readNotices(d) },
-		"request_context":        oneWord(d, &a.RequestContext, contextWords...),
-		"max_queued":             oneCount(d, &a.MaxQueued),
+		"request_context":        config.OneWord(d, &a.RequestContext, contextWords...),
+		"max_queued":             config.OneCount(d, &a.MaxQueued),
 		"feedback":               func() error { return a.readFeedback(d) },
-		"max_body":               oneSize(d, &a.MaxBody),
-		"key_file":               oneArg(d, &a.KeyFile),
+		"max_body":               config.OneSize(d, &a.MaxBody),
+		"key_file":               config.OneArg(d, &a.KeyFile),
 		"store":                  func() error { return a.readStore(d) },
 		"mailer":                 func() error { return a.readMailer(d) },
 		"sms":                    func() error { return a.readSMS(d) },
@@ -155,28 +158,28 @@ func (a *App) readHomeserver(d *caddyfile.Dispenser) error {
 	a.Homeserver = hs
 	args := d.RemainingArgs()
 	if len(args) > 1 {
-		return errArgs
+		return config.ErrArgs
 	}
 	if len(args) == 1 {
-		if !slices.Contains(kindWords, args[0]) && !placeholder(args[0]) {
-			return d.WrapErr(wordError("homeserver", args[0], kindWords))
+		if !slices.Contains(kindWords, args[0]) && !config.Placeholder(args[0]) {
+			return d.WrapErr(config.WordError("homeserver", args[0], kindWords))
 		}
 		hs.Kind = args[0]
 	}
-	return readBlock(d, d.Nesting(), options{
-		"identity_name":  oneArg(d, &hs.IdentityName),
-		"checks":         oneWord(d, &hs.Checks, checkWords...),
-		"password_reset": oneArg(d, &hs.PasswordReset),
-		"phone_reset":    onOff(d, &hs.PhoneReset),
-		"client_version": oneArg(d, &hs.ClientVersion),
-		"path_prefix":    oneArg(d, &hs.PathPrefix),
+	return config.ReadBlock(d, d.Nesting(), config.Options{
+		"identity_name":  config.OneArg(d, &hs.IdentityName),
+		"checks":         config.OneWord(d, &hs.Checks, checkWords...),
+		"password_reset": config.OneArg(d, &hs.PasswordReset),
+		"phone_reset":    config.OnOff(d, &hs.PhoneReset),
+		"client_version": config.OneArg(d, &hs.ClientVersion),
+		"path_prefix":    config.OneArg(d, &hs.PathPrefix),
 	})
 }
 
 func (a *App) readIDServerPolicy(d *caddyfile.Dispenser) error {
 	args := d.RemainingArgs()
 	if len(args) == 0 {
-		return errArgs
+		return config.ErrArgs
 	}
 	a.IDServerPolicy, a.TrustedIDServers = args[0], args[1:]
 	return nil
@@ -184,22 +187,22 @@ func (a *App) readIDServerPolicy(d *caddyfile.Dispenser) error {
 
 func (a *App) readStore(d *caddyfile.Dispenser) error {
 	mod, err := readGuest(d, "threepid.stores.", &a.StoreRaw)
-	a.store, _ = mod.(StoreModule)
+	a.store, _ = mod.(guest.Store)
 	return err
 }
 
 func (a *App) readMailer(d *caddyfile.Dispenser) error {
 	if !d.NextArg() {
-		return errArgs
+		return config.ErrArgs
 	}
 	if d.Val() != "off" {
 		d.Prev()
 		mod, err := readGuest(d, "threepid.mailers.", &a.MailerRaw)
-		a.mailer, _ = mod.(Mailer)
+		a.mailer, _ = mod.(guest.Mailer)
 		return err
 	}
 	if d.NextArg() {
-		return errArgs
+		return config.ErrArgs
 	}
 	a.NoEmail = true
 	return nil
@@ -208,11 +211,11 @@ func (a *App) readMailer(d *caddyfile.Dispenser) error {
 // readGuest hands the rest of the segment to a guest module.
 func readGuest(d *caddyfile.Dispenser, namespace string, to *json.RawMessage) (any, error) {
 	if !d.NextArg() {
-		return nil, errArgs
+		return nil, config.ErrArgs
 	}
 	name := d.Val()
 	if _, err := caddy.GetModule(namespace + name); err != nil {
-		return nil, d.Errf("there is no module %s%s in this program; %s", namespace, name, modulesIn(namespace))
+		return nil, d.Errf("there is no module %s%s in this program; %s", namespace, name, config.ModulesIn(namespace))
 	}
 	mod, err := caddyfile.UnmarshalModule(d, namespace+name)
 	if err != nil {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package caddymodule_test
 
 import (
 	"bytes"
@@ -11,47 +11,37 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
-	"github.com/spf13/cobra"
-
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/admin"
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/cli"
 	"github.com/caddy-threepid/caddy-threepid/internal/doctor"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/stack"
 )
 
 // command runs a subcommand against the site's admin endpoint.
-func (s *site) command(cmd *cobra.Command, args ...string) (string, error) {
+func (s *site) command(name string, args ...string) (string, error) {
 	s.t.Helper()
 	var out bytes.Buffer
+	cmd := cli.New()
 	cmd.SetOut(&out)
 	cmd.SetErr(&out)
 	cmd.SilenceUsage, cmd.SilenceErrors = true, true
-	cmd.SetArgs(append(args, "--admin", fmt.Sprintf("127.0.0.1:%d", s.admin)))
+	cmd.SetArgs(slices.Concat([]string{name}, args, []string{"--admin", fmt.Sprintf("127.0.0.1:%d", s.admin)}))
 	err := cmd.Execute()
 	return out.String(), err
-}
-
-func TestCommandsAreRegistered(t *testing.T) {
-	seen := map[string]bool{}
-	for _, make := range commands {
-		cmd := make()
-		name, _, _ := strings.Cut(cmd.Use, " ")
-		if cmd.Short == "" || cmd.Long == "" || cmd.RunE == nil || seen[name] {
-			t.Errorf("%s: got no description, nothing to run, or a second one of its name", name)
-		}
-		seen[name] = true
-	}
 }
 
 func TestDoctorOnARunningServer(t *testing.T) {
 	w := newWhole(t, "callback")
 	copied := w.path("copy.json")
 	must(t, os.WriteFile(copied, read(t, w.path("keys.json")), 0o600))
-	if text, err := w.command(newCheckCopyCommand(), "--file", copied); err != nil {
+	if text, err := w.command("check-copy", "--file", copied); err != nil {
 		t.Fatalf("got %q, %v, want the copy to be noted", text, err)
 	}
-	text, err := w.command(newDoctorCommand(), "--json")
+	text, err := w.command("doctor", "--json")
 	var report doctor.Report
 	if jsonErr := json.Unmarshal([]byte(text), &report); jsonErr != nil {
 		t.Fatalf("got %q, %v, want a report", text, err)
@@ -71,7 +61,7 @@ func TestDoctorOnARunningServer(t *testing.T) {
 			t.Errorf("%s: got %+v, want ok", check, f)
 		}
 	}
-	text, _ = w.command(newDoctorCommand())
+	text, _ = w.command("doctor")
 	for _, secret := range append(w.canaries(), "Bearer") {
 		if strings.Contains(text, secret) {
 			t.Errorf("the report has %q", secret)
@@ -87,7 +77,7 @@ func TestDoctorOnARunningServer(t *testing.T) {
 func TestDoctorFindsAHomeserverThatDoesNotTrustUs(t *testing.T) {
 	w := newWhole(t, "callback")
 	w.mustLoad(strings.Replace(w.loaded, "identity_name "+w.identityName(), "identity_name localhost:1", 1))
-	text, err := w.command(newDoctorCommand())
+	text, err := w.command("doctor")
 	if err == nil || !strings.Contains(text, "trusted_third_party_id_servers") {
 		t.Errorf("got %v, %s, want the line for homeserver.yaml", err, text)
 	}
@@ -121,7 +111,7 @@ func TestDoctorSeesWhatWasConfigured(t *testing.T) {
 // examine runs the doctor, and returns the last finding of each check.
 func (w *whole) examine() map[string]doctor.Finding {
 	w.t.Helper()
-	text, err := w.command(newDoctorCommand(), "--json")
+	text, err := w.command("doctor", "--json")
 	var report doctor.Report
 	if jsonErr := json.Unmarshal([]byte(text), &report); jsonErr != nil {
 		w.t.Fatalf("got %q, %v, want a report", text, err)
@@ -135,28 +125,28 @@ func (w *whole) examine() map[string]doctor.Finding {
 
 func TestStatusAndSendTest(t *testing.T) {
 	w := newWhole(t, "off")
-	text, err := w.command(newSendTestCommand(), "--to", "somebody@example.test")
+	text, err := w.command("send-test", "--to", "somebody@example.test")
 	if err != nil || !strings.Contains(text, "It was taken") {
 		t.Fatalf("got %q, %v, want it sent", text, err)
 	}
 	if _, err := w.inbox.WaitFor(t.Context(), "somebody@example.test"); err != nil {
 		t.Fatal(err)
 	}
-	text, err = w.command(newStatusCommand())
+	text, err = w.command("status")
 	if err != nil || !strings.Contains(text, w.inbox.Addr()) || !strings.Contains(text, "in order") {
 		t.Errorf("got %q, %v, want the relay in order", text, err)
 	}
 	w.refuse.Store(true)
-	text, err = w.command(newSendTestCommand(), "--to", canaryAddress)
+	text, err = w.command("send-test", "--to", canaryAddress)
 	// Whoever has named the address is told what the relay says to it, and nobody else.
 	if err == nil || !strings.Contains(text, "not sent") || !strings.Contains(text, "The relay said: <"+canaryAddress+">: no such mailbox") {
 		t.Errorf("got %q, %v, want a refusal and why", text, err)
 	}
-	if text, _ = w.command(newStatusCommand()); strings.Contains(text, canaryAddress) || strings.Contains(w.log("caddy.log"), canaryAddress) {
+	if text, _ = w.command("status"); strings.Contains(text, canaryAddress) || strings.Contains(w.log("caddy.log"), canaryAddress) {
 		t.Errorf("got status %q, want none, and no log, with the address", text)
 	}
 	for _, to := range []string{"", "nobody", "a@b@c"} {
-		if text, err := w.command(newSendTestCommand(), "--to", to); err == nil {
+		if text, err := w.command("send-test", "--to", to); err == nil {
 			t.Errorf("%q: got %q, want an error", to, text)
 		}
 	}
@@ -170,7 +160,7 @@ func TestCABundle(t *testing.T) {
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "bundle.pem")
-	if text, err := w.command(newCABundleCommand(), "--system", own, "--output", file); err != nil {
+	if text, err := w.command("ca-bundle", "--system", own, "--output", file); err != nil {
 		t.Fatalf("got %q, %v", text, err)
 	}
 	raw, err := os.ReadFile(file)
@@ -191,12 +181,12 @@ func TestCABundle(t *testing.T) {
 	if len(subjects) != 2 {
 		t.Errorf("got %q, want the system's and ours", subjects)
 	}
-	text, err := w.command(newCABundleCommand(), "--system", "none")
+	text, err := w.command("ca-bundle", "--system", "none")
 	if err != nil || strings.Count(text, "BEGIN CERTIFICATE") != 1 {
 		t.Errorf("got %q, %v, want ours alone", text, err)
 	}
 	for _, args := range [][]string{{"--ca", "unknown"}, {"--system", "/no/such/file"}, {"--output", "/no/such/folder/x"}} {
-		if text, err := w.command(newCABundleCommand(), args...); err == nil {
+		if text, err := w.command("ca-bundle", args...); err == nil {
 			t.Errorf("%q: got %q, want an error", args, text)
 		}
 	}
@@ -213,7 +203,7 @@ func mustRoot(t *testing.T, raw []byte) []byte {
 
 func TestAdminEndpoint(t *testing.T) {
 	w := newWhole(t, "off")
-	admin := w.operator()
+	operator := w.operator()
 	for _, c := range []struct {
 		method, path string
 		body         any
@@ -227,13 +217,13 @@ func TestAdminEndpoint(t *testing.T) {
 		{"POST", "send-test", stack.Object{"to": "x", "more": 1}, http.StatusBadRequest},
 		{"POST", "send-test", nil, http.StatusUnsupportedMediaType},
 	} {
-		a, err := admin.Do(t.Context(), c.method, adminBase+c.path, "", c.body)
+		a, err := operator.Do(t.Context(), c.method, admin.Base+c.path, "", c.body)
 		if err != nil || a.Status != c.want {
 			t.Errorf("%s %s: got %d %s (%v), want %d", c.method, c.path, a.Status, a.Body, err, c.want)
 		}
 	}
 	w.mustLoad(w.without())
-	if a, err := admin.Do(t.Context(), "GET", adminBase+"status", "", nil); err != nil || a.Status != http.StatusNotFound {
+	if a, err := operator.Do(t.Context(), "GET", admin.Base+"status", "", nil); err != nil || a.Status != http.StatusNotFound {
 		t.Errorf("got %d %s (%v) without the app, want 404", a.Status, a.Body, err)
 	}
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package caddymodule_test
 
 import (
 	"errors"
@@ -13,6 +13,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule"
 	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/store"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
@@ -42,11 +43,9 @@ func TestAFirstKeyThatCannotBePlaced(t *testing.T) {
 	} {
 		m := &meanwhile{memoryModule{fakeStore: fakeStore{key: t.Name() + name}, kept: storetest.NewMemory(nil)}, happens}
 		acquire := func() error {
-			c, err := take(path)
-			must(t, err)
-			key, _, err := acquireStore(m, c)
+			key, _, err := caddymodule.AcquireStore(m, path)
 			if err == nil {
-				must(t, releaseStore(key))
+				must(t, caddymodule.ReleaseStore(key))
 			}
 			if m.opened.Load() != m.closed.Load() {
 				t.Errorf("%s: opened %d times, closed %d times", name, m.opened.Load(), m.closed.Load())
@@ -93,13 +92,13 @@ func TestARotationThatCannotBeWritten(t *testing.T) {
 	must(t, os.WriteFile(real, before, 0o600), os.Remove(v.keys), os.Symlink(real, v.keys))
 	rt := v.mustStart()
 	remember(t, rt)
-	app, err := runningApp()
+	app, err := caddymodule.Running()
 	must(t, err)
-	marks := rt.keys.Marks()
-	if answer, err := adminRotate(t.Context(), app, nothing{}); !errors.Is(err, syscall.ENAMETOOLONG) {
+	marks := rt.Keys.Marks()
+	if answer, err := app.Instance().RotateKeys(t.Context()); !errors.Is(err, syscall.ENAMETOOLONG) {
 		t.Errorf("got %v, %v, want that there is no room", answer, err)
 	}
-	if got := rt.keys.Marks(); !slices.Equal(got, marks) {
+	if got := rt.Keys.Marks(); !slices.Equal(got, marks) {
 		t.Errorf("got keys %v in use, want those of before, %v", got, marks)
 	}
 	if !slices.Equal(read(t, real), before) || !knows(t, rt) {
@@ -108,7 +107,7 @@ func TestARotationThatCannotBeWritten(t *testing.T) {
 	must(t, os.Remove(v.keys), os.WriteFile(v.keys, before, 0o600))
 	rotate(t)
 	v.stop()
-	if rt := v.mustStart(); !knows(t, rt) || len(rt.keys.Keys()) != 2 {
+	if rt := v.mustStart(); !knows(t, rt) || len(rt.Keys.Keys()) != 2 {
 		t.Error("the rotation that was tried again has lost something")
 	}
 }

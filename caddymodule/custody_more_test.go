@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package caddymodule_test
 
 import (
 	"context"
@@ -18,13 +18,15 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule"
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/guests/badger"
+	"github.com/caddy-threepid/caddy-threepid/guest"
 	"github.com/caddy-threepid/caddy-threepid/internal/doctor"
+	"github.com/caddy-threepid/caddy-threepid/internal/instance"
 	"github.com/caddy-threepid/caddy-threepid/internal/keycheck"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
-	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/store"
-	"github.com/caddy-threepid/caddy-threepid/store/badgerstore"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
 )
 
@@ -98,11 +100,9 @@ func TestStoresOfOthersAreKeptToo(t *testing.T) {
 	m := &memoryModule{fakeStore: fakeStore{key: t.Name()}, kept: storetest.NewMemory(nil)}
 	path := filepath.Join(t.TempDir(), "keys", "keys.json")
 	acquire := func() error {
-		c, err := take(path)
-		must(t, err)
-		key, _, err := acquireStore(m, c)
+		key, _, err := caddymodule.AcquireStore(m, path)
 		if err == nil {
-			must(t, releaseStore(key))
+			must(t, caddymodule.ReleaseStore(key))
 		}
 		if m.opened.Load() != m.closed.Load() {
 			t.Errorf("opened %d times, closed %d times", m.opened.Load(), m.closed.Load())
@@ -112,15 +112,15 @@ func TestStoresOfOthersAreKeptToo(t *testing.T) {
 	must(t, acquire(), acquire())
 	keys := read(t, path)
 	must(t, os.RemoveAll(filepath.Dir(path)))
-	if err := acquire(); !errors.Is(err, errKeyFileMissing) {
-		t.Errorf("got %v, want %v", err, errKeyFileMissing)
+	if err := acquire(); !errors.Is(err, instance.ErrKeyFileMissing) {
+		t.Errorf("got %v, want %v", err, instance.ErrKeyFileMissing)
 	}
 	if _, err := os.Stat(filepath.Dir(path)); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("there is something where the key file was (%v)", err)
 	}
 	newKeyFile(t, path)
-	if err := acquire(); !errors.Is(err, errKeyFileOther) {
-		t.Errorf("got %v, want %v", err, errKeyFileOther)
+	if err := acquire(); !errors.Is(err, instance.ErrKeyFileOther) {
+		t.Errorf("got %v, want %v", err, instance.ErrKeyFileOther)
 	}
 	must(t, os.WriteFile(path, keys, 0o600), acquire())
 }
@@ -170,8 +170,8 @@ func TestAKilledStoreAndAWrongKeyFile(t *testing.T) {
 	keys := read(t, s.path("keys.json"))
 	must(t, os.Remove(s.path("keys.json")))
 	newKeyFile(t, s.path("keys.json"))
-	if err := s.load(s.simple()); err == nil || !strings.Contains(err.Error(), errKeyFileOther.Error()) {
-		t.Errorf("got %v, want %v", err, errKeyFileOther)
+	if err := s.load(s.simple()); err == nil || !strings.Contains(err.Error(), instance.ErrKeyFileOther.Error()) {
+		t.Errorf("got %v, want %v", err, instance.ErrKeyFileOther)
 	}
 	must(t, os.WriteFile(s.path("keys.json"), keys, 0o600))
 	s.mustLoad(s.simple())
@@ -211,16 +211,14 @@ func TestRotationThatCannotBeNoted(t *testing.T) {
 	v := newVault(t)
 	rt := v.mustStart()
 	remember(t, rt)
-	app, err := runningApp()
-	must(t, err)
 	broken := *rt
-	broken.store = &sharedStore{Store: noUpdate{rt.store.Store}}
+	broken.Store = &instance.SharedStore{Store: noUpdate{rt.Store.Store}}
 	before := read(t, v.keys)
-	err = app.changeKeys(t.Context(), &broken, func(path string) (*keyring.Ring, error) { return keyring.Rotate(path, time.Now()) })
+	_, err := broken.RotateKeys(t.Context())
 	if !errors.Is(err, errNoUpdate) {
 		t.Errorf("got %v, want %v", err, errNoUpdate)
 	}
-	if got := len(rt.keys.Keys()); got != 1 {
+	if got := len(rt.Keys.Keys()); got != 1 {
 		t.Errorf("%d keys are in use, want 1", got)
 	}
 	after := read(t, v.keys)
@@ -236,8 +234,8 @@ func TestRotationThatCannotBeNoted(t *testing.T) {
 		v.stop()
 	}
 	must(t, os.WriteFile(v.keys, before, 0o600))
-	if err := v.start(); err == nil || !strings.Contains(err.Error(), errKeyFileOther.Error()) {
-		t.Errorf("with the file of before the new key: got %v, want %v", err, errKeyFileOther)
+	if err := v.start(); err == nil || !strings.Contains(err.Error(), instance.ErrKeyFileOther.Error()) {
+		t.Errorf("with the file of before the new key: got %v, want %v", err, instance.ErrKeyFileOther)
 	}
 }
 
@@ -246,26 +244,35 @@ func TestRotationThatCannotBeNoted(t *testing.T) {
 func TestTheCheckRecordKeepsItsKey(t *testing.T) {
 	v := newVault(t)
 	rt := v.mustStart()
-	counts, err := sealed.SealedBy(t.Context(), rt.store)
-	if err != nil || counts[1] != 1 {
-		t.Errorf("got %v, %v, want the check record to be counted", counts, err)
+	records := func() map[byte]int {
+		t.Helper()
+		report, err := rt.PruneKeys(t.Context())
+		must(t, err)
+		counts := map[byte]int{}
+		for _, k := range report.Keys {
+			counts[k.ID] = k.Records
+		}
+		return counts
+	}
+	if counts := records(); counts[1] != 1 {
+		t.Errorf("got %v, want the check record to be counted", counts)
 	}
 	rotate(t)
-	if counts, err = sealed.SealedBy(t.Context(), rt.store); err != nil || counts[1] != 0 || counts[2] != 1 {
-		t.Errorf("got %v, %v, want it to be sealed with the new key", counts, err)
+	if counts := records(); counts[1] != 0 || counts[2] != 1 {
+		t.Errorf("got %v, want it to be sealed with the new key", counts)
 	}
 }
 
 // findings are those of the doctor about the key file and the store.
 func findings(t *testing.T) (codes []string) {
 	t.Helper()
-	app, err := runningApp()
+	app, err := caddymodule.Running()
 	must(t, err)
-	var o doctor.Options
-	rt := app.running.Load()
-	o.KeyFile = &doctor.KeyFile{Path: app.settings.keyFile}
-	o.Store = &doctor.Store{Name: "store", Ping: rt.service.Ping}
-	app.examineKeys(&o, rt)
+	all := app.Instance().Examination()
+	o := doctor.Options{
+		KeyFile: &doctor.KeyFile{Path: all.KeyFile.Path, State: all.KeyFile.State},
+		Store:   &doctor.Store{Name: "store", Ping: all.Store.Ping, Age: all.Store.Age},
+	}
 	for _, f := range doctor.Run(t.Context(), o).Findings {
 		if f.Check == "key_file" || f.Check == "store" {
 			codes = append(codes, f.Check+" "+f.Code)
@@ -288,7 +295,7 @@ func TestDoctorSaysWhatBecameOfTheKeys(t *testing.T) {
 		}
 	}
 	want("at first", "store ok", "key_file key_file_not_copied")
-	_, err := keycheck.Save(t.Context(), rt.store, rt.keys, rt.keys.Marks(), time.Now())
+	_, err := keycheck.Save(t.Context(), rt.Store, rt.Keys, rt.Keys.Marks(), time.Now())
 	must(t, err)
 	want("copied", "store ok", "key_file ok")
 	rotate(t)
@@ -318,17 +325,17 @@ func TestCheckCopy(t *testing.T) {
 	s.mustLoad(s.simple())
 	copied := s.path("copy.json")
 	must(t, os.WriteFile(copied, read(t, s.path("keys.json")), 0o600))
-	if text, err := s.command(newCheckCopyCommand(), "--file", copied); err != nil || !strings.Contains(text, "has every key") {
+	if text, err := s.command("check-copy", "--file", copied); err != nil || !strings.Contains(text, "has every key") {
 		t.Errorf("got %q, %v, want the copy to be good", text, err)
 	}
 	if status, err := s.adminPost("keys/rotate", struct{}{}, nil); err != nil || status != http.StatusOK {
 		t.Fatalf("got %d, %v", status, err)
 	}
-	if text, err := s.command(newCheckCopyCommand(), "--file", copied); err == nil || !strings.Contains(text, "[2]") {
+	if text, err := s.command("check-copy", "--file", copied); err == nil || !strings.Contains(text, "[2]") {
 		t.Errorf("got %q, %v, want the new key to be missed", text, err)
 	}
 	for _, args := range [][]string{{}, {"--file", s.path("none")}} {
-		if text, err := s.command(newCheckCopyCommand(), args...); err == nil {
+		if text, err := s.command("check-copy", args...); err == nil {
 			t.Errorf("%v: got %q, want an error", args, text)
 		}
 	}
@@ -339,11 +346,12 @@ func TestCheckCopy(t *testing.T) {
 
 // TestLookWithoutAFolder is that of the module: nothing is made by looking.
 func TestLookWithoutAFolder(t *testing.T) {
-	b := &BadgerStore{dir: filepath.Join(t.TempDir(), "a", "b")}
-	if _, err := b.look(); !errors.Is(err, badgerstore.ErrNone) {
-		t.Errorf("got %v, want %v", err, badgerstore.ErrNone)
+	b := &badger.Store{Path: filepath.Join(t.TempDir(), "a", "b")}
+	b.Judge(caddymodule.NewExpander())
+	if _, err := b.Look(); !errors.Is(err, guest.ErrNone) {
+		t.Errorf("got %v, want %v", err, guest.ErrNone)
 	}
-	if _, err := os.Stat(filepath.Dir(b.dir)); !errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(filepath.Dir(b.Folder())); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a folder was made (%v)", err)
 	}
 }

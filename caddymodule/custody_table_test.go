@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package caddymodule_test
 
 import (
 	"os"
@@ -11,6 +11,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule"
+	"github.com/caddy-threepid/caddy-threepid/internal/instance"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/store"
 	"github.com/caddy-threepid/caddy-threepid/store/badgerstore"
@@ -96,7 +98,7 @@ func (v *vault) set(of scene, place func(*testing.T, string, scene)) {
 func arrive(t *testing.T, of scene, place func(*testing.T, string, scene), refused string, reload bool) {
 	v := newVault(t)
 	v.set(of, place)
-	var old *runtime
+	var old *instance.Instance
 	if reload {
 		other := newVault(t)
 		old = other.mustStart()
@@ -182,9 +184,9 @@ func ordinary(t *testing.T) scene {
 
 func rotate(t *testing.T) {
 	t.Helper()
-	app, err := runningApp()
+	app, err := caddymodule.Running()
 	must(t, err)
-	_, err = adminRotate(t.Context(), app, nothing{})
+	_, err = app.Instance().RotateKeys(t.Context())
 	must(t, err)
 }
 
@@ -209,12 +211,12 @@ func pruned(t *testing.T) scene {
 	of.keys = []byte(strings.ReplaceAll(string(of.keys), year, `"2000-`))
 	v.set(of, keyFiles6[1].place)
 	v.mustStart()
-	app, err := runningApp()
+	app, err := caddymodule.Running()
 	must(t, err)
-	kept, err := adminPrune(t.Context(), app, nothing{})
+	kept, err := app.Instance().PruneKeys(t.Context())
 	must(t, err)
-	if got := kept.(Keys); len(got.Dropped) != 1 {
-		t.Fatalf("got %+v, want one key dropped", got)
+	if len(kept.Dropped) != 1 {
+		t.Fatalf("got %+v, want one key dropped", kept)
 	}
 	v.stop()
 	return scene{keys: read(t, v.keys), older: of.older, data: v.data}
@@ -229,11 +231,11 @@ func restored(t *testing.T) scene {
 	file := filepath.Join(v.others, "backup")
 	f, err := os.Create(file)
 	must(t, err)
-	_, err = rt.store.Store.(backingUp).Backup(t.Context(), f)
+	err = rt.Store.Store.(store.Backuper).WriteBackup(t.Context(), f)
 	must(t, err, f.Close())
 	v.stop()
 	of.data = filepath.Join(v.others, "restored")
-	_, err = offline(newRestoreCommand(), "--input", file, "--store", of.data)
+	_, err = offline("restore", "--input", file, "--store", of.data)
 	must(t, err)
 	return of
 }
@@ -261,7 +263,7 @@ func beforeRestored(t *testing.T) scene {
 	dir := unpack(t)
 	of := before(t)
 	of.data = filepath.Join(dir, "restored")
-	_, err := offline(newRestoreCommand(), "--input", filepath.Join(dir, "backup"), "--store", of.data)
+	_, err := offline("restore", "--input", filepath.Join(dir, "backup"), "--store", of.data)
 	must(t, err)
 	return of
 }
@@ -275,7 +277,7 @@ func TestAStoreOfBeforeIsAdopted(t *testing.T) {
 			v := newVault(t)
 			v.set(of, keyFiles6[1].place)
 			rt := v.mustStart()
-			bound, err := rt.service.Bindings(t.Context(), "@alice:example.test")
+			bound, err := rt.Service.Bindings(t.Context(), "@alice:example.test")
 			if err != nil || len(bound) != 1 || bound[0].Address != "alice@example.test" || !knows(t, rt) {
 				t.Errorf("got %v, %v, want the binding and the suppression", bound, err)
 			}
@@ -286,8 +288,8 @@ func TestAStoreOfBeforeIsAdopted(t *testing.T) {
 			must(t, os.Remove(v.keys))
 			newKeyFile(t, v.keys)
 			check := v.unchanged()
-			if err := v.start(); err == nil || !strings.Contains(err.Error(), errKeyFileOther.Error()) {
-				t.Errorf("got %v, want %v", err, errKeyFileOther)
+			if err := v.start(); err == nil || !strings.Contains(err.Error(), instance.ErrKeyFileOther.Error()) {
+				t.Errorf("got %v, want %v", err, instance.ErrKeyFileOther)
 			}
 			check()
 		})
@@ -315,7 +317,7 @@ func TestReloadWithAnotherKeyFile(t *testing.T) {
 	remember(t, rt)
 	first := *v
 	for _, test := range []struct{ name, refused string }{
-		{"missing", "the key file is missing"}, {"wrong", errRestart.Error()}, {"same", ""},
+		{"missing", "the key file is missing"}, {"wrong", instance.ErrRestart.Error()}, {"same", ""},
 	} {
 		next := first
 		next.keys = filepath.Join(first.others, test.name, "keys.json")

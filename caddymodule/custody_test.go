@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package caddymodule_test
 
 import (
 	"archive/tar"
@@ -23,7 +23,9 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule"
 	"github.com/caddy-threepid/caddy-threepid/internal/feedback"
+	"github.com/caddy-threepid/caddy-threepid/internal/instance"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -76,7 +78,7 @@ func (v *vault) config() []byte {
 // start makes Caddy run it, in the place of what runs.
 func (v *vault) start() error { return caddy.Load(v.config(), true) }
 
-func (v *vault) mustStart() *runtime {
+func (v *vault) mustStart() *instance.Instance {
 	v.t.Helper()
 	if err := v.start(); err != nil {
 		v.t.Fatal(err)
@@ -89,29 +91,29 @@ func (v *vault) stop() {
 	stopCaddy(v.t)()
 }
 
-func running(t *testing.T) *runtime {
+func running(t *testing.T) *instance.Instance {
 	t.Helper()
-	app, err := runningApp()
+	app, err := caddymodule.Running()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return app.running.Load()
+	return app.Instance()
 }
 
 // remembered is an address that the store knows.
 const remembered = "bob@example.test"
 
-func remember(t *testing.T, rt *runtime) {
+func remember(t *testing.T, rt *instance.Instance) {
 	t.Helper()
-	err := rt.suppression.Add(t.Context(), verification.Email, remembered, feedback.ReasonManual, time.Now().Add(time.Hour))
+	err := rt.Suppression.Add(t.Context(), verification.Email, remembered, feedback.ReasonManual, time.Now().Add(time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}
 }
 
-func knows(t *testing.T, rt *runtime) bool {
+func knows(t *testing.T, rt *instance.Instance) bool {
 	t.Helper()
-	_, listed, err := rt.suppression.Lookup(t.Context(), verification.Email, remembered)
+	_, listed, err := rt.Suppression.Lookup(t.Context(), verification.Email, remembered)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package caddymodule_test
 
 import (
 	"context"
@@ -217,7 +217,7 @@ func TestReasonOfAFailureIsCounted(t *testing.T) {
 	w.await("the failure", func() bool { return w.metric("caddy_threepid_delivery_failures_total") > before })
 	// It is counted before it is logged.
 	w.await("the reason in the log", func() bool { return strings.Contains(w.log("caddy.log"), `"reason":"cert-wrong-name"`) })
-	text, err := w.command(newDoctorCommand())
+	text, err := w.command("doctor")
 	if err == nil || !strings.Contains(text, "cert_wrong_name") {
 		t.Errorf("got %v, %s, want the doctor to say why", err, text)
 	}
@@ -250,7 +250,7 @@ func TestSecondRelayTakesOver(t *testing.T) {
 	if _, err := second.WaitFor(ctx, "somebody@example.test"); err != nil {
 		t.Fatal(err)
 	}
-	text, err := w.command(newStatusCommand())
+	text, err := w.command("status")
 	// The first takes nothing, so it is not in order, although it is still tried.
 	if err == nil || !strings.Contains(text, second.Addr()) || !strings.Contains(text, "refused") || !strings.Contains(text, "failing") {
 		t.Errorf("got %q, %v, want both relays and what is wrong with the first", text, err)

@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package caddymodule plugs the service into Caddy. It is the thin edge: it
-// reads configuration, owns what outlives a request, and translates between
-// Caddy's handlers and those of package handlers, which do not know Caddy.
+// reads configuration, decides which configurations share an open store, and
+// translates between Caddy's handlers and package instance, which does not know Caddy.
 //
-//	threepid                          the app: all configuration and state   [App]
-//	http.handlers.threepid            the public site                        [Handler]
-//	http.handlers.threepid_identity   the homeserver-facing site             [IdentityHandler]
-//	threepid.stores.badger            the embedded database                  [BadgerStore]
-//	threepid.mailers.smtp             mail by a relay                        [SMTPMailer]
-//	threepid.mailers.file             mail into a folder                     [FileMailer]
-//	admin.api.threepid                metrics of the admin endpoint          [AdminAPI]
+//	threepid                          the app: all configuration     [App]
+//	http.handlers.threepid            the public site                [Handler]
+//	http.handlers.threepid_identity   the homeserver-facing site     [IdentityHandler]
 //
-// Two name spaces are open to other modules:
+// Below it, and knowing it, are the admin API (package admin) and the commands of
+// operators (package cli). The root package of the module registers all of them.
 //
-//	threepid.stores    type [StoreModule], inline key "type"
-//	threepid.mailers   type [Mailer], inline key "type"
+// Three name spaces are open to guests, whose contract is package guest; the guests
+// of this repository are in the folder guests:
+//
+//	threepid.stores    type guest.Store, inline key "type"
+//	threepid.mailers   type guest.Mailer, inline key "type"
+//	threepid.sms       type guest.SMSGateway, inline key "type"
 //
 // # Life cycle
 //

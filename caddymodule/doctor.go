@@ -3,39 +3,23 @@
 package caddymodule
 
 import (
-	"cmp"
 	"context"
+	"crypto/tls"
 	"crypto/x509"
-	"net"
 	"net/http"
-	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddypki"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/doctor"
-	"github.com/caddy-threepid/caddy-threepid/internal/failover"
-	"github.com/caddy-threepid/caddy-threepid/internal/mail"
-	"github.com/caddy-threepid/caddy-threepid/store/badgerstore"
+	"github.com/caddy-threepid/caddy-threepid/internal/instance"
 )
 
-// examination is what the doctor needs to look at the running configuration.
-func (a *App) examination(ctx caddy.Context, rt *runtime) doctor.Options {
-	o := doctor.Options{
-		Config:       &doctor.Config{NoMailer: a.MailerRaw == nil && !a.relays(), NoChecks: !a.settings.http.Callback},
-		Wiring:       a.wirings,
-		Resolver:     net.DefaultResolver,
-		PublicURL:    a.settings.http.PublicURL,
-		Prove:        rt.service.Proof,
-		Homeserver:   a.settings.kind,
-		IdentityName: a.settings.http.IdentityName,
-		KeyFile:      &doctor.KeyFile{Path: a.settings.keyFile},
-		Admin:        adminPlace(ctx),
-		Store:        &doctor.Store{Name: string(a.store.CaddyModule().ID), Ping: rt.service.Ping},
-	}
-	if !a.settings.http.NativeReset && !a.NoEmail {
-		o.FaceCalls = faceCalls.Load // no other request shows it
-	}
+// Examination is what the doctor needs to look at the running configuration.
+func (a *App) Examination(ctx caddy.Context, inst *instance.Instance) doctor.Options {
+	o := inst.Examination()
+	o.Wiring, o.Admin = a.wirings, adminPlace(ctx)
 	roots := trustedRoots(ctx)
 	o.IdentityRoots = roots
 	// public_url may be served by `tls internal` on a laptop.
@@ -43,16 +27,7 @@ func (a *App) examination(ctx caddy.Context, rt *runtime) doctor.Options {
 	if a.Templates != "" {
 		o.Templates = func(context.Context) []doctor.TemplateProblem { return a.templateProblems() }
 	}
-	o.Outbox = func(ctx context.Context) (doctor.OutboxStatus, error) { return a.outboxHealth(ctx, rt) }
-	if badger, ok := a.store.(*BadgerStore); ok {
-		o.KeyFile.StorePath = badger.dir
-		o.Store.Free = func() (uint64, error) { return badgerstore.FreeSpace(badger.dir) }
-	}
-	a.examineKeys(&o, rt)
 	a.examineList(&o)
-	if a.mailer != nil {
-		a.examineMail(&o)
-	}
 	return o
 }
 
@@ -60,78 +35,12 @@ func (a *App) examination(ctx caddy.Context, rt *runtime) doctor.Options {
 // may have been changed since this configuration was loaded.
 func (a *App) templateProblems() []doctor.TemplateProblem {
 	e := newExpander()
-	a.loadWords(e, &settings{http: a.settings.http})
-	problems := make([]doctor.TemplateProblem, 0, len(*e.errs))
-	for _, fault := range *e.errs {
+	a.loadWords(e, &settings{Config: instance.Config{HTTP: a.settings.HTTP}})
+	problems := make([]doctor.TemplateProblem, 0, len(e.Faults()))
+	for _, fault := range e.Faults() {
 		problems = append(problems, doctor.TemplateProblem{File: a.Templates, Problem: fault.Error(), Fatal: true})
 	}
 	return problems
-}
-
-// outboxHealth is the state of the queue in the doctor's words.
-func (a *App) outboxHealth(ctx context.Context, rt *runtime) (doctor.OutboxStatus, error) {
-	status, err := rt.outbox.Status(ctx)
-	if err != nil {
-		return doctor.OutboxStatus{}, err
-	}
-	health := doctor.OutboxStatus{Max: status.MaxQueued, Oldest: status.Oldest}
-	for _, n := range status.Waiting {
-		health.Depth += n
-	}
-	for _, relay := range a.relayStates() {
-		r := doctor.RelayStatus{Name: relay.Name, Stopped: relay.State == failover.Open}
-		if relay.Failing {
-			r.LastError = cmp.Or(relay.LastError, "it took none of the last ones") + said(relay.LastReply)
-		}
-		health.Relays = append(health.Relays, r)
-	}
-	return health, nil
-}
-
-// relays reports whether the mailer sends anything at all.
-func (a *App) relays() bool {
-	_, ok := a.mailer.(RelayMailer)
-	return ok
-}
-
-// examineMail adds the relays and the sender's domain.
-func (a *App) examineMail(o *doctor.Options) {
-	relayed, ok := a.mailer.(RelayMailer)
-	if !ok {
-		return
-	}
-	hosts := []string{}
-	for _, status := range relayed.Status() {
-		name := status.Name
-		if host, _, err := net.SplitHostPort(name); err == nil {
-			hosts = append(hosts, host)
-		}
-		o.Relays = append(o.Relays, doctor.Relay{Name: name, Check: func(ctx context.Context) []doctor.RelayStep {
-			return relaySteps(relayed.Check(ctx), name)
-		}})
-	}
-	if _, sender, err := mail.Sender(a.mailer.From()); err == nil {
-		domain := doctor.Domain{
-			From: sender[strings.LastIndexByte(sender, '@')+1:], Envelope: a.settings.feedback.verp.Domain, RelayHosts: hosts,
-		}
-		if signing, ok := a.mailer.(MailSigner); ok && signing.Signer() != nil {
-			k := signing.Signer()
-			domain.DKIM = &doctor.DKIM{Domain: k.Domain, Selector: k.Selector, Key: k.Signer.Public()}
-		}
-		o.Domains = append(o.Domains, domain)
-	}
-}
-
-// relaySteps translates the transport's findings about one relay.
-func relaySteps(findings []mail.Finding, relay string) []doctor.RelayStep {
-	var steps []doctor.RelayStep
-	for _, f := range findings {
-		if f.Relay != "" && f.Relay != relay {
-			continue
-		}
-		steps = append(steps, doctor.RelayStep{Step: f.Step, OK: f.OK, Code: doctor.CodeOfReason(f.Code), Detail: f.Detail, Said: f.Said})
-	}
-	return steps
 }
 
 // trustedRoots are the system's certificates and those of our own authorities,
@@ -150,4 +59,15 @@ func trustedRoots(ctx caddy.Context) *x509.CertPool {
 		}
 	}
 	return roots
+}
+
+// transportWith makes a transport for the doctor's own requests.
+func transportWith(roots *x509.CertPool) *http.Transport {
+	return &http.Transport{
+		TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout:    10 * time.Second,
+		ResponseHeaderTimeout:  30 * time.Second,
+		MaxResponseHeaderBytes: 64 << 10,
+		DisableKeepAlives:      true,
+	}
 }

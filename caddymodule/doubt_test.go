@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package caddymodule_test
 
 import (
 	"net/mail"
@@ -35,7 +35,7 @@ func TestKillAfterTheDotMakesNoThirdMail(t *testing.T) {
 	}
 	s.startChild(config)
 	s.await("the end", func() bool {
-		text, err := s.command(newStatusCommand())
+		text, err := s.command("status")
 		return err == nil && strings.HasPrefix(text, "0 of at most")
 	})
 	var ids []string

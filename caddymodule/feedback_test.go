@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package caddymodule_test
 
 import (
 	"encoding/json"
@@ -17,6 +17,8 @@ import (
 
 	"github.com/emersion/go-smtp"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/admin"
+	"github.com/caddy-threepid/caddy-threepid/internal/instance"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/freeport"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/stack"
 )
@@ -24,7 +26,7 @@ import (
 // admins asks the admin endpoint.
 func (s *site) admins(method, path string, body any, want int) stack.Answer {
 	s.t.Helper()
-	a, err := s.operator().Do(s.t.Context(), method, adminBase+path, "", body)
+	a, err := s.operator().Do(s.t.Context(), method, admin.Base+path, "", body)
 	if err != nil || a.Status != want {
 		s.t.Fatalf("%s %s: got %d %s (%v), want %d", method, path, a.Status, a.Body, err, want)
 	}
@@ -32,9 +34,9 @@ func (s *site) admins(method, path string, body any, want int) stack.Answer {
 }
 
 // session describes one session to the operator.
-func (s *site) session(sid string) SessionInfo {
+func (s *site) session(sid string) admin.SessionInfo {
 	s.t.Helper()
-	var found Sessions
+	var found admin.Sessions
 	if err := json.Unmarshal([]byte(s.admins("POST", "sessions/find", stack.Object{"sid": sid}, http.StatusOK).Body), &found); err != nil || len(found.Sessions) != 1 {
 		s.t.Fatalf("got %+v (%v), want one session", found, err)
 	}
@@ -146,7 +148,7 @@ func TestBounceByWebhook(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.url()+FeedbackPath+"postmark", strings.NewReader(string(raw)))
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.url()+instance.FeedbackPath+"postmark", strings.NewReader(string(raw)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -173,7 +175,7 @@ func TestBounceByWebhook(t *testing.T) {
 	}
 	w.wantSuppressed(email)
 	// A provider that is not configured is nobody's business.
-	a, err := w.client.Do(t.Context(), "POST", FeedbackPath+"mailgun", "", stack.Object{})
+	a, err := w.client.Do(t.Context(), "POST", instance.FeedbackPath+"mailgun", "", stack.Object{})
 	if err != nil || a.Status == http.StatusOK {
 		t.Errorf("got %d (%v) for a provider that is not configured", a.Status, err)
 	}

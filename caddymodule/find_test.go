@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package caddymodule_test
 
 import (
 	"net/http"
@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule"
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/admin"
 	"github.com/caddy-threepid/caddy-threepid/internal/keycheck"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/stack"
 )
@@ -69,7 +71,7 @@ func TestJoeGotNoMail(t *testing.T) {
 	joe.says(1, "suppressions remove --address "+address, "nothing against this address")
 
 	// By the name that logs have, nobody's address is told.
-	var found FoundAddress
+	var found admin.FoundAddress
 	w.wantJSON(&found, 0, "find", "--address", address, "--admin", strings.TrimPrefix(w.adminURL(), "http://"))
 	if len(found.Messages) != 3 || found.Suppressed != nil || found.Messages[1].Reply == "" || found.Messages[1].ReplyAt == nil {
 		t.Fatalf("got %+v, want three messages, the second refused", found)
@@ -140,8 +142,8 @@ func TestAnAddressThatIsDenied(t *testing.T) {
 func TestARestoredStoreKeepsItsAge(t *testing.T) {
 	w := newWhole(t, "off")
 	record := func() (sealed string) {
-		app, err := runningApp()
-		must(t, err, app.running.Load().store.Scan(t.Context(), keycheck.Partition, "", func(_ string, value []byte) (bool, error) {
+		app, err := caddymodule.Running()
+		must(t, err, app.Instance().Store.Scan(t.Context(), keycheck.Partition, "", func(_ string, value []byte) (bool, error) {
 			sealed += string(value)
 			return true, nil
 		}))

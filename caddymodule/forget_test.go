@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package caddymodule_test
 
 import (
 	"encoding/json"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/dgraph-io/badger/v4"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/admin"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/stack"
@@ -178,12 +179,12 @@ func TestForgetRefuses(t *testing.T) {
 		"no mailbox":     {"--address", "nobody"},
 		"unknown medium": {"--address", "alice@example.test", "--medium", "pigeon"},
 	} {
-		text, err := offline(newForgetCommand(), append(args, "--admin", strings.TrimPrefix(s.adminURL(), "http://"))...)
+		text, err := offline("forget", append(args, "--admin", strings.TrimPrefix(s.adminURL(), "http://"))...)
 		if err == nil || strings.Contains(text+err.Error(), "alice") {
 			t.Errorf("%s: got %q, %v, want an error without the address", name, text, err)
 		}
 	}
-	text, err := offline(newForgetCommand(), "--admin", strings.TrimPrefix(s.adminURL(), "http://"), "--address", "alice@example.test")
+	text, err := offline("forget", "--admin", strings.TrimPrefix(s.adminURL(), "http://"), "--address", "alice@example.test")
 	if err != nil || !strings.HasPrefix(text, "0 entries") {
 		t.Errorf("nobody's address: got %q, %v", text, err)
 	}
@@ -196,7 +197,7 @@ func (w *whole) live(user string) (sid string) {
 	address := user + "@example.test"
 	body := w.confirmed(user, "secret-of-"+user)
 	w.do("POST", "/_matrix/client/r0/account/password", "", body, http.StatusOK)
-	if _, err := w.command(newRotateKeysCommand()); err != nil {
+	if _, err := w.command("rotate-keys"); err != nil {
 		w.t.Fatal(err)
 	}
 	sid = w.ask("r0", "register", "pending-of-"+user, address)
@@ -206,10 +207,10 @@ func (w *whole) live(user string) (sid string) {
 	return sid
 }
 
-func (s *site) forgets(address string, args ...string) Forgotten {
+func (s *site) forgets(address string, args ...string) admin.Forgotten {
 	s.t.Helper()
-	text, err := offline(newForgetCommand(), append(args, "--admin", strings.TrimPrefix(s.adminURL(), "http://"), "--address", address, "--json")...)
-	var gone Forgotten
+	text, err := offline("forget", append(args, "--admin", strings.TrimPrefix(s.adminURL(), "http://"), "--address", address, "--json")...)
+	var gone admin.Forgotten
 	if jsonErr := json.Unmarshal([]byte(text), &gone); err != nil || jsonErr != nil {
 		s.t.Fatalf("got %q, %v", text, err)
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package caddymodule_test
 
 import (
 	"bytes"
@@ -12,6 +12,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
+
+	"github.com/caddy-threepid/caddy-threepid/caddymodule"
 )
 
 // FuzzCaddyfile adapts arbitrary Caddyfiles. One that is taken is adapted to the
@@ -49,7 +51,7 @@ func FuzzCaddyfile(f *testing.F) {
 				Threepid json.RawMessage `json:"threepid"`
 			} `json:"apps"`
 		}
-		var app App
+		var app caddymodule.App
 		if err := json.Unmarshal(raw, &config); err != nil {
 			t.Fatal(err)
 		}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package caddymodule_test
 
 import (
 	"bytes"
@@ -14,6 +14,9 @@ import (
 
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddy-threepid/caddy-threepid/caddymodule"
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/internal/config"
 )
 
 // goldenRule separates a Caddyfile from what becomes of it.
@@ -88,7 +91,7 @@ func TestGoldenIsStrict(t *testing.T) {
 	}
 	dec := json.NewDecoder(bytes.NewReader(config.Apps.Threepid))
 	dec.DisallowUnknownFields()
-	var app App
+	var app caddymodule.App
 	if err := dec.Decode(&app); err != nil {
 		t.Fatal(err)
 	}
@@ -139,8 +142,8 @@ func TestExample(t *testing.T) {
 	if err := validate(adapted); err != nil {
 		t.Errorf("validate: %v", err)
 	}
-	if _, err := os.Stat(dataPath("")); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("validating has made %s (%v)", dataPath(""), err)
+	if _, err := os.Stat(config.DataPath("")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("validating has made %s (%v)", config.DataPath(""), err)
 	}
 	// What is commented out must be right too.
 	commented := uncomment(raw, "next_link ", "username ", "password {", "uri ")

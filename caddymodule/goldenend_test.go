@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package caddymodule_test
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/admin"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/stack"
 )
 
@@ -104,11 +105,11 @@ func (e *era) forget(person string) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		_, _ = e.operator().Do(ctx, "POST", adminBase+"addresses/forget", "", stack.Object{"address": person}) // it may be cut off
+		_, _ = e.operator().Do(ctx, "POST", admin.Base+"addresses/forget", "", stack.Object{"address": person}) // it may be cut off
 	}()
 	e.until("the end of "+person, func() bool {
 		found := e.finds(person)
-		return found.Suppressed == nil && !slices.ContainsFunc(found.Limits, func(l LimitUse) bool { return l.Limit == "number" && l.Used > 0 })
+		return found.Suppressed == nil && !slices.ContainsFunc(found.Limits, func(l admin.LimitUse) bool { return l.Limit == "number" && l.Used > 0 })
 	})
 	cancel()
 	<-ended
@@ -134,12 +135,12 @@ func (g *golden) tells(address string) bool {
 
 func (e *era) showKeys() {
 	keys := e.keys()
-	want(e, "keys", fmt.Sprint(keys.ids()), "[3 2 1]")
+	want(e, "keys", fmt.Sprint(ids(keys)), "[3 2 1]")
 	want(e, "records", keys.Keys[len(keys.Keys)-e.key].Records > 20, true)
 	want(e, "dropped", len(keys.Dropped), 0)
 	text, err := os.ReadFile(e.path("keys.json"))
 	must(e.t, err, os.WriteFile(e.path("copy.json"), text, 0o600))
-	said, err := e.command(newCheckCopyCommand(), "--file", e.path("copy.json"))
+	said, err := e.command("check-copy", "--file", e.path("copy.json"))
 	want(e, "copy of the key file: "+said, err, nil)
 }
 
@@ -157,7 +158,7 @@ func (g *golden) startPruning() {
 }
 
 func (e *era) showPruned() {
-	want(e, "keys", fmt.Sprint(e.pruned.ids(), e.pruned.Dropped), "[3] [2 1]")
+	want(e, "keys", fmt.Sprint(ids(e.pruned), e.pruned.Dropped), "[3] [2 1]")
 	for who, suppressed := range map[string]bool{"hard": true, "complaint": true, "manual": true, "mailgun": true, "soft": false} {
 		want(e, who+" is suppressed", e.finds(e.address(who)).Suppressed != nil, suppressed)
 	}
@@ -166,9 +167,9 @@ func (e *era) showPruned() {
 // startBackingUp makes another store of a backup of the one that is open.
 func (g *golden) startBackingUp() {
 	g.startOpenly()
-	said, err := g.command(newBackupCommand(), "--output", g.path("backup"))
+	said, err := g.command("backup", "--output", g.path("backup"))
 	must(g.t, err)
-	text, err := offline(newRestoreCommand(), "--input", g.path("backup"), "--store", g.path("restored"))
+	text, err := offline("restore", "--input", g.path("backup"), "--store", g.path("restored"))
 	must(g.t, err)
 	fmt.Println(said, text)
 }

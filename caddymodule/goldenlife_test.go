@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package caddymodule_test
 
 import (
 	"context"
@@ -20,6 +20,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/admin"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakeis"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/smstest"
@@ -51,7 +52,7 @@ type golden struct {
 	notes   map[string]note
 	raw     map[string][4]int // entries of each kind, see readRaw
 	plain   []string          // what they tell
-	pruned  Keys
+	pruned  admin.Keys
 }
 
 // note is what somebody outside knows of what is stored, by which it is asked for.
@@ -132,11 +133,11 @@ func alone(t *testing.T) {
 
 // passersby write something now and then, by a clock that goes on: what the store
 // gathers until the next write, or for a moment, would else wait for ever.
-func passersby(admin *atomic.Int64) {
+func passersby(port *atomic.Int64) {
 	operator := stack.NewClient("")
-	operator.Header = http.Header{doorHeader: {doorValue}}
+	operator.Header = http.Header{admin.DoorHeader: {admin.DoorValue}}
 	for ; ; time.Sleep(10 * time.Millisecond) {
-		url := fmt.Sprintf("http://127.0.0.1:%d%ssuppressions/remove", admin.Load(), adminBase)
+		url := fmt.Sprintf("http://127.0.0.1:%d%ssuppressions/remove", port.Load(), admin.Base)
 		_, _ = operator.Do(context.Background(), "POST", url, "", stack.Object{"address": "nobody@example.test"}) // the server may not be there yet
 	}
 }
@@ -227,7 +228,7 @@ func (g *golden) until(what string, done func() bool) {
 		if done() {
 			return
 		}
-		_, _ = g.operator().Do(g.t.Context(), "GET", adminBase+"health/live", "", nil) // it takes a moment
+		_, _ = g.operator().Do(g.t.Context(), "GET", admin.Base+"health/live", "", nil) // it takes a moment
 	}
 	g.t.Fatalf("there is no end of the wait for %s", what)
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package caddymodule_test
 
 import (
 	"encoding/json"
@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/admin"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakeis"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/stack"
@@ -284,7 +285,7 @@ const reach = 7
 
 func (e *era) showCounted() {
 	want(e, "messages", e.uses("+"+e.number(1), "number"), 1)
-	var spent PhoneStatus
+	var spent admin.PhoneStatus
 	must(e.t, json.Unmarshal([]byte(e.admins("GET", "sms", nil, http.StatusOK).Body), &spent))
 	country := map[string]string{"one": "GB", "two": "DE", "three": "FR"}[e.name]
 	used := map[string]string{}

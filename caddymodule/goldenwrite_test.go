@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package caddymodule_test
 
 import (
 	"bytes"
@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/admin"
+	"github.com/caddy-threepid/caddy-threepid/internal/instance"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakeis"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/smstest"
@@ -186,7 +188,7 @@ func (e *era) outcomes(who string) (states []string) {
 }
 
 // finds is what the operator is told of an address.
-func (g *golden) finds(address string) (found FoundAddress) {
+func (g *golden) finds(address string) (found admin.FoundAddress) {
 	g.t.Helper()
 	answer := g.admins("POST", "addresses/find", stack.Object{"address": address}, http.StatusOK)
 	must(g.t, json.Unmarshal([]byte(answer.Body), &found))
@@ -293,7 +295,7 @@ func (e *era) feedback(provider string, body any, user, password string) int {
 	e.t.Helper()
 	raw, err := json.Marshal(body)
 	must(e.t, err)
-	req, err := http.NewRequestWithContext(e.t.Context(), http.MethodPost, e.url()+FeedbackPath+provider, bytes.NewReader(raw))
+	req, err := http.NewRequestWithContext(e.t.Context(), http.MethodPost, e.url()+instance.FeedbackPath+provider, bytes.NewReader(raw))
 	must(e.t, err)
 	req.SetBasicAuth(user, password)
 	resp, err := http.DefaultClient.Do(req)

@@ -1,21 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package caddymodule_test
 
 import (
 	"context"
 	"errors"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"go.uber.org/zap"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
-	"github.com/caddy-threepid/caddy-threepid/internal/lab/smtptest"
 )
 
 func init() {
@@ -105,56 +101,5 @@ func TestGuestsThatCannotBeUsed(t *testing.T) {
 	}
 	if got := s.open("secret", "alice@example.test"); got != sid {
 		t.Errorf("got another session than before, %s and not %s", got, sid)
-	}
-}
-
-func TestSMTPMailerReadsItsCAFile(t *testing.T) {
-	inbox, err := smtptest.Start(smtptest.Options{Mode: smtptest.TLS})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer inbox.Close()
-	good, bad := filepath.Join(t.TempDir(), "good.pem"), filepath.Join(t.TempDir(), "bad.pem")
-	if err := errors.Join(os.WriteFile(good, inbox.CAPEM(), 0o600), os.WriteFile(bad, []byte("not PEM"), 0o600)); err != nil {
-		t.Fatal(err)
-	}
-	mailer := func(caFile, name string) (*SMTPMailer, error) {
-		m := &SMTPMailer{Sender: "a@example.test", SMTPRelay: SMTPRelay{
-			Server: inbox.Addr(), TLS: "tls", CAFile: caFile, TLSServerName: name, Timeout: caddy.Duration(10 * time.Second),
-		}}
-		e := newExpander()
-		m.judge(e)
-		m.logger = zap.NewNop()
-		return m, e.err(nil)
-	}
-	for file, want := range map[string]string{bad: "no certificate", good + ".not": "no such file"} {
-		if _, err := mailer(file, ""); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: got error %v, want one with %q", file, err, want)
-		}
-	}
-	message := []byte("From: a@example.test\r\nTo: b@example.test\r\nSubject: x\r\n\r\ny\r\n")
-	tests := []struct {
-		name         string
-		caFile, host string
-		ok           bool
-	}{
-		{"trusted", good, "", true},
-		{"trusted under its other name", good, "localhost", true},
-		{"under a wrong name", good, "relay.example.test", false},
-		{"unknown authority", "", "", false},
-	}
-	for _, test := range tests {
-		m, err := mailer(test.caFile, test.host)
-		if err := errors.Join(err, m.Start()); err != nil {
-			t.Fatal(err)
-		}
-		before := len(inbox.Messages())
-		err = m.Send(t.Context(), m.From(), "b@example.test", message)
-		if (err == nil) != test.ok || (len(inbox.Messages()) > before) != test.ok {
-			t.Errorf("%s: got error %v, want success %v", test.name, err, test.ok)
-		}
-		if err := m.Cleanup(); err != nil {
-			t.Error(err)
-		}
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -76,19 +75,19 @@ func appOf(ctx caddy.Context) (*App, error) {
 
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	rt, err := h.app.open()
+	inst, err := h.app.Open()
 	if err != nil {
 		return h.unavailable(w, r, next, err)
 	}
 	h.app.lookForProxies(r)
-	release := rt.store.hold()
+	release := inst.Store.Hold()
 	defer release()
-	if machine := rt.forMachines(r); machine != nil {
+	if machine := inst.ForMachines(r); machine != nil {
 		handlers.Bound(w, r)
 		machine.ServeHTTP(w, r)
 		return nil
 	}
-	err = rt.client.ServeHTTP(w, r, func(inner http.ResponseWriter, r *http.Request) error {
+	err = inst.Serve(w, r, func(inner http.ResponseWriter, r *http.Request) error {
 		if handlers.PassedOn(inner) == w {
 			// Passed on, for minutes perhaps, and no business of ours any more.
 			release()
@@ -98,25 +97,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	return fromUpstream(err)
 }
 
-// forMachines finds the webhook or the receipts that a path belongs to. Somebody who
-// looks at one of these addresses is told what they are told of any other that there is
-// not.
-func (rt *runtime) forMachines(r *http.Request) http.Handler {
-	looks := r.Method == http.MethodGet && r.URL.RawQuery == "" && handlers.ForPerson(r)
-	if provider, ok := strings.CutPrefix(r.URL.Path, FeedbackPath); ok && !looks {
-		return rt.webhooks[provider]
-	}
-	if sender, ok := strings.CutPrefix(r.URL.Path, ReceiptPath); ok && !looks {
-		return rt.receipts[sender]
-	}
-	return nil
-}
-
 // unavailable answers what is ours and passes on the rest: a server whose
 // store is out of reach is still a homeserver. Credentials of ours that get
 // past prove nothing to it, because it is told of no identity server.
 func (h *Handler) unavailable(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, err error) error {
-	if r.Method == http.MethodOptions || !handlers.Ours(h.app.settings.http, r.URL) {
+	if r.Method == http.MethodOptions || !handlers.Ours(h.app.settings.HTTP, r.URL) {
 		return handlers.PassWithoutNames(w, r, next.ServeHTTP)
 	}
 	handlers.Bound(w, r)

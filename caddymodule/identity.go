@@ -13,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/internal/config"
 	"github.com/caddy-threepid/caddy-threepid/handlers"
 )
 
@@ -55,24 +56,24 @@ func (h *IdentityHandler) Provision(ctx caddy.Context) (err error) {
 	if h.app, err = appOf(ctx); err != nil || h.app == nil {
 		return err
 	}
-	h.config = h.app.settings.http
+	h.config = h.app.settings.HTTP
 	e := newExpander()
 	if networks := h.networks(e); len(networks) > 0 {
 		h.config.IdentityAllow = networks
 	}
-	return e.err(nil)
+	return e.Err(nil)
 }
 
 // networks reads those that the homeserver may call from.
-func (h *IdentityHandler) networks(e *expander) (networks []netip.Prefix) {
-	list := e.list("threepid_identity allow", h.Allow)
-	if e.failed() {
+func (h *IdentityHandler) networks(e *config.Expander) (networks []netip.Prefix) {
+	list := e.List("threepid_identity allow", h.Allow)
+	if e.Failed() {
 		return nil // what could not be expanded is no network
 	}
 	for _, text := range list {
 		network, err := parseNetwork(text)
 		if err != nil {
-			e.failf("threepid_identity %w", err)
+			e.Failf("threepid_identity %w", err)
 		}
 		networks = append(networks, network)
 	}
@@ -95,14 +96,14 @@ func parseNetwork(s string) (netip.Prefix, error) {
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (h *IdentityHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	handlers.Bound(w, r) // nothing is passed on
-	rt, err := h.app.open()
+	inst, err := h.app.Open()
 	if err != nil {
 		h.logger.Error("cannot serve", zap.Error(err))
 		handlers.NotReady(w)
 		return nil
 	}
-	defer rt.store.hold()()
-	handlers.NewIdentity(h.config, rt.service, &observer{logger: h.logger, reached: h.app.reached}).ServeHTTP(w, r)
+	defer inst.Store.Hold()()
+	inst.Identity(h.config, h.logger, h.app.reached).ServeHTTP(w, r)
 	return nil
 }
 
@@ -116,12 +117,12 @@ func (h *IdentityHandler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		return d.Errf("threepid_identity takes no arguments besides a matcher, not '%s'; networks are written: allow <network...>", d.Val())
 	}
-	if err := readBlock(d, 0, options{"allow": manyArgs(d, &h.Allow)}); err != nil {
+	if err := config.ReadBlock(d, 0, config.Options{"allow": config.ManyArgs(d, &h.Allow)}); err != nil {
 		return err
 	}
 	e := newDraft()
 	h.networks(e)
-	return e.err(underName(outlineOf(d)))
+	return e.Err(config.UnderName(config.OutlineOf(d)))
 }
 
 // Interface guards

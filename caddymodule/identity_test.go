@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package caddymodule_test
 
 import (
 	"fmt"
@@ -13,12 +13,13 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/stack"
 )
 
 // identityHandler provisions a handler beside an app of its own.
-func identityHandler(t *testing.T, allow ...string) (*IdentityHandler, error) {
+func identityHandler(t *testing.T, allow ...string) (*caddymodule.IdentityHandler, error) {
 	t.Helper()
 	dir := t.TempDir()
 	config := fmt.Sprintf(`{"admin":{"disabled":true},"apps":{"threepid":{"key_file":%q,"store":{"type":"badger","path":%q}}}}`, dir+"/keys", dir+"/store")
@@ -30,10 +31,10 @@ func identityHandler(t *testing.T, allow ...string) (*IdentityHandler, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &IdentityHandler{Allow: allow}
+	h := &caddymodule.IdentityHandler{Allow: allow}
 	err = h.Provision(ctx)
 	t.Cleanup(func() {
-		if err := h.app.Cleanup(); err != nil {
+		if err := h.App().Cleanup(); err != nil {
 			t.Error(err)
 		}
 	})
@@ -67,7 +68,7 @@ func TestIdentityAllow(t *testing.T) {
 	}
 	for _, test := range tests {
 		for name, c := range map[string]struct {
-			h    *IdentityHandler
+			h    *caddymodule.IdentityHandler
 			want bool
 		}{"by default": {defaults, test.byDefault}, "narrow": {narrow, test.narrow}} {
 			r := httptest.NewRequest(http.MethodPost, "/_matrix/identity/api/v1/3pid/unbind", strings.NewReader("{}"))
@@ -100,7 +101,7 @@ func TestIdentityAllowRefuses(t *testing.T) {
 			t.Errorf("%q: got error %v, want one on allow", bad, err)
 		}
 	}
-	if got, err := parseNetwork("10.1.2.3/8"); err != nil || got != netip.MustParsePrefix("10.0.0.0/8") {
+	if got, err := caddymodule.ParseNetwork("10.1.2.3/8"); err != nil || got != netip.MustParsePrefix("10.0.0.0/8") {
 		t.Errorf("got %v (%v), want the network that the address is in", got, err)
 	}
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package caddymodule_test
 
 import (
 	"net/http"
@@ -21,7 +21,7 @@ func TestPastedInputOfOperators(t *testing.T) {
 	}
 	addresses := []string{"joe@example.test", " Joe@example.test\n", "mailto:joe@example.test", "<joe@example.test>", "Joe <joe@example.test>", "\ufeffjoe@example.test\u00a0"}
 	for _, to := range slices.Concat(numbers, addresses) {
-		text, err := s.command(newSendTestCommand(), "--to", to)
+		text, err := s.command("send-test", "--to", to)
 		if err != nil || !strings.Contains(text, "It was taken") && !strings.Contains(text, "It was written") { // the mailer is a folder
 			t.Errorf("send-test to %+q: got %q, %v", to, text, err)
 		}
@@ -63,18 +63,18 @@ func TestPastedOptions(t *testing.T) {
 		"sms":{"senders":{"main":{"type":"file"}},"allow":["`+paste("gb")+`","`+paste("+33 6")+`"],"deny":["`+paste("＋44-79")+`"],
 			"routes":[{"match":["`+paste("fr")+`","`+paste("+44 74")+`"],"senders":["main"]},{"senders":["main"]}],
 			"originators":{"GB":["`+paste("+44 7400 123456")+`"],"default":["`+paste("Example Co")+`","`+paste("60123")+`"]}}}`)
-	if got := app.mailer.From(); got != "Example <noreply@example.test>" {
+	if got := app.Settings().Mailer.From(); got != "Example <noreply@example.test>" {
 		t.Errorf("got from %q", got)
 	}
-	if got := app.settings.feedback.verp; got.Prefix != "bounces" || got.Domain != "example.test" {
+	if got := app.Settings().Feedback.VERP; got.Prefix != "bounces" || got.Domain != "example.test" {
 		t.Errorf("got bounces to %+v", got)
 	}
 	for email, want := range map[string]bool{"a@example.test": false, "a@sub.example.test": true, "a@xn--bcher-kva.example": true} {
-		if got := app.settings.email.Check(t.Context(), email).Action == emailpolicy.Refused; got != want {
+		if got := app.Settings().EmailPolicy.Check(t.Context(), email).Action == emailpolicy.Refused; got != want {
 			t.Errorf("%s: got refused %v, want %v", email, got, want)
 		}
 	}
-	if got := app.settings.sms.originators; got["GB"][0] != "+447400123456" || !slices.Equal(got["default"], []string{"Example Co", "60123"}) {
+	if got := app.Settings().SMS.Originators; got["GB"][0] != "+447400123456" || !slices.Equal(got["default"], []string{"Example Co", "60123"}) {
 		t.Errorf("got originators %q", got)
 	}
 }

@@ -12,56 +12,39 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/internal/config"
+	"github.com/caddy-threepid/caddy-threepid/guest"
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
-	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/instance"
 	"github.com/caddy-threepid/caddy-threepid/internal/mail"
-	"github.com/caddy-threepid/caddy-threepid/internal/sms"
-	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
-// judged is a guest of our own. The app judges it together with itself, so that
-// a fault is told with its line, and not behind the names of all modules that
-// are on the way to it.
-type judged interface {
-	// judge expands the options and checks them. It reads files, unless it is
-	// about a draft, and changes nothing outside.
-	judge(e *expander)
-}
-
-func judgeGuest(e *expander, guest any) {
-	if g, ok := guest.(judged); ok {
-		g.judge(e)
+// judgeGuest judges a guest of our own.
+func judgeGuest(e *config.Expander, g any) {
+	if judged, ok := g.(config.Judged); ok {
+		judged.Judge(e)
 	}
 }
 
 // judge finds what is wrong with a configuration. It is called for a Caddyfile as
 // it was read, and again when placeholders can be expanded.
-func (a *App) judge(e *expander) {
+func (a *App) judge(e *config.Expander) {
 	a.settings = a.resolve(e)
-	judgeGuest(e.in("store "+guestName(a.store, "threepid.stores.")), a.store)
+	judgeGuest(e.In("store "+guestName(a.store, "threepid.stores.")), a.store)
 	a.judgeMailer(e)
-	a.judgeGateways(e.in("sms"))
+	a.judgeGateways(e.In("sms"))
 }
 
-// guestName is what comes after the name space in a module's ID.
-func guestName(guest any, namespace string) string {
-	if m, ok := guest.(caddy.Module); ok {
-		return strings.TrimPrefix(string(m.CaddyModule().ID), namespace)
-	}
-	return ""
-}
-
-func (a *App) judgeMailer(e *expander) {
+func (a *App) judgeMailer(e *config.Expander) {
 	if a.mailer == nil {
 		return
 	}
-	inner := e.in("mailer " + guestName(a.mailer, "threepid.mailers."))
+	inner := e.In("mailer " + guestName(a.mailer, "threepid.mailers."))
 	judgeGuest(inner, a.mailer)
 	if from := a.mailer.From(); from != "" {
-		inner.fail(checkSender(from))
+		inner.Fail(checkSender(from))
 	}
 }
 
@@ -110,46 +93,38 @@ func ascii(text string) bool {
 
 // judgeGateways looks at the senders of messages to phones, and at the routes to
 // them.
-func (a *App) judgeGateways(e *expander) {
+func (a *App) judgeGateways(e *config.Expander) {
 	if a.SMS == nil {
 		return
 	}
 	for _, name := range slices.Sorted(maps.Keys(a.gateways)) {
-		judgeGuest(e.in("sender "+name+" "+guestName(a.gateways[name], "threepid.sms.")), a.gateways[name])
+		judgeGuest(e.In("sender "+name+" "+guestName(a.gateways[name], "threepid.sms.")), a.gateways[name])
 	}
-	if e.failed() {
+	if e.Failed() {
 		return // routes and senders may be for what is wrong
 	}
-	_, err := sms.NewRouter(a.routing(nil))
-	e.fail(err)
+	e.Fail(a.settings.CheckRoutes())
 }
 
 // rehearse reads the files, and then puts everything together as Start will, over
 // a store that is not there and keys that nobody has: what cannot be put together
 // is found before anything is stopped for it.
-func (a *App) rehearse(e *expander) {
+func (a *App) rehearse(e *config.Expander) {
 	a.loadWords(e, &a.settings)
 	a.loadPolicy(e)
 	a.judgeKeys(e)
-	if e.failed() {
+	if e.Failed() {
 		return
 	}
-	keys, err := keyring.New(keyring.Key{Secret: make([]byte, keyring.SecretSize)})
-	if err == nil {
-		err = a.assemble(&runtime{store: &sharedStore{Store: unopened{}}, keys: keys})
-	}
-	e.fail(err)
+	e.Fail(instance.Rehearse(a.settings.Config))
 }
-
-// unopened stands for a store that is not open yet.
-type unopened struct{ store.Store }
 
 // judgeKeys reads the key file as Start will. Whoever may not read it may be
 // another user than the server is; that is for Start to find.
-func (a *App) judgeKeys(e *expander) {
-	_, err := take(a.settings.keyFile)
+func (a *App) judgeKeys(e *config.Expander) {
+	err := instance.CheckKeyFile(a.settings.KeyFile)
 	if err != nil && !errors.Is(err, fs.ErrPermission) {
-		e.fail(err)
+		e.Fail(err)
 	}
 }
 
@@ -165,21 +140,21 @@ func (a *App) tell() {
 func (a *App) announce() {
 	if a.PublicURL == "" {
 		a.notice("public_url is not configured; links in mails lead to this machine only",
-			zap.String("public_url", a.settings.http.PublicURL))
+			zap.String("public_url", a.settings.HTTP.PublicURL))
 	}
-	if file, ok := a.mailer.(*FileMailer); ok && a.defaultMailer {
-		a.notice("no mailer is configured; mail is written into a folder and not sent", zap.String("folder", file.dir))
+	if file, ok := a.mailer.(guest.Folder); ok && a.defaultMailer {
+		a.notice("no mailer is configured; mail is written into a folder and not sent", zap.String("folder", file.Folder()))
 	}
 	for _, name := range slices.Sorted(maps.Keys(a.gateways)) {
-		if file, ok := a.gateways[name].(*FileSMS); ok {
+		if file, ok := a.gateways[name].(guest.Folder); ok {
 			a.notice("messages to phones are written into a folder and not sent",
-				zap.String("sender", name), zap.String("folder", file.dir))
+				zap.String("sender", name), zap.String("folder", file.Folder()))
 		}
 	}
 	if a.SMS == nil {
 		return
 	}
-	for _, cost := range a.settings.templates.SMSCosts() {
+	for _, cost := range a.settings.Words.SMSCosts() {
 		if cost.Segments > 1 {
 			a.notice("a message to phones takes more than one segment, each of which is paid for",
 				zap.String("brand", cost.Brand), zap.String("language", cost.Language), zap.String("purpose", cost.Purpose),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package caddymodule_test
 
 import (
 	"context"
@@ -16,14 +16,16 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"go.uber.org/zap"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule"
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/guests/badger"
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/guests/filemailer"
 	"github.com/caddy-threepid/caddy-threepid/handlers"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
 // appIn provisions an app whose files are in dir.
-func appIn(t *testing.T, dir string) *App {
+func appIn(t *testing.T, dir string) *caddymodule.App {
 	t.Helper()
 	return mustProvision(t, fmt.Sprintf(
 		`{"key_file":%q,"store":{"type":"badger","path":%q},"mailer":{"type":"file","path":%q}}`,
@@ -31,18 +33,18 @@ func appIn(t *testing.T, dir string) *App {
 }
 
 // references is how many configurations use the store of an app.
-func references(t *testing.T, app *App) int {
+func references(t *testing.T, app *caddymodule.App) int {
 	t.Helper()
-	name, err := app.store.PoolKey()
+	name, err := app.Settings().Store.PoolKey()
 	if err != nil {
 		t.Fatal(err)
 	}
-	refs, _ := stores.References(poolKey{"threepid.stores.badger", name})
+	refs, _ := caddymodule.References("threepid.stores.badger", name)
 	return refs
 }
 
 func TestCleanupIsIdempotentAndNilSafe(t *testing.T) {
-	if err := errors.Join(new(App).Stop(), new(App).Cleanup()); err != nil {
+	if err := errors.Join(new(caddymodule.App).Stop(), new(caddymodule.App).Cleanup()); err != nil {
 		t.Errorf("clean up what was never provisioned: %v", err)
 	}
 	app := appIn(t, t.TempDir())
@@ -76,7 +78,7 @@ func TestCleanupReleasesOnlyWhatWasAcquired(t *testing.T) {
 	}
 	// Failed in Start.
 	failing := appIn(t, dir)
-	failing.settings.keyFile = filepath.Join(dir, "store") // a directory
+	failing.Settings().KeyFile = filepath.Join(dir, "store") // a directory
 	if err := failing.Start(); err == nil {
 		t.Error("got no error for a key file that is a directory")
 	}
@@ -91,15 +93,15 @@ func TestCleanupReleasesOnlyWhatWasAcquired(t *testing.T) {
 	if got := references(t, running); got != 1 {
 		t.Errorf("got %d references, want 1", got)
 	}
-	if err := running.running.Load().service.Ping(t.Context()); err != nil {
+	if err := running.Instance().Service.Ping(t.Context()); err != nil {
 		t.Errorf("the running configuration has lost its store: %v", err)
 	}
 }
 
 // call sends a request through a handler of the app.
-func call(t *testing.T, app *App, r *http.Request, next caddyhttp.Handler) *httptest.ResponseRecorder {
+func call(t *testing.T, app *caddymodule.App, r *http.Request, next caddyhttp.Handler) *httptest.ResponseRecorder {
 	t.Helper()
-	h := &Handler{app: app, logger: zap.NewNop()}
+	h := caddymodule.NewHandler(app)
 	rec := httptest.NewRecorder()
 	if err := h.ServeHTTP(rec, r, next); err != nil {
 		t.Fatalf("got error %v", err)
@@ -130,7 +132,7 @@ func TestRequestBeforeStart(t *testing.T) {
 		t.Errorf("got %d references, want 1", got)
 	}
 	// What was asked for before Start is sent after it.
-	awaitFiles(t, app.mailer.(*FileMailer).dir, 1)
+	awaitFiles(t, app.Settings().Mailer.(*filemailer.Mailer).Folder(), 1)
 	if err := errors.Join(app.Stop(), app.Cleanup()); err != nil {
 		t.Error(err)
 	}
@@ -158,14 +160,14 @@ func awaitFiles(t *testing.T, dir string, want int) {
 
 func TestRequestsWithoutAStore(t *testing.T) {
 	broken := appIn(t, t.TempDir())
-	if err := os.WriteFile(broken.store.(*BadgerStore).dir, nil, 0o600); err != nil {
+	if err := os.WriteFile(broken.Settings().Store.(*badger.Store).Folder(), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	unloaded := appIn(t, t.TempDir())
 	if err := unloaded.Cleanup(); err != nil {
 		t.Fatal(err)
 	}
-	for name, app := range map[string]*App{"broken": broken, "unloaded": unloaded} {
+	for name, app := range map[string]*caddymodule.App{"broken": broken, "unloaded": unloaded} {
 		rec := call(t, app, tokenRequest("s"), homeserverAnswers)
 		if rec.Code != http.StatusServiceUnavailable || !strings.Contains(rec.Body.String(), `"errcode":"M_UNKNOWN"`) {
 			t.Errorf("%s: got %d %s, want 503 and M_UNKNOWN", name, rec.Code, rec.Body)
@@ -187,7 +189,7 @@ func TestRequestsWithoutAStore(t *testing.T) {
 			}
 		}
 		rec = httptest.NewRecorder()
-		face := &IdentityHandler{app: app, logger: zap.NewNop()}
+		face := caddymodule.NewIdentityHandler(app)
 		if err := face.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/", nil), nil); err != nil || rec.Code != http.StatusServiceUnavailable {
 			t.Errorf("%s: got %d (%v) from the homeserver-facing side, want 503", name, rec.Code, err)
 		}
@@ -224,7 +226,7 @@ func TestRequestsAfterCleanup(t *testing.T) {
 
 func TestErrorsOfNextPassUnchanged(t *testing.T) {
 	app := appIn(t, t.TempDir())
-	h := &Handler{app: app, logger: zap.NewNop()}
+	h := caddymodule.NewHandler(app)
 	plain := errors.New("plain")
 	for _, want := range []error{caddyhttp.Error(http.StatusForbidden, plain), caddyhttp.Error(http.StatusBadGateway, plain), plain} {
 		next := caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return want })
@@ -241,15 +243,15 @@ func TestErrorsOfNextPassUnchanged(t *testing.T) {
 
 func TestUpstreamErrors(t *testing.T) {
 	inner := caddyhttp.Error(http.StatusGatewayTimeout, context.DeadlineExceeded)
-	err := toUpstream(fmt.Errorf("wrapped: %w", inner))
+	err := caddymodule.ToUpstream(fmt.Errorf("wrapped: %w", inner))
 	var ue *handlers.UpstreamError
 	if !errors.As(err, &ue) || ue.Status != http.StatusGatewayTimeout || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v, want the status and the cause", err)
 	}
-	if got := toUpstream(nil); got != nil {
+	if got := caddymodule.ToUpstream(nil); got != nil {
 		t.Errorf("got %v, want nil", got)
 	}
-	if got := fromUpstream(nil); got != nil {
+	if got := caddymodule.FromUpstream(nil); got != nil {
 		t.Errorf("got %v, want nil", got)
 	}
 }
@@ -259,7 +261,7 @@ type original struct{ http.ResponseWriter }
 
 func TestPassThroughGetsTheOriginalWriter(t *testing.T) {
 	app := appIn(t, t.TempDir())
-	h := &Handler{app: app, logger: zap.NewNop()}
+	h := caddymodule.NewHandler(app)
 	w := original{httptest.NewRecorder()}
 	for _, path := range []string{"/_matrix/client/r0/sync", "/", "/_matrix/client/r0/room_keys/keys?version=1"} {
 		r := httptest.NewRequest(http.MethodGet, path, nil)
@@ -269,7 +271,7 @@ func TestPassThroughGetsTheOriginalWriter(t *testing.T) {
 			if got != http.ResponseWriter(w) || req != r {
 				t.Errorf("%s: got writer %T, want the original writer and request", path, got)
 			}
-			if held() != 0 {
+			if caddymodule.Held() != 0 {
 				t.Errorf("%s: the store is held by a request that is passed on", path)
 			}
 			return nil
@@ -282,12 +284,12 @@ func TestPassThroughGetsTheOriginalWriter(t *testing.T) {
 
 func TestAbortPasses(t *testing.T) {
 	app := appIn(t, t.TempDir())
-	h := &Handler{app: app, logger: zap.NewNop()}
+	h := caddymodule.NewHandler(app)
 	defer func() {
 		if got := recover(); got != http.ErrAbortHandler { //nolint:errorlint // a panic value, compared as net/http does
 			t.Errorf("got panic %v, want %v", got, http.ErrAbortHandler)
 		}
-		if held() != 0 {
+		if caddymodule.Held() != 0 {
 			t.Error("the store is still held after a panic")
 		}
 	}()
@@ -302,43 +304,15 @@ func TestTwoHandlersShareOneApp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var a, b Handler
-	var face IdentityHandler
+	var a, b caddymodule.Handler
+	var face caddymodule.IdentityHandler
 	if err := errors.Join(a.Provision(ctx), b.Provision(ctx), face.Provision(ctx)); err != nil {
 		t.Fatal(err)
 	}
-	if a.app == nil || a.app != b.app || a.app != face.app {
-		t.Errorf("got apps %p, %p and %p, want one", a.app, b.app, face.app)
+	if a.App() == nil || a.App() != b.App() || a.App() != face.App() {
+		t.Errorf("got apps %p, %p and %p, want one", a.App(), b.App(), face.App())
 	}
-	if err := errors.Join(registerMetrics(ctx.GetMetricsRegistry()), a.app.Cleanup()); err != nil {
+	if err := errors.Join(caddymodule.RegisterMetrics(ctx.GetMetricsRegistry()), a.App().Cleanup()); err != nil {
 		t.Error(err)
-	}
-}
-
-// TestMachinesHaveTheirDoors: what is posted to a webhook or to receipts gets there;
-// somebody who looks at the address does not.
-func TestMachinesHaveTheirDoors(t *testing.T) {
-	door := http.NotFoundHandler()
-	rt := &runtime{webhooks: map[string]http.Handler{"ses": door}, receipts: map[string]http.Handler{"one": door}}
-	for name, c := range map[string]struct {
-		method, path, accept string
-		want                 bool
-	}{
-		"a webhook":              {"POST", FeedbackPath + "ses", "*/*", true},
-		"a webhook, like a form": {"POST", FeedbackPath + "ses", "text/html", true},
-		"a receipt":              {"POST", ReceiptPath + "one", "", true},
-		"a receipt by GET":       {"GET", ReceiptPath + "one?tag=x", "text/html, image/gif, */*; q=.2", true},
-		"somebody looks":         {"GET", ReceiptPath + "one", "text/html", false},
-		"somebody looks there":   {"GET", FeedbackPath + "ses", "text/html", false},
-		"another provider":       {"POST", FeedbackPath + "other", "", false},
-		"another sender":         {"POST", ReceiptPath + "two", "", false},
-		"a page":                 {"GET", handlers.RefusePath, "text/html", false},
-		"the homeserver's":       {"GET", "/_matrix/client/versions", "", false},
-	} {
-		r := httptest.NewRequest(c.method, c.path, nil)
-		r.Header.Set("Accept", c.accept)
-		if got := rt.forMachines(r) != nil; got != c.want {
-			t.Errorf("%s: got %v, want %v", name, got, c.want)
-		}
 	}
 }

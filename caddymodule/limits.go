@@ -13,8 +13,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/internal/config"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -69,7 +69,7 @@ func checkLimits(c verification.Config) error {
 func (a *App) readLimit(d *caddyfile.Dispenser) error {
 	args := d.RemainingArgs()
 	if len(args) == 0 {
-		return errArgs
+		return config.ErrArgs
 	}
 	to, known := a.limits()[args[0]]
 	name := "limit " + args[0]
@@ -85,24 +85,18 @@ func (a *App) readLimit(d *caddyfile.Dispenser) error {
 	case len(args) == 2 && args[1] == "off":
 		limit.Count = -1
 	case len(args) == 3:
-		if limit.Count, err = count(d, name, args[1]); err != nil {
+		if limit.Count, err = config.Count(d, name, args[1]); err != nil {
 			return err
 		}
-		if limit.Per, err = positive(d, name, args[2]); err != nil {
+		if limit.Per, err = config.Positive(d, name, args[2]); err != nil {
 			return err
 		}
 	default:
-		return errArgs
+		return config.ErrArgs
 	}
 	*to = limit
 	return nil
 }
-
-// limitedTotal says which limits are met, never by whom.
-var limitedTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
-	Namespace: "caddy", Subsystem: "threepid", Name: "limited_total",
-	Help: "Requests that a limit has refused, by the limit.",
-}, []string{"limit"})
 
 // clientOf is the client as Caddy sees it: behind proxies that `trusted_proxies`
 // names, the one that they name. Without a server around it there is none.

@@ -21,8 +21,12 @@ import (
 // errNotStream is returned for a network that has no connections.
 var errNotStream = errors.New("is no address to listen on; write unix//run/threepid/lmtp.sock or 127.0.0.1:24")
 
-// listen opens a listener of Caddy's.
-func listen(addr caddy.NetworkAddress) (net.Listener, error) {
+// listenAt opens a listener of Caddy's, so that it stays open across reloads.
+func listenAt(address string) (net.Listener, error) {
+	addr, err := caddy.ParseNetworkAddress(address)
+	if err != nil {
+		return nil, err
+	}
 	opened, err := addr.Listen(context.Background(), 0, net.ListenConfig{})
 	if err != nil {
 		return nil, err

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package caddymodule_test
 
 import (
 	"bufio"
@@ -16,6 +16,9 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
+
+	// The tests run what users run: the app with all its guests.
+	_ "github.com/caddy-threepid/caddy-threepid"
 )
 
 // These environment variables turn this program into a Caddy that runs, or
@@ -25,6 +28,9 @@ const (
 	childValidate = "THREEPID_TEST_VALIDATE"
 	childCommand  = "THREEPID_TEST_COMMAND" // `caddy` with these words, and then the arguments of the program
 )
+
+// ownEnvironment is that of whoever runs the tests.
+var ownEnvironment = os.Environ()
 
 // testHome holds everything that Caddy writes during the tests.
 var testHome string

@@ -2,12 +2,16 @@
 
 package caddymodule
 
-import "github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+import (
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/internal/config"
+)
 
 // readNotices reads a switch that is on unless told otherwise.
 func (a *App) readNotices(d *caddyfile.Dispenser) error {
 	on := true
-	err := onOff(d, &on)()
+	err := config.OnOff(d, &on)()
 	a.NoNotices = !on
 	return err
 }

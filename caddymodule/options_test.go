@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package caddymodule_test
 
 import (
 	"go/ast"
@@ -14,29 +14,31 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/internal/config"
 )
 
-// blocks are the functions that have options, each with the block that it reads:
-// the first words of the lines around it.
+// blocks are the functions of the app and of its guests that have options, each with
+// the block that it reads: the first words of the lines around it.
 var blocks = map[string][]string{
-	"App.readOptions": {""}, "App.readHomeserver": {"homeserver"}, "App.readBrand": {"brand"}, "App.readEmailPolicy": {"email_policy"},
-	"App.readFeedback": {"feedback"}, "App.readSMS": {"sms"},
-	"SMTPMailer.UnmarshalCaddyfile": {"mailer smtp"}, "SMTPRelay.options": {"mailer smtp", "mailer smtp/relay"},
-	"FileMailer.UnmarshalCaddyfile": {"mailer file"}, "BadgerStore.UnmarshalCaddyfile": {"store badger"},
-	"FileSMS.UnmarshalCaddyfile": {"sms/sender file"}, "HTTPSMS.UnmarshalCaddyfile": {"sms/sender http"},
-	"SMSMatch.read": {"sms/sender http/success", "sms/sender http/refusal"}, "HTTPSMS.readReceipts": {"sms/sender http/receipts"},
-	"IdentityHandler.UnmarshalCaddyfile": {"threepid_identity"},
+	"caddymodule.App.readOptions": {""}, "caddymodule.App.readHomeserver": {"homeserver"}, "caddymodule.App.readBrand": {"brand"},
+	"caddymodule.App.readEmailPolicy": {"email_policy"}, "caddymodule.App.readFeedback": {"feedback"}, "caddymodule.App.readSMS": {"sms"},
+	"smtpmailer.Mailer.UnmarshalCaddyfile": {"mailer smtp"}, "smtpmailer.Relay.options": {"mailer smtp", "mailer smtp/relay"},
+	"filemailer.Mailer.UnmarshalCaddyfile": {"mailer file"}, "badger.Store.UnmarshalCaddyfile": {"store badger"},
+	"filesms.Gateway.UnmarshalCaddyfile": {"sms/sender file"}, "httpsms.Gateway.UnmarshalCaddyfile": {"sms/sender http"},
+	"httpsms.Match.read":                             {"sms/sender http/success", "sms/sender http/refusal"},
+	"httpsms.Gateway.readReceipts":                   {"sms/sender http/receipts"},
+	"caddymodule.IdentityHandler.UnmarshalCaddyfile": {"threepid_identity"},
 }
 
 // declared are all options in the code: the keys of every literal, and every
-// index, of the type options.
+// index, of the type config.Options.
 func declared(t *testing.T) map[string]bool {
 	files, err := filepath.Glob("*.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	found := map[string]bool{}
-	for _, file := range files {
+	guests, err2 := filepath.Glob("guests/*/*.go")
+	must(t, err, err2)
+	found, seen := map[string]bool{}, map[string]bool{}
+	for _, file := range slices.Concat(files, guests) {
 		if strings.HasSuffix(file, "_test.go") {
 			continue
 		}
@@ -47,7 +49,8 @@ func declared(t *testing.T) map[string]bool {
 		for _, d := range parsed.Decls {
 			if f, ok := d.(*ast.FuncDecl); ok && f.Recv != nil {
 				for _, option := range optionsOf(f) {
-					name := receiver(f) + "." + f.Name.Name
+					name := parsed.Name.Name + "." + receiver(f) + "." + f.Name.Name
+					seen[name] = true
 					if blocks[name] == nil {
 						t.Fatalf("%s in %s has options; say in blocks where they stand", name, file)
 					}
@@ -56,6 +59,11 @@ func declared(t *testing.T) map[string]bool {
 					}
 				}
 			}
+		}
+	}
+	for name := range blocks {
+		if !seen[name] {
+			t.Errorf("%s has no options any more", name)
 		}
 	}
 	return found
@@ -82,7 +90,7 @@ func optionsOf(f *ast.FuncDecl) (names []string) {
 	ast.Inspect(f, func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.CompositeLit:
-			if kind, ok := n.Type.(*ast.Ident); ok && kind.Name == "options" {
+			if kind, ok := n.Type.(*ast.SelectorExpr); ok && kind.Sel.Name == "Options" {
 				for _, e := range n.Elts {
 					add(e.(*ast.KeyValueExpr).Key)
 				}
@@ -100,15 +108,15 @@ func optionsOf(f *ast.FuncDecl) (names []string) {
 }
 
 // standing are the options that stand in a block, at each line.
-func standing(o *outline, block string, found map[int][]string) {
-	for _, line := range o.block {
-		found[line.number] = append(found[line.number], strings.TrimPrefix(block+"/"+line.words[0], "/"))
-		inside := line.words[0]
+func standing(o *config.Outline, block string, found map[int][]string) {
+	for _, line := range o.Block {
+		found[line.Number] = append(found[line.Number], strings.TrimPrefix(block+"/"+line.Words[0], "/"))
+		inside := line.Words[0]
 		switch inside {
 		case "mailer", "store":
-			inside = strings.Join(line.words[:min(2, len(line.words))], " ")
+			inside = strings.Join(line.Words[:min(2, len(line.Words))], " ")
 		case "sender":
-			inside += " " + strings.Join(line.words[min(2, len(line.words)):min(3, len(line.words))], "")
+			inside += " " + strings.Join(line.Words[min(2, len(line.Words)):min(3, len(line.Words))], "")
 		}
 		standing(line, strings.TrimPrefix(block+"/"+inside, "/"), found)
 	}
@@ -129,7 +137,7 @@ func (f *fault) optionsAt(t *testing.T) map[int][]string {
 				block = d.Val()
 			}
 			for nesting := d.Nesting(); d.NextBlock(nesting); {
-				standing(&outline{block: []*outline{readOutline(d)}}, block, found)
+				standing(&config.Outline{Block: []*config.Outline{config.ReadOutline(d)}}, block, found)
 			}
 		}
 	}

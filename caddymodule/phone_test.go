@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package caddymodule_test
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/instance"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/smstest"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/stack"
@@ -151,7 +152,7 @@ func TestReceipts(t *testing.T) {
 	}
 	receipt := s.message("447400000001").Receipt
 	u, err := url.Parse(receipt)
-	if err != nil || !strings.HasPrefix(receipt, s.url()+ReceiptPath+"gateway?tag=") {
+	if err != nil || !strings.HasPrefix(receipt, s.url()+instance.ReceiptPath+"gateway?tag=") {
 		t.Fatalf("got receipt URL %q, %v", receipt, err)
 	}
 	delivered := func() string {
@@ -170,6 +171,7 @@ func TestReceipts(t *testing.T) {
 	// The gateway has it before that is written down.
 	s.await("the state before any receipt", func() bool { return delivered() == "sent" })
 	tag := u.Query().Get("tag")
+	const tagMAC = 11 // characters, before the id of the message
 	id := tag[tagMAC:]
 	for _, forged := range []string{"", id, tag + "1", strings.Repeat("A", tagMAC) + id, strings.TrimSuffix(tag, "1") + "2", tag[:tagMAC], "x"} {
 		if got := report(u.Path+"?tag="+url.QueryEscape(forged), `{"state":"UNDELIV"}`); got != http.StatusForbidden {

@@ -3,16 +3,14 @@
 package caddymodule
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
-	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
-	"github.com/caddy-threepid/caddy-threepid/handlers"
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/internal/config"
 	"github.com/caddy-threepid/caddy-threepid/internal/doctor"
 	"github.com/caddy-threepid/caddy-threepid/internal/emailpolicy"
 )
@@ -54,12 +52,6 @@ type EmailPolicy struct {
 	LogOnly bool `json:"log_only,omitempty"`
 }
 
-// policyTotal is what the policy has decided. Both labels are closed sets.
-var policyTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
-	Namespace: "caddy", Subsystem: "threepid", Name: "policy_total",
-	Help: "Decisions about email addresses, by the rule that made them.",
-}, []string{"rule", "action"})
-
 // nameServers are asked about domains. Tests have their own.
 var nameServers emailpolicy.Resolver = emailpolicy.NewResolver()
 
@@ -73,30 +65,30 @@ type emailPolicy struct {
 
 // resolvePolicy reads the rules. Without an option, only dotless domains are
 // refused.
-func (a *App) resolvePolicy(e *expander) (p emailPolicy) {
+func (a *App) resolvePolicy(e *config.Expander) (p emailPolicy) {
 	option := a.EmailPolicy
 	if option == nil {
 		option = new(EmailPolicy)
 	} else if a.NoEmail {
-		e.failf("email_policy: is of no use with `mailer off`; leave one of them out")
+		e.Failf("email_policy: is of no use with `mailer off`; leave one of them out")
 	}
-	e = e.in("email_policy")
+	e = e.In("email_policy")
 	p.config = emailpolicy.Config{
-		Allow: e.list("allow", option.Allow), Deny: e.list("deny", option.Deny),
+		Allow: e.List("allow", option.Allow), Deny: e.List("deny", option.Deny),
 		Dotless: option.AllowDotless, LogOnly: option.LogOnly,
 	}
-	p.file = e.text("disposable", option.Disposable)
+	p.file = e.Text("disposable", option.Disposable)
 	if option.CheckMX {
 		p.config.MX = emailpolicy.NewMX(emailpolicy.MXOptions{Resolver: nameServers})
 	}
-	if e.failed() && !e.draft {
+	if e.Failed() && !e.Draft {
 		return p // a rule may be what could not be expanded
 	}
 	err := errors.Join(checkRules("allow", p.config.Allow), checkRules("deny", p.config.Deny))
 	if err == nil {
 		_, err = emailpolicy.New(p.config)
 	}
-	e.fail(err)
+	e.Fail(err)
 	return p
 }
 
@@ -114,18 +106,19 @@ func checkRules(option string, rules []string) error {
 }
 
 // loadPolicy reads the list and makes the policy.
-func (a *App) loadPolicy(e *expander) {
+func (a *App) loadPolicy(e *config.Expander) {
 	p := &a.settings.email
 	var err error
 	if p.file != "" {
 		if p.list, err = emailpolicy.LoadList(emailpolicy.ListOptions{Path: p.file, Report: a.listChanged(p.file)}); err != nil {
-			e.failf("email_policy disposable %s: %w", p.file, plainPathError(err))
+			e.Failf("email_policy disposable %s: %w", p.file, config.PlainPathError(err))
 		}
 		p.config.Disposable = p.list
 	}
 	if p.Policy, err = emailpolicy.New(p.config); err != nil {
-		e.failf("email_policy: %w", err)
+		e.Failf("email_policy: %w", err)
 	}
+	a.settings.EmailPolicy = p.Policy
 }
 
 // listChanged tells the operator that a new list is in force, or why it is not.
@@ -140,22 +133,6 @@ func (a *App) listChanged(file string) func(int, error) {
 	}
 }
 
-// withPolicy is the configuration of the client-facing side with the policy in
-// it, which needs the keys to name an address in the log.
-func (a *App) withPolicy(rt *runtime) handlers.Config {
-	config := a.settings.http
-	config.EmailPolicy = func(ctx context.Context, email string) bool {
-		v := a.settings.email.Check(ctx, email)
-		policyTotal.WithLabelValues(string(v.Rule), string(v.Action)).Inc()
-		if v.Action != emailpolicy.Allowed {
-			a.logger.Info("address denied by policy", zap.String("rule", string(v.Rule)), zap.String("action", string(v.Action)),
-				zap.String("pseudonym", rt.service.Pseudonym(email)))
-		}
-		return v.Action == emailpolicy.Refused
-	}
-	return config
-}
-
 // examineList adds the list of disposable domains, if there is one.
 func (a *App) examineList(o *doctor.Options) {
 	if p := a.settings.email; p.list != nil {
@@ -166,18 +143,18 @@ func (a *App) examineList(o *doctor.Options) {
 // readEmailPolicy reads the block of the Caddyfile.
 func (a *App) readEmailPolicy(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
-		return errArgs
+		return config.ErrArgs
 	}
 	p := new(EmailPolicy)
 	a.EmailPolicy = p
 	dot := true
-	err := readBlock(d, d.Nesting(), options{
-		"allow":       manyArgs(d, &p.Allow),
-		"deny":        manyArgs(d, &p.Deny),
-		"disposable":  oneArg(d, &p.Disposable),
-		"check_mx":    onOff(d, &p.CheckMX),
-		"require_dot": onOff(d, &dot),
-		"log_only":    onOff(d, &p.LogOnly),
+	err := config.ReadBlock(d, d.Nesting(), config.Options{
+		"allow":       config.ManyArgs(d, &p.Allow),
+		"deny":        config.ManyArgs(d, &p.Deny),
+		"disposable":  config.OneArg(d, &p.Disposable),
+		"check_mx":    config.OnOff(d, &p.CheckMX),
+		"require_dot": config.OnOff(d, &dot),
+		"log_only":    config.OnOff(d, &p.LogOnly),
 	})
 	p.AllowDotless = !dot
 	return err

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package caddymodule_test
 
 import (
 	"bytes"
@@ -16,6 +16,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule"
 	"github.com/caddy-threepid/caddy-threepid/internal/doctor"
 	"github.com/caddy-threepid/caddy-threepid/internal/emailpolicy"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/stack"
@@ -25,7 +26,7 @@ import (
 func decisions(t *testing.T) func(rule emailpolicy.Rule, action emailpolicy.Action) float64 {
 	t.Helper()
 	registry := prometheus.NewPedanticRegistry()
-	if err := registerMetrics(registry); err != nil {
+	if err := caddymodule.RegisterMetrics(registry); err != nil {
 		t.Fatal(err)
 	}
 	count := func(rule emailpolicy.Rule, action emailpolicy.Action) float64 {
@@ -219,9 +220,7 @@ func (f *fakeNames) LookupHost(_ context.Context, name string) ([]string, error)
 // anyway.
 func TestPolicyAsksForMX(t *testing.T) {
 	names := &fakeNames{mx: map[string][]*net.MX{"good.test.": {{Host: "mx.good.test."}}, "null.test.": {{Host: "."}}}}
-	before := nameServers
-	nameServers = names
-	t.Cleanup(func() { nameServers = before })
+	t.Cleanup(caddymodule.SetNameServers(names))
 	w := newWhole(t, "off", "email_policy {\ndeny evil.test\n}")
 	if got := w.token(registerPath, "a@null.test"); got != "ok" || names.asked.Load() != 0 {
 		t.Errorf("got %s and %d questions, want ok and none", got, names.asked.Load())

@@ -1,22 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package caddymodule_test
 
 import (
+	"encoding/base64"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule"
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/guests/badger"
+	"github.com/caddy-threepid/caddy-threepid/internal/instance"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
-	"github.com/caddy-threepid/caddy-threepid/internal/outbox"
 	"github.com/caddy-threepid/caddy-threepid/store"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
 )
@@ -49,12 +52,12 @@ func TestCanonicalDir(t *testing.T) {
 		base + "/absent":                  "/absent",
 	}
 	for dir, want := range tests {
-		if got, err := canonicalDir(dir); err != nil || got != base+want {
+		if got, err := badger.CanonicalDir(dir); err != nil || got != base+want {
 			t.Errorf("%s: got %q (%v), want %q", dir, got, err, base+want)
 		}
 	}
 	for _, dir := range []string{base + "/loop", base + "/file/below"} {
-		if got, err := canonicalDir(dir); err == nil {
+		if got, err := badger.CanonicalDir(dir); err == nil {
 			t.Errorf("%s: got %q, want an error", dir, got)
 		}
 	}
@@ -91,74 +94,68 @@ func (c *closingStore) Close() error {
 	return c.Store.Close()
 }
 
-func testKeys(t *testing.T, fill byte) *keyring.Ring {
+// holding is a key file with a key.
+func holding(t *testing.T, fill byte) (path string) {
 	t.Helper()
 	secret := make([]byte, keyring.SecretSize)
 	secret[0] = fill
-	keys, err := keyring.New(keyring.Key{ID: 1, Secret: secret})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return keys
-}
-
-// holding is a key file with these keys.
-func holding(keys *keyring.Ring) *custody {
-	return &custody{path: "keys.json", keys: keys, logger: zap.NewNop(), now: time.Now}
+	path = filepath.Join(t.TempDir(), "keys.json")
+	must(t, os.WriteFile(path, fmt.Appendf(nil, `{"version":1,"keys":[{"id":1,"secret":%q}]}`, base64.StdEncoding.EncodeToString(secret)), 0o600))
+	return path
 }
 
 func TestAcquireStoreShares(t *testing.T) {
-	mod, keys := &fakeStore{key: t.Name()}, testKeys(t, 1)
-	key, first, err := acquireStore(mod, holding(keys))
+	mod, keys := &fakeStore{key: t.Name()}, holding(t, 1)
+	key, first, err := caddymodule.AcquireStore(mod, keys)
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, second, err := acquireStore(mod, holding(keys))
+	again, second, err := caddymodule.AcquireStore(mod, keys)
 	if err != nil || again != key || second != first || mod.opened.Load() != 1 {
 		t.Errorf("got %v, %p, %v and %d openings, want the same store again", again, second, err, mod.opened.Load())
 	}
-	if err := releaseStore(key); err != nil || mod.closed.Load() != 0 {
+	if err := caddymodule.ReleaseStore(key); err != nil || mod.closed.Load() != 0 {
 		t.Errorf("got %v and %d closings after the first release, want none", err, mod.closed.Load())
 	}
-	if err := releaseStore(key); err != nil || mod.closed.Load() != 1 {
+	if err := caddymodule.ReleaseStore(key); err != nil || mod.closed.Load() != 1 {
 		t.Errorf("got %v and %d closings after the last release, want one", err, mod.closed.Load())
 	}
-	if err := releaseStore(key); err != nil || mod.closed.Load() != 1 {
+	if err := caddymodule.ReleaseStore(key); err != nil || mod.closed.Load() != 1 {
 		t.Errorf("got %v and %d closings after one release too many, want one", err, mod.closed.Load())
 	}
 }
 
 func TestAcquireStoreRefusesWhatCannotChange(t *testing.T) {
 	mod := &fakeStore{key: t.Name(), options: "a"}
-	key, _, err := acquireStore(mod, holding(testKeys(t, 1)))
+	key, _, err := caddymodule.AcquireStore(mod, holding(t, 1))
 	if err != nil {
 		t.Fatal(err)
 	}
 	tests := map[string]struct {
 		mod  *fakeStore
-		keys *keyring.Ring
+		keys string
 	}{
-		"other options": {&fakeStore{key: t.Name(), options: "b"}, testKeys(t, 1)},
-		"other keys":    {&fakeStore{key: t.Name(), options: "a"}, testKeys(t, 2)},
+		"other options": {&fakeStore{key: t.Name(), options: "b"}, holding(t, 1)},
+		"other keys":    {&fakeStore{key: t.Name(), options: "a"}, holding(t, 2)},
 	}
 	for name, test := range tests {
-		if _, _, err := acquireStore(test.mod, holding(test.keys)); !errors.Is(err, errRestart) || test.mod.opened.Load() != 0 {
-			t.Errorf("%s: got %v, want %v", name, err, errRestart)
+		if _, _, err := caddymodule.AcquireStore(test.mod, test.keys); !errors.Is(err, instance.ErrRestart) || test.mod.opened.Load() != 0 {
+			t.Errorf("%s: got %v, want %v", name, err, instance.ErrRestart)
 		}
 	}
 	// None of the refusals has kept or given up a reference.
-	if refs, ok := stores.References(key); !ok || refs != 1 {
+	if refs, ok := caddymodule.References("threepid.stores.fake", t.Name()); !ok || refs != 1 {
 		t.Errorf("got %d references, want 1", refs)
 	}
-	if err := releaseStore(key); err != nil || mod.closed.Load() != 1 {
+	if err := caddymodule.ReleaseStore(key); err != nil || mod.closed.Load() != 1 {
 		t.Errorf("got %v and %d closings, want one", err, mod.closed.Load())
 	}
 	// Closed, it can be opened in another way.
-	key, _, err = acquireStore(&fakeStore{key: t.Name(), options: "b"}, holding(testKeys(t, 2)))
+	key, _, err = caddymodule.AcquireStore(&fakeStore{key: t.Name(), options: "b"}, holding(t, 2))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := releaseStore(key); err != nil {
+	if err := caddymodule.ReleaseStore(key); err != nil {
 		t.Error(err)
 	}
 }
@@ -166,93 +163,19 @@ func TestAcquireStoreRefusesWhatCannotChange(t *testing.T) {
 func TestAcquireStoreFails(t *testing.T) {
 	cause := errors.New("no such place")
 	for name, mod := range map[string]*fakeStore{"key": {keyErr: cause}, "open": {key: t.Name(), err: cause}} {
-		if _, _, err := acquireStore(mod, holding(testKeys(t, 1))); !errors.Is(err, cause) {
+		if _, _, err := caddymodule.AcquireStore(mod, holding(t, 1)); !errors.Is(err, cause) {
 			t.Errorf("%s: got %v, want %v", name, err, cause)
 		}
 	}
-	if _, ok := stores.References(poolKey{"threepid.stores.fake", t.Name()}); ok {
+	if _, ok := caddymodule.References("threepid.stores.fake", t.Name()); ok {
 		t.Error("a store that did not open is in the pool")
-	}
-}
-
-// newShared makes a shared store as acquireStore does.
-func newShared(closed *atomic.Int32) *sharedStore {
-	return &sharedStore{
-		Store: &closingStore{storetest.NewMemory(time.Now), closed},
-		idle:  make(chan struct{}), grace: closingGrace,
-	}
-}
-
-func TestDestructWaitsForThoseWhoUseIt(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var closed atomic.Int32
-		s := newShared(&closed)
-		one, two := s.hold(), s.hold()
-		done := make(chan error, 1)
-		go func() { done <- s.Destruct() }()
-		synctest.Wait()
-		s.hold()() // too late to matter, and harmless
-		one()
-		one()
-		synctest.Wait()
-		if closed.Load() != 0 {
-			t.Fatal("closed while it was held")
-		}
-		two()
-		if err := <-done; err != nil || closed.Load() != 1 {
-			t.Errorf("got %v and %d closings, want one", err, closed.Load())
-		}
-	})
-}
-
-func TestDestructDoesNotWaitForEver(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var closed atomic.Int32
-		s := newShared(&closed)
-		release := s.hold()
-		start := time.Now()
-		if err := s.Destruct(); err != nil || closed.Load() != 1 {
-			t.Errorf("got %v and %d closings, want one", err, closed.Load())
-		}
-		if got, want := time.Since(start), closingGrace; got != want {
-			t.Errorf("closed after %s, want %s", got, want)
-		}
-		release()
-		if err := s.Ping(t.Context()); !errors.Is(err, store.ErrClosed) {
-			t.Errorf("got %v from a closed store, want %v", err, store.ErrClosed)
-		}
-	})
-}
-
-func TestWakeGoesToTheNewestOutbox(t *testing.T) {
-	var closed atomic.Int32
-	s := newShared(&closed)
-	s.wake("p", "id") // nobody there: no harm
-	keys := testKeys(t, 1)
-	older := outbox.New(outbox.Config{Store: s, Keys: keys})
-	newer := outbox.New(outbox.Config{Store: s, Keys: keys})
-	s.addOutbox(older)
-	s.addOutbox(newer)
-	if got := s.outboxes[len(s.outboxes)-1]; got != newer {
-		t.Error("the older outbox is woken")
-	}
-	s.removeOutbox(newer)
-	if got := s.outboxes[len(s.outboxes)-1]; got != older {
-		t.Error("the outbox that is left is not woken")
-	}
-	s.removeOutbox(older)
-	if got := len(s.outboxes); got != 0 {
-		t.Errorf("got %d outboxes, want none", got)
-	}
-	if err := s.Destruct(); err != nil {
-		t.Error(err)
 	}
 }
 
 // TestProcessLoggerFollowsTheConfiguration: what outlives a configuration must
 // not write into its closed files.
 func TestProcessLoggerFollowsTheConfiguration(t *testing.T) {
-	logger := processLogger("threepid.test").With(zap.String("field", "value"))
+	logger := caddymodule.ProcessLogger("threepid.test").With(zap.String("field", "value"))
 	for _, name := range []string{"first", "second"} {
 		file := filepath.Join(t.TempDir(), "log")
 		config := `{"admin":{"disabled":true,"config":{"persist":false}},"logging":{"logs":{"default":{"level":"INFO","writer":{"output":"file","filename":"` + file + `"}}}}}`

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package caddymodule_test
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,13 +14,17 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule"
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/guests/badger"
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/guests/filemailer"
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/internal/config"
 	"github.com/caddy-threepid/caddy-threepid/handlers"
 	"github.com/caddy-threepid/caddy-threepid/internal/provenance"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
 // provision provisions an app from JSON, and cleans it up after the test.
-func provision(t *testing.T, config string) (*App, error) {
+func provision(t *testing.T, config string) (*caddymodule.App, error) {
 	t.Helper()
 	raw := `{"admin":{"disabled":true},"logging":{"logs":{"default":{"writer":{"output":"discard"}}}},"apps":{"threepid":` + config + `}}`
 	var cfg *caddy.Config
@@ -36,7 +39,7 @@ func provision(t *testing.T, config string) (*App, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	app := mod.(*App)
+	app := mod.(*caddymodule.App)
 	t.Cleanup(func() {
 		if err := app.Cleanup(); err != nil {
 			t.Errorf("clean up: %v", err)
@@ -45,7 +48,7 @@ func provision(t *testing.T, config string) (*App, error) {
 	return app, nil
 }
 
-func mustProvision(t *testing.T, config string) *App {
+func mustProvision(t *testing.T, config string) *caddymodule.App {
 	t.Helper()
 	app, err := provision(t, config)
 	if err != nil {
@@ -56,20 +59,20 @@ func mustProvision(t *testing.T, config string) *App {
 
 func TestR38_DefaultsWorkOnALaptop(t *testing.T) {
 	app := mustProvision(t, `{}`)
-	got := app.settings.http
+	got := app.Settings().HTTP
 	if got.PublicURL != "https://localhost" || got.IdentityName != "localhost:8443" {
 		t.Errorf("got public_url %q and identity_name %q", got.PublicURL, got.IdentityName)
 	}
 	if got.Callback || got.NoEmail || got.NativeReset || got.TrustedIDServers != nil || got.IdentitySubmit {
 		t.Errorf("got %+v, want no checks, the facade, and id_server ignored", got)
 	}
-	if got, want := app.settings.domain.PerAddress, (verification.Limit{Burst: 10, Per: time.Hour}); got != want {
+	if got, want := app.Settings().Sessions.PerAddress, (verification.Limit{Burst: 10, Per: time.Hour}); got != want {
 		t.Errorf("got limit %+v, want %+v", got, want)
 	}
-	if got, want := app.settings.domain.PerUser, (verification.Limit{Burst: 20, Per: time.Hour}); got != want {
+	if got, want := app.Settings().Sessions.PerUser, (verification.Limit{Burst: 20, Per: time.Hour}); got != want {
 		t.Errorf("got limit %+v, want %+v", got, want)
 	}
-	domain := app.settings.domain
+	domain := app.Settings().Sessions
 	for name, got := range map[string]verification.Limit{
 		"60 per client": domain.PerClient, "200 per domain": domain.PerDomain, "10 per uia": domain.PerUIA,
 		"500 messages": domain.Messages, "30 guesses": domain.Guesses,
@@ -79,32 +82,32 @@ func TestR38_DefaultsWorkOnALaptop(t *testing.T) {
 			t.Errorf("%s: got %+v, want that per hour (%v)", name, got, err)
 		}
 	}
-	if got, want := app.settings.http.RegistrationGate, handlers.GateOffered; got != want {
+	if got, want := app.Settings().HTTP.RegistrationGate, handlers.GateOffered; got != want {
 		t.Errorf("got gate %q, want %q", got, want)
 	}
-	if len(app.settings.labs) != 0 {
-		t.Errorf("got %v, want no identity server on a private address", app.settings.labs)
+	if len(app.Settings().Labs) != 0 {
+		t.Errorf("got %v, want no identity server on a private address", app.Settings().Labs)
 	}
-	if got, want := app.settings.keyFile, dataPath("keys.json"); got != want {
+	if got, want := app.Settings().KeyFile, config.DataPath("keys.json"); got != want {
 		t.Errorf("got key file %q, want %q", got, want)
 	}
-	file, ok := app.mailer.(*FileMailer)
-	if !ok || file.dir != dataPath("outbox") || file.From() != "noreply@localhost" {
-		t.Errorf("got mailer %#v, want the file mailer and its folder", app.mailer)
+	file, ok := app.Settings().Mailer.(*filemailer.Mailer)
+	if !ok || file.Folder() != config.DataPath("outbox") || file.From() != "noreply@localhost" {
+		t.Errorf("got mailer %#v, want the file mailer and its folder", app.Settings().Mailer)
 	}
-	badger, ok := app.store.(*BadgerStore)
-	if !ok || badger.dir != dataPath("store") {
-		t.Errorf("got store %#v, want Badger in its default folder", app.store)
+	badger, ok := app.Settings().Store.(*badger.Store)
+	if !ok || badger.Folder() != config.DataPath("store") {
+		t.Errorf("got store %#v, want Badger in its default folder", app.Settings().Store)
 	}
-	if len(app.notices) != 2 {
-		t.Errorf("got notices %v, want one on public_url and one on the mailer", app.notices)
+	if len(app.Notices()) != 2 {
+		t.Errorf("got notices %v, want one on public_url and one on the mailer", app.Notices())
 	}
-	if _, err := os.Stat(dataPath("")); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("provisioning has made %s (%v)", dataPath(""), err)
+	if _, err := os.Stat(config.DataPath("")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("provisioning has made %s (%v)", config.DataPath(""), err)
 	}
 	configured := mustProvision(t, `{"public_url":"https://m.example","mailer":{"type":"file"}}`)
-	if len(configured.notices) != 0 {
-		t.Errorf("got notices %v, want none for what was configured", configured.notices)
+	if len(configured.Notices()) != 0 {
+		t.Errorf("got notices %v, want none for what was configured", configured.Notices())
 	}
 }
 
@@ -119,7 +122,7 @@ func TestR38_ChecksFollowTheKind(t *testing.T) {
 		`{"homeserver":{"kind":"synapse","checks":"off"}}`: false,
 	}
 	for config, want := range tests {
-		if got := mustProvision(t, config).settings.http.Callback; got != want {
+		if got := mustProvision(t, config).Settings().HTTP.Callback; got != want {
 			t.Errorf("%s: got callback %v, want %v", config, got, want)
 		}
 	}
@@ -150,12 +153,12 @@ func TestProvisionTranslatesEverything(t *testing.T) {
 		NextLinkOrigins: []string{"https://app.matrix.example.org"}, IdentitySubmit: true, MaxBody: 1000,
 		RegistrationGate: handlers.GateCompleted, NoNotices: true, RequestContext: provenance.Full,
 	}
-	got := app.settings.http
+	got := app.Settings().HTTP
 	got.IdentityAllow, got.Match, got.Brand, got.ClientAddr = nil, nil, nil, nil
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got\n%+v, want\n%+v", got, want)
 	}
-	domain := app.settings.domain
+	domain := app.Settings().Sessions
 	limits := []verification.Limit{domain.PerAddress, domain.PerUser, domain.PerClient, domain.PerDomain, domain.PerUIA, domain.Messages, domain.Guesses}
 	for i, got := range limits {
 		if want := (verification.Limit{Burst: 2 + i, Per: time.Duration(10+i) * time.Minute}); got != want {
@@ -165,14 +168,14 @@ func TestProvisionTranslatesEverything(t *testing.T) {
 	if domain.TokenLifetime != 30*time.Minute || domain.SessionLifetime != 12*time.Hour || domain.MaxTries != 3 {
 		t.Errorf("got %+v", domain)
 	}
-	if got, want := fmt.Sprint(app.settings.labs), "[id.matrix.example.org 127.0.0.1:8090]"; got != want {
+	if got, want := fmt.Sprint(app.Settings().Labs), "[id.matrix.example.org 127.0.0.1:8090]"; got != want {
 		t.Errorf("got labs %s, want %s", got, want)
 	}
-	if got, want := app.settings.keyFile, "/matrix.example.org/keys"; got != want {
+	if got, want := app.Settings().KeyFile, "/matrix.example.org/keys"; got != want {
 		t.Errorf("got key file %q, want %q", got, want)
 	}
-	if app.mailer != nil {
-		t.Errorf("got mailer %T, want none", app.mailer)
+	if app.Settings().Mailer != nil {
+		t.Errorf("got mailer %T, want none", app.Settings().Mailer)
 	}
 }
 
@@ -234,38 +237,5 @@ func TestProvisionRefuses(t *testing.T) {
 				t.Errorf("got error %v, want one with %q", err, test.want)
 			}
 		})
-	}
-}
-
-// TestSecretsStayOutOfTheConfiguration: Caddy logs whole modules at times, and
-// serves its configuration at the admin endpoint.
-func TestSecretsStayOutOfTheConfiguration(t *testing.T) {
-	t.Setenv("THREEPID_TEST_PASSWORD", "canary-password")
-	app := mustProvision(t, `{"mailer":{"type":"smtp","server":"smtp.example.org:587","from":"a@example.org","username":"u","password":"{env.THREEPID_TEST_PASSWORD}"}}`)
-	mailer := app.mailer.(*SMTPMailer)
-	if mailer.cfg.Password != "canary-password" {
-		t.Fatalf("got password %q, want it expanded", mailer.cfg.Password)
-	}
-	raw, err := json.Marshal(mailer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, want := string(raw), `"password":"{env.THREEPID_TEST_PASSWORD}"`; !strings.Contains(got, want) || strings.Contains(got, "canary") {
-		t.Errorf("got %s, want the placeholder", got)
-	}
-}
-
-func TestSMTPDefaults(t *testing.T) {
-	app := mustProvision(t, `{"mailer":{"type":"smtp","server":"smtp.example.org:587","from":"Example <a@example.org>"}}`)
-	mailer := app.mailer.(*SMTPMailer)
-	if got, want := mailer.From(), "Example <a@example.org>"; got != want {
-		t.Errorf("got from %q, want %q", got, want)
-	}
-	// It has not been started.
-	if err := mailer.Send(t.Context(), "a@example.org", "b@example.org", nil); !errors.Is(err, errNotStarted) {
-		t.Errorf("got %v, want %v", err, errNotStarted)
-	}
-	if err := mailer.Cleanup(); err != nil {
-		t.Errorf("clean up what was not started: %v", err)
 	}
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package caddymodule_test
 
 import (
 	"os"
@@ -11,12 +11,13 @@ import (
 	"testing"
 
 	"github.com/spf13/cobra"
+
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/cli"
 )
 
 // command finds a command of ours by its path.
 func commandAt(path string) *cobra.Command {
-	root := group(&cobra.Command{Use: "threepid"}, commands)
-	cmd, _, err := root.Find(strings.Fields(path))
+	cmd, _, err := cli.New().Find(strings.Fields(path))
 	if err != nil {
 		return nil
 	}

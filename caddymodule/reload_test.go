@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package caddymodule_test
 
 import (
 	"errors"
@@ -10,12 +10,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
 )
 
@@ -134,6 +136,14 @@ func TestReload(t *testing.T) {
 			if got := s.metric("caddy_threepid_sessions_total"); got < before+1 {
 				t.Errorf("the counter of sessions went from %v to %v", before, got)
 			}
+			// What is asked for is sent, by those who are in force now.
+			s.open("another", "carol@example.test")
+			s.await("her mail", func() bool {
+				files, err := filepath.Glob(s.path("outbox") + "/*.eml")
+				return err == nil && slices.ContainsFunc(files, func(file string) bool {
+					return strings.Contains(string(read(t, file)), "carol@example.test")
+				})
+			})
 			// And the one after that still works.
 			s.mustLoad(s.simple())
 			if got := s.open("secret", "alice@example.test"); got != sid {
@@ -219,7 +229,7 @@ func (s *site) underway(hs *fakehs.Server) (finish func()) {
 	s.write(writer, `{"client_secret":"underway","email":"bob@example.test",`)
 	answerIt := hs.HangNext(1)
 	passed := s.background(http.MethodGet, "/_matrix/client/r0/login", nil)
-	s.await("both requests", func() bool { return held() > 0 && len(hs.Requests()) > 0 })
+	s.await("both requests", func() bool { return caddymodule.Held() > 0 && len(hs.Requests()) > 0 })
 	return func() {
 		s.t.Helper()
 		s.write(writer, `"send_attempt":1}`)
@@ -241,18 +251,6 @@ func (s *site) write(w io.Writer, text string) {
 	if _, err := io.WriteString(w, text); err != nil {
 		s.t.Fatal(err)
 	}
-}
-
-// held counts the requests and deliveries that are using a store.
-func held() (n int) {
-	stores.Range(func(_, value any) bool {
-		shared := value.(*sharedStore)
-		shared.mu.Lock()
-		defer shared.mu.Unlock()
-		n += shared.holds
-		return true
-	})
-	return n
 }
 
 // TestValidateBesideARunningServer is what an operator does before a reload,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package caddymodule_test
 
 import (
 	"encoding/json"
@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/admin"
+	"github.com/caddy-threepid/caddy-threepid/internal/instance"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/stack"
@@ -19,7 +21,7 @@ import (
 // adminPost posts to one of our admin endpoints and decodes the answer, if it
 // is 200.
 func (s *site) adminPost(path string, body, into any) (status int, err error) {
-	a, err := s.operator().Do(s.t.Context(), "POST", adminBase+path, "", body)
+	a, err := s.operator().Do(s.t.Context(), "POST", admin.Base+path, "", body)
 	if err == nil && a.Status == http.StatusOK && into != nil {
 		err = json.Unmarshal([]byte(a.Body), into)
 	}
@@ -27,7 +29,7 @@ func (s *site) adminPost(path string, body, into any) (status int, err error) {
 }
 
 // keys asks for the keys of the running server.
-func (s *site) keys() (answer Keys) {
+func (s *site) keys() (answer admin.Keys) {
 	s.t.Helper()
 	if status, err := s.adminPost("keys/prune", stack.Object{}, &answer); err != nil || status != http.StatusOK {
 		s.t.Fatalf("got %d, %v for the keys", status, err)
@@ -36,7 +38,7 @@ func (s *site) keys() (answer Keys) {
 }
 
 // ids are those of the keys, the one in use first.
-func (k Keys) ids() (ids []int) {
+func ids(k admin.Keys) (ids []int) {
 	for _, key := range k.Keys {
 		ids = append(ids, key.ID)
 	}
@@ -49,7 +51,7 @@ func TestRotateKeysOnARunningServer(t *testing.T) {
 	both(t, func(t *testing.T, w *whole) {
 		rotate := func() {
 			t.Helper()
-			text, err := w.command(newRotateKeysCommand())
+			text, err := w.command("rotate-keys")
 			if err != nil || !strings.Contains(text, "in use") {
 				t.Fatalf("got %q, %v, want a new key", text, err)
 			}
@@ -82,7 +84,7 @@ func TestRotateKeysOnARunningServer(t *testing.T) {
 		if err != nil || info.Mode() != 0o600 {
 			t.Errorf("got mode %v (%v) of the key file, want 0600", info.Mode(), err)
 		}
-		if got, want := w.keys().ids(), []int{5, 4, 3, 2, 1}; !slices.Equal(got, want) {
+		if got, want := ids(w.keys()), []int{5, 4, 3, 2, 1}; !slices.Equal(got, want) {
 			t.Errorf("got keys %v, want %v", got, want)
 		}
 	})
@@ -99,7 +101,7 @@ func TestRotateKeysRefuses(t *testing.T) {
 			t.Fatalf("got %d, %v", status, err)
 		}
 	}
-	if text, err := s.command(newRotateKeysCommand()); err == nil {
+	if text, err := s.command("rotate-keys"); err == nil {
 		t.Errorf("got %q, want no room for another key", text)
 	}
 	raw, err := os.ReadFile(s.path("keys.json"))
@@ -137,7 +139,7 @@ func TestReloadPicksUpARotation(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.mustLoad(s.simple())
-	if got, want := s.keys().ids(), []int{2, 1}; !slices.Equal(got, want) {
+	if got, want := ids(s.keys()), []int{2, 1}; !slices.Equal(got, want) {
 		t.Errorf("got keys %v, want %v", got, want)
 	}
 	if got := s.open("secret", "alice@example.test"); got != sid {
@@ -147,8 +149,8 @@ func TestReloadPicksUpARotation(t *testing.T) {
 	if err := os.WriteFile(s.path("keys.json"), before, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.load(s.simple()); err == nil || !strings.Contains(err.Error(), errRestart.Error()) {
-		t.Errorf("got %v, want %v", err, errRestart)
+	if err := s.load(s.simple()); err == nil || !strings.Contains(err.Error(), instance.ErrRestart.Error()) {
+		t.Errorf("got %v, want %v", err, instance.ErrRestart)
 	}
 }
 
@@ -172,7 +174,7 @@ func TestPruneKeys(t *testing.T) {
 	}
 	rotated(time.Hour)
 	keys := s.keys()
-	if !slices.Equal(keys.ids(), []int{2, 1}) || keys.Keys[1].NeededUntil == nil || keys.Keys[1].Records == 0 {
+	if !slices.Equal(ids(keys), []int{2, 1}) || keys.Keys[1].NeededUntil == nil || keys.Keys[1].Records == 0 {
 		t.Errorf("got %+v, want the former key to be needed, for the session", keys)
 	}
 	if got := s.open("secret", "alice@example.test"); got != sid {
@@ -195,14 +197,14 @@ func TestPruneKeys(t *testing.T) {
 	if status, err := s.adminPost("addresses/forget", stack.Object{"medium": "email", "address": "alice@example.test"}, nil); err != nil || status != http.StatusOK {
 		t.Fatalf("got %d, %v", status, err)
 	}
-	text, err := s.command(newRotateKeysCommand(), "--prune")
+	text, err := s.command("rotate-keys", "--prune")
 	if err != nil || !strings.Contains(text, "Key 1 was dropped.") {
 		t.Errorf("got %q, %v, want key 1 dropped", text, err)
 	}
 	if ring, err := keyring.Load(s.path("keys.json")); err != nil || len(ring.Keys()) != 1 {
 		t.Errorf("the file has still both keys (%v)", err)
 	}
-	a, err := s.operator().Do(t.Context(), "GET", adminBase+"suppressions", "", nil)
+	a, err := s.operator().Do(t.Context(), "GET", admin.Base+"suppressions", "", nil)
 	if err != nil || strings.Count(a.Body, "pseudonym") != 1 {
 		t.Errorf("got %s (%v), want the suppression of before, under the new key", a.Body, err)
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package caddymodule_test
 
 import (
 	"fmt"
@@ -176,14 +176,14 @@ func (w *whole) goWrong(sid string) {
 func (w *whole) lookAfter() (keys []string) {
 	w.t.Helper()
 	keys = append(keys, w.keySecret())
-	if text, err := w.command(newRotateKeysCommand()); err != nil {
+	if text, err := w.command("rotate-keys"); err != nil {
 		w.t.Fatalf("got %q, %v", text, err)
 	}
 	keys = append(keys, w.keySecret())
 	if keys[0] == keys[1] {
 		w.t.Error("the key was not rotated")
 	}
-	if text, err := w.command(newBackupCommand(), "--output", w.path("backup")); err != nil {
+	if text, err := w.command("backup", "--output", w.path("backup")); err != nil {
 		w.t.Fatalf("got %q, %v", text, err)
 	}
 	if gone := w.forgets(canaryAddress); gone.Entries == 0 {

@@ -6,18 +6,13 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"path/filepath"
-	"slices"
-	"strings"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
-
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/internal/config"
 	"github.com/caddy-threepid/caddy-threepid/handlers"
-	"github.com/caddy-threepid/caddy-threepid/internal/outbound"
+	"github.com/caddy-threepid/caddy-threepid/internal/instance"
 	"github.com/caddy-threepid/caddy-threepid/internal/provenance"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
-	"github.com/caddy-threepid/caddy-threepid/internal/words"
 )
 
 // genericKind is a homeserver of which nothing is known.
@@ -42,91 +37,86 @@ var (
 	gateWords    = []string{string(handlers.GateOffered), string(handlers.GateCompleted), string(handlers.GateOff)}
 )
 
-// settings is the configuration with placeholders expanded and defaults
-// applied. It holds no secret.
+// settings is the configuration with placeholders expanded and defaults applied, and
+// the words that it was made of. It holds no secret but those of webhooks.
 type settings struct {
-	http      handlers.Config
-	kind      string
-	checks    string
-	reset     string
-	proof     string
-	policy    string
-	access    string
-	domain    verification.Config
-	keyFile   string
-	labs      []outbound.Name // identity servers that may have any address
-	templates *words.Set
-	looks     map[string]handlers.Look
-	feedback  loop
-	sms       *smsSettings // nil: no phone numbers
-	maxQueued int
-	email     emailPolicy
+	instance.Config
+	checks string
+	reset  string
+	proof  string
+	policy string
+	access string
+	email  emailPolicy
 }
 
 // resolve expands the app's own options and checks them, without a look at any
 // file.
-func (a *App) resolve(e *expander) settings {
+func (a *App) resolve(e *config.Expander) settings {
 	hs := a.Homeserver
 	if hs == nil {
 		hs = &Homeserver{}
 	}
-	home := e.in("homeserver")
+	home := e.In("homeserver")
 	s := settings{
-		kind:    cmp.Or(e.text("homeserver", hs.Kind), genericKind),
-		checks:  home.text("checks", hs.Checks),
-		reset:   cmp.Or(home.text("password_reset", hs.PasswordReset), "facade"),
-		proof:   cmp.Or(e.text("email_proof", a.EmailProof), "link"),
-		policy:  cmp.Or(e.text("id_server_policy", a.IDServerPolicy), "ignore"),
-		access:  cmp.Or(e.text("id_access_token", a.IDAccessToken), "optional"),
-		keyFile: cmp.Or(e.text("key_file", a.KeyFile), dataPath("keys.json")),
+		Config: instance.Config{
+			Homeserver: cmp.Or(e.Text("homeserver", hs.Kind), genericKind),
+			KeyFile:    cmp.Or(e.Text("key_file", a.KeyFile), config.DataPath("keys.json")),
+			StoreID:    string(moduleID(a.store)), Store: a.store, Mailer: a.mailer, Gateways: a.gateways,
+			Logger: a.logger, Misconfigured: a.misconfigured,
+		},
+		checks: home.Text("checks", hs.Checks),
+		reset:  cmp.Or(home.Text("password_reset", hs.PasswordReset), "facade"),
+		proof:  cmp.Or(e.Text("email_proof", a.EmailProof), "link"),
+		policy: cmp.Or(e.Text("id_server_policy", a.IDServerPolicy), "ignore"),
+		access: cmp.Or(e.Text("id_access_token", a.IDAccessToken), "optional"),
 	}
 	if s.checks == "" {
 		s.checks = "callback"
-		if s.kind == genericKind {
+		if s.Homeserver == genericKind {
 			s.checks = "off"
 		}
 	}
-	s.domain = verification.Config{
+	s.Sessions = verification.Config{
 		TokenLifetime:   time.Duration(a.TokenLifetime),
 		SessionLifetime: time.Duration(a.SessionLifetime),
 		MaxTries:        a.MaxTries,
 	}
-	a.resolveLimits(&s.domain)
-	s.http = a.httpConfig(e, hs, &s)
-	s.labs = e.servers("allow_identity_servers", a.AllowIdentityServers)
+	a.resolveLimits(&s.Sessions)
+	s.HTTP = a.httpConfig(e, hs, &s)
+	s.Labs = servers(e, "allow_identity_servers", a.AllowIdentityServers)
 	s.email = a.resolvePolicy(e)
-	s.feedback, s.maxQueued = a.Feedback.resolve(e.in("feedback")), a.MaxQueued
+	s.Feedback, s.MaxQueued = a.Feedback.resolve(e.In("feedback")), a.MaxQueued
 	a.resolveBrands(e)
-	s.sms = a.SMS.resolve(e.in("sms"), a.gateways)
-	s.http.Phones = s.sms.phones(hs.PhoneReset)
-	if e.draft || !e.failed() { // else defaults stand for what could not be expanded
+	s.SMS = a.SMS.resolve(e.In("sms"), a.gateways)
+	s.HTTP.Phones = phonesOf(s.SMS, hs.PhoneReset)
+	if e.Draft || !e.Failed() { // else defaults stand for what could not be expanded
 		s.check(e)
 	}
 	return s
 }
 
 // httpConfig is what the handlers need to know.
-func (a *App) httpConfig(e *expander, hs *Homeserver, s *settings) handlers.Config {
-	home := e.in("homeserver")
+func (a *App) httpConfig(e *config.Expander, hs *Homeserver, s *settings) handlers.Config {
+	home := e.In("homeserver")
 	config := handlers.Config{
-		Prefixes:             e.list("path_prefixes", a.PathPrefixes),
-		PublicURL:            cmp.Or(e.text("public_url", a.PublicURL), defaultPublicURL),
-		UpstreamPrefix:       home.text("path_prefix", hs.PathPrefix),
-		UpstreamVersion:      home.text("client_version", hs.ClientVersion),
-		IdentityName:         cmp.Or(home.text("identity_name", hs.IdentityName), defaultIdentityName),
+		Prefixes:             e.List("path_prefixes", a.PathPrefixes),
+		PublicURL:            cmp.Or(e.Text("public_url", a.PublicURL), defaultPublicURL),
+		UpstreamPrefix:       home.Text("path_prefix", hs.PathPrefix),
+		UpstreamVersion:      home.Text("client_version", hs.ClientVersion),
+		IdentityName:         cmp.Or(home.Text("identity_name", hs.IdentityName), defaultIdentityName),
 		Callback:             s.checks == "callback",
 		NativeReset:          s.reset == "native",
 		NoEmail:              a.NoEmail,
-		TrustedIDServers:     e.list("trusted_id_servers", a.TrustedIDServers),
+		TrustedIDServers:     e.List("trusted_id_servers", a.TrustedIDServers),
 		RequireIDAccessToken: s.access == "required",
-		NextLinkOrigins:      e.list("next_link", a.NextLink),
+		NextLinkOrigins:      e.List("next_link", a.NextLink),
 		IdentitySubmit:       a.IdentitySubmitPath,
 		Reveal:               a.RevealAccountExistence,
 		MaxBody:              a.MaxBody,
 		ClientAddr:           clientOf,
-		RegistrationGate:     handlers.Gate(e.text("registration_gate", a.RegistrationGate)),
+		RegistrationGate:     handlers.Gate(e.Text("registration_gate", a.RegistrationGate)),
 		NoNotices:            a.NoNotices,
-		RequestContext:       provenance.Detail(e.text("request_context", a.RequestContext)),
+		RequestContext:       provenance.Detail(e.Text("request_context", a.RequestContext)),
 	}
 	if s.proof == "code" {
 		config.Proof = verification.ProofCode
@@ -135,27 +125,27 @@ func (a *App) httpConfig(e *expander, hs *Homeserver, s *settings) handlers.Conf
 }
 
 // check goes through what was expanded.
-func (s *settings) check(e *expander) {
-	home := e.in("homeserver")
-	e.fail(checkWord("homeserver", s.kind, kindWords))
-	home.fail(checkWord("checks", s.checks, checkWords))
-	home.fail(checkReset(s.reset))
-	home.fail(s.checkPhoneReset())
-	e.fail(checkWord("email_proof", s.proof, proofWords))
-	e.fail(checkWord("id_server_policy", s.policy, policyWords))
-	e.fail(checkWord("id_access_token", s.access, accessWords))
-	e.fail(s.checkPolicy())
-	e.fail(checkOriginSpelling("public_url", s.http.PublicURL))
-	for _, origin := range s.http.NextLinkOrigins {
-		e.fail(checkOriginSpelling("next_link", origin))
+func (s *settings) check(e *config.Expander) {
+	home := e.In("homeserver")
+	e.Fail(config.CheckWord("homeserver", s.Homeserver, kindWords))
+	home.Fail(config.CheckWord("checks", s.checks, checkWords))
+	home.Fail(checkReset(s.reset))
+	home.Fail(s.checkPhoneReset())
+	e.Fail(config.CheckWord("email_proof", s.proof, proofWords))
+	e.Fail(config.CheckWord("id_server_policy", s.policy, policyWords))
+	e.Fail(config.CheckWord("id_access_token", s.access, accessWords))
+	e.Fail(s.checkPolicy())
+	e.Fail(checkOriginSpelling("public_url", s.HTTP.PublicURL))
+	for _, origin := range s.HTTP.NextLinkOrigins {
+		e.Fail(checkOriginSpelling("next_link", origin))
 	}
-	e.fail(s.http.Normalize())
-	e.fail(checkWord("registration_gate", string(s.http.RegistrationGate), gateWords))
-	e.fail(checkWord("request_context", string(s.http.RequestContext), contextWords))
-	e.fail(s.domain.Validate())
-	e.fail(checkLimits(s.domain))
-	if s.maxQueued < 0 {
-		e.failf("max_queued: must be a positive number, not %d", s.maxQueued)
+	e.Fail(s.HTTP.Normalize())
+	e.Fail(config.CheckWord("registration_gate", string(s.HTTP.RegistrationGate), gateWords))
+	e.Fail(config.CheckWord("request_context", string(s.HTTP.RequestContext), contextWords))
+	e.Fail(s.Sessions.Validate())
+	e.Fail(checkLimits(s.Sessions))
+	if s.MaxQueued < 0 {
+		e.Failf("max_queued: must be a positive number, not %d", s.MaxQueued)
 	}
 }
 
@@ -163,16 +153,16 @@ func checkReset(word string) error {
 	if word == "admin" {
 		return errors.New("password_reset admin: is not available in this version; write facade or native")
 	}
-	return checkWord("password_reset", word, resetWords)
+	return config.CheckWord("password_reset", word, resetWords)
 }
 
 // checkPhoneReset refuses what leads nowhere.
 func (s *settings) checkPhoneReset() error {
-	if s.http.Phones == nil || !s.http.Phones.Reset {
+	if s.HTTP.Phones == nil || !s.HTTP.Phones.Reset {
 		return nil
 	}
-	if s.kind == "synapse" || s.kind == "dendrite" {
-		return fmt.Errorf("phone_reset: %s cannot reset a password by phone; leave phone_reset out", s.kind)
+	if s.Homeserver == "synapse" || s.Homeserver == "dendrite" {
+		return fmt.Errorf("phone_reset: %s cannot reset a password by phone; leave phone_reset out", s.Homeserver)
 	}
 	return nil
 }
@@ -181,9 +171,9 @@ func (s *settings) checkPhoneReset() error {
 // refuse everything.
 func (s *settings) checkPolicy() error {
 	switch {
-	case s.policy == "trusted" && len(s.http.TrustedIDServers) == 0:
+	case s.policy == "trusted" && len(s.HTTP.TrustedIDServers) == 0:
 		return errors.New("id_server_policy: trusted needs the servers that are; write: id_server_policy trusted <host...>")
-	case s.policy != "trusted" && len(s.http.TrustedIDServers) > 0:
+	case s.policy != "trusted" && len(s.HTTP.TrustedIDServers) > 0:
 		return errors.New("id_server_policy: only `trusted` takes a list of servers; write: id_server_policy trusted <host...>")
 	}
 	return nil
@@ -208,20 +198,4 @@ func checkLimit(name string, limit verification.Limit) error {
 		return fmt.Errorf("%s: %d per %s is no limit; write: %s off", name, limit.Burst, limit.Per, name)
 	}
 	return nil
-}
-
-func checkWord(option, value string, words []string) error {
-	if slices.Contains(words, value) {
-		return nil
-	}
-	return wordError(option, value, words)
-}
-
-func wordError(option, value string, words []string) error {
-	return fmt.Errorf("%s: must be %s, not %q", option, strings.Join(words, " or "), value)
-}
-
-// dataPath is a path in Caddy's data directory.
-func dataPath(name string) string {
-	return filepath.Join(caddy.AppDataDir(), "threepid", name)
 }

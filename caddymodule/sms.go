@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 
 	"github.com/caddyserver/caddy/v2"
-
-	"github.com/caddy-threepid/caddy-threepid/internal/sms"
 )
 
 // SMS verifies phone numbers by messages with a code of six digits. Messages
@@ -115,20 +113,4 @@ type SMSConversion struct {
 	Pause caddy.Duration `json:"pause,omitempty"`
 	// Never pause. Default: false.
 	Off bool `json:"off,omitempty"`
-}
-
-// SMSGateway hands messages to phones. It is implemented by modules in the
-// name space threepid.sms, which belong to one configuration. If it implements
-// [Starter], Start is called when the configuration starts.
-type SMSGateway = sms.Gateway
-
-// SMSReporter is implemented by gateways that report what became of messages.
-// Nil means that this one does not.
-type SMSReporter interface {
-	ReceiptReader() sms.ReceiptReader
-	// Verified says that a receipt proves by itself who sent it, so that one is
-	// also taken at an address that is the same for all messages.
-	Verified() bool
-	// MaxReceiptURL is how long a receipt URL may be; zero means any length.
-	MaxReceiptURL() int
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package caddymodule_test
 
 import (
 	"encoding/json"
@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/admin"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/smstest"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/stack"
 )
@@ -56,7 +57,7 @@ func TestPhoneConfigurationIsChecked(t *testing.T) {
 		}
 	}
 	app := mustProvision(t, `{"sms":{`+sender+`,"allow":["FR"]}}`)
-	if p := app.settings.http.Phones; p == nil || p.Reset || len(app.settings.sms.shield.Budgets) == 0 {
+	if p := app.Settings().HTTP.Phones; p == nil || p.Reset || len(app.Settings().SMS.Fraud.Budgets) == 0 {
 		t.Errorf("got %+v, want phones without resets, and budgets", p)
 	}
 }
@@ -66,13 +67,13 @@ func TestLongTextsAreTold(t *testing.T) {
 	const long = "a-very-long-name-of-a-server-that-nobody-could-remember.matrix.example.org"
 	app := mustProvision(t, `{"public_url":"https://`+long+`","mailer":{"type":"file"},"sms":{"senders":{"main":{"type":"file"}},"allow":["FR"]}}`)
 	told := 0
-	for _, n := range app.notices {
-		if strings.Contains(n.text, "more than one segment") {
+	for _, n := range app.Notices() {
+		if strings.Contains(n, "more than one segment") {
 			told++
 		}
 	}
 	if told == 0 {
-		t.Errorf("got notices %v, want one on each message of two segments", app.notices)
+		t.Errorf("got notices %v, want one on each message of two segments", app.Notices())
 	}
 }
 
@@ -83,10 +84,10 @@ func TestPhoneAdmin(t *testing.T) {
 		"budget total messages 500 per day", "budget GB money 40.00 per day", "conversion 0.5 2 1h", "per_client numbers off")
 	accepted := s.pump(60, 20)
 	s.settle(accepted)
-	var status PhoneStatus
+	var status admin.PhoneStatus
 	read := func() {
 		t.Helper()
-		status = PhoneStatus{}
+		status = admin.PhoneStatus{}
 		if err := json.Unmarshal([]byte(s.admins("GET", "sms", nil, http.StatusOK).Body), &status); err != nil {
 			t.Fatal(err)
 		}
@@ -107,17 +108,17 @@ func TestPhoneAdmin(t *testing.T) {
 	if got := s.metric("caddy_threepid_sms_budget_used"); got == 0 {
 		t.Error("the budgets are not in the metrics")
 	}
-	text, err := s.command(newSMSCommand())
+	text, err := s.command("sms")
 	if err == nil || !strings.Contains(text, "Nothing is sent to +4474000") || !strings.Contains(text, "sms-resume") {
 		t.Errorf("got %q, %v", text, err)
 	}
-	if text, err = s.command(newStatusCommand()); !strings.Contains(text, "+4474000") {
+	if text, err = s.command("status"); !strings.Contains(text, "+4474000") {
 		t.Errorf("status: got %q, %v", text, err)
 	}
-	if text, err = s.command(newResumeCommand(), "--prefix", "+449999999"); err == nil || !strings.Contains(text, "no such pause") {
+	if text, err = s.command("sms-resume", "--prefix", "+449999999"); err == nil || !strings.Contains(text, "no such pause") {
 		t.Errorf("got %q, %v", text, err)
 	}
-	if text, err = s.command(newResumeCommand(), "--prefix", status.Paused[0].Prefix); err != nil || !strings.Contains(text, "lifted") {
+	if text, err = s.command("sms-resume", "--prefix", status.Paused[0].Prefix); err != nil || !strings.Contains(text, "lifted") {
 		t.Errorf("got %q, %v", text, err)
 	}
 	if read(); len(status.Paused) != 0 {
@@ -133,16 +134,16 @@ func TestPhoneAdmin(t *testing.T) {
 // TestTestSMS: an operator tries the gateway out, and pays for it.
 func TestTestSMS(t *testing.T) {
 	s := newPhoneSite(t, "allow GB", "budget total messages 2 per day", "resend_after 1ns")
-	text, err := s.command(newSendTestCommand(), "--to", "+447400123456")
+	text, err := s.command("send-test", "--to", "+447400123456")
 	if err != nil || !strings.Contains(text, "It was taken") {
 		t.Fatalf("got %q, %v", text, err)
 	}
 	s.message("447400123456")
 	s.gateway.SetFault(func(smstest.Message) int { return http.StatusUnauthorized })
-	if text, err = s.command(newSendTestCommand(), "--to", "+447400123457"); err == nil || !strings.Contains(text, "auth-refused") {
+	if text, err = s.command("send-test", "--to", "+447400123457"); err == nil || !strings.Contains(text, "auth-refused") {
 		t.Errorf("got %q, %v, want it to say why", text, err)
 	}
-	if text, err = s.command(newSendTestCommand(), "--to", "+447400123458"); err == nil {
+	if text, err = s.command("send-test", "--to", "+447400123458"); err == nil {
 		t.Errorf("got %q beyond the budget", text)
 	}
 	s.admins("POST", "send-test", stack.Object{"to": "+1"}, http.StatusBadRequest)

@@ -9,13 +9,14 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/internal/config"
+	"github.com/caddy-threepid/caddy-threepid/guest"
 )
 
 // The words of the sms block.
 var (
 	numberWords = []string{"valid", "possible"}
-	unitWords   = []string{"messages", "money"}
-	windowWords = []string{"hour", "day"}
 )
 
 // fallback stands for all that is not named.
@@ -24,25 +25,25 @@ const fallback = "default"
 // readSMS reads the block of the Caddyfile.
 func (a *App) readSMS(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
-		return errArgs
+		return config.ErrArgs
 	}
-	r := &smsReader{d: d, sms: new(SMS), gateways: map[string]SMSGateway{}}
+	r := &smsReader{d: d, sms: new(SMS), gateways: map[string]guest.SMSGateway{}}
 	a.SMS, a.gateways = r.sms, r.gateways
 	s := r.sms
-	err := readBlock(d, d.Nesting(), options{
+	err := config.ReadBlock(d, d.Nesting(), config.Options{
 		"sender":        r.sender,
 		"route":         r.route,
 		"originator":    r.originator,
-		"allow":         manyArgs(d, &s.Allow),
-		"deny":          manyArgs(d, &s.Deny),
-		"numbers":       oneWord(d, &s.Numbers, numberWords...),
-		"refuse":        manyArgs(d, &s.RefuseKinds),
+		"allow":         config.ManyArgs(d, &s.Allow),
+		"deny":          config.ManyArgs(d, &s.Deny),
+		"numbers":       config.OneWord(d, &s.Numbers, numberWords...),
+		"refuse":        config.ManyArgs(d, &s.RefuseKinds),
 		"price":         r.price,
-		"currency":      oneArg(d, &s.Currency),
+		"currency":      config.OneArg(d, &s.Currency),
 		"budget":        r.budget,
-		"prefix_digits": oneCount(d, &s.PrefixDigits),
+		"prefix_digits": config.OneCount(d, &s.PrefixDigits),
 		"conversion":    r.conversion,
-		"per_number":    oneCount(d, &s.PerNumber),
+		"per_number":    config.OneCount(d, &s.PerNumber),
 		"per_client":    r.perClient,
 		"resend_after":  r.resendAfter,
 	})
@@ -57,13 +58,13 @@ type smsReader struct {
 	d        *caddyfile.Dispenser
 	sms      *SMS
 	senders  []string
-	gateways map[string]SMSGateway
+	gateways map[string]guest.SMSGateway
 }
 
 func (r *smsReader) sender() error {
 	d := r.d
 	if !d.NextArg() {
-		return errArgs
+		return config.ErrArgs
 	}
 	name := d.Val()
 	if r.sms.SendersRaw == nil {
@@ -77,7 +78,7 @@ func (r *smsReader) sender() error {
 	if err != nil {
 		return err
 	}
-	if gateway, ok := mod.(SMSGateway); ok {
+	if gateway, ok := mod.(guest.SMSGateway); ok {
 		r.gateways[name] = gateway
 	}
 	r.sms.SendersRaw[name] = raw
@@ -91,7 +92,7 @@ func (r *smsReader) route() error {
 	args := r.d.RemainingArgs()
 	at := slices.Index(args, "to")
 	if at < 1 || at == len(args)-1 {
-		return errArgs
+		return config.ErrArgs
 	}
 	match := args[:at]
 	if slices.Contains(match, fallback) {
@@ -107,7 +108,7 @@ func (r *smsReader) route() error {
 func (r *smsReader) originator() error {
 	args := r.d.RemainingArgs()
 	if len(args) < 2 {
-		return errArgs
+		return config.ErrArgs
 	}
 	if r.sms.Originators == nil {
 		r.sms.Originators = map[string][]string{}
@@ -122,7 +123,7 @@ func (r *smsReader) originator() error {
 func (r *smsReader) price() error {
 	var country, amount string
 	if !r.d.AllArgs(&country, &amount) {
-		return errArgs
+		return config.ErrArgs
 	}
 	if r.sms.Prices == nil {
 		r.sms.Prices = map[string]string{}
@@ -139,7 +140,7 @@ func (r *smsReader) budget() error {
 	var b SMSBudget
 	var per string
 	if !r.d.AllArgs(&b.Scope, &b.Unit, &b.Limit, &per, &b.Per) || per != "per" {
-		return errArgs
+		return config.ErrArgs
 	}
 	r.sms.Budgets = append(r.sms.Budgets, b)
 	return nil
@@ -155,18 +156,18 @@ func (r *smsReader) conversion() error {
 		return nil
 	}
 	if len(args) < 2 || len(args) > 3 {
-		return errArgs
+		return config.ErrArgs
 	}
 	ratio, err := strconv.ParseFloat(args[0], 64)
 	if err != nil || !(ratio > 0 && ratio <= 1) {
 		return r.d.Errf("conversion: the ratio must be above 0 and at most 1, not %q", args[0])
 	}
 	c.Ratio = ratio
-	if c.Sample, err = count(r.d, "conversion sample", args[1]); err != nil {
+	if c.Sample, err = config.Count(r.d, "conversion sample", args[1]); err != nil {
 		return err
 	}
 	if len(args) == 3 {
-		c.Pause, err = positive(r.d, "conversion pause", args[2])
+		c.Pause, err = config.Positive(r.d, "conversion pause", args[2])
 	}
 	return err
 }
@@ -175,12 +176,12 @@ func (r *smsReader) conversion() error {
 func (r *smsReader) perClient() error {
 	var what, value string
 	if !r.d.AllArgs(&what, &value) {
-		return errArgs
+		return config.ErrArgs
 	}
 	to := map[string]*int{"numbers": &r.sms.NumbersPerClient, "countries": &r.sms.CountriesPerClient}[what]
 	switch {
 	case to == nil:
-		return r.d.WrapErr(wordError("per_client", what, []string{"numbers", "countries"}))
+		return r.d.WrapErr(config.WordError("per_client", what, []string{"numbers", "countries"}))
 	case *to != 0:
 		return r.d.Errf("option 'per_client %s' is given twice", what)
 	case value == "off":
@@ -188,18 +189,18 @@ func (r *smsReader) perClient() error {
 		return nil
 	}
 	var err error
-	*to, err = count(r.d, "per_client "+what, value)
+	*to, err = config.Count(r.d, "per_client "+what, value)
 	return err
 }
 
 func (r *smsReader) resendAfter() error {
 	args := r.d.RemainingArgs()
 	if len(args) == 0 {
-		return errArgs
+		return config.ErrArgs
 	}
 	r.sms.ResendAfter = []caddy.Duration{}
 	for _, v := range args {
-		delay, err := positive(r.d, "resend_after", v)
+		delay, err := config.Positive(r.d, "resend_after", v)
 		if err != nil {
 			return err
 		}

@@ -12,8 +12,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/internal/config"
+	"github.com/caddy-threepid/caddy-threepid/guest"
 	"github.com/caddy-threepid/caddy-threepid/handlers"
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
+	"github.com/caddy-threepid/caddy-threepid/internal/instance"
 	"github.com/caddy-threepid/caddy-threepid/internal/phone"
 	"github.com/caddy-threepid/caddy-threepid/internal/sms"
 	"github.com/caddy-threepid/caddy-threepid/internal/smsfraud"
@@ -22,67 +25,55 @@ import (
 // senderName can stand in a path and in a metric.
 var senderName = regexp.MustCompile(`^[0-9A-Za-z_-]{1,32}$`)
 
-// smsSettings is the sms block with placeholders expanded and defaults applied.
-type smsSettings struct {
-	names       []string // of the senders
-	routes      []sms.Route
-	originators map[string][]string
-	policy      phone.Policy
-	shield      smsfraud.Config
-	currency    string
-}
-
 // resolve expands the options, and checks all that can be checked without the
 // store.
-func (s *SMS) resolve(e *expander, gateways map[string]SMSGateway) *smsSettings {
+func (s *SMS) resolve(e *config.Expander, gateways map[string]guest.SMSGateway) *instance.SMS {
 	if s == nil {
 		return nil
 	}
-	out := &smsSettings{
-		names: s.names(gateways), originators: map[string][]string{},
-		currency: e.text("currency", s.Currency),
+	names := s.names(gateways)
+	out := &instance.SMS{Originators: map[string][]string{}, Currency: e.Text("currency", s.Currency)}
+	if len(names) == 0 {
+		e.Failf("has no sender; write: sender <name> http {…}")
 	}
-	if len(out.names) == 0 {
-		e.failf("has no sender; write: sender <name> http {…}")
-	}
-	for _, name := range out.names {
+	for _, name := range names {
 		if !senderName.MatchString(name) {
-			e.failf("sender %s: a name has 1 to 32 letters, digits, _ or -", name)
+			e.Failf("sender %s: a name has 1 to 32 letters, digits, _ or -", name)
 		}
 	}
-	s.resolveRoutes(e, out)
+	s.resolveRoutes(e, out, names)
 	for _, country := range slices.Sorted(maps.Keys(s.Originators)) {
-		e.fail(checkPlace("originator", country, fallback))
-		list := e.list("originator "+country, s.Originators[country])
+		e.Fail(checkPlace("originator", country, fallback))
+		list := e.List("originator "+country, s.Originators[country])
 		for i, one := range list {
 			list[i] = input.NumberOrWord(one)
 		}
-		out.originators[country] = list
+		out.Originators[country] = list
 	}
-	s.resolvePolicy(e, &out.policy)
-	s.resolveShield(e, out)
+	s.resolvePolicy(e, &out.Numbers)
+	s.resolveFraud(e, out)
 	return out
 }
 
 // names are those of the senders, which are no longer in the configuration when
 // they are loaded.
-func (s *SMS) names(gateways map[string]SMSGateway) []string {
+func (s *SMS) names(gateways map[string]guest.SMSGateway) []string {
 	if len(gateways) > 0 {
 		return slices.Sorted(maps.Keys(gateways))
 	}
 	return slices.Sorted(maps.Keys(s.SendersRaw))
 }
 
-func (s *SMS) resolveRoutes(e *expander, out *smsSettings) {
+func (s *SMS) resolveRoutes(e *config.Expander, out *instance.SMS, names []string) {
 	for _, r := range s.Routes {
-		route := sms.Route{Match: e.list("route", r.Match), Gateways: e.list("route", r.Senders)}
+		route := sms.Route{Match: e.List("route", r.Match), Gateways: e.List("route", r.Senders)}
 		for _, place := range route.Match {
-			e.fail(checkPlace("route", place))
+			e.Fail(checkPlace("route", place))
 		}
-		out.routes = append(out.routes, route)
+		out.Routes = append(out.Routes, route)
 	}
-	if len(out.routes) == 0 {
-		out.routes = []sms.Route{{Gateways: out.names}}
+	if len(out.Routes) == 0 {
+		out.Routes = []sms.Route{{Gateways: names}}
 	}
 }
 
@@ -90,7 +81,7 @@ func (s *SMS) resolveRoutes(e *expander, out *smsSettings) {
 // looked at by those who know what to do with them, and other words too.
 func checkPlace(option, place string, words ...string) error {
 	place = input.NumberOrWord(place)
-	if placeholder(place) || slices.Contains(words, place) || strings.HasPrefix(place, "+") {
+	if config.Placeholder(place) || slices.Contains(words, place) || strings.HasPrefix(place, "+") {
 		return nil
 	}
 	if err := phone.CheckCountry(place); err != nil {
@@ -99,37 +90,37 @@ func checkPlace(option, place string, words ...string) error {
 	return nil
 }
 
-func (s *SMS) resolvePolicy(e *expander, p *phone.Policy) {
-	numbers := cmp.Or(e.text("numbers", s.Numbers), "valid")
+func (s *SMS) resolvePolicy(e *config.Expander, p *phone.Policy) {
+	numbers := cmp.Or(e.Text("numbers", s.Numbers), "valid")
 	p.Possible = numbers == "possible"
-	e.fail(checkWord("numbers", numbers, numberWords))
+	e.Fail(config.CheckWord("numbers", numbers, numberWords))
 	words := make([]string, 0, len(phone.Kinds()))
 	for _, kind := range phone.Kinds() {
 		words = append(words, string(kind))
 	}
-	for _, kind := range e.list("refuse", s.RefuseKinds) {
-		e.fail(checkWord("refuse "+kind, kind, words))
+	for _, kind := range e.List("refuse", s.RefuseKinds) {
+		e.Fail(config.CheckWord("refuse "+kind, kind, words))
 		p.Refuse = append(p.Refuse, phone.Kind(kind))
 	}
 }
 
-func (s *SMS) resolveShield(e *expander, out *smsSettings) {
+func (s *SMS) resolveFraud(e *config.Expander, out *instance.SMS) {
 	c := smsfraud.Config{
-		Allow: e.list("allow", s.Allow), Deny: e.list("deny", s.Deny),
+		Allow: e.List("allow", s.Allow), Deny: e.List("deny", s.Deny),
 		Prices: map[string]smsfraud.Money{}, PrefixDigits: s.PrefixDigits,
 		PerNumber: s.PerNumber, NumbersPerClient: s.NumbersPerClient, CountriesPerClient: s.CountriesPerClient,
 	}
-	before := len(*e.errs)
+	before := len(e.Faults())
 	for _, country := range slices.Sorted(maps.Keys(s.Prices)) {
-		e.fail(checkPlace("price", country, fallback))
-		money, err := smsfraud.ParseMoney(e.text("price "+country, s.Prices[country]))
+		e.Fail(checkPlace("price", country, fallback))
+		money, err := smsfraud.ParseMoney(e.Text("price "+country, s.Prices[country]))
 		if err != nil {
-			e.failf("price %s: %w", country, err)
+			e.Failf("price %s: %w", country, err)
 		}
 		c.Prices[country] = money
 	}
 	for _, b := range s.Budgets {
-		e.fail(checkPlace("budget", b.Scope, "total", "country", "prefix"))
+		e.Fail(checkPlace("budget", b.Scope, "total", "country", "prefix"))
 		c.Budgets = append(c.Budgets, b.resolve(e))
 	}
 	if s.Budgets == nil {
@@ -142,37 +133,37 @@ func (s *SMS) resolveShield(e *expander, out *smsSettings) {
 		c.Backoff = append(c.Backoff, time.Duration(d))
 	}
 	for _, place := range c.Allow {
-		e.fail(checkPlace("allow", place, "*"))
+		e.Fail(checkPlace("allow", place, "*"))
 	}
 	for _, place := range c.Deny {
-		e.fail(checkPlace("deny", place, "*"))
+		e.Fail(checkPlace("deny", place, "*"))
 	}
-	if len(*e.errs) == before { // else it would be said twice
-		e.fail(c.Validate())
+	if len(e.Faults()) == before { // else it would be said twice
+		e.Fail(c.Validate())
 	}
-	out.shield = c
+	out.Fraud = c
 }
 
-func (b SMSBudget) resolve(e *expander) smsfraud.Budget {
+func (b SMSBudget) resolve(e *config.Expander) smsfraud.Budget {
 	option := "budget " + b.Scope
-	out := smsfraud.Budget{Scope: e.text(option, b.Scope)}
-	limit := e.text(option, b.Limit)
+	out := smsfraud.Budget{Scope: e.Text(option, b.Scope)}
+	limit := e.Text(option, b.Limit)
 	var err error
 	switch b.Unit {
 	case "messages":
 		out.Unit = smsfraud.Messages
 		if out.Limit, err = strconv.ParseInt(limit, 10, 64); err != nil {
-			e.failf("%s: %q is not a number of messages", option, limit)
+			e.Failf("%s: %q is not a number of messages", option, limit)
 		}
 	case "money":
 		var money smsfraud.Money
 		out.Unit = smsfraud.Amount
 		if money, err = smsfraud.ParseMoney(limit); err != nil {
-			e.failf("%s: %w", option, err)
+			e.Failf("%s: %w", option, err)
 		}
 		out.Limit = int64(money)
 	default:
-		e.failf("%s: the unit must be messages or money, not %q", option, b.Unit)
+		e.Failf("%s: the unit must be messages or money, not %q", option, b.Unit)
 	}
 	switch b.Per {
 	case "hour":
@@ -180,16 +171,16 @@ func (b SMSBudget) resolve(e *expander) smsfraud.Budget {
 	case "day":
 		out.Per = smsfraud.Day
 	default:
-		e.failf("%s: the time must be hour or day, not %q", option, b.Per)
+		e.Failf("%s: the time must be hour or day, not %q", option, b.Per)
 	}
 	return out
 }
 
-// phones is what the handlers need to know; who pays is known when the store is
+// phonesOf is what the handlers need to know; who pays is known when the store is
 // open.
-func (s *smsSettings) phones(reset bool) *handlers.Phones {
+func phonesOf(s *instance.SMS, reset bool) *handlers.Phones {
 	if s == nil {
 		return nil
 	}
-	return &handlers.Phones{Policy: s.policy, Reset: reset}
+	return &handlers.Phones{Policy: s.Numbers, Reset: reset}
 }

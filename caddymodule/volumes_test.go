@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package caddymodule_test
 
 import (
 	"os"
@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/admin"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/stack"
 )
@@ -49,7 +50,7 @@ func TestAContainerWhoseKeyVolumeWasNotMounted(t *testing.T) {
 
 			must(t, os.Remove(s.path("keys")), os.Rename(s.path("elsewhere"), s.path("keys")))
 			s.startChild(config)
-			a, err := stack.NewClient(s.adminURL()).Do(t.Context(), "GET", adminBase+"suppressions", "", nil)
+			a, err := stack.NewClient(s.adminURL()).Do(t.Context(), "GET", admin.Base+"suppressions", "", nil)
 			if err != nil || strings.Count(a.Body, "pseudonym") != 1 {
 				t.Errorf("got %s (%v), want the suppression of the evening", a.Body, err)
 			}

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-threepid/caddy-threepid/caddymodule/wiring"
+	"github.com/caddy-threepid/caddy-threepid/guest"
 	"github.com/caddy-threepid/caddy-threepid/handlers"
 	"github.com/caddy-threepid/caddy-threepid/internal/doctor"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -49,11 +50,11 @@ func (a *App) miswirings() (found []doctor.WiringProblem) {
 }
 
 func (a *App) wiringConfig() wiring.Config {
-	c := a.settings.http
+	c := a.settings.HTTP
 	w := wiring.Config{
 		PublicURL: c.PublicURL, Prefixes: c.Prefixes, Required: c.Prefixes,
 		UpstreamPrefix: c.UpstreamPrefix, UpstreamVersion: c.UpstreamVersion, IdentityName: c.IdentityName,
-		NeedsIdentity: a.settings.kind != genericKind || c.Callback,
+		NeedsIdentity: a.settings.Homeserver != genericKind || c.Callback,
 	}
 	if len(a.PathPrefixes) == 0 {
 		w.Required = handlers.DefaultPrefixes[:1] // the others are for clients that hardly anybody has
@@ -64,7 +65,7 @@ func (a *App) wiringConfig() wiring.Config {
 	if c.Phones != nil {
 		w.Links = append(w.Links, handlers.PagePath(verification.MSISDN))
 	}
-	if _, embedded := a.store.(*BadgerStore); !embedded {
+	if _, embedded := a.store.(guest.Embedded); !embedded {
 		w.NeedsIdentity = false // another process may have it
 	}
 	return w
@@ -75,10 +76,14 @@ func (a *App) wirings() []doctor.WiringProblem {
 	return append(slices.Clip(a.miswired), a.seen.problems(time.Now())...)
 }
 
+// Wiring is what is wrong with how the sites are put together, as far as is known
+// without asking anybody.
+func (a *App) Wiring() []doctor.Finding { return a.advised(a.wirings()...) }
+
 // advised are problems in the doctor's words.
 func (a *App) advised(problems ...doctor.WiringProblem) []doctor.Finding {
 	return doctor.Wiring(doctor.Options{
-		Homeserver: a.settings.kind, IdentityName: a.settings.http.IdentityName,
+		Homeserver: a.settings.Homeserver, IdentityName: a.settings.HTTP.IdentityName,
 		Wiring: func() []doctor.WiringProblem { return problems },
 	})
 }
@@ -101,7 +106,7 @@ func (a *App) sighted(p doctor.WiringProblem, pause time.Duration) {
 
 // misconfigured is told by package handlers of a homeserver that does not ask us.
 func (a *App) misconfigured(m handlers.Misconfiguration) {
-	name := a.settings.http.IdentityName
+	name := a.settings.HTTP.IdentityName
 	p := doctor.WiringProblem{Code: string(m), Subject: name, Values: []any{name}}
 	switch m {
 	case handlers.NotTrusted:

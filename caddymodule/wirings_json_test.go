@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package caddymodule_test
 
 import (
 	"errors"
@@ -102,8 +102,7 @@ func TestExaminationNeverFailsALoad(t *testing.T) {
 		"it panics":         func(string) (any, error) { panic(errStrange) },
 		"a broken server":   func(string) (any, error) { return &caddyhttp.App{Servers: map[string]*caddyhttp.Server{"x": nil}}, nil },
 	} {
-		app.sibling = sibling
-		if got := app.miswirings(); len(got) != 0 {
+		if got := app.MiswiredBeside(sibling); len(got) != 0 {
 			t.Errorf("%s: got %+v, want nothing", name, got)
 		}
 	}

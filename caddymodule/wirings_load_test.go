@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package caddymodule_test
 
 import (
 	"encoding/json"
@@ -56,7 +56,7 @@ func (s *site) wantLines(file string) {
 // wiringOf is what the doctor says of the running server.
 func (s *site) wiringOf() []doctor.Finding {
 	s.t.Helper()
-	text, _ := s.command(newDoctorCommand(), "--json") // it has other things to say
+	text, _ := s.command("doctor", "--json") // it has other things to say
 	var report doctor.Report
 	if err := json.Unmarshal([]byte(text), &report); err != nil {
 		s.t.Fatalf("got %q, want a report: %v", text, err)
@@ -115,7 +115,7 @@ func TestWiringIsSaidAtLoad(t *testing.T) {
 			if got := codes(s.wiringOf()); got != tt.codes {
 				t.Errorf("the doctor says %q, want %q", got, tt.codes)
 			}
-			text, err := s.command(newStatusCommand())
+			text, err := s.command("status")
 			if (err != nil) != (tt.codes != "ok") {
 				t.Errorf("status ends with %v", err)
 			}
@@ -182,7 +182,7 @@ func TestMisconfiguredHomeserverThroughCaddy(t *testing.T) {
 	if codes(found) != "not_trusted" || !strings.Contains(found[0].Problem, "3 times") || !strings.Contains(found[0].Advice, "trusted_third_party_id_servers") {
 		t.Errorf("the doctor says %+v", found)
 	}
-	if text, err := s.command(newStatusCommand()); err == nil || !strings.Contains(text, "not_trusted") {
+	if text, err := s.command("status"); err == nil || !strings.Contains(text, "not_trusted") {
 		t.Errorf("got status %v\n%s\nwant not_trusted in it", err, text)
 	}
 	if strings.Contains(s.log("caddy.log"), "canary") {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package caddymodule_test
 
 import (
 	"fmt"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule"
 	"github.com/caddy-threepid/caddy-threepid/internal/doctor"
 )
 
@@ -35,13 +36,13 @@ func miswired(t *testing.T, raw []byte) []doctor.Finding {
 	if err != nil {
 		t.Fatal(err)
 	}
-	app := mod.(*App)
+	app := mod.(*caddymodule.App)
 	defer func() {
 		if err := app.Cleanup(); err != nil {
 			t.Errorf("clean up: %v", err)
 		}
 	}()
-	return app.advised(app.miswirings()...)
+	return app.Miswired()
 }
 
 // TestWiring looks at every Caddyfile in testdata/wiring. What is said of a bad

@@ -119,10 +119,10 @@ func (d *door) opens() {
 	}
 }
 
-// posts are all that can be posted to us, from the list that caddymodule keeps.
+// posts are all that can be posted to us, from the list that package admin keeps.
 func posts(t *testing.T) (paths []string) {
 	t.Helper()
-	raw, err := os.ReadFile(filepath.Join("..", "caddymodule", "testdata", "admin-posts.txt"))
+	raw, err := os.ReadFile(filepath.Join("..", "caddymodule", "admin", "testdata", "posts.txt"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -87,7 +87,7 @@ func newOracleWorld(t *testing.T, opts oracleOptions) *oracleWorld {
 			c.Now, c.Store = time.Now, slowStore{storetest.NewMemory(time.Now)}
 			c.PerAddress, c.PerClient, c.PerDomain = hour(10), hour(60), hour(60)
 			c.PerUser, c.PerUIA, c.Messages, c.Guesses = hour(20), hour(10), hour(40), hour(30)
-			dc := outbox.Config{Store: c.Store, Keys: c.Keys, Suppressed: w.mayNot, Sweep: 5 * time.Minute}
+			dc := outbox.Config{Store: c.Store, Keys: c.Keys, Transports: outbox.Transports{Suppressed: w.mayNot}, Sweep: 5 * time.Minute}
 			if w.weather == relayFull {
 				dc.MaxQueued = 2
 			}

@@ -140,15 +140,18 @@ func assemble(o order) (*machinery, error) {
 	}
 	m := &machinery{store: db, relays: relays}
 	m.outbox = outbox.New(outbox.Config{
-		Store: db, Keys: keys, Observer: complaints{}, Sole: true, MaxQueued: maxQueued, Sweep: time.Second,
+		Store: db, Keys: keys, Sole: true, Sweep: time.Second,
 		Lateness: 5 * time.Second,
-		Senders: map[verification.Medium]outbox.Sender{verification.Email: &outbox.MailSender{
-			From: "Example <noreply@mail.example.org>", Transport: relays, Templates: words, Keys: keys,
-			Link: func(sid, token string) string { return "https://matrix.example.org/c?sid=" + sid + "&token=" + token },
-			Refuse: func(sid, refusal string) string {
-				return "https://matrix.example.org/r?sid=" + sid + "&refusal=" + refusal
-			},
-		}},
+		Transports: outbox.Transports{
+			Observer: complaints{}, MaxQueued: maxQueued,
+			Senders: map[verification.Medium]outbox.Sender{verification.Email: &outbox.MailSender{
+				From: "Example <noreply@mail.example.org>", Transport: relays, Templates: words, Keys: keys,
+				Link: func(sid, token string) string { return "https://matrix.example.org/c?sid=" + sid + "&token=" + token },
+				Refuse: func(sid, refusal string) string {
+					return "https://matrix.example.org/r?sid=" + sid + "&refusal=" + refusal
+				},
+			}},
+		},
 	})
 	m.svc, err = verification.NewService(verification.Config{Store: db, Keys: keys, Outbox: m.outbox})
 	if err != nil {

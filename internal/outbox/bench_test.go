@@ -28,7 +28,7 @@ func BenchmarkSweepEmpty(b *testing.B) {
 			benchFill(b, o, sent)
 			for b.Loop() {
 				for n := range sealed.Partitions {
-					o.search(sealed.PartitionName(n), map[ref]bool{})
+					o.search(o.now(), sealed.PartitionName(n), map[ref]bool{})
 				}
 			}
 		})
@@ -66,7 +66,7 @@ func BenchmarkMailsThroughTLS(b *testing.B) {
 		b.Fatal(err)
 	}
 	o := benchOutbox(b)
-	o.cfg.MaxQueued = b.N + 1
+	o.own.MaxQueued = b.N + 1
 	o.SetSender(verification.Email, &MailSender{
 		From: "Example <noreply@mail.example.org>", Transport: smtp, Templates: words, Keys: o.cfg.Keys,
 		Link: func(sid, token string) string {
@@ -98,7 +98,7 @@ func BenchmarkRequestBesideRelay(b *testing.B) {
 	for name, takes := range map[string]time.Duration{"fast": 0, "slow": 5 * time.Second} {
 		b.Run(name, func(b *testing.B) {
 			o := benchOutbox(b)
-			o.cfg.MaxQueued = b.N + 1
+			o.own.MaxQueued = b.N + 1
 			o.SetSender(verification.Email, senderFunc(func(ctx context.Context, _ verification.Message) error {
 				if takes == 0 {
 					return nil
@@ -142,8 +142,8 @@ func benchOutbox(b *testing.B) *Outbox {
 	b.Cleanup(func() { _ = s.Close() }) // the folder goes with it
 	return New(Config{
 		Store: s, Keys: testKeys(b, 1),
-		Senders: map[verification.Medium]Sender{verification.Email: senderFunc(
-			func(context.Context, verification.Message) error { return nil })},
+		Transports: Transports{Senders: map[verification.Medium]Sender{verification.Email: senderFunc(
+			func(context.Context, verification.Message) error { return nil })}},
 	})
 }
 
@@ -178,7 +178,7 @@ func benchDeliver(o *Outbox, n int) {
 			for i := w; i < n; i += workers {
 				m := message(i)
 				key, _ := verification.OutboxKey(m.ID)
-				o.deliver(ref{store.Partition(m.ID[:2]), key})
+				o.deliver(o.now(), ref{store.Partition(m.ID[:2]), key})
 			}
 		})
 	}

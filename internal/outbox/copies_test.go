@@ -73,7 +73,7 @@ func (p *post) send(m verification.Message) {
 	p.Helper()
 	at := p.put(p.outbox, m)
 	for range 200 {
-		p.outbox.deliver(at)
+		p.outbox.deliver(p.outbox.now(), at)
 		p.double.Release() // of a slow one, the worker has gone on
 		p.outbox.wg.Wait()
 		if p.stored() == 0 {
@@ -82,7 +82,7 @@ func (p *post) send(m verification.Message) {
 		p.leap(5 * time.Second)
 	}
 	for range 200 {
-		p.outbox.deliver(at)
+		p.outbox.deliver(p.outbox.now(), at)
 		p.outbox.wg.Wait()
 		if p.stored() == 0 {
 			return

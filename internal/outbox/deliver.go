@@ -21,7 +21,7 @@ var (
 // deliver works on one message: claim it, wait for its turn, send it, write
 // down what came of it. No transaction is open while it is being sent, and no
 // turn is taken while the store works: the next message is sent meanwhile.
-func (o *Outbox) deliver(r ref) {
+func (o *Outbox) deliver(t *term, r ref) {
 	rec, err := o.claim(r)
 	switch {
 	case errors.Is(err, errUnreadable):
@@ -33,29 +33,32 @@ func (o *Outbox) deliver(r ref) {
 		return // somebody else has it, or it is done, or not due
 	}
 	if rec.Lease != "" {
-		if rec = o.turn(r, rec); rec == nil {
+		if rec = o.turn(t, r, rec); rec == nil {
 			return
 		}
 	}
 	if rec.Lease == "" {
 		e := o.event(rec)
 		e.Outcome = rec.ended // and deleted by the claim
-		o.tell(e)
+		o.tell(t.inUse, e)
 		return
 	}
 	goOn := make(chan struct{})
-	o.wg.Go(func() { o.send(r, rec, sync.OnceFunc(func() { close(goOn) })) })
-	<-goOn
+	o.wg.Go(func() { o.send(t, r, rec, sync.OnceFunc(func() { close(goOn) })) })
+	select {
+	case <-goOn:
+	case <-t.over: // what is slow does not hold up those who come into force
+	}
 }
 
 // send sends a message and writes down what came of it. The turn is given back
 // before that is written, and when a relay takes its time over the last word;
 // then the worker goes on with others, too.
-func (o *Outbox) send(r ref, rec *record, goOn func()) {
+func (o *Outbox) send(t *term, r ref, rec *record, goOn func()) {
 	defer goOn()
-	free := sync.OnceFunc(func() { <-o.slots })
+	free := sync.OnceFunc(func() { <-t.slots })
 	e := o.event(rec)
-	o.try(rec, &e, func() {
+	o.try(t, rec, &e, func() {
 		free()
 		o.waitLong(r, rec.Lease)
 		goOn()
@@ -65,25 +68,30 @@ func (o *Outbox) send(r ref, rec *record, goOn func()) {
 		// When the lease ends it will be tried once more.
 		o.trouble(fmt.Errorf("write down that a message was %s: %w", e.Outcome, err))
 	}
-	o.tell(e)
+	o.tell(t.inUse, e)
 }
 
 // turn waits until a claimed message may be sent, and takes one of the slots.
 // It returns nil, without a slot, if it is not to be sent; and a record without
 // a lease, as claim does, if it has expired meanwhile.
-func (o *Outbox) turn(r ref, rec *record) *record {
+func (o *Outbox) turn(t *term, r ref, rec *record) *record {
 	took := false
 	select {
-	case o.slots <- struct{}{}:
+	case t.slots <- struct{}{}:
 		took = true
+	case <-t.over:
 	case <-o.quit.Done():
 	}
-	if o.quit.Err() != nil {
+	if o.quit.Err() != nil || t.ended() {
 		if took {
-			<-o.slots
+			<-t.slots
 		}
-		// The next outbox need not wait for the lease to end, unless this fails.
+		// The next transports, or the next outbox, need not wait for the lease to
+		// end, unless this fails.
 		_ = o.settle(r, rec, returned)
+		if o.quit.Err() == nil {
+			o.queue.offer(r)
+		}
 		return nil
 	}
 	left := time.UnixMilli(rec.LeaseUntil).Sub(o.cfg.Now())
@@ -92,7 +100,7 @@ func (o *Outbox) turn(r ref, rec *record) *record {
 	}
 	renewed, err := o.renew(r, rec)
 	if err != nil || renewed == nil || renewed.Lease == "" {
-		<-o.slots
+		<-t.slots
 	}
 	if err != nil {
 		o.trouble(fmt.Errorf("prolong the lease of a message: %w", err))
@@ -103,16 +111,16 @@ func (o *Outbox) turn(r ref, rec *record) *record {
 
 // try sends a message once and says in e what came of it. On Deferred it has
 // set when to try again. What is slow is told while it waits.
-func (o *Outbox) try(rec *record, e *Event, slow func()) {
+func (o *Outbox) try(t *term, rec *record, e *Event, slow func()) {
 	ctx, cancel := context.WithTimeout(o.live, o.cfg.SendTimeout)
 	defer cancel()
-	if o.suppressed(ctx, rec, e) {
+	if o.suppressed(ctx, t, rec, e) {
 		return
 	}
 	start := o.cfg.Now()
 	m := rec.Message
 	m.Uncertain = rec.Uncertain
-	err := o.call(mail.WithPatience(ctx, mail.Patience{Live: o.live, Slow: slow, Again: rec.Uncertain}), m)
+	err := t.call(mail.WithPatience(ctx, mail.Patience{Live: o.live, Slow: slow, Again: rec.Uncertain}), m)
 	e.Duration = o.cfg.Now().Sub(start)
 	rec.Tries++
 	e.Tries = rec.Tries
@@ -142,11 +150,11 @@ func (o *Outbox) try(rec *record, e *Event, slow func()) {
 
 // suppressed asks whether anything may be sent to the address at all, and says
 // in e if not. Where that cannot be found out, it is asked again later.
-func (o *Outbox) suppressed(ctx context.Context, rec *record, e *Event) bool {
-	if o.cfg.Suppressed == nil {
+func (o *Outbox) suppressed(ctx context.Context, t *term, rec *record, e *Event) bool {
+	if t.Suppressed == nil {
 		return false
 	}
-	reason, err := o.cfg.Suppressed(ctx, rec.Message)
+	reason, err := t.Suppressed(ctx, rec.Message)
 	if err != nil {
 		rec.Tries++
 		e.Err, e.Operator, e.Tries = scrub(fmt.Errorf("look up suppression: %w", err), rec.Message), true, rec.Tries
@@ -179,8 +187,8 @@ func (o *Outbox) postpone(rec *record, e *Event, wait time.Duration) {
 // call calls the transport. Its panic fails this message and no other; trying
 // again could bring the same mail over and over, as nobody knows how far the
 // transport got.
-func (o *Outbox) call(ctx context.Context, m verification.Message) (err error) {
-	sender := o.cfg.Senders[m.Medium]
+func (t *term) call(ctx context.Context, m verification.Message) (err error) {
+	sender := t.Senders[m.Medium]
 	if sender == nil {
 		return errNoSender
 	}

@@ -87,14 +87,14 @@ func (o *Outbox) tellSeldom(e Event) {
 	}
 	now, last := o.cfg.Now().UnixNano(), o.troubled.Load()
 	if now-last >= int64(o.cfg.Sweep) && o.troubled.CompareAndSwap(last, now) {
-		o.tell(e)
+		o.tell(o.inForce(), e)
 	}
 }
 
 // tell passes an event on, and remembers it if something is wrong.
-func (o *Outbox) tell(e Event) {
+func (o *Outbox) tell(u *inUse, e Event) {
 	if e.Err != nil {
-		o.history.add(o.cfg.Now(), e)
+		u.history.add(o.cfg.Now(), e)
 	}
-	o.cfg.Observer.Delivery(e)
+	u.Observer.Delivery(e)
 }

@@ -54,7 +54,7 @@ func TestStoreFailsOnceAtEachAccess(t *testing.T) {
 			r.stop(o)
 			wantSends(t, box, 2, 3)
 			r.wantStored(0)
-			if waiting, sending := o.tally.total.Load(), len(o.slots); waiting != 0 || sending != 0 {
+			if waiting, sending := o.tally.total.Load(), len(o.own.slots); waiting != 0 || sending != 0 {
 				t.Errorf("%d are counted, and %d as being sent, want none", waiting, sending)
 			}
 			for _, sid := range sids {
@@ -265,8 +265,8 @@ func TestTurnThatComesWithTheEnd(t *testing.T) {
 		if err != nil || rec == nil {
 			t.Fatalf("claim = %+v, %v", rec, err)
 		}
-		if got := o.turn(at, rec); got != nil || len(o.slots) != 0 {
-			t.Fatalf("turn = %+v, and %d are being sent", got, len(o.slots))
+		if got := o.turn(o.now(), at, rec); got != nil || len(o.own.slots) != 0 {
+			t.Fatalf("turn = %+v, and %d are being sent", got, len(o.own.slots))
 		}
 		if rec, err = r.open(o, at); err != nil || rec.Lease != "" || rec.LeaseUntil != 0 || rec.Tries != 0 {
 			t.Fatalf("given back as %+v, %v", rec, err)

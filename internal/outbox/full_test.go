@@ -142,7 +142,7 @@ func TestTallyFallsWithEachMessage(t *testing.T) {
 		if got := o.tally.total.Load(); got != 1 {
 			t.Errorf("%s: tally = %d before it is tried, want 1", name, got)
 		}
-		o.deliver(at)
+		o.deliver(o.now(), at)
 		o.wg.Wait()
 		r.wantOutcomes(strings.Fields(name)[0])
 		if got := o.tally.total.Load(); got != tt.want || got != int64(r.stored()) {

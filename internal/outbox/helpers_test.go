@@ -152,14 +152,17 @@ func (c codec) plain(t tb, r *record) []byte {
 // outbox makes an outbox for mail, with what change says.
 func (r *rig) outbox(s Sender, change ...func(*Config)) *Outbox {
 	cfg := Config{
-		Store: r.store, Keys: r.keys, Observer: r.diary,
-		Senders: map[verification.Medium]Sender{verification.Email: s},
+		Store: r.store, Keys: r.keys,
+		Transports: Transports{Observer: r.diary, Senders: map[verification.Medium]Sender{verification.Email: s}},
 	}
 	for _, c := range change {
 		c(&cfg)
 	}
 	return New(cfg)
 }
+
+// now is a time for which the transports of the configuration are in force.
+func (o *Outbox) now() *term { return &term{o.own, make(chan struct{})} }
 
 // stop ends an outbox that has nothing to wait for.
 func (r *rig) stop(o *Outbox) {

@@ -85,12 +85,12 @@ func newModelRun(t *rapid.T) *modelRun {
 	run := &modelRun{now: start, begun: start, sessions: map[string]*modelSession{}}
 	clock := func() time.Time { return run.now }
 	keys, memory := testKeys(t, 1), storetest.NewMemory(clock)
-	run.outbox = New(Config{Store: memory, Keys: keys, Now: clock, Random: &topmost{}, Senders: map[verification.Medium]Sender{
+	run.outbox = New(Config{Store: memory, Keys: keys, Now: clock, Random: &topmost{}, Transports: Transports{Senders: map[verification.Medium]Sender{
 		verification.Email: senderFunc(func(_ context.Context, m verification.Message) error {
 			run.heard = append(run.heard, m.ID)
 			return run.relay(m)
 		}),
-	}})
+	}}})
 	var err error
 	run.svc, err = verification.NewService(verification.Config{
 		Store: memory, Keys: keys, Outbox: tapped{run.outbox, run}, Now: clock, Cooldown: 3 * time.Hour,
@@ -214,7 +214,7 @@ func (run *modelRun) work(t *rapid.T, answer error) {
 func (run *modelRun) workOn(t *rapid.T, mail *modelMail, relay func(verification.Message) error) (tried bool) {
 	try, giveUp := run.ready(mail)
 	run.heard, run.relay = nil, relay
-	run.outbox.deliver(mail.at)
+	run.outbox.deliver(run.outbox.now(), mail.at)
 	if asked := len(run.heard); asked > 1 || (asked == 1) != try || asked == 1 && run.heard[0] != mail.m.ID {
 		t.Fatalf("the relay was given %v, want %s: %v", run.heard, mail.m.ID, try)
 	}

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -59,24 +58,16 @@ type Sender interface {
 
 // Config is what an outbox is made of. Store and Keys are required.
 type Config struct {
-	Store    store.Store
-	Keys     *keyring.Ring
-	Observer Observer
-	// Senders has one for each medium that there is a transport for. A message
-	// of another medium fails.
-	Senders map[verification.Medium]Sender
+	Store store.Store
+	Keys  *keyring.Ring
+	// Transports are what Start puts in force.
+	Transports
 	// Workers is how many messages are sent at the same time.
 	Workers int
-	// MaxQueued is how many messages may wait in the store before Put refuses
-	// more with ErrFull. It is counted in memory, and exactly with every sweep.
-	MaxQueued int
 	// Sole says that no other process has the store open at the same time. What
 	// a process that died was sending is then sent again by the next one at
 	// once, and not when the lease ends.
 	Sole bool
-	// Suppressed, if set, is asked before every send why a message may not go to
-	// its address; an empty reason lets it pass.
-	Suppressed func(ctx context.Context, m verification.Message) (reason string, err error)
 	// Sweep is how often the store is searched for messages that nobody was
 	// woken for: after a crash, a reload, a lost wake-up or a delay. It is also
 	// how late a message that was deferred may be.
@@ -97,21 +88,25 @@ type Outbox struct {
 	codec codec
 	queue *queue
 	tally tally
-	// slots has an element for each message that is being sent.
-	slots   chan struct{}
-	history history
+
+	mu sync.Mutex
+	// used are the transports that somebody uses, the newest last, which is in
+	// force; own are those of the configuration.
+	used []*inUse
+	own  *inUse
+	// term is the time for which they are; nil while messages wait.
+	term atomic.Pointer[term]
+	come chan struct{} // others have come into force
 
 	// quit ends when Stop begins: nothing new is started. live ends when Stop
 	// runs out of time: what was started is cut off.
 	quit, live context.Context
 	stop, kill context.CancelFunc
 	start      sync.Once
-	started    atomic.Bool
 	counting   atomic.Bool
 	wg         sync.WaitGroup
 
 	troubled atomic.Int64 // when the store's trouble was last reported
-	unread   map[ref]bool // unreadable messages that the last sweep saw
 }
 
 var _ verification.Outbox = (*Outbox)(nil)
@@ -131,9 +126,6 @@ func New(cfg Config) *Outbox {
 	if cfg.Workers <= 0 {
 		cfg.Workers = DefaultWorkers
 	}
-	if cfg.MaxQueued <= 0 {
-		cfg.MaxQueued = DefaultMaxQueued
-	}
 	if cfg.Sweep <= 0 {
 		cfg.Sweep = DefaultSweep
 	}
@@ -149,14 +141,8 @@ func New(cfg Config) *Outbox {
 	if cfg.Random == nil {
 		cfg.Random = rand.Reader
 	}
-	if cfg.Observer == nil {
-		cfg.Observer = silent{}
-	}
-	cfg.Senders = maps.Clone(cfg.Senders)
-	if cfg.Senders == nil {
-		cfg.Senders = make(map[verification.Medium]Sender)
-	}
-	o := &Outbox{cfg: cfg, codec: codec{cfg.Keys}, queue: newQueue(queueLength), slots: make(chan struct{}, cfg.Workers)}
+	o := &Outbox{cfg: cfg, codec: codec{cfg.Keys}, queue: newQueue(queueLength), come: make(chan struct{}, 1)}
+	o.own = o.prepare(cfg.Transports)
 	o.live, o.kill = context.WithCancel(context.Background())
 	o.quit, o.stop = context.WithCancel(o.live)
 	return o
@@ -172,7 +158,7 @@ var errID = errors.New("message id is too short")
 
 // SetSender sets the transport of a medium. It is for the time before Start:
 // a transport that is made after the outbox.
-func (o *Outbox) SetSender(m verification.Medium, s Sender) { o.cfg.Senders[m] = s }
+func (o *Outbox) SetSender(m verification.Medium, s Sender) { o.own.Senders[m] = s }
 
 // Put writes a message into the transaction of its session, or returns ErrFull.
 // It sends nothing, and works whether or not the outbox has been started.
@@ -181,7 +167,7 @@ func (o *Outbox) Put(txn store.Txn, m verification.Message) error {
 	if !ok {
 		return errID
 	}
-	if o.tally.total.Load() >= int64(o.cfg.MaxQueued) {
+	if o.tally.total.Load() >= int64(o.inForce().MaxQueued) {
 		o.recount()
 		// Whoever asked may not be told, see ADR 25.
 		o.tellSeldom(Event{Outcome: Failed, Purpose: m.Purpose, Medium: m.Medium, Operator: true, Err: ErrFull})
@@ -202,10 +188,17 @@ func (o *Outbox) Wake(p store.Partition, id string) {
 	}
 }
 
-// Start starts the workers and the sweep. Further calls do nothing.
+// Start puts the transports of the configuration in force for good. Further calls do
+// nothing.
 func (o *Outbox) Start() {
+	if o.term.Load() == nil {
+		o.use(o.own)
+	}
+}
+
+// run starts the workers and the sweep.
+func (o *Outbox) run() {
 	o.start.Do(func() {
-		o.started.Store(true)
 		for range o.cfg.Workers * (1 + ahead) {
 			o.wg.Go(o.work)
 		}
@@ -244,6 +237,8 @@ func (o *Outbox) work() {
 		if !ok {
 			return
 		}
-		o.deliver(r)
+		if t := o.term.Load(); t != nil { // else it waits, and is searched for when there are transports
+			o.deliver(t, r)
+		}
 	}
 }

@@ -232,22 +232,22 @@ func TestConfigIsCompleted(t *testing.T) {
 		sweep, timeout, lateness time.Duration
 	}
 	of := func(o *Outbox) numbers {
-		return numbers{cap(o.slots), o.cfg.MaxQueued, o.cfg.Sweep, o.cfg.SendTimeout, o.cfg.Lateness}
+		return numbers{cap(o.own.slots), o.own.MaxQueued, o.cfg.Sweep, o.cfg.SendTimeout, o.cfg.Lateness}
 	}
 	defaults := numbers{DefaultWorkers, DefaultMaxQueued, DefaultSweep, DefaultSendTimeout, DefaultLateness}
-	for _, c := range []Config{{}, {Workers: -1, MaxQueued: -1, Sweep: -1, SendTimeout: -1, Lateness: -1}} {
-		if got := New(c); of(got) != defaults || got.cfg.Now == nil || got.cfg.Random == nil || got.cfg.Observer == nil || cap(got.queue.refs) != queueLength {
+	for _, c := range []Config{{}, {Workers: -1, Transports: Transports{MaxQueued: -1}, Sweep: -1, SendTimeout: -1, Lateness: -1}} {
+		if got := New(c); of(got) != defaults || got.cfg.Now == nil || got.cfg.Random == nil || got.own.Observer == nil || cap(got.queue.refs) != queueLength {
 			t.Errorf("New(%+v) has %+v", c, of(got))
 		}
 	}
 	least := numbers{1, 1, 1, 1, 1}
 	senders := map[verification.Medium]Sender{verification.Email: &mailbox{}}
-	got := New(Config{Workers: 1, MaxQueued: 1, Sweep: 1, SendTimeout: 1, Lateness: 1, Senders: senders, Random: maximal{}, Observer: &diary{}})
+	got := New(Config{Workers: 1, Sweep: 1, SendTimeout: 1, Lateness: 1, Random: maximal{}, Transports: Transports{MaxQueued: 1, Senders: senders, Observer: &diary{}}})
 	if of(got) != least || got.cfg.Random != (maximal{}) {
 		t.Errorf("got %+v, want %+v", of(got), least)
 	}
-	if _, ok := got.cfg.Observer.(*diary); !ok {
-		t.Errorf("the observer is %T", got.cfg.Observer)
+	if _, ok := got.own.Observer.(*diary); !ok {
+		t.Errorf("the observer is %T", got.own.Observer)
 	}
 	got.SetSender(verification.Email, nil)
 	if senders[verification.Email] == nil {

@@ -46,10 +46,11 @@ type LastError struct {
 
 // Status reads all messages that wait.
 func (o *Outbox) Status(ctx context.Context) (Status, error) {
+	u := o.inForce()
 	s := Status{
-		Waiting: map[verification.Medium]int{}, InFlight: len(o.slots), MaxQueued: o.cfg.MaxQueued, Errors: o.history.last(),
+		Waiting: map[verification.Medium]int{}, InFlight: len(u.slots), MaxQueued: u.MaxQueued, Errors: u.history.last(),
 	}
-	for medium := range o.cfg.Senders {
+	for medium := range u.Senders {
 		s.Waiting[medium] = 0
 	}
 	now := o.cfg.Now()

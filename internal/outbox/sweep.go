@@ -10,18 +10,26 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
-// sweep searches all partitions, at once and then every so often.
+// sweep searches all partitions when transports have come into force, and then every
+// so often.
 func (o *Outbox) sweep() {
 	tick := time.Tick(o.cfg.Sweep)
 	for {
-		unread := make(map[ref]bool)
-		for n := range sealed.Partitions {
-			o.search(sealed.PartitionName(n), unread)
+		select {
+		case <-o.come: // and this search is for them
+		default:
 		}
-		o.unread = unread
+		if t := o.term.Load(); t != nil {
+			unread := make(map[ref]bool)
+			for n := range sealed.Partitions {
+				o.search(t, sealed.PartitionName(n), unread)
+			}
+			t.unread = unread
+		}
 		select {
 		case <-o.quit.Done():
 			return
+		case <-o.come:
 		case <-tick:
 		}
 	}
@@ -29,7 +37,7 @@ func (o *Outbox) sweep() {
 
 // search queues what is due in one partition. Waiting for room in the queue
 // begins when the scan has ended: a snapshot is not held for a slow relay.
-func (o *Outbox) search(p store.Partition, unread map[ref]bool) {
+func (o *Outbox) search(t *term, p store.Partition, unread map[ref]bool) {
 	var due []ref
 	count := 0
 	err := verification.OutboxKind.Scan(o.quit, o.cfg.Store, p, func(key string, value []byte) (bool, error) {
@@ -39,8 +47,8 @@ func (o *Outbox) search(p store.Partition, unread map[ref]bool) {
 		switch {
 		case err != nil:
 			unread[r] = true
-			if !o.unread[r] { // once for each message, not for each sweep
-				o.tell(Event{Outcome: Dropped, Err: err})
+			if !t.unread[r] { // once for each message, not for each sweep
+				o.tell(t.inUse, Event{Outcome: Dropped, Err: err})
 			}
 		case o.due(rec):
 			due = append(due, r)

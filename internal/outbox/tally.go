@@ -61,7 +61,7 @@ func (t *tally) part(p store.Partition) *atomic.Int64 {
 // recount counts in the background what nobody sweeps: an outbox without a
 // transport is not started, and would stay full when its messages have expired.
 func (o *Outbox) recount() {
-	if o.started.Load() || !o.counting.CompareAndSwap(false, true) {
+	if o.term.Load() != nil || !o.counting.CompareAndSwap(false, true) {
 		return
 	}
 	go func() {

@@ -46,9 +46,9 @@ func TestSlowRelayHoldsNobodyBack(t *testing.T) {
 	t.Parallel()
 	p := newPost(t, slowOnce)
 	slow := p.put(p.outbox, message(1))
-	p.outbox.deliver(slow)
+	p.outbox.deliver(p.outbox.now(), slow)
 	for n := 2; n < 5; n++ {
-		p.outbox.deliver(p.put(p.outbox, message(n)))
+		p.outbox.deliver(p.outbox.now(), p.put(p.outbox, message(n)))
 	}
 	// On a busy machine the others count as slow, too, for a moment.
 	for until := time.Now().Add(time.Minute); p.stored() != 1 && time.Now().Before(until); {
@@ -72,7 +72,7 @@ func TestDeathWhileARelayIsSlow(t *testing.T) {
 	t.Parallel()
 	p := newPost(t, slowOnce)
 	at := p.put(p.outbox, message(1))
-	p.outbox.deliver(at)
+	p.outbox.deliver(p.outbox.now(), at)
 	rec := p.stand(at)
 	rec.Lease = "another.process" // this one dies, and the next one is another
 	err := p.store.Update(t.Context(), at.partition, func(txn store.Txn) error { return p.outbox.codec.put(txn, at.key, rec) })
@@ -98,7 +98,7 @@ func TestStopWhileARelayIsSlow(t *testing.T) {
 	t.Parallel()
 	p := newPost(t, slowOnce)
 	at := p.put(p.outbox, message(1))
-	p.outbox.deliver(at)
+	p.outbox.deliver(p.outbox.now(), at)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := p.outbox.Stop(ctx); !errors.Is(err, context.Canceled) {
@@ -153,7 +153,7 @@ func TestNoThirdTime(t *testing.T) {
 			}
 			p.leap(DefaultSendTimeout + leaseMargin)
 		}
-		p.outbox.deliver(at)
+		p.outbox.deliver(p.outbox.now(), at)
 		p.outbox.wg.Wait()
 		want, state, copies := Sent, verification.Delivered, 1
 		if begun {
@@ -225,7 +225,7 @@ func TestSecondTimeThatHandedNothingOver(t *testing.T) {
 	}), func(c *Config) { c.Now = func() time.Time { return now } })
 	at := r.put(o, message(1))
 	for range 2 {
-		o.deliver(at)
+		o.deliver(o.now(), at)
 		o.wg.Wait()
 		now = now.Add(DefaultLateness + backoffCap)
 	}
@@ -254,7 +254,7 @@ func TestSecondTimeThatWasPutOff(t *testing.T) {
 	})
 	at := r.put(o, message(1))
 	for range 3 {
-		o.deliver(at)
+		o.deliver(o.now(), at)
 		o.wg.Wait()
 		now = now.Add(DefaultLateness + backoffCap)
 	}

@@ -88,7 +88,7 @@ func TestNoAccessTakesForEver(t *testing.T) {
 			return sendError{text: "later", temporary: true}
 		}))
 		at := r.put(o, message(1))
-		o.deliver(at)
+		o.deliver(o.now(), at)
 		o.wg.Wait()
 		time.Sleep(time.Minute)
 		rec, err := o.claim(at)
@@ -150,9 +150,9 @@ func TestTurnLooksAgainOnlyIfItTookLong(t *testing.T) {
 			rec.Uncertain = waited < 0
 			time.Sleep(waited)
 			before, _ := w.counts()
-			got := o.turn(ref{partitionOf(rec.Message.ID), "o/" + rec.Message.ID[2:]}, rec)
-			if got == nil || len(o.slots) != 1 {
-				t.Fatalf("turn = %+v with %d being sent", got, len(o.slots))
+			got := o.turn(o.now(), ref{partitionOf(rec.Message.ID), "o/" + rec.Message.ID[2:]}, rec)
+			if got == nil || len(o.own.slots) != 1 {
+				t.Fatalf("turn = %+v with %d being sent", got, len(o.own.slots))
 			}
 			if after, _ := w.counts(); after-before != want {
 				t.Errorf("after %s the store was asked %d times, want %d", waited, after-before, want)
@@ -180,8 +180,8 @@ func TestTurnOfWhatHasExpired(t *testing.T) {
 			if life == time.Hour {
 				f.failUpdates.Store(1)
 			}
-			if got := o.turn(at, rec); (got != nil && got.ended == Expired) != (life == time.Second) || len(o.slots) != 0 {
-				t.Errorf("life %s: turn = %+v with %d being sent", life, got, len(o.slots))
+			if got := o.turn(o.now(), at, rec); (got != nil && got.ended == Expired) != (life == time.Second) || len(o.own.slots) != 0 {
+				t.Errorf("life %s: turn = %+v with %d being sent", life, got, len(o.own.slots))
 			}
 		}
 		if e := r.diary.all(); len(e) != 1 || !errors.Is(e[0].Err, errDiskFull) || e[0].Outcome != Deferred || !e[0].Operator {

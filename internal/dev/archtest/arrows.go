@@ -37,6 +37,9 @@ var adapter = []string{"cmd", "caddymodule", "e2e", "bench"}
 // real peers for tests, and tools.
 var outside = []string{"internal/lab", "internal/dev", "e2e", "bench", "cmd/demo"}
 
+// assembly puts the handlers and the domain together: the program without Caddy.
+const assembly = "internal/instance"
+
 // arrows are the import rules of the architecture.
 var arrows = []arrow{
 	{
@@ -58,14 +61,24 @@ var arrows = []arrow{
 		OnlyStandard: true,
 	},
 	{
+		Why:       "guest is a contract: whoever implements it needs nothing of ours but package store",
+		From:      func(dir string) bool { return dir == "guest" },
+		Forbidden: []string{caddy, "./internal", "./handlers", "./caddymodule"},
+	},
+	{
 		Why:       "only a store's own package may know of its database",
 		From:      func(dir string) bool { return under(dir, "handlers", "internal", "store/storetest") },
 		Forbidden: []string{badger, "./store/badgerstore"},
 	},
 	{
 		Why:       "the domain and its stores do not know who uses them",
-		From:      func(dir string) bool { return under(dir, "internal", "store") },
-		Forbidden: []string{"./handlers", "./caddymodule"},
+		From:      func(dir string) bool { return under(dir, "internal", "store") && !under(dir, assembly) },
+		Forbidden: []string{"./handlers", "./" + assembly, "./caddymodule"},
+	},
+	{
+		Why:       "what is assembled does not know who runs it",
+		From:      func(dir string) bool { return under(dir, assembly) },
+		Forbidden: []string{"./caddymodule"},
 	},
 	{
 		Why:       "the program imports no doubles and no tools",
@@ -75,7 +88,7 @@ var arrows = []arrow{
 	{
 		Why:       "handlers is used by caddymodule, not the other way round",
 		From:      func(dir string) bool { return under(dir, "handlers") },
-		Forbidden: []string{"./caddymodule"},
+		Forbidden: []string{"./" + assembly, "./caddymodule"},
 	},
 }
 

@@ -29,10 +29,16 @@ func TestBuild(t *testing.T) {
 		"threepid.stores.badger",
 		"threepid.mailers.smtp",
 		"threepid.mailers.file",
+		"threepid.sms.http",
+		"threepid.sms.file",
+		"admin.api.threepid",
 	} {
 		if !slices.ContainsFunc(modules, func(line string) bool { return firstWord(line) == want }) {
 			t.Errorf("list-modules does not show %s", want)
 		}
+	}
+	if got := caddy(t, program, "threepid", "--help"); !strings.Contains(got, "doctor") {
+		t.Errorf("caddy threepid has no commands: %s", got)
 	}
 	if got, want := caddy(t, program, "version"), committed(t).CaddyVersion; firstWord(got) != want {
 		t.Errorf("caddy version: got %q, want %s", got, want)

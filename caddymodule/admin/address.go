@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/caddy-threepid/caddy-threepid/caddymodule"
+	"github.com/caddy-threepid/caddy-threepid/internal/address"
+	"github.com/caddy-threepid/caddy-threepid/internal/input"
+	"github.com/caddy-threepid/caddy-threepid/internal/instance"
+	"github.com/caddy-threepid/caddy-threepid/internal/phone"
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+)
+
+// AddressRequest names an address. The medium may be left out: an email address has
+// an "@", and a number has none.
+type AddressRequest struct {
+	Medium  verification.Medium `json:"medium"`
+	Address string              `json:"address"`
+}
+
+// canonical is the address as it is stored.
+func (req AddressRequest) canonical() (AddressRequest, error) {
+	var err error
+	if req.Medium == "" {
+		req.Medium = verification.MSISDN
+		if strings.Contains(input.Address(req.Address), "@") {
+			req.Medium = verification.Email
+		}
+	}
+	switch req.Medium {
+	case verification.Email:
+		req.Address, err = address.Email(input.Address(req.Address))
+	case verification.MSISDN:
+		dialled, _ := input.Number(req.Address)
+		var number phone.Number
+		number, err = phone.FromDigits(strings.TrimPrefix(dialled, "+"))
+		req.Address = number.Digits
+	default:
+		err = fmt.Errorf("medium %q is neither email nor msisdn", req.Medium)
+	}
+	if err != nil {
+		return req, refused(errors.New("this is neither an email address nor a phone number with its country code, like +447400123456"))
+	}
+	return req, nil
+}
+
+func forget(ctx context.Context, app *caddymodule.App, req AddressRequest) (any, error) {
+	return onAddress(app, req, func(inst *instance.Instance, person AddressRequest) (any, error) {
+		gone, err := inst.Forget(ctx, person.Medium, person.Address)
+		return Forgotten{Entries: gone.Entries, Erased: gone.Erased, Compacted: gone.Compacted, Left: gone.Left}, err
+	})
+}
+
+// Forgotten is what was erased.
+type Forgotten struct {
+	Entries int `json:"entries"`
+	// Erased is how many entries of each kind.
+	Erased map[string]int `json:"erased"`
+	// Compacted says that the files of the store do not have them any more
+	// either. Otherwise that happens by itself, in time.
+	Compacted bool `json:"compacted"`
+	// Left are folders that messages were written into instead of being sent: what
+	// is in them is not erased.
+	Left []string `json:"left,omitempty"`
+}

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package outbox
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+)
+
+// Transports are what messages are sent with while one configuration is in force.
+type Transports struct {
+	// Senders has one for each medium that there is a transport for. A message
+	// of another medium fails.
+	Senders  map[verification.Medium]Sender
+	Observer Observer
+	// MaxQueued is how many messages may wait in the store before Put refuses
+	// more with ErrFull. It is counted in memory, and exactly with every sweep.
+	MaxQueued int
+	// Suppressed, if set, is asked before every send why a message may not go to
+	// its address; an empty reason lets it pass.
+	Suppressed func(ctx context.Context, m verification.Message) (reason string, err error)
+}
+
+// inUse are transports with what is known of them.
+type inUse struct {
+	Transports
+	// slots has an element for each message that is being sent with them.
+	slots   chan struct{}
+	history history
+	unread  map[ref]bool // unreadable messages that the last sweep saw
+}
+
+// term is a time for which transports are in force.
+type term struct {
+	*inUse
+	over chan struct{} // closed at its end
+}
+
+// ended reports whether others have come into force, or nobody's are.
+func (t *term) ended() bool {
+	select {
+	case <-t.over:
+		return true
+	default:
+		return false
+	}
+}
+
+func (o *Outbox) prepare(t Transports) *inUse {
+	if t.MaxQueued <= 0 {
+		t.MaxQueued = DefaultMaxQueued
+	}
+	if t.Observer == nil {
+		t.Observer = silent{}
+	}
+	t.Senders = maps.Clone(t.Senders)
+	if t.Senders == nil {
+		t.Senders = make(map[verification.Medium]Sender)
+	}
+	return &inUse{Transports: t, slots: make(chan struct{}, o.cfg.Workers)}
+}
+
+// Use puts transports in force until they are released, in the place of those that are.
+// These come back if they have not been released themselves meanwhile: a configuration
+// may be given up after it has begun. What is being sent ends with the transport that it
+// began with; what is claimed from now on is sent with the new ones. While there are
+// none, messages wait.
+func (o *Outbox) Use(t Transports) (release func()) {
+	u := o.prepare(t)
+	o.use(u)
+	return sync.OnceFunc(func() { o.change(func() { o.used = slices.DeleteFunc(o.used, func(x *inUse) bool { return x == u }) }) })
+}
+
+func (o *Outbox) use(u *inUse) {
+	o.change(func() { o.used = append(o.used, u) })
+	o.run()
+}
+
+// change lets the newest transports come into force.
+func (o *Outbox) change(use func()) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	use()
+	before := o.term.Load()
+	var newest *inUse
+	if n := len(o.used); n > 0 {
+		newest = o.used[n-1]
+	}
+	if before != nil && before.inUse == newest {
+		return
+	}
+	var now *term
+	if newest != nil {
+		now = &term{newest, make(chan struct{})}
+	}
+	o.term.Store(now)
+	if before != nil {
+		close(before.over)
+	}
+	select {
+	case o.come <- struct{}{}: // messages that have waited are searched for at once
+	default:
+	}
+}
+
+// inForce are the transports in force, or those of the configuration before there are
+// any.
+func (o *Outbox) inForce() *inUse {
+	if t := o.term.Load(); t != nil {
+		return t.inUse
+	}
+	return o.own
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package outbox
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+)
+
+// by are transports that send with a mailbox.
+func (r *rig) by(box *mailbox) Transports {
+	return Transports{Observer: r.diary, Senders: map[verification.Medium]Sender{verification.Email: box}}
+}
+
+// rare is an outbox that has no transports yet, and hardly ever searches by itself.
+func (r *rig) rare(change ...func(*Config)) *Outbox {
+	return r.outbox(nil, append(change, func(c *Config) { c.Transports, c.Sweep = Transports{}, time.Hour })...)
+}
+
+// TestTheNewestTransportsAreUsed, and those of before again when it is given up; without
+// any, messages wait, and are sent at once when there are some.
+func TestTheNewestTransportsAreUsed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, first, second, third := newRig(t), &mailbox{}, &mailbox{}, &mailbox{}
+		o := r.rare()
+		n := 0
+		var at ref
+		send := func() {
+			n++
+			at = r.put(o, message(n))
+			o.Wake(at.partition, message(n).ID)
+			synctest.Wait()
+		}
+		send() // nobody is there
+		r.wantStored(1)
+		endFirst := o.Use(r.by(first))
+		synctest.Wait()
+		wantSends(t, first, 1, 1)
+		endSecond := o.Use(r.by(second))
+		send()
+		wantSends(t, second, 1, 1)
+		endSecond()
+		endSecond()
+		send()
+		wantSends(t, first, 2, 2)
+		endThird := o.Use(r.by(third))
+		endFirst()
+		send()
+		wantSends(t, third, 1, 1)
+		endThird()
+		send()
+		r.wantStored(1)
+		if rec, err := r.open(o, at); err != nil || rec.Tries != 0 || rec.Lease != "" {
+			t.Errorf("a message that waits is %+v, %v, want it untouched", rec, err)
+		}
+		o.Use(r.by(second))
+		synctest.Wait()
+		wantSends(t, second, 2, 2)
+		r.wantStored(0)
+		r.stop(o)
+	})
+}
+
+// TestWhatIsInFlightEndsWithItsTransport, however long that takes; what waits for a turn
+// behind it does not wait for it any more.
+func TestWhatIsInFlightEndsWithItsTransport(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, next := newRig(t), &mailbox{}
+		slow := &mailbox{fail: func(context.Context, verification.Message) error {
+			time.Sleep(30 * time.Second)
+			return nil
+		}}
+		o := r.rare(oneWorker)
+		for n := range 5 {
+			r.put(o, message(n))
+		}
+		end := o.Use(r.by(slow))
+		synctest.Wait()
+		wantSends(t, slow, 1, 1)
+		endNext := o.Use(r.by(next))
+		end()
+		synctest.Wait()
+		wantSends(t, next, 4, 4)
+		r.wantStored(1)
+		time.Sleep(30 * time.Second)
+		synctest.Wait()
+		wantSends(t, slow, 1, 1)
+		wantSends(t, next, 4, 4)
+		r.wantStored(0)
+		r.wantOutcomes(strings.TrimSpace(strings.Repeat("sent ", 5)))
+		endNext()
+		r.stop(o)
+	})
+}
+
+// TestWhatIsKnownOfTransportsGoesWithThem: how many may wait, what went wrong, and how
+// many are being sent.
+func TestWhatIsKnownOfTransportsGoesWithThem(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		broken := &mailbox{fail: func(context.Context, verification.Message) error { return sendError{text: "no paper left"} }}
+		o := r.rare()
+		with := r.by(broken)
+		with.MaxQueued = 7
+		end := o.Use(with)
+		r.put(o, message(1))
+		o.Wake(partitionOf(message(1).ID), message(1).ID)
+		synctest.Wait()
+		status, err := o.Status(t.Context())
+		if err != nil || status.MaxQueued != 7 || len(status.Errors) != 1 || status.Errors[0].Text != "no paper left" {
+			t.Errorf("got %+v, %v, want 7 and what went wrong", status, err)
+		}
+		o.Use(r.by(&mailbox{}))
+		end()
+		status, err = o.Status(t.Context())
+		if err != nil || status.MaxQueued != DefaultMaxQueued || len(status.Errors) != 0 || status.InFlight != 0 {
+			t.Errorf("got %+v, %v, want nothing of those of before", status, err)
+		}
+		r.stop(o)
+	})
+}
