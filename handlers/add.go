@@ -9,15 +9,16 @@ import (
 	"io"
 	"net/http"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
 // add serves /account/3pid/add (MSC2290). A homeserver that has it asks for
 // the password itself. One that has not gets the address through its
 // /account/3pid, which asks for nothing, so the asking is ours.
-func (c *Client) add(w http.ResponseWriter, r *http.Request, next Next, route route) (int, error) {
+func (c *Client) add(w http.ResponseWriter, r *http.Request, next Next, at route.Route) (int, error) {
 	if r.Method != http.MethodPost {
-		return c.complete(w, r, next, route)
+		return c.complete(w, r, next, at)
 	}
 	raw, err := readBody(w, r, c.cfg.MaxBody)
 	if err != nil {
@@ -30,16 +31,16 @@ func (c *Client) add(w http.ResponseWriter, r *http.Request, next Next, route ro
 	if err := c.confirmed(r, next, body); err != nil {
 		return 0, err
 	}
-	version, err := c.has(r, next, route.tail)
+	version, err := c.has(r, next, at.Tail)
 	if err != nil {
 		return 0, err
 	}
 	if version != "" {
-		route.version = version
+		at.Version = version
 		r.Body = io.NopCloser(bytes.NewReader(raw))
-		return c.complete(w, r, next, route)
+		return c.complete(w, r, next, at)
 	}
-	return c.addHere(w, r, next, route, body)
+	return c.addHere(w, r, next, at, body)
 }
 
 var errUnconfirmed = saying(http.StatusBadRequest, codeThreepidAuthFailed, sayUnconfirmed, "The address is not confirmed yet")
@@ -69,8 +70,8 @@ func (c *Client) confirmed(r *http.Request, next Next, body object) error {
 }
 
 // addHere authenticates the user and translates the request.
-func (c *Client) addHere(w http.ResponseWriter, r *http.Request, next Next, route route, body object) (int, error) {
-	proof, err := c.judged(route, body)
+func (c *Client) addHere(w http.ResponseWriter, r *http.Request, next Next, at route.Route, body object) (int, error) {
+	proof, err := c.judged(at, body)
 	if err != nil {
 		return 0, err
 	}
@@ -91,8 +92,8 @@ func (c *Client) addHere(w http.ResponseWriter, r *http.Request, next Next, rout
 	}
 	outcome, ctx := verification.Unknown, r.Context()
 	defer func() { auth.finish(ctx, outcome) }() // also when next panics
-	j := &completion{client: c, route: route, body: object{}, who: &who}
-	j.route.tail, j.route.version = "account/3pid", c.cfg.UpstreamVersion
+	j := &completion{client: c, route: at, body: object{}, who: &who}
+	j.route.Tail, j.route.Version = route.TailThreepid, c.cfg.UpstreamVersion
 	creds.place = func(creds object) {
 		for _, key := range addSpellings {
 			j.body[key] = member(creds)
@@ -139,9 +140,9 @@ func addCreds(body object) (*credentials, error) {
 
 // judged returns the "auth" of a request of whose identity servers none is a
 // foreign one.
-func (c *Client) judged(route route, body object) (auth object, err error) {
+func (c *Client) judged(at route.Route, body object) (auth object, err error) {
 	if !body.null("auth") && json.Unmarshal(body["auth"], &auth) != nil {
 		return nil, badRequest(codeBadJSON, "'auth' must be an object")
 	}
-	return auth, (&completion{client: c, route: route, body: body, auth: auth}).judgeServers()
+	return auth, (&completion{client: c, route: at, body: body, auth: auth}).judgeServers()
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/internal/identityserver"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbound"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -39,9 +40,9 @@ type bindRequest struct {
 // bind serves /account/3pid/bind (MSC2290), and the path that a draft of it
 // had. The session was opened at the identity server by the client itself, so
 // its sid is none of ours, and the account's own addresses do not change.
-func (c *Client) bind(w http.ResponseWriter, r *http.Request, next Next, route route) (int, error) {
+func (c *Client) bind(w http.ResponseWriter, r *http.Request, next Next, at route.Route) (int, error) {
 	if c.cfg.idle() {
-		setPath(r, c.upstreamPath(route)) // nothing of this is served
+		setPath(r, c.upstreamPath(at)) // nothing of this is served
 		return 0, next(w, r)
 	}
 	if r.Method != http.MethodPost {

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 )
 
 // elsewhere is a path of the homeserver's at which there may be authentication.
@@ -69,7 +71,7 @@ func TestHalfABodyEndsWhoeverIsAsked(t *testing.T) {
 		"another method":       "PUT " + registerToken,
 		"preflight":            "OPTIONS /_matrix/client/r0/register",
 		"a form":               "POST " + linkPath,
-		"one click":            "POST " + RefusePath,
+		"one click":            "POST " + route.RefusePath,
 		"a page, which is big": "GET " + linkPath + "?help=1",
 	} {
 		for _, framing := range []string{"Content-Length: 100\r\n\r\n{", "Transfer-Encoding: chunked\r\n\r\n1\r\n{"} {

@@ -14,6 +14,8 @@ import (
 	"testing/iotest"
 	"testing/synctest"
 	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 )
 
 // hurried is a connection that notes until when it may be read; zero is for ever.
@@ -152,16 +154,16 @@ func TestABodyThatWasLookedAtIsStillTheServers(t *testing.T) {
 // TestWhatIsNoConversation keeps the ResponseWriter that it came with, however long its
 // path is.
 func TestWhatIsNoConversation(t *testing.T) {
-	rt := &router{prefixes: DefaultPrefixes}
+	c := &Client{router: &route.Router{Prefixes: route.DefaultPrefixes}}
 	for target, want := range map[string]bool{
 		"POST /_matrix/client/r0/x": true, "PUT /_matrix/client/r0/x": true, "DELETE /x//_matrix/client/r0/x": false, "PATCH //_matrix/client/r0/x": true,
-		"GET /_matrix/client/r0/x": false, "POST /_matrix/media/v3/upload/" + strings.Repeat("a", 4*maxOddPath): false, "POST /_MATRIX/CLIENT/r0/x": true,
+		"GET /_matrix/client/r0/x": false, "POST /_matrix/media/v3/upload/" + strings.Repeat("a", 4*route.MaxOddPath): false, "POST /_MATRIX/CLIENT/r0/x": true,
 		"POST /%5Fmatrix/client/r0/x": true, "POST /_matrix/clientele": false,
 	} {
 		method, path, _ := strings.Cut(target, " ")
 		req := httptest.NewRequest(method, path, nil)
-		found, _ := rt.classify(req.URL)
-		if _, ok := rt.talkOf(req, found); ok != want {
+		found, _ := c.router.Classify(req.URL)
+		if _, ok := c.talkOf(req, found); ok != want {
 			t.Errorf("%.60s: it is a conversation: %v", target, ok)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -43,12 +44,12 @@ const settleTime = 15 * time.Second
 //
 // It returns the session, or the status that it has written. What was sent is
 // told in any case.
-func (c *Client) askHomeserver(w http.ResponseWriter, r *http.Request, next Next, route route, req verification.Request, to dialled) (opened verification.Opened, answered int, err error) {
+func (c *Client) askHomeserver(w http.ResponseWriter, r *http.Request, next Next, at route.Route, req verification.Request, to dialled) (opened verification.Opened, answered int, err error) {
 	nonce, err := c.svc.Await(r.Context(), req)
 	if err != nil {
 		return opened, 0, err
 	}
-	answer, upErr := c.forward(r, next, route, req, nonce, to)
+	answer, upErr := c.forward(r, next, at, req, nonce, to)
 
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), settleTime)
 	defer cancel()
@@ -81,7 +82,7 @@ func (c *Client) askHomeserver(w http.ResponseWriter, r *http.Request, next Next
 }
 
 // forward asks the homeserver for a token, for the address as it spells it.
-func (c *Client) forward(r *http.Request, next Next, route route, req verification.Request, nonce string, to dialled) (*capture, error) {
+func (c *Client) forward(r *http.Request, next Next, at route.Route, req verification.Request, nonce string, to dialled) (*capture, error) {
 	spelling, err := c.spelled(r, next, req)
 	if refused, ok := asRefusal(err); ok {
 		return refused.answer, nil // it says so before it was asked in earnest
@@ -91,8 +92,8 @@ func (c *Client) forward(r *http.Request, next Next, route route, req verificati
 	}
 	forwarded := forwardedToken{ClientSecret: nonce, SendAttempt: req.SendAttempt, IDServer: c.cfg.IdentityName}
 	forwarded.about(req.Medium, spelling, to.country)
-	route.version = c.cfg.UpstreamVersion // requestToken is the same in all of them
-	return exchange(r, next, c.upstreamPath(route), member(forwarded))
+	at.Version = c.cfg.UpstreamVersion // requestToken is the same in all of them
+	return exchange(r, next, c.upstreamPath(at), member(forwarded))
 }
 
 // maxWait bounds a wait that a homeserver tells, in milliseconds.

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 )
 
 // knowing is a homeserver that answers for each version of a path.
@@ -54,7 +56,7 @@ func TestWhatAHomeserverHas(t *testing.T) {
 	} {
 		k := &knowing{answers: map[string]Next{"r0": c.r0, "unstable": c.unstable}}
 		r, req := newRig(t, options{}), mustRequest(t, "POST", addPath)
-		version, sure, err := r.client.find(req, k.next, tailAdd)
+		version, sure, err := r.client.find(req, k.next, route.TailAdd)
 		if version != c.version || sure != c.sure || (err != nil) != c.fails || !slices.Equal(k.asked, c.asked) {
 			t.Errorf("%s: got %q, %v, %v, asked %q, want %+v", name, version, sure, err, k.asked, c)
 		}
@@ -62,7 +64,7 @@ func TestWhatAHomeserverHas(t *testing.T) {
 			t.Errorf("%s: the client is told %v", name, asMatrixError(err))
 		}
 		k.asked = nil
-		lacks, err := r.client.lacks(req, k.next, tailAdd)
+		lacks, err := r.client.lacks(req, k.next, route.TailAdd)
 		if remembered := len(k.asked) == 0; remembered != c.sure {
 			t.Errorf("%s: it is remembered: %v", name, remembered)
 		}
@@ -81,7 +83,7 @@ func TestWhatAHomeserverHasIsKnownForAWhile(t *testing.T) {
 			wait  time.Duration
 			tail  string
 			asked int
-		}{{0, tailAdd, 1}, {10*time.Minute - 1, tailAdd, 1}, {0, "account/3pid/unbind", 2}, {1, tailAdd, 3}, {10 * time.Minute, tailAdd, 4}} {
+		}{{0, route.TailAdd, 1}, {10*time.Minute - 1, route.TailAdd, 1}, {0, "account/3pid/unbind", 2}, {1, route.TailAdd, 3}, {10 * time.Minute, route.TailAdd, 4}} {
 			time.Sleep(c.wait)
 			if version, err := r.client.has(req, k.next, c.tail); version != "r0" || err != nil || len(k.asked) != c.asked {
 				t.Errorf("%d: got %q, %v, and the homeserver was asked %d times, want %d", i, version, err, len(k.asked), c.asked)
@@ -97,7 +99,7 @@ func TestAddWhereItIsUnstable(t *testing.T) {
 	token, legacy, added := r.login("alice", "secret"), r.next, ""
 	r.next = func(w http.ResponseWriter, req *http.Request) error {
 		switch {
-		case !strings.HasSuffix(req.URL.Path, tailAdd):
+		case !strings.HasSuffix(req.URL.Path, route.TailAdd):
 			return legacy(w, req)
 		case !strings.Contains(req.URL.Path, "/unstable/"):
 			return upstream(404, `{"errcode":"M_UNRECOGNIZED"}`)(w, req)

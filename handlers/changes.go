@@ -14,7 +14,7 @@ func (j *completion) changes(answer *capture, outcome verification.Outcome) []Ch
 		return nil
 	}
 	var change Change
-	switch j.route.purpose {
+	switch j.route.Purpose {
 	case verification.Add:
 		change.Action = "added"
 	case verification.Register:
@@ -34,7 +34,7 @@ func (j *completion) changes(answer *capture, outcome verification.Outcome) []Ch
 	}
 	var list []Change
 	for i, a := range j.aliases {
-		if !a.Live || (j.stages[i] == "") != (j.route.purpose == verification.Add) {
+		if !a.Live || (j.stages[i] == "") != (j.route.Purpose == verification.Add) {
 			continue
 		}
 		change.Medium, change.Address = a.Medium, j.client.svc.Pseudonym(a.Address)

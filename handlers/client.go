@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -17,7 +18,7 @@ type Client struct {
 	svc    *verification.Service
 	ids    IdentityServers
 	obs    Observer
-	router *router
+	router *route.Router
 	page   *pages
 	caps   capabilities
 	offers offers
@@ -28,7 +29,7 @@ type Client struct {
 func NewClient(cfg Config, svc *verification.Service, ids IdentityServers, obs Observer) *Client {
 	c := &Client{
 		cfg: cfg, svc: svc, ids: ids, obs: obs,
-		router: &router{prefixes: cfg.Prefixes, identity: cfg.IdentitySubmit},
+		router: &route.Router{Prefixes: cfg.Prefixes, Identity: cfg.IdentitySubmit},
 		page:   newPages(cfg.PublicURL),
 		caps:   capabilities{known: map[string]capability{}},
 	}
@@ -41,59 +42,59 @@ func NewClient(cfg Config, svc *verification.Service, ids IdentityServers, obs O
 // ServeHTTP answers what is ours and passes on the rest. Whoever calls it
 // must have nothing written yet; an error means that nothing was.
 func (c *Client) ServeHTTP(w http.ResponseWriter, r *http.Request, next Next) error {
-	if below(r.URL) {
+	if route.InOwnSpace(r.URL) {
 		return c.serveOwn(w, r, boundUntil(w, r, next))
 	}
-	route, suspicious := c.router.classify(r.URL)
-	if suspicious || route.kind != kindNone {
+	at, suspicious := c.router.Classify(r.URL)
+	if suspicious || at.Kind != route.KindNone {
 		next = boundUntil(w, r, next)
 	}
 	if suspicious {
-		return c.observed(w, r, route, "suspicious_path", func() (int, error) {
+		return c.observed(w, r, at, "suspicious_path", func() (int, error) {
 			return 0, unrecognized(http.StatusNotFound)
 		})
 	}
-	if t, ok := c.router.talkOf(r, route); ok {
-		return c.converse(w, r, next, route, t)
+	if t, ok := c.talkOf(r, at); ok {
+		return c.converse(w, r, next, at, t)
 	}
-	return c.serve(w, r, next, route, nil)
+	return c.serve(w, r, next, at, nil)
 }
 
 // serve finds who answers a request. The round is nil for one that is no part of a
 // conversation.
-func (c *Client) serve(w http.ResponseWriter, r *http.Request, next Next, route route, x *round) error {
+func (c *Client) serve(w http.ResponseWriter, r *http.Request, next Next, at route.Route, x *round) error {
 	switch {
-	case route.kind == kindNone:
-		return c.other(w, r, next, route, x)
-	case route.kind == kindRefuse:
-		return c.refuse(w, r, route) // has no CORS
+	case at.Kind == route.KindNone:
+		return c.other(w, r, next, at, x)
+	case at.Kind == route.KindRefuse:
+		return c.refuse(w, r, at) // has no CORS
 	case r.Method == http.MethodOptions:
 		preflight(w)
 		return nil
 	case ambiguousQuery(r.URL):
-		return c.observed(w, r, route, string(route.kind), func() (int, error) {
+		return c.observed(w, r, at, string(at.Kind), func() (int, error) {
 			return 0, badRequest(codeInvalidParam, "The query cannot be read in one way only")
 		})
-	case route.kind == kindVersions:
-		return c.versions(w, r, next, route)
-	case route.kind == kindSubmit:
-		return c.submit(w, r, route)
+	case at.Kind == route.KindVersions:
+		return c.versions(w, r, next, at)
+	case at.Kind == route.KindSubmit:
+		return c.submit(w, r, at)
 	}
-	return c.observed(w, r, route, string(route.kind), func() (int, error) {
-		switch route.kind {
-		case kindRequestToken:
-			return c.requestToken(w, r, next, route)
-		case kindComplete:
-			return c.complete(w, r, next, route)
-		case kindAdd:
-			return c.add(w, r, next, route)
-		case kindBind:
-			return c.bind(w, r, next, route)
-		case kindUnbind:
-			return c.unbind(w, r, next, route)
-		case kindDeactivate:
-			return c.deactivate(w, r, next, route)
-		case kindProbe:
+	return c.observed(w, r, at, string(at.Kind), func() (int, error) {
+		switch at.Kind {
+		case route.KindRequestToken:
+			return c.requestToken(w, r, next, at)
+		case route.KindComplete:
+			return c.complete(w, r, next, at)
+		case route.KindAdd:
+			return c.add(w, r, next, at)
+		case route.KindBind:
+			return c.bind(w, r, next, at)
+		case route.KindUnbind:
+			return c.unbind(w, r, next, at)
+		case route.KindDeactivate:
+			return c.deactivate(w, r, next, at)
+		case route.KindProbe:
 			return c.probe(w, r)
 		default:
 			return 0, unrecognized(http.StatusNotFound)
@@ -104,18 +105,18 @@ func (c *Client) serve(w http.ResponseWriter, r *http.Request, next Next, route 
 // observed runs one endpoint, renders its refusal and reports both. The
 // function returns the status it wrote, or an error when it wrote nothing;
 // status 0 without an error means that next has answered by itself.
-func (c *Client) observed(w http.ResponseWriter, r *http.Request, route route, endpoint string, run func() (int, error)) error {
-	return c.observedAs(w, r, route, endpoint, run, (*MatrixError).body)
+func (c *Client) observed(w http.ResponseWriter, r *http.Request, at route.Route, endpoint string, run func() (int, error)) error {
+	return c.observedAs(w, r, at, endpoint, run, (*MatrixError).body)
 }
 
 // observedAs is observed with another form of the error body.
-func (c *Client) observedAs(w http.ResponseWriter, r *http.Request, route route, endpoint string, run func() (int, error), form func(*MatrixError) errorBody) error {
+func (c *Client) observedAs(w http.ResponseWriter, r *http.Request, at route.Route, endpoint string, run func() (int, error), form func(*MatrixError) errorBody) error {
 	start := time.Now()
 	status, err := run()
 	if status == 0 && err == nil {
 		return nil
 	}
-	e := Event{Face: "client", Endpoint: endpoint, Purpose: route.purpose, Medium: route.medium, Duration: time.Since(start)}
+	e := Event{Face: "client", Endpoint: endpoint, Purpose: at.Purpose, Medium: at.Medium, Duration: time.Since(start)}
 	e.Outcome, e.Status, e.Err = outcomeOf(err)
 	e.Limit = limitOf(err)
 	if status != 0 {
@@ -156,15 +157,15 @@ type rendered struct{ *MatrixError }
 func (e *rendered) Unwrap() error { return e.MatrixError }
 
 // upstreamPath is the spelling of a path that the homeserver knows.
-func (c *Client) upstreamPath(r route) string {
-	if r.kind == kindVersions {
+func (c *Client) upstreamPath(r route.Route) string {
+	if r.Kind == route.KindVersions {
 		return c.cfg.UpstreamPrefix + "/versions"
 	}
-	version := r.version
+	version := r.Version
 	if version == "v3" {
 		version = c.cfg.UpstreamVersion
 	}
-	return c.cfg.UpstreamPrefix + "/" + version + "/" + r.tail
+	return c.cfg.UpstreamPrefix + "/" + version + "/" + r.Tail
 }
 
 // ambiguousQuery reports a query that we and the homeserver might read
@@ -173,11 +174,4 @@ func (c *Client) upstreamPath(r route) string {
 func ambiguousQuery(u *url.URL) bool {
 	_, err := url.ParseQuery(u.RawQuery) // which takes no semicolon
 	return err != nil
-}
-
-// Ours reports whether a path is one that a Client would answer or rewrite.
-func Ours(cfg Config, u *url.URL) bool {
-	rt := &router{prefixes: cfg.Prefixes, identity: cfg.IdentitySubmit}
-	found, suspicious := rt.classify(u)
-	return suspicious || found.kind != kindNone || below(u)
 }

@@ -11,14 +11,15 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
 // complete serves the calls that use a validated session: /register,
 // /account/password, /account/3pid and /account/3pid/add.
-func (c *Client) complete(w http.ResponseWriter, r *http.Request, next Next, route route) (int, error) {
-	path := c.upstreamPath(route)
-	next = c.watch(r, next, route)
+func (c *Client) complete(w http.ResponseWriter, r *http.Request, next Next, at route.Route) (int, error) {
+	path := c.upstreamPath(at)
+	next = c.watch(r, next, at)
 	if r.Method != http.MethodPost {
 		setPath(r, path)
 		return 0, next(w, r)
@@ -36,7 +37,7 @@ func (c *Client) complete(w http.ResponseWriter, r *http.Request, next Next, rou
 	if err != nil {
 		return 0, err
 	}
-	j := &completion{client: c, route: route, body: body}
+	j := &completion{client: c, route: at, body: body}
 	if err := j.collect(); err != nil {
 		return 0, err
 	}
@@ -46,30 +47,30 @@ func (c *Client) complete(w http.ResponseWriter, r *http.Request, next Next, rou
 // other handles everything that is not in the route table. Any endpoint may
 // ask for User-Interactive Authentication, so a body that takes part in one is
 // looked at; everything else is passed on as it came.
-func (c *Client) other(w http.ResponseWriter, r *http.Request, next Next, found route, x *round) error {
+func (c *Client) other(w http.ResponseWriter, r *http.Request, next Next, found route.Route, x *round) error {
 	if stage, ok := fallbackOf(r, found); ok {
 		return c.fallback(w, r, next, stage)
 	}
 	if l := c.loginOf(r, found, x); l != nil {
-		return c.observed(w, r, route{}, "login", func() (int, error) { return l.run(w, r, next) })
+		return c.observed(w, r, route.Route{}, "login", func() (int, error) { return l.run(w, r, next) })
 	}
 	if x == nil || !x.authenticates {
 		return next(w, r)
 	}
 	// An address of an account can only have a session of this purpose: the
 	// other two are refused for an address in use.
-	found.kind, found.purpose = kindComplete, verification.Password
+	found.Kind, found.Purpose = route.KindComplete, verification.Password
 	return c.observed(w, r, found, "uia", func() (int, error) {
 		return c.completeElsewhere(w, r, next, found, x.raw)
 	})
 }
 
-func (c *Client) completeElsewhere(w http.ResponseWriter, r *http.Request, next Next, route route, raw []byte) (int, error) {
+func (c *Client) completeElsewhere(w http.ResponseWriter, r *http.Request, next Next, at route.Route, raw []byte) (int, error) {
 	if ambiguousQuery(r.URL) {
 		return 0, badRequest(codeInvalidParam, "The query cannot be read in one way only")
 	}
 	body, _ := parseEnvelope(raw) // it was read before, see openText
-	j := &completion{client: c, route: route, body: body}
+	j := &completion{client: c, route: at, body: body}
 	if err := j.collectUIA(); err != nil {
 		return 0, err
 	}
@@ -78,8 +79,8 @@ func (c *Client) completeElsewhere(w http.ResponseWriter, r *http.Request, next 
 		return 0, next(w, r)
 	}
 	path := r.URL.Path
-	if route.version == "v3" {
-		path = c.upstreamPath(route)
+	if at.Version == "v3" {
+		path = c.upstreamPath(at)
 	}
 	return j.run(w, r, next, path, raw)
 }
@@ -87,7 +88,7 @@ func (c *Client) completeElsewhere(w http.ResponseWriter, r *http.Request, next 
 // completion is one request that may use sessions of ours.
 type completion struct {
 	client  *Client
-	route   route
+	route   route.Route
 	body    object
 	auth    object
 	creds   []*credentials
@@ -114,14 +115,14 @@ func (j *completion) collect() error {
 	var creds *credentials
 	var err error
 	switch {
-	case j.route.tail == tailThreepid:
+	case j.route.Tail == route.TailThreepid:
 		creds, err = inContainer(j.body, addSpellings)
-	case j.route.kind == kindAdd:
+	case j.route.Kind == route.KindAdd:
 		creds, err = flatCreds(j.body)
 		if err == nil {
 			creds.place = j.placeFlat
 		}
-	case j.route.ancient():
+	case j.route.Ancient():
 		// The ancient API: the whole body is the auth dict.
 		creds, err = uiaCreds(j.body)
 	}
@@ -129,7 +130,7 @@ func (j *completion) collect() error {
 		return err
 	}
 	if creds != nil && creds.sid != "" {
-		creds.purpose = j.route.purpose
+		creds.purpose = j.route.Purpose
 		j.creds = append(j.creds, creds)
 	}
 	return nil
@@ -150,7 +151,7 @@ func (j *completion) collectUIA() error {
 	if err != nil || creds == nil || creds.sid == "" {
 		return err
 	}
-	creds.purpose = j.route.purposeOf()
+	creds.purpose = j.route.ProofPurpose()
 	j.creds = append(j.creds, creds)
 	return nil
 }
@@ -204,7 +205,7 @@ func (j *completion) run(w http.ResponseWriter, r *http.Request, next Next, path
 
 // passOn sends a request on in which no credentials were replaced.
 func (j *completion) passOn(w http.ResponseWriter, r *http.Request, next Next, raw []byte) error {
-	if !j.route.owned() {
+	if !j.route.Owned() {
 		r.Body = io.NopCloser(bytes.NewReader(raw))
 		return next(w, r)
 	}
@@ -292,7 +293,7 @@ func (j *completion) finish(ctx context.Context, outcome verification.Outcome) {
 // reset no session is passed on by itself, see guardReset, so there it is worth
 // nothing, and whoever has chosen a bad password may choose another one.
 func (j *completion) keeps(stage string) bool {
-	return j.sent && stage != "" && j.route.tail != tailPassword && j.status != http.StatusUnauthorized
+	return j.sent && stage != "" && j.route.Tail != route.TailPassword && j.status != http.StatusUnauthorized
 }
 
 // judge decides whether the homeserver has accepted the proof.

@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
@@ -81,13 +82,13 @@ func TestWhatAnAnswerSaysOfAProof(t *testing.T) {
 		status int
 		want   bool
 	}{
-		{true, stageEmail, tailRegister, 400, true},
-		{false, stageEmail, tailRegister, 400, false},
-		{true, "", tailRegister, 400, false},
-		{true, stageEmail, tailPassword, 400, false},
-		{true, stageEmail, tailRegister, 401, false},
+		{true, stageEmail, route.TailRegister, 400, true},
+		{false, stageEmail, route.TailRegister, 400, false},
+		{true, "", route.TailRegister, 400, false},
+		{true, stageEmail, route.TailPassword, 400, false},
+		{true, stageEmail, route.TailRegister, 401, false},
 	} {
-		j := &completion{sent: c.sent, status: c.status, route: route{tail: c.tail}}
+		j := &completion{sent: c.sent, status: c.status, route: route.Route{Tail: c.tail}}
 		if got := j.keeps(c.stage); got != c.want {
 			t.Errorf("%+v: got %v", c, got)
 		}
@@ -104,14 +105,14 @@ func TestASessionAloneResetsNothing(t *testing.T) {
 		stage             string
 		passes            bool
 	}{
-		{"a proof", tailPassword, "", email, stageEmail, true},
-		{"no proof", tailPassword, "", verification.Alias{Medium: verification.Email}, stageEmail, false},
-		{"by phone", tailPassword, "", phone, stageEmail, false},
-		{"by phone, at its stage", tailPassword, "", phone, stageMSISDN, false},
-		{"at another stage", tailPassword, "", email, stageMSISDN, false},
-		{"at none", tailPassword, "", email, "", false},
-		{"by a user", tailPassword, "Bearer t", verification.Alias{}, "", true},
-		{"elsewhere", tailRegister, "", verification.Alias{}, "", true},
+		{"a proof", route.TailPassword, "", email, stageEmail, true},
+		{"no proof", route.TailPassword, "", verification.Alias{Medium: verification.Email}, stageEmail, false},
+		{"by phone", route.TailPassword, "", phone, stageEmail, false},
+		{"by phone, at its stage", route.TailPassword, "", phone, stageMSISDN, false},
+		{"at another stage", route.TailPassword, "", email, stageMSISDN, false},
+		{"at none", route.TailPassword, "", email, "", false},
+		{"by a user", route.TailPassword, "Bearer t", verification.Alias{}, "", true},
+		{"elsewhere", route.TailRegister, "", verification.Alias{}, "", true},
 	} {
 		for _, auth := range []object{{"session": member("u"), "type": member("x")}, {"type": member("x")}, nil} {
 			_, given := auth["session"]
@@ -119,7 +120,7 @@ func TestASessionAloneResetsNothing(t *testing.T) {
 			if c.token != "" {
 				req.Header.Set("Authorization", c.token)
 			}
-			j := &completion{route: route{tail: c.tail}, auth: auth, aliases: []*verification.Alias{{}, &c.alias}, stages: []string{"", c.stage}}
+			j := &completion{route: route.Route{Tail: c.tail}, auth: auth, aliases: []*verification.Alias{{}, &c.alias}, stages: []string{"", c.stage}}
 			j.guardReset(req)
 			if _, passes := j.auth["session"]; passes != (given && c.passes) || j.changed != (given && !c.passes) || len(auth) > 0 && auth["type"] == nil {
 				t.Errorf("%s: the session is passed on: %v, changed: %v", c.name, passes, j.changed)

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/internal/provenance"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -91,9 +92,6 @@ type Config struct {
 	RequestContext provenance.Detail
 }
 
-// DefaultPrefixes are the path prefixes that are served unless told otherwise.
-var DefaultPrefixes = []string{"/_matrix/client", "/chat/client"}
-
 // localNetworks are loopback and the private ranges (RFC 1918, RFC 4193), where
 // a homeserver behind the same proxy lives, in a container perhaps.
 var localNetworks = []netip.Prefix{
@@ -133,7 +131,7 @@ func (c *Config) Normalize() error {
 		errs = append(errs, checkPrefix("path_prefixes "+p, p))
 	}
 	errs = append(errs, checkPrefix("homeserver path_prefix "+c.UpstreamPrefix, c.UpstreamPrefix))
-	if !plainVersion(c.UpstreamVersion) || strings.Contains(c.UpstreamVersion, "/") {
+	if !route.PlainVersion(c.UpstreamVersion) || strings.Contains(c.UpstreamVersion, "/") {
 		errs = append(errs, fmt.Errorf("homeserver client_version %q: is not a path segment; write r0 or v3", c.UpstreamVersion))
 	}
 	errs = append(errs, c.normalizeURLs(), c.checkIdentityName())
@@ -161,7 +159,7 @@ func (c *Config) normalizeURLs() error {
 
 // checkPrefix refuses a prefix that would never match a canonical path.
 func checkPrefix(option, p string) error {
-	if p == "/" || loosen(p) != p {
+	if p == "/" || route.Loosen(p) != p {
 		return fmt.Errorf("%s: a path prefix must begin with a slash, not end with one, and be in canonical form, like /_matrix/client", option)
 	}
 	return nil

@@ -6,10 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -27,7 +27,7 @@ import (
 const maxLook = 1 << 20
 
 // converse serves a request that may be one round of a conversation.
-func (c *Client) converse(w http.ResponseWriter, r *http.Request, next Next, found route, t talk) error {
+func (c *Client) converse(w http.ResponseWriter, r *http.Request, next Next, found route.Route, t talk) error {
 	saved := *r
 	defer func() { *r = saved }()
 	x := &round{client: c, talk: t}
@@ -64,24 +64,24 @@ var freeContent = []string{"rooms/", "user/", "sendToDevice/", "room_keys/"}
 
 // talkOf returns the conversation that a request may be a part of. Requests of
 // other methods have none, and keep the ResponseWriter that they came with.
-func (rt *router) talkOf(r *http.Request, found route) (t talk, ok bool) {
+func (c *Client) talkOf(r *http.Request, found route.Route) (t talk, ok bool) {
 	switch t.method = r.Method; t.method {
 	case http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodPatch:
 	default:
 		return t, false
 	}
 	switch {
-	case found.prefix != "":
-		t.path = found.tail
-		begins := func(prefix string) bool { return strings.HasPrefix(found.tail, prefix) }
-		t.free = slices.ContainsFunc(freeContent, begins) && plain(r.URL)
-		t.old = found.ancient()
-	case rt.mayBeBelow(r.URL):
+	case found.Prefix != "":
+		t.path = found.Tail
+		begins := func(prefix string) bool { return strings.HasPrefix(found.Tail, prefix) }
+		t.free = slices.ContainsFunc(freeContent, begins) && route.Plain(r.URL)
+		t.old = found.Ancient()
+	case c.router.MayBeBelow(r.URL):
 		t.path = r.URL.Path
 	default:
 		return t, false
 	}
-	t.user = found.tail == "account/password" && hasToken(r)
+	t.user = found.Tail == route.TailPassword && hasToken(r)
 	return t, true
 }
 
@@ -91,22 +91,6 @@ func (t *talk) endpoint() string {
 		return t.method + " " + t.path + " by a user"
 	}
 	return t.method + " " + t.path
-}
-
-// mayBeBelow reports whether a path that does not lie below a prefix as it stands
-// may be read so.
-func (rt *router) mayBeBelow(u *url.URL) bool {
-	under := func(p string) bool {
-		return slices.ContainsFunc(rt.prefixes, func(prefix string) bool {
-			_, ok := cutPrefix(p, prefix+"/", fold)
-			return ok
-		})
-	}
-	if plain(u) {
-		return under(u.Path)
-	}
-	all, _ := readings(u.Path) // classify has refused what has too many
-	return slices.ContainsFunc(all, under)
 }
 
 // round is one request of a conversation, and its answer.
@@ -124,12 +108,12 @@ type round struct {
 
 // look opens the name in a body in the time that there is for it, so that half a
 // body does not wait for ever.
-func (x *round) look(w http.ResponseWriter, r *http.Request, found route) error {
+func (x *round) look(w http.ResponseWriter, r *http.Request, found route.Route) error {
 	if !hasBody(r) {
 		return nil
 	}
 	free := func() {} // what is ours has its bound until it is passed on
-	if found.kind == kindNone {
+	if found.Kind == route.KindNone {
 		free = boundBody(w, r)
 	}
 	err := x.openBody(w, r, found)
@@ -142,7 +126,7 @@ func (x *round) look(w http.ResponseWriter, r *http.Request, found route) error 
 // openBody replaces the name in a body by the homeserver's. One that was not
 // given out for this endpoint is taken out, whatever it is: the homeserver then
 // begins a conversation of its own.
-func (x *round) openBody(w http.ResponseWriter, r *http.Request, found route) error {
+func (x *round) openBody(w http.ResponseWriter, r *http.Request, found route.Route) error {
 	start, err := readStart(w, r, x.client.cfg.MaxBody+1)
 	if err != nil {
 		return err
@@ -152,7 +136,7 @@ func (x *round) openBody(w http.ResponseWriter, r *http.Request, found route) er
 		return nil
 	}
 	limit := x.client.cfg.MaxBody
-	if found.kind == kindNone && int64(len(start)) > limit {
+	if found.Kind == route.KindNone && int64(len(start)) > limit {
 		limit = max(limit, maxLook)
 		if start, err = readStart(w, r, limit+1); err != nil {
 			return err

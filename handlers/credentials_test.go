@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"testing"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -171,7 +172,7 @@ func TestWhatAnAccountHasGot(t *testing.T) {
 		{verification.Register, verification.Unknown, `{"user_id":"@x"}`, nil, nil},
 		{verification.Password, verification.Completed, `{"user_id":"@x"}`, nil, nil},
 	} {
-		j := &completion{client: r.client, route: route{purpose: c.purpose}, who: c.who}
+		j := &completion{client: r.client, route: route.Route{Purpose: c.purpose}, who: c.who}
 		for _, live := range []bool{true, false} {
 			for _, stage := range []string{"", stageEmail} {
 				alias, stage := ours(stage, live)

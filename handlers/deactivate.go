@@ -6,27 +6,28 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
 // deactivate serves /account/deactivate. The homeserver decides, by its own
 // User-Interactive Authentication; when the account is gone, so are its
 // bindings, as far as anybody lets us.
-func (c *Client) deactivate(w http.ResponseWriter, r *http.Request, next Next, route route) (int, error) {
-	path := c.upstreamPath(route)
+func (c *Client) deactivate(w http.ResponseWriter, r *http.Request, next Next, at route.Route) (int, error) {
+	path := c.upstreamPath(at)
 	if r.Method != http.MethodPost || !hasToken(r) {
-		return c.completeAs(w, r, next, route, path, nil)
+		return c.completeAs(w, r, next, at, path, nil)
 	}
 	who, err := c.whoami(r, next)
 	if err != nil {
 		return 0, err
 	}
-	return c.completeAs(w, r, next, route, path, &who)
+	return c.completeAs(w, r, next, at, path, &who)
 }
 
 // completeAs is complete for a path where only User-Interactive Authentication
 // uses sessions. If the user is known, their bindings end with the account.
-func (c *Client) completeAs(w http.ResponseWriter, r *http.Request, next Next, route route, path string, who *account) (int, error) {
+func (c *Client) completeAs(w http.ResponseWriter, r *http.Request, next Next, at route.Route, path string, who *account) (int, error) {
 	raw, err := readBody(w, r, c.cfg.MaxBody)
 	if err != nil {
 		return 0, err
@@ -43,7 +44,7 @@ func (c *Client) completeAs(w http.ResponseWriter, r *http.Request, next Next, r
 	if err != nil {
 		return 0, err
 	}
-	j := &completion{client: c, route: route, body: body, who: who}
+	j := &completion{client: c, route: at, body: body, who: who}
 	if err := j.collectUIA(); err != nil {
 		return 0, err
 	}

@@ -9,18 +9,20 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 )
 
 // fallbackOf returns the stage whose page a request asks for, or sends the form
 // of (CS API, "Fallback": /auth/<stage>/fallback/web). Whatever follows belongs to
 // it: Synapse's pattern has no end.
-func fallbackOf(r *http.Request, found route) (stage string, ok bool) {
+func fallbackOf(r *http.Request, found route.Route) (stage string, ok bool) {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodPost:
 	default:
 		return "", false
 	}
-	below, ok := strings.CutPrefix(found.tail, "auth/")
+	below, ok := strings.CutPrefix(found.Tail, "auth/")
 	if !ok {
 		return "", false
 	}
@@ -43,7 +45,7 @@ func (c *Client) fallback(w http.ResponseWriter, r *http.Request, next Next, sta
 	defer func() { *r = saved }()
 	page := &fallbackPage{client: c}
 	if err := page.open(w, r); err != nil {
-		return c.observed(w, r, route{}, "uia_fallback", func() (int, error) { return 0, err })
+		return c.observed(w, r, route.Route{}, "uia_fallback", func() (int, error) { return 0, err })
 	}
 	r.Header.Set("Accept-Encoding", "identity")
 	if page.name == "" || !showsName(stage) {

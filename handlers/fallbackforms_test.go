@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -23,7 +24,7 @@ func TestPathsOfFallbackPages(t *testing.T) {
 		"GET auth/x/fallback/webpage": "x", "PUT auth/x/fallback/web": "none", "GET auth/x/y/fallback/web": "none", "GET auth/x/fallback": "none", "GET oauth/x/fallback/web": "none",
 	} {
 		method, tail, _ := strings.Cut(target, " ")
-		stage, ok := fallbackOf(httptest.NewRequest(method, "/", nil), route{tail: tail})
+		stage, ok := fallbackOf(httptest.NewRequest(method, "/", nil), route.Route{Tail: tail})
 		if !ok {
 			stage = "none"
 		}

@@ -6,7 +6,7 @@ import (
 	"encoding/json"
 	"slices"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 )
 
 // serverSpellings are those of the identity server in credentials. Synapse reads
@@ -68,12 +68,12 @@ func (c *Client) trusts(server string) bool {
 func (j *completion) naming() []named {
 	all := append([]named{{j.auth, false}}, in(j.auth, uiaSpellings, isThreepidStage(j.auth))...)
 	all = append(all, in(j.auth, addSpellings, false)...)
-	if !j.route.owned() {
+	if !j.route.Owned() {
 		return all
 	}
-	all = append(all, in(j.body, addSpellings, j.route.tail == tailThreepid)...)
-	all = append(all, in(j.body, uiaSpellings, j.route.ancient() && isThreepidStage(j.body))...)
-	if j.route.kind == kindAdd {
+	all = append(all, in(j.body, addSpellings, j.route.Tail == route.TailThreepid)...)
+	all = append(all, in(j.body, uiaSpellings, j.route.Ancient() && isThreepidStage(j.body))...)
+	if j.route.Kind == route.KindAdd {
 		all = append(all, named{j.body, true})
 	}
 	return all
@@ -100,12 +100,4 @@ func in(holder object, spellings [2]string, used bool) (all []named) {
 func isThreepidStage(auth object) bool {
 	stage, _, _ := auth.text("type") // one that is no text is another one
 	return stage == stageEmail || stage == stageMSISDN
-}
-
-// purposeOf is what credentials in "auth" have to be for.
-func (r route) purposeOf() verification.Purpose {
-	if r.kind == kindAdd {
-		return verification.Password // proof of an address that the account has
-	}
-	return r.purpose
 }

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -68,13 +69,25 @@ func (j *trip) begin(t *testing.T) *traveller {
 	return v
 }
 
+// ancient is the version of before User-Interactive Authentication.
+const ancient = "api/v1"
+
+// versionOf takes apart what follows the prefix of a path.
+func versionOf(below string) (version, tail string) {
+	if tail, ok := strings.CutPrefix(below, ancient+"/"); ok {
+		return ancient, tail
+	}
+	version, tail, _ = strings.Cut(below, "/")
+	return version, tail
+}
+
 // inAnyVersion is a homeserver that has its endpoints under every version and prefix,
 // and the registration of the oldest one.
 func inAnyVersion(hs Next) Next {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		_, below, _ := strings.Cut(r.URL.Path, "/client/")
-		version, tail, _ := cutVersion(below, exact)
-		if version == ancientVersion && tail == tailRegister {
+		version, tail := versionOf(below)
+		if version == ancient && tail == route.TailRegister {
 			raw, err := readBody(w, r, 1<<20)
 			if err != nil {
 				return err
@@ -164,7 +177,7 @@ func (v *traveller) ask() (p proof, code string) {
 // confirmed asks for a message and does what it says.
 func (v *traveller) confirmed() proof {
 	p, code := v.ask()
-	path := SubmitPath + string(v.medium) + submitTail
+	path := route.PagePath(v.medium)
 	var rec *httptest.ResponseRecorder
 	switch {
 	case v.goal.place == "nowhere":
@@ -282,7 +295,7 @@ func (v *traveller) creds(i int, p proof) dict {
 func (v *traveller) show(p proof) *httptest.ResponseRecorder {
 	body, auth := v.body(p)
 	switch {
-	case v.version == ancientVersion && v.goal.tails["POST"] == tailRegister:
+	case v.version == ancient && v.goal.tails["POST"] == route.TailRegister:
 		maps.Copy(body, auth)
 	case len(auth) > 0:
 		body["auth"] = auth

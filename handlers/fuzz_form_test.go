@@ -12,6 +12,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -36,7 +37,7 @@ func FuzzSubmission(f *testing.F) {
 	c := &Client{cfg: Config{MaxBody: 1 << 12}}
 	f.Fuzz(func(t *testing.T, contentType, body string) {
 		post := func() (http.ResponseWriter, *http.Request) {
-			req := httptest.NewRequest(http.MethodPost, SubmitPath+"email"+submitTail, strings.NewReader(body))
+			req := httptest.NewRequest(http.MethodPost, route.PagePath(verification.Email), strings.NewReader(body))
 			req.Header.Set("Content-Type", contentType)
 			return httptest.NewRecorder(), req
 		}

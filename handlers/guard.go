@@ -5,6 +5,7 @@ package handlers
 import (
 	"net/http"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -29,7 +30,7 @@ func (j *completion) guard(r *http.Request, next Next) error {
 // replaces the proof that is kept. A phone's would stand beside it, and its refusal
 // would not stop the other. All the flows there have one stage, so nothing is lost.
 func (j *completion) guardReset(r *http.Request) {
-	if j.route.tail != "account/password" || j.auth == nil || hasToken(r) || j.provesEmail() {
+	if j.route.Tail != route.TailPassword || j.auth == nil || hasToken(r) || j.provesEmail() {
 		return
 	}
 	if _, given := j.auth["session"]; !given {

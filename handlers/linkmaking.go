@@ -7,24 +7,25 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
 // Link is the link of a mail: the page that asks its reader to confirm. Without a
 // token it is the page that asks for a code.
 func Link(publicURL, sid, token string) string {
-	return publicURL + submitPath(verification.Email) + "?" + linkParameters("sid", sid, "token", token)
+	return publicURL + route.PagePath(verification.Email) + "?" + linkParameters("sid", sid, "token", token)
 }
 
 // RefuseLink is the link of that name. It is also what List-Unsubscribe names.
 func RefuseLink(publicURL, sid, refusal string) string {
-	return publicURL + RefusePath + "?" + linkParameters("sid", sid, "refusal", refusal)
+	return publicURL + route.RefusePath + "?" + linkParameters("sid", sid, "refusal", refusal)
 }
 
 // HelpLink is the page that says why no message has arrived, for a client to
 // show to the person who waits.
 func HelpLink(publicURL, sid, clientSecret string) string {
-	return publicURL + submitPath(verification.Email) + "?" + helpQuery(verification.Submission{SID: sid, ClientSecret: &clientSecret})
+	return publicURL + route.PagePath(verification.Email) + "?" + helpQuery(verification.Submission{SID: sid, ClientSecret: &clientSecret})
 }
 
 func helpQuery(sub verification.Submission) string {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -101,11 +102,11 @@ func plainText(u *url.URL) string {
 	if u.RawQuery != "" {
 		text += "?" + strings.ReplaceAll(u.RawQuery, "+", " ")
 	}
-	if len(text) > maxLink+maxOddPath {
+	if len(text) > maxLink+route.MaxOddPath {
 		return ""
 	}
 	for range 3 {
-		text = html.UnescapeString(decodeOnce(text))
+		text = html.UnescapeString(route.DecodeOnce(text))
 	}
 	return quotedSeparator.ReplaceAllString(strings.ToValidUTF8(text, " "), "&$1=")
 }
@@ -120,9 +121,9 @@ var pageForms = []struct {
 	path string
 	form *regexp.Regexp
 }{
-	{submitPath(verification.Email), pageForm(`validate[/\\]+email[/\\]+submittoken`)},
-	{submitPath(verification.MSISDN), pageForm(`validate[/\\]+msisdn[/\\]+submittoken`)},
-	{RefusePath, pageForm(`refuse`)},
+	{route.PagePath(verification.Email), pageForm(`validate[/\\]+email[/\\]+submittoken`)},
+	{route.PagePath(verification.MSISDN), pageForm(`validate[/\\]+msisdn[/\\]+submittoken`)},
+	{route.RefusePath, pageForm(`refuse`)},
 }
 
 func pageForm(tail string) *regexp.Regexp {

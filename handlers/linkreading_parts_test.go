@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 )
 
 // TestMendedLinksHaveWhatWasMeant, and no more: to the last sign of the query.
@@ -66,8 +68,8 @@ func TestLinksAreReadToABound(t *testing.T) {
 	if got := plainText(&url.URL{Path: "/p"}); got != "/p" {
 		t.Errorf("got %s of a path alone", got)
 	}
-	longest := maxLink + maxOddPath - len("/p?")
-	for n, want := range map[int]int{longest: maxLink + maxOddPath, longest + 1: 0} {
+	longest := maxLink + route.MaxOddPath - len("/p?")
+	for n, want := range map[int]int{longest: maxLink + route.MaxOddPath, longest + 1: 0} {
 		if got := len(plainText(&url.URL{Path: "/p", RawQuery: strings.Repeat("x", n)})); got != want {
 			t.Errorf("of %d signs %d are read, want %d", n, got, want)
 		}

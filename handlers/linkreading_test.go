@@ -12,6 +12,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -138,7 +139,7 @@ func TestMangledLinksConfirm(t *testing.T) {
 // before as well.
 func TestMangledLinksRefuse(t *testing.T) {
 	m := newRefuseRig(t)
-	old := RefusePath + "?" + url.Values{"sid": {m.sid}, "refusal": {m.refusal}}.Encode()
+	old := route.RefusePath + "?" + url.Values{"sid": {m.sid}, "refusal": {m.refusal}}.Encode()
 	for _, link := range []string{m.link(), old} {
 		for name, mangle := range mangles {
 			if page := m.do("GET", mangled(t, mangle(link)), "", browser...); page.Code != http.StatusOK {
@@ -183,7 +184,7 @@ func TestLinksThatWereCut(t *testing.T) {
 			continue
 		}
 		cut++
-		link := RefusePath + "?refusal=" + r.box.last(t).Refusal + "&sid=" + short
+		link := route.RefusePath + "?refusal=" + r.box.last(t).Refusal + "&sid=" + short
 		if page := r.do("GET", link, "", browser...); page.Code != http.StatusOK {
 			t.Errorf("got status %d for %s of %s", page.Code, short, opened.SID)
 		}
@@ -276,7 +277,7 @@ func TestNoManglingChangesWhatIsMeant(t *testing.T) {
 		if got := values.Get("sid"); r.svc.Owns(got) && got != sid {
 			t.Fatalf("%s is read as the session %s", text, got)
 		}
-		if got := values.Get("token"); secretForm.MatchString(got) && !inOrder(got, plainText(sent)+" "+decodeOnce(sent.RawQuery)) {
+		if got := values.Get("token"); secretForm.MatchString(got) && !inOrder(got, plainText(sent)+" "+route.DecodeOnce(sent.RawQuery)) {
 			t.Fatalf("%s is read as the token %s", text, got)
 		}
 		if values.Get("sid") == sid && values.Get("token") == token {
@@ -340,7 +341,7 @@ func FuzzMendLink(f *testing.F) {
 		if mended == nil {
 			return
 		}
-		if !slices.Contains([]string{linkPath, PagePath(verification.MSISDN), RefusePath}, mended.Path) || mended.Host != "" || mended.Scheme != "" {
+		if !slices.Contains([]string{linkPath, route.PagePath(verification.MSISDN), route.RefusePath}, mended.Path) || mended.Host != "" || mended.Scheme != "" {
 			t.Errorf("%q became %s", raw, mended)
 		}
 		if _, err := url.ParseQuery(mended.RawQuery); err != nil {

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -34,8 +35,8 @@ type login struct {
 }
 
 // loginOf returns nil for what is to go on as it came.
-func (c *Client) loginOf(r *http.Request, found route, x *round) *login {
-	if x == nil || r.Method != http.MethodPost || found.tail != tailLogin || !maySay(x.raw, "address") {
+func (c *Client) loginOf(r *http.Request, found route.Route, x *round) *login {
+	if x == nil || r.Method != http.MethodPost || found.Tail != route.TailLogin || !maySay(x.raw, "address") {
 		return nil
 	}
 	body, _ := parseObject(x.raw) // in what can be read in two ways there is nothing

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
 	"github.com/caddy-threepid/caddy-threepid/internal/phone"
@@ -16,7 +17,7 @@ import (
 // nativeToken leaves a request to the homeserver, if our limits let it: its mails
 // bother people as ours do. Only id_access_token is taken out: a homeserver of
 // before MSC2140 answers 500 to it, or forwards it.
-func (c *Client) nativeToken(w http.ResponseWriter, r *http.Request, next Next, route route) error {
+func (c *Client) nativeToken(w http.ResponseWriter, r *http.Request, next Next, at route.Route) error {
 	raw, err := readBody(w, r, c.cfg.MaxBody)
 	if err != nil {
 		return err
@@ -25,9 +26,9 @@ func (c *Client) nativeToken(w http.ResponseWriter, r *http.Request, next Next, 
 	if err != nil {
 		return err
 	}
-	req := verification.Request{Purpose: route.purpose, Medium: route.medium}
+	req := verification.Request{Purpose: at.Purpose, Medium: at.Medium}
 	var cleaned bool
-	if req.Address, cleaned, err = nativeAddress(body, route.medium); err != nil {
+	if req.Address, cleaned, err = nativeAddress(body, at.Medium); err != nil {
 		return err
 	}
 	c.identify(r, body, &req)
@@ -46,7 +47,7 @@ func (c *Client) nativeToken(w http.ResponseWriter, r *http.Request, next Next, 
 	contentType := r.Header.Get("Content-Type")
 	setBody(r, raw)
 	r.Header.Set("Content-Type", contentType)
-	setPath(r, c.upstreamPath(route))
+	setPath(r, c.upstreamPath(at))
 	return next(w, r)
 }
 

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -37,7 +38,7 @@ func (j *completion) readers(answer *capture) []verification.Reader {
 	for i, a := range j.aliases {
 		switch {
 		case !a.Live:
-		case j.route.tail == tailPassword:
+		case j.route.Tail == route.TailPassword:
 			list = append(list, readerOf(threepid{a.Medium, a.Address}, verification.NoticePassword)...)
 		case j.adds(i): // to an account that guardOwner has found out
 			list = append(list, readersOfAddition(j.who.book.list, threepid{a.Medium, a.Address})...)

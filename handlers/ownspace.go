@@ -8,43 +8,29 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-)
 
-// ownSpace is where everything is ours, and nothing the homeserver's. People get
-// here by links that they have copied, and which something on the way has changed.
-const ownSpace = "/_threepid/"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+)
 
 // maxLink bounds the query of a link, in bytes. Ours have less than 200; what
 // programs that count clicks add is less than one kilobyte.
 const maxLink = 8 << 10
-
-// below reports whether a path is in ownSpace as it stands, or may be read so.
-func below(u *url.URL) bool {
-	if inOwnSpace(u.Path) {
-		return true
-	}
-	return !plain(u) && len(u.Path) <= maxOddPath && inOwnSpace(loosen(u.Path))
-}
-
-func inOwnSpace(p string) bool {
-	return len(p) >= len(ownSpace) && strings.EqualFold(p[:len(ownSpace)], ownSpace)
-}
 
 // serveOwn answers everything in ownSpace. A person's link is mended first; from
 // here on it is one like any other.
 func (c *Client) serveOwn(w http.ResponseWriter, r *http.Request, next Next) error {
 	person := ForPerson(r)
 	if len(r.URL.RawQuery) > maxLink {
-		return c.observed(w, r, route{}, string(kindStray), func() (int, error) {
+		return c.observed(w, r, route.Route{}, string(route.KindStray), func() (int, error) {
 			return 0, &MatrixError{Status: http.StatusRequestURITooLong, Errcode: codeTooLarge, Message: "The query is too long"}
 		})
 	}
 	if person {
 		r = c.mended(r)
 	}
-	found, suspicious := c.router.classify(r.URL)
-	if suspicious || found.kind == kindNone || person && found.kind == kindProbe {
-		found = route{kind: kindStray}
+	found, suspicious := c.router.Classify(r.URL)
+	if suspicious || found.Kind == route.KindNone || person && found.Kind == route.KindProbe {
+		found = route.Route{Kind: route.KindStray}
 	}
 	return c.serve(w, r, next, found, nil)
 }
@@ -64,7 +50,7 @@ func (c *Client) mended(r *http.Request) *http.Request {
 // A browser asks for HTML, or sends a form; a link of ours is for people, unless
 // who follows it wants JSON and nothing else.
 func ForPerson(r *http.Request) bool {
-	if !below(r.URL) {
+	if !route.InOwnSpace(r.URL) {
 		return false
 	}
 	if isForm(r) || isMultipart(r) {

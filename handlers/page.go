@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -90,7 +91,7 @@ func (c *Client) showPage(w http.ResponseWriter, r *http.Request) (int, error) {
 	if query.Get("help") != "" {
 		return c.helpPage(w, r, sub)
 	}
-	if state := c.seenOf(submitPath(mediumOf(r)), query); state != "" {
+	if state := c.seenOf(route.PagePath(route.MediumOf(r.URL.Path)), query); state != "" {
 		return c.seenPage(w, r, sub, state)
 	}
 	return c.asThingsStand(w, r, sub)
@@ -257,28 +258,13 @@ func (c *Client) pressView(r *http.Request, sub verification.Submission, found v
 // codeView is a page that a code is typed into.
 func (c *Client) codeView(sub verification.Submission, found verification.Confirmed, state web.State) web.View {
 	v := c.formView(sub, found, state, c.gate().Nonce(web.First, aboutCode(sub)))
-	v.Help = submitPath(found.Medium) + "?" + helpQuery(sub)
+	v.Help = route.PagePath(found.Medium) + "?" + helpQuery(sub)
 	return v
-}
-
-// PagePath is the path of a medium's links and of its help page.
-func PagePath(medium verification.Medium) string { return submitPath(medium) }
-
-// submitPath is where the tokens of a medium come back, and where the forms of
-// its pages lead.
-func submitPath(medium verification.Medium) string { return SubmitPath + string(medium) + submitTail }
-
-// mediumOf is that of the path that was asked, for pages about no session.
-func mediumOf(r *http.Request) verification.Medium {
-	if strings.Contains(r.URL.Path, "/"+string(verification.MSISDN)+"/") {
-		return verification.MSISDN
-	}
-	return verification.Email
 }
 
 func (c *Client) formView(sub verification.Submission, found verification.Confirmed, state web.State, nonce string) web.View {
 	v := viewOf(found, state)
-	v.Action = submitPath(found.Medium)
+	v.Action = route.PagePath(found.Medium)
 	v.Fields = []web.Field{{Name: "sid", Value: sub.SID}, {Name: "nonce", Value: nonce}}
 	if sub.ClientSecret != nil {
 		v.Fields = append(v.Fields, web.Field{Name: "client_secret", Value: *sub.ClientSecret})

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
@@ -36,9 +37,9 @@ func TestPages_AreReported(t *testing.T) {
 		{func() *httptest.ResponseRecorder { return r.do("PUT", linkPath, "") }, "submit", "unrecognized", 405},
 		{func() *httptest.ResponseRecorder { return r.submitJSON("x") }, "submit", "not_json", 400},
 		{func() *httptest.ResponseRecorder { return r.do("GET", refuseQuery(sid, refusal), "") }, "refuse_page", "ok", 200},
-		{func() *httptest.ResponseRecorder { return r.do("GET", RefusePath, "") }, "refuse_page", "session_expired", 400},
-		{func() *httptest.ResponseRecorder { return r.do("PUT", RefusePath, "") }, "refuse", "unrecognized", 405},
-		{func() *httptest.ResponseRecorder { return oneClick(RefusePath) }, "refuse", "invalid_param", 400},
+		{func() *httptest.ResponseRecorder { return r.do("GET", route.RefusePath, "") }, "refuse_page", "session_expired", 400},
+		{func() *httptest.ResponseRecorder { return r.do("PUT", route.RefusePath, "") }, "refuse", "unrecognized", 405},
+		{func() *httptest.ResponseRecorder { return oneClick(route.RefusePath) }, "refuse", "invalid_param", 400},
 		{func() *httptest.ResponseRecorder { return r.sent(linkPath, url.Values{"sid": {sid}, "token": {token}}) }, "confirm", "forbidden", 403},
 		{func() *httptest.ResponseRecorder { return r.sent(linkPath, fields(r.openLink(sid))) }, "confirm", "ok", 303},
 		{func() *httptest.ResponseRecorder { return oneClick(refuseQuery(sid, refusal)) }, "refuse", "ok", 200},
@@ -50,7 +51,7 @@ func TestPages_AreReported(t *testing.T) {
 	if allow := r.do("PUT", linkPath, "").Header().Get("Allow"); allow != "GET, HEAD, POST, OPTIONS" {
 		t.Errorf("got Allow %q", allow)
 	}
-	machine := r.do("PUT", RefusePath, "")
+	machine := r.do("PUT", route.RefusePath, "")
 	if allow := machine.Header().Get("Allow"); allow != "GET, HEAD, POST" || machine.Body.Len() != 0 {
 		t.Errorf("got Allow %q and %s", allow, machine.Body)
 	}
@@ -89,7 +90,7 @@ func TestPages_WhatIsNotWrittenIsNotDone(t *testing.T) {
 	link := refuseQuery(sid, r.box.last(t).Refusal)
 	refuse, confirm := fields(r.do("GET", link, "")), fields(r.openLink(sid))
 	full.err = errors.New("the disk is full")
-	wantPage(t, r.sent(RefusePath, refuse), http.StatusInternalServerError, "Something went wrong")
+	wantPage(t, r.sent(route.RefusePath, refuse), http.StatusInternalServerError, "Something went wrong")
 	wantPage(t, r.sent(linkPath, confirm), http.StatusInternalServerError, "Something went wrong")
 	full.err = store.ErrClosed
 	wantStatus(t, r.do("POST", link, "List-Unsubscribe=One-Click", "Content-Type", formType), http.StatusServiceUnavailable)
@@ -98,7 +99,7 @@ func TestPages_WhatIsNotWrittenIsNotDone(t *testing.T) {
 	}
 	full.err = nil
 	wantStatus(t, r.sent(linkPath, confirm), http.StatusSeeOther)
-	wantStatus(t, r.sent(RefusePath, refuse), http.StatusSeeOther)
+	wantStatus(t, r.sent(route.RefusePath, refuse), http.StatusSeeOther)
 	wantPage(t, r.openLink(sid), http.StatusBadRequest, "This has been ended")
 }
 
@@ -149,7 +150,7 @@ func TestPages_OfWhatIsOverMeanwhile(t *testing.T) {
 	m := r.box.last(t)
 	wantPage(t, r.press(r.openLink(sid)), http.StatusOK, "Confirmed")
 	wantPage(t, r.post(url.Values{"sid": {sid}, "token": {m.Token}}), http.StatusOK, "Already confirmed") // a program's
-	refused := r.sent(RefusePath, fields(r.do("GET", refuseQuery(sid, m.Refusal), ""))).Header().Get("Location")
+	refused := r.sent(route.RefusePath, fields(r.do("GET", refuseQuery(sid, m.Refusal), ""))).Header().Get("Location")
 	wantPage(t, r.do("GET", refused, ""), http.StatusOK, "Stopped")
 	broken.err = errDisk
 	wantPage(t, r.do("GET", refused, ""), http.StatusInternalServerError, "Something went wrong")
@@ -208,7 +209,7 @@ func TestPages_SmallParts(t *testing.T) {
 		}
 	}
 	for path, want := range map[string]verification.Medium{linkPath: verification.Email, phonePath: verification.MSISDN, "/_threepid/msisdn": verification.Email} {
-		if got := mediumOf(httptest.NewRequest("GET", path, http.NoBody)); got != want {
+		if got := route.MediumOf(path); got != want {
 			t.Errorf("%s is of %s, want %s", path, got, want)
 		}
 	}
@@ -241,22 +242,22 @@ func TestRefusals_InParts(t *testing.T) {
 
 // TestRebuild_TheAncientAPI has registrations only that are read otherwise.
 func TestRebuild_TheAncientAPI(t *testing.T) {
-	for route, want := range map[route]bool{
-		{version: "api/v1", tail: "register"}: true, {version: "r0", tail: "register"}: false, {version: "api/v1", tail: "account/password"}: false,
+	for at, want := range map[route.Route]bool{
+		{Version: "api/v1", Tail: "register"}: true, {Version: "r0", Tail: "register"}: false, {Version: "api/v1", Tail: "account/password"}: false,
 	} {
-		if got := route.ancient(); got != want {
-			t.Errorf("%+v is ancient: %v, want %v", route, got, want)
+		if got := at.Ancient(); got != want {
+			t.Errorf("%+v is ancient: %v, want %v", at, got, want)
 		}
 	}
 }
 
 // TestRebuild_WhatCannotBeReadIsNotSent, whoever has read it before.
 func TestRebuild_WhatCannotBeReadIsNotSent(t *testing.T) {
-	for body, route := range map[string]route{
-		`{"three_pid_creds":5}`: {tail: tailThreepid}, `{"sid":5}`: {tail: tailAdd}, `{"threepid_creds":5}`: {tail: tailRegister, version: ancientVersion},
-		`{"auth":{"type":"m.login.email.identity","threepid_creds":5}}`: {tail: tailPassword},
+	for body, at := range map[string]route.Route{
+		`{"three_pid_creds":5}`: {Tail: route.TailThreepid}, `{"sid":5}`: {Tail: route.TailAdd}, `{"threepid_creds":5}`: {Tail: route.TailRegister, Version: ancient},
+		`{"auth":{"type":"m.login.email.identity","threepid_creds":5}}`: {Tail: route.TailPassword},
 	} {
-		j := &completion{route: route, body: mustObject(t, []byte(body))}
+		j := &completion{route: at, body: mustObject(t, []byte(body))}
 		_ = j.collectUIA() // it says the same
 		if err := j.rebuild(); codeOf(err) != codeInvalidParam {
 			t.Errorf("%s: got %v", body, err)

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
@@ -142,7 +143,7 @@ func TestPageLanguages(t *testing.T) {
 	} {
 		for _, page := range []*httptest.ResponseRecorder{
 			r.openLink(sid, "Accept-Language", accept), r.do("GET", linkPath, "", "Accept-Language", accept),
-			r.do("GET", RefusePath, "", "Accept-Language", accept),
+			r.do("GET", route.RefusePath, "", "Accept-Language", accept),
 		} {
 			if !strings.Contains(page.Body.String(), want) {
 				t.Errorf("%.20q: got page %.120s, want %s", accept, page.Body, want)
@@ -168,7 +169,7 @@ func TestPageHostileParameters(t *testing.T) {
 		mark + "\xff\xfe\xc0\x80", mark + "{{.SID}}", "javascript:" + mark, strings.Repeat(mark, 1<<18), "\u202e" + mark,
 	}
 	names := []string{"sid", "token", "client_secret", "help", "nonce", "refusal", "lang", mark + "<b>"}
-	for _, path := range []string{linkPath, RefusePath} {
+	for _, path := range []string{linkPath, route.RefusePath} {
 		for _, name := range names {
 			for _, value := range hostile {
 				values := url.Values{"sid": {sid}, "token": {"123456"}}
@@ -329,7 +330,7 @@ func TestPageOfABrand(t *testing.T) {
 		}
 		return ""
 	}
-	for _, path := range []string{linkPath, linkPath + "?help=1", RefusePath} { // no session to ask
+	for _, path := range []string{linkPath, linkPath + "?help=1", route.RefusePath} { // no session to ask
 		for host, want := range map[string]string{"http://acme.example": "Acme", "http://other.example": "Everybody"} {
 			if page := r.do("GET", host+path, ""); !strings.Contains(page.Body.String(), "<bdi>"+want+"</bdi>") {
 				t.Errorf("%s%s: got page\n%s", host, path, page.Body)
@@ -359,7 +360,7 @@ func TestEveryPageHasItsHeaders(t *testing.T) {
 	ask := r.openLink(sid)
 	for name, page := range map[string]*httptest.ResponseRecorder{
 		"confirm": ask, "again": r.post(fields(ask)), "done": r.press(ask), "already": r.openLink(sid), "help": r.do("GET", linkPath+"?help=1", ""),
-		"invalid": r.do("GET", linkPath, ""), "refuse": r.do("GET", RefusePath, ""), "refuse by form": r.do("POST", RefusePath, "", "Content-Type", "application/x-www-form-urlencoded"),
+		"invalid": r.do("GET", linkPath, ""), "refuse": r.do("GET", route.RefusePath, ""), "refuse by form": r.do("POST", route.RefusePath, "", "Content-Type", "application/x-www-form-urlencoded"),
 	} {
 		for header, want := range map[string]string{
 			"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY",

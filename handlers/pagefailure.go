@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -22,10 +23,10 @@ func (c *Client) brandOf(r *http.Request) string {
 // failedPage tells a person what went wrong.
 func (c *Client) failedPage(w http.ResponseWriter, r *http.Request, err error) (int, error) {
 	verdict := asMatrixError(submitError(err))
-	v := web.View{State: failure(err, verdict), Brand: c.brandOf(r), Phone: mediumOf(r) == verification.MSISDN, Wait: verdict.RetryAfter}
+	v := web.View{State: failure(err, verdict), Brand: c.brandOf(r), Phone: route.MediumOf(r.URL.Path) == verification.MSISDN, Wait: verdict.RetryAfter}
 	verdict.setRetryAfter(w.Header())
 	if v.State == web.Invalid {
-		v.Help = submitPath(mediumOf(r)) + "?help=1"
+		v.Help = route.PagePath(route.MediumOf(r.URL.Path)) + "?help=1"
 	}
 	return c.showFailure(w, r, verdict, v)
 }

@@ -7,6 +7,7 @@ import (
 	"html/template"
 	"net/http"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/internal/words"
@@ -39,7 +40,7 @@ func (c *Client) helpPage(w http.ResponseWriter, r *http.Request, sub verificati
 // the sid of a session with a code says enough, one with a link needs the
 // client_secret, too.
 func (c *Client) helpView(r *http.Request, sub verification.Submission) (web.View, error) {
-	v := web.View{State: web.Help, Brand: c.brandOf(r), Phone: mediumOf(r) == verification.MSISDN}
+	v := web.View{State: web.Help, Brand: c.brandOf(r), Phone: route.MediumOf(r.URL.Path) == verification.MSISDN}
 	found, err := c.svc.Inspect(r.Context(), sub)
 	switch {
 	case err == nil, errors.Is(err, verification.ErrTokenIncorrect) && sub.ClientSecret != nil:

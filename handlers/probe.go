@@ -4,11 +4,6 @@ package handlers
 
 import "net/http"
 
-// ProbePath answers a nonce with a proof that only we can give, so that the
-// operator can find out whether public_url leads here, and not to another
-// server or past this handler.
-const ProbePath = "/_threepid/probe"
-
 // maxNonce bounds what is proved, in bytes.
 const maxNonce = 64
 

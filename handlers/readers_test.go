@@ -17,6 +17,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
@@ -229,28 +230,28 @@ var judging = sync.OnceValue(func() *Client {
 })
 
 // ownRoutes are the routes whose bodies are made anew.
-var ownRoutes = []route{
-	{tail: tailRegister, version: "r0", kind: kindComplete, purpose: verification.Register},
-	{tail: tailRegister, version: ancientVersion, kind: kindComplete, purpose: verification.Register},
-	{tail: tailPassword, version: "r0", kind: kindComplete, purpose: verification.Password},
-	{tail: tailThreepid, version: "r0", kind: kindComplete, purpose: verification.Add},
-	{tail: tailAdd, version: "v3", kind: kindAdd, purpose: verification.Add},
-	{tail: tailDeactivate, version: "r0", kind: kindDeactivate, purpose: verification.Password},
-	{tail: "delete_devices", version: "r0", kind: kindComplete, purpose: verification.Password},
+var ownRoutes = []route.Route{
+	{Tail: route.TailRegister, Version: "r0", Kind: route.KindComplete, Purpose: verification.Register},
+	{Tail: route.TailRegister, Version: ancient, Kind: route.KindComplete, Purpose: verification.Register},
+	{Tail: route.TailPassword, Version: "r0", Kind: route.KindComplete, Purpose: verification.Password},
+	{Tail: route.TailThreepid, Version: "r0", Kind: route.KindComplete, Purpose: verification.Add},
+	{Tail: route.TailAdd, Version: "v3", Kind: route.KindAdd, Purpose: verification.Add},
+	{Tail: route.TailDeactivate, Version: "r0", Kind: route.KindDeactivate, Purpose: verification.Password},
+	{Tail: "delete_devices", Version: "r0", Kind: route.KindComplete, Purpose: verification.Password},
 }
 
 // forwarded is what the homeserver is sent for a body, if it is sent anything.
-func forwarded(t *testing.T, route route, raw []byte) (sent []byte, j *completion) {
+func forwarded(t *testing.T, at route.Route, raw []byte) (sent []byte, j *completion) {
 	t.Helper()
 	parse := parseObject
-	if !route.owned() {
+	if !at.Owned() {
 		parse = parseEnvelope
 	}
 	body, err := parse(raw)
 	if err != nil {
 		return nil, nil
 	}
-	j = &completion{client: judging(), route: route, body: body}
+	j = &completion{client: judging(), route: at, body: body}
 	if j.collect() != nil || j.rebuild() != nil {
 		return nil, nil
 	}
@@ -261,24 +262,24 @@ func forwarded(t *testing.T, route route, raw []byte) (sent []byte, j *completio
 // credentials but those that were judged, and no identity server but ours.
 func mustForwardWhatWasRead(t *testing.T, raw []byte) {
 	t.Helper()
-	for _, route := range ownRoutes {
-		sent, j := forwarded(t, route, raw)
+	for _, at := range ownRoutes {
+		sent, j := forwarded(t, at, raw)
 		if sent == nil {
 			continue
 		}
-		if route.owned() {
+		if at.Owned() {
 			mustBeReadAlike(t, sent)
-			mustBeKnown(t, route, sent)
+			mustBeKnown(t, at, sent)
 		}
 		for _, name := range []string{"bind", "bind_email", "bind_msisdn"} {
-			if got, _ := asStruct(sent, name); route.owned() && got != nil {
-				t.Errorf("%s: %q became %s, with %s", route.tail, raw, sent, name)
+			if got, _ := asStruct(sent, name); at.Owned() && got != nil {
+				t.Errorf("%s: %q became %s, with %s", at.Tail, raw, sent, name)
 			}
 		}
 		for _, n := range j.naming() {
 			for _, key := range serverSpellings {
 				if server, ok, _ := n.creds.text(key); ok && server != "" && server != "localhost:8443" && !n.used {
-					t.Errorf("%s: %q became %s, which names %s", route.tail, raw, sent, server)
+					t.Errorf("%s: %q became %s, which names %s", at.Tail, raw, sent, server)
 				}
 			}
 		}
@@ -287,13 +288,13 @@ func mustForwardWhatWasRead(t *testing.T, raw []byte) {
 
 // mustBeKnown: a body that was made anew has the members that are known, and
 // credentials have no others anywhere.
-func mustBeKnown(t *testing.T, route route, sent []byte) {
+func mustBeKnown(t *testing.T, at route.Route, sent []byte) {
 	t.Helper()
 	only := func(o object, names ...string) {
 		t.Helper()
 		for key := range o {
 			if !slices.Contains(names, key) {
-				t.Errorf("%s: the homeserver is sent %q, in %s", route.tail, key, sent)
+				t.Errorf("%s: the homeserver is sent %q, in %s", at.Tail, key, sent)
 			}
 		}
 	}
@@ -302,7 +303,7 @@ func mustBeKnown(t *testing.T, route route, sent []byte) {
 		t.Fatal(err)
 	}
 	_ = json.Unmarshal(body["auth"], &auth) // one that is no object is sent as it is
-	if known := knownMembers[route.tail]; known != nil {
+	if known := knownMembers[at.Tail]; known != nil {
 		only(body, known...)
 	}
 	if isThreepidStage(auth) {

@@ -6,19 +6,8 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
-)
 
-// Paths of ours, by what follows the version.
-const (
-	tailRegister   = "register"
-	tailPassword   = "account/password"
-	tailThreepid   = "account/3pid"
-	tailAdd        = "account/3pid/add"
-	tailDeactivate = "account/deactivate"
-	// tailLogin is no path of ours: nothing is refused there, see login.go.
-	tailLogin = "login"
-	// ancientVersion is that of the API of before UIA.
-	ancientVersion = "api/v1"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 )
 
 // knownMembers are those that a homeserver reads of a body on a path of ours, as it
@@ -28,10 +17,10 @@ const (
 // A registration has no such list: modules of homeservers read members of their
 // own there, and the next version of the specification may, too.
 var knownMembers = map[string][]string{
-	tailPassword:   {"auth", "new_password", "logout_devices"},
-	tailThreepid:   {"auth", addSpellings[0], addSpellings[1]},
-	tailAdd:        {"auth", "sid", "client_secret"},
-	tailDeactivate: {"auth", "erase", "id_server"},
+	route.TailPassword:   {"auth", "new_password", "logout_devices"},
+	route.TailThreepid:   {"auth", addSpellings[0], addSpellings[1]},
+	route.TailAdd:        {"auth", "sid", "client_secret"},
+	route.TailDeactivate: {"auth", "erase", "id_server"},
 }
 
 // strangeAtRegistration are members that mean something elsewhere, and at a
@@ -42,18 +31,10 @@ var strangeAtRegistration = slices.Concat(bindFlags, addSpellings[:], serverSpel
 // an identity server. It remembers the body of the first round.
 var bindFlags = []string{"bind", "bind_email", "bind_msisdn"}
 
-// owned reports whether we know what the body of a request is for.
-func (r route) owned() bool {
-	return r.tail == tailRegister || knownMembers[r.tail] != nil
-}
-
-// ancient reports whether the body of a request is the auth dict itself.
-func (r route) ancient() bool { return r.version == ancientVersion && r.tail == tailRegister }
-
 // rebuild makes the body anew of what we have read in it: no homeserver can find
 // anything else there. On a path that is not ours, "auth" alone is.
 func (j *completion) rebuild() error {
-	if !j.route.owned() {
+	if !j.route.Owned() {
 		if j.auth != nil && j.changed {
 			j.body["auth"] = member(j.auth)
 		}
@@ -71,13 +52,13 @@ func (j *completion) rebuild() error {
 
 func (j *completion) rebuildBody() error {
 	switch {
-	case j.route.ancient():
+	case j.route.Ancient():
 		maps.DeleteFunc(j.body, isOneOf(slices.Concat(addSpellings[:], bindFlags)))
 		return rebuildCreds(j.body, uiaSpellings)
-	case j.route.tail == tailRegister:
+	case j.route.Tail == route.TailRegister:
 		maps.DeleteFunc(j.body, isOneOf(slices.Concat(strangeAtRegistration, uiaSpellings[:])))
 		return nil
-	case j.route.tail == tailAdd:
+	case j.route.Tail == route.TailAdd:
 		creds, err := flatCreds(j.body)
 		if err != nil {
 			return err
@@ -85,12 +66,12 @@ func (j *completion) rebuildBody() error {
 		if creds.secret != "" {
 			j.body["client_secret"] = member(creds.secret) // under this name, if it came under the other
 		}
-	case j.route.tail == tailThreepid:
+	case j.route.Tail == route.TailThreepid:
 		if err := rebuildCreds(j.body, addSpellings); err != nil {
 			return err
 		}
 	}
-	known := isOneOf(knownMembers[j.route.tail])
+	known := isOneOf(knownMembers[j.route.Tail])
 	maps.DeleteFunc(j.body, func(key string, value json.RawMessage) bool { return !known(key, value) })
 	return nil
 }

@@ -11,24 +11,22 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
-// RefusePath is where "I did not ask for this" of a mail leads.
-const RefusePath = "/_threepid/refuse"
-
 // refuse serves RefusePath: a page that asks (GET), its button (POST of a
 // form), and the button of a mail program, which posts without a page (RFC
 // 8058). There is no CORS: no script has business here.
-func (c *Client) refuse(w http.ResponseWriter, r *http.Request, route route) error {
+func (c *Client) refuse(w http.ResponseWriter, r *http.Request, at route.Route) error {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
-		return c.observed(w, r, route, "refuse_page", func() (int, error) {
+		return c.observed(w, r, at, "refuse_page", func() (int, error) {
 			return c.showRefusal(w, r)
 		})
 	case http.MethodPost:
-		return c.observed(w, r, route, string(kindRefuse), func() (int, error) {
+		return c.observed(w, r, at, string(route.KindRefuse), func() (int, error) {
 			values, err := c.refusalForm(w, r)
 			if err != nil {
 				return c.failedPage(w, r, err)
@@ -39,7 +37,7 @@ func (c *Client) refuse(w http.ResponseWriter, r *http.Request, route route) err
 			return c.confirmRefusal(w, r, values)
 		})
 	}
-	return c.observed(w, r, route, string(kindRefuse), func() (int, error) {
+	return c.observed(w, r, at, string(route.KindRefuse), func() (int, error) {
 		web.Headers(w.Header())
 		w.Header().Set("Allow", "GET, HEAD, POST")
 		if ForPerson(r) {
@@ -53,7 +51,7 @@ func (c *Client) refuse(w http.ResponseWriter, r *http.Request, route route) err
 // showRefusal asks, and changes nothing: mail scanners follow this link, too.
 func (c *Client) showRefusal(w http.ResponseWriter, r *http.Request) (int, error) {
 	sid, refusal := refusalOf(r.URL.Query())
-	if seen := c.seenOf(RefusePath, r.URL.Query()); seen != "" {
+	if seen := c.seenOf(route.RefusePath, r.URL.Query()); seen != "" {
 		found, err := c.svc.Recall(r.Context(), sid)
 		if err != nil {
 			return c.failedRefusal(w, r, err)
@@ -76,7 +74,7 @@ func (c *Client) refusalView(found verification.Confirmed, sid, refusal string, 
 	if press == web.Second {
 		v.State = web.Insist
 	}
-	v.Action = RefusePath
+	v.Action = route.RefusePath
 	v.Fields = []web.Field{
 		{Name: "sid", Value: sid},
 		{Name: "refusal", Value: refusal},
@@ -96,7 +94,7 @@ func (c *Client) confirmRefusal(w http.ResponseWriter, r *http.Request, values u
 	}
 	if !c.gate().Human(r, values.Get("nonce"), aboutRefusal(sid, refusal)) {
 		if found.State == verification.Revoked { // the same form again
-			return c.sendOn(w, RefusePath, web.Refused, nil, sid)
+			return c.sendOn(w, route.RefusePath, web.Refused, nil, sid)
 		}
 		return c.showFailure(w, r, errMachine, c.refusalView(found, sid, refusal, web.Second))
 	}
@@ -107,7 +105,7 @@ func (c *Client) confirmRefusal(w http.ResponseWriter, r *http.Request, values u
 	case err != nil:
 		return c.failedRefusal(w, r, err)
 	}
-	return c.sendOn(w, RefusePath, state, nil, sid)
+	return c.sendOn(w, route.RefusePath, state, nil, sid)
 }
 
 // aboutRefusal is what the nonce of that page is about.

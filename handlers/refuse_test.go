@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -55,7 +56,7 @@ func refuseQuery(sid, refusal string) string {
 
 func (r *rig) refuseForm(values url.Values, header ...string) *httptest.ResponseRecorder {
 	r.t.Helper()
-	return r.postTo(RefusePath, values, header...)
+	return r.postTo(route.RefusePath, values, header...)
 }
 
 // pressRefuse reads a page and presses its button.
@@ -133,7 +134,7 @@ func TestRefuseNeedsItsNonce(t *testing.T) {
 	m.clock.Advance(2 * time.Hour)
 	again := m.refuseForm(good)
 	wantPage(t, again, http.StatusForbidden, "Please press once more")
-	if body := again.Body.String(); !strings.Contains(body, "Stop it</button>") || !strings.Contains(body, `action="`+RefusePath+`"`) {
+	if body := again.Body.String(); !strings.Contains(body, "Stop it</button>") || !strings.Contains(body, `action="`+route.RefusePath+`"`) {
 		t.Errorf("the button does something else:\n%s", body)
 	}
 	if found, err := m.svc.InspectRefusal(t.Context(), m.sid, m.refusal); err != nil || found.State == verification.Revoked {
@@ -161,7 +162,7 @@ func TestOneClick(t *testing.T) {
 	for kind, body := range map[string]string{formType: "List-Unsubscribe=One-Click", writer.FormDataContentType(): parts.String()} {
 		m := newRefuseRig(t)
 		var answers []string
-		for _, link := range []string{refuseQuery(m.sid, "wrong"), refuseQuery("x", m.refusal), RefusePath, m.link(), m.link()} {
+		for _, link := range []string{refuseQuery(m.sid, "wrong"), refuseQuery("x", m.refusal), route.RefusePath, m.link(), m.link()} {
 			if m.refused() != (len(answers) == 4) {
 				t.Errorf("%s: after %d links, refused: %v", kind, len(answers), m.refused())
 			}
@@ -207,7 +208,7 @@ func TestOneClickIsNotGuessed(t *testing.T) {
 func TestRefuseTellsNothing(t *testing.T) {
 	m := newRefuseRig(t)
 	pages := map[string]bool{}
-	for _, link := range []string{refuseQuery(m.sid, "x"), refuseQuery("x", m.refusal), RefusePath, refuseQuery("<b>", "<b>")} {
+	for _, link := range []string{refuseQuery(m.sid, "x"), refuseQuery("x", m.refusal), route.RefusePath, refuseQuery("<b>", "<b>")} {
 		page := m.do("GET", link, "")
 		wantPage(t, page, http.StatusBadRequest, "This has expired")
 		pages[page.Body.String()] = true

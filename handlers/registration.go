@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -95,10 +96,10 @@ func (c *Client) askOffer(r *http.Request, next Next) (*offer, error) {
 
 // watch looks at the homeserver's answers to registrations: at what it offers
 // and, where that matters, at how far somebody has come.
-func (c *Client) watch(r *http.Request, next Next, route route) Next {
+func (c *Client) watch(r *http.Request, next Next, at route.Route) Next {
 	kind := r.URL.Query()["kind"]
 	guest := len(kind) > 0 && kind[0] != "user"
-	if c.cfg.RegistrationGate == GateOff || route.tail != tailRegister || route.ancient() || guest {
+	if c.cfg.RegistrationGate == GateOff || at.Tail != route.TailRegister || at.Ancient() || guest {
 		return next
 	}
 	return func(w http.ResponseWriter, r *http.Request) error {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -31,15 +32,15 @@ type tokenResponse struct {
 
 // requestToken serves the six endpoints of MSC2263, without authentication
 // and whether or not there is a Content-Type.
-func (c *Client) requestToken(w http.ResponseWriter, r *http.Request, next Next, route route) (int, error) {
+func (c *Client) requestToken(w http.ResponseWriter, r *http.Request, next Next, at route.Route) (int, error) {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", "POST, OPTIONS")
 		return 0, unrecognized(http.StatusMethodNotAllowed)
 	}
-	if route.purpose == verification.Password && c.cfg.NativeReset {
-		return 0, c.nativeToken(w, r, next, route)
+	if at.Purpose == verification.Password && c.cfg.NativeReset {
+		return 0, c.nativeToken(w, r, next, at)
 	}
-	if err := c.cfg.supports(route.medium, route.purpose); err != nil {
+	if err := c.cfg.supports(at.Medium, at.Purpose); err != nil {
 		return 0, err // before anything else (MSC4178)
 	}
 	raw, err := readBody(w, r, c.cfg.MaxBody)
@@ -50,7 +51,7 @@ func (c *Client) requestToken(w http.ResponseWriter, r *http.Request, next Next,
 	if err != nil {
 		return 0, err
 	}
-	req, to, err := c.tokenRequest(body, route)
+	req, to, err := c.tokenRequest(body, at)
 	if err == nil {
 		err = c.cfg.carries(r.Context(), req.Medium, req.Address)
 	}
@@ -77,7 +78,7 @@ func (c *Client) requestToken(w http.ResponseWriter, r *http.Request, next Next,
 	if err != nil {
 		return 0, err
 	}
-	opened, answered, err := c.open(w, r, next, route, req, to)
+	opened, answered, err := c.open(w, r, next, at, req, to)
 	settle(r.Context(), opened.Sent)
 	if err != nil || answered != 0 {
 		return answered, err
@@ -91,10 +92,10 @@ func (c *Client) requestToken(w http.ResponseWriter, r *http.Request, next Next,
 
 // open opens the session, or has the homeserver decide about it. It returns the
 // status if the homeserver's answer was written.
-func (c *Client) open(w http.ResponseWriter, r *http.Request, next Next, route route, req verification.Request, to dialled) (verification.Opened, int, error) {
+func (c *Client) open(w http.ResponseWriter, r *http.Request, next Next, at route.Route, req verification.Request, to dialled) (verification.Opened, int, error) {
 	if c.cfg.Callback {
 		beat := c.pace.begin()
-		opened, answered, err := c.askHomeserver(w, r, next, route, req, to)
+		opened, answered, err := c.askHomeserver(w, r, next, at, req, to)
 		if answered == 0 && !early(err) {
 			beat.wait(r.Context(), err == nil && !opened.Decoy)
 		}
@@ -124,7 +125,7 @@ func (c *Client) hold(r *http.Request, req verification.Request, decoy bool) err
 func (c *Client) tokenAnswer(sid string, req verification.Request, to dialled) tokenResponse {
 	resp := tokenResponse{SID: sid}
 	if req.Proof == verification.ProofCode {
-		resp.SubmitURL = c.cfg.PublicURL + submitPath(req.Medium)
+		resp.SubmitURL = c.cfg.PublicURL + route.PagePath(req.Medium)
 	}
 	if req.Medium == verification.MSISDN {
 		resp.MSISDN, resp.International, resp.Success = to.Digits, to.International(), true
@@ -135,10 +136,10 @@ func (c *Client) tokenAnswer(sid string, req verification.Request, to dialled) t
 // tokenRequest checks the body. Only known fields leave here: unknown ones
 // would be a TypeError in Synapse 1.0-1.3.1, and id_access_token is nobody
 // else's business.
-func (c *Client) tokenRequest(body object, route route) (req verification.Request, to dialled, err error) {
-	req = verification.Request{Purpose: route.purpose, Medium: route.medium, Proof: c.cfg.Proof, Discreet: c.cfg.discreet()}
+func (c *Client) tokenRequest(body object, at route.Route) (req verification.Request, to dialled, err error) {
+	req = verification.Request{Purpose: at.Purpose, Medium: at.Medium, Proof: c.cfg.Proof, Discreet: c.cfg.discreet()}
 	keys := []string{"client_secret", "email", "send_attempt"}
-	if route.medium == verification.MSISDN {
+	if at.Medium == verification.MSISDN {
 		keys = []string{"client_secret", "country", "phone_number", "send_attempt"}
 		req.Proof = verification.ProofCode // a link in a short message is what frauds send
 	}
@@ -156,7 +157,7 @@ func (c *Client) tokenRequest(body object, route route) (req verification.Reques
 	if !clientSecret.MatchString(req.ClientSecret) {
 		return req, to, badRequest(codeInvalidParam, "'client_secret' must be 1 to 255 characters of [0-9a-zA-Z.=_-]")
 	}
-	if req.Address, req.Typed, to, err = c.address(body, route.medium); err != nil {
+	if req.Address, req.Typed, to, err = c.address(body, at.Medium); err != nil {
 		return req, to, err
 	}
 	req.NextLink = c.nextLink(body)

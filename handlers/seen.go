@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -57,7 +58,7 @@ func (c *Client) seenOf(path string, query url.Values) web.State {
 
 // sendToPage is sendOn for the page of a link.
 func (c *Client) sendToPage(w http.ResponseWriter, r *http.Request, sub verification.Submission, state web.State, verdict *MatrixError) (int, error) {
-	return c.sendOn(w, submitPath(mediumOf(r)), state, verdict, sub.SID)
+	return c.sendOn(w, route.PagePath(route.MediumOf(r.URL.Path)), state, verdict, sub.SID)
 }
 
 // failedForm tells a person what went wrong with a form.

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -67,7 +68,7 @@ func TestNoFormStaysInTheHistory(t *testing.T) {
 			}
 			return form
 		}, outcome{400, "This has been ended"}},
-		"refused": {options{}, RefusePath, func(r *rig, sid string) url.Values {
+		"refused": {options{}, route.RefusePath, func(r *rig, sid string) url.Values {
 			return fields(r.do("GET", refuseQuery(sid, r.box.last(r.t).Refusal), ""))
 		}, outcome{200, "Stopped"}},
 	} {

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -54,7 +55,7 @@ func (r *rig) stands(c verification.Completion) string {
 func answers(acted bool, status int) func(Next) Next {
 	return func(hs Next) Next {
 		return func(w http.ResponseWriter, req *http.Request) error {
-			if req.Method != http.MethodPost || strings.HasSuffix(req.URL.Path, tailAdd) {
+			if req.Method != http.MethodPost || strings.HasSuffix(req.URL.Path, route.TailAdd) {
 				return hs(w, req)
 			}
 			if acted {
@@ -86,10 +87,10 @@ func TestSettledBeforeTheClientHasItsAnswer(t *testing.T) {
 		"reset, failed after it acted": {reset, answers(true, http.StatusBadGateway), "consumed", "validated"},
 		"add":                          {legacy, nil, "consumed", "validated"},
 		"add, refused":                 {legacy, answers(false, http.StatusForbidden), "validated", "validated"},
-		"add by a proof":               {tailAdd, nil, "consumed", "consumed"},
-		"add by a proof, refused":      {tailAdd, answers(false, http.StatusForbidden), "validated", "validated"},
-		"add by a proof, failed":       {tailAdd, answers(false, http.StatusBadGateway), "validated", "validated"},
-		"add by a proof, failed after": {tailAdd, answers(true, http.StatusBadGateway), "consumed", "consumed"},
+		"add by a proof":               {route.TailAdd, nil, "consumed", "consumed"},
+		"add by a proof, refused":      {route.TailAdd, answers(false, http.StatusForbidden), "validated", "validated"},
+		"add by a proof, failed":       {route.TailAdd, answers(false, http.StatusBadGateway), "validated", "validated"},
+		"add by a proof, failed after": {route.TailAdd, answers(true, http.StatusBadGateway), "consumed", "consumed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, options{})

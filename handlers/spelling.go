@@ -5,6 +5,7 @@ package handlers
 import (
 	"net/http"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -56,7 +57,7 @@ func (c *Client) mayProbe(r *http.Request, next Next) (bool, error) {
 // older reports whether the homeserver is from before MSC2290. Such a one keeps
 // addresses in lower case, or as they come; later ones fold them.
 func (c *Client) older(r *http.Request, next Next) (bool, error) {
-	return c.lacks(r, next, tailAdd)
+	return c.lacks(r, next, route.TailAdd)
 }
 
 // distinguishes refuses an address that is another one to a homeserver which folds
@@ -114,7 +115,7 @@ func (j *completion) spell(r *http.Request, next Next) error {
 // freeOfAlike refuses a registration by an address to which one of an account is alike.
 func (j *completion) freeOfAlike(r *http.Request, next Next, alias *verification.Alias) error {
 	alike := address.Alike(alias.Address)
-	if j.route.purpose != verification.Register || len(alike) == 0 {
+	if j.route.Purpose != verification.Register || len(alike) == 0 {
 		return nil
 	}
 	if may, err := j.client.mayProbe(r, next); err != nil || !may {

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -16,21 +17,21 @@ import (
 // submit serves the place where tokens come back: the link of a mail (GET),
 // the button of its page (POST of a form), and submit_url (POST of JSON).
 // GET and HEAD change nothing, because mail scanners follow links.
-func (c *Client) submit(w http.ResponseWriter, r *http.Request, route route) error {
+func (c *Client) submit(w http.ResponseWriter, r *http.Request, at route.Route) error {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
-		return c.observed(w, r, route, "page", func() (int, error) {
+		return c.observed(w, r, at, "page", func() (int, error) {
 			return c.showPage(w, r)
 		})
 	case http.MethodPost:
 		if c.human(r) {
-			return c.observed(w, r, route, "confirm", func() (int, error) {
+			return c.observed(w, r, at, "confirm", func() (int, error) {
 				return c.confirmPage(w, r)
 			})
 		}
-		return c.submitMachine(w, r, route)
+		return c.submitMachine(w, r, at)
 	}
-	return c.observed(w, r, route, string(kindSubmit), func() (int, error) {
+	return c.observed(w, r, at, string(route.KindSubmit), func() (int, error) {
 		w.Header().Set("Allow", "GET, HEAD, POST, OPTIONS")
 		return 0, unrecognized(http.StatusMethodNotAllowed)
 	})
@@ -39,7 +40,7 @@ func (c *Client) submit(w http.ResponseWriter, r *http.Request, route route) err
 // human tells the page's form from a machine. On the path of identity servers
 // forms are a machine's as well (IS API r0.3.0, submitToken).
 func (c *Client) human(r *http.Request) bool {
-	return isForm(r) && strings.HasPrefix(r.URL.Path, SubmitPath)
+	return isForm(r) && strings.HasPrefix(r.URL.Path, route.SubmitPath)
 }
 
 func isForm(r *http.Request) bool {
@@ -50,8 +51,8 @@ func isForm(r *http.Request) bool {
 
 // submitMachine is submit_url: JSON in, {"success": true} or an error of
 // MSC4183 out; no access token is needed, and next_link is ignored.
-func (c *Client) submitMachine(w http.ResponseWriter, r *http.Request, route route) error {
-	return c.observedAs(w, r, route, string(kindSubmit), func() (int, error) {
+func (c *Client) submitMachine(w http.ResponseWriter, r *http.Request, at route.Route) error {
+	return c.observedAs(w, r, at, string(route.KindSubmit), func() (int, error) {
 		sub, err := c.submission(w, r)
 		if err != nil {
 			return 0, err

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
 )
@@ -43,7 +44,7 @@ func TestTokenRequest_ABodyThatIsTooLarge(t *testing.T) {
 	for _, native := range []bool{false, true} {
 		r := newRig(t, options{config: func(c *Config) { c.NativeReset = native }})
 		req := httptest.NewRequest("POST", resetByMail, strings.NewReader(strings.Repeat(" ", DefaultMaxBody)+"{}"))
-		_, err := r.client.requestToken(httptest.NewRecorder(), req, r.next, route{purpose: verification.Password, medium: verification.Email})
+		_, err := r.client.requestToken(httptest.NewRecorder(), req, r.next, route.Route{Purpose: verification.Password, Medium: verification.Email})
 		if got := codeOf(err); got != codeTooLarge || len(r.hs.Requests()) != 0 {
 			t.Errorf("native %v: got %v and %d requests at the homeserver", native, err, len(r.hs.Requests()))
 		}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/internal/identityserver"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbound"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -17,9 +18,9 @@ import (
 // unbind serves /account/3pid/unbind and /account/3pid/delete. Both end the
 // binding of an address; the second takes it from the account, too, which is
 // the homeserver's to do.
-func (c *Client) unbind(w http.ResponseWriter, r *http.Request, next Next, route route) (int, error) {
+func (c *Client) unbind(w http.ResponseWriter, r *http.Request, next Next, at route.Route) (int, error) {
 	if r.Method != http.MethodPost {
-		setPath(r, c.upstreamPath(route))
+		setPath(r, c.upstreamPath(at))
 		return 0, next(w, r)
 	}
 	body, err := c.signedBody(w, r)
@@ -38,22 +39,22 @@ func (c *Client) unbind(w http.ResponseWriter, r *http.Request, next Next, route
 	if err != nil {
 		return 0, err
 	}
-	wd.alone = route.tail == "account/3pid/unbind"
+	wd.alone = at.Tail == route.TailUnbind
 	if err := wd.forbidden(r.Context(), asked.server); err != nil {
 		return 0, err
 	}
-	path := c.upstreamPath(route)
+	path := c.upstreamPath(at)
 	asked.action = "deleted"
 	if wd.alone {
 		asked.action = "unbound"
-		version, err := c.has(r, next, route.tail)
+		version, err := c.has(r, next, at.Tail)
 		if err != nil {
 			return 0, err
 		}
 		if version == "" {
 			return c.unbindHere(w, r, wd, asked)
 		}
-		path = c.cfg.UpstreamPrefix + "/" + version + "/" + route.tail
+		path = c.cfg.UpstreamPrefix + "/" + version + "/" + at.Tail
 	}
 	spelling, owned, err := c.spelling(r, next, who, asked)
 	if err != nil {

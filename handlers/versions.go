@@ -12,6 +12,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 )
 
 // features are what we add to the homeserver's unstable_features. All clients
@@ -47,13 +49,13 @@ func editVersions(raw []byte) ([]byte, bool) {
 
 // versions serves /versions: the homeserver's answer with our flag in it. If
 // the answer is anything but an ordinary one it goes to the client untouched.
-func (c *Client) versions(w http.ResponseWriter, r *http.Request, next Next, route route) error {
+func (c *Client) versions(w http.ResponseWriter, r *http.Request, next Next, at route.Route) error {
 	if (r.Method != http.MethodGet && r.Method != http.MethodHead) || c.cfg.idle() {
 		return next(w, r)
 	}
-	if route.prefix != c.cfg.UpstreamPrefix {
+	if at.Prefix != c.cfg.UpstreamPrefix {
 		// A prefix that the homeserver may not know. Ask under its own first.
-		answer, err := exchange(r, next, c.upstreamPath(route), nil)
+		answer, err := exchange(r, next, c.upstreamPath(at), nil)
 		if err == nil && answer.status != http.StatusNotFound {
 			c.relayVersions(w, r, answer)
 			return nil

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package handlers
+package route
 
 import (
+	"net/url"
 	"path"
 	"slices"
 	"strings"
 )
 
-// maxOddPath bounds a path that parsers may read differently, in bytes: each of its
+// MaxOddPath bounds a path that parsers may read differently, in bytes: each of its
 // readings costs time. The longest names that Matrix has make no longer ones.
-const maxOddPath = 1 << 10
+const MaxOddPath = 1 << 10
 
 // maxReadings bounds how many readings are looked at. A name that holds whatever
 // parsers dislike has fewer, unless it was escaped more than once.
@@ -18,18 +19,18 @@ const maxReadings = 32
 
 // suspicious reports whether a path, which is not one of ours as it stands, may be
 // read as one by somebody.
-func (rt *router) suspicious(p string) bool {
-	if len(p) > maxOddPath {
+func (rt *Router) suspicious(p string) bool {
+	if len(p) > MaxOddPath {
 		return true
 	}
 	all, ok := readings(p)
-	return !ok || slices.ContainsFunc(all, func(p string) bool { return rt.match(p, fold).kind != kindNone })
+	return !ok || slices.ContainsFunc(all, func(p string) bool { return rt.match(p, fold).Kind != KindNone })
 }
 
 // leniencies are what lenient parsers do to a path, in the order in which it is
 // done; each of them may be left out.
 var leniencies = []func(string) string{
-	decodeOnce, decodeOnce, decodeOnce,
+	DecodeOnce, DecodeOnce, DecodeOnce,
 	dropBlanks,
 	func(p string) string { return strings.ReplaceAll(p, `\`, "/") },
 	cutParameters,
@@ -53,16 +54,16 @@ func readings(p string) (all []string, ok bool) {
 	return all, true
 }
 
-// loosen applies all of that at once.
-func loosen(p string) string {
+// Loosen applies all of that at once.
+func Loosen(p string) string {
 	for _, lenient := range leniencies {
 		p = lenient(p)
 	}
 	return p
 }
 
-// decodeOnce decodes as parsers do that leave alone what is no escape.
-func decodeOnce(p string) string {
+// DecodeOnce decodes as parsers do that leave alone what is no escape.
+func DecodeOnce(p string) string {
 	i := strings.IndexByte(p, '%')
 	if i < 0 {
 		return p
@@ -143,3 +144,19 @@ func removeDots(p string) string {
 
 // clean is what Go, and Caddy, make of a path.
 func clean(p string) string { return path.Clean("/" + p) }
+
+// MayBeBelow reports whether a path that does not lie below a prefix as it stands
+// may be read so.
+func (rt *Router) MayBeBelow(u *url.URL) bool {
+	under := func(p string) bool {
+		return slices.ContainsFunc(rt.Prefixes, func(prefix string) bool {
+			_, ok := cutPrefix(p, prefix+"/", fold)
+			return ok
+		})
+	}
+	if Plain(u) {
+		return under(u.Path)
+	}
+	all, _ := readings(u.Path) // classify has refused what has too many
+	return slices.ContainsFunc(all, under)
+}
