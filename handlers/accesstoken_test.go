@@ -9,6 +9,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 )
 
 // TestOneAccessTokenIsRead, from where clients write it; whoever writes none, or more
@@ -34,18 +36,18 @@ func TestOneAccessTokenIsRead(t *testing.T) {
 	} {
 		req := httptest.NewRequest("POST", "/"+c.query, nil)
 		req.Header["Authorization"] = c.headers
-		got, err := accessToken(req)
+		got, err := wire.AccessToken(req)
 		if c.message == "" {
-			if got != c.want || err != nil || !hasToken(req) {
+			if got != c.want || err != nil || !wire.HasToken(req) {
 				t.Errorf("%+v: got %q, %v", c, got, err)
 			}
 			continue
 		}
-		refused, _ := errors.AsType[*MatrixError](err)
-		if got != "" || refused == nil || *refused != (MatrixError{Status: 401, Errcode: "M_MISSING_TOKEN", Message: c.message}) {
+		refused, _ := errors.AsType[*wire.MatrixError](err)
+		if got != "" || refused == nil || *refused != (wire.MatrixError{Status: 401, Errcode: "M_MISSING_TOKEN", Message: c.message}) {
 			t.Errorf("%+v: got %q, %+v", c, got, refused)
 		}
-		if may := hasToken(req); may != (c.message != missing) {
+		if may := wire.HasToken(req); may != (c.message != missing) {
 			t.Errorf("%+v: there may be a token: %v", c, may)
 		}
 	}
@@ -75,7 +77,7 @@ func TestWhatWeAskIsOurOwn(t *testing.T) {
 			}
 			return upstream(200, `{}`)(w, got)
 		}, "GET", "tail", token, nil)
-		if err != nil || answer.status != 200 || asked != 1 {
+		if err != nil || answer.Status != 200 || asked != 1 {
 			t.Fatalf("got %v, %v", answer, err)
 		}
 		if req.Method != before.Method || req.URL != before.URL || req.RequestURI != before.RequestURI || req.Body != before.Body || !sameHeader(req.Header, own) {
@@ -100,7 +102,7 @@ func TestWhoamiNamesAUser(t *testing.T) {
 		req := httptest.NewRequest("POST", "/", nil)
 		req.Header.Set("Authorization", "Bearer t")
 		who, err := r.client.whoami(req, r.next)
-		if ok && (err != nil || who.user != name || who.token != "t" || who.book == nil) || !ok && (err == nil || asMatrixError(err).Status != http.StatusBadGateway) {
+		if ok && (err != nil || who.user != name || who.token != "t" || who.book == nil) || !ok && (err == nil || wire.ErrorOf(err).Status != http.StatusBadGateway) {
 			t.Errorf("%q: got %+v, %v", name, who, err)
 		}
 	}

@@ -5,56 +5,22 @@ package handlers
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
 // errNoUser is an answer of the homeserver's that names nobody.
 var errNoUser = errors.New("the homeserver's whoami names no user")
 
-// refusal is somebody else's refusal, mostly the homeserver's, to be handed
-// on as it is.
-type refusal struct{ answer *capture }
-
-// Error implements error.
-func (e *refusal) Error() string { return fmt.Sprintf("relay an answer of %d", e.answer.status) }
-
-// accessToken finds the client's token (CS API, "Using access tokens"). Two of
-// them are refused: the homeserver might read the other one.
-func accessToken(r *http.Request) (string, error) {
-	missing := &MatrixError{Status: http.StatusUnauthorized, Errcode: codeMissingToken, Message: "Missing access token"}
-	headers, query := r.Header.Values("Authorization"), r.URL.Query()["access_token"]
-	switch {
-	case len(headers)+len(query) == 0:
-		return "", missing
-	case len(headers)+len(query) > 1:
-		missing.Message = "More than one access token"
-		return "", missing
-	case len(query) == 1:
-		return query[0], nil
-	}
-	token, ok := strings.CutPrefix(headers[0], "Bearer ")
-	if !ok || token == "" {
-		missing.Message = "Invalid Authorization header"
-		return "", missing
-	}
-	return token, nil
-}
-
-// hasToken reports whether there is anything that may be an access token.
-func hasToken(r *http.Request) bool {
-	return len(r.Header.Values("Authorization")) > 0 || r.URL.Query().Has("access_token")
-}
-
 // ask makes a request of our own, the way that the client's would go: no
 // second address of the homeserver exists, and its proxy keeps its balancing
 // and its health checks.
-func (c *Client) ask(r *http.Request, next Next, method, tail, token string, body []byte) (*capture, error) {
+func (c *Client) ask(r *http.Request, next wire.Next, method, tail, token string, body []byte) (*wire.Answer, error) {
 	saved := *r
 	defer func() { *r = saved }()
 	r.Method = method
@@ -73,21 +39,21 @@ func (c *Client) ask(r *http.Request, next Next, method, tail, token string, bod
 		r.Header.Set("Authorization", "Bearer "+token)
 	}
 	r.Body, r.ContentLength, r.TransferEncoding = http.NoBody, 0, nil
-	return exchange(r, next, c.cfg.UpstreamPrefix+"/"+tail, body)
+	return wire.Exchange(r, next, c.cfg.UpstreamPrefix+"/"+tail, body)
 }
 
 // askJSON is ask for an answer that is read: a refusal is an error, and so is
 // what is no JSON.
-func (c *Client) askJSON(r *http.Request, next Next, method, tail, token string, body []byte, into any) error {
+func (c *Client) askJSON(r *http.Request, next wire.Next, method, tail, token string, body []byte, into any) error {
 	answer, err := c.ask(r, next, method, c.cfg.UpstreamVersion+"/"+tail, token, body)
 	if err != nil {
-		return upstreamFailure(err)
+		return wire.UpstreamFailure(err)
 	}
-	if answer.status/100 != 2 {
-		return &refusal{answer}
+	if answer.Status/100 != 2 {
+		return &wire.Refusal{Answer: answer}
 	}
-	if err := json.Unmarshal(answer.body.Bytes(), into); err != nil {
-		return upstreamFailure(errors.New("the homeserver's answer is not the JSON that it should be"))
+	if err := json.Unmarshal(answer.Body.Bytes(), into); err != nil {
+		return wire.UpstreamFailure(errors.New("the homeserver's answer is not the JSON that it should be"))
 	}
 	return nil
 }
@@ -103,8 +69,8 @@ type account struct {
 type book struct{ list []threepid }
 
 // whoami asks the homeserver whose token this is.
-func (c *Client) whoami(r *http.Request, next Next) (account, error) {
-	token, err := accessToken(r)
+func (c *Client) whoami(r *http.Request, next wire.Next) (account, error) {
+	token, err := wire.AccessToken(r)
 	if err != nil {
 		return account{}, err
 	}
@@ -115,7 +81,7 @@ func (c *Client) whoami(r *http.Request, next Next) (account, error) {
 		return account{}, err
 	}
 	if !strings.HasPrefix(body.UserID, "@") || !strings.Contains(body.UserID, ":") || len(body.UserID) > 255 {
-		return account{}, upstreamFailure(errNoUser)
+		return account{}, wire.UpstreamFailure(errNoUser)
 	}
 	return account{body.UserID, token, new(book)}, nil
 }
@@ -128,7 +94,7 @@ type threepid struct {
 
 // threepids are the addresses of this account, in the form in which they are
 // compared.
-func (c *Client) threepids(r *http.Request, next Next, who account) ([]threepid, error) {
+func (c *Client) threepids(r *http.Request, next wire.Next, who account) ([]threepid, error) {
 	list, err := c.listed(r, next, who)
 	return canonicalOf(list), err
 }
@@ -142,7 +108,7 @@ func canonicalOf(list []threepid) []threepid {
 }
 
 // owns reports whether the homeserver has an address for this account.
-func (c *Client) owns(r *http.Request, next Next, who account, medium verification.Medium, addr string) (bool, error) {
+func (c *Client) owns(r *http.Request, next wire.Next, who account, medium verification.Medium, addr string) (bool, error) {
 	list, err := c.threepids(r, next, who)
 	return slices.Contains(list, threepid{medium, addr}), err
 }

@@ -10,21 +10,22 @@ import (
 	"net/http"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
 // add serves /account/3pid/add (MSC2290). A homeserver that has it asks for
 // the password itself. One that has not gets the address through its
 // /account/3pid, which asks for nothing, so the asking is ours.
-func (c *Client) add(w http.ResponseWriter, r *http.Request, next Next, at route.Route) (int, error) {
+func (c *Client) add(w http.ResponseWriter, r *http.Request, next wire.Next, at route.Route) (int, error) {
 	if r.Method != http.MethodPost {
 		return c.complete(w, r, next, at)
 	}
-	raw, err := readBody(w, r, c.cfg.MaxBody)
+	raw, err := wire.ReadBody(w, r, c.cfg.MaxBody)
 	if err != nil {
 		return 0, err
 	}
-	body, err := parseObject(raw)
+	body, err := wire.ParseObject(raw)
 	if err != nil {
 		return 0, err
 	}
@@ -43,19 +44,19 @@ func (c *Client) add(w http.ResponseWriter, r *http.Request, next Next, at route
 	return c.addHere(w, r, next, at, body)
 }
 
-var errUnconfirmed = saying(http.StatusBadRequest, codeThreepidAuthFailed, sayUnconfirmed, "The address is not confirmed yet")
+var errUnconfirmed = wire.Saying(http.StatusBadRequest, wire.CodeThreepidAuthFailed, wire.SayUnconfirmed, "The address is not confirmed yet")
 
 // confirmed refuses a request that does not authenticate yet, if its address is not
 // confirmed: the password would be asked for in vain, and clients say after this
 // answer, and no other, that the message has to be read first (docs/clients.md). A
 // token that is not known is told first: clients have to log in again then.
-func (c *Client) confirmed(r *http.Request, next Next, body object) error {
-	creds, err := flatCreds(body)
-	if err != nil || !body.null("auth") {
+func (c *Client) confirmed(r *http.Request, next wire.Next, body wire.Object) error {
+	creds, err := wire.FlatCreds(body)
+	if err != nil || !body.Null("auth") {
 		return nil // whoever goes on with it says what is wrong
 	}
 	ready, err := c.svc.Ready(r.Context(), verification.Completion{
-		SID: creds.sid, ClientSecret: creds.secret, Purpose: verification.Add,
+		SID: creds.SID, ClientSecret: creds.Secret, Purpose: verification.Add,
 	})
 	if ready || errors.Is(err, verification.ErrNoSession) {
 		return nil
@@ -70,7 +71,7 @@ func (c *Client) confirmed(r *http.Request, next Next, body object) error {
 }
 
 // addHere authenticates the user and translates the request.
-func (c *Client) addHere(w http.ResponseWriter, r *http.Request, next Next, at route.Route, body object) (int, error) {
+func (c *Client) addHere(w http.ResponseWriter, r *http.Request, next wire.Next, at route.Route, body wire.Object) (int, error) {
 	proof, err := c.judged(at, body)
 	if err != nil {
 		return 0, err
@@ -83,20 +84,20 @@ func (c *Client) addHere(w http.ResponseWriter, r *http.Request, next Next, at r
 	if err != nil {
 		return 0, err
 	}
-	auth := &authentication{client: c, who: who, operation: "add " + creds.sid + " " + creds.secret, auth: proof}
+	auth := &authentication{client: c, who: who, operation: "add " + creds.SID + " " + creds.Secret, auth: proof}
 	ready, err := c.svc.Ready(r.Context(), verification.Completion{
-		SID: creds.sid, ClientSecret: creds.secret, Purpose: verification.Add,
+		SID: creds.SID, ClientSecret: creds.Secret, Purpose: verification.Add,
 	})
 	if err != nil && !errors.Is(err, verification.ErrNoSession) {
 		return 0, err
 	}
 	outcome, ctx := verification.Unknown, r.Context()
 	defer func() { auth.finish(ctx, outcome) }() // also when next panics
-	j := &completion{client: c, route: at, body: object{}, who: &who}
+	j := &completion{client: c, route: at, body: wire.Object{}, who: &who}
 	j.route.Tail, j.route.Version = route.TailThreepid, c.cfg.UpstreamVersion
-	creds.place = func(creds object) {
-		for _, key := range addSpellings {
-			j.body[key] = member(creds)
+	creds.Place = func(creds wire.Object) {
+		for _, key := range wire.AddSpellings {
+			j.body[key] = wire.Encoded(creds)
 		}
 	}
 	if err == nil && !ready {
@@ -107,7 +108,7 @@ func (c *Client) addHere(w http.ResponseWriter, r *http.Request, next Next, at r
 			outcome = verification.Refused
 			return 0, err
 		}
-		creds.place(object{"sid": member(creds.sid), "client_secret": member(creds.secret)})
+		creds.Place(wire.Object{"sid": wire.Encoded(creds.SID), "client_secret": wire.Encoded(creds.Secret)})
 		j.creds, j.changed = append(j.creds, creds), true
 	}
 	j.answered = func(status int) {
@@ -124,25 +125,25 @@ func (c *Client) addHere(w http.ResponseWriter, r *http.Request, next Next, at r
 }
 
 // addCreds reads the credentials of such a request, which are members of its body.
-func addCreds(body object) (*credentials, error) {
-	creds, err := flatCreds(body)
+func addCreds(body wire.Object) (*wire.Credentials, error) {
+	creds, err := wire.FlatCreds(body)
 	if err != nil {
 		return nil, err
 	}
-	for _, f := range []struct{ key, value string }{{"sid", creds.sid}, {"client_secret", creds.secret}} {
+	for _, f := range []struct{ key, value string }{{"sid", creds.SID}, {"client_secret", creds.Secret}} {
 		if f.value == "" {
-			return nil, badRequest(codeMissingParam, "Missing params: ['"+f.key+"']")
+			return nil, wire.BadRequest(wire.CodeMissingParam, "Missing params: ['"+f.key+"']")
 		}
 	}
-	creds.purpose = verification.Add
+	creds.Purpose = verification.Add
 	return creds, nil
 }
 
 // judged returns the "auth" of a request of whose identity servers none is a
 // foreign one.
-func (c *Client) judged(at route.Route, body object) (auth object, err error) {
-	if !body.null("auth") && json.Unmarshal(body["auth"], &auth) != nil {
-		return nil, badRequest(codeBadJSON, "'auth' must be an object")
+func (c *Client) judged(at route.Route, body wire.Object) (auth wire.Object, err error) {
+	if !body.Null("auth") && json.Unmarshal(body["auth"], &auth) != nil {
+		return nil, wire.BadRequest(wire.CodeBadJSON, "'auth' must be an object")
 	}
 	return auth, (&completion{client: c, route: at, body: body, auth: auth}).judgeServers()
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -252,7 +253,7 @@ func TestF31_OnesOwnAddressMayBeAddedAgain(t *testing.T) {
 }
 
 func TestF31_AHomeserverThatDoesNotSayIsNotTrusted(t *testing.T) {
-	for name, answer := range map[string]Next{
+	for name, answer := range map[string]wire.Next{
 		"broken":       upstream(500, `{"errcode":"M_UNKNOWN"}`),
 		"sends itself": upstream(200, `{"sid":"1"}`),
 		"has no such":  upstream(404, `{"errcode":"M_UNRECOGNIZED"}`),
@@ -282,7 +283,7 @@ func TestF31_AHomeserverThatDoesNotSayIsNotTrusted(t *testing.T) {
 // would have any other send a mail.
 func TestF31_TheProbeNamesAServerThatNeverIs(t *testing.T) {
 	raw := probeBody(verification.Email, "bob@x.org")
-	if body, err := parseObject(raw); err != nil || !strings.HasSuffix(string(body["id_server"]), `.invalid"`) {
+	if body, err := wire.ParseObject(raw); err != nil || !strings.HasSuffix(string(body["id_server"]), `.invalid"`) {
 		t.Errorf("got %s, want a name below .invalid", raw)
 	}
 }
@@ -314,7 +315,7 @@ func TestF30_AHomeserverThatHasAddAsksItself(t *testing.T) {
 	sid := r.validated("account/3pid", "s", "a@x.org")
 	var seen []string
 	r.next = func(w http.ResponseWriter, req *http.Request) error {
-		raw, err := readBody(w, req, 1<<20)
+		raw, err := wire.ReadBody(w, req, 1<<20)
 		answers := map[string]string{
 			"GET /_matrix/client/r0/account/whoami": `{"user_id":"@alice:example.org"}`, "GET /_matrix/client/r0/account/3pid": `{"threepids":[]}`,
 		}
@@ -413,7 +414,7 @@ func TestAMomentOfMaintenanceIsNotRemembered(t *testing.T) {
 	r := newRig(t, options{})
 	req := mustRequest(t, "POST", addPath)
 	for _, c := range []struct {
-		next Next
+		next wire.Next
 		want string
 	}{
 		{upstream(404, "<html>", "Content-Type", "text/html"), ""},
@@ -461,7 +462,7 @@ func TestAddWhileTheHomeserverFails(t *testing.T) {
 			legacy := r.next
 			r.next = func(w http.ResponseWriter, req *http.Request) error {
 				if strings.HasSuffix(req.URL.Path, broken) {
-					return &UpstreamError{Status: 502, Err: errNoAnswer}
+					return &wire.UpstreamError{Status: 502, Err: wire.ErrNoAnswer}
 				}
 				return legacy(w, req)
 			}

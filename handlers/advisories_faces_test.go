@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
 )
@@ -22,15 +23,15 @@ func (r *rig) inFlight(look func(query string)) *httptest.ResponseRecorder {
 	sid := r.validated("account/password", "s", "alice@x.org")
 	next := r.next
 	r.next = func(w http.ResponseWriter, req *http.Request) error {
-		raw, err := readBody(w, req, 1<<20)
+		raw, err := wire.ReadBody(w, req, 1<<20)
 		if err != nil {
 			return err
 		}
 		creds := mustObject(r.t, mustObject(r.t, mustObject(r.t, raw)["auth"])["threepid_creds"])
-		shown, _, _ := creds.text("sid")
-		secret, _, _ := creds.text("client_secret")
+		shown, _, _ := creds.Text("sid")
+		secret, _, _ := creds.Text("client_secret")
 		look("sid=" + shown + "&client_secret=" + secret)
-		setBody(req, raw)
+		wire.SetBody(req, raw)
 		return next(w, req)
 	}
 	return r.reset(resetBody(sid, "s"))
@@ -113,7 +114,7 @@ func TestPitfall18_WhatTheHomeserverIsShownNeedsNoEscaping(t *testing.T) {
 			}
 		})
 		// The nonce of the first request is of the same kind.
-		nonce, _, _ := mustObject(t, r.hs.Requests()[0].Body).text("client_secret")
+		nonce, _, _ := mustObject(t, r.hs.Requests()[0].Body).Text("client_secret")
 		if rest := strings.Trim(nonce, alphabet); rest != "" || nonce == "" {
 			t.Errorf("the homeserver was shown %q", nonce)
 		}

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/net/publicsuffix"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -19,11 +20,11 @@ const maxUIASession = 255
 // identify notes who asks for a token, for the limits. An access token is not
 // looked at: to ask the homeserver whose it is would cost more than the limits
 // save, and whoever makes tokens up is still counted by everything else.
-func (c *Client) identify(r *http.Request, body object, req *verification.Request) {
+func (c *Client) identify(r *http.Request, body wire.Object, req *verification.Request) {
 	req.Client = c.clientAddr(r)
 	req.Origin = c.originOf(r)
 	req.Domain = Registrable(req.Address) // a number has none
-	if token, err := accessToken(r); err == nil {
+	if token, err := wire.AccessToken(r); err == nil {
 		req.AccessToken = token
 	}
 	if req.Purpose == verification.Register {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/identityserver"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbound"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -40,14 +41,14 @@ type bindRequest struct {
 // bind serves /account/3pid/bind (MSC2290), and the path that a draft of it
 // had. The session was opened at the identity server by the client itself, so
 // its sid is none of ours, and the account's own addresses do not change.
-func (c *Client) bind(w http.ResponseWriter, r *http.Request, next Next, at route.Route) (int, error) {
+func (c *Client) bind(w http.ResponseWriter, r *http.Request, next wire.Next, at route.Route) (int, error) {
 	if c.cfg.idle() {
-		setPath(r, c.upstreamPath(at)) // nothing of this is served
+		wire.SetPath(r, c.upstreamPath(at)) // nothing of this is served
 		return 0, next(w, r)
 	}
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", "POST, OPTIONS")
-		return 0, unrecognized(http.StatusMethodNotAllowed)
+		return 0, wire.Unrecognized(http.StatusMethodNotAllowed)
 	}
 	body, err := c.signedBody(w, r)
 	if err != nil {
@@ -64,27 +65,27 @@ func (c *Client) bind(w http.ResponseWriter, r *http.Request, next Next, at rout
 	if err := c.bindAs(r, who, req); err != nil {
 		return 0, err
 	}
-	writeJSON(w, http.StatusOK, struct{}{})
+	wire.WriteJSON(w, http.StatusOK, struct{}{})
 	return http.StatusOK, nil
 }
 
 // signedBody reads the object that a client with an access token sends.
-func (c *Client) signedBody(w http.ResponseWriter, r *http.Request) (object, error) {
-	raw, err := readBody(w, r, c.cfg.MaxBody)
+func (c *Client) signedBody(w http.ResponseWriter, r *http.Request) (wire.Object, error) {
+	raw, err := wire.ReadBody(w, r, c.cfg.MaxBody)
 	if err != nil {
 		return nil, err
 	}
-	body, err := parseObject(raw)
+	body, err := wire.ParseObject(raw)
 	if err != nil {
 		return nil, err
 	}
-	_, err = accessToken(r)
+	_, err = wire.AccessToken(r)
 	return body, err
 }
 
 // bindAs binds at the server of the user's choice, and records it.
 func (c *Client) bindAs(r *http.Request, who account, req bindRequest) (err error) {
-	ctx, cancel := detached(r.Context(), bindTime)
+	ctx, cancel := wire.Detached(r.Context(), bindTime)
 	defer cancel()
 	if err := c.svc.CountUser(ctx, "bind", who.user); err != nil {
 		return err
@@ -122,19 +123,19 @@ func (c *Client) bindAs(r *http.Request, who account, req bindRequest) (err erro
 }
 
 // readBind reads the flat body of r0.6, or the nested one of the draft.
-func readBind(body object) (bindRequest, error) {
+func readBind(body wire.Object) (bindRequest, error) {
 	var req bindRequest
-	for _, key := range addSpellings {
-		if body.null(key) {
+	for _, key := range wire.AddSpellings {
+		if body.Null(key) {
 			continue
 		}
-		nested, err := parseObject(body[key])
+		nested, err := wire.ParseObject(body[key])
 		if err != nil {
-			return req, badRequest(codeInvalidParam, "'"+key+"' must be an object")
+			return req, wire.BadRequest(wire.CodeInvalidParam, "'"+key+"' must be an object")
 		}
 		for name, value := range nested {
 			if before, ok := body[name]; ok && string(before) != string(value) {
-				return req, badRequest(codeInvalidParam, "'"+name+"' is given twice")
+				return req, wire.BadRequest(wire.CodeInvalidParam, "'"+name+"' is given twice")
 			}
 			body[name] = value
 		}
@@ -150,15 +151,15 @@ func readBind(body object) (bindRequest, error) {
 		{"sid", &req.sid},
 	} {
 		var err error
-		if *f.to, err = body.required(f.key); err != nil {
+		if *f.to, err = body.Required(f.key); err != nil {
 			return req, err
 		}
 	}
-	if !clientSecret.MatchString(req.clientSecret) {
-		return req, badRequest(codeInvalidParam, "'client_secret' must be 1 to 255 characters of [0-9a-zA-Z.=_-]")
+	if !wire.ClientSecretForm.MatchString(req.clientSecret) {
+		return req, wire.BadRequest(wire.CodeInvalidParam, "'client_secret' must be 1 to 255 characters of [0-9a-zA-Z.=_-]")
 	}
 	if req.sid == "" || len(req.sid) > maxSID {
-		return req, badRequest(codeInvalidParam, "'sid' must be 1 to 255 characters")
+		return req, wire.BadRequest(wire.CodeInvalidParam, "'sid' must be 1 to 255 characters")
 	}
 	var err error
 	req.server, err = identityServerName(server)
@@ -170,7 +171,7 @@ func readBind(body object) (bindRequest, error) {
 func identityServerName(raw string) (outbound.Name, error) {
 	name, err := outbound.ParseName(raw)
 	if err != nil {
-		return name, badRequest(codeInvalidParam, "'id_server' must be a host name, with a port if it is not 443")
+		return name, wire.BadRequest(wire.CodeInvalidParam, "'id_server' must be a host name, with a port if it is not 443")
 	}
 	return name, nil
 }

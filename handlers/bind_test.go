@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/identityserver"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -298,8 +299,10 @@ func TestBindServerThatCannotBeUsed(t *testing.T) {
 }
 
 func TestBindWithoutAHomeserver(t *testing.T) {
-	for name, next := range map[string]Next{
-		"down":    func(http.ResponseWriter, *http.Request) error { return &UpstreamError{Status: 502, Err: errNoAnswer} },
+	for name, next := range map[string]wire.Next{
+		"down": func(http.ResponseWriter, *http.Request) error {
+			return &wire.UpstreamError{Status: 502, Err: wire.ErrNoAnswer}
+		},
 		"HTML":    upstream(200, "<html>", "Content-Type", "text/html"),
 		"nobody":  upstream(200, `{}`),
 		"no user": upstream(200, `{"user_id":"alice"}`),

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -44,7 +45,7 @@ const settleTime = 15 * time.Second
 //
 // It returns the session, or the status that it has written. What was sent is
 // told in any case.
-func (c *Client) askHomeserver(w http.ResponseWriter, r *http.Request, next Next, at route.Route, req verification.Request, to dialled) (opened verification.Opened, answered int, err error) {
+func (c *Client) askHomeserver(w http.ResponseWriter, r *http.Request, next wire.Next, at route.Route, req verification.Request, to dialled) (opened verification.Opened, answered int, err error) {
 	nonce, err := c.svc.Await(r.Context(), req)
 	if err != nil {
 		return opened, 0, err
@@ -59,7 +60,7 @@ func (c *Client) askHomeserver(w http.ResponseWriter, r *http.Request, next Next
 		_, decoyErr = c.svc.Decoy(ctx, nonce)
 	}
 	opened, err = c.svc.Settle(ctx, nonce)
-	if mustWait(err) {
+	if wire.MustWait(err) {
 		return opened, 0, err // and nothing was sent
 	}
 	switch err := errors.Join(err, decoyErr); {
@@ -67,25 +68,25 @@ func (c *Client) askHomeserver(w http.ResponseWriter, r *http.Request, next Next
 		opened.Sent = true // perhaps: it is not known
 		return opened, 0, err
 	case upErr != nil:
-		return opened, 0, upstreamFailure(upErr)
-	case opened.SID != "" && (answer.status/100 == 2 || hidden):
+		return opened, 0, wire.UpstreamFailure(upErr)
+	case opened.SID != "" && (answer.Status/100 == 2 || hidden):
 		return opened, 0, nil
-	case answer.status/100 != 2:
+	case answer.Status/100 != 2:
 		if found := misconfigurationOf(answer); found != "" && opened.SID == "" {
 			return opened, c.misconfigured(w, r, found), nil
 		}
-		relayRefusal(w, answer)
-		return opened, answer.status, nil
+		wire.RelayRefusal(w, answer)
+		return opened, answer.Status, nil
 	}
 	answered, err = c.adopt(ctx, w, answer, nonce, req)
 	return opened, answered, err
 }
 
 // forward asks the homeserver for a token, for the address as it spells it.
-func (c *Client) forward(r *http.Request, next Next, at route.Route, req verification.Request, nonce string, to dialled) (*capture, error) {
+func (c *Client) forward(r *http.Request, next wire.Next, at route.Route, req verification.Request, nonce string, to dialled) (*wire.Answer, error) {
 	spelling, err := c.spelled(r, next, req)
-	if refused, ok := asRefusal(err); ok {
-		return refused.answer, nil // it says so before it was asked in earnest
+	if refused, ok := wire.RefusalOf(err); ok {
+		return refused.Answer, nil // it says so before it was asked in earnest
 	}
 	if err != nil {
 		return nil, err
@@ -93,42 +94,21 @@ func (c *Client) forward(r *http.Request, next Next, at route.Route, req verific
 	forwarded := forwardedToken{ClientSecret: nonce, SendAttempt: req.SendAttempt, IDServer: c.cfg.IdentityName}
 	forwarded.about(req.Medium, spelling, to.country)
 	at.Version = c.cfg.UpstreamVersion // requestToken is the same in all of them
-	return exchange(r, next, c.upstreamPath(at), member(forwarded))
-}
-
-// maxWait bounds a wait that a homeserver tells, in milliseconds.
-const maxWait = 24 * 60 * 60 * 1000
-
-// relayRefusal passes on an error of the homeserver's, unless it is not one
-// that a Matrix client understands (Dendrite: 500 {"Err":""}, proxies: HTML).
-func relayRefusal(w http.ResponseWriter, answer *capture) {
-	var body struct {
-		Errcode      string `json:"errcode"`
-		RetryAfterMS any    `json:"retry_after_ms"` // what is no number is no reason to doubt the rest
-	}
-	if _ = json.Unmarshal(answer.body.Bytes(), &body); body.Errcode != "" {
-		// It is our own wait, perhaps, of which a homeserver passes on the body only.
-		if ms, ok := body.RetryAfterMS.(float64); ok && ms > 0 && ms < maxWait && answer.header.Get("Retry-After") == "" {
-			answer.header.Set("Retry-After", retryAfter(time.Duration(ms)*time.Millisecond))
-		}
-		answer.relay(w)
-		return
-	}
-	writeJSON(w, answer.status, errorBody{Errcode: codeUnknown, Error: "The homeserver refused the request without a reason"})
+	return wire.Exchange(r, next, c.upstreamPath(at), wire.Encoded(forwarded))
 }
 
 // adopt handles a homeserver that agreed and did not call us: it has mailed
 // its own link (Synapse 1.0-1.3.1 with its own mailer). It knows the session
 // under our nonce, so that is put back when the client completes.
-func (c *Client) adopt(ctx context.Context, w http.ResponseWriter, answer *capture, nonce string, req verification.Request) (int, error) {
+func (c *Client) adopt(ctx context.Context, w http.ResponseWriter, answer *wire.Answer, nonce string, req verification.Request) (int, error) {
 	var body struct {
 		SID string `json:"sid"`
 	}
-	if _ = json.Unmarshal(answer.body.Bytes(), &body); body.SID != "" {
+	if _ = json.Unmarshal(answer.Body.Bytes(), &body); body.SID != "" {
 		if err := c.svc.Adopt(ctx, body.SID, nonce, req); err != nil {
 			return 0, err
 		}
 	}
-	answer.relay(w)
-	return answer.status, nil
+	answer.Relay(w)
+	return answer.Status, nil
 }

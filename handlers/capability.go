@@ -3,13 +3,13 @@
 package handlers
 
 import (
-	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 )
 
 // knownFor is how long we remember what the homeserver can do: it may be
@@ -32,17 +32,17 @@ type capability struct {
 // came with r0.6, and Synapse 1.4 to 1.15 has it under /unstable only. So the
 // endpoint itself is asked, without an access token and with an empty body;
 // whoever has it refuses that in another way than whoever has not.
-func (c *Client) has(r *http.Request, next Next, tail string) (string, error) {
+func (c *Client) has(r *http.Request, next wire.Next, tail string) (string, error) {
 	version, _, err := c.find(r, next, tail)
 	return version, err
 }
 
 // lacks reports whether the homeserver has not an endpoint. It is an error if that
 // is not sure: what answers may be somebody in between.
-func (c *Client) lacks(r *http.Request, next Next, tail string) (bool, error) {
+func (c *Client) lacks(r *http.Request, next wire.Next, tail string) (bool, error) {
 	version, sure, err := c.find(r, next, tail)
 	if err == nil && !sure {
-		err = upstreamFailure(errUnsure)
+		err = wire.UpstreamFailure(errUnsure)
 	}
 	return version == "", err
 }
@@ -50,7 +50,7 @@ func (c *Client) lacks(r *http.Request, next Next, tail string) (bool, error) {
 var errUnsure = errors.New("the answer to an endpoint that the homeserver may not have is no Matrix error")
 
 // find is has, and whether it is sure.
-func (c *Client) find(r *http.Request, next Next, tail string) (version string, sure bool, err error) {
+func (c *Client) find(r *http.Request, next wire.Next, tail string) (version string, sure bool, err error) {
 	c.caps.mu.Lock()
 	known, ok := c.caps.known[tail]
 	c.caps.mu.Unlock()
@@ -62,7 +62,7 @@ func (c *Client) find(r *http.Request, next Next, tail string) (version string, 
 	for _, version := range []string{c.cfg.UpstreamVersion, "unstable"} {
 		answer, err := c.ask(r, next, http.MethodPost, version+"/"+tail, "", []byte("{}"))
 		if err != nil {
-			return "", false, upstreamFailure(err)
+			return "", false, wire.UpstreamFailure(err)
 		}
 		found, err := exists(answer)
 		if err != nil {
@@ -72,7 +72,7 @@ func (c *Client) find(r *http.Request, next Next, tail string) (version string, 
 			known.version, sure = version, true
 			break
 		}
-		sure = sure && answer.status/100 == 4 && errcodeOf(answer) == codeUnrecognized
+		sure = sure && answer.Status/100 == 4 && wire.ErrcodeOf(answer) == wire.CodeUnrecognized
 	}
 	if !sure {
 		return "", false, nil // a page of somebody in between, perhaps
@@ -84,31 +84,13 @@ func (c *Client) find(r *http.Request, next Next, tail string) (version string, 
 }
 
 // exists reads the answer to an empty request without a token.
-func exists(answer *capture) (bool, error) {
-	errcode := errcodeOf(answer)
+func exists(answer *wire.Answer) (bool, error) {
+	errcode := wire.ErrcodeOf(answer)
 	switch {
-	case answer.status == http.StatusNotFound, answer.status == http.StatusMethodNotAllowed, errcode == codeUnrecognized:
+	case answer.Status == http.StatusNotFound, answer.Status == http.StatusMethodNotAllowed, errcode == wire.CodeUnrecognized:
 		return false, nil
-	case errcode != "" && answer.status/100 == 4 && answer.status != http.StatusTooManyRequests:
+	case errcode != "" && answer.Status/100 == 4 && answer.Status != http.StatusTooManyRequests:
 		return true, nil
 	}
-	return false, upstreamFailure(fmt.Errorf("the homeserver answered %d where it should refuse", answer.status))
+	return false, wire.UpstreamFailure(fmt.Errorf("the homeserver answered %d where it should refuse", answer.Status))
 }
-
-// errcodeOf is the error code of an answer, or "".
-func errcodeOf(answer *capture) string {
-	var body struct {
-		Errcode string `json:"errcode"`
-	}
-	_ = json.Unmarshal(answer.body.Bytes(), &body) // a page has none
-	return body.Errcode
-}
-
-// detached is a context that survives the client, for what must not be left
-// half done.
-func detached(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(ctx), limit)
-}
-
-// asRefusal finds the homeserver's refusal in an error.
-func asRefusal(err error) (*refusal, bool) { return errors.AsType[*refusal](err) }

@@ -12,11 +12,12 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 )
 
 // knowing is a homeserver that answers for each version of a path.
 type knowing struct {
-	answers map[string]Next
+	answers map[string]wire.Next
 	asked   []string
 }
 
@@ -32,7 +33,7 @@ func TestWhatAHomeserverHas(t *testing.T) {
 	has, none := upstream(401, `{"errcode":"M_MISSING_TOKEN"}`), upstream(404, `{"errcode":"M_UNRECOGNIZED"}`)
 	page, down := upstream(404, `<html>`), func(http.ResponseWriter, *http.Request) error { return errDisk }
 	for name, c := range map[string]struct {
-		r0, unstable Next
+		r0, unstable wire.Next
 		version      string
 		fails, sure  bool
 		asked        []string
@@ -54,14 +55,14 @@ func TestWhatAHomeserverHas(t *testing.T) {
 		"it fails at the second":      {none, upstream(502, ``), "", true, false, []string{"r0", "unstable"}},
 		"it is down at the second":    {none, down, "", true, false, []string{"r0", "unstable"}},
 	} {
-		k := &knowing{answers: map[string]Next{"r0": c.r0, "unstable": c.unstable}}
+		k := &knowing{answers: map[string]wire.Next{"r0": c.r0, "unstable": c.unstable}}
 		r, req := newRig(t, options{}), mustRequest(t, "POST", addPath)
 		version, sure, err := r.client.find(req, k.next, route.TailAdd)
 		if version != c.version || sure != c.sure || (err != nil) != c.fails || !slices.Equal(k.asked, c.asked) {
 			t.Errorf("%s: got %q, %v, %v, asked %q, want %+v", name, version, sure, err, k.asked, c)
 		}
-		if err != nil && asMatrixError(err).Status != http.StatusBadGateway {
-			t.Errorf("%s: the client is told %v", name, asMatrixError(err))
+		if err != nil && wire.ErrorOf(err).Status != http.StatusBadGateway {
+			t.Errorf("%s: the client is told %v", name, wire.ErrorOf(err))
 		}
 		k.asked = nil
 		lacks, err := r.client.lacks(req, k.next, route.TailAdd)
@@ -77,7 +78,7 @@ func TestWhatAHomeserverHas(t *testing.T) {
 // TestWhatAHomeserverHasIsKnownForAWhile, for each endpoint by itself.
 func TestWhatAHomeserverHasIsKnownForAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := &knowing{answers: map[string]Next{"r0": upstream(401, `{"errcode":"M_MISSING_TOKEN"}`)}}
+		k := &knowing{answers: map[string]wire.Next{"r0": upstream(401, `{"errcode":"M_MISSING_TOKEN"}`)}}
 		r, req := newRig(t, options{}), mustRequest(t, "POST", addPath)
 		for i, c := range []struct {
 			wait  time.Duration

@@ -5,11 +5,12 @@ package handlers
 import (
 	"encoding/json"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
 // changes lists the addresses that an account has got by this request.
-func (j *completion) changes(answer *capture, outcome verification.Outcome) []Change {
+func (j *completion) changes(answer *wire.Answer, outcome verification.Outcome) []Change {
 	if outcome != verification.Completed {
 		return nil
 	}
@@ -25,7 +26,7 @@ func (j *completion) changes(answer *capture, outcome verification.Outcome) []Ch
 	var body struct {
 		UserID string `json:"user_id"`
 	}
-	_ = json.Unmarshal(answer.body.Bytes(), &body) // it is not in every answer
+	_ = json.Unmarshal(answer.Body.Bytes(), &body) // it is not in every answer
 	if j.who != nil {
 		body.UserID = j.who.user
 	}

@@ -5,10 +5,10 @@ package handlers
 import (
 	"errors"
 	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -41,17 +41,17 @@ func NewClient(cfg Config, svc *verification.Service, ids IdentityServers, obs O
 
 // ServeHTTP answers what is ours and passes on the rest. Whoever calls it
 // must have nothing written yet; an error means that nothing was.
-func (c *Client) ServeHTTP(w http.ResponseWriter, r *http.Request, next Next) error {
+func (c *Client) ServeHTTP(w http.ResponseWriter, r *http.Request, next wire.Next) error {
 	if route.InOwnSpace(r.URL) {
-		return c.serveOwn(w, r, boundUntil(w, r, next))
+		return c.serveOwn(w, r, wire.BoundUntil(w, r, next))
 	}
 	at, suspicious := c.router.Classify(r.URL)
 	if suspicious || at.Kind != route.KindNone {
-		next = boundUntil(w, r, next)
+		next = wire.BoundUntil(w, r, next)
 	}
 	if suspicious {
 		return c.observed(w, r, at, "suspicious_path", func() (int, error) {
-			return 0, unrecognized(http.StatusNotFound)
+			return 0, wire.Unrecognized(http.StatusNotFound)
 		})
 	}
 	if t, ok := c.talkOf(r, at); ok {
@@ -62,18 +62,18 @@ func (c *Client) ServeHTTP(w http.ResponseWriter, r *http.Request, next Next) er
 
 // serve finds who answers a request. The round is nil for one that is no part of a
 // conversation.
-func (c *Client) serve(w http.ResponseWriter, r *http.Request, next Next, at route.Route, x *round) error {
+func (c *Client) serve(w http.ResponseWriter, r *http.Request, next wire.Next, at route.Route, x *round) error {
 	switch {
 	case at.Kind == route.KindNone:
 		return c.other(w, r, next, at, x)
 	case at.Kind == route.KindRefuse:
 		return c.refuse(w, r, at) // has no CORS
 	case r.Method == http.MethodOptions:
-		preflight(w)
+		wire.Preflight(w)
 		return nil
-	case ambiguousQuery(r.URL):
+	case wire.AmbiguousQuery(r.URL):
 		return c.observed(w, r, at, string(at.Kind), func() (int, error) {
-			return 0, badRequest(codeInvalidParam, "The query cannot be read in one way only")
+			return 0, wire.BadRequest(wire.CodeInvalidParam, "The query cannot be read in one way only")
 		})
 	case at.Kind == route.KindVersions:
 		return c.versions(w, r, next, at)
@@ -97,7 +97,7 @@ func (c *Client) serve(w http.ResponseWriter, r *http.Request, next Next, at rou
 		case route.KindProbe:
 			return c.probe(w, r)
 		default:
-			return 0, unrecognized(http.StatusNotFound)
+			return 0, wire.Unrecognized(http.StatusNotFound)
 		}
 	})
 }
@@ -106,11 +106,11 @@ func (c *Client) serve(w http.ResponseWriter, r *http.Request, next Next, at rou
 // function returns the status it wrote, or an error when it wrote nothing;
 // status 0 without an error means that next has answered by itself.
 func (c *Client) observed(w http.ResponseWriter, r *http.Request, at route.Route, endpoint string, run func() (int, error)) error {
-	return c.observedAs(w, r, at, endpoint, run, (*MatrixError).body)
+	return c.observedAs(w, r, at, endpoint, run, (*wire.MatrixError).Body)
 }
 
 // observedAs is observed with another form of the error body.
-func (c *Client) observedAs(w http.ResponseWriter, r *http.Request, at route.Route, endpoint string, run func() (int, error), form func(*MatrixError) errorBody) error {
+func (c *Client) observedAs(w http.ResponseWriter, r *http.Request, at route.Route, endpoint string, run func() (int, error), form func(*wire.MatrixError) wire.ErrorBody) error {
 	start := time.Now()
 	status, err := run()
 	if status == 0 && err == nil {
@@ -126,16 +126,16 @@ func (c *Client) observedAs(w http.ResponseWriter, r *http.Request, at route.Rou
 		e.Outcome = "upstream"
 	}
 	c.obs.Request(r, e)
-	var ue *UpstreamError
+	var ue *wire.UpstreamError
 	if errors.As(err, &ue) && ue.Status < 500 {
 		return err // the administrator's own rule; Caddy renders it
 	}
 	if ch, ok := errors.AsType[*challenge](err); ok {
-		writeJSON(w, http.StatusUnauthorized, c.challengeInWords(r, ch))
+		wire.WriteJSON(w, http.StatusUnauthorized, c.challengeInWords(r, ch))
 		return nil
 	}
-	if refused, ok := asRefusal(err); ok {
-		relayRefusal(w, refused.answer)
+	if refused, ok := wire.RefusalOf(err); ok {
+		wire.RelayRefusal(w, refused.Answer)
 		return nil
 	}
 	var page *rendered
@@ -144,14 +144,14 @@ func (c *Client) observedAs(w http.ResponseWriter, r *http.Request, at route.Rou
 	case ForPerson(r):
 		_, _ = c.failedPage(w, r, err) // it was reported above
 	default:
-		me := c.inWords(r, asMatrixError(err))
-		writeError(w, me, form(me))
+		me := c.inWords(r, wire.ErrorOf(err))
+		wire.WriteError(w, me, form(me))
 	}
 	return nil
 }
 
 // rendered is a failure that the client has been told of already, as a page.
-type rendered struct{ *MatrixError }
+type rendered struct{ *wire.MatrixError }
 
 // Unwrap gives access to the failure.
 func (e *rendered) Unwrap() error { return e.MatrixError }
@@ -166,12 +166,4 @@ func (c *Client) upstreamPath(r route.Route) string {
 		version = c.cfg.UpstreamVersion
 	}
 	return c.cfg.UpstreamPrefix + "/" + version + "/" + r.Tail
-}
-
-// ambiguousQuery reports a query that we and the homeserver might read
-// differently: Python's parsers split at semicolons, too, and find an access
-// token where Go's finds none.
-func ambiguousQuery(u *url.URL) bool {
-	_, err := url.ParseQuery(u.RawQuery) // which takes no semicolon
-	return err != nil
 }

@@ -12,28 +12,29 @@ import (
 	"slices"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
 // complete serves the calls that use a validated session: /register,
 // /account/password, /account/3pid and /account/3pid/add.
-func (c *Client) complete(w http.ResponseWriter, r *http.Request, next Next, at route.Route) (int, error) {
+func (c *Client) complete(w http.ResponseWriter, r *http.Request, next wire.Next, at route.Route) (int, error) {
 	path := c.upstreamPath(at)
 	next = c.watch(r, next, at)
 	if r.Method != http.MethodPost {
-		setPath(r, path)
+		wire.SetPath(r, path)
 		return 0, next(w, r)
 	}
-	raw, err := readBody(w, r, c.cfg.MaxBody)
+	raw, err := wire.ReadBody(w, r, c.cfg.MaxBody)
 	if err != nil {
 		return 0, err
 	}
 	if len(raw) == 0 {
-		setPath(r, path)
+		wire.SetPath(r, path)
 		r.Body, r.ContentLength, r.TransferEncoding = http.NoBody, 0, nil
 		return 0, next(w, r)
 	}
-	body, err := parseObject(raw)
+	body, err := wire.ParseObject(raw)
 	if err != nil {
 		return 0, err
 	}
@@ -47,7 +48,7 @@ func (c *Client) complete(w http.ResponseWriter, r *http.Request, next Next, at 
 // other handles everything that is not in the route table. Any endpoint may
 // ask for User-Interactive Authentication, so a body that takes part in one is
 // looked at; everything else is passed on as it came.
-func (c *Client) other(w http.ResponseWriter, r *http.Request, next Next, found route.Route, x *round) error {
+func (c *Client) other(w http.ResponseWriter, r *http.Request, next wire.Next, found route.Route, x *round) error {
 	if stage, ok := fallbackOf(r, found); ok {
 		return c.fallback(w, r, next, stage)
 	}
@@ -65,11 +66,11 @@ func (c *Client) other(w http.ResponseWriter, r *http.Request, next Next, found 
 	})
 }
 
-func (c *Client) completeElsewhere(w http.ResponseWriter, r *http.Request, next Next, at route.Route, raw []byte) (int, error) {
-	if ambiguousQuery(r.URL) {
-		return 0, badRequest(codeInvalidParam, "The query cannot be read in one way only")
+func (c *Client) completeElsewhere(w http.ResponseWriter, r *http.Request, next wire.Next, at route.Route, raw []byte) (int, error) {
+	if wire.AmbiguousQuery(r.URL) {
+		return 0, wire.BadRequest(wire.CodeInvalidParam, "The query cannot be read in one way only")
 	}
-	body, _ := parseEnvelope(raw) // it was read before, see openText
+	body, _ := wire.ParseEnvelope(raw) // it was read before, see openText
 	j := &completion{client: c, route: at, body: body}
 	if err := j.collectUIA(); err != nil {
 		return 0, err
@@ -89,9 +90,9 @@ func (c *Client) completeElsewhere(w http.ResponseWriter, r *http.Request, next 
 type completion struct {
 	client  *Client
 	route   route.Route
-	body    object
-	auth    object
-	creds   []*credentials
+	body    wire.Object
+	auth    wire.Object
+	creds   []*wire.Credentials
 	aliases []*verification.Alias
 	stages  []string // the UIA stage of each alias, or ""
 	changed bool
@@ -112,31 +113,31 @@ func (j *completion) collect() error {
 	if err := j.collectUIA(); err != nil {
 		return err
 	}
-	var creds *credentials
+	var creds *wire.Credentials
 	var err error
 	switch {
 	case j.route.Tail == route.TailThreepid:
-		creds, err = inContainer(j.body, addSpellings)
+		creds, err = wire.CredsIn(j.body, wire.AddSpellings)
 	case j.route.Kind == route.KindAdd:
-		creds, err = flatCreds(j.body)
+		creds, err = wire.FlatCreds(j.body)
 		if err == nil {
-			creds.place = j.placeFlat
+			creds.Place = j.placeFlat
 		}
 	case j.route.Ancient():
 		// The ancient API: the whole body is the auth dict.
-		creds, err = uiaCreds(j.body)
+		creds, err = wire.StageCreds(j.body)
 	}
 	if err != nil {
 		return err
 	}
-	if creds != nil && creds.sid != "" {
-		creds.purpose = j.route.Purpose
+	if creds != nil && creds.SID != "" {
+		creds.Purpose = j.route.Purpose
 		j.creds = append(j.creds, creds)
 	}
 	return nil
 }
 
-func (j *completion) placeFlat(creds object) {
+func (j *completion) placeFlat(creds wire.Object) {
 	delete(j.body, "clientSecret")
 	j.body["sid"], j.body["client_secret"] = creds["sid"], creds["client_secret"]
 }
@@ -146,19 +147,19 @@ func (j *completion) collectUIA() error {
 	if err := j.judgeServers(); err != nil {
 		return err
 	}
-	nameUser(j.auth)
-	creds, err := uiaCreds(j.auth)
-	if err != nil || creds == nil || creds.sid == "" {
+	wire.NameUser(j.auth)
+	creds, err := wire.StageCreds(j.auth)
+	if err != nil || creds == nil || creds.SID == "" {
 		return err
 	}
-	creds.purpose = j.route.ProofPurpose()
+	creds.Purpose = j.route.ProofPurpose()
 	j.creds = append(j.creds, creds)
 	return nil
 }
 
 // run resolves the credentials and forwards the request; if there was nothing
 // of ours in it, and the path is none of ours, with the bytes it came with.
-func (j *completion) run(w http.ResponseWriter, r *http.Request, next Next, path string, raw []byte) (int, error) {
+func (j *completion) run(w http.ResponseWriter, r *http.Request, next wire.Next, path string, raw []byte) (int, error) {
 	outcome := verification.Unknown
 	ctx := r.Context()
 	defer func() { j.finish(ctx, outcome) }() // also when next panics
@@ -170,19 +171,19 @@ func (j *completion) run(w http.ResponseWriter, r *http.Request, next Next, path
 	if err := j.guard(r, next); err != nil {
 		return 0, err
 	}
-	if err := j.rebuild(); err != nil {
+	if err := wire.Rebuild(j.route, j.body, j.auth, j.changed); err != nil {
 		return 0, err
 	}
 	if !j.changed && j.withdrawal == nil {
-		setPath(r, path)
+		wire.SetPath(r, path)
 		return 0, j.passOn(w, r, next, raw)
 	}
 	j.sent = true
 	answer, err := j.send(r, next, path)
 	if err != nil {
-		return 0, upstreamFailure(err)
+		return 0, wire.UpstreamFailure(err)
 	}
-	outcome, j.status = j.judge(answer), answer.status
+	outcome, j.status = j.judge(answer), answer.Status
 	changes, readers := j.changes(answer, outcome), j.readers(answer)
 	j.finish(r.Context(), outcome) // before the client learns of it
 	if j.answered != nil {
@@ -191,7 +192,7 @@ func (j *completion) run(w http.ResponseWriter, r *http.Request, next Next, path
 	if found := j.misconfiguration(answer); found != "" {
 		return j.client.misconfigured(w, r, found), nil
 	}
-	if j.withdrawal != nil && answer.status/100 == 2 {
+	if j.withdrawal != nil && answer.Status/100 == 2 {
 		result := j.withdrawal.settle(ctx, answer, unbindSuccess, true)
 		changes = append(changes, Change{Action: "deactivated", User: j.client.svc.Pseudonym(j.who.user), Result: result})
 	}
@@ -199,33 +200,33 @@ func (j *completion) run(w http.ResponseWriter, r *http.Request, next Next, path
 		j.client.obs.Changed(r, change)
 	}
 	j.client.tell(r, j.who, readers)
-	answer.relay(w)
-	return answer.status, nil
+	answer.Relay(w)
+	return answer.Status, nil
 }
 
 // passOn sends a request on in which no credentials were replaced.
-func (j *completion) passOn(w http.ResponseWriter, r *http.Request, next Next, raw []byte) error {
+func (j *completion) passOn(w http.ResponseWriter, r *http.Request, next wire.Next, raw []byte) error {
 	if !j.route.Owned() {
 		r.Body = io.NopCloser(bytes.NewReader(raw))
 		return next(w, r)
 	}
 	r.Header.Del("Content-Encoding") // of what it was before
-	setBody(r, j.body.encode())
+	wire.SetBody(r, j.body.Encode())
 	return next(w, r)
 }
 
-func (j *completion) send(r *http.Request, next Next, path string) (*capture, error) {
+func (j *completion) send(r *http.Request, next wire.Next, path string) (*wire.Answer, error) {
 	if j.withdrawal != nil {
 		return j.withdrawal.send(r, next, path, j.body)
 	}
-	return exchange(r, next, path, j.body.encode())
+	return wire.Exchange(r, next, path, j.body.Encode())
 }
 
 // resolve replaces one set of credentials, or decides to leave it alone.
-func (j *completion) resolve(ctx context.Context, creds *credentials) error {
+func (j *completion) resolve(ctx context.Context, creds *wire.Credentials) error {
 	svc := j.client.svc
 	alias, err := svc.Claim(ctx, verification.Completion{
-		SID: creds.sid, ClientSecret: creds.secret, Purpose: creds.purpose, UIASession: creds.uiaSession,
+		SID: creds.SID, ClientSecret: creds.Secret, Purpose: creds.Purpose, UIASession: creds.UIASession,
 	})
 	if err != nil && !errors.Is(err, verification.ErrNoSession) {
 		return err
@@ -234,39 +235,39 @@ func (j *completion) resolve(ctx context.Context, creds *credentials) error {
 	case err == nil:
 		j.substitute(creds, alias)
 		return nil
-	case creds.idServer == j.client.cfg.IdentityName:
+	case creds.IDServer == j.client.cfg.IdentityName:
 		// It names us, and we do not know it.
 		j.substitute(creds, svc.DeadAlias())
 		return nil
-	case creds.idServer != "":
+	case creds.IDServer != "":
 		return nil // one that is allowed, see judgeServers
 	}
-	nonce, err := svc.Adopted(ctx, creds.sid, creds.secret, creds.purpose)
+	nonce, err := svc.Adopted(ctx, creds.SID, creds.Secret, creds.Purpose)
 	if errors.Is(err, verification.ErrNoSession) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	creds.place(object{"sid": member(creds.sid), "client_secret": member(nonce)})
+	creds.Place(wire.Object{"sid": wire.Encoded(creds.SID), "client_secret": wire.Encoded(nonce)})
 	j.changed = true
 	return nil
 }
 
-func (j *completion) substitute(creds *credentials, alias *verification.Alias) {
+func (j *completion) substitute(creds *wire.Credentials, alias *verification.Alias) {
 	j.changed = true
 	if alias.Replayed && j.auth != nil {
 		// The homeserver has this stage already; it cannot be done twice, but
 		// the session alone continues (CS API, "Completed stages").
-		j.auth = object{"session": j.auth["session"]}
+		j.auth = wire.Object{"session": j.auth["session"]}
 		return
 	}
-	creds.place(object{
-		"sid": member(alias.SID), "client_secret": member(alias.ClientSecret),
-		"id_server": member(j.client.cfg.IdentityName),
+	creds.Place(wire.Object{
+		"sid": wire.Encoded(alias.SID), "client_secret": wire.Encoded(alias.ClientSecret),
+		"id_server": wire.Encoded(j.client.cfg.IdentityName),
 	})
 	j.aliases = append(j.aliases, alias)
-	j.stages = append(j.stages, creds.stage)
+	j.stages = append(j.stages, creds.Stage)
 }
 
 // finish reports the outcome to all sessions, once.
@@ -297,13 +298,13 @@ func (j *completion) keeps(stage string) bool {
 }
 
 // judge decides whether the homeserver has accepted the proof.
-func (j *completion) judge(answer *capture) verification.Outcome {
+func (j *completion) judge(answer *wire.Answer) verification.Outcome {
 	switch {
-	case answer.status/100 == 2:
+	case answer.Status/100 == 2:
 		return verification.Completed
-	case answer.status >= 500:
+	case answer.Status >= 500:
 		return verification.Unknown // it may have acted before it failed
-	case answer.status == http.StatusUnauthorized && j.stageCompleted(answer):
+	case answer.Status == http.StatusUnauthorized && j.stageCompleted(answer):
 		return verification.Completed
 	}
 	return verification.Refused
@@ -311,11 +312,11 @@ func (j *completion) judge(answer *capture) verification.Outcome {
 
 // stageCompleted reads the UIA 401: the homeserver keeps the proof of a stage
 // that it lists as completed.
-func (j *completion) stageCompleted(answer *capture) bool {
+func (j *completion) stageCompleted(answer *wire.Answer) bool {
 	var body struct {
 		Completed []string `json:"completed"`
 	}
-	if json.Unmarshal(answer.body.Bytes(), &body) != nil {
+	if json.Unmarshal(answer.Body.Bytes(), &body) != nil {
 		return false
 	}
 	return slices.ContainsFunc(j.stages, func(stage string) bool {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
@@ -23,7 +24,7 @@ import (
 // TestA401ThatIsNoRoundUsesNothingUp: what somebody in between says is no word of the
 // homeserver's about a stage.
 func TestA401ThatIsNoRoundUsesNothingUp(t *testing.T) {
-	for name, answer := range map[string]Next{
+	for name, answer := range map[string]wire.Next{
 		"a page":           upstream(401, "<html>", "Content-Type", "text/html"),
 		"nothing":          upstream(401, ""),
 		"half":             upstream(401, `{"completed":["m.login.email.identity"],"se`),
@@ -34,7 +35,7 @@ func TestA401ThatIsNoRoundUsesNothingUp(t *testing.T) {
 	} {
 		r := newRig(t, options{})
 		legacy, sid := r.next, r.validated("register", "s", "a@x.org")
-		for _, next := range []Next{answer, legacy} { // in two conversations: a stage is used up in one
+		for _, next := range []wire.Next{answer, legacy} { // in two conversations: a stage is used up in one
 			r.next = legacy
 			session := r.begin()
 			r.next = next
@@ -58,19 +59,19 @@ func TestWhatAnAnswerSaysOfAProof(t *testing.T) {
 		body   string
 		want   verification.Outcome
 	}{
-		{stageEmail, 200, ``, verification.Completed},
-		{stageEmail, 299, ``, verification.Completed},
-		{stageEmail, 302, ``, verification.Refused},
-		{stageEmail, 400, listed, verification.Refused},
-		{stageEmail, 499, ``, verification.Refused},
-		{stageEmail, 500, ``, verification.Unknown},
-		{stageEmail, 401, listed, verification.Completed},
-		{stageMSISDN, 401, listed, verification.Refused},
+		{wire.StageEmail, 200, ``, verification.Completed},
+		{wire.StageEmail, 299, ``, verification.Completed},
+		{wire.StageEmail, 302, ``, verification.Refused},
+		{wire.StageEmail, 400, listed, verification.Refused},
+		{wire.StageEmail, 499, ``, verification.Refused},
+		{wire.StageEmail, 500, ``, verification.Unknown},
+		{wire.StageEmail, 401, listed, verification.Completed},
+		{wire.StageMSISDN, 401, listed, verification.Refused},
 		{"", 401, `{"completed":[""]}`, verification.Refused},
-		{stageEmail, 401, `{"completed":["m.login.email.identity",5]}`, verification.Refused},
+		{wire.StageEmail, 401, `{"completed":["m.login.email.identity",5]}`, verification.Refused},
 	} {
-		answer := &capture{status: c.status}
-		_, _ = answer.body.WriteString(c.body) // into memory
+		answer := &wire.Answer{Status: c.status}
+		_, _ = answer.Body.WriteString(c.body) // into memory
 		if got := (&completion{stages: []string{c.stage}}).judge(answer); got != c.want {
 			t.Errorf("%+v: got %v", c, got)
 		}
@@ -82,11 +83,11 @@ func TestWhatAnAnswerSaysOfAProof(t *testing.T) {
 		status int
 		want   bool
 	}{
-		{true, stageEmail, route.TailRegister, 400, true},
-		{false, stageEmail, route.TailRegister, 400, false},
+		{true, wire.StageEmail, route.TailRegister, 400, true},
+		{false, wire.StageEmail, route.TailRegister, 400, false},
 		{true, "", route.TailRegister, 400, false},
-		{true, stageEmail, route.TailPassword, 400, false},
-		{true, stageEmail, route.TailRegister, 401, false},
+		{true, wire.StageEmail, route.TailPassword, 400, false},
+		{true, wire.StageEmail, route.TailRegister, 401, false},
 	} {
 		j := &completion{sent: c.sent, status: c.status, route: route.Route{Tail: c.tail}}
 		if got := j.keeps(c.stage); got != c.want {
@@ -105,16 +106,16 @@ func TestASessionAloneResetsNothing(t *testing.T) {
 		stage             string
 		passes            bool
 	}{
-		{"a proof", route.TailPassword, "", email, stageEmail, true},
-		{"no proof", route.TailPassword, "", verification.Alias{Medium: verification.Email}, stageEmail, false},
-		{"by phone", route.TailPassword, "", phone, stageEmail, false},
-		{"by phone, at its stage", route.TailPassword, "", phone, stageMSISDN, false},
-		{"at another stage", route.TailPassword, "", email, stageMSISDN, false},
+		{"a proof", route.TailPassword, "", email, wire.StageEmail, true},
+		{"no proof", route.TailPassword, "", verification.Alias{Medium: verification.Email}, wire.StageEmail, false},
+		{"by phone", route.TailPassword, "", phone, wire.StageEmail, false},
+		{"by phone, at its stage", route.TailPassword, "", phone, wire.StageMSISDN, false},
+		{"at another stage", route.TailPassword, "", email, wire.StageMSISDN, false},
 		{"at none", route.TailPassword, "", email, "", false},
 		{"by a user", route.TailPassword, "Bearer t", verification.Alias{}, "", true},
 		{"elsewhere", route.TailRegister, "", verification.Alias{}, "", true},
 	} {
-		for _, auth := range []object{{"session": member("u"), "type": member("x")}, {"type": member("x")}, nil} {
+		for _, auth := range []wire.Object{{"session": wire.Encoded("u"), "type": wire.Encoded("x")}, {"type": wire.Encoded("x")}, nil} {
 			_, given := auth["session"]
 			req := httptest.NewRequest("POST", "/", nil)
 			if c.token != "" {

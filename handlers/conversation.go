@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -27,18 +28,18 @@ import (
 const maxLook = 1 << 20
 
 // converse serves a request that may be one round of a conversation.
-func (c *Client) converse(w http.ResponseWriter, r *http.Request, next Next, found route.Route, t talk) error {
+func (c *Client) converse(w http.ResponseWriter, r *http.Request, next wire.Next, found route.Route, t talk) error {
 	saved := *r
 	defer func() { *r = saved }()
 	x := &round{client: c, talk: t}
-	keepHeaders(r)
-	limitEncodings(r)
+	wire.KeepHeaders(r)
+	wire.LimitEncodings(r)
 	if err := x.look(w, r, found); err != nil {
 		return c.observed(w, r, found, "uia", func() (int, error) { return 0, err })
 	}
-	held := &answerHolder{ResponseWriter: w, wanted: x.hasNames, sealing: true}
+	held := &wire.AnswerHolder{ResponseWriter: w, Wanted: x.hasNames, Sealing: true}
 	err := c.serve(held, r, next, found, x)
-	held.pass(x.seal)
+	held.Pass(x.seal)
 	return err
 }
 
@@ -81,7 +82,7 @@ func (c *Client) talkOf(r *http.Request, found route.Route) (t talk, ok bool) {
 	default:
 		return t, false
 	}
-	t.user = found.Tail == route.TailPassword && hasToken(r)
+	t.user = found.Tail == route.TailPassword && wire.HasToken(r)
 	return t, true
 }
 
@@ -109,12 +110,12 @@ type round struct {
 // look opens the name in a body in the time that there is for it, so that half a
 // body does not wait for ever.
 func (x *round) look(w http.ResponseWriter, r *http.Request, found route.Route) error {
-	if !hasBody(r) {
+	if !wire.HasBody(r) {
 		return nil
 	}
 	free := func() {} // what is ours has its bound until it is passed on
 	if found.Kind == route.KindNone {
-		free = boundBody(w, r)
+		free = wire.Bound(w, r)
 	}
 	err := x.openBody(w, r, found)
 	if err == nil {
@@ -127,26 +128,26 @@ func (x *round) look(w http.ResponseWriter, r *http.Request, found route.Route) 
 // given out for this endpoint is taken out, whatever it is: the homeserver then
 // begins a conversation of its own.
 func (x *round) openBody(w http.ResponseWriter, r *http.Request, found route.Route) error {
-	start, err := readStart(w, r, x.client.cfg.MaxBody+1)
+	start, err := wire.ReadStart(w, r, x.client.cfg.MaxBody+1)
 	if err != nil {
 		return err
 	}
-	resume(r, start)
-	if x.talk.free || !resemblesObject(start) && len(withoutBlanks(start)) > 0 {
+	wire.Resume(r, start)
+	if x.talk.free || !wire.ResemblesObject(start) && len(wire.WithoutBlanks(start)) > 0 {
 		return nil
 	}
 	limit := x.client.cfg.MaxBody
 	if found.Kind == route.KindNone && int64(len(start)) > limit {
 		limit = max(limit, maxLook)
-		if start, err = readStart(w, r, limit+1); err != nil {
+		if start, err = wire.ReadStart(w, r, limit+1); err != nil {
 			return err
 		}
-		resume(r, start)
+		wire.Resume(r, start)
 	}
 	switch {
 	case int64(len(start)) > limit: // what cannot be looked at is not passed on
-		return unreadable(w, r, &http.MaxBytesError{Limit: limit})
-	case !resemblesObject(start):
+		return wire.Unreadable(w, r, &http.MaxBytesError{Limit: limit})
+	case !wire.ResemblesObject(start):
 		return nil
 	}
 	return x.openText(r, start)
@@ -154,48 +155,48 @@ func (x *round) openBody(w http.ResponseWriter, r *http.Request, found route.Rou
 
 func (x *round) openText(r *http.Request, raw []byte) error {
 	x.raw = raw
-	if !x.talk.old && !maySay(raw, "auth") {
+	if !x.talk.old && !wire.MaySay(raw, "auth") {
 		return nil
 	}
-	body, err := parseEnvelope(raw)
+	body, err := wire.ParseEnvelope(raw)
 	if err != nil {
 		return err
 	}
 	if !x.openIn(body) {
 		return nil
 	}
-	x.raw = body.encode()
+	x.raw = body.Encode()
 	r.Header = r.Header.Clone()
-	setBody(r, x.raw)
+	wire.SetBody(r, x.raw)
 	return nil
 }
 
 // openIn opens the name where a body can have it, and reports whether the body
 // has changed.
-func (x *round) openIn(body object) bool {
+func (x *round) openIn(body wire.Object) bool {
 	changed := x.talk.old && x.openMember(body)
-	var auth object
-	if body.null("auth") || json.Unmarshal(body["auth"], &auth) != nil {
+	var auth wire.Object
+	if body.Null("auth") || json.Unmarshal(body["auth"], &auth) != nil {
 		return changed // what is no object names no session
 	}
 	x.authenticates = true
 	if !x.openMember(auth) {
 		return changed
 	}
-	if body["auth"] = member(auth); len(auth) == 0 {
+	if body["auth"] = wire.Encoded(auth); len(auth) == 0 {
 		delete(body, "auth") // there are homeservers that refuse an empty one
 	}
 	return true
 }
 
-func (x *round) openMember(holder object) bool {
+func (x *round) openMember(holder wire.Object) bool {
 	if _, there := holder["session"]; !there {
 		return false
 	}
-	name, _, _ := holder.text("session") // what is no text opens nothing
+	name, _, _ := holder.Text("session") // what is no text opens nothing
 	if opened, ok := x.client.svc.OpenConversation(name, x.talk.endpoint()); ok {
 		x.given, x.opened = name, opened
-		holder["session"] = member(opened.Session)
+		holder["session"] = wire.Encoded(opened.Session)
 		return true
 	}
 	delete(holder, "session")
@@ -213,19 +214,19 @@ var errHalf = errors.New("the homeserver's answer is half an object")
 
 // seal replaces the names in an answer.
 func (x *round) seal(raw []byte) ([]byte, error) {
-	if !maySay(raw, "session") {
+	if !wire.MaySay(raw, "session") {
 		return raw, nil
 	}
 	raw = replaceName(raw, x.opened.Session, x.given)
-	var body object
+	var body wire.Object
 	if err := json.Unmarshal(raw, &body); err != nil {
-		if resemblesObject(raw) {
+		if wire.ResemblesObject(raw) {
 			return nil, errHalf
 		}
 		return raw, nil // a page, say
 	}
 	for key, value := range body {
-		if lenient(key) != "session" {
+		if wire.Lenient(key) != "session" {
 			continue
 		}
 		var name string
@@ -233,9 +234,9 @@ func (x *round) seal(raw []byte) ([]byte, error) {
 			delete(body, key)
 			continue
 		}
-		body[key] = member(x.sealed(name))
+		body[key] = wire.Encoded(x.sealed(name))
 	}
-	return body.encode(), nil
+	return body.Encode(), nil
 }
 
 // sealed is the name for the client: the one that it has, if that stands for the
@@ -250,7 +251,7 @@ func (x *round) sealed(name string) string {
 // PassWithoutNames passes a request on while there is nothing to seal names with. A
 // 401 that has one becomes the answer of a server that is not ready: nobody is to
 // learn a name of the homeserver's, not even then.
-func PassWithoutNames(w http.ResponseWriter, r *http.Request, next Next) error {
+func PassWithoutNames(w http.ResponseWriter, r *http.Request, next wire.Next) error {
 	switch r.Method {
 	case http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodPatch:
 	default:
@@ -258,32 +259,32 @@ func PassWithoutNames(w http.ResponseWriter, r *http.Request, next Next) error {
 	}
 	header := r.Header
 	defer func() { r.Header = header }()
-	limitEncodings(r)
-	held := &answerHolder{ResponseWriter: w, wanted: isChallenge}
+	wire.LimitEncodings(r)
+	held := &wire.AnswerHolder{ResponseWriter: w, Wanted: wire.IsChallenge}
 	err := next(held, r)
-	if !held.holds() {
+	if !held.Holds() {
 		return err
 	}
-	if text, unread := held.text(); unread == nil && !namesConversation(text) {
-		held.pass(nil)
+	if text, unread := held.Text(); unread == nil && !namesConversation(text) {
+		held.Pass(nil)
 		return err
 	}
 	w.Header().Del("Content-Encoding")
-	NotReady(w)
+	wire.NotReady(w)
 	return err
 }
 
 // namesConversation reports whether an answer has the name of a conversation.
 func namesConversation(raw []byte) bool {
-	if !maySay(raw, "session") {
+	if !wire.MaySay(raw, "session") {
 		return false
 	}
-	var body object
+	var body wire.Object
 	if json.Unmarshal(raw, &body) != nil {
-		return resemblesObject(raw)
+		return wire.ResemblesObject(raw)
 	}
 	for key := range body {
-		if lenient(key) == "session" {
+		if wire.Lenient(key) == "session" {
 			return true
 		}
 	}

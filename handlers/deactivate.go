@@ -7,15 +7,16 @@ import (
 	"slices"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
 // deactivate serves /account/deactivate. The homeserver decides, by its own
 // User-Interactive Authentication; when the account is gone, so are its
 // bindings, as far as anybody lets us.
-func (c *Client) deactivate(w http.ResponseWriter, r *http.Request, next Next, at route.Route) (int, error) {
+func (c *Client) deactivate(w http.ResponseWriter, r *http.Request, next wire.Next, at route.Route) (int, error) {
 	path := c.upstreamPath(at)
-	if r.Method != http.MethodPost || !hasToken(r) {
+	if r.Method != http.MethodPost || !wire.HasToken(r) {
 		return c.completeAs(w, r, next, at, path, nil)
 	}
 	who, err := c.whoami(r, next)
@@ -27,20 +28,20 @@ func (c *Client) deactivate(w http.ResponseWriter, r *http.Request, next Next, a
 
 // completeAs is complete for a path where only User-Interactive Authentication
 // uses sessions. If the user is known, their bindings end with the account.
-func (c *Client) completeAs(w http.ResponseWriter, r *http.Request, next Next, at route.Route, path string, who *account) (int, error) {
-	raw, err := readBody(w, r, c.cfg.MaxBody)
+func (c *Client) completeAs(w http.ResponseWriter, r *http.Request, next wire.Next, at route.Route, path string, who *account) (int, error) {
+	raw, err := wire.ReadBody(w, r, c.cfg.MaxBody)
 	if err != nil {
 		return 0, err
 	}
 	if len(raw) == 0 && who == nil {
-		setPath(r, path)
+		wire.SetPath(r, path)
 		r.Body, r.ContentLength, r.TransferEncoding = http.NoBody, 0, nil
 		return 0, next(w, r)
 	}
 	if len(raw) == 0 {
 		raw = []byte("{}") // clients of r0.0 sent nothing on the first round
 	}
-	body, err := parseObject(raw)
+	body, err := wire.ParseObject(raw)
 	if err != nil {
 		return 0, err
 	}
@@ -63,7 +64,7 @@ func (c *Client) completeAs(w http.ResponseWriter, r *http.Request, next Next, a
 
 // leaving finds all bindings of a user. The homeserver only unbinds addresses
 // that the account has, so of those alone may it be believed.
-func (c *Client) leaving(r *http.Request, next Next, who account, body object) (*withdrawal, error) {
+func (c *Client) leaving(r *http.Request, next wire.Next, who account, body wire.Object) (*withdrawal, error) {
 	named, err := namedServer(body)
 	if err != nil {
 		return nil, err
@@ -74,7 +75,7 @@ func (c *Client) leaving(r *http.Request, next Next, who account, body object) (
 	}
 	wd.deactivation = true
 	// The first round only asks which stages there are.
-	if wd.unhurried = body.null("auth"); wd.unhurried {
+	if wd.unhurried = body.Null("auth"); wd.unhurried {
 		return wd, nil
 	}
 	if err := wd.forbidden(r.Context(), named); err != nil {

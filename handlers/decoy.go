@@ -3,9 +3,7 @@
 package handlers
 
 import (
-	"errors"
-	"time"
-
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -13,15 +11,15 @@ import (
 // not see: it would tell whether an account has the address (CS API,
 // requestToken: the server may send a mail instead). M_THREEPID_DENIED is about
 // the address alone, and is told.
-func (c *Client) hides(purpose verification.Purpose, answer *capture) bool {
-	if c.cfg.Reveal || answer.status/100 != 4 {
+func (c *Client) hides(purpose verification.Purpose, answer *wire.Answer) bool {
+	if c.cfg.Reveal || answer.Status/100 != 4 {
 		return false
 	}
-	telling := codeThreepidInUse
+	telling := wire.CodeThreepidInUse
 	if purpose == verification.Password {
-		telling = codeThreepidNotFound
+		telling = wire.CodeThreepidNotFound
 	}
-	return errcodeOf(answer) == telling
+	return wire.ErrcodeOf(answer) == telling
 }
 
 // discreet reports whether there are decoys, so that whoever has no token out of
@@ -34,17 +32,4 @@ func (c *Config) discreet() bool { return c.Callback && !c.Reveal }
 func early(err error) bool {
 	kind := limitOf(err)
 	return kind != "" && kind != unknownLimit
-}
-
-// mustWait reports whether a client was refused because it, or the server, has
-// had too much of it.
-func mustWait(err error) bool {
-	if _, ok := errors.AsType[*verification.LimitError](err); ok {
-		return true
-	}
-	_, ok := errors.AsType[interface {
-		error
-		RetryAfter() time.Duration
-	}](err)
-	return ok
 }

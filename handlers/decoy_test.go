@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
@@ -86,7 +87,7 @@ func (o *observer) submit(sid, secret, token string) {
 func (o *observer) complete(sid, secret string) {
 	o.t.Helper()
 	creds := fmt.Sprintf(`{"sid":%q,"client_secret":%q}`, sid, secret)
-	stage := map[verification.Medium]string{verification.Email: stageEmail, verification.MSISDN: stageMSISDN}[o.medium]
+	stage := map[verification.Medium]string{verification.Email: wire.StageEmail, verification.MSISDN: wire.StageMSISDN}[o.medium]
 	auth := fmt.Sprintf(`{"type":%q,"threepid_creds":%s}`, stage, creds)
 	for _, c := range []struct{ path, body string }{
 		{"r0/register", `{"username":"new","password":"pw","auth":` + auth + `}`},

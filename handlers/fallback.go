@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 )
 
 // fallbackOf returns the stage whose page a request asks for, or sends the form
@@ -40,7 +41,7 @@ func showsName(stage string) bool {
 // fallback serves the page on which a person completes one stage of a
 // conversation. Its name comes in the query or in the form, and goes out in the
 // page's own form.
-func (c *Client) fallback(w http.ResponseWriter, r *http.Request, next Next, stage string) error {
+func (c *Client) fallback(w http.ResponseWriter, r *http.Request, next wire.Next, stage string) error {
 	saved := *r
 	defer func() { *r = saved }()
 	page := &fallbackPage{client: c}
@@ -51,13 +52,13 @@ func (c *Client) fallback(w http.ResponseWriter, r *http.Request, next Next, sta
 	if page.name == "" || !showsName(stage) {
 		return next(w, r)
 	}
-	held := &answerHolder{ResponseWriter: w, wanted: isText, sealing: true}
+	held := &wire.AnswerHolder{ResponseWriter: w, Wanted: isText, Sealing: true}
 	err := next(held, r)
 	if location := w.Header().Get("Location"); location != "" {
 		sealed, _ := page.seal([]byte(location)) // never fails
 		w.Header().Set("Location", string(sealed))
 	}
-	held.pass(page.seal)
+	held.Pass(page.seal)
 	return err
 }
 
@@ -76,8 +77,8 @@ type fallbackPage struct {
 
 // open replaces the name in the query and in the form.
 func (p *fallbackPage) open(w http.ResponseWriter, r *http.Request) error {
-	if ambiguousQuery(r.URL) {
-		return badRequest(codeInvalidParam, "The query cannot be read in one way only")
+	if wire.AmbiguousQuery(r.URL) {
+		return wire.BadRequest(wire.CodeInvalidParam, "The query cannot be read in one way only")
 	}
 	r.Header = r.Header.Clone()
 	u, query := *r.URL, r.URL.Query()
@@ -90,11 +91,11 @@ func (p *fallbackPage) open(w http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodPost {
 		return nil
 	}
-	raw, err := readBody(w, r, p.client.cfg.MaxBody)
+	raw, err := wire.ReadBody(w, r, p.client.cfg.MaxBody)
 	if err != nil {
 		return err
 	}
-	form, err := formOf(r, raw)
+	form, err := wire.FormOf(r, raw)
 	if err != nil {
 		return err
 	}
@@ -103,28 +104,8 @@ func (p *fallbackPage) open(w http.ResponseWriter, r *http.Request) error {
 	} else if changed {
 		raw = []byte(form.Encode())
 	}
-	setForm(r, raw)
+	wire.SetForm(r, raw)
 	return nil
-}
-
-// formOf reads a form. A body of another kind may be read as one by the
-// homeserver, in its own way.
-func formOf(r *http.Request, raw []byte) (url.Values, error) {
-	mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if len(raw) > 0 && (err != nil || mediaType != "application/x-www-form-urlencoded") {
-		return nil, badRequest(codeInvalidParam, "The form must be sent as application/x-www-form-urlencoded")
-	}
-	form, err := url.ParseQuery(string(raw))
-	if err != nil { // it takes no semicolon
-		return nil, badRequest(codeInvalidParam, "The form cannot be read in one way only")
-	}
-	return form, nil
-}
-
-func setForm(r *http.Request, raw []byte) {
-	kind := r.Header.Get("Content-Type")
-	setBody(r, raw)
-	r.Header.Set("Content-Type", kind)
 }
 
 // openValues replaces the name in a query or a form, and reports whether it has
@@ -135,7 +116,7 @@ func (p *fallbackPage) openValues(values url.Values) (changed bool, err error) {
 	case len(names) == 0:
 		return false, nil
 	case len(names) > 1, p.given != "" && p.given != names[0]:
-		return false, badRequest(codeInvalidParam, "'session' is given twice")
+		return false, wire.BadRequest(wire.CodeInvalidParam, "'session' is given twice")
 	}
 	p.given = names[0]
 	opened, ok := p.client.svc.OpenAnyConversation(p.given)

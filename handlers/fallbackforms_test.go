@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -59,7 +60,7 @@ func TestNamesInPages(t *testing.T) {
 }
 
 // page asks for the page of a stage, which is answered with an answer of the homeserver's.
-func (r *rig) fallbackPage(method, stage, query, form string, answer Next) (rec *httptest.ResponseRecorder, seen string) {
+func (r *rig) fallbackPage(method, stage, query, form string, answer wire.Next) (rec *httptest.ResponseRecorder, seen string) {
 	r.t.Helper()
 	r.next = func(w http.ResponseWriter, req *http.Request) error {
 		raw, err := io.ReadAll(req.Body)
@@ -87,7 +88,7 @@ func TestFallbackPagesSayWhatTheyAreSaid(t *testing.T) {
 	image := upstream(200, homeserverName, "Content-Type", "image/png")
 	for what, c := range map[string]struct {
 		method, stage, query, form string
-		answer                     Next
+		answer                     wire.Next
 		seen, location, body       string
 	}{
 		"redirect":   {"GET", "m.login.terms", "?session=" + name, "", redirect, "session=" + homeserverName + "||" + form + "|0|" + where + "?session=" + homeserverName, "https://x.org/?session=" + name, name},

@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -42,7 +43,7 @@ func FuzzSubmission(f *testing.F) {
 			return httptest.NewRecorder(), req
 		}
 		sub, err := c.submission(post())
-		if err != nil && asMatrixError(err).Status >= 500 {
+		if err != nil && wire.ErrorOf(err).Status >= 500 {
 			t.Errorf("submission: %v", err)
 		}
 		if err == nil {
@@ -53,7 +54,7 @@ func FuzzSubmission(f *testing.F) {
 		}
 		for name, parse := range map[string]func(http.ResponseWriter, *http.Request) (url.Values, error){"form": c.pageForm, "refusal": c.refusalForm} {
 			values, err := parse(post())
-			if err != nil && !errors.Is(err, verification.ErrNoSession) && asMatrixError(err).Status >= 500 {
+			if err != nil && !errors.Is(err, verification.ErrNoSession) && wire.ErrorOf(err).Status >= 500 {
 				t.Errorf("%s: %v", name, err)
 			}
 			mustBeNormal(t, pageSubmission(values).Token)
@@ -93,7 +94,7 @@ func FuzzNextLink(f *testing.F) {
 	}
 	c := &Client{cfg: cfg}
 	f.Fuzz(func(t *testing.T, link string) {
-		got := c.nextLink(object{"next_link": member(link)})
+		got := c.nextLink(wire.Object{"next_link": wire.Encoded(link)})
 		if got == "" {
 			return
 		}

@@ -6,12 +6,13 @@ import (
 	"net/http"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
 // guard looks at what a request proves before the homeserver is told of it, and sees to
 // it that the homeserver is told in its own words.
-func (j *completion) guard(r *http.Request, next Next) error {
+func (j *completion) guard(r *http.Request, next wire.Next) error {
 	j.guardReset(r)
 	if err := j.guardOwner(r, next); err != nil {
 		return err
@@ -30,7 +31,7 @@ func (j *completion) guard(r *http.Request, next Next) error {
 // replaces the proof that is kept. A phone's would stand beside it, and its refusal
 // would not stop the other. All the flows there have one stage, so nothing is lost.
 func (j *completion) guardReset(r *http.Request) {
-	if j.route.Tail != route.TailPassword || j.auth == nil || hasToken(r) || j.provesEmail() {
+	if j.route.Tail != route.TailPassword || j.auth == nil || wire.HasToken(r) || j.provesEmail() {
 		return
 	}
 	if _, given := j.auth["session"]; !given {
@@ -43,7 +44,7 @@ func (j *completion) guardReset(r *http.Request) {
 // provesEmail reports whether a live alias of an email address is shown, at its stage.
 func (j *completion) provesEmail() bool {
 	for i, a := range j.aliases {
-		if a.Live && a.Medium == verification.Email && j.stages[i] == stageEmail {
+		if a.Live && a.Medium == verification.Email && j.stages[i] == wire.StageEmail {
 			return true
 		}
 	}
@@ -53,7 +54,7 @@ func (j *completion) provesEmail() bool {
 // guardOwner keeps an address that is proven from being taken from another
 // account, see refuseTaken. Whoever has proven an address has to say who they
 // are: a token that only the homeserver finds would be somebody else's.
-func (j *completion) guardOwner(r *http.Request, next Next) error {
+func (j *completion) guardOwner(r *http.Request, next wire.Next) error {
 	for i, alias := range j.aliases {
 		if !alias.Live || !j.adds(i) {
 			continue

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
 	"github.com/caddy-threepid/caddy-threepid/internal/phone"
@@ -62,8 +63,8 @@ func (i *Identity) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e.Outcome, e.Status, e.Err = outcomeOf(err)
 	i.obs.Request(r, e)
 	if err != nil {
-		me := asMatrixError(err)
-		writeError(w, me, me.body())
+		me := wire.ErrorOf(err)
+		wire.WriteError(w, me, me.Body())
 	}
 }
 
@@ -71,15 +72,15 @@ func (i *Identity) dispatch(w http.ResponseWriter, r *http.Request) (string, err
 	path, ok := strings.CutPrefix(r.URL.Path, i.prefix)
 	endpoint, known := identityPaths[path]
 	if !ok || !known || r.URL.EscapedPath() != r.URL.Path {
-		return "unknown", unrecognized(http.StatusNotFound)
+		return "unknown", wire.Unrecognized(http.StatusNotFound)
 	}
 	if !i.allowed(r) {
 		// As if there were nothing here.
-		return "outsider", unrecognized(http.StatusNotFound)
+		return "outsider", wire.Unrecognized(http.StatusNotFound)
 	}
 	if r.Method != endpoint.method {
 		w.Header().Set("Allow", endpoint.method)
-		return endpoint.name, unrecognized(http.StatusMethodNotAllowed)
+		return endpoint.name, wire.Unrecognized(http.StatusMethodNotAllowed)
 	}
 	return endpoint.name, endpoint.serve(i, w, r)
 }
@@ -98,15 +99,15 @@ func (i *Identity) allowed(r *http.Request) bool {
 
 // parameters reads a JSON or form body; Dendrite sends forms. The query of a
 // GET is read by the endpoint itself.
-func (i *Identity) parameters(w http.ResponseWriter, r *http.Request) (object, error) {
-	raw, err := readBody(w, r, i.cfg.MaxBody)
+func (i *Identity) parameters(w http.ResponseWriter, r *http.Request) (wire.Object, error) {
+	raw, err := wire.ReadBody(w, r, i.cfg.MaxBody)
 	if err != nil {
 		return nil, err
 	}
-	if isForm(r) {
-		return formObject(raw)
+	if wire.IsForm(r) {
+		return wire.FormObject(raw)
 	}
-	return parseObject(raw)
+	return wire.ParseObject(raw)
 }
 
 // validateEmail is the homeserver's decision that an address may have a token.
@@ -128,7 +129,7 @@ func (i *Identity) validateEmail(w http.ResponseWriter, r *http.Request) error {
 	}
 	canonical, err := address.Email(input.Address(typed))
 	if err != nil {
-		return badRequest("M_INVALID_EMAIL", "The email address is not valid")
+		return wire.BadRequest("M_INVALID_EMAIL", "The email address is not valid")
 	}
 	return i.callback(w, r, nonce, verification.Email, canonical)
 }
@@ -137,20 +138,20 @@ func (i *Identity) validateEmail(w http.ResponseWriter, r *http.Request) error {
 func (i *Identity) callback(w http.ResponseWriter, r *http.Request, nonce string, medium verification.Medium, address string) error {
 	opened, err := i.svc.Callback(r.Context(), nonce, medium, address)
 	if errors.Is(err, verification.ErrUnknownNonce) {
-		return &MatrixError{Status: http.StatusForbidden, Errcode: codeForbidden, Message: "No client has requested this token"}
+		return &wire.MatrixError{Status: http.StatusForbidden, Errcode: wire.CodeForbidden, Message: "No client has requested this token"}
 	}
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, tokenResponse{SID: opened.SID})
+	wire.WriteJSON(w, http.StatusOK, tokenResponse{SID: opened.SID})
 	return nil
 }
 
 // requiredIS is object.required with the identity service's error code.
-func requiredIS(body object, key string) (string, error) {
-	value, ok, err := body.text(key)
+func requiredIS(body wire.Object, key string) (string, error) {
+	value, ok, err := body.Text(key)
 	if err == nil && !ok {
-		err = badRequest(codeMissingParams, "Missing parameter: "+key)
+		err = wire.BadRequest(wire.CodeMissingParams, "Missing parameter: "+key)
 	}
 	return value, err
 }
@@ -179,7 +180,7 @@ func (i *Identity) validateMSISDN(w http.ResponseWriter, r *http.Request) error 
 	}
 	number, err := phone.Parse(typed, country, i.cfg.Phones.Policy)
 	if err != nil {
-		return badRequest("M_INVALID_ADDRESS", "The phone number is not valid")
+		return wire.BadRequest("M_INVALID_ADDRESS", "The phone number is not valid")
 	}
 	return i.callback(w, r, nonce, verification.MSISDN, number.Digits)
 }
@@ -190,20 +191,20 @@ func (i *Identity) validateMSISDN(w http.ResponseWriter, r *http.Request) error 
 // session.
 func (i *Identity) validated(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
-	if ambiguousQuery(r.URL) || len(q["sid"]) > 1 || len(q["client_secret"]) > 1 {
-		return badRequest(codeInvalidParam, "The query cannot be read in one way only")
+	if wire.AmbiguousQuery(r.URL) || len(q["sid"]) > 1 || len(q["client_secret"]) > 1 {
+		return wire.BadRequest(wire.CodeInvalidParam, "The query cannot be read in one way only")
 	}
 	proof, err := i.svc.Validated(r.Context(), q.Get("sid"), q.Get("client_secret"))
 	if errors.Is(err, verification.ErrNotValidated) {
-		writeJSON(w, http.StatusOK, errorBody{
-			Errcode: codeSessionNotValid, Error: "This validation session has not yet been completed",
+		wire.WriteJSON(w, http.StatusOK, wire.ErrorBody{
+			Errcode: wire.CodeSessionNotValid, Error: "This validation session has not yet been completed",
 		})
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, struct {
+	wire.WriteJSON(w, http.StatusOK, struct {
 		Medium      verification.Medium `json:"medium"`
 		Address     string              `json:"address"`
 		ValidatedAt int64               `json:"validated_at"`
@@ -214,6 +215,6 @@ func (i *Identity) validated(w http.ResponseWriter, r *http.Request) error {
 // unbind succeeds at once: nothing is ever bound here, and a homeserver that
 // gets an error, or waits, refuses to delete an address or an account.
 func (i *Identity) unbind(w http.ResponseWriter, _ *http.Request) error {
-	writeJSON(w, http.StatusOK, struct{}{})
+	wire.WriteJSON(w, http.StatusOK, struct{}{})
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"testing"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/identityserver"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbound"
 )
@@ -19,15 +20,15 @@ func TestIdentityFailuresAreToldApart(t *testing.T) {
 		status  int
 		errcode string
 	}{
-		{fmt.Errorf("dial: %w", outbound.ErrForbiddenAddress), http.StatusBadRequest, codeServerNotTrusted},
-		{fmt.Errorf("token: %w", identityserver.ErrToken), http.StatusBadRequest, codeInvalidParam},
-		{identityserver.ErrUnavailable, http.StatusBadGateway, codeUnknown},
+		{fmt.Errorf("dial: %w", outbound.ErrForbiddenAddress), http.StatusBadRequest, wire.CodeServerNotTrusted},
+		{fmt.Errorf("token: %w", identityserver.ErrToken), http.StatusBadRequest, wire.CodeInvalidParam},
+		{identityserver.ErrUnavailable, http.StatusBadGateway, wire.CodeUnknown},
 	} {
-		me, ok := errors.AsType[*MatrixError](identityFailure(c.cause))
+		me, ok := errors.AsType[*wire.MatrixError](identityFailure(c.cause))
 		if !ok || me.Status != c.status || me.Errcode != c.errcode || me.Message == "" {
 			t.Errorf("%v: got %+v, want %d %s", c.cause, me, c.status, c.errcode)
 		}
-		if me.Err != nil && !errors.Is(me.Err, c.cause) || me.Err == nil && c.errcode != codeInvalidParam {
+		if me.Err != nil && !errors.Is(me.Err, c.cause) || me.Err == nil && c.errcode != wire.CodeInvalidParam {
 			t.Errorf("%v: got cause %v", c.cause, me.Err)
 		}
 	}
@@ -42,17 +43,17 @@ func TestRelayedRefusalsAreReadInOneWay(t *testing.T) {
 		`{"errcode":"M_X","error":"no"`:                         `{"errcode":"M_X","error":"no"}`,
 	} {
 		answer := relayable(&identityserver.Refusal{Status: 418, Errcode: "M_X", Message: "no", Body: []byte(body)})
-		if got := answer.body.String(); got != want || answer.status != 418 {
-			t.Errorf("%s: got %d %s, want %s", body, answer.status, got, want)
+		if got := answer.Body.String(); got != want || answer.Status != 418 {
+			t.Errorf("%s: got %d %s, want %s", body, answer.Status, got, want)
 		}
 		for name, value := range map[string]string{"Content-Type": "application/json", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"} {
-			if got := answer.header.Get(name); got != value {
+			if got := answer.Header().Get(name); got != value {
 				t.Errorf("%s: got %s %q, want %q", body, name, got, value)
 			}
 		}
 	}
 	guests := relayable(&identityserver.Refusal{Errcode: "M_GUEST_ACCESS_FORBIDDEN", Body: []byte(`{"errcode":"M_GUEST_ACCESS_FORBIDDEN"}`)})
-	if got := guests.body.String(); got != `{"errcode":"M_UNAUTHORIZED"}` {
+	if got := guests.Body.String(); got != `{"errcode":"M_UNAUTHORIZED"}` {
 		t.Errorf("got %s: a client takes it for the homeserver's word", got)
 	}
 }

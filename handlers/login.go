@@ -8,6 +8,7 @@ import (
 	"net/http"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -28,24 +29,24 @@ const maxLogins = 3
 // was typed.
 type login struct {
 	client *Client
-	body   object
+	body   wire.Object
 	// holder has the address: the body, or what is its "identifier".
-	holder    object
+	holder    wire.Object
 	spellings []string
 }
 
 // loginOf returns nil for what is to go on as it came.
 func (c *Client) loginOf(r *http.Request, found route.Route, x *round) *login {
-	if x == nil || r.Method != http.MethodPost || found.Tail != route.TailLogin || !maySay(x.raw, "address") {
+	if x == nil || r.Method != http.MethodPost || found.Tail != route.TailLogin || !wire.MaySay(x.raw, "address") {
 		return nil
 	}
-	body, _ := parseObject(x.raw) // in what can be read in two ways there is nothing
-	if kind, _, _ := body.text("type"); kind != stagePassword {
+	body, _ := wire.ParseObject(x.raw) // in what can be read in two ways there is nothing
+	if kind, _, _ := body.Text("type"); kind != wire.StagePassword {
 		return nil // its token is good for one try, or says by itself whose it is
 	}
 	holder := thirdParty(body)
-	medium, _, _ := holder.text("medium")
-	typed, _, _ := holder.text("address")
+	medium, _, _ := holder.Text("medium")
+	typed, _, _ := holder.Text("address")
 	if medium != string(verification.Email) {
 		return nil
 	}
@@ -58,15 +59,15 @@ func (c *Client) loginOf(r *http.Request, found route.Route, x *round) *login {
 
 // thirdParty returns what has the medium and the address by which a user is named in a
 // log-in, or in a password stage: the members of before r0.4 count first.
-func thirdParty(body object) object {
-	if !body.null("medium") && !body.null("address") {
+func thirdParty(body wire.Object) wire.Object {
+	if !body.Null("medium") && !body.Null("address") {
 		return body
 	}
-	var identifier object
+	var identifier wire.Object
 	if json.Unmarshal(body["identifier"], &identifier) != nil {
 		return nil
 	}
-	if kind, _, err := identifier.text("type"); err != nil || kind != "m.id.thirdparty" {
+	if kind, _, err := identifier.Text("type"); err != nil || kind != "m.id.thirdparty" {
 		return nil
 	}
 	return identifier
@@ -74,28 +75,28 @@ func thirdParty(body object) object {
 
 // run logs in by the spelling that the homeserver has. Where there are several, the
 // password says whose it is.
-func (l *login) run(w http.ResponseWriter, r *http.Request, next Next) (int, error) {
+func (l *login) run(w http.ResponseWriter, r *http.Request, next wire.Next) (int, error) {
 	spellings := l.choose(r, next)
 	if len(spellings) == 0 {
 		return 0, next(w, r) // not an address that it has; somebody behind it may know it
 	}
-	var answer *capture
+	var answer *wire.Answer
 	for _, spelling := range spellings {
 		var err error
 		if answer, err = l.try(r, next, spelling); err != nil {
-			return 0, upstreamFailure(err)
+			return 0, wire.UpstreamFailure(err)
 		}
-		if answer.status != http.StatusForbidden {
+		if answer.Status != http.StatusForbidden {
 			break
 		}
 	}
-	answer.relay(w)
-	return answer.status, nil
+	answer.Relay(w)
+	return answer.Status, nil
 }
 
 // choose finds the spellings to try. The homeserver is asked for them where it can be,
 // so that a password is tried once for each account that has the address, and no more.
-func (l *login) choose(r *http.Request, next Next) []string {
+func (l *login) choose(r *http.Request, next wire.Next) []string {
 	if len(l.spellings) == 1 {
 		return l.spellings
 	}
@@ -107,14 +108,14 @@ func (l *login) choose(r *http.Request, next Next) []string {
 	return l.spellings[:min(len(l.spellings), maxLogins)]
 }
 
-func (l *login) try(r *http.Request, next Next, spelling string) (*capture, error) {
+func (l *login) try(r *http.Request, next wire.Next, spelling string) (*wire.Answer, error) {
 	body := maps.Clone(l.body)
-	if body.null("medium") || body.null("address") {
+	if body.Null("medium") || body.Null("address") {
 		identifier := maps.Clone(l.holder)
-		identifier["address"] = member(spelling)
-		body["identifier"] = member(identifier)
+		identifier["address"] = wire.Encoded(spelling)
+		body["identifier"] = wire.Encoded(identifier)
 	} else {
-		body["address"] = member(spelling)
+		body["address"] = wire.Encoded(spelling)
 	}
-	return exchange(r, next, r.URL.Path, body.encode())
+	return wire.Exchange(r, next, r.URL.Path, body.Encode())
 }

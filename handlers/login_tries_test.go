@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 )
 
 // TestLogIns_WhichSpellingsAreTried: those that accounts have, if anybody says so, or else
@@ -23,12 +25,12 @@ func TestLogIns_WhichSpellingsAreTried(t *testing.T) {
 		asked     int
 	}{
 		"one":                 {config: callback.config, spellings: []string{a}, want: []string{a}},
-		"known":               {config: callback.config, oracle: oracle{codes: map[string]string{b: codeThreepidInUse}}, spellings: []string{a, b}, want: []string{b}, asked: 2},
+		"known":               {config: callback.config, oracle: oracle{codes: map[string]string{b: wire.CodeThreepidInUse}}, spellings: []string{a, b}, want: []string{b}, asked: 2},
 		"nobody's":            {config: callback.config, spellings: []string{a, b}, asked: 2},
 		"nobody says":         {config: callback.config, oracle: oracle{codes: map[string]string{b: ""}}, spellings: []string{a, b, c, d}, want: []string{a, b, c}, asked: 2},
 		"may not be asked":    {oracle: oracle{add: newHomeserver}, spellings: []string{a, b, c, d}, want: []string{a, b, c}, asked: 1},
 		"nobody knows if so":  {oracle: oracle{add: upstream(502, ``)}, spellings: []string{a, b}, want: []string{a, b}, asked: 1},
-		"an old one is asked": {oracle: oracle{add: oldHomeserver, codes: map[string]string{a: codeThreepidInUse}}, spellings: []string{a, b}, want: []string{a}, asked: 4},
+		"an old one is asked": {oracle: oracle{add: oldHomeserver, codes: map[string]string{a: wire.CodeThreepidInUse}}, spellings: []string{a, b}, want: []string{a}, asked: 4},
 	} {
 		r := newRig(t, options{config: tt.config})
 		l := &login{client: r.client, spellings: tt.spellings}
@@ -77,7 +79,7 @@ func TestLogIns_EndWithTheFirstAnswer(t *testing.T) {
 				return newHomeserver(w, req)
 			}
 			if got++; status == 0 {
-				return errNoAnswer
+				return wire.ErrNoAnswer
 			}
 			return upstream(status, `{"errcode":"M_X","error":"x"}`)(w, req)
 		}

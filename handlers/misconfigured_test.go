@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
 )
 
@@ -214,8 +215,8 @@ func TestMisconfiguration_WhatIsOne(t *testing.T) {
 		{502, `{"errcode":"M_UNKNOWN"}`, ""},
 		{200, `{}`, ""},
 	} {
-		answer := &capture{status: c.status}
-		answer.body.WriteString(c.body)
+		answer := &wire.Answer{Status: c.status}
+		answer.Body.WriteString(c.body)
 		if got := (&completion{unasked: true}).misconfiguration(answer); got != c.want {
 			t.Errorf("%d %s: got %q, want %q", c.status, c.body, got, c.want)
 		}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -19,7 +20,7 @@ const maxNextLink = 2000
 // redirect from a page that people trust. A link that is not followed is no reason
 // to send no mail: clients add one to every registration, and people cannot leave it
 // out (ADR 6).
-func (c *Client) nextLink(body object) string {
+func (c *Client) nextLink(body wire.Object) string {
 	link := linkOf(body)
 	if !c.nextLinkAllowed(link) {
 		return ""
@@ -29,8 +30,8 @@ func (c *Client) nextLink(body object) string {
 
 // linkOf is the next_link of a body as the client has sent it. What is no text is
 // none: it is optional.
-func linkOf(body object) string {
-	link, _, err := body.text("next_link")
+func linkOf(body wire.Object) string {
+	link, _, err := body.Text("next_link")
 	if err != nil {
 		return ""
 	}

@@ -11,6 +11,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/element"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -64,7 +65,7 @@ func TestF11_ALinkThatIsNotFollowedEndsNothing(t *testing.T) {
 		"https://app.example/a b", `https://app.example/a\b`,
 	} {
 		r := listed(t)
-		wantNotFollowed(t, r, r.askWith("s", string(member(link))), link)
+		wantNotFollowed(t, r, r.askWith("s", string(wire.Encoded(link))), link)
 	}
 	for _, notText := range []string{"null", "5", "true", "{}", `["https://app.example/"]`} {
 		r := listed(t)
@@ -175,7 +176,7 @@ func TestF10_ElementGoesOnInAnotherTab(t *testing.T) {
 	r := listed(t)
 	begun := element.Resume{ClientSecret: "s", HomeserverURL: "https://matrix.example.org", IdentityURL: "https://vector.im", Session: "a+b/c="}
 	link := element.RegistrationLink("https://app.example/", begun)
-	sid := r.askWith("s", string(member(link)))
+	sid := r.askWith("s", string(wire.Encoded(link)))
 	begun.SID = sid
 	where := r.press(r.openLink(sid)).Header().Get("Location")
 	if got, ok := element.Resumed(where); !ok || got != begun {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -30,8 +31,8 @@ const noticeWait = 250 * time.Millisecond
 
 // readers are those to be told of what a request has done, if the homeserver has
 // done it.
-func (j *completion) readers(answer *capture) []verification.Reader {
-	if answer.status/100 != 2 || !j.client.notifies() {
+func (j *completion) readers(answer *wire.Answer) []verification.Reader {
+	if answer.Status/100 != 2 || !j.client.notifies() {
 		return nil
 	}
 	var list []verification.Reader
@@ -110,7 +111,7 @@ func (c *Client) tell(r *http.Request, who *account, readers []verification.Read
 	if c.cfg.Brand != nil {
 		happened.Brand = c.cfg.Brand(r.Host)
 	}
-	ctx, cancel := detached(r.Context(), settleTime)
+	ctx, cancel := wire.Detached(r.Context(), settleTime)
 	r = r.WithContext(ctx) // the original goes on without us
 	done := make(chan struct{})
 	go func() {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -77,13 +78,13 @@ func outcomeOf(err error) (outcome string, status int, cause error) {
 	if err == nil {
 		return "ok", http.StatusOK, nil
 	}
-	var ue *UpstreamError
+	var ue *wire.UpstreamError
 	if errors.As(err, &ue) && ue.Status < 500 {
 		return "upstream", ue.Status, nil
 	}
-	if refused, ok := asRefusal(err); ok {
-		return "upstream", refused.answer.status, nil
+	if refused, ok := wire.RefusalOf(err); ok {
+		return "upstream", refused.Answer.Status, nil
 	}
-	me := asMatrixError(err)
+	me := wire.ErrorOf(err)
 	return strings.TrimPrefix(strings.ToLower(me.Errcode), "m_"), me.Status, me.Err
 }

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -35,9 +36,9 @@ type offer struct {
 // stageOf is the stage of a flow that proves an address.
 func stageOf(medium verification.Medium) string {
 	if medium == verification.MSISDN {
-		return stageMSISDN
+		return wire.StageMSISDN
 	}
-	return stageEmail
+	return wire.StageEmail
 }
 
 // has reports whether an address of the medium can be part of a registration.
@@ -54,7 +55,7 @@ func (o *offer) reached(medium verification.Medium, completed []string) bool {
 		end := slices.Index(f.Stages, stageOf(medium))
 		return end >= 0 && !slices.ContainsFunc(f.Stages[:end], func(stage string) bool {
 			switch stage {
-			case stageDummy, stageEmail, stageMSISDN:
+			case wire.StageDummy, wire.StageEmail, wire.StageMSISDN:
 				return false
 			}
 			return !slices.Contains(completed, stage)
@@ -70,8 +71,8 @@ var errNoFlows = errors.New("the homeserver's answer to a registration is not un
 
 // errNotFromHere answers a client whose question somebody before the homeserver has
 // refused: nothing is known of what it offers to others.
-var errNotFromHere = &MatrixError{
-	Status: http.StatusForbidden, Errcode: codeForbidden, Message: "Registration is not allowed from here",
+var errNotFromHere = &wire.MatrixError{
+	Status: http.StatusForbidden, Errcode: wire.CodeForbidden, Message: "Registration is not allowed from here",
 }
 
 // personal is a failure that was meant for the one who asked, and teaches nothing.
@@ -83,40 +84,40 @@ func (p *personal) Unwrap() error { return p.error }
 // readOffer reads the homeserver's answer to a registration without anything in
 // it. Only a challenge and a Matrix error say what is offered; whatever else there is
 // on the way, like a proxy with rules of its own, speaks of one client.
-func readOffer(answer *capture) (*offer, error) {
+func readOffer(answer *wire.Answer) (*offer, error) {
 	var body struct {
 		Errcode string `json:"errcode"`
 		Flows   []flow `json:"flows"`
 		UserID  string `json:"user_id"`
 	}
-	_ = json.Unmarshal(answer.body.Bytes(), &body) // what is not understood is empty
+	_ = json.Unmarshal(answer.Body.Bytes(), &body) // what is not understood is empty
 	refuses := false
-	switch answer.status {
+	switch answer.Status {
 	case http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented:
 		refuses = true
 	}
 	switch {
-	case answer.status == http.StatusUnauthorized && len(body.Flows) > 0:
+	case answer.Status == http.StatusUnauthorized && len(body.Flows) > 0:
 		return &offer{flows: body.Flows}, nil
-	case answer.status/100 == 2 && body.UserID != "": // it registers whoever comes: with no address, and not again for us
+	case answer.Status/100 == 2 && body.UserID != "": // it registers whoever comes: with no address, and not again for us
 		return &offer{}, nil
-	case answer.status == http.StatusTooManyRequests:
-		return nil, &personal{&refusal{answer}}
-	case body.Errcode == codeUnrecognized, refuses && general(body.Errcode):
+	case answer.Status == http.StatusTooManyRequests:
+		return nil, &personal{&wire.Refusal{Answer: answer}}
+	case body.Errcode == wire.CodeUnrecognized, refuses && general(body.Errcode):
 		return &offer{closed: true}, nil
 	case refuses:
 		return nil, &personal{errNotFromHere}
-	case answer.status/100 == 4:
-		return nil, &personal{upstreamFailure(fmt.Errorf("%w: status %d", errNoFlows, answer.status))}
+	case answer.Status/100 == 4:
+		return nil, &personal{wire.UpstreamFailure(fmt.Errorf("%w: status %d", errNoFlows, answer.Status))}
 	}
-	return nil, upstreamFailure(fmt.Errorf("%w: status %d", errNoFlows, answer.status))
+	return nil, wire.UpstreamFailure(fmt.Errorf("%w: status %d", errNoFlows, answer.Status))
 }
 
 // general reports whether an error code can say that nobody is registered: Synapse
 // 1.3.1 says M_UNKNOWN. The others that come with 403 are about one client or user.
 func general(errcode string) bool {
 	switch errcode {
-	case codeForbidden, codeUnknown:
+	case wire.CodeForbidden, wire.CodeUnknown:
 		return true
 	}
 	return false
@@ -180,7 +181,7 @@ func (o *offers) begin(now time.Time) (known *offer, f *flight, mine bool) {
 	case o.flight != nil:
 		return nil, o.flight, false
 	}
-	o.flight = &flight{done: make(chan struct{}), err: errNoAnswer}
+	o.flight = &flight{done: make(chan struct{}), err: wire.ErrNoAnswer}
 	return nil, o.flight, true
 }
 

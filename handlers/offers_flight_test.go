@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 )
 
 // TestOffers_WhoWaitsGetsWhatTheFirstOneGot, a failure too; and nobody waits for
@@ -78,8 +80,8 @@ func TestOffers_APanicIsNoAnswer(t *testing.T) {
 		}()
 		synctest.Wait()
 		close(fall)
-		if err := <-waits; !errors.Is(err, errNoAnswer) {
-			t.Errorf("who waited got %v, want %v", err, errNoAnswer)
+		if err := <-waits; !errors.Is(err, wire.ErrNoAnswer) {
+			t.Errorf("who waited got %v, want %v", err, wire.ErrNoAnswer)
 		}
 		want := &offer{}
 		if got, err := o.get(t.Context(), time.Now, func() (*offer, error) { return want, nil }); got != want || err != nil {

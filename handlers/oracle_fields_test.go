@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -163,7 +164,7 @@ func TestF15_LateLimitTakesAsLong(t *testing.T) {
 			}
 			start := time.Now()
 			rec := w.requestPhone("register", body)
-			wantError(t, rec, http.StatusTooManyRequests, codeLimitExceeded)
+			wantError(t, rec, http.StatusTooManyRequests, wire.CodeLimitExceeded)
 			seen[i] = fmt.Sprint(time.Since(start), rec.Header(), rec.Body)
 		})
 	}

@@ -15,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -202,7 +203,7 @@ func (q *requester) watch(m move) {
 func (q *requester) useUp(m move) {
 	s := q.about(m.Nth)
 	creds := fmt.Sprintf(`{"sid":%q,"client_secret":%q}`, s.sid, m.wrongly(s))
-	stage := map[verification.Medium]string{verification.Email: stageEmail, verification.MSISDN: stageMSISDN}[s.medium]
+	stage := map[verification.Medium]string{verification.Email: wire.StageEmail, verification.MSISDN: wire.StageMSISDN}[s.medium]
 	auth := fmt.Sprintf(`{"type":%q,"threepid_creds":%s}`, stage, creds)
 	ways := []struct{ path, body string }{
 		{"r0/register", `{"username":"new","password":"pw","auth":` + auth + `}`},

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -18,7 +19,7 @@ var (
 
 // listed asks the homeserver for the addresses of this account, in its own
 // spelling. Dendrite's list is null when there is none.
-func (c *Client) listed(r *http.Request, next Next, who account) ([]threepid, error) {
+func (c *Client) listed(r *http.Request, next wire.Next, who account) ([]threepid, error) {
 	var body struct {
 		Threepids json.RawMessage `json:"threepids"`
 	}
@@ -27,7 +28,7 @@ func (c *Client) listed(r *http.Request, next Next, who account) ([]threepid, er
 	}
 	var list []threepid
 	if json.Unmarshal(body.Threepids, &list) != nil {
-		return nil, upstreamFailure(errNoList)
+		return nil, wire.UpstreamFailure(errNoList)
 	}
 	who.book.list = canonicalOf(list)
 	return list, nil
@@ -38,7 +39,7 @@ func (c *Client) listed(r *http.Request, next Next, who account) ([]threepid, er
 // returns the homeserver's spelling, the only one under which a homeserver that
 // compares texts finds it; one that was typed exactly so comes first, because
 // such a homeserver may have two.
-func (c *Client) spelling(r *http.Request, next Next, who account, asked unbindRequest) (spelling string, owned bool, err error) {
+func (c *Client) spelling(r *http.Request, next wire.Next, who account, asked unbindRequest) (spelling string, owned bool, err error) {
 	list, err := c.listed(r, next, who)
 	if err != nil {
 		return "", false, cannotSay(err)
@@ -61,12 +62,12 @@ func (c *Client) spelling(r *http.Request, next Next, who account, asked unbindR
 // says about the token, or about too many requests, the client has to know;
 // anything else would read as if the address could not be deleted.
 func cannotSay(err error) error {
-	if refused, ok := errors.AsType[*refusal](err); ok {
-		switch refused.answer.status {
+	if refused, ok := errors.AsType[*wire.Refusal](err); ok {
+		switch refused.Answer.Status {
 		case http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests:
 			return err
 		}
-		return upstreamFailure(errCannotSay)
+		return wire.UpstreamFailure(errCannotSay)
 	}
 	return err
 }
@@ -82,13 +83,13 @@ func (c *Client) notOwned(w http.ResponseWriter, r *http.Request, wd *withdrawal
 		asked.action = "unbound"
 		return c.unbindHere(w, r, wd, asked)
 	}
-	writeJSON(w, http.StatusOK, unbindAnswer{unbindNoSupport})
+	wire.WriteJSON(w, http.StatusOK, unbindAnswer{unbindNoSupport})
 	return http.StatusOK, nil
 }
 
 // body is the request as the homeserver gets it, made anew.
-func (u unbindRequest) body(spelling string) object {
-	return object{"medium": member(string(u.medium)), "address": member(spelling)}
+func (u unbindRequest) body(spelling string) wire.Object {
+	return wire.Object{"medium": wire.Encoded(string(u.medium)), "address": wire.Encoded(spelling)}
 }
 
 // spelledAs is the homeserver's spelling of an address that is bound and not in

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 )
 
 // forgetful is a homeserver that does with a deletion what Dendrite does: it
@@ -19,7 +21,7 @@ type forgetful struct {
 	forgotten []string
 }
 
-func (f *forgetful) before(legacy Next) Next {
+func (f *forgetful) before(legacy wire.Next) wire.Next {
 	return func(w http.ResponseWriter, req *http.Request) error {
 		switch {
 		case req.Method == http.MethodGet && strings.HasSuffix(req.URL.Path, "/account/3pid"):
@@ -27,7 +29,7 @@ func (f *forgetful) before(legacy Next) Next {
 		case !strings.HasSuffix(req.URL.Path, "/delete"):
 			return legacy(w, req)
 		}
-		raw, err := readBody(w, req, 1<<20)
+		raw, err := wire.ReadBody(w, req, 1<<20)
 		if err != nil {
 			return err
 		}
@@ -140,7 +142,7 @@ func TestR48_OnlyOnesOwnAddressIsUnbound(t *testing.T) {
 			case req.Header.Get("Authorization") == "":
 				return upstream(401, `{"errcode":"M_MISSING_TOKEN"}`)(w, req)
 			}
-			raw, err := readBody(w, req, 1<<20)
+			raw, err := wire.ReadBody(w, req, 1<<20)
 			if err != nil {
 				return err
 			}

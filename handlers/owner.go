@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -45,7 +46,7 @@ func canonicalAddress(medium verification.Medium, raw string) string {
 // check is at requestToken, long before. MSC2290 wants it refused. It returns how the
 // homeserver is to be told of the address: one that the account has already is left as
 // it is spelled there.
-func (c *Client) refuseTaken(r *http.Request, next Next, who account, alias *verification.Alias) (spelling string, err error) {
+func (c *Client) refuseTaken(r *http.Request, next wire.Next, who account, alias *verification.Alias) (spelling string, err error) {
 	list, err := c.listed(r, next, who)
 	if err != nil {
 		return "", err
@@ -63,10 +64,10 @@ func (c *Client) refuseTaken(r *http.Request, next Next, who account, alias *ver
 }
 
 // anyTaken returns the refusal of the first of some spellings that an account has.
-func (c *Client) anyTaken(r *http.Request, next Next, token string, spellings []string) error {
+func (c *Client) anyTaken(r *http.Request, next wire.Next, token string, spellings []string) error {
 	for _, spelling := range spellings {
 		err := c.taken(r, next, token, verification.Email, spelling)
-		if err != nil && !refusesWith(err, codeThreepidDenied) {
+		if err != nil && !wire.RefusesWith(err, wire.CodeThreepidDenied) {
 			return err
 		}
 	}
@@ -79,24 +80,24 @@ func (c *Client) anyTaken(r *http.Request, next Next, token string, spellings []
 // It is asked for one more token, through an identity server that
 // it cannot trust. From 1.4 on, Synapse asks its own delegate instead, which is
 // us; we refuse what nobody has requested.
-func (c *Client) taken(r *http.Request, next Next, token string, medium verification.Medium, addr string) error {
+func (c *Client) taken(r *http.Request, next wire.Next, token string, medium verification.Medium, addr string) error {
 	tail := c.cfg.UpstreamVersion + "/account/3pid/" + string(medium) + "/requestToken"
 	answer, err := c.ask(r, next, http.MethodPost, tail, token, probeBody(medium, addr))
 	if err != nil {
-		return upstreamFailure(err)
+		return wire.UpstreamFailure(err)
 	}
-	switch errcodeOf(answer) {
-	case codeServerNotTrusted, codeForbidden:
+	switch wire.ErrcodeOf(answer) {
+	case wire.CodeServerNotTrusted, wire.CodeForbidden:
 		return nil // all its other checks have passed
-	case codeThreepidInUse, codeThreepidDenied, codeLimitExceeded:
-		return &refusal{answer}
+	case wire.CodeThreepidInUse, wire.CodeThreepidDenied, wire.CodeLimitExceeded:
+		return &wire.Refusal{Answer: answer}
 	}
-	return upstreamFailure(errNoOracle)
+	return wire.UpstreamFailure(errNoOracle)
 }
 
 // probeBody asks about an address in the name of nobody.
 func probeBody(medium verification.Medium, addr string) []byte {
 	probe := forwardedToken{ClientSecret: rand.Text(), SendAttempt: 1, IDServer: probeServer}
 	probe.about(medium, addr, regionOf(addr))
-	return member(probe)
+	return wire.Encoded(probe)
 }

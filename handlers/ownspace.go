@@ -3,13 +3,11 @@
 package handlers
 
 import (
-	"mime"
 	"net/http"
 	"net/url"
-	"slices"
-	"strings"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 )
 
 // maxLink bounds the query of a link, in bytes. Ours have less than 200; what
@@ -18,11 +16,11 @@ const maxLink = 8 << 10
 
 // serveOwn answers everything in ownSpace. A person's link is mended first; from
 // here on it is one like any other.
-func (c *Client) serveOwn(w http.ResponseWriter, r *http.Request, next Next) error {
+func (c *Client) serveOwn(w http.ResponseWriter, r *http.Request, next wire.Next) error {
 	person := ForPerson(r)
 	if len(r.URL.RawQuery) > maxLink {
 		return c.observed(w, r, route.Route{}, string(route.KindStray), func() (int, error) {
-			return 0, &MatrixError{Status: http.StatusRequestURITooLong, Errcode: codeTooLarge, Message: "The query is too long"}
+			return 0, &wire.MatrixError{Status: http.StatusRequestURITooLong, Errcode: wire.CodeTooLarge, Message: "The query is too long"}
 		})
 	}
 	if person {
@@ -53,36 +51,15 @@ func ForPerson(r *http.Request) bool {
 	if !route.InOwnSpace(r.URL) {
 		return false
 	}
-	if isForm(r) || isMultipart(r) {
+	if wire.IsForm(r) || wire.IsMultipart(r) {
 		return true
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return false
 	}
-	if accepts(r, "text/html", "application/xhtml+xml", "text/*") {
+	if wire.Accepts(r, "text/html", "application/xhtml+xml", "text/*") {
 		return true
 	}
 	_, link := pageOf(plainText(&url.URL{Path: r.URL.Path, RawPath: r.URL.RawPath}))
-	return link && !accepts(r, "application/json")
-}
-
-// accepts reports whether a request asks for one of some media types by name.
-func accepts(r *http.Request, types ...string) bool {
-	for _, line := range r.Header.Values("Accept") {
-		for one := range strings.SplitSeq(line, ",") {
-			mediaType, params, err := mime.ParseMediaType(one)
-			if err != nil || strings.Trim(params["q"], "0.") == "" && params["q"] != "" {
-				continue
-			}
-			if slices.Contains(types, mediaType) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-func isMultipart(r *http.Request) bool {
-	mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	return err == nil && mediaType == "multipart/form-data"
+	return link && !wire.Accepts(r, "application/json")
 }

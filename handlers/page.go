@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -70,15 +71,15 @@ func (c *Client) gate() web.Gate {
 // show renders a page that is no failure.
 func (c *Client) show(w http.ResponseWriter, r *http.Request, v web.View) (int, error) {
 	if err := c.page.Render(w, r, http.StatusOK, v); err != nil {
-		return 0, &rendered{internal(err)}
+		return 0, &rendered{wire.Internal(err)}
 	}
 	return http.StatusOK, nil
 }
 
 // showFailure renders a page for a verdict, which is reported.
-func (c *Client) showFailure(w http.ResponseWriter, r *http.Request, verdict *MatrixError, v web.View) (int, error) {
+func (c *Client) showFailure(w http.ResponseWriter, r *http.Request, verdict *wire.MatrixError, v web.View) (int, error) {
 	if err := c.page.Render(w, r, verdict.Status, v); err != nil {
-		return 0, &rendered{internal(err)}
+		return 0, &rendered{wire.Internal(err)}
 	}
 	return 0, &rendered{verdict}
 }
@@ -154,7 +155,7 @@ func (c *Client) confirmPage(w http.ResponseWriter, r *http.Request) (int, error
 
 // pageForm reads the body of a form.
 func (c *Client) pageForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
-	raw, err := readBody(w, r, c.cfg.MaxBody)
+	raw, err := wire.ReadBody(w, r, c.cfg.MaxBody)
 	if err != nil {
 		return nil, err
 	}
@@ -194,7 +195,7 @@ func aboutPress(sub verification.Submission) string {
 func aboutCode(sub verification.Submission) string { return "code\x00" + sub.SID }
 
 // errMachine is the verdict on a press that may have been a program's.
-var errMachine = &MatrixError{Status: http.StatusForbidden, Errcode: codeForbidden, Message: "A person has to press the button"}
+var errMachine = &wire.MatrixError{Status: http.StatusForbidden, Errcode: wire.CodeForbidden, Message: "A person has to press the button"}
 
 // askAgain answers a press that may have been a program's: it did not count.
 // What only the reader of the mail can do is to type its code. A mail with a
@@ -224,7 +225,7 @@ func (c *Client) wrongToken(w http.ResponseWriter, r *http.Request, sub verifica
 	if _, err := c.svc.Inspect(r.Context(), sub); err != nil {
 		return c.failedForm(w, r, sub, err)
 	}
-	return c.sendToPage(w, r, sub, web.Wrong, asMatrixError(submitError(verification.ErrTokenIncorrect)))
+	return c.sendToPage(w, r, sub, web.Wrong, wire.ErrorOf(wire.SubmitError(verification.ErrTokenIncorrect)))
 }
 
 // wrongPage is the page after a wrong code.
@@ -233,7 +234,7 @@ func (c *Client) wrongPage(w http.ResponseWriter, r *http.Request, sub verificat
 	if err != nil {
 		return c.failedPage(w, r, err)
 	}
-	return c.showFailure(w, r, asMatrixError(submitError(verification.ErrTokenIncorrect)), c.codeView(sub, found, web.Wrong))
+	return c.showFailure(w, r, wire.ErrorOf(wire.SubmitError(verification.ErrTokenIncorrect)), c.codeView(sub, found, web.Wrong))
 }
 
 // viewOf is a page about a session. It does not name the address.

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
@@ -192,10 +193,10 @@ func TestPages_SmallParts(t *testing.T) {
 		formType: true, formType + "; charset=utf-8": true, "application/x-form-www-urlencoded": true, "application/json": false, "": false, formType + "; =": false,
 	} {
 		r := httptest.NewRequest("POST", linkPath, http.NoBody)
-		if r.Header.Set("Content-Type", contentType); isForm(r) != want {
-			t.Errorf("%q is a form: %v, want %v", contentType, isForm(r), want)
+		if r.Header.Set("Content-Type", contentType); wire.IsForm(r) != want {
+			t.Errorf("%q is a form: %v, want %v", contentType, wire.IsForm(r), want)
 		}
-		if r.Header.Set("Content-Type", "multipart/form-data; ="); isMultipart(r) {
+		if r.Header.Set("Content-Type", "multipart/form-data; ="); wire.IsMultipart(r) {
 			t.Error("a form in parts without a boundary is one")
 		}
 	}
@@ -204,8 +205,8 @@ func TestPages_SmallParts(t *testing.T) {
 		"text/html;q=0.000": false, "text/html;q=": false, ";;": false, "": false, "text/plain": false,
 	} {
 		r := httptest.NewRequest("GET", "/", http.NoBody)
-		if r.Header.Set("Accept", accept); accepts(r, "text/html") != want {
-			t.Errorf("%q asks for a page: %v, want %v", accept, accepts(r, "text/html"), want)
+		if r.Header.Set("Accept", accept); wire.Accepts(r, "text/html") != want {
+			t.Errorf("%q asks for a page: %v, want %v", accept, wire.Accepts(r, "text/html"), want)
 		}
 	}
 	for path, want := range map[string]verification.Medium{linkPath: verification.Email, phonePath: verification.MSISDN, "/_threepid/msisdn": verification.Email} {
@@ -259,7 +260,7 @@ func TestRebuild_WhatCannotBeReadIsNotSent(t *testing.T) {
 	} {
 		j := &completion{route: at, body: mustObject(t, []byte(body))}
 		_ = j.collectUIA() // it says the same
-		if err := j.rebuild(); codeOf(err) != codeInvalidParam {
+		if err := wire.Rebuild(j.route, j.body, j.auth, j.changed); codeOf(err) != wire.CodeInvalidParam {
 			t.Errorf("%s: got %v", body, err)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/words"
 )
@@ -109,9 +110,9 @@ func TestPagesThatCannotBeMade(t *testing.T) {
 	if wantStatus(t, rec, http.StatusBadRequest); decoded(t, rec)["error"] != "'email' is not a valid address" {
 		t.Errorf("got %s", rec.Body)
 	}
-	for _, refusal := range []*MatrixError{
+	for _, refusal := range []*wire.MatrixError{
 		errRegistrationClosed, errStageNotOffered, errNotBegun, errStagesMissing, errNotFromHere, errMisconfigured, errMachine, errNoPhones, errPhoneNumber,
-		errNoPhoneReset, errDenied, errAlike, unavailable(nil), unreachable(nil), unrecognized(http.StatusNotFound), internal(nil),
+		errNoPhoneReset, errDenied, errAlike, wire.Unavailable(nil), wire.Unreachable(nil), wire.Unrecognized(http.StatusNotFound), wire.Internal(nil),
 	} {
 		if said := r.client.inWords(mustRequest(t, "GET", "/"), refusal); said.Message == "" || said.Errcode == "" || said.Status < 400 {
 			t.Errorf("%+v says nothing", refusal)
@@ -124,9 +125,9 @@ func TestRefusalsAreSaidInTheReadersWords(t *testing.T) {
 	r := newPageRig(t, options{})
 	arab := mustRequest(t, "GET", "/")
 	arab.Header.Set("Accept-Language", "ar")
-	for say, refusals := range map[string][]*MatrixError{
-		sayClosed: {errRegistrationClosed}, sayUnsupported: {errStageNotOffered, errNoPhones, errNoPhoneReset}, sayBegin: {errStagesMissing}, saySetup: {errMisconfigured},
-		sayNumber: {errPhoneNumber}, sayDenied: {errDenied}, sayFault: {unreachable(nil), internal(nil)}, sayUnconfirmed: {errUnconfirmed},
+	for say, refusals := range map[string][]*wire.MatrixError{
+		wire.SayClosed: {errRegistrationClosed}, wire.SayUnsupported: {errStageNotOffered, errNoPhones, errNoPhoneReset}, wire.SayBegin: {errStagesMissing}, wire.SaySetup: {errMisconfigured},
+		wire.SayNumber: {errPhoneNumber}, wire.SayDenied: {errDenied}, wire.SayFault: {wire.Unreachable(nil), wire.Internal(nil)}, wire.SayUnconfirmed: {errUnconfirmed},
 	} {
 		for _, refusal := range refusals {
 			before := *refusal
@@ -138,8 +139,8 @@ func TestRefusalsAreSaidInTheReadersWords(t *testing.T) {
 	if said := r.client.inWords(arab, errNotBegun); said != errNotBegun {
 		t.Errorf("what is for who writes clients is said as %q", said.Message)
 	}
-	ch := &challenge{Message: "Invalid password", say: sayPassword, Session: "s"}
-	if said := r.client.challengeInWords(arab, ch); said.Message != "عربي "+sayPassword || said.Session != "s" || ch.Message != "Invalid password" {
+	ch := &challenge{Message: "Invalid password", say: wire.SayPassword, Session: "s"}
+	if said := r.client.challengeInWords(arab, ch); said.Message != "عربي "+wire.SayPassword || said.Session != "s" || ch.Message != "Invalid password" {
 		t.Errorf("got %+v", said)
 	}
 }

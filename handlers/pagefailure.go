@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -22,9 +23,9 @@ func (c *Client) brandOf(r *http.Request) string {
 
 // failedPage tells a person what went wrong.
 func (c *Client) failedPage(w http.ResponseWriter, r *http.Request, err error) (int, error) {
-	verdict := asMatrixError(submitError(err))
+	verdict := wire.ErrorOf(wire.SubmitError(err))
 	v := web.View{State: failure(err, verdict), Brand: c.brandOf(r), Phone: route.MediumOf(r.URL.Path) == verification.MSISDN, Wait: verdict.RetryAfter}
-	verdict.setRetryAfter(w.Header())
+	verdict.SetRetryAfter(w.Header())
 	if v.State == web.Invalid {
 		v.Help = route.PagePath(route.MediumOf(r.URL.Path)) + "?help=1"
 	}
@@ -32,7 +33,7 @@ func (c *Client) failedPage(w http.ResponseWriter, r *http.Request, err error) (
 }
 
 // failure is the page about what went wrong.
-func failure(err error, verdict *MatrixError) web.State {
+func failure(err error, verdict *wire.MatrixError) web.State {
 	switch {
 	case errors.Is(err, verification.ErrExpired):
 		return web.Expired

@@ -8,6 +8,7 @@ import (
 	"net/http"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/internal/words"
@@ -30,7 +31,7 @@ var deliveries = map[verification.DeliveryState]string{
 // where there are no decoys: of them it could not be told (ADR 25).
 func (c *Client) helpPage(w http.ResponseWriter, r *http.Request, sub verification.Submission) (int, error) {
 	v, err := c.helpView(r, sub)
-	if err != nil && asMatrixError(submitError(err)).Status >= http.StatusInternalServerError {
+	if err != nil && wire.ErrorOf(wire.SubmitError(err)).Status >= http.StatusInternalServerError {
 		return c.failedPage(w, r, err)
 	}
 	return c.show(w, r, v)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
 	"github.com/caddy-threepid/caddy-threepid/internal/phone"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -36,13 +37,13 @@ type PhoneGuard interface {
 
 // errNoPhones answers where there is no transport for messages to phones
 // (MSC4178).
-var errNoPhones = saying(http.StatusBadRequest, codeMediumNotSupported, sayUnsupported, "This server cannot verify phone numbers")
+var errNoPhones = wire.Saying(http.StatusBadRequest, wire.CodeMediumNotSupported, wire.SayUnsupported, "This server cannot verify phone numbers")
 
 // errPhoneNumber answers what is no number that a message can go to.
-var errPhoneNumber = saying(http.StatusBadRequest, codeInvalidParam, sayNumber, "'phone_number' is not a valid number")
+var errPhoneNumber = wire.Saying(http.StatusBadRequest, wire.CodeInvalidParam, wire.SayNumber, "'phone_number' is not a valid number")
 
 // errNoPhoneReset answers a reset by phone that would lead nowhere.
-var errNoPhoneReset = saying(http.StatusBadRequest, codeMediumNotSupported, sayUnsupported, "This server cannot reset passwords by phone")
+var errNoPhoneReset = wire.Saying(http.StatusBadRequest, wire.CodeMediumNotSupported, wire.SayUnsupported, "This server cannot reset passwords by phone")
 
 // supports says whether addresses of a medium are verified for a purpose.
 func (c *Config) supports(medium verification.Medium, purpose verification.Purpose) error {
@@ -56,7 +57,7 @@ func (c *Config) supports(medium verification.Medium, purpose verification.Purpo
 	case medium == verification.MSISDN:
 		return nil
 	}
-	return saying(http.StatusBadRequest, codeMediumNotSupported, sayUnsupported, "This server cannot verify addresses of this kind")
+	return wire.Saying(http.StatusBadRequest, wire.CodeMediumNotSupported, wire.SayUnsupported, "This server cannot verify addresses of this kind")
 }
 
 // idle says that nothing is verified here at all.
@@ -70,12 +71,12 @@ type dialled struct {
 }
 
 // phoneNumber reads country and phone_number (CS API, requestToken for msisdn).
-func (c *Client) phoneNumber(body object) (dialled, error) {
-	country, err := body.required("country")
+func (c *Client) phoneNumber(body wire.Object) (dialled, error) {
+	country, err := body.Required("country")
 	if err != nil {
 		return dialled{}, err
 	}
-	typed, err := body.required("phone_number")
+	typed, err := body.Required("phone_number")
 	if err != nil {
 		return dialled{}, err
 	}
@@ -86,9 +87,9 @@ func (c *Client) phoneNumber(body object) (dialled, error) {
 	}
 	switch {
 	case errors.Is(err, phone.ErrCountry):
-		return dialled{}, badRequest(codeInvalidParam, "'country' must be a code of two letters (ISO 3166-1)")
+		return dialled{}, wire.BadRequest(wire.CodeInvalidParam, "'country' must be a code of two letters (ISO 3166-1)")
 	case errors.Is(err, phone.ErrKind):
-		return dialled{}, saying(http.StatusForbidden, codeThreepidDenied, SayBarred, "Numbers of this kind are not allowed on this server")
+		return dialled{}, wire.Saying(http.StatusForbidden, wire.CodeThreepidDenied, wire.SayBarred, "Numbers of this kind are not allowed on this server")
 	case err != nil:
 		return dialled{}, errPhoneNumber
 	}
@@ -131,7 +132,7 @@ func (c *Client) admit(r *http.Request, req *verification.Request, to dialled) (
 		if sent {
 			return
 		}
-		ctx, cancel := detached(ctx, settleTime)
+		ctx, cancel := wire.Detached(ctx, settleTime)
 		defer cancel()
 		release(ctx)
 	}, nil

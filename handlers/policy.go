@@ -6,6 +6,7 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -15,7 +16,7 @@ type EmailPolicy func(ctx context.Context, email string) (refused bool)
 
 // errDenied answers for an address that the operator's rules refuse. Which of
 // them it was is not the client's business.
-var errDenied = saying(http.StatusForbidden, codeThreepidDenied, sayDenied, "Addresses of this domain are not allowed on this server")
+var errDenied = wire.Saying(http.StatusForbidden, wire.CodeThreepidDenied, wire.SayDenied, "Addresses of this domain are not allowed on this server")
 
 // judge applies the policy, before anything is stored, asked or sent.
 //

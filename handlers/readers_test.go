@@ -18,6 +18,7 @@ import (
 	"testing"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
@@ -154,7 +155,7 @@ var structs = sync.OnceValue(func() map[string]reflect.Type {
 
 // exactNames are all spellings of the names that matter.
 var exactNames = func() (all []string) {
-	for _, exact := range namesThatMatter {
+	for _, exact := range wire.NamesThatMatter {
 		all = append(all, exact[0])
 		if exact[1] != exact[0] {
 			all = append(all, exact[1])
@@ -171,7 +172,7 @@ func mustBeReadAlike(t *testing.T, raw []byte) {
 	if !reflect.DeepEqual(first, last) {
 		t.Errorf("%q is read as %v by one parser and as %v by another", raw, first, last)
 	}
-	for name, fold := range map[string]func(string) string{"case": strings.ToLower, "upper": strings.ToUpper, "lenient": lenient} {
+	for name, fold := range map[string]func(string) string{"case": strings.ToLower, "upper": strings.ToUpper, "lenient": wire.Lenient} {
 		if _, ambiguous := ignoringCase(last, fold); ambiguous {
 			t.Errorf("%q has two members that are one to a reader that folds (%s)", raw, name)
 		}
@@ -193,13 +194,13 @@ func mustBeFoundAlike(t *testing.T, raw []byte) {
 		}
 		return
 	}
-	var o object
+	var o wire.Object
 	if json.Unmarshal(raw, &o) != nil || o == nil {
 		return
 	}
 	for _, name := range exactNames {
 		want := o[name]
-		for _, other := range namesThatMatter[lenient(name)] { // threepidCreds and threePidCreds differ in case only
+		for _, other := range wire.NamesThatMatter[wire.Lenient(name)] { // threepidCreds and threePidCreds differ in case only
 			if o[other] != nil && strings.EqualFold(other, name) {
 				want = o[other]
 			}
@@ -243,19 +244,19 @@ var ownRoutes = []route.Route{
 // forwarded is what the homeserver is sent for a body, if it is sent anything.
 func forwarded(t *testing.T, at route.Route, raw []byte) (sent []byte, j *completion) {
 	t.Helper()
-	parse := parseObject
+	parse := wire.ParseObject
 	if !at.Owned() {
-		parse = parseEnvelope
+		parse = wire.ParseEnvelope
 	}
 	body, err := parse(raw)
 	if err != nil {
 		return nil, nil
 	}
 	j = &completion{client: judging(), route: at, body: body}
-	if j.collect() != nil || j.rebuild() != nil {
+	if j.collect() != nil || wire.Rebuild(j.route, j.body, j.auth, j.changed) != nil {
 		return nil, nil
 	}
-	return j.body.encode(), j
+	return j.body.Encode(), j
 }
 
 // mustForwardWhatWasRead: what is made of an accepted body is read alike, has no
@@ -277,8 +278,8 @@ func mustForwardWhatWasRead(t *testing.T, raw []byte) {
 			}
 		}
 		for _, n := range j.naming() {
-			for _, key := range serverSpellings {
-				if server, ok, _ := n.creds.text(key); ok && server != "" && server != "localhost:8443" && !n.used {
+			for _, key := range wire.ServerSpellings {
+				if server, ok, _ := n.creds.Text(key); ok && server != "" && server != "localhost:8443" && !n.used {
 					t.Errorf("%s: %q became %s, which names %s", at.Tail, raw, sent, server)
 				}
 			}
@@ -290,7 +291,7 @@ func mustForwardWhatWasRead(t *testing.T, raw []byte) {
 // credentials have no others anywhere.
 func mustBeKnown(t *testing.T, at route.Route, sent []byte) {
 	t.Helper()
-	only := func(o object, names ...string) {
+	only := func(o wire.Object, names ...string) {
 		t.Helper()
 		for key := range o {
 			if !slices.Contains(names, key) {
@@ -298,18 +299,18 @@ func mustBeKnown(t *testing.T, at route.Route, sent []byte) {
 			}
 		}
 	}
-	body, auth := object{}, object{}
+	body, auth := wire.Object{}, wire.Object{}
 	if err := json.Unmarshal(sent, &body); err != nil {
 		t.Fatal(err)
 	}
 	_ = json.Unmarshal(body["auth"], &auth) // one that is no object is sent as it is
-	if known := knownMembers[at.Tail]; known != nil {
+	if known := wire.KnownMembers[at.Tail]; known != nil {
 		only(body, known...)
 	}
-	if isThreepidStage(auth) {
+	if wire.IsThreepidStage(auth) {
 		only(auth, "type", "session", "threepid_creds", "threepidCreds")
 	}
-	for _, n := range slices.Concat(in(auth, uiaSpellings, false), in(auth, addSpellings, false), in(body, uiaSpellings, false), in(body, addSpellings, false)) {
+	for _, n := range slices.Concat(in(auth, wire.UIASpellings, false), in(auth, wire.AddSpellings, false), in(body, wire.UIASpellings, false), in(body, wire.AddSpellings, false)) {
 		only(n.creds, "sid", "client_secret", "id_server")
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -41,10 +42,10 @@ func (c *Client) refuse(w http.ResponseWriter, r *http.Request, at route.Route) 
 		web.Headers(w.Header())
 		w.Header().Set("Allow", "GET, HEAD, POST")
 		if ForPerson(r) {
-			return c.failedPage(w, r, unrecognized(http.StatusMethodNotAllowed))
+			return c.failedPage(w, r, wire.Unrecognized(http.StatusMethodNotAllowed))
 		}
 		w.WriteHeader(http.StatusMethodNotAllowed)
-		return 0, &rendered{unrecognized(http.StatusMethodNotAllowed)}
+		return 0, &rendered{wire.Unrecognized(http.StatusMethodNotAllowed)}
 	})
 }
 
@@ -120,7 +121,7 @@ func (c *Client) refuseAtOnce(w http.ResponseWriter, r *http.Request) (int, erro
 	if errors.Is(err, verification.ErrConsumed) {
 		err = nil // what could still be done was done
 	}
-	verdict := asMatrixError(submitError(err))
+	verdict := wire.ErrorOf(wire.SubmitError(err))
 	status, text := http.StatusOK, "The request has been ended.\n"
 	if err != nil && verdict.Status >= http.StatusInternalServerError {
 		status, text = verdict.Status, "Something went wrong. Please try again later.\n"
@@ -138,7 +139,7 @@ func (c *Client) refuseAtOnce(w http.ResponseWriter, r *http.Request) (int, erro
 // failedRefusal says the same of a link that never was one as of one that is
 // too old.
 func (c *Client) failedRefusal(w http.ResponseWriter, r *http.Request, err error) (int, error) {
-	if asMatrixError(submitError(err)).Status < http.StatusInternalServerError {
+	if wire.ErrorOf(wire.SubmitError(err)).Status < http.StatusInternalServerError {
 		err = verification.ErrExpired
 	}
 	return c.failedPage(w, r, err)
@@ -156,7 +157,7 @@ func (c *Client) refusalForm(w http.ResponseWriter, r *http.Request) (url.Values
 	if err != nil || mediaType != "multipart/form-data" {
 		return c.pageForm(w, r)
 	}
-	raw, err := readBody(w, r, c.cfg.MaxBody)
+	raw, err := wire.ReadBody(w, r, c.cfg.MaxBody)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -24,21 +25,19 @@ const (
 	GateOff Gate = "off"
 )
 
-const stageDummy = "m.login.dummy"
-
 var (
-	errRegistrationClosed = &MatrixError{
-		Status: http.StatusForbidden, Errcode: codeForbidden, Message: "Registration is disabled on this homeserver", Say: sayClosed,
+	errRegistrationClosed = &wire.MatrixError{
+		Status: http.StatusForbidden, Errcode: wire.CodeForbidden, Message: "Registration is disabled on this homeserver", Say: wire.SayClosed,
 	}
-	errStageNotOffered = &MatrixError{
-		Status: http.StatusForbidden, Errcode: codeForbidden, Message: "This homeserver asks for no address of this kind at registration", Say: sayUnsupported,
+	errStageNotOffered = &wire.MatrixError{
+		Status: http.StatusForbidden, Errcode: wire.CodeForbidden, Message: "This homeserver asks for no address of this kind at registration", Say: wire.SayUnsupported,
 	}
-	errNotBegun = &MatrixError{
-		Status: http.StatusForbidden, Errcode: codeForbidden,
+	errNotBegun = &wire.MatrixError{
+		Status: http.StatusForbidden, Errcode: wire.CodeForbidden,
 		Message: "Please begin the registration first: no registration is under way that this request belongs to",
 	}
-	errStagesMissing = &MatrixError{
-		Status: http.StatusForbidden, Errcode: codeForbidden, Message: "Please complete the earlier steps of the registration first", Say: sayBegin,
+	errStagesMissing = &wire.MatrixError{
+		Status: http.StatusForbidden, Errcode: wire.CodeForbidden, Message: "Please complete the earlier steps of the registration first", Say: wire.SayBegin,
 	}
 )
 
@@ -47,7 +46,7 @@ var (
 // stages have to be complete and are not, a mail is held back, as
 // [verification.Service.Hold] says: matrix-js-sdk asks for it as soon as it
 // knows the flows, and gives the registration up if it is refused.
-func (c *Client) mayRegister(r *http.Request, next Next, req *verification.Request) error {
+func (c *Client) mayRegister(r *http.Request, next wire.Next, req *verification.Request) error {
 	if req.Purpose != verification.Register || c.cfg.RegistrationGate == GateOff {
 		return nil
 	}
@@ -83,20 +82,20 @@ func (c *Client) mayRegister(r *http.Request, next Next, req *verification.Reque
 
 // askOffer asks the homeserver what it offers, the way that the client would. A
 // rule that refuses the question on this way may be about this client alone.
-func (c *Client) askOffer(r *http.Request, next Next) (*offer, error) {
+func (c *Client) askOffer(r *http.Request, next wire.Next) (*offer, error) {
 	answer, err := c.ask(r, next, http.MethodPost, c.cfg.UpstreamVersion+"/register", "", []byte("{}"))
 	if err == nil {
 		return readOffer(answer)
 	}
-	if ue, ok := errors.AsType[*UpstreamError](err); ok && ue.Status/100 == 4 {
-		return nil, &personal{upstreamFailure(err)}
+	if ue, ok := errors.AsType[*wire.UpstreamError](err); ok && ue.Status/100 == 4 {
+		return nil, &personal{wire.UpstreamFailure(err)}
 	}
-	return nil, upstreamFailure(err)
+	return nil, wire.UpstreamFailure(err)
 }
 
 // watch looks at the homeserver's answers to registrations: at what it offers
 // and, where that matters, at how far somebody has come.
-func (c *Client) watch(r *http.Request, next Next, at route.Route) Next {
+func (c *Client) watch(r *http.Request, next wire.Next, at route.Route) wire.Next {
 	kind := r.URL.Query()["kind"]
 	guest := len(kind) > 0 && kind[0] != "user"
 	if c.cfg.RegistrationGate == GateOff || at.Tail != route.TailRegister || at.Ancient() || guest {
@@ -107,14 +106,14 @@ func (c *Client) watch(r *http.Request, next Next, at route.Route) Next {
 		r.Header = header.Clone()
 		defer func() { r.Header = header }()
 		r.Header.Set("Accept-Encoding", "identity") // an answer that can be read
-		held := &answerHolder{ResponseWriter: w, wanted: isChallenge}
+		held := &wire.AnswerHolder{ResponseWriter: w, Wanted: wire.IsChallenge}
 		if err := next(held, r); err != nil {
 			return err
 		}
-		if text, err := held.text(); err == nil {
+		if text, err := held.Text(); err == nil {
 			c.progress(r, text) // before the client learns of it, and asks for the mail
 		}
-		held.pass(nil)
+		held.Pass(nil)
 		return nil
 	}
 }
@@ -135,7 +134,7 @@ func (c *Client) progress(r *http.Request, body []byte) {
 		return
 	}
 	beat := c.pace.begin()
-	ctx, cancel := detached(r.Context(), settleTime)
+	ctx, cancel := wire.Detached(r.Context(), settleTime)
 	defer cancel()
 	released := false
 	err := c.svc.Tie(ctx, c.clientAddr(r), r.UserAgent(), told.Session)

@@ -5,19 +5,15 @@ package handlers
 import (
 	"encoding/json"
 	"net/http"
-	"regexp"
 	"slices"
 	"strconv"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
-
-// clientSecret is the grammar of client_secret (IS API, "Establishing
-// associations"). The apostrophes in the examples of MSC2290 are a slip.
-var clientSecret = regexp.MustCompile(`^[0-9a-zA-Z.=_-]{1,255}$`)
 
 // tokenResponse is the 200 of requestToken. submit_url is there if and only
 // if the message carries a code (MSC2078). The last three are what Sydent
@@ -32,10 +28,10 @@ type tokenResponse struct {
 
 // requestToken serves the six endpoints of MSC2263, without authentication
 // and whether or not there is a Content-Type.
-func (c *Client) requestToken(w http.ResponseWriter, r *http.Request, next Next, at route.Route) (int, error) {
+func (c *Client) requestToken(w http.ResponseWriter, r *http.Request, next wire.Next, at route.Route) (int, error) {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", "POST, OPTIONS")
-		return 0, unrecognized(http.StatusMethodNotAllowed)
+		return 0, wire.Unrecognized(http.StatusMethodNotAllowed)
 	}
 	if at.Purpose == verification.Password && c.cfg.NativeReset {
 		return 0, c.nativeToken(w, r, next, at)
@@ -43,11 +39,11 @@ func (c *Client) requestToken(w http.ResponseWriter, r *http.Request, next Next,
 	if err := c.cfg.supports(at.Medium, at.Purpose); err != nil {
 		return 0, err // before anything else (MSC4178)
 	}
-	raw, err := readBody(w, r, c.cfg.MaxBody)
+	raw, err := wire.ReadBody(w, r, c.cfg.MaxBody)
 	if err != nil {
 		return 0, err
 	}
-	body, err := parseObject(raw)
+	body, err := wire.ParseObject(raw)
 	if err != nil {
 		return 0, err
 	}
@@ -86,13 +82,13 @@ func (c *Client) requestToken(w http.ResponseWriter, r *http.Request, next Next,
 	if err := c.hold(r, req, opened.Decoy); err != nil {
 		return 0, err
 	}
-	writeJSON(w, http.StatusOK, c.tokenAnswer(opened.SID, req, to))
+	wire.WriteJSON(w, http.StatusOK, c.tokenAnswer(opened.SID, req, to))
 	return http.StatusOK, nil
 }
 
 // open opens the session, or has the homeserver decide about it. It returns the
 // status if the homeserver's answer was written.
-func (c *Client) open(w http.ResponseWriter, r *http.Request, next Next, at route.Route, req verification.Request, to dialled) (verification.Opened, int, error) {
+func (c *Client) open(w http.ResponseWriter, r *http.Request, next wire.Next, at route.Route, req verification.Request, to dialled) (verification.Opened, int, error) {
 	if c.cfg.Callback {
 		beat := c.pace.begin()
 		opened, answered, err := c.askHomeserver(w, r, next, at, req, to)
@@ -105,10 +101,10 @@ func (c *Client) open(w http.ResponseWriter, r *http.Request, next Next, at rout
 		return verification.Opened{}, 0, err
 	}
 	// Not cut off by the client: it would get messages that nobody has counted.
-	ctx, cancel := detached(r.Context(), settleTime)
+	ctx, cancel := wire.Detached(r.Context(), settleTime)
 	defer cancel()
 	opened, err := c.svc.RequestToken(ctx, req)
-	if err != nil && !mustWait(err) {
+	if err != nil && !wire.MustWait(err) {
 		opened.Sent = true // perhaps: it is not known
 	}
 	return opened, 0, err
@@ -136,7 +132,7 @@ func (c *Client) tokenAnswer(sid string, req verification.Request, to dialled) t
 // tokenRequest checks the body. Only known fields leave here: unknown ones
 // would be a TypeError in Synapse 1.0-1.3.1, and id_access_token is nobody
 // else's business.
-func (c *Client) tokenRequest(body object, at route.Route) (req verification.Request, to dialled, err error) {
+func (c *Client) tokenRequest(body wire.Object, at route.Route) (req verification.Request, to dialled, err error) {
 	req = verification.Request{Purpose: at.Purpose, Medium: at.Medium, Proof: c.cfg.Proof, Discreet: c.cfg.discreet()}
 	keys := []string{"client_secret", "email", "send_attempt"}
 	if at.Medium == verification.MSISDN {
@@ -144,18 +140,18 @@ func (c *Client) tokenRequest(body object, at route.Route) (req verification.Req
 		req.Proof = verification.ProofCode // a link in a short message is what frauds send
 	}
 	for _, key := range keys {
-		if body.null(key) {
-			return req, to, badRequest(codeMissingParam, "Missing params: ['"+key+"']")
+		if body.Null(key) {
+			return req, to, wire.BadRequest(wire.CodeMissingParam, "Missing params: ['"+key+"']")
 		}
 	}
-	if req.ClientSecret, err = body.required("client_secret"); err != nil {
+	if req.ClientSecret, err = body.Required("client_secret"); err != nil {
 		return req, to, err
 	}
 	if req.SendAttempt, err = sendAttempt(body); err != nil {
 		return req, to, err
 	}
-	if !clientSecret.MatchString(req.ClientSecret) {
-		return req, to, badRequest(codeInvalidParam, "'client_secret' must be 1 to 255 characters of [0-9a-zA-Z.=_-]")
+	if !wire.ClientSecretForm.MatchString(req.ClientSecret) {
+		return req, to, wire.BadRequest(wire.CodeInvalidParam, "'client_secret' must be 1 to 255 characters of [0-9a-zA-Z.=_-]")
 	}
 	if req.Address, req.Typed, to, err = c.address(body, at.Medium); err != nil {
 		return req, to, err
@@ -165,49 +161,49 @@ func (c *Client) tokenRequest(body object, at route.Route) (req verification.Req
 }
 
 // address reads what is to be verified, in canonical form and as it was typed.
-func (c *Client) address(body object, medium verification.Medium) (canonical, typed string, to dialled, err error) {
+func (c *Client) address(body wire.Object, medium verification.Medium) (canonical, typed string, to dialled, err error) {
 	if medium == verification.MSISDN {
 		to, err = c.phoneNumber(body)
 		return to.Digits, "", to, err
 	}
-	if typed, err = body.required("email"); err != nil {
+	if typed, err = body.Required("email"); err != nil {
 		return "", "", to, err
 	}
 	typed = input.Address(typed)
 	if canonical, err = address.Email(typed); err != nil {
-		return "", "", to, saying(http.StatusBadRequest, codeInvalidParam, sayEmail, "'email' is not a valid address")
+		return "", "", to, wire.Saying(http.StatusBadRequest, wire.CodeInvalidParam, wire.SayEmail, "'email' is not a valid address")
 	}
 	return canonical, typedAs(typed, canonical), to, nil
 }
 
 // sendAttempt reads an integer; the examples of r0.2 and r0.3 have it as a
 // string.
-func sendAttempt(body object) (int64, error) {
+func sendAttempt(body wire.Object) (int64, error) {
 	var n json.Number
 	if json.Unmarshal(body["send_attempt"], &n) == nil {
 		if v, err := strconv.ParseInt(n.String(), 10, 64); err == nil {
 			return v, nil
 		}
 	}
-	return 0, badRequest(codeInvalidParam, "'send_attempt' must be an integer")
+	return 0, wire.BadRequest(wire.CodeInvalidParam, "'send_attempt' must be an integer")
 }
 
 // checkIDServer applies the operator's policy to the deprecated parameters.
 // By default they are ignored (CS API: "ignored when the homeserver handles
 // 3PID verification").
-func (c *Client) checkIDServer(body object) error {
+func (c *Client) checkIDServer(body wire.Object) error {
 	if c.cfg.TrustedIDServers == nil && !c.cfg.RequireIDAccessToken {
 		return nil
 	}
-	server, given, err := body.text("id_server")
+	server, given, err := body.Text("id_server")
 	if err != nil || !given {
 		return err
 	}
 	if c.cfg.TrustedIDServers != nil && !slices.Contains(c.cfg.TrustedIDServers, server) {
-		return badRequest(codeServerNotTrusted, "Identity server is not trusted by this homeserver")
+		return wire.BadRequest(wire.CodeServerNotTrusted, "Identity server is not trusted by this homeserver")
 	}
-	if c.cfg.RequireIDAccessToken && body.null("id_access_token") {
-		return badRequest(codeMissingParam, "'id_access_token' is required if an 'id_server' is supplied")
+	if c.cfg.RequireIDAccessToken && body.Null("id_access_token") {
+		return wire.BadRequest(wire.CodeMissingParam, "'id_access_token' is required if an 'id_server' is supplied")
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ package handlers
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -14,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
@@ -32,7 +34,7 @@ type rig struct {
 	client *Client
 	face   *Identity
 	hs     *fakehs.Server
-	next   Next
+	next   wire.Next
 	box    *heldOutbox
 	events *events
 	ids    *idServers
@@ -42,7 +44,7 @@ type options struct {
 	config  func(*Config)
 	service func(*verification.Config)
 	hs      func(*fakehs.Options)
-	next    Next
+	next    wire.Next
 }
 
 func newRig(t *testing.T, opts options) *rig {
@@ -332,3 +334,11 @@ var callback = options{config: func(c *Config) { c.Callback = true }}
 // revealing also tells clients what the homeserver says of the owner of an
 // address.
 var revealing = options{config: func(c *Config) { c.Callback, c.Reveal = true, true }}
+
+// codeOf is that of an error, or empty.
+func codeOf(err error) string {
+	if me, ok := errors.AsType[*wire.MatrixError](err); ok {
+		return me.Errcode
+	}
+	return ""
+}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -29,7 +30,7 @@ var aftermath = []web.State{
 // 9110, 15.4.4). The browser keeps that in its history, and not the form, so that
 // going back, going forward and reloading do not ask whether to send it again. The
 // verdict on a form that has failed is reported here.
-func (c *Client) sendOn(w http.ResponseWriter, path string, state web.State, verdict *MatrixError, sid string) (int, error) {
+func (c *Client) sendOn(w http.ResponseWriter, path string, state web.State, verdict *wire.MatrixError, sid string) (int, error) {
 	seen := string(state) + "." + c.gate().Nonce(web.First, aboutSeen(path, state, sid))
 	query := linkParameters("sid", sid, seenField, seen)
 	web.Headers(w.Header())
@@ -57,13 +58,13 @@ func (c *Client) seenOf(path string, query url.Values) web.State {
 }
 
 // sendToPage is sendOn for the page of a link.
-func (c *Client) sendToPage(w http.ResponseWriter, r *http.Request, sub verification.Submission, state web.State, verdict *MatrixError) (int, error) {
+func (c *Client) sendToPage(w http.ResponseWriter, r *http.Request, sub verification.Submission, state web.State, verdict *wire.MatrixError) (int, error) {
 	return c.sendOn(w, route.PagePath(route.MediumOf(r.URL.Path)), state, verdict, sub.SID)
 }
 
 // failedForm tells a person what went wrong with a form.
 func (c *Client) failedForm(w http.ResponseWriter, r *http.Request, sub verification.Submission, err error) (int, error) {
-	verdict := asMatrixError(submitError(err))
+	verdict := wire.ErrorOf(wire.SubmitError(err))
 	if state := failure(err, verdict); verdicts[state] != nil {
 		return c.sendToPage(w, r, sub, state, verdict)
 	}

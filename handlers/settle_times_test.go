@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/phone"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
@@ -139,11 +140,11 @@ func TestPace_WhatIsUsual(t *testing.T) {
 		}
 		for _, c := range []struct {
 			email       string
-			next        Next
+			next        wire.Next
 			took, usual time.Duration
 		}{
 			{"owner@x.org", r.next, leastPace, 0},
-			{"a@x.org", func(http.ResponseWriter, *http.Request) error { return errNoAnswer }, leastPace, 0},
+			{"a@x.org", func(http.ResponseWriter, *http.Request) error { return wire.ErrNoAnswer }, leastPace, 0},
 			{"b@x.org", upstream(500, `{"errcode":"M_UNKNOWN","error":"x"}`), 0, 0},
 			{"c@x.org", r.next, leastPace, takes},
 		} {

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -52,8 +53,8 @@ func (r *rig) stands(c verification.Completion) string {
 
 // answers is a homeserver that answers with a status, and may have acted all the
 // same.
-func answers(acted bool, status int) func(Next) Next {
-	return func(hs Next) Next {
+func answers(acted bool, status int) func(wire.Next) wire.Next {
+	return func(hs wire.Next) wire.Next {
 		return func(w http.ResponseWriter, req *http.Request) error {
 			if req.Method != http.MethodPost || strings.HasSuffix(req.URL.Path, route.TailAdd) {
 				return hs(w, req)
@@ -77,7 +78,7 @@ func TestSettledBeforeTheClientHasItsAnswer(t *testing.T) {
 	const reset, legacy = "account/password", "account/3pid"
 	for name, tt := range map[string]struct {
 		tail       string
-		homeserver func(Next) Next
+		homeserver func(wire.Next) wire.Next
 		used, left string // the session that is completed, and the other one
 	}{
 		"reset":                        {reset, nil, "consumed", "validated"},

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -16,12 +17,12 @@ import (
 // address, and why in ADR 28.
 
 // errAlike refuses an address that the homeserver would take for that of somebody else.
-var errAlike = badRequest(codeInvalidParam, "This server cannot tell this email address from that of somebody else. Please use another email address")
+var errAlike = wire.BadRequest(wire.CodeInvalidParam, "This server cannot tell this email address from that of somebody else. Please use another email address")
 
 // known are those of the spellings of an address that accounts have, in their order.
 // All are asked for, whatever is found: how long it takes tells nothing. Of nearly all
 // addresses there is only one, and nobody is asked.
-func (c *Client) known(r *http.Request, next Next, spellings []string) (known []string, err error) {
+func (c *Client) known(r *http.Request, next wire.Next, spellings []string) (known []string, err error) {
 	if len(spellings) < 2 {
 		return nil, nil
 	}
@@ -31,9 +32,9 @@ func (c *Client) known(r *http.Request, next Next, spellings []string) (known []
 	for _, spelling := range spellings {
 		err := c.taken(r, next, "", verification.Email, spelling)
 		switch {
-		case refusesWith(err, codeThreepidInUse):
+		case wire.RefusesWith(err, wire.CodeThreepidInUse):
 			known = append(known, spelling)
-		case err != nil && !refusesWith(err, codeThreepidDenied):
+		case err != nil && !wire.RefusesWith(err, wire.CodeThreepidDenied):
 			return nil, err
 		}
 	}
@@ -44,7 +45,7 @@ func (c *Client) known(r *http.Request, next Next, spellings []string) (known []
 // nothing. One that verifies addresses by itself would send a mail. It is not that if
 // it asks us, or if it is older than MSC2290, see taken. While that cannot be found out,
 // nobody knows who has the address: that is an error, and not a no.
-func (c *Client) mayProbe(r *http.Request, next Next) (bool, error) {
+func (c *Client) mayProbe(r *http.Request, next wire.Next) (bool, error) {
 	switch {
 	case c.cfg.NoEmail:
 		return false, nil
@@ -56,13 +57,13 @@ func (c *Client) mayProbe(r *http.Request, next Next) (bool, error) {
 
 // older reports whether the homeserver is from before MSC2290. Such a one keeps
 // addresses in lower case, or as they come; later ones fold them.
-func (c *Client) older(r *http.Request, next Next) (bool, error) {
+func (c *Client) older(r *http.Request, next wire.Next) (bool, error) {
 	return c.lacks(r, next, route.TailAdd)
 }
 
 // distinguishes refuses an address that is another one to a homeserver which folds
 // case in full. There the proof of the one mailbox would be the proof of the other.
-func (c *Client) distinguishes(r *http.Request, next Next, req verification.Request) error {
+func (c *Client) distinguishes(r *http.Request, next wire.Next, req verification.Request) error {
 	if req.Medium != verification.Email || !address.Folds(req.Address) {
 		return nil
 	}
@@ -76,7 +77,7 @@ func (c *Client) distinguishes(r *http.Request, next Next, req verification.Requ
 // spelled is how the homeserver is asked about an address: as an account has it, if one
 // does. An address that nobody may have yet is not given to a second account because it
 // is spelled, or folded, in another way.
-func (c *Client) spelled(r *http.Request, next Next, req verification.Request) (string, error) {
+func (c *Client) spelled(r *http.Request, next wire.Next, req verification.Request) (string, error) {
 	if req.Medium != verification.Email {
 		return req.Address, nil
 	}
@@ -93,7 +94,7 @@ func (c *Client) spelled(r *http.Request, next Next, req verification.Request) (
 
 // spell has the homeserver told what is proven in its own spelling. For an address that
 // is added, guardOwner has seen to that.
-func (j *completion) spell(r *http.Request, next Next) error {
+func (j *completion) spell(r *http.Request, next wire.Next) error {
 	for i, alias := range j.aliases {
 		if !alias.Live || alias.Medium != verification.Email || j.adds(i) {
 			continue
@@ -113,7 +114,7 @@ func (j *completion) spell(r *http.Request, next Next) error {
 }
 
 // freeOfAlike refuses a registration by an address to which one of an account is alike.
-func (j *completion) freeOfAlike(r *http.Request, next Next, alias *verification.Alias) error {
+func (j *completion) freeOfAlike(r *http.Request, next wire.Next, alias *verification.Alias) error {
 	alike := address.Alike(alias.Address)
 	if j.route.Purpose != verification.Register || len(alike) == 0 {
 		return nil
@@ -130,10 +131,4 @@ func typedAs(typed, canonical string) string {
 		return first
 	}
 	return ""
-}
-
-// refusesWith reports whether an error is the homeserver's refusal with a code.
-func refusesWith(err error, code string) bool {
-	refused, ok := asRefusal(err)
-	return ok && errcodeOf(refused.answer) == code
 }

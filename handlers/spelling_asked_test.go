@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -18,7 +19,7 @@ import (
 // others nobody has them.
 type oracle struct {
 	codes map[string]string // by address; "" answers 500
-	add   Next              // answers whether it has MSC2290
+	add   wire.Next         // answers whether it has MSC2290
 	asked []string
 }
 
@@ -39,7 +40,7 @@ func (o *oracle) next(w http.ResponseWriter, req *http.Request) error {
 	code, told := o.codes[address]
 	switch {
 	case !told:
-		code = codeServerNotTrusted
+		code = wire.CodeServerNotTrusted
 	case code == "":
 		return upstream(500, `{}`)(w, req)
 	}
@@ -58,7 +59,7 @@ func TestSpellings_ThatAccountsHave(t *testing.T) {
 	all := []string{a, b, c}
 	for name, tt := range map[string]struct {
 		config    func(*Config)
-		add       Next
+		add       wire.Next
 		codes     map[string]string
 		spellings []string
 		known     []string
@@ -66,9 +67,9 @@ func TestSpellings_ThatAccountsHave(t *testing.T) {
 		fails     bool
 	}{
 		"none":                {config: callback.config, spellings: all, asked: all},
-		"two of three":        {config: callback.config, spellings: all, codes: map[string]string{a: codeThreepidInUse, c: codeThreepidInUse}, known: []string{a, c}, asked: all},
-		"a forbidden one":     {config: callback.config, spellings: all, codes: map[string]string{a: codeThreepidDenied, b: codeThreepidInUse}, known: []string{b}, asked: all},
-		"a limit":             {config: callback.config, spellings: all, codes: map[string]string{b: codeLimitExceeded}, asked: []string{a, b}, fails: true},
+		"two of three":        {config: callback.config, spellings: all, codes: map[string]string{a: wire.CodeThreepidInUse, c: wire.CodeThreepidInUse}, known: []string{a, c}, asked: all},
+		"a forbidden one":     {config: callback.config, spellings: all, codes: map[string]string{a: wire.CodeThreepidDenied, b: wire.CodeThreepidInUse}, known: []string{b}, asked: all},
+		"a limit":             {config: callback.config, spellings: all, codes: map[string]string{b: wire.CodeLimitExceeded}, asked: []string{a, b}, fails: true},
 		"a failure":           {config: callback.config, spellings: all, codes: map[string]string{a: ""}, asked: []string{a}, fails: true},
 		"another code":        {config: callback.config, spellings: all, codes: map[string]string{a: "M_UNKNOWN"}, asked: []string{a}, fails: true},
 		"only one":            {config: callback.config, spellings: all[:1]},
@@ -99,10 +100,10 @@ func TestSpellings_HowTheHomeserverIsAsked(t *testing.T) {
 		fails bool
 	}{
 		"nobody's":     {req: verification.Request{Address: ascii, Typed: unicode}, want: ascii},
-		"somebody's":   {req: verification.Request{Address: ascii, Typed: unicode}, codes: map[string]string{unicode: codeThreepidInUse}, want: unicode},
+		"somebody's":   {req: verification.Request{Address: ascii, Typed: unicode}, codes: map[string]string{unicode: wire.CodeThreepidInUse}, want: unicode},
 		"a failure":    {req: verification.Request{Address: ascii, Typed: unicode}, codes: map[string]string{unicode: ""}, want: ascii, fails: true},
 		"a number":     {req: verification.Request{Medium: verification.MSISDN, Address: "447400123456"}, want: "447400123456"},
-		"alike":        {req: verification.Request{Address: "straße@x.org"}, codes: map[string]string{"strasse@x.org": codeThreepidInUse}, want: "strasse@x.org"},
+		"alike":        {req: verification.Request{Address: "straße@x.org"}, codes: map[string]string{"strasse@x.org": wire.CodeThreepidInUse}, want: "strasse@x.org"},
 		"alike, reset": {req: verification.Request{Purpose: verification.Password, Address: "straße@x.org"}, codes: map[string]string{"strasse@x.org": ""}, want: "straße@x.org"},
 	} {
 		if tt.req.Medium == "" {
@@ -126,16 +127,16 @@ func TestSpellings_ThatAreTaken(t *testing.T) {
 		want  string
 	}{
 		{nil, ""},
-		{map[string]string{a: codeThreepidDenied}, ""},
-		{map[string]string{a: codeThreepidDenied, b: codeThreepidInUse}, codeThreepidInUse},
-		{map[string]string{a: codeLimitExceeded, b: codeThreepidInUse}, codeLimitExceeded},
-		{map[string]string{b: ""}, codeUnknown},
-		{map[string]string{a: codeForbidden}, ""},
+		{map[string]string{a: wire.CodeThreepidDenied}, ""},
+		{map[string]string{a: wire.CodeThreepidDenied, b: wire.CodeThreepidInUse}, wire.CodeThreepidInUse},
+		{map[string]string{a: wire.CodeLimitExceeded, b: wire.CodeThreepidInUse}, wire.CodeLimitExceeded},
+		{map[string]string{b: ""}, wire.CodeUnknown},
+		{map[string]string{a: wire.CodeForbidden}, ""},
 	} {
 		err := r.client.anyTaken(httptest.NewRequest("POST", "/", http.NoBody), (&oracle{codes: tt.codes}).next, "t", []string{a, b})
 		got := codeOf(err)
-		if refused, ok := asRefusal(err); ok {
-			got = errcodeOf(refused.answer)
+		if refused, ok := wire.RefusalOf(err); ok {
+			got = wire.ErrcodeOf(refused.Answer)
 		}
 		if got != tt.want || (err == nil) != (tt.want == "") {
 			t.Errorf("%v: got %v, want %q", tt.codes, err, tt.want)
@@ -151,7 +152,7 @@ func TestStages_ByAnAddress(t *testing.T) {
 	list := upstream(200, `{"threepids":[{"medium":"email","address":"alice@x.org"},{"medium":"msisdn","address":"447400123456"}]}`)
 	for _, tt := range []struct {
 		auth, token string
-		list        Next
+		list        wire.Next
 		want        string // "": as it came
 	}{
 		{`{"type":"m.login.password",` + third + `}`, "t", list, named},
@@ -190,8 +191,8 @@ func TestStages_ByAnAddress(t *testing.T) {
 			if want == "" {
 				want = tt.auth
 			}
-			if !sameJSON(t, string(member(j.auth)), want) || j.changed != (tt.want != "") || known && asked != 0 {
-				t.Errorf("%s, known %v: got %s, changed %v", tt.auth, known, member(j.auth), j.changed)
+			if !sameJSON(t, string(wire.Encoded(j.auth)), want) || j.changed != (tt.want != "") || known && asked != 0 {
+				t.Errorf("%s, known %v: got %s, changed %v", tt.auth, known, wire.Encoded(j.auth), j.changed)
 			}
 		}
 	}
@@ -200,7 +201,7 @@ func TestStages_ByAnAddress(t *testing.T) {
 	req := httptest.NewRequest("POST", "/", http.NoBody)
 	req.Header.Set("Authorization", "Bearer t")
 	if j.nameOwner(req, upstream(401, `{"errcode":"M_UNKNOWN_TOKEN"}`)); j.changed {
-		t.Errorf("got %s of a token that is nobody's", member(j.auth))
+		t.Errorf("got %s of a token that is nobody's", wire.Encoded(j.auth))
 	}
 }
 
@@ -208,8 +209,8 @@ func TestStages_ByAnAddress(t *testing.T) {
 // on, takes for that of an account; and not while nobody says whether it is one.
 func TestSpellings_OfAFoldedMailbox(t *testing.T) {
 	for name, c := range map[string]struct {
-		owner  string // of strasse@
-		add    Next   // in place of the homeserver's own answer
+		owner  string    // of strasse@
+		add    wire.Next // in place of the homeserver's own answer
 		status int
 	}{
 		"nobody's":     {status: http.StatusOK},
@@ -263,9 +264,9 @@ func TestSpellings_AHomeserverThatDoesNotAnswer(t *testing.T) {
 	r := newRig(t, callback)
 	for status, want := range map[int]int{502: 502, 503: 503} {
 		err := r.client.taken(httptest.NewRequest("POST", "/", http.NoBody), func(http.ResponseWriter, *http.Request) error {
-			return &UpstreamError{Status: status, Err: errNoAnswer}
+			return &wire.UpstreamError{Status: status, Err: wire.ErrNoAnswer}
 		}, "", verification.Email, "a@x.org")
-		if got := asMatrixError(err); got.Status != want || !errors.Is(err, errNoAnswer) {
+		if got := wire.ErrorOf(err); got.Status != want || !errors.Is(err, wire.ErrNoAnswer) {
 			t.Errorf("got %v, want %d", err, want)
 		}
 	}

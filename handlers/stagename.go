@@ -5,18 +5,19 @@ package handlers
 import (
 	"net/http"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
 // namesAddress reports whether a user of whom there is a token names themselves by an
 // address in a password stage.
 func (j *completion) namesAddress(r *http.Request) bool {
-	stage, _, err := j.auth.text("type")
-	return err == nil && stage == stagePassword && hasToken(r) && thirdParty(j.auth) != nil
+	stage, _, err := j.auth.Text("type")
+	return err == nil && stage == wire.StagePassword && wire.HasToken(r) && thirdParty(j.auth) != nil
 }
 
 // asker is who makes the request.
-func (j *completion) asker(r *http.Request, next Next) (account, error) {
+func (j *completion) asker(r *http.Request, next wire.Next) (account, error) {
 	if j.who != nil {
 		return *j.who, nil
 	}
@@ -27,13 +28,13 @@ func (j *completion) asker(r *http.Request, next Next) (account, error) {
 // this place, and those of today only their own spelling of it. An address that is none
 // of the account's stays, and so does everything when the homeserver does not say:
 // whose password it is, is the homeserver's to judge.
-func (j *completion) nameOwner(r *http.Request, next Next) {
+func (j *completion) nameOwner(r *http.Request, next wire.Next) {
 	if !j.namesAddress(r) {
 		return
 	}
 	holder := thirdParty(j.auth)
-	medium, _, _ := holder.text("medium")
-	typed, _, err := holder.text("address")
+	medium, _, _ := holder.Text("medium")
+	typed, _, err := holder.Text("address")
 	if err != nil {
 		return
 	}
@@ -47,7 +48,7 @@ func (j *completion) nameOwner(r *http.Request, next Next) {
 	}
 	delete(j.auth, "medium")
 	delete(j.auth, "address")
-	j.auth["user"] = member(who.user)
-	j.auth["identifier"] = member(object{"type": member("m.id.user"), "user": member(who.user)})
+	j.auth["user"] = wire.Encoded(who.user)
+	j.auth["identifier"] = wire.Encoded(wire.Object{"type": wire.Encoded("m.id.user"), "user": wire.Encoded(who.user)})
 	j.changed = true
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
 )
@@ -21,12 +22,12 @@ func TestTokenRequest_TheServersThatClientsName(t *testing.T) {
 	for body, want := range map[string][4]string{ // no rule, a list, a token with it, both
 		`{}`:                   {},
 		`{"id_server":null}`:   {},
-		`{"id_server":5}`:      {"", codeInvalidParam, codeInvalidParam, codeInvalidParam},
-		`{"id_server":"good"}`: {"", "", codeMissingParam, codeMissingParam},
-		`{"id_server":"evil"}`: {"", codeServerNotTrusted, codeMissingParam, codeServerNotTrusted},
-		`{"id_server":"good","id_access_token":null}`: {"", "", codeMissingParam, codeMissingParam},
+		`{"id_server":5}`:      {"", wire.CodeInvalidParam, wire.CodeInvalidParam, wire.CodeInvalidParam},
+		`{"id_server":"good"}`: {"", "", wire.CodeMissingParam, wire.CodeMissingParam},
+		`{"id_server":"evil"}`: {"", wire.CodeServerNotTrusted, wire.CodeMissingParam, wire.CodeServerNotTrusted},
+		`{"id_server":"good","id_access_token":null}`: {"", "", wire.CodeMissingParam, wire.CodeMissingParam},
 		`{"id_server":"good","id_access_token":"t"}`:  {},
-		`{"id_server":"evil","id_access_token":"t"}`:  {"", codeServerNotTrusted, "", codeServerNotTrusted},
+		`{"id_server":"evil","id_access_token":"t"}`:  {"", wire.CodeServerNotTrusted, "", wire.CodeServerNotTrusted},
 	} {
 		for i, cfg := range []Config{
 			{}, {TrustedIDServers: []string{"good"}}, {RequireIDAccessToken: true}, {TrustedIDServers: []string{"good"}, RequireIDAccessToken: true},
@@ -45,7 +46,7 @@ func TestTokenRequest_ABodyThatIsTooLarge(t *testing.T) {
 		r := newRig(t, options{config: func(c *Config) { c.NativeReset = native }})
 		req := httptest.NewRequest("POST", resetByMail, strings.NewReader(strings.Repeat(" ", DefaultMaxBody)+"{}"))
 		_, err := r.client.requestToken(httptest.NewRecorder(), req, r.next, route.Route{Purpose: verification.Password, Medium: verification.Email})
-		if got := codeOf(err); got != codeTooLarge || len(r.hs.Requests()) != 0 {
+		if got := codeOf(err); got != wire.CodeTooLarge || len(r.hs.Requests()) != 0 {
 			t.Errorf("native %v: got %v and %d requests at the homeserver", native, err, len(r.hs.Requests()))
 		}
 	}
@@ -91,8 +92,8 @@ func TestTokenRequest_WhatIsSupported(t *testing.T) {
 		"fax":                    {Config{Phones: &Phones{}}, "fax", verification.Add, "This server cannot verify addresses of this kind", false},
 	} {
 		err := c.cfg.supports(c.medium, c.purpose)
-		me, _ := errors.AsType[*MatrixError](err)
-		if (err == nil) != (c.want == "") || me != nil && (me.Message != c.want || me.Errcode != codeMediumNotSupported) {
+		me, _ := errors.AsType[*wire.MatrixError](err)
+		if (err == nil) != (c.want == "") || me != nil && (me.Message != c.want || me.Errcode != wire.CodeMediumNotSupported) {
 			t.Errorf("%s: got %v, want %q", name, err, c.want)
 		}
 		if got := c.cfg.idle(); got != c.idle {
@@ -119,7 +120,7 @@ func TestPhones_WhichNumberIsMeant(t *testing.T) {
 		`{"phone_number":"07400 123456"}`:                  "Missing params: ['country']",
 	} {
 		got, err := r.client.phoneNumber(mustObject(t, []byte(body)))
-		if me, ok := errors.AsType[*MatrixError](err); ok {
+		if me, ok := errors.AsType[*wire.MatrixError](err); ok {
 			if me.Message != want || got != (dialled{}) {
 				t.Errorf("%s: got %v, want %s", body, me, want)
 			}
@@ -180,7 +181,7 @@ func TestPhones_TooEarlyKeepsTheField(t *testing.T) {
 // of which it cannot be found out. The type of the body is the client's.
 func TestNative_LaterHomeserversAreToldWhatWasTyped(t *testing.T) {
 	const body = `{"client_secret":"s","send_attempt":1,"email":"me@b\u00fccher.example"}`
-	for name, add := range map[string]Next{
+	for name, add := range map[string]wire.Next{
 		"later": upstream(401, `{"errcode":"M_MISSING_TOKEN"}`), "unknown": upstream(502, `<html>`),
 	} {
 		r, _ := native(t, nil)

@@ -9,10 +9,9 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
-
-const stagePassword = "m.login.password"
 
 // challenge is the 401 of a User-Interactive Authentication that we run
 // ourselves (CS API, "User-interactive API in the REST API").
@@ -35,7 +34,7 @@ func (ch *challenge) Error() string { return "authentication is required" }
 
 // Unwrap says how the challenge counts.
 func (ch *challenge) Unwrap() error {
-	return &MatrixError{Status: http.StatusUnauthorized, Errcode: codeUnauthorized, Message: ch.Error()}
+	return &wire.MatrixError{Status: http.StatusUnauthorized, Errcode: wire.CodeUnauthorized, Message: ch.Error()}
 }
 
 // authentication is one round of it.
@@ -43,7 +42,7 @@ type authentication struct {
 	client    *Client
 	who       account
 	operation string
-	auth      object // nil: not tried yet
+	auth      wire.Object // nil: not tried yet
 	// proof is the session that was shown, if it was one; see finish.
 	proof *verification.Alias
 }
@@ -52,11 +51,11 @@ type authentication struct {
 func (a *authentication) refuse(errcode, message string) *challenge {
 	ch := &challenge{
 		Errcode: errcode, Message: message, Completed: []string{},
-		Flows:   []flow{{[]string{stagePassword}}},
+		Flows:   []flow{{[]string{wire.StagePassword}}},
 		Session: a.client.svc.UIASession(a.who.user, a.operation),
 	}
 	if !a.client.cfg.NativeReset {
-		ch.Flows = append(ch.Flows, flow{[]string{stageEmail}})
+		ch.Flows = append(ch.Flows, flow{[]string{wire.StageEmail}})
 	}
 	return ch
 }
@@ -64,79 +63,79 @@ func (a *authentication) refuse(errcode, message string) *challenge {
 // check lets the user prove once more who they are. A device that was left
 // unlocked must not be enough to add an address by which the account can be
 // taken over (MSC2290).
-func (a *authentication) check(r *http.Request, next Next) error {
+func (a *authentication) check(r *http.Request, next wire.Next) error {
 	if a.auth == nil {
 		return a.refuse("", "")
 	}
-	session, given, err := a.auth.text("session")
+	session, given, err := a.auth.Text("session")
 	if err != nil {
 		return err
 	}
 	if given && session != "" && !a.client.svc.UIASessionValid(session, a.who.user, a.operation) {
-		return a.refuse(codeUnauthorized, "The session has ended, or belongs to another request")
+		return a.refuse(wire.CodeUnauthorized, "The session has ended, or belongs to another request")
 	}
-	stage, _, err := a.auth.text("type")
+	stage, _, err := a.auth.Text("type")
 	switch {
 	case err != nil:
 		return err
-	case stage == stagePassword:
+	case stage == wire.StagePassword:
 		return a.password(r, next)
-	case stage == stageEmail && !a.client.cfg.NativeReset:
+	case stage == wire.StageEmail && !a.client.cfg.NativeReset:
 		return a.email(r, next)
 	}
-	return a.refuse(codeUnauthorized, "None of the flows has this stage")
+	return a.refuse(wire.CodeUnauthorized, "None of the flows has this stage")
 }
 
 // password has the homeserver check the password, by a log-in of the user who
 // the access token belongs to, whomever the client names.
-func (a *authentication) password(r *http.Request, next Next) error {
-	password, given, err := a.auth.text("password")
+func (a *authentication) password(r *http.Request, next wire.Next) error {
+	password, given, err := a.auth.Text("password")
 	if err != nil {
 		return err
 	}
 	if !given {
-		return badRequest(codeMissingParam, "Missing params: ['password']")
+		return wire.BadRequest(wire.CodeMissingParam, "Missing params: ['password']")
 	}
 	if !a.namesUser() {
-		return a.refuse(codeForbidden, "This is another user")
+		return a.refuse(wire.CodeForbidden, "This is another user")
 	}
 	if err := a.client.svc.CountUser(r.Context(), "add", a.who.user); err != nil {
 		return err
 	}
-	body := member(map[string]any{
-		"type": stagePassword, "user": a.who.user, "password": password,
+	body := wire.Encoded(map[string]any{
+		"type": wire.StagePassword, "user": a.who.user, "password": password,
 		"identifier":                  map[string]string{"type": "m.id.user", "user": a.who.user},
 		"initial_device_display_name": "Confirmation of a password",
 	})
 	answer, err := a.client.ask(r, next, http.MethodPost, a.client.cfg.UpstreamVersion+"/login", "", body)
 	if err != nil {
-		return upstreamFailure(err)
+		return wire.UpstreamFailure(err)
 	}
 	switch {
-	case answer.status/100 == 2:
+	case answer.Status/100 == 2:
 		return a.logOut(r, next, answer)
-	case answer.status == http.StatusTooManyRequests, answer.status >= http.StatusInternalServerError:
-		return &refusal{answer}
+	case answer.Status == http.StatusTooManyRequests, answer.Status >= http.StatusInternalServerError:
+		return &wire.Refusal{Answer: answer}
 	}
 	return a.wrongPassword()
 }
 
 // wrongPassword is the one refusal that people read.
 func (a *authentication) wrongPassword() error {
-	ch := a.refuse(codeForbidden, "Invalid password")
-	ch.say = sayPassword
+	ch := a.refuse(wire.CodeForbidden, "Invalid password")
+	ch.say = wire.SayPassword
 	return ch
 }
 
 // namesUser compares the user that the client names, if it names one by their
 // user ID, with the one whose token it has.
 func (a *authentication) namesUser() bool {
-	identifier := object{}
-	if !a.auth.null("identifier") && json.Unmarshal(a.auth["identifier"], &identifier) != nil {
+	identifier := wire.Object{}
+	if !a.auth.Null("identifier") && json.Unmarshal(a.auth["identifier"], &identifier) != nil {
 		return false
 	}
-	for _, holder := range []object{a.auth, identifier} {
-		name, given, err := holder.text("user")
+	for _, holder := range []wire.Object{a.auth, identifier} {
+		name, given, err := holder.Text("user")
 		if err != nil {
 			return false
 		}
@@ -149,18 +148,18 @@ func (a *authentication) namesUser() bool {
 }
 
 // logOut removes the device that the log-in has made.
-func (a *authentication) logOut(r *http.Request, next Next, answer *capture) error {
+func (a *authentication) logOut(r *http.Request, next wire.Next, answer *wire.Answer) error {
 	var made struct {
 		UserID      string `json:"user_id"`
 		AccessToken string `json:"access_token"`
 	}
-	if err := json.Unmarshal(answer.body.Bytes(), &made); err != nil || made.AccessToken == "" {
-		return upstreamFailure(errors.New("the homeserver's log-in has no access token"))
+	if err := json.Unmarshal(answer.Body.Bytes(), &made); err != nil || made.AccessToken == "" {
+		return wire.UpstreamFailure(errors.New("the homeserver's log-in has no access token"))
 	}
 	tail := a.client.cfg.UpstreamVersion + "/logout"
 	out, err := a.client.ask(r, next, http.MethodPost, tail, made.AccessToken, []byte("{}"))
-	if err == nil && out.status/100 != 2 {
-		err = &refusal{out}
+	if err == nil && out.Status/100 != 2 {
+		err = &wire.Refusal{Answer: out}
 	}
 	if err != nil {
 		// Nobody has that token; the device is an empty entry in a list.
@@ -169,7 +168,7 @@ func (a *authentication) logOut(r *http.Request, next Next, answer *capture) err
 		})
 	}
 	if made.UserID != a.who.user {
-		return a.refuse(codeForbidden, "This is another user")
+		return a.refuse(wire.CodeForbidden, "This is another user")
 	}
 	return nil
 }
@@ -177,18 +176,18 @@ func (a *authentication) logOut(r *http.Request, next Next, answer *capture) err
 // email accepts a session of ours for an address that the account has. Such a
 // session has the purpose of a password reset: no other can be requested for
 // an address in use.
-func (a *authentication) email(r *http.Request, next Next) error {
-	creds, err := uiaCreds(a.auth)
+func (a *authentication) email(r *http.Request, next wire.Next) error {
+	creds, err := wire.StageCreds(a.auth)
 	if err != nil {
 		return err
 	}
-	if creds == nil || creds.sid == "" {
-		return badRequest(codeMissingParam, "Missing params: ['threepid_creds']")
+	if creds == nil || creds.SID == "" {
+		return wire.BadRequest(wire.CodeMissingParam, "Missing params: ['threepid_creds']")
 	}
 	ctx := r.Context()
-	waiting := a.refuse(codeUnauthorized, "The address is not confirmed")
+	waiting := a.refuse(wire.CodeUnauthorized, "The address is not confirmed")
 	alias, err := a.client.svc.Claim(ctx, verification.Completion{
-		SID: creds.sid, ClientSecret: creds.secret, Purpose: verification.Password,
+		SID: creds.SID, ClientSecret: creds.Secret, Purpose: verification.Password,
 	})
 	if errors.Is(err, verification.ErrNoSession) {
 		return waiting
@@ -205,7 +204,7 @@ func (a *authentication) email(r *http.Request, next Next) error {
 		return err
 	}
 	if !own {
-		return a.refuse(codeForbidden, "The address is not one of this account")
+		return a.refuse(wire.CodeForbidden, "The address is not one of this account")
 	}
 	if err := a.client.svc.CountUser(ctx, "add", a.who.user); err != nil {
 		return err
@@ -222,7 +221,7 @@ func (a *authentication) finish(ctx context.Context, outcome verification.Outcom
 	if a.proof == nil {
 		return
 	}
-	ctx, cancel := detached(ctx, settleTime)
+	ctx, cancel := wire.Detached(ctx, settleTime)
 	defer cancel()
 	_ = a.client.svc.Finish(ctx, a.proof, outcome) // ends by itself, as in completion.finish
 	a.proof = nil

@@ -12,12 +12,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
 )
 
 // proving is one round of an authentication of Alice's, at a homeserver.
-func (r *rig) proving(auth string, next Next) (*authentication, error) {
+func (r *rig) proving(auth string, next wire.Next) (*authentication, error) {
 	a := &authentication{client: r.client, who: account{user: alice, token: "t", book: new(book)}, operation: "op"}
 	if auth != "" {
 		a.auth = mustObject(r.t, []byte(auth))
@@ -53,23 +54,23 @@ func TestUIA_WhatIsARound(t *testing.T) {
 		`{"type":"m.login.msisdn"}`: "round M_UNAUTHORIZED",
 		`{"type":"m.login.password","password":"p","session":"x"}`:             "round M_UNAUTHORIZED",
 		`{"type":"m.login.password","password":"p","session":"` + other + `"}`: "round M_UNAUTHORIZED",
-		`{"type":"m.login.password","password":"p","session":5}`:               codeInvalidParam,
-		`{"type":5}`:                                                              codeInvalidParam,
-		`{"type":"m.login.password"}`:                                             codeMissingParam,
-		`{"type":"m.login.password","password":5}`:                                codeInvalidParam,
+		`{"type":"m.login.password","password":"p","session":5}`:               wire.CodeInvalidParam,
+		`{"type":5}`:                                                              wire.CodeInvalidParam,
+		`{"type":"m.login.password"}`:                                             wire.CodeMissingParam,
+		`{"type":"m.login.password","password":5}`:                                wire.CodeInvalidParam,
 		`{"type":"m.login.password","password":"p","user":"bob"}`:                 "round M_FORBIDDEN",
 		`{"type":"m.login.password","password":"p","session":""}`:                 "",
 		`{"type":"m.login.password","password":"p","session":"` + good + `"}`:     "",
-		`{"type":"m.login.email.identity"}`:                                       codeMissingParam,
-		`{"type":"m.login.email.identity","threepid_creds":{"sid":""}}`:           codeMissingParam,
-		`{"type":"m.login.email.identity","threepid_creds":5}`:                    codeInvalidParam,
+		`{"type":"m.login.email.identity"}`:                                       wire.CodeMissingParam,
+		`{"type":"m.login.email.identity","threepid_creds":{"sid":""}}`:           wire.CodeMissingParam,
+		`{"type":"m.login.email.identity","threepid_creds":5}`:                    wire.CodeInvalidParam,
 		`{"type":"m.login.email.identity","threepid_creds":{"sid":"x"}}`:          "round M_UNAUTHORIZED",
 		`{"type":"m.login.email.identity","threepid_creds":{},"session":"other"}`: "round M_UNAUTHORIZED",
 	} {
 		_, err := r.proving(auth, upstream(200, `{"user_id":"`+alice+`","access_token":"a"}`))
 		if code, isRound := strings.CutPrefix(want, "round "); isRound {
-			wantChallenge(t, auth, err, code, stagePassword, stageEmail)
-			if got := asMatrixError(err).Status; got != http.StatusUnauthorized {
+			wantChallenge(t, auth, err, code, wire.StagePassword, wire.StageEmail)
+			if got := wire.ErrorOf(err).Status; got != http.StatusUnauthorized {
 				t.Errorf("%s: counts as %d", auth, got)
 			}
 			continue
@@ -79,9 +80,9 @@ func TestUIA_WhatIsARound(t *testing.T) {
 		}
 	}
 	native := newRig(t, options{config: func(c *Config) { c.NativeReset = true }})
-	for auth, code := range map[string]string{``: "", `{"type":"m.login.email.identity","threepid_creds":{"sid":"x"}}`: codeUnauthorized} {
+	for auth, code := range map[string]string{``: "", `{"type":"m.login.email.identity","threepid_creds":{"sid":"x"}}`: wire.CodeUnauthorized} {
 		_, err := native.proving(auth, native.next)
-		wantChallenge(t, auth, err, code, stagePassword)
+		wantChallenge(t, auth, err, code, wire.StagePassword)
 	}
 }
 
@@ -90,26 +91,26 @@ func TestUIA_WhatIsARound(t *testing.T) {
 func TestUIA_WhatTheHomeserverSaysOfThePassword(t *testing.T) {
 	const auth = `{"type":"m.login.password","password":"p<&>"}`
 	for _, c := range []struct {
-		login  Next
+		login  wire.Next
 		round  string // the code of another round
 		status int    // of a failure
 	}{
 		{upstream(200, `{"user_id":"`+alice+`","access_token":"a"}`), "", 0},
-		{upstream(200, `{"user_id":"@bob:example.org","access_token":"a"}`), codeForbidden, 0},
-		{upstream(200, `{"access_token":"a"}`), codeForbidden, 0},
+		{upstream(200, `{"user_id":"@bob:example.org","access_token":"a"}`), wire.CodeForbidden, 0},
+		{upstream(200, `{"access_token":"a"}`), wire.CodeForbidden, 0},
 		{upstream(200, `{"user_id":"`+alice+`"}`), "", 502},
 		{upstream(200, `<html>`), "", 502},
-		{upstream(403, `{"errcode":"M_FORBIDDEN"}`), codeForbidden, 0},
-		{upstream(401, `{"errcode":"M_UNKNOWN"}`), codeForbidden, 0},
-		{upstream(499, `{}`), codeForbidden, 0},
+		{upstream(403, `{"errcode":"M_FORBIDDEN"}`), wire.CodeForbidden, 0},
+		{upstream(401, `{"errcode":"M_UNKNOWN"}`), wire.CodeForbidden, 0},
+		{upstream(499, `{}`), wire.CodeForbidden, 0},
 		{upstream(429, `{"errcode":"M_LIMIT_EXCEEDED"}`), "", 429},
 		{upstream(500, `{"errcode":"M_UNKNOWN"}`), "", 500},
-		{func(http.ResponseWriter, *http.Request) error { return errNoAnswer }, "", 502},
+		{func(http.ResponseWriter, *http.Request) error { return wire.ErrNoAnswer }, "", 502},
 	} {
 		r := newRig(t, options{})
 		var asked []string
 		_, err := r.proving(auth, func(w http.ResponseWriter, req *http.Request) error {
-			raw, _ := readBody(w, req, 1<<20)
+			raw, _ := wire.ReadBody(w, req, 1<<20)
 			asked = append(asked, strings.TrimPrefix(req.URL.Path, "/_matrix/client/r0/")+" "+req.Header.Get("Authorization")+" "+string(raw))
 			if strings.HasSuffix(req.URL.Path, "/login") {
 				return c.login(w, req)
@@ -119,7 +120,7 @@ func TestUIA_WhatTheHomeserverSaysOfThePassword(t *testing.T) {
 		_, status, _ := outcomeOf(err)
 		switch {
 		case c.round != "":
-			wantChallenge(t, fmt.Sprint(asked), err, c.round, stagePassword, stageEmail)
+			wantChallenge(t, fmt.Sprint(asked), err, c.round, wire.StagePassword, wire.StageEmail)
 		case c.status != 0 && status != c.status, c.status == 0 && err != nil:
 			t.Errorf("%q: got %v, want %d", asked, err, c.status)
 		}
@@ -132,7 +133,7 @@ func TestUIA_WhatTheHomeserverSaysOfThePassword(t *testing.T) {
 
 // TestUIA_LogOutsThatFail leave an empty device behind, and are reported as what they are.
 func TestUIA_LogOutsThatFail(t *testing.T) {
-	for name, logout := range map[string]Next{"refused": upstream(401, `{}`), "no answer": func(http.ResponseWriter, *http.Request) error { return errNoAnswer }, "done": upstream(200, `{}`)} {
+	for name, logout := range map[string]wire.Next{"refused": upstream(401, `{}`), "no answer": func(http.ResponseWriter, *http.Request) error { return wire.ErrNoAnswer }, "done": upstream(200, `{}`)} {
 		r := newRig(t, options{})
 		_, err := r.proving(`{"type":"m.login.password","password":"p"}`, func(w http.ResponseWriter, req *http.Request) error {
 			if strings.HasSuffix(req.URL.Path, "/logout") {
@@ -153,7 +154,7 @@ func TestUIA_LogOutsThatFail(t *testing.T) {
 		if want == 0 {
 			continue
 		}
-		if e := r.events.list[0]; e.Face != "client" || e.Endpoint != "log_out" || e.Outcome != "unknown" || e.Status != 502 || errors.Is(e.Err, errNoAnswer) != (name == "no answer") || e.Err == nil {
+		if e := r.events.list[0]; e.Face != "client" || e.Endpoint != "log_out" || e.Outcome != "unknown" || e.Status != 502 || errors.Is(e.Err, wire.ErrNoAnswer) != (name == "no answer") || e.Err == nil {
 			t.Errorf("%s: reported was %+v", name, e)
 		}
 	}
@@ -210,12 +211,12 @@ func TestUIA_AProofByMail(t *testing.T) {
 	number, code := r.openPhone("account/password", "n")
 	wantStatus(t, r.submitPhone(number, "n", code), http.StatusOK)
 	_, err := prove(number, "n")
-	wantChallenge(t, "a number", err, codeUnauthorized, stagePassword, stageEmail)
+	wantChallenge(t, "a number", err, wire.CodeUnauthorized, wire.StagePassword, wire.StageEmail)
 	_, err = prove(r.validated("account/password", "b", "bob@x.org"), "b")
-	wantChallenge(t, "somebody else's", err, codeForbidden, stagePassword, stageEmail)
+	wantChallenge(t, "somebody else's", err, wire.CodeForbidden, wire.StagePassword, wire.StageEmail)
 	mail := r.validated("account/password", "c", "alice@x.org")
 	_, err = prove(mail, "d")
-	wantChallenge(t, "with another secret", err, codeUnauthorized, stagePassword, stageEmail)
+	wantChallenge(t, "with another secret", err, wire.CodeUnauthorized, wire.StagePassword, wire.StageEmail)
 	if a, err := prove(mail, "c"); err != nil || a.proof == nil {
 		t.Fatalf("got %v, want it taken", err)
 	} else {
@@ -233,7 +234,7 @@ func TestUIA_AProofByMail(t *testing.T) {
 	a.finish(t.Context(), verification.Completed)
 	r.clock.Advance(time.Hour)
 	_, err = prove(mail, "c")
-	wantChallenge(t, "once more", err, codeUnauthorized, stagePassword, stageEmail)
+	wantChallenge(t, "once more", err, wire.CodeUnauthorized, wire.StagePassword, wire.StageEmail)
 }
 
 // TestUIA_NothingIsProvenByAStoreThatFails, nor by a homeserver that does not list the

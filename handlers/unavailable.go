@@ -4,19 +4,9 @@ package handlers
 
 import (
 	"net/http"
-	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 )
-
-// notReady is how long to wait for us, or for the store: a restart takes less.
-const notReady = 5 * time.Second
-
-// unavailable is the verdict while there is no store, or none any more.
-func unavailable(err error) *MatrixError {
-	return &MatrixError{
-		Status: http.StatusServiceUnavailable, Errcode: codeUnknown, Err: err,
-		Message: "The server is not ready. Please try again later.", RetryAfter: notReady,
-	}
-}
 
 // Unavailable answers in place of a [Client] while the store cannot be opened.
 type Unavailable struct{ client *Client }
@@ -30,14 +20,8 @@ func NewUnavailable(cfg Config, opts PageOptions) (*Unavailable, error) {
 // ServeHTTP implements http.Handler.
 func (u *Unavailable) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !ForPerson(r) {
-		NotReady(w)
+		wire.NotReady(w)
 		return
 	}
-	_, _ = u.client.failedPage(w, r, unavailable(nil)) // whoever calls has a log
-}
-
-// NotReady tells a machine.
-func NotReady(w http.ResponseWriter) {
-	verdict := unavailable(nil)
-	writeError(w, verdict, verdict.body())
+	_, _ = u.client.failedPage(w, r, wire.Unavailable(nil)) // whoever calls has a log
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/identityserver"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbound"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -18,9 +19,9 @@ import (
 // unbind serves /account/3pid/unbind and /account/3pid/delete. Both end the
 // binding of an address; the second takes it from the account, too, which is
 // the homeserver's to do.
-func (c *Client) unbind(w http.ResponseWriter, r *http.Request, next Next, at route.Route) (int, error) {
+func (c *Client) unbind(w http.ResponseWriter, r *http.Request, next wire.Next, at route.Route) (int, error) {
 	if r.Method != http.MethodPost {
-		setPath(r, c.upstreamPath(at))
+		wire.SetPath(r, c.upstreamPath(at))
 		return 0, next(w, r)
 	}
 	body, err := c.signedBody(w, r)
@@ -89,18 +90,18 @@ func (u unbindRequest) of(b verification.Binding) bool {
 	return b.Medium == u.medium && b.Address == u.address && (u.server == nil || b.IDServer == u.server.String())
 }
 
-func readUnbind(body object) (unbindRequest, error) {
+func readUnbind(body wire.Object) (unbindRequest, error) {
 	var u unbindRequest
-	medium, err := body.required("medium")
+	medium, err := body.Required("medium")
 	if err != nil {
 		return u, err
 	}
-	if u.typed, err = body.required("address"); err != nil {
+	if u.typed, err = body.Required("address"); err != nil {
 		return u, err
 	}
 	u.medium = verification.Medium(medium)
 	if u.medium != verification.Email && u.medium != verification.MSISDN {
-		return u, badRequest(codeInvalidParam, "'medium' must be email or msisdn")
+		return u, wire.BadRequest(wire.CodeInvalidParam, "'medium' must be email or msisdn")
 	}
 	u.address = canonicalAddress(u.medium, u.typed)
 	u.server, err = namedServer(body)
@@ -109,8 +110,8 @@ func readUnbind(body object) (unbindRequest, error) {
 
 // namedServer reads an optional id_server. Clients without an identity server
 // write null, or an empty text.
-func namedServer(body object) (*outbound.Name, error) {
-	raw, _, err := body.text("id_server")
+func namedServer(body wire.Object) (*outbound.Name, error) {
+	raw, _, err := body.Text("id_server")
 	if err != nil || raw == "" {
 		return nil, err
 	}
@@ -126,7 +127,7 @@ func namedServer(body object) (*outbound.Name, error) {
 // session that proves it. A server that is down is an error here, because
 // nothing else depends on it.
 func (c *Client) unbindHere(w http.ResponseWriter, r *http.Request, wd *withdrawal, asked unbindRequest) (int, error) {
-	ctx, cancel := detached(r.Context(), withdrawTime)
+	ctx, cancel := wire.Detached(r.Context(), withdrawTime)
 	defer cancel()
 	result, err := unbindNoSupport, error(nil)
 	if len(wd.targets) > 0 {
@@ -142,7 +143,7 @@ func (c *Client) unbindHere(w http.ResponseWriter, r *http.Request, wd *withdraw
 	if err != nil {
 		return 0, identityFailure(err)
 	}
-	writeJSON(w, http.StatusOK, unbindAnswer{result})
+	wire.WriteJSON(w, http.StatusOK, unbindAnswer{result})
 	return http.StatusOK, nil
 }
 

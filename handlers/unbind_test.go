@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/identityserver"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -146,7 +147,7 @@ func TestF33_UnbindOnAHomeserverThatHasIt(t *testing.T) {
 		if !strings.Contains(req.URL.Path, "/unstable/") { // as Synapse 1.4
 			return upstream(404, `{"errcode":"M_UNRECOGNIZED"}`)(w, req)
 		}
-		raw, err := readBody(w, req, 1<<20)
+		raw, err := wire.ReadBody(w, req, 1<<20)
 		if err != nil || string(raw) == "{}" {
 			return errors.Join(err, upstream(401, `{"errcode":"M_MISSING_TOKEN"}`)(w, req))
 		}
@@ -370,7 +371,7 @@ func TestDeactivateByEmailSession(t *testing.T) {
 		if !strings.HasSuffix(req.URL.Path, "/deactivate") {
 			return legacy(w, req)
 		}
-		raw, err := readBody(w, req, 1<<20)
+		raw, err := wire.ReadBody(w, req, 1<<20)
 		forwarded = string(raw)
 		return errors.Join(err, upstream(200, `{}`)(w, req))
 	}
@@ -441,11 +442,11 @@ func TestF33_AProxyThatLosesPatience(t *testing.T) {
 		r, token := bound(t, "id.example.org")
 		legacy := r.next
 		r.next = func(w http.ResponseWriter, req *http.Request) error {
-			raw, err := readBody(w, req, 1<<20)
+			raw, err := wire.ReadBody(w, req, 1<<20)
 			if err != nil || strings.Contains(string(raw), `"id_server":"id.example.org"`) {
-				return &UpstreamError{Status: http.StatusGatewayTimeout, Err: errNoAnswer}
+				return &wire.UpstreamError{Status: http.StatusGatewayTimeout, Err: wire.ErrNoAnswer}
 			}
-			setBody(req, raw)
+			wire.SetBody(req, raw)
 			return legacy(w, req)
 		}
 		r.wantResult(t, token, path, body, "success", "") // by the session
@@ -464,7 +465,7 @@ func TestDeactivateThatWasDoneBeforeTheAnswerWasLost(t *testing.T) {
 		if err := legacy(httptest.NewRecorder(), req); err != nil {
 			return err
 		}
-		return &UpstreamError{Status: http.StatusGatewayTimeout, Err: errNoAnswer}
+		return &wire.UpstreamError{Status: http.StatusGatewayTimeout, Err: wire.ErrNoAnswer}
 	}
 	r.wantResult(t, token, deactivatePath, deactivation(""), "success", "")
 	r.wantBindings(t, 0)

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 )
 
 // features are what we add to the homeserver's unstable_features. All clients
@@ -30,33 +31,33 @@ var features = map[string]bool{
 // editVersions sets the flags in a /versions answer and leaves every other
 // member as it was. It reports false when the answer is not one it can edit.
 func editVersions(raw []byte) ([]byte, bool) {
-	body, err := parseAnswer(raw)
+	body, err := wire.ParseAnswer(raw)
 	if err != nil {
 		return nil, false
 	}
-	unstable := object{}
-	if !body.null("unstable_features") {
+	unstable := wire.Object{}
+	if !body.Null("unstable_features") {
 		if json.Unmarshal(body["unstable_features"], &unstable) != nil {
 			return nil, false
 		}
 	}
 	for name, value := range features {
-		unstable[name] = member(value)
+		unstable[name] = wire.Encoded(value)
 	}
-	body["unstable_features"] = member(unstable)
-	return body.encode(), true
+	body["unstable_features"] = wire.Encoded(unstable)
+	return body.Encode(), true
 }
 
 // versions serves /versions: the homeserver's answer with our flag in it. If
 // the answer is anything but an ordinary one it goes to the client untouched.
-func (c *Client) versions(w http.ResponseWriter, r *http.Request, next Next, at route.Route) error {
+func (c *Client) versions(w http.ResponseWriter, r *http.Request, next wire.Next, at route.Route) error {
 	if (r.Method != http.MethodGet && r.Method != http.MethodHead) || c.cfg.idle() {
 		return next(w, r)
 	}
 	if at.Prefix != c.cfg.UpstreamPrefix {
 		// A prefix that the homeserver may not know. Ask under its own first.
-		answer, err := exchange(r, next, c.upstreamPath(at), nil)
-		if err == nil && answer.status != http.StatusNotFound {
+		answer, err := wire.Exchange(r, next, c.upstreamPath(at), nil)
+		if err == nil && answer.Status != http.StatusNotFound {
 			c.relayVersions(w, r, answer)
 			return nil
 		}
@@ -76,11 +77,11 @@ func (c *Client) versions(w http.ResponseWriter, r *http.Request, next Next, at 
 	return nil
 }
 
-func (c *Client) relayVersions(w http.ResponseWriter, r *http.Request, answer *capture) {
+func (c *Client) relayVersions(w http.ResponseWriter, r *http.Request, answer *wire.Answer) {
 	rec := &versionsRecorder{ResponseWriter: w, head: r.Method == http.MethodHead}
-	maps.Copy(w.Header(), answer.header)
-	rec.WriteHeader(answer.status)
-	_, _ = rec.Write(answer.body.Bytes()) // the client may be gone
+	maps.Copy(w.Header(), answer.Header())
+	rec.WriteHeader(answer.Status)
+	_, _ = rec.Write(answer.Body.Bytes()) // the client may be gone
 	rec.finish()
 }
 
@@ -189,7 +190,7 @@ func (v *versionsRecorder) finish() {
 		h.Del("Content-Encoding")
 		h.Set("Content-Length", strconv.Itoa(len(body)))
 		stripValidators(h)
-		ensureCORS(h)
+		wire.EnsureCORS(h)
 	}
 	_ = v.release(body) // the client may be gone
 }

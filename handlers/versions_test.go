@@ -13,11 +13,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
 )
 
 // upstream answers every request with one fixed answer.
-func upstream(status int, body string, header ...string) Next {
+func upstream(status int, body string, header ...string) wire.Next {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		w.Header().Set("Content-Type", "application/json")
 		for i := 0; i+1 < len(header); i += 2 {

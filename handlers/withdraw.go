@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbound"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -123,25 +124,25 @@ func (wd *withdrawal) bar() { wd.signer, wd.barred = wd.client.cfg.IdentityName,
 
 // passOn has the homeserver do its part, unbinds what it has not, and tells
 // the client both.
-func (wd *withdrawal) passOn(w http.ResponseWriter, r *http.Request, next Next, path string, body object, asked unbindRequest) (int, error) {
+func (wd *withdrawal) passOn(w http.ResponseWriter, r *http.Request, next wire.Next, path string, body wire.Object, asked unbindRequest) (int, error) {
 	answer, err := wd.send(r, next, path, body)
 	if err != nil {
-		return 0, upstreamFailure(err)
+		return 0, wire.UpstreamFailure(err)
 	}
-	if answer.status/100 != 2 {
-		return 0, &refusal{answer}
+	if answer.Status/100 != 2 {
+		return 0, &wire.Refusal{Answer: answer}
 	}
 	result := wd.settle(r.Context(), answer, unbindNoSupport, false)
 	wd.client.obs.Changed(r, Change{
 		Action: asked.action, User: wd.client.svc.Pseudonym(wd.user), Medium: asked.medium,
 		Address: wd.client.svc.Pseudonym(asked.address), Result: result,
 	})
-	answer.relay(w)
-	return answer.status, nil
+	answer.Relay(w)
+	return answer.Status, nil
 }
 
 // send forwards the request, such that no identity server can hold it up.
-func (wd *withdrawal) send(r *http.Request, next Next, path string, body object) (*capture, error) {
+func (wd *withdrawal) send(r *http.Request, next wire.Next, path string, body wire.Object) (*wire.Answer, error) {
 	if !wd.unhurried && !wd.barred {
 		wd.chooseSigner(r.Context())
 	}
@@ -153,9 +154,9 @@ func (wd *withdrawal) send(r *http.Request, next Next, path string, body object)
 	}
 	wd.bar()
 	again, err := wd.exchange(r, next, path, body)
-	if late && wd.deactivation && err == nil && again.status == http.StatusUnauthorized && errcodeOf(again) == "M_UNKNOWN_TOKEN" {
+	if late && wd.deactivation && err == nil && again.Status == http.StatusUnauthorized && wire.ErrcodeOf(again) == "M_UNKNOWN_TOKEN" {
 		// The token was good a moment ago: the first try has done it.
-		again = &capture{header: http.Header{}, status: http.StatusOK}
+		again = &wire.Answer{Status: http.StatusOK}
 	}
 	return again, err
 }
@@ -196,39 +197,39 @@ func (wd *withdrawal) urgency(a, b verification.Binding) int {
 	return cmp.Or(cmp.Compare(rank(a), rank(b)), a.Bound.Compare(b.Bound))
 }
 
-func (wd *withdrawal) exchange(r *http.Request, next Next, path string, body object) (*capture, error) {
+func (wd *withdrawal) exchange(r *http.Request, next wire.Next, path string, body wire.Object) (*wire.Answer, error) {
 	delete(body, "id_server")
 	if wd.signer != "" {
-		body["id_server"] = member(wd.signer)
+		body["id_server"] = wire.Encoded(wd.signer)
 	}
-	return exchange(r, next, path, body.encode())
+	return wire.Exchange(r, next, path, body.Encode())
 }
 
 // heldUp reports whether the homeserver has failed because an identity server
 // did: Synapse answers 500 to a deletion, and to a deactivation 400 with no
 // code of its own. A deactivation that failed in another way is not repeated:
 // it may have got far enough for the token to be gone.
-func (wd *withdrawal) heldUp(answer *capture) bool {
+func (wd *withdrawal) heldUp(answer *wire.Answer) bool {
 	if wd.deactivation {
-		return answer.status == http.StatusBadRequest && errcodeOf(answer) == codeUnknown
+		return answer.Status == http.StatusBadRequest && wire.ErrcodeOf(answer) == wire.CodeUnknown
 	}
-	return answer.status >= http.StatusInternalServerError
+	return answer.Status >= http.StatusInternalServerError
 }
 
 // settle ends the bindings that the homeserver has not ended, and writes the
 // result into its answer. whenNone is the result if nothing was bound and the
 // homeserver does not say.
-func (wd *withdrawal) settle(ctx context.Context, answer *capture, whenNone string, forget bool) string {
-	body, err := parseAnswer(answer.body.Bytes())
+func (wd *withdrawal) settle(ctx context.Context, answer *wire.Answer, whenNone string, forget bool) string {
+	body, err := wire.ParseAnswer(answer.Body.Bytes())
 	if err != nil {
-		body = object{}
+		body = wire.Object{}
 	}
 	bound := len(wd.targets) > 0
-	said, _, _ := body.text("id_server_unbind_result") // Dendrite does not say
+	said, _, _ := body.Text("id_server_unbind_result") // Dendrite does not say
 	if said != unbindSuccess && said != unbindNoSupport {
 		said = ""
 	}
-	ctx, cancel := detached(ctx, withdrawTime)
+	ctx, cancel := wire.Detached(ctx, withdrawTime)
 	defer cancel()
 	if said == unbindSuccess && wd.signer != "" && !wd.barred {
 		wd.done(ctx, func(b verification.Binding) bool { return b.IDServer == wd.signer && (b.SID == "" || wd.signed(b)) })
@@ -246,11 +247,11 @@ func (wd *withdrawal) settle(ctx context.Context, answer *capture, whenNone stri
 		// The account is gone, and nobody can ask again.
 		wd.done(ctx, func(verification.Binding) bool { return true })
 	}
-	body["id_server_unbind_result"] = member(result)
-	answer.body.Reset()
-	_, _ = answer.body.Write(body.encode()) // never fails
-	answer.header.Set("Content-Type", "application/json")
-	answer.header.Del("Content-Encoding") // of what it was before
+	body["id_server_unbind_result"] = wire.Encoded(result)
+	answer.Body.Reset()
+	_, _ = answer.Body.Write(body.Encode()) // never fails
+	answer.Header().Set("Content-Type", "application/json")
+	answer.Header().Del("Content-Encoding") // of what it was before
 	return result
 }
 
@@ -264,7 +265,7 @@ func (wd *withdrawal) done(ctx context.Context, ended func(verification.Binding)
 			left = append(left, b)
 		}
 	}
-	ctx, cancel := detached(ctx, settleTime)
+	ctx, cancel := wire.Detached(ctx, settleTime)
 	defer cancel()
 	// A record that stays is only a binding that will be ended once more.
 	_ = wd.client.svc.Unbind(ctx, wd.user, gone...)

@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/identityserver"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbound"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -115,22 +116,22 @@ func TestWithdrawal_WhatIsTriedAgain(t *testing.T) {
 		}
 		var sent []string
 		next := func(w http.ResponseWriter, req *http.Request) error {
-			raw, err := readBody(w, req, 1<<20)
+			raw, err := wire.ReadBody(w, req, 1<<20)
 			if err != nil {
 				return err
 			}
-			called, _, _ := mustObject(t, raw).text("id_server")
+			called, _, _ := mustObject(t, raw).Text("id_server")
 			sent = append(sent, called)
 			says := c.says[min(len(sent), len(c.says))-1]
 			if says.status == 0 {
-				return errNoAnswer
+				return wire.ErrNoAnswer
 			}
 			return upstream(says.status, says.body)(w, req)
 		}
-		answer, err := wd.send(httptest.NewRequest("POST", deletePath, http.NoBody), next, deletePath, object{"id_server": member("named")})
+		answer, err := wd.send(httptest.NewRequest("POST", deletePath, http.NoBody), next, deletePath, wire.Object{"id_server": wire.Encoded("named")})
 		status := 0
 		if err == nil {
-			status = answer.status
+			status = answer.Status
 		}
 		if status != c.status || (err != nil) != (c.status == 0) || !slices.Equal(sent, c.sent) {
 			t.Errorf("%s: got %d (%v) after %q, want %d after %q", name, status, err, sent, c.status, c.sent)
@@ -199,14 +200,16 @@ func TestWithdrawal_WhatBecomesOfTheBindings(t *testing.T) {
 		if c.barred {
 			wd.bar()
 		}
-		answer := &capture{header: http.Header{"Content-Type": {"text/html"}, "Content-Encoding": {"gzip"}}, status: 200}
-		answer.body.WriteString(c.says)
+		answer := &wire.Answer{Status: 200}
+		answer.Header().Set("Content-Type", "text/html")
+		answer.Header().Set("Content-Encoding", "gzip")
+		answer.Body.WriteString(c.says)
 		result := wd.settle(t.Context(), answer, "none", c.forget)
-		told, _, _ := mustObject(t, answer.body.Bytes()).text("id_server_unbind_result")
+		told, _, _ := mustObject(t, answer.Body.Bytes()).Text("id_server_unbind_result")
 		if result != c.result || told != c.result {
-			t.Errorf("%s: got %q, and the client is told %s, want %q", name, result, answer.body.String(), c.result)
+			t.Errorf("%s: got %q, and the client is told %s, want %q", name, result, answer.Body.String(), c.result)
 		}
-		if h := answer.header; h.Get("Content-Type") != "application/json" || h.Get("Content-Encoding") != "" {
+		if h := answer.Header(); h.Get("Content-Type") != "application/json" || h.Get("Content-Encoding") != "" {
 			t.Errorf("%s: got headers %v", name, h)
 		}
 		if got := r.ids.made(); !slices.Equal(got, c.calls) {
@@ -257,7 +260,7 @@ func TestWithdrawal_ManyServers(t *testing.T) {
 			gone, leave := context.WithCancel(t.Context())
 			leave() // the client is not there any more
 			start := time.Now()
-			answer := &capture{header: http.Header{}, status: 200}
+			answer := &wire.Answer{Status: 200}
 			if got := many().settle(gone, answer, "none", false); got != c.result || time.Since(start) != c.want {
 				t.Errorf("%d servers: got %q after %s, want %q after %s", c.servers, got, time.Since(start), c.result, c.want)
 			}
@@ -371,7 +374,7 @@ func TestWithdrawal_AHomeserverThatDoesNotAnswer(t *testing.T) {
 		legacy := r.next
 		r.next = func(w http.ResponseWriter, req *http.Request) error {
 			if strings.HasSuffix(req.URL.Path, silent) {
-				return &UpstreamError{Status: http.StatusServiceUnavailable, Err: errNoAnswer}
+				return &wire.UpstreamError{Status: http.StatusServiceUnavailable, Err: wire.ErrNoAnswer}
 			}
 			return legacy(w, req)
 		}

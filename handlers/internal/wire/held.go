@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package handlers
+package wire
 
 import (
 	"bytes"
@@ -11,14 +11,14 @@ import (
 	"strconv"
 )
 
-// answerHolder is a ResponseWriter that keeps some answers back until they were
+// AnswerHolder is a ResponseWriter that keeps some answers back until they were
 // looked at, and passes on everything else at once.
-type answerHolder struct {
+type AnswerHolder struct {
 	http.ResponseWriter
-	// wanted selects the answers that are kept back, by status and header.
-	wanted func(status int, h http.Header) bool
-	// sealing says that what is done to them needs no store, see [PassedOn].
-	sealing bool
+	// Wanted selects the answers that are kept back, by status and header.
+	Wanted func(status int, h http.Header) bool
+	// Sealing says that what is done to them needs no store, see [PassedOn].
+	Sealing bool
 
 	decided   bool
 	oversized bool
@@ -26,17 +26,17 @@ type answerHolder struct {
 	body      bytes.Buffer
 }
 
-// isChallenge selects the answers that may be a round of User-Interactive
+// IsChallenge selects the answers that may be a round of User-Interactive
 // Authentication.
-func isChallenge(status int, _ http.Header) bool { return status == http.StatusUnauthorized }
+func IsChallenge(status int, _ http.Header) bool { return status == http.StatusUnauthorized }
 
-// holds reports whether there is something that the client does not have yet.
-func (h *answerHolder) holds() bool { return h.status != 0 }
+// Holds reports whether there is something that the client does not have yet.
+func (h *AnswerHolder) Holds() bool { return h.status != 0 }
 
-// text is what is kept back, as it is without its encoding.
-func (h *answerHolder) text() ([]byte, error) {
+// Text is what is kept back, as it is without its encoding.
+func (h *AnswerHolder) Text() ([]byte, error) {
 	if h.oversized {
-		return nil, errOversized
+		return nil, ErrOversized
 	}
 	switch h.Header().Get("Content-Encoding") {
 	case "", "identity":
@@ -57,29 +57,29 @@ func gunzip(raw []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err := io.ReadAll(io.LimitReader(zr, maxAnswer+1))
-	if len(text) > maxAnswer {
-		err = errOversized
+	text, err := io.ReadAll(io.LimitReader(zr, MaxAnswer+1))
+	if len(text) > MaxAnswer {
+		err = ErrOversized
 	}
 	return text, err
 }
 
-// pass gives the client what was kept back, changed by change if that is not nil.
+// Pass gives the client what was kept back, changed by change if that is not nil.
 // What cannot be read is not passed on: nobody has looked at it.
-func (h *answerHolder) pass(change func([]byte) ([]byte, error)) {
-	if !h.holds() {
+func (h *AnswerHolder) Pass(change func([]byte) ([]byte, error)) {
+	if !h.Holds() {
 		return
 	}
 	raw := h.body.Bytes()
-	text, err := h.text()
+	text, err := h.Text()
 	changed := text
 	if err == nil && change != nil {
 		changed, err = change(text)
 	}
 	if err != nil {
 		h.Header().Del("Content-Encoding")
-		failed := asMatrixError(upstreamFailure(err))
-		writeError(h.ResponseWriter, failed, failed.body())
+		failed := ErrorOf(UpstreamFailure(err))
+		WriteError(h.ResponseWriter, failed, failed.Body())
 		return
 	}
 	if !bytes.Equal(changed, text) {
@@ -95,12 +95,12 @@ func (h *answerHolder) pass(change func([]byte) ([]byte, error)) {
 }
 
 // WriteHeader implements http.ResponseWriter.
-func (h *answerHolder) WriteHeader(status int) {
+func (h *AnswerHolder) WriteHeader(status int) {
 	switch {
-	case h.holds(): // the first one counts
+	case h.Holds(): // the first one counts
 	case status < http.StatusOK || h.decided:
 		h.ResponseWriter.WriteHeader(status)
-	case h.wanted(status, h.Header()):
+	case h.Wanted(status, h.Header()):
 		h.decided, h.status = true, status
 	default:
 		h.decided = true
@@ -109,40 +109,40 @@ func (h *answerHolder) WriteHeader(status int) {
 }
 
 // Write implements http.ResponseWriter.
-func (h *answerHolder) Write(p []byte) (int, error) {
+func (h *AnswerHolder) Write(p []byte) (int, error) {
 	if !h.decided {
 		h.WriteHeader(http.StatusOK)
 	}
 	switch {
-	case !h.holds():
+	case !h.Holds():
 		return h.ResponseWriter.Write(p)
-	case h.body.Len()+len(p) > maxAnswer:
+	case h.body.Len()+len(p) > MaxAnswer:
 		h.oversized = true
-		return 0, errOversized
+		return 0, ErrOversized
 	}
 	return h.body.Write(p)
 }
 
 // FlushError is what http.ResponseController looks for. What is kept back is not
 // to be hurried.
-func (h *answerHolder) FlushError() error {
-	if h.holds() {
+func (h *AnswerHolder) FlushError() error {
+	if h.Holds() {
 		return nil
 	}
 	return http.NewResponseController(h.ResponseWriter).Flush()
 }
 
 // Flush implements http.Flusher.
-func (h *answerHolder) Flush() { _ = h.FlushError() } // not all can
+func (h *AnswerHolder) Flush() { _ = h.FlushError() } // not all can
 
 // Unwrap gives http.ResponseController the connection.
-func (h *answerHolder) Unwrap() http.ResponseWriter { return h.ResponseWriter }
+func (h *AnswerHolder) Unwrap() http.ResponseWriter { return h.ResponseWriter }
 
 // PassedOn returns the writer that a [Next] was called with, without what is
 // around it only to change names: that needs nothing that could be in the way of
 // whoever waits for the answer.
 func PassedOn(w http.ResponseWriter) http.ResponseWriter {
-	if h, ok := w.(*answerHolder); ok && h.sealing {
+	if h, ok := w.(*AnswerHolder); ok && h.Sealing {
 		return h.ResponseWriter
 	}
 	return w

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package handlers
+package wire
 
 import (
 	"net/http"
@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// keepHeaders leaves in Connection only what is about the connection. A proxy
+// KeepHeaders leaves in Connection only what is about the connection. A proxy
 // takes away each header that is named there (RFC 9110, section 7.6.1), so a
 // client could show us an access token that the homeserver then does not see.
-func keepHeaders(r *http.Request) {
+func KeepHeaders(r *http.Request) {
 	var kept []string
 	odd := false
 	for _, value := range r.Header.Values("Connection") {
@@ -36,8 +36,8 @@ func keepHeaders(r *http.Request) {
 	}
 }
 
-// limitEncodings asks for no answer that we could not read.
-func limitEncodings(r *http.Request) {
+// LimitEncodings asks for no answer that we could not read.
+func LimitEncodings(r *http.Request) {
 	accepted := r.Header.Values("Accept-Encoding")
 	readable := func(value string) bool { return value == "gzip" || value == "identity" }
 	if len(accepted) == 0 || (len(accepted) == 1 && readable(accepted[0])) {
@@ -61,4 +61,31 @@ func acceptsGzip(value string) bool {
 		}
 	}
 	return false
+}
+
+// AccessToken finds the client's token (CS API, "Using access tokens"). Two of
+// them are refused: the homeserver might read the other one.
+func AccessToken(r *http.Request) (string, error) {
+	missing := &MatrixError{Status: http.StatusUnauthorized, Errcode: CodeMissingToken, Message: "Missing access token"}
+	headers, query := r.Header.Values("Authorization"), r.URL.Query()["access_token"]
+	switch {
+	case len(headers)+len(query) == 0:
+		return "", missing
+	case len(headers)+len(query) > 1:
+		missing.Message = "More than one access token"
+		return "", missing
+	case len(query) == 1:
+		return query[0], nil
+	}
+	token, ok := strings.CutPrefix(headers[0], "Bearer ")
+	if !ok || token == "" {
+		missing.Message = "Invalid Authorization header"
+		return "", missing
+	}
+	return token, nil
+}
+
+// HasToken reports whether there is anything that may be an access token.
+func HasToken(r *http.Request) bool {
+	return len(r.Header.Values("Authorization")) > 0 || r.URL.Query().Has("access_token")
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package handlers
+package wire
 
 import (
 	"strings"
@@ -26,13 +26,13 @@ func TestHalvesOfCharactersAreFound(t *testing.T) {
 // TestHowDeepBodiesMayBe, and that arrays and objects end where they end.
 func TestHowDeepBodiesMayBe(t *testing.T) {
 	for depth, want := range map[int]bool{1: true, maxDepth - 1: true, maxDepth: false} {
-		_, err := parseObject([]byte(`{"x":` + strings.Repeat("[", depth) + strings.Repeat("]", depth) + `}`))
+		_, err := ParseObject([]byte(`{"x":` + strings.Repeat("[", depth) + strings.Repeat("]", depth) + `}`))
 		if (err == nil) != want {
 			t.Errorf("%d arrays in an object: got %v", depth, err)
 		}
 	}
 	wide := `{"x":[` + strings.Repeat(`[{}],`, 2*maxDepth) + `1],"y":{},"z":{"a":{},"b":1}}`
-	if _, err := parseObject([]byte(wide)); err != nil {
+	if _, err := ParseObject([]byte(wide)); err != nil {
 		t.Errorf("got %v: they stand side by side", err)
 	}
 }
@@ -43,7 +43,7 @@ func TestWhatMayBeAnObjectToSomebody(t *testing.T) {
 		"{": true, " \t\r\n\v\f{": true, "\xef\xbb\xbf{": true, "\xff\xfe{\x00": true, "\xfe\xff\x00{": true, "\xef\xbb\xbf\x00 {": true,
 		"": false, "[": false, " ": false, "x{": false, "\xef\xbb\xbf": false,
 	} {
-		if got := resemblesObject([]byte(raw)); got != want {
+		if got := ResemblesObject([]byte(raw)); got != want {
 			t.Errorf("%q may be one: %v, want %v", raw, got, want)
 		}
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package handlers
+package wire
 
 import (
 	"bytes"
@@ -25,34 +25,34 @@ const (
 	everyKey
 )
 
-// parseObject decodes the body of a request that we act on. It is refused if
+// ParseObject decodes the body of a request that we act on. It is refused if
 // anybody could read it in another way than we do: a homeserver in Go matches
 // keys without their case and takes ſ for s, one parser keeps the first of two
 // members and another one the last, and Python accepts what is no JSON. A check
 // that reads one thing while the homeserver reads the other is no check.
-func parseObject(raw []byte) (object, error) { return parse(raw, everyKey) }
+func ParseObject(raw []byte) (Object, error) { return parse(raw, everyKey) }
 
-// parseEnvelope decodes the body of a request to a path that is not ours, of
+// ParseEnvelope decodes the body of a request to a path that is not ours, of
 // which "auth" concerns us: that key, and everything inside its value, is held
 // to what parseObject demands, and so is the uniqueness of the keys beside it.
 //
 // The error is errNotObject if nobody can see an object in the body, which may
 // then be passed on; with any other error it must not be.
-func parseEnvelope(raw []byte) (object, error) { return parse(raw, authOnly) }
+func ParseEnvelope(raw []byte) (Object, error) { return parse(raw, authOnly) }
 
-// parseAnswer decodes an object that another server has answered with.
-func parseAnswer(raw []byte) (object, error) { return parse(raw, exactKeys) }
+// ParseAnswer decodes an object that another server has answered with.
+func ParseAnswer(raw []byte) (Object, error) { return parse(raw, exactKeys) }
 
-func parse(raw []byte, sc scope) (object, error) {
+func parse(raw []byte, sc scope) (Object, error) {
 	if !utf8.Valid(raw) || !json.Valid(raw) {
-		if sc == authOnly && !resemblesObject(raw) {
-			return nil, errNotObject
+		if sc == authOnly && !ResemblesObject(raw) {
+			return nil, ErrNotObject
 		}
 		return nil, errNotJSON
 	}
-	var o object
+	var o Object
 	if json.Unmarshal(raw, &o) != nil || o == nil { // an array, say, or null
-		return nil, errNotObject
+		return nil, ErrNotObject
 	}
 	if sc != exactKeys && halfCharacter(raw) {
 		return nil, errSurrogate
@@ -65,16 +65,16 @@ func parse(raw []byte, sc scope) (object, error) {
 	return o, nil
 }
 
-// resemblesObject reports whether a lenient reader could find an object in what
+// ResemblesObject reports whether a lenient reader could find an object in what
 // is no JSON: Python's json takes UTF-16 and UTF-32, simplejson takes a byte
 // order mark, and both take NaN.
-func resemblesObject(raw []byte) bool {
-	raw = withoutBlanks(raw)
+func ResemblesObject(raw []byte) bool {
+	raw = WithoutBlanks(raw)
 	return len(raw) > 0 && raw[0] == '{'
 }
 
-// withoutBlanks takes off what a lenient reader passes over before an object.
-func withoutBlanks(raw []byte) []byte {
+// WithoutBlanks takes off what a lenient reader passes over before an object.
+func WithoutBlanks(raw []byte) []byte {
 	for _, mark := range []string{"\xef\xbb\xbf", "\xff\xfe", "\xfe\xff"} {
 		raw = bytes.TrimPrefix(raw, []byte(mark))
 	}
@@ -192,7 +192,7 @@ func (w *walk) key(in *level, key string) error {
 	case !ours && !body:
 		return nil // others will judge it
 	default:
-		read = lenient(key)
+		read = Lenient(key)
 		if (ours && !spelled(key, read)) || (read == "auth" && key != read) {
 			return errSpelling
 		}
@@ -207,13 +207,13 @@ func (w *walk) key(in *level, key string) error {
 // spelled reports whether a key means nothing to anybody, or is written exactly
 // as one that does.
 func spelled(key, read string) bool {
-	exact, matters := namesThatMatter[read]
+	exact, matters := NamesThatMatter[read]
 	return !matters || key == exact[0] || key == exact[1]
 }
 
-// namesThatMatter are the keys by which we, or a homeserver, find out who wants
+// NamesThatMatter are the keys by which we, or a homeserver, find out who wants
 // what: by their lenient reading, in the one or two spellings that they have.
-var namesThatMatter = func() map[string][2]string {
+var NamesThatMatter = func() map[string][2]string {
 	names := map[string][2]string{}
 	for name := range strings.FieldsSeq(`
 		auth session type response user user_id username identifier password new_password new_password_hash logout_devices
@@ -223,7 +223,7 @@ var namesThatMatter = func() map[string][2]string {
 		next_link nextLink submit_url token access_token refresh_token login_token txn_id nonce mac admin kind
 		erase inhibit_login inhibitLogin device_id deviceId devices initial_device_display_name initialDeviceDisplayName
 		guest_access_token master_key self_signing_key user_signing_key public_key mxid`) {
-		read := lenient(name)
+		read := Lenient(name)
 		exact := names[read]
 		if exact[0] == "" {
 			exact[0] = name

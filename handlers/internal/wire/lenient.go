@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package handlers
+package wire
 
 import (
 	"strings"
@@ -11,7 +11,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// lenient is how the most lenient reader spells a key. It ignores case, in each
+// Lenient is how the most lenient reader spells a key. It ignores case, in each
 // of the ways in which that is done: encoding/json takes ſ (U+017F) for s and
 // the sign of Kelvin (U+212A) for k, Java's equalsIgnoreCase takes ı for i, full
 // case folding takes ß for ss. It knows compatibility forms (NFKC: full-width
@@ -20,7 +20,7 @@ import (
 //
 // Two keys that are the same to it are the same to anybody, so it errs on the
 // side of refusing.
-func lenient(key string) string {
+func Lenient(key string) string {
 	if plain, ok := plainKey(key); ok {
 		return plain
 	}
@@ -44,4 +44,19 @@ func plainKey(key string) (string, bool) {
 		}
 	}
 	return strings.ToLower(key), true // the same text if there is no upper case
+}
+
+// MaySay reports whether a text may have a word in it, for the most lenient reader.
+// It is to be cheap: most texts have not, and need not be decoded.
+func MaySay(raw []byte, word string) bool {
+	first := word[0]
+	for i, c := range raw {
+		switch {
+		case c >= 0x80, c == 0, c == '\\' && i+1 < len(raw) && raw[i+1] == 'u':
+			return true
+		case c|0x20 == first && len(raw)-i >= len(word) && strings.EqualFold(string(raw[i:i+len(word)]), word):
+			return true
+		}
+	}
+	return false
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package handlers
+package wire
 
 import (
 	"context"
@@ -28,7 +28,7 @@ func TestExchange_TheHomeserverGetsAnotherRequest(t *testing.T) {
 	r.Header = before.Clone()
 	r.TransferEncoding = []string{"chunked"}
 	saved := *r
-	answer, err := exchange(r, func(w http.ResponseWriter, r *http.Request) error {
+	answer, err := Exchange(r, func(w http.ResponseWriter, r *http.Request) error {
 		want := http.Header{
 			"Accept-Encoding": {"identity"}, "Authorization": {"Bearer t"}, "Content-Type": {"application/json"}, "Content-Length": {"2"},
 		}
@@ -48,8 +48,8 @@ func TestExchange_TheHomeserverGetsAnotherRequest(t *testing.T) {
 		w.(http.Flusher).Flush()
 		return err
 	}, "/other", []byte("{}"))
-	if err != nil || answer.status != http.StatusTeapot || answer.body.String() != "answer" {
-		t.Errorf("got %d %s, %v", answer.status, answer.body.String(), err)
+	if err != nil || answer.Status != http.StatusTeapot || answer.Body.String() != "answer" {
+		t.Errorf("got %d %s, %v", answer.Status, answer.Body.String(), err)
 	}
 	if !maps.EqualFunc(r.Header, before, slices.Equal) || r.URL != saved.URL || r.Body != saved.Body || r.ContentLength != saved.ContentLength || r.Context() != saved.Context() {
 		t.Errorf("left behind is %+v, want %+v", r, saved)
@@ -59,7 +59,7 @@ func TestExchange_TheHomeserverGetsAnotherRequest(t *testing.T) {
 // TestExchange_WithoutABodyOrAnotherPath: both stay as they came.
 func TestExchange_WithoutABodyOrAnotherPath(t *testing.T) {
 	r := httptest.NewRequest("GET", "/a%2Fb", strings.NewReader("what came"))
-	_, err := exchange(r, func(w http.ResponseWriter, r *http.Request) error {
+	_, err := Exchange(r, func(w http.ResponseWriter, r *http.Request) error {
 		raw, _ := io.ReadAll(r.Body)
 		if r.URL.EscapedPath() != "/a%2Fb" || string(raw) != "what came" {
 			t.Errorf("the homeserver got %s %q", r.URL, raw)
@@ -81,14 +81,14 @@ func TestExchange_NoClientEndsIt(t *testing.T) {
 		r := httptest.NewRequest("POST", "/", http.NoBody).WithContext(gone)
 		start := time.Now()
 		var during context.Context
-		_, _ = exchange(r, func(_ http.ResponseWriter, r *http.Request) error {
+		_, _ = Exchange(r, func(_ http.ResponseWriter, r *http.Request) error {
 			during = r.Context()
 			return nil
 		}, "/", nil)
 		if during.Err() == nil {
 			t.Error("what was begun for an answer goes on after it")
 		}
-		_, err := exchange(r, func(_ http.ResponseWriter, r *http.Request) error {
+		_, err := Exchange(r, func(_ http.ResponseWriter, r *http.Request) error {
 			<-r.Context().Done()
 			return r.Context().Err()
 		}, "/", nil)
@@ -113,13 +113,13 @@ func TestExchange_AnswersThatAreNone(t *testing.T) {
 		next Next
 		want error
 	}{
-		"none":          {func(http.ResponseWriter, *http.Request) error { return nil }, errNoAnswer},
+		"none":          {func(http.ResponseWriter, *http.Request) error { return nil }, ErrNoAnswer},
 		"a failure":     {func(http.ResponseWriter, *http.Request) error { return failure }, failure},
 		"cut":           {func(http.ResponseWriter, *http.Request) error { panic(http.ErrAbortHandler) }, errAborted},
-		"the largest":   {write(maxAnswer), nil},
-		"one too large": {write(maxAnswer + 1), errOversized},
+		"the largest":   {write(MaxAnswer), nil},
+		"one too large": {write(MaxAnswer + 1), ErrOversized},
 	} {
-		_, err := exchange(httptest.NewRequest("POST", "/", http.NoBody), c.next, "/x", nil)
+		_, err := Exchange(httptest.NewRequest("POST", "/", http.NoBody), c.next, "/x", nil)
 		if !errors.Is(err, c.want) || (err == nil) != (c.want == nil) {
 			t.Errorf("%s: got %v, want %v", name, err, c.want)
 		}
@@ -129,16 +129,16 @@ func TestExchange_AnswersThatAreNone(t *testing.T) {
 			t.Errorf("got panic %v, want what it was", p)
 		}
 	}()
-	_, _ = exchange(httptest.NewRequest("POST", "/", http.NoBody), func(http.ResponseWriter, *http.Request) error { panic("ours") }, "/x", nil)
+	_, _ = Exchange(httptest.NewRequest("POST", "/", http.NoBody), func(http.ResponseWriter, *http.Request) error { panic("ours") }, "/x", nil)
 }
 
 // TestUpstreamFailuresAreToldAsWhatTheyAre: a rule of the operator's is no failure.
 func TestUpstreamFailuresAreToldAsWhatTheyAre(t *testing.T) {
 	for status, want := range map[int]int{399: 502, 400: 0, 403: 0, 499: 0, 500: 502, 502: 502, 503: 503, 504: 504, 0: 502} {
-		cause := &UpstreamError{Status: status, Err: errNoAnswer}
-		err := upstreamFailure(cause)
+		cause := &UpstreamError{Status: status, Err: ErrNoAnswer}
+		err := UpstreamFailure(cause)
 		me, told := errors.AsType[*MatrixError](err)
-		if got, want := cause.Error(), fmt.Sprintf("status %d: %v", status, errNoAnswer); got != want {
+		if got, want := cause.Error(), fmt.Sprintf("status %d: %v", status, ErrNoAnswer); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 		if told && me.Status != want || told != (want != 0) || !errors.Is(err, error(cause)) {
@@ -152,13 +152,14 @@ func TestUpstreamFailuresAreToldAsWhatTheyAre(t *testing.T) {
 func TestRelayedAnswersAreWhole(t *testing.T) {
 	for status, length := range map[int]string{http.StatusOK: "2", http.StatusNoContent: "", http.StatusNotModified: ""} {
 		for _, origin := range []string{"", "https://app.example"} {
-			answer := &capture{header: http.Header{"X-Own": {"1"}}, status: status}
-			answer.body.WriteString("{}")
+			answer := &Answer{Status: status}
+			answer.Header().Set("X-Own", "1")
+			answer.Body.WriteString("{}")
 			if origin != "" {
-				answer.header.Set("Access-Control-Allow-Origin", origin)
+				answer.Header().Set("Access-Control-Allow-Origin", origin)
 			}
 			rec := httptest.NewRecorder()
-			answer.relay(rec)
+			answer.Relay(rec)
 			h := rec.Header()
 			if rec.Code != status || rec.Body.String() != "{}" || h.Get("Content-Length") != length || h.Get("X-Own") != "1" {
 				t.Errorf("%d: got %d %v %s", status, rec.Code, h, rec.Body)

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package handlers
+
+import (
+	"net/http"
+
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
+)
+
+// What the server around us has to know of the HTTP in package wire.
+type (
+	// Next is the handler behind us: the way to the homeserver.
+	Next = wire.Next
+	// UpstreamError is a failure of Next that carries the HTTP status it stands for.
+	UpstreamError = wire.UpstreamError
+	// MatrixError is an answer that refuses.
+	MatrixError = wire.MatrixError
+)
+
+// SayBarred names the words for numbers that get no messages.
+const SayBarred = wire.SayBarred
+
+// Bound gives a client a time to send its body, see package wire. A [Client] does this
+// itself for all that it answers.
+func Bound(w http.ResponseWriter, r *http.Request) { _ = wire.Bound(w, r) }
+
+// PassedOn returns the writer that a [Next] was called with, without what is around it
+// only to change names: that needs nothing that could be in the way of whoever waits for
+// the answer.
+func PassedOn(w http.ResponseWriter) http.ResponseWriter { return wire.PassedOn(w) }
+
+// NotReady tells a machine that there is no store yet, or none any more.
+func NotReady(w http.ResponseWriter) { wire.NotReady(w) }
