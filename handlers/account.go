@@ -20,32 +20,32 @@ var errNoUser = errors.New("the homeserver's whoami names no user")
 // ask makes a request of our own, the way that the client's would go: no
 // second address of the homeserver exists, and its proxy keeps its balancing
 // and its health checks.
-func (c *Client) ask(r *http.Request, next wire.Next, method, tail, token string, body []byte) (*wire.Answer, error) {
-	saved := *r
-	defer func() { *r = saved }()
-	r.Method = method
-	u := *r.URL
+func (c *Client) ask(call *wire.Call, method, tail, token string, body []byte) (*wire.Answer, error) {
+	saved := *call.R
+	defer func() { *call.R = saved }()
+	call.R.Method = method
+	u := *call.R.URL
 	// An application service speaks for one of its users by this parameter.
 	u.RawQuery = ""
 	if user := saved.URL.Query()["user_id"]; len(user) > 0 && token != "" {
 		u.RawQuery = url.Values{"user_id": user}.Encode()
 	}
-	r.URL, r.RequestURI = &u, u.RequestURI()
-	r.Header = r.Header.Clone()
+	call.R.URL, call.R.RequestURI = &u, u.RequestURI()
+	call.R.Header = call.R.Header.Clone()
 	for _, h := range []string{"Authorization", "Content-Length", "Content-Type", "Cookie"} {
-		r.Header.Del(h)
+		call.R.Header.Del(h)
 	}
 	if token != "" {
-		r.Header.Set("Authorization", "Bearer "+token)
+		call.R.Header.Set("Authorization", "Bearer "+token)
 	}
-	r.Body, r.ContentLength, r.TransferEncoding = http.NoBody, 0, nil
-	return wire.Exchange(r, next, c.cfg.UpstreamPrefix+"/"+tail, body)
+	call.R.Body, call.R.ContentLength, call.R.TransferEncoding = http.NoBody, 0, nil
+	return call.Exchange(c.cfg.UpstreamPrefix+"/"+tail, body)
 }
 
 // askJSON is ask for an answer that is read: a refusal is an error, and so is
 // what is no JSON.
-func (c *Client) askJSON(r *http.Request, next wire.Next, method, tail, token string, body []byte, into any) error {
-	answer, err := c.ask(r, next, method, c.cfg.UpstreamVersion+"/"+tail, token, body)
+func (c *Client) askJSON(call *wire.Call, method, tail, token string, body []byte, into any) error {
+	answer, err := c.ask(call, method, c.cfg.UpstreamVersion+"/"+tail, token, body)
 	if err != nil {
 		return wire.UpstreamFailure(err)
 	}
@@ -69,15 +69,15 @@ type account struct {
 type book struct{ list []threepid }
 
 // whoami asks the homeserver whose token this is.
-func (c *Client) whoami(r *http.Request, next wire.Next) (account, error) {
-	token, err := wire.AccessToken(r)
+func (c *Client) whoami(call *wire.Call) (account, error) {
+	token, err := wire.AccessToken(call.R)
 	if err != nil {
 		return account{}, err
 	}
 	var body struct {
 		UserID string `json:"user_id"`
 	}
-	if err := c.askJSON(r, next, http.MethodGet, "account/whoami", token, nil, &body); err != nil {
+	if err := c.askJSON(call, http.MethodGet, "account/whoami", token, nil, &body); err != nil {
 		return account{}, err
 	}
 	if !strings.HasPrefix(body.UserID, "@") || !strings.Contains(body.UserID, ":") || len(body.UserID) > 255 {
@@ -94,8 +94,8 @@ type threepid struct {
 
 // threepids are the addresses of this account, in the form in which they are
 // compared.
-func (c *Client) threepids(r *http.Request, next wire.Next, who account) ([]threepid, error) {
-	list, err := c.listed(r, next, who)
+func (c *Client) threepids(call *wire.Call, who account) ([]threepid, error) {
+	list, err := c.listed(call, who)
 	return canonicalOf(list), err
 }
 
@@ -108,7 +108,7 @@ func canonicalOf(list []threepid) []threepid {
 }
 
 // owns reports whether the homeserver has an address for this account.
-func (c *Client) owns(r *http.Request, next wire.Next, who account, medium verification.Medium, addr string) (bool, error) {
-	list, err := c.threepids(r, next, who)
+func (c *Client) owns(call *wire.Call, who account, medium verification.Medium, addr string) (bool, error) {
+	list, err := c.threepids(call, who)
 	return slices.Contains(list, threepid{medium, addr}), err
 }

@@ -17,11 +17,11 @@ import (
 // add serves /account/3pid/add (MSC2290). A homeserver that has it asks for
 // the password itself. One that has not gets the address through its
 // /account/3pid, which asks for nothing, so the asking is ours.
-func (c *Client) add(w http.ResponseWriter, r *http.Request, next wire.Next, at route.Route) (int, error) {
-	if r.Method != http.MethodPost {
-		return c.complete(w, r, next, at)
+func (c *Client) add(call *wire.Call) (int, error) {
+	if call.R.Method != http.MethodPost {
+		return c.complete(call)
 	}
-	raw, err := wire.ReadBody(w, r, c.cfg.MaxBody)
+	raw, err := call.Body()
 	if err != nil {
 		return 0, err
 	}
@@ -29,19 +29,19 @@ func (c *Client) add(w http.ResponseWriter, r *http.Request, next wire.Next, at 
 	if err != nil {
 		return 0, err
 	}
-	if err := c.confirmed(r, next, body); err != nil {
+	if err := c.confirmed(call, body); err != nil {
 		return 0, err
 	}
-	version, err := c.has(r, next, at.Tail)
+	version, err := c.has(call, call.Route.Tail)
 	if err != nil {
 		return 0, err
 	}
 	if version != "" {
-		at.Version = version
-		r.Body = io.NopCloser(bytes.NewReader(raw))
-		return c.complete(w, r, next, at)
+		call.Route.Version = version
+		call.R.Body = io.NopCloser(bytes.NewReader(raw))
+		return c.complete(call)
 	}
-	return c.addHere(w, r, next, at, body)
+	return c.addHere(call, body)
 }
 
 var errUnconfirmed = wire.Saying(http.StatusBadRequest, wire.CodeThreepidAuthFailed, wire.SayUnconfirmed, "The address is not confirmed yet")
@@ -50,12 +50,12 @@ var errUnconfirmed = wire.Saying(http.StatusBadRequest, wire.CodeThreepidAuthFai
 // confirmed: the password would be asked for in vain, and clients say after this
 // answer, and no other, that the message has to be read first (docs/clients.md). A
 // token that is not known is told first: clients have to log in again then.
-func (c *Client) confirmed(r *http.Request, next wire.Next, body wire.Object) error {
+func (c *Client) confirmed(call *wire.Call, body wire.Object) error {
 	creds, err := wire.FlatCreds(body)
 	if err != nil || !body.Null("auth") {
 		return nil // whoever goes on with it says what is wrong
 	}
-	ready, err := c.svc.Ready(r.Context(), verification.Completion{
+	ready, err := c.svc.Ready(call.R.Context(), verification.Completion{
 		SID: creds.SID, ClientSecret: creds.Secret, Purpose: verification.Add,
 	})
 	if ready || errors.Is(err, verification.ErrNoSession) {
@@ -64,15 +64,15 @@ func (c *Client) confirmed(r *http.Request, next wire.Next, body wire.Object) er
 	if err != nil {
 		return err
 	}
-	if _, err := c.whoami(r, next); err != nil {
+	if _, err := c.whoami(call); err != nil {
 		return err
 	}
 	return errUnconfirmed
 }
 
 // addHere authenticates the user and translates the request.
-func (c *Client) addHere(w http.ResponseWriter, r *http.Request, next wire.Next, at route.Route, body wire.Object) (int, error) {
-	proof, err := c.judged(at, body)
+func (c *Client) addHere(call *wire.Call, body wire.Object) (int, error) {
+	proof, err := c.judged(call.Route, body)
 	if err != nil {
 		return 0, err
 	}
@@ -80,20 +80,20 @@ func (c *Client) addHere(w http.ResponseWriter, r *http.Request, next wire.Next,
 	if err != nil {
 		return 0, err
 	}
-	who, err := c.whoami(r, next)
+	who, err := c.whoami(call)
 	if err != nil {
 		return 0, err
 	}
 	auth := &authentication{client: c, who: who, operation: "add " + creds.SID + " " + creds.Secret, auth: proof}
-	ready, err := c.svc.Ready(r.Context(), verification.Completion{
+	ready, err := c.svc.Ready(call.R.Context(), verification.Completion{
 		SID: creds.SID, ClientSecret: creds.Secret, Purpose: verification.Add,
 	})
 	if err != nil && !errors.Is(err, verification.ErrNoSession) {
 		return 0, err
 	}
-	outcome, ctx := verification.Unknown, r.Context()
+	outcome, ctx := verification.Unknown, call.R.Context()
 	defer func() { auth.finish(ctx, outcome) }() // also when next panics
-	j := &completion{client: c, route: at, body: wire.Object{}, who: &who}
+	j := &completion{client: c, route: call.Route, body: wire.Object{}, who: &who}
 	j.route.Tail, j.route.Version = route.TailThreepid, c.cfg.UpstreamVersion
 	creds.Place = func(creds wire.Object) {
 		for _, key := range wire.AddSpellings {
@@ -104,7 +104,7 @@ func (c *Client) addHere(w http.ResponseWriter, r *http.Request, next wire.Next,
 		// Nothing to add yet: a proof of the user's would be used up in vain.
 		j.substitute(creds, c.svc.DeadAlias())
 	} else {
-		if err := auth.check(r, next); err != nil {
+		if err := auth.check(call); err != nil {
 			outcome = verification.Refused
 			return 0, err
 		}
@@ -117,7 +117,7 @@ func (c *Client) addHere(w http.ResponseWriter, r *http.Request, next wire.Next,
 		}
 		auth.finish(ctx, outcome)
 	}
-	status, err := j.run(w, r, next, c.upstreamPath(j.route), nil)
+	status, err := j.run(call, c.upstreamPath(j.route), nil)
 	if j.unasked || !j.sent {
 		outcome = verification.Refused
 	}

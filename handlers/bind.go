@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/identityserver"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbound"
@@ -41,16 +40,14 @@ type bindRequest struct {
 // bind serves /account/3pid/bind (MSC2290), and the path that a draft of it
 // had. The session was opened at the identity server by the client itself, so
 // its sid is none of ours, and the account's own addresses do not change.
-func (c *Client) bind(w http.ResponseWriter, r *http.Request, next wire.Next, at route.Route) (int, error) {
+func (c *Client) bind(call *wire.Call) (int, error) {
 	if c.cfg.idle() {
-		wire.SetPath(r, c.upstreamPath(at)) // nothing of this is served
-		return 0, next(w, r)
+		return call.PassTo(c.upstreamPath(call.Route)) // nothing of this is served
 	}
-	if r.Method != http.MethodPost {
-		w.Header().Set("Allow", "POST, OPTIONS")
-		return 0, wire.Unrecognized(http.StatusMethodNotAllowed)
+	if call.R.Method != http.MethodPost {
+		return call.OnlyBy("POST, OPTIONS")
 	}
-	body, err := c.signedBody(w, r)
+	body, err := c.signedBody(call)
 	if err != nil {
 		return 0, err
 	}
@@ -58,28 +55,23 @@ func (c *Client) bind(w http.ResponseWriter, r *http.Request, next wire.Next, at
 	if err != nil {
 		return 0, err
 	}
-	who, err := c.whoami(r, next)
+	who, err := c.whoami(call)
 	if err != nil {
 		return 0, err
 	}
-	if err := c.bindAs(r, who, req); err != nil {
+	if err := c.bindAs(call.R, who, req); err != nil {
 		return 0, err
 	}
-	wire.WriteJSON(w, http.StatusOK, struct{}{})
-	return http.StatusOK, nil
+	return call.OK(struct{}{})
 }
 
 // signedBody reads the object that a client with an access token sends.
-func (c *Client) signedBody(w http.ResponseWriter, r *http.Request) (wire.Object, error) {
-	raw, err := wire.ReadBody(w, r, c.cfg.MaxBody)
+func (c *Client) signedBody(call *wire.Call) (wire.Object, error) {
+	body, err := call.Object()
 	if err != nil {
 		return nil, err
 	}
-	body, err := wire.ParseObject(raw)
-	if err != nil {
-		return nil, err
-	}
-	_, err = wire.AccessToken(r)
+	_, err = wire.AccessToken(call.R)
 	return body, err
 }
 

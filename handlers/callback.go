@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -45,14 +44,14 @@ const settleTime = 15 * time.Second
 //
 // It returns the session, or the status that it has written. What was sent is
 // told in any case.
-func (c *Client) askHomeserver(w http.ResponseWriter, r *http.Request, next wire.Next, at route.Route, req verification.Request, to dialled) (opened verification.Opened, answered int, err error) {
-	nonce, err := c.svc.Await(r.Context(), req)
+func (c *Client) askHomeserver(call *wire.Call, req verification.Request, to dialled) (opened verification.Opened, answered int, err error) {
+	nonce, err := c.svc.Await(call.R.Context(), req)
 	if err != nil {
 		return opened, 0, err
 	}
-	answer, upErr := c.forward(r, next, at, req, nonce, to)
+	answer, upErr := c.forward(call, req, nonce, to)
 
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), settleTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(call.R.Context()), settleTime)
 	defer cancel()
 	hidden := upErr == nil && c.hides(req.Purpose, answer)
 	var decoyErr error
@@ -73,18 +72,18 @@ func (c *Client) askHomeserver(w http.ResponseWriter, r *http.Request, next wire
 		return opened, 0, nil
 	case answer.Status/100 != 2:
 		if found := misconfigurationOf(answer); found != "" && opened.SID == "" {
-			return opened, c.misconfigured(w, r, found), nil
+			return opened, c.misconfigured(call, found), nil
 		}
-		wire.RelayRefusal(w, answer)
+		wire.RelayRefusal(call.W, answer)
 		return opened, answer.Status, nil
 	}
-	answered, err = c.adopt(ctx, w, answer, nonce, req)
+	answered, err = c.adopt(ctx, call.W, answer, nonce, req)
 	return opened, answered, err
 }
 
 // forward asks the homeserver for a token, for the address as it spells it.
-func (c *Client) forward(r *http.Request, next wire.Next, at route.Route, req verification.Request, nonce string, to dialled) (*wire.Answer, error) {
-	spelling, err := c.spelled(r, next, req)
+func (c *Client) forward(call *wire.Call, req verification.Request, nonce string, to dialled) (*wire.Answer, error) {
+	spelling, err := c.spelled(call, req)
 	if refused, ok := wire.RefusalOf(err); ok {
 		return refused.Answer, nil // it says so before it was asked in earnest
 	}
@@ -93,8 +92,9 @@ func (c *Client) forward(r *http.Request, next wire.Next, at route.Route, req ve
 	}
 	forwarded := forwardedToken{ClientSecret: nonce, SendAttempt: req.SendAttempt, IDServer: c.cfg.IdentityName}
 	forwarded.about(req.Medium, spelling, to.country)
+	at := call.Route
 	at.Version = c.cfg.UpstreamVersion // requestToken is the same in all of them
-	return wire.Exchange(r, next, c.upstreamPath(at), wire.Encoded(forwarded))
+	return call.Exchange(c.upstreamPath(at), wire.Encoded(forwarded))
 }
 
 // adopt handles a homeserver that agreed and did not call us: it has mailed

@@ -32,15 +32,15 @@ type capability struct {
 // came with r0.6, and Synapse 1.4 to 1.15 has it under /unstable only. So the
 // endpoint itself is asked, without an access token and with an empty body;
 // whoever has it refuses that in another way than whoever has not.
-func (c *Client) has(r *http.Request, next wire.Next, tail string) (string, error) {
-	version, _, err := c.find(r, next, tail)
+func (c *Client) has(call *wire.Call, tail string) (string, error) {
+	version, _, err := c.find(call, tail)
 	return version, err
 }
 
 // lacks reports whether the homeserver has not an endpoint. It is an error if that
 // is not sure: what answers may be somebody in between.
-func (c *Client) lacks(r *http.Request, next wire.Next, tail string) (bool, error) {
-	version, sure, err := c.find(r, next, tail)
+func (c *Client) lacks(call *wire.Call, tail string) (bool, error) {
+	version, sure, err := c.find(call, tail)
 	if err == nil && !sure {
 		err = wire.UpstreamFailure(errUnsure)
 	}
@@ -50,7 +50,7 @@ func (c *Client) lacks(r *http.Request, next wire.Next, tail string) (bool, erro
 var errUnsure = errors.New("the answer to an endpoint that the homeserver may not have is no Matrix error")
 
 // find is has, and whether it is sure.
-func (c *Client) find(r *http.Request, next wire.Next, tail string) (version string, sure bool, err error) {
+func (c *Client) find(call *wire.Call, tail string) (version string, sure bool, err error) {
 	c.caps.mu.Lock()
 	known, ok := c.caps.known[tail]
 	c.caps.mu.Unlock()
@@ -60,7 +60,7 @@ func (c *Client) find(r *http.Request, next wire.Next, tail string) (version str
 	known = capability{until: time.Now().Add(knownFor)}
 	sure = true
 	for _, version := range []string{c.cfg.UpstreamVersion, "unstable"} {
-		answer, err := c.ask(r, next, http.MethodPost, version+"/"+tail, "", []byte("{}"))
+		answer, err := c.ask(call, http.MethodPost, version+"/"+tail, "", []byte("{}"))
 		if err != nil {
 			return "", false, wire.UpstreamFailure(err)
 		}

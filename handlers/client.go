@@ -42,60 +42,61 @@ func NewClient(cfg Config, svc *verification.Service, ids IdentityServers, obs O
 // ServeHTTP answers what is ours and passes on the rest. Whoever calls it
 // must have nothing written yet; an error means that nothing was.
 func (c *Client) ServeHTTP(w http.ResponseWriter, r *http.Request, next wire.Next) error {
+	call := &wire.Call{W: w, R: r, Next: next, MaxBody: c.cfg.MaxBody}
 	if route.InOwnSpace(r.URL) {
-		return c.serveOwn(w, r, wire.BoundUntil(w, r, next))
+		call.Next = wire.BoundUntil(w, r, next)
+		return c.serveOwn(call)
 	}
-	at, suspicious := c.router.Classify(r.URL)
-	if suspicious || at.Kind != route.KindNone {
-		next = wire.BoundUntil(w, r, next)
+	var suspicious bool
+	if call.Route, suspicious = c.router.Classify(r.URL); suspicious || call.Route.Kind != route.KindNone {
+		call.Next = wire.BoundUntil(w, r, next)
 	}
 	if suspicious {
-		return c.observed(w, r, at, "suspicious_path", func() (int, error) {
+		return c.observed(call, "suspicious_path", func() (int, error) {
 			return 0, wire.Unrecognized(http.StatusNotFound)
 		})
 	}
-	if t, ok := c.talkOf(r, at); ok {
-		return c.converse(w, r, next, at, t)
+	if t, ok := c.talkOf(call); ok {
+		return c.converse(call, t)
 	}
-	return c.serve(w, r, next, at, nil)
+	return c.serve(call)
 }
 
-// serve finds who answers a request. The round is nil for one that is no part of a
-// conversation.
-func (c *Client) serve(w http.ResponseWriter, r *http.Request, next wire.Next, at route.Route, x *round) error {
+// serve finds who answers a request.
+func (c *Client) serve(call *wire.Call) error {
 	switch {
-	case at.Kind == route.KindNone:
-		return c.other(w, r, next, at, x)
-	case at.Kind == route.KindRefuse:
-		return c.refuse(w, r, at) // has no CORS
-	case r.Method == http.MethodOptions:
-		wire.Preflight(w)
+	case call.Route.Kind == route.KindNone:
+		return c.other(call)
+	case call.Route.Kind == route.KindRefuse:
+		return c.refuse(call) // has no CORS
+	case call.R.Method == http.MethodOptions:
+		wire.Preflight(call.W)
 		return nil
-	case wire.AmbiguousQuery(r.URL):
-		return c.observed(w, r, at, string(at.Kind), func() (int, error) {
+	case wire.AmbiguousQuery(call.R.URL):
+		return c.observed(call, string(call.Route.Kind), func() (int, error) {
 			return 0, wire.BadRequest(wire.CodeInvalidParam, "The query cannot be read in one way only")
 		})
-	case at.Kind == route.KindVersions:
-		return c.versions(w, r, next, at)
-	case at.Kind == route.KindSubmit:
-		return c.submit(w, r, at)
+	case call.Route.Kind == route.KindVersions:
+		return c.versions(call)
+	case call.Route.Kind == route.KindSubmit:
+		return c.submit(call)
 	}
-	return c.observed(w, r, at, string(at.Kind), func() (int, error) {
-		switch at.Kind {
+	return c.observed(call, string(call.Route.Kind), func() (int, error) {
+		switch call.Route.Kind {
 		case route.KindRequestToken:
-			return c.requestToken(w, r, next, at)
+			return c.requestToken(call)
 		case route.KindComplete:
-			return c.complete(w, r, next, at)
+			return c.complete(call)
 		case route.KindAdd:
-			return c.add(w, r, next, at)
+			return c.add(call)
 		case route.KindBind:
-			return c.bind(w, r, next, at)
+			return c.bind(call)
 		case route.KindUnbind:
-			return c.unbind(w, r, next, at)
+			return c.unbind(call)
 		case route.KindDeactivate:
-			return c.deactivate(w, r, next, at)
+			return c.deactivate(call)
 		case route.KindProbe:
-			return c.probe(w, r)
+			return c.probe(call)
 		default:
 			return 0, wire.Unrecognized(http.StatusNotFound)
 		}
@@ -105,18 +106,18 @@ func (c *Client) serve(w http.ResponseWriter, r *http.Request, next wire.Next, a
 // observed runs one endpoint, renders its refusal and reports both. The
 // function returns the status it wrote, or an error when it wrote nothing;
 // status 0 without an error means that next has answered by itself.
-func (c *Client) observed(w http.ResponseWriter, r *http.Request, at route.Route, endpoint string, run func() (int, error)) error {
-	return c.observedAs(w, r, at, endpoint, run, (*wire.MatrixError).Body)
+func (c *Client) observed(call *wire.Call, endpoint string, run func() (int, error)) error {
+	return c.observedAs(call, endpoint, run, (*wire.MatrixError).Body)
 }
 
 // observedAs is observed with another form of the error body.
-func (c *Client) observedAs(w http.ResponseWriter, r *http.Request, at route.Route, endpoint string, run func() (int, error), form func(*wire.MatrixError) wire.ErrorBody) error {
+func (c *Client) observedAs(call *wire.Call, endpoint string, run func() (int, error), form func(*wire.MatrixError) wire.ErrorBody) error {
 	start := time.Now()
 	status, err := run()
 	if status == 0 && err == nil {
 		return nil
 	}
-	e := Event{Face: "client", Endpoint: endpoint, Purpose: at.Purpose, Medium: at.Medium, Duration: time.Since(start)}
+	e := Event{Face: "client", Endpoint: endpoint, Purpose: call.Route.Purpose, Medium: call.Route.Medium, Duration: time.Since(start)}
 	e.Outcome, e.Status, e.Err = outcomeOf(err)
 	e.Limit = limitOf(err)
 	if status != 0 {
@@ -125,27 +126,27 @@ func (c *Client) observedAs(w http.ResponseWriter, r *http.Request, at route.Rou
 	if err == nil && status >= 400 {
 		e.Outcome = "upstream"
 	}
-	c.obs.Request(r, e)
+	c.obs.Request(call.R, e)
 	var ue *wire.UpstreamError
 	if errors.As(err, &ue) && ue.Status < 500 {
 		return err // the administrator's own rule; Caddy renders it
 	}
 	if ch, ok := errors.AsType[*challenge](err); ok {
-		wire.WriteJSON(w, http.StatusUnauthorized, c.challengeInWords(r, ch))
+		wire.WriteJSON(call.W, http.StatusUnauthorized, c.challengeInWords(call.R, ch))
 		return nil
 	}
 	if refused, ok := wire.RefusalOf(err); ok {
-		wire.RelayRefusal(w, refused.Answer)
+		wire.RelayRefusal(call.W, refused.Answer)
 		return nil
 	}
 	var page *rendered
 	switch {
 	case err == nil || errors.As(err, &page):
-	case ForPerson(r):
-		_, _ = c.failedPage(w, r, err) // it was reported above
+	case ForPerson(call.R):
+		_, _ = c.failedPage(call, err) // it was reported above
 	default:
-		me := c.inWords(r, wire.ErrorOf(err))
-		wire.WriteError(w, me, form(me))
+		me := c.inWords(call.R, wire.ErrorOf(err))
+		wire.WriteError(call.W, me, form(me))
 	}
 	return nil
 }

@@ -18,72 +18,67 @@ import (
 
 // complete serves the calls that use a validated session: /register,
 // /account/password, /account/3pid and /account/3pid/add.
-func (c *Client) complete(w http.ResponseWriter, r *http.Request, next wire.Next, at route.Route) (int, error) {
-	path := c.upstreamPath(at)
-	next = c.watch(r, next, at)
-	if r.Method != http.MethodPost {
-		wire.SetPath(r, path)
-		return 0, next(w, r)
+func (c *Client) complete(call *wire.Call) (int, error) {
+	path := c.upstreamPath(call.Route)
+	call = c.watched(call)
+	if call.R.Method != http.MethodPost {
+		return call.PassTo(path)
 	}
-	raw, err := wire.ReadBody(w, r, c.cfg.MaxBody)
+	raw, err := call.Body()
 	if err != nil {
 		return 0, err
 	}
 	if len(raw) == 0 {
-		wire.SetPath(r, path)
-		r.Body, r.ContentLength, r.TransferEncoding = http.NoBody, 0, nil
-		return 0, next(w, r)
+		return call.PassEmptyTo(path)
 	}
 	body, err := wire.ParseObject(raw)
 	if err != nil {
 		return 0, err
 	}
-	j := &completion{client: c, route: at, body: body}
+	j := &completion{client: c, route: call.Route, body: body}
 	if err := j.collect(); err != nil {
 		return 0, err
 	}
-	return j.run(w, r, next, path, raw)
+	return j.run(call, path, raw)
 }
 
 // other handles everything that is not in the route table. Any endpoint may
 // ask for User-Interactive Authentication, so a body that takes part in one is
 // looked at; everything else is passed on as it came.
-func (c *Client) other(w http.ResponseWriter, r *http.Request, next wire.Next, found route.Route, x *round) error {
-	if stage, ok := fallbackOf(r, found); ok {
-		return c.fallback(w, r, next, stage)
+func (c *Client) other(call *wire.Call) error {
+	if stage, ok := fallbackOf(call); ok {
+		return c.fallback(call, stage)
 	}
-	if l := c.loginOf(r, found, x); l != nil {
-		return c.observed(w, r, route.Route{}, "login", func() (int, error) { return l.run(w, r, next) })
+	if l := c.loginOf(call); l != nil {
+		return c.observed(call.At(route.Route{}), "login", func() (int, error) { return l.run(call) })
 	}
-	if x == nil || !x.authenticates {
-		return next(w, r)
+	if !call.Authenticates {
+		return call.Next(call.W, call.R)
 	}
 	// An address of an account can only have a session of this purpose: the
 	// other two are refused for an address in use.
-	found.Kind, found.Purpose = route.KindComplete, verification.Password
-	return c.observed(w, r, found, "uia", func() (int, error) {
-		return c.completeElsewhere(w, r, next, found, x.raw)
-	})
+	call.Route.Kind, call.Route.Purpose = route.KindComplete, verification.Password
+	return c.observed(call, "uia", func() (int, error) { return c.completeElsewhere(call) })
 }
 
-func (c *Client) completeElsewhere(w http.ResponseWriter, r *http.Request, next wire.Next, at route.Route, raw []byte) (int, error) {
-	if wire.AmbiguousQuery(r.URL) {
+func (c *Client) completeElsewhere(call *wire.Call) (int, error) {
+	if wire.AmbiguousQuery(call.R.URL) {
 		return 0, wire.BadRequest(wire.CodeInvalidParam, "The query cannot be read in one way only")
 	}
-	body, _ := wire.ParseEnvelope(raw) // it was read before, see openText
-	j := &completion{client: c, route: at, body: body}
+	body, _ := wire.ParseEnvelope(call.Raw) // it was read before, see openText
+	j := &completion{client: c, route: call.Route, body: body}
 	if err := j.collectUIA(); err != nil {
 		return 0, err
 	}
-	if len(j.creds) == 0 && !j.namesAddress(r) {
-		r.Body = io.NopCloser(bytes.NewReader(raw))
-		return 0, next(w, r)
+	if len(j.creds) == 0 && !j.namesAddress(call.R) {
+		call.R.Body = io.NopCloser(bytes.NewReader(call.Raw))
+		return call.PassOn()
 	}
-	path := r.URL.Path
-	if at.Version == "v3" {
-		path = c.upstreamPath(at)
+	path := call.R.URL.Path
+	if call.Route.Version == "v3" {
+		path = c.upstreamPath(call.Route)
 	}
-	return j.run(w, r, next, path, raw)
+	return j.run(call, path, call.Raw)
 }
 
 // completion is one request that may use sessions of ours.
@@ -159,67 +154,66 @@ func (j *completion) collectUIA() error {
 
 // run resolves the credentials and forwards the request; if there was nothing
 // of ours in it, and the path is none of ours, with the bytes it came with.
-func (j *completion) run(w http.ResponseWriter, r *http.Request, next wire.Next, path string, raw []byte) (int, error) {
+func (j *completion) run(call *wire.Call, path string, raw []byte) (int, error) {
 	outcome := verification.Unknown
-	ctx := r.Context()
+	ctx := call.R.Context()
 	defer func() { j.finish(ctx, outcome) }() // also when next panics
 	for _, creds := range j.creds {
-		if err := j.resolve(r.Context(), creds); err != nil {
+		if err := j.resolve(call.R.Context(), creds); err != nil {
 			return 0, err
 		}
 	}
-	if err := j.guard(r, next); err != nil {
+	if err := j.guard(call); err != nil {
 		return 0, err
 	}
 	if err := wire.Rebuild(j.route, j.body, j.auth, j.changed); err != nil {
 		return 0, err
 	}
 	if !j.changed && j.withdrawal == nil {
-		wire.SetPath(r, path)
-		return 0, j.passOn(w, r, next, raw)
+		wire.SetPath(call.R, path)
+		return 0, j.passOn(call, raw)
 	}
 	j.sent = true
-	answer, err := j.send(r, next, path)
+	answer, err := j.send(call, path)
 	if err != nil {
 		return 0, wire.UpstreamFailure(err)
 	}
 	outcome, j.status = j.judge(answer), answer.Status
 	changes, readers := j.changes(answer, outcome), j.readers(answer)
-	j.finish(r.Context(), outcome) // before the client learns of it
+	j.finish(call.R.Context(), outcome) // before the client learns of it
 	if j.answered != nil {
 		j.answered(j.status)
 	}
 	if found := j.misconfiguration(answer); found != "" {
-		return j.client.misconfigured(w, r, found), nil
+		return j.client.misconfigured(call, found), nil
 	}
 	if j.withdrawal != nil && answer.Status/100 == 2 {
 		result := j.withdrawal.settle(ctx, answer, unbindSuccess, true)
 		changes = append(changes, Change{Action: "deactivated", User: j.client.svc.Pseudonym(j.who.user), Result: result})
 	}
 	for _, change := range changes {
-		j.client.obs.Changed(r, change)
+		j.client.obs.Changed(call.R, change)
 	}
-	j.client.tell(r, j.who, readers)
-	answer.Relay(w)
-	return answer.Status, nil
+	j.client.tell(call.R, j.who, readers)
+	return call.Relay(answer)
 }
 
 // passOn sends a request on in which no credentials were replaced.
-func (j *completion) passOn(w http.ResponseWriter, r *http.Request, next wire.Next, raw []byte) error {
+func (j *completion) passOn(call *wire.Call, raw []byte) error {
 	if !j.route.Owned() {
-		r.Body = io.NopCloser(bytes.NewReader(raw))
-		return next(w, r)
+		call.R.Body = io.NopCloser(bytes.NewReader(raw))
+		return call.Next(call.W, call.R)
 	}
-	r.Header.Del("Content-Encoding") // of what it was before
-	wire.SetBody(r, j.body.Encode())
-	return next(w, r)
+	call.R.Header.Del("Content-Encoding") // of what it was before
+	wire.SetBody(call.R, j.body.Encode())
+	return call.Next(call.W, call.R)
 }
 
-func (j *completion) send(r *http.Request, next wire.Next, path string) (*wire.Answer, error) {
+func (j *completion) send(call *wire.Call, path string) (*wire.Answer, error) {
 	if j.withdrawal != nil {
-		return j.withdrawal.send(r, next, path, j.body)
+		return j.withdrawal.send(call, path, j.body)
 	}
-	return wire.Exchange(r, next, path, j.body.Encode())
+	return call.Exchange(path, j.body.Encode())
 }
 
 // resolve replaces one set of credentials, or decides to leave it alone.

@@ -28,17 +28,17 @@ import (
 const maxLook = 1 << 20
 
 // converse serves a request that may be one round of a conversation.
-func (c *Client) converse(w http.ResponseWriter, r *http.Request, next wire.Next, found route.Route, t talk) error {
-	saved := *r
-	defer func() { *r = saved }()
+func (c *Client) converse(call *wire.Call, t talk) error {
+	saved := *call.R
+	defer func() { *call.R = saved }()
 	x := &round{client: c, talk: t}
-	wire.KeepHeaders(r)
-	wire.LimitEncodings(r)
-	if err := x.look(w, r, found); err != nil {
-		return c.observed(w, r, found, "uia", func() (int, error) { return 0, err })
+	wire.KeepHeaders(call.R)
+	wire.LimitEncodings(call.R)
+	if err := x.look(call); err != nil {
+		return c.observed(call, "uia", func() (int, error) { return 0, err })
 	}
-	held := &wire.AnswerHolder{ResponseWriter: w, Wanted: x.hasNames, Sealing: true}
-	err := c.serve(held, r, next, found, x)
+	held := &wire.AnswerHolder{ResponseWriter: call.W, Wanted: x.hasNames, Sealing: true}
+	err := c.serve(call.With(func(call *wire.Call) { call.W, call.Raw, call.Authenticates = held, x.raw, x.authenticates }))
 	held.Pass(x.seal)
 	return err
 }
@@ -65,24 +65,24 @@ var freeContent = []string{"rooms/", "user/", "sendToDevice/", "room_keys/"}
 
 // talkOf returns the conversation that a request may be a part of. Requests of
 // other methods have none, and keep the ResponseWriter that they came with.
-func (c *Client) talkOf(r *http.Request, found route.Route) (t talk, ok bool) {
-	switch t.method = r.Method; t.method {
+func (c *Client) talkOf(call *wire.Call) (t talk, ok bool) {
+	switch t.method = call.R.Method; t.method {
 	case http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodPatch:
 	default:
 		return t, false
 	}
 	switch {
-	case found.Prefix != "":
-		t.path = found.Tail
-		begins := func(prefix string) bool { return strings.HasPrefix(found.Tail, prefix) }
-		t.free = slices.ContainsFunc(freeContent, begins) && route.Plain(r.URL)
-		t.old = found.Ancient()
-	case c.router.MayBeBelow(r.URL):
-		t.path = r.URL.Path
+	case call.Route.Prefix != "":
+		t.path = call.Route.Tail
+		begins := func(prefix string) bool { return strings.HasPrefix(call.Route.Tail, prefix) }
+		t.free = slices.ContainsFunc(freeContent, begins) && route.Plain(call.R.URL)
+		t.old = call.Route.Ancient()
+	case c.router.MayBeBelow(call.R.URL):
+		t.path = call.R.URL.Path
 	default:
 		return t, false
 	}
-	t.user = found.Tail == route.TailPassword && wire.HasToken(r)
+	t.user = call.Route.Tail == route.TailPassword && wire.HasToken(call.R)
 	return t, true
 }
 
@@ -109,15 +109,15 @@ type round struct {
 
 // look opens the name in a body in the time that there is for it, so that half a
 // body does not wait for ever.
-func (x *round) look(w http.ResponseWriter, r *http.Request, found route.Route) error {
-	if !wire.HasBody(r) {
+func (x *round) look(call *wire.Call) error {
+	if !wire.HasBody(call.R) {
 		return nil
 	}
 	free := func() {} // what is ours has its bound until it is passed on
-	if found.Kind == route.KindNone {
-		free = wire.Bound(w, r)
+	if call.Route.Kind == route.KindNone {
+		free = wire.Bound(call.W, call.R)
 	}
-	err := x.openBody(w, r, found)
+	err := x.openBody(call)
 	if err == nil {
 		free()
 	}
@@ -127,30 +127,30 @@ func (x *round) look(w http.ResponseWriter, r *http.Request, found route.Route) 
 // openBody replaces the name in a body by the homeserver's. One that was not
 // given out for this endpoint is taken out, whatever it is: the homeserver then
 // begins a conversation of its own.
-func (x *round) openBody(w http.ResponseWriter, r *http.Request, found route.Route) error {
-	start, err := wire.ReadStart(w, r, x.client.cfg.MaxBody+1)
+func (x *round) openBody(call *wire.Call) error {
+	start, err := wire.ReadStart(call.W, call.R, x.client.cfg.MaxBody+1)
 	if err != nil {
 		return err
 	}
-	wire.Resume(r, start)
+	wire.Resume(call.R, start)
 	if x.talk.free || !wire.ResemblesObject(start) && len(wire.WithoutBlanks(start)) > 0 {
 		return nil
 	}
 	limit := x.client.cfg.MaxBody
-	if found.Kind == route.KindNone && int64(len(start)) > limit {
+	if call.Route.Kind == route.KindNone && int64(len(start)) > limit {
 		limit = max(limit, maxLook)
-		if start, err = wire.ReadStart(w, r, limit+1); err != nil {
+		if start, err = wire.ReadStart(call.W, call.R, limit+1); err != nil {
 			return err
 		}
-		wire.Resume(r, start)
+		wire.Resume(call.R, start)
 	}
 	switch {
 	case int64(len(start)) > limit: // what cannot be looked at is not passed on
-		return wire.Unreadable(w, r, &http.MaxBytesError{Limit: limit})
+		return wire.Unreadable(call.W, call.R, &http.MaxBytesError{Limit: limit})
 	case !wire.ResemblesObject(start):
 		return nil
 	}
-	return x.openText(r, start)
+	return x.openText(call.R, start)
 }
 
 func (x *round) openText(r *http.Request, raw []byte) error {

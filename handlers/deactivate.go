@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"slices"
 
-	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -14,29 +13,27 @@ import (
 // deactivate serves /account/deactivate. The homeserver decides, by its own
 // User-Interactive Authentication; when the account is gone, so are its
 // bindings, as far as anybody lets us.
-func (c *Client) deactivate(w http.ResponseWriter, r *http.Request, next wire.Next, at route.Route) (int, error) {
-	path := c.upstreamPath(at)
-	if r.Method != http.MethodPost || !wire.HasToken(r) {
-		return c.completeAs(w, r, next, at, path, nil)
+func (c *Client) deactivate(call *wire.Call) (int, error) {
+	path := c.upstreamPath(call.Route)
+	if call.R.Method != http.MethodPost || !wire.HasToken(call.R) {
+		return c.completeAs(call, path, nil)
 	}
-	who, err := c.whoami(r, next)
+	who, err := c.whoami(call)
 	if err != nil {
 		return 0, err
 	}
-	return c.completeAs(w, r, next, at, path, &who)
+	return c.completeAs(call, path, &who)
 }
 
 // completeAs is complete for a path where only User-Interactive Authentication
 // uses sessions. If the user is known, their bindings end with the account.
-func (c *Client) completeAs(w http.ResponseWriter, r *http.Request, next wire.Next, at route.Route, path string, who *account) (int, error) {
-	raw, err := wire.ReadBody(w, r, c.cfg.MaxBody)
+func (c *Client) completeAs(call *wire.Call, path string, who *account) (int, error) {
+	raw, err := call.Body()
 	if err != nil {
 		return 0, err
 	}
 	if len(raw) == 0 && who == nil {
-		wire.SetPath(r, path)
-		r.Body, r.ContentLength, r.TransferEncoding = http.NoBody, 0, nil
-		return 0, next(w, r)
+		return call.PassEmptyTo(path)
 	}
 	if len(raw) == 0 {
 		raw = []byte("{}") // clients of r0.0 sent nothing on the first round
@@ -45,7 +42,7 @@ func (c *Client) completeAs(w http.ResponseWriter, r *http.Request, next wire.Ne
 	if err != nil {
 		return 0, err
 	}
-	j := &completion{client: c, route: at, body: body, who: who}
+	j := &completion{client: c, route: call.Route, body: body, who: who}
 	if err := j.collectUIA(); err != nil {
 		return 0, err
 	}
@@ -54,22 +51,22 @@ func (c *Client) completeAs(w http.ResponseWriter, r *http.Request, next wire.Ne
 		// text can be an object and a form. So it is sent as nothing but an
 		// object, and names no server that the homeserver would go to.
 		delete(body, "id_server")
-		return j.run(w, r, next, path, raw)
+		return j.run(call, path, raw)
 	}
-	if j.withdrawal, err = c.leaving(r, next, *who, body); err != nil {
+	if j.withdrawal, err = c.leaving(call, *who, body); err != nil {
 		return 0, err
 	}
-	return j.run(w, r, next, path, raw)
+	return j.run(call, path, raw)
 }
 
 // leaving finds all bindings of a user. The homeserver only unbinds addresses
 // that the account has, so of those alone may it be believed.
-func (c *Client) leaving(r *http.Request, next wire.Next, who account, body wire.Object) (*withdrawal, error) {
+func (c *Client) leaving(call *wire.Call, who account, body wire.Object) (*withdrawal, error) {
 	named, err := namedServer(body)
 	if err != nil {
 		return nil, err
 	}
-	wd, err := c.withdrawal(r, who.user, func(verification.Binding) bool { return true })
+	wd, err := c.withdrawal(call.R, who.user, func(verification.Binding) bool { return true })
 	if err != nil {
 		return nil, err
 	}
@@ -78,13 +75,13 @@ func (c *Client) leaving(r *http.Request, next wire.Next, who account, body wire
 	if wd.unhurried = body.Null("auth"); wd.unhurried {
 		return wd, nil
 	}
-	if err := wd.forbidden(r.Context(), named); err != nil {
+	if err := wd.forbidden(call.R.Context(), named); err != nil {
 		return nil, err
 	}
-	wd.alsoAt(r.Context(), named)
+	wd.alsoAt(call.R.Context(), named)
 	var list []threepid // without it the homeserver's word counts for none
 	if len(wd.targets) > 0 {
-		list, _ = c.threepids(r, next, who)
+		list, _ = c.threepids(call, who)
 	}
 	wd.signed = func(b verification.Binding) bool {
 		return slices.Contains(list, threepid{b.Medium, b.Address})

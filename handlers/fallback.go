@@ -17,13 +17,13 @@ import (
 // fallbackOf returns the stage whose page a request asks for, or sends the form
 // of (CS API, "Fallback": /auth/<stage>/fallback/web). Whatever follows belongs to
 // it: Synapse's pattern has no end.
-func fallbackOf(r *http.Request, found route.Route) (stage string, ok bool) {
-	switch r.Method {
+func fallbackOf(call *wire.Call) (stage string, ok bool) {
+	switch call.R.Method {
 	case http.MethodGet, http.MethodHead, http.MethodPost:
 	default:
 		return "", false
 	}
-	below, ok := strings.CutPrefix(found.Tail, "auth/")
+	below, ok := strings.CutPrefix(call.Route.Tail, "auth/")
 	if !ok {
 		return "", false
 	}
@@ -41,22 +41,22 @@ func showsName(stage string) bool {
 // fallback serves the page on which a person completes one stage of a
 // conversation. Its name comes in the query or in the form, and goes out in the
 // page's own form.
-func (c *Client) fallback(w http.ResponseWriter, r *http.Request, next wire.Next, stage string) error {
-	saved := *r
-	defer func() { *r = saved }()
+func (c *Client) fallback(call *wire.Call, stage string) error {
+	saved := *call.R
+	defer func() { *call.R = saved }()
 	page := &fallbackPage{client: c}
-	if err := page.open(w, r); err != nil {
-		return c.observed(w, r, route.Route{}, "uia_fallback", func() (int, error) { return 0, err })
+	if err := page.open(call); err != nil {
+		return c.observed(call.At(route.Route{}), "uia_fallback", func() (int, error) { return 0, err })
 	}
-	r.Header.Set("Accept-Encoding", "identity")
+	call.R.Header.Set("Accept-Encoding", "identity")
 	if page.name == "" || !showsName(stage) {
-		return next(w, r)
+		return call.Next(call.W, call.R)
 	}
-	held := &wire.AnswerHolder{ResponseWriter: w, Wanted: isText, Sealing: true}
-	err := next(held, r)
-	if location := w.Header().Get("Location"); location != "" {
+	held := &wire.AnswerHolder{ResponseWriter: call.W, Wanted: isText, Sealing: true}
+	err := call.Next(held, call.R)
+	if location := call.W.Header().Get("Location"); location != "" {
 		sealed, _ := page.seal([]byte(location)) // never fails
-		w.Header().Set("Location", string(sealed))
+		call.W.Header().Set("Location", string(sealed))
 	}
 	held.Pass(page.seal)
 	return err
@@ -76,26 +76,26 @@ type fallbackPage struct {
 }
 
 // open replaces the name in the query and in the form.
-func (p *fallbackPage) open(w http.ResponseWriter, r *http.Request) error {
-	if wire.AmbiguousQuery(r.URL) {
+func (p *fallbackPage) open(call *wire.Call) error {
+	if wire.AmbiguousQuery(call.R.URL) {
 		return wire.BadRequest(wire.CodeInvalidParam, "The query cannot be read in one way only")
 	}
-	r.Header = r.Header.Clone()
-	u, query := *r.URL, r.URL.Query()
+	call.R.Header = call.R.Header.Clone()
+	u, query := *call.R.URL, call.R.URL.Query()
 	if changed, err := p.openValues(query); err != nil {
 		return err
 	} else if changed {
 		u.RawQuery = query.Encode()
-		r.URL, r.RequestURI = &u, u.RequestURI()
+		call.R.URL, call.R.RequestURI = &u, u.RequestURI()
 	}
-	if r.Method != http.MethodPost {
+	if call.R.Method != http.MethodPost {
 		return nil
 	}
-	raw, err := wire.ReadBody(w, r, p.client.cfg.MaxBody)
+	raw, err := call.Body()
 	if err != nil {
 		return err
 	}
-	form, err := wire.FormOf(r, raw)
+	form, err := wire.FormOf(call.R, raw)
 	if err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ func (p *fallbackPage) open(w http.ResponseWriter, r *http.Request) error {
 	} else if changed {
 		raw = []byte(form.Encode())
 	}
-	wire.SetForm(r, raw)
+	wire.SetForm(call.R, raw)
 	return nil
 }
 

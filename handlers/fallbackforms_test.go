@@ -25,7 +25,7 @@ func TestPathsOfFallbackPages(t *testing.T) {
 		"GET auth/x/fallback/webpage": "x", "PUT auth/x/fallback/web": "none", "GET auth/x/y/fallback/web": "none", "GET auth/x/fallback": "none", "GET oauth/x/fallback/web": "none",
 	} {
 		method, tail, _ := strings.Cut(target, " ")
-		stage, ok := fallbackOf(httptest.NewRequest(method, "/", nil), route.Route{Tail: tail})
+		stage, ok := fallbackOf(&wire.Call{R: httptest.NewRequest(method, "/", nil), Route: route.Route{Tail: tail}})
 		if !ok {
 			stage = "none"
 		}

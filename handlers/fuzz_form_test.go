@@ -35,14 +35,13 @@ func FuzzSubmission(f *testing.F) {
 	} {
 		f.Add(seed[0], seed[1])
 	}
-	c := &Client{cfg: Config{MaxBody: 1 << 12}}
 	f.Fuzz(func(t *testing.T, contentType, body string) {
-		post := func() (http.ResponseWriter, *http.Request) {
+		post := func() *wire.Call {
 			req := httptest.NewRequest(http.MethodPost, route.PagePath(verification.Email), strings.NewReader(body))
 			req.Header.Set("Content-Type", contentType)
-			return httptest.NewRecorder(), req
+			return &wire.Call{W: httptest.NewRecorder(), R: req, MaxBody: 1 << 12}
 		}
-		sub, err := c.submission(post())
+		sub, err := submission(post())
 		if err != nil && wire.ErrorOf(err).Status >= 500 {
 			t.Errorf("submission: %v", err)
 		}
@@ -52,7 +51,7 @@ func FuzzSubmission(f *testing.F) {
 			}
 			mustBeNormal(t, sub.Token)
 		}
-		for name, parse := range map[string]func(http.ResponseWriter, *http.Request) (url.Values, error){"form": c.pageForm, "refusal": c.refusalForm} {
+		for name, parse := range map[string]func(*wire.Call) (url.Values, error){"form": postedForm, "refusal": refusalForm} {
 			values, err := parse(post())
 			if err != nil && !errors.Is(err, verification.ErrNoSession) && wire.ErrorOf(err).Status >= 500 {
 				t.Errorf("%s: %v", name, err)

@@ -12,15 +12,15 @@ import (
 
 // guard looks at what a request proves before the homeserver is told of it, and sees to
 // it that the homeserver is told in its own words.
-func (j *completion) guard(r *http.Request, next wire.Next) error {
-	j.guardReset(r)
-	if err := j.guardOwner(r, next); err != nil {
+func (j *completion) guard(call *wire.Call) error {
+	j.guardReset(call.R)
+	if err := j.guardOwner(call); err != nil {
 		return err
 	}
-	if err := j.spell(r, next); err != nil {
+	if err := j.spell(call); err != nil {
 		return err
 	}
-	j.nameOwner(r, next)
+	j.nameOwner(call)
 	return nil
 }
 
@@ -54,21 +54,21 @@ func (j *completion) provesEmail() bool {
 // guardOwner keeps an address that is proven from being taken from another
 // account, see refuseTaken. Whoever has proven an address has to say who they
 // are: a token that only the homeserver finds would be somebody else's.
-func (j *completion) guardOwner(r *http.Request, next wire.Next) error {
+func (j *completion) guardOwner(call *wire.Call) error {
 	for i, alias := range j.aliases {
 		if !alias.Live || !j.adds(i) {
 			continue
 		}
 		if j.who == nil {
-			who, err := j.client.whoami(r, next)
+			who, err := j.client.whoami(call)
 			if err != nil {
 				return err
 			}
 			j.who = &who
 		}
-		spelling, err := j.client.refuseTaken(r, next, *j.who, alias)
+		spelling, err := j.client.refuseTaken(call, *j.who, alias)
 		if err == nil && spelling != alias.Address && alias.Medium == verification.Email {
-			err = j.client.svc.Spell(r.Context(), alias, spelling)
+			err = j.client.svc.Spell(call.R.Context(), alias, spelling)
 		}
 		if err != nil {
 			return err

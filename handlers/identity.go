@@ -97,25 +97,12 @@ func (i *Identity) allowed(r *http.Request) bool {
 	return slices.ContainsFunc(i.cfg.IdentityAllow, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
-// parameters reads a JSON or form body; Dendrite sends forms. The query of a
-// GET is read by the endpoint itself.
-func (i *Identity) parameters(w http.ResponseWriter, r *http.Request) (wire.Object, error) {
-	raw, err := wire.ReadBody(w, r, i.cfg.MaxBody)
-	if err != nil {
-		return nil, err
-	}
-	if wire.IsForm(r) {
-		return wire.FormObject(raw)
-	}
-	return wire.ParseObject(raw)
-}
-
 // validateEmail is the homeserver's decision that an address may have a token.
 // It names the request by the nonce that it was shown; without one this would
 // be an open mail relay. send_attempt and next_link are the client's, and were
 // noted with the nonce.
 func (i *Identity) validateEmail(w http.ResponseWriter, r *http.Request) error {
-	body, err := i.parameters(w, r)
+	body, err := wire.Parameters(w, r, i.cfg.MaxBody)
 	if err != nil {
 		return err
 	}
@@ -162,7 +149,7 @@ func (i *Identity) validateMSISDN(w http.ResponseWriter, r *http.Request) error 
 	if i.cfg.Phones == nil {
 		return errNoPhones
 	}
-	body, err := i.parameters(w, r)
+	body, err := wire.Parameters(w, r, i.cfg.MaxBody)
 	if err != nil {
 		return err
 	}

@@ -36,11 +36,11 @@ type login struct {
 }
 
 // loginOf returns nil for what is to go on as it came.
-func (c *Client) loginOf(r *http.Request, found route.Route, x *round) *login {
-	if x == nil || r.Method != http.MethodPost || found.Tail != route.TailLogin || !wire.MaySay(x.raw, "address") {
+func (c *Client) loginOf(call *wire.Call) *login {
+	if call.R.Method != http.MethodPost || call.Route.Tail != route.TailLogin || !wire.MaySay(call.Raw, "address") {
 		return nil
 	}
-	body, _ := wire.ParseObject(x.raw) // in what can be read in two ways there is nothing
+	body, _ := wire.ParseObject(call.Raw) // in what can be read in two ways there is nothing
 	if kind, _, _ := body.Text("type"); kind != wire.StagePassword {
 		return nil // its token is good for one try, or says by itself whose it is
 	}
@@ -75,40 +75,39 @@ func thirdParty(body wire.Object) wire.Object {
 
 // run logs in by the spelling that the homeserver has. Where there are several, the
 // password says whose it is.
-func (l *login) run(w http.ResponseWriter, r *http.Request, next wire.Next) (int, error) {
-	spellings := l.choose(r, next)
+func (l *login) run(call *wire.Call) (int, error) {
+	spellings := l.choose(call)
 	if len(spellings) == 0 {
-		return 0, next(w, r) // not an address that it has; somebody behind it may know it
+		return call.PassOn() // not an address that it has; somebody behind it may know it
 	}
 	var answer *wire.Answer
 	for _, spelling := range spellings {
 		var err error
-		if answer, err = l.try(r, next, spelling); err != nil {
+		if answer, err = l.try(call, spelling); err != nil {
 			return 0, wire.UpstreamFailure(err)
 		}
 		if answer.Status != http.StatusForbidden {
 			break
 		}
 	}
-	answer.Relay(w)
-	return answer.Status, nil
+	return call.Relay(answer)
 }
 
 // choose finds the spellings to try. The homeserver is asked for them where it can be,
 // so that a password is tried once for each account that has the address, and no more.
-func (l *login) choose(r *http.Request, next wire.Next) []string {
+func (l *login) choose(call *wire.Call) []string {
 	if len(l.spellings) == 1 {
 		return l.spellings
 	}
-	if may, err := l.client.mayProbe(r, next); err == nil && may {
-		if known, err := l.client.known(r, next, l.spellings); err == nil {
+	if may, err := l.client.mayProbe(call); err == nil && may {
+		if known, err := l.client.known(call, l.spellings); err == nil {
 			return known
 		}
 	}
 	return l.spellings[:min(len(l.spellings), maxLogins)]
 }
 
-func (l *login) try(r *http.Request, next wire.Next, spelling string) (*wire.Answer, error) {
+func (l *login) try(call *wire.Call, spelling string) (*wire.Answer, error) {
 	body := maps.Clone(l.body)
 	if body.Null("medium") || body.Null("address") {
 		identifier := maps.Clone(l.holder)
@@ -117,5 +116,5 @@ func (l *login) try(r *http.Request, next wire.Next, spelling string) (*wire.Ans
 	} else {
 		body["address"] = wire.Encoded(spelling)
 	}
-	return wire.Exchange(r, next, r.URL.Path, body.Encode())
+	return call.Exchange(call.R.URL.Path, body.Encode())
 }

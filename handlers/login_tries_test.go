@@ -34,7 +34,7 @@ func TestLogIns_WhichSpellingsAreTried(t *testing.T) {
 	} {
 		r := newRig(t, options{config: tt.config})
 		l := &login{client: r.client, spellings: tt.spellings}
-		got := l.choose(httptest.NewRequest("POST", loginPath, http.NoBody), tt.oracle.next)
+		got := l.choose(&wire.Call{R: httptest.NewRequest("POST", loginPath, http.NoBody), Next: tt.oracle.next})
 		if !slices.Equal(got, tt.want) || len(tt.oracle.asked) != tt.asked {
 			t.Errorf("%s: got %q after %q, want %q", name, got, tt.oracle.asked, tt.want)
 		}

@@ -28,12 +28,12 @@ var errMisconfigured = wire.Saying(http.StatusBadGateway, wire.CodeUnknown, wire
 	"This server is not set up correctly and cannot verify addresses. Please tell its administrator.")
 
 // misconfigured tells the client, and the operator. It returns the status.
-func (c *Client) misconfigured(w http.ResponseWriter, r *http.Request, found Misconfiguration) int {
+func (c *Client) misconfigured(call *wire.Call, found Misconfiguration) int {
 	if c.cfg.Misconfigured != nil {
 		c.cfg.Misconfigured(found)
 	}
-	e := c.inWords(r, errMisconfigured)
-	wire.WriteError(w, e, e.Body())
+	e := c.inWords(call.R, errMisconfigured)
+	wire.WriteError(call.W, e, e.Body())
 	return e.Status
 }
 

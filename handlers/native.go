@@ -4,10 +4,8 @@ package handlers
 
 import (
 	"maps"
-	"net/http"
 	"strings"
 
-	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
@@ -18,8 +16,8 @@ import (
 // nativeToken leaves a request to the homeserver, if our limits let it: its mails
 // bother people as ours do. Only id_access_token is taken out: a homeserver of
 // before MSC2140 answers 500 to it, or forwards it.
-func (c *Client) nativeToken(w http.ResponseWriter, r *http.Request, next wire.Next, at route.Route) error {
-	raw, err := wire.ReadBody(w, r, c.cfg.MaxBody)
+func (c *Client) nativeToken(call *wire.Call) error {
+	raw, err := call.Body()
 	if err != nil {
 		return err
 	}
@@ -27,16 +25,16 @@ func (c *Client) nativeToken(w http.ResponseWriter, r *http.Request, next wire.N
 	if err != nil {
 		return err
 	}
-	req := verification.Request{Purpose: at.Purpose, Medium: at.Medium}
+	req := verification.Request{Purpose: call.Route.Purpose, Medium: call.Route.Medium}
 	var cleaned bool
-	if req.Address, cleaned, err = nativeAddress(body, at.Medium); err != nil {
+	if req.Address, cleaned, err = nativeAddress(body, call.Route.Medium); err != nil {
 		return err
 	}
-	c.identify(r, body, &req)
-	if err := c.svc.Count(r.Context(), req); err != nil {
+	c.identify(call.R, body, &req)
+	if err := c.svc.Count(call.R.Context(), req); err != nil {
 		return err
 	}
-	spelling, err := c.nativeSpelling(r, next, req, body)
+	spelling, err := c.nativeSpelling(call, req, body)
 	if err != nil {
 		return err
 	}
@@ -45,28 +43,28 @@ func (c *Client) nativeToken(w http.ResponseWriter, r *http.Request, next wire.N
 		maps.Copy(body, spelling)
 		raw = body.Encode()
 	}
-	contentType := r.Header.Get("Content-Type")
-	wire.SetBody(r, raw)
-	r.Header.Set("Content-Type", contentType)
-	wire.SetPath(r, c.upstreamPath(at))
-	return next(w, r)
+	contentType := call.R.Header.Get("Content-Type")
+	wire.SetBody(call.R, raw)
+	call.R.Header.Set("Content-Type", contentType)
+	wire.SetPath(call.R, c.upstreamPath(call.Route))
+	return call.Next(call.W, call.R)
 }
 
 // nativeSpelling replaces an email address by the homeserver's spelling of it, on a
 // homeserver that compares what it keeps in lower case with what is typed. One that has
 // canonical forms of its own is told what was typed, and lower case does no harm.
-func (c *Client) nativeSpelling(r *http.Request, next wire.Next, req verification.Request, body wire.Object) (wire.Object, error) {
+func (c *Client) nativeSpelling(call *wire.Call, req verification.Request, body wire.Object) (wire.Object, error) {
 	typed, _, _ := body.Text("email")
 	if all := address.Spellings(typed, req.Address); req.Medium != verification.Email || len(all) == 0 || len(all) == 1 && all[0] == typed {
 		return nil, nil
 	}
 	req.Typed = typedAs(typed, req.Address)
 	if req.Typed != "" {
-		if older, err := c.older(r, next); err != nil || !older {
+		if older, err := c.older(call); err != nil || !older {
 			return nil, nil // as it was typed
 		}
 	}
-	spelling, err := c.spelled(r, next, req)
+	spelling, err := c.spelled(call, req)
 	return wire.Object{"email": wire.Encoded(spelling)}, err
 }
 

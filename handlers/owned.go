@@ -19,11 +19,11 @@ var (
 
 // listed asks the homeserver for the addresses of this account, in its own
 // spelling. Dendrite's list is null when there is none.
-func (c *Client) listed(r *http.Request, next wire.Next, who account) ([]threepid, error) {
+func (c *Client) listed(call *wire.Call, who account) ([]threepid, error) {
 	var body struct {
 		Threepids json.RawMessage `json:"threepids"`
 	}
-	if err := c.askJSON(r, next, http.MethodGet, "account/3pid", who.token, nil, &body); err != nil {
+	if err := c.askJSON(call, http.MethodGet, "account/3pid", who.token, nil, &body); err != nil {
 		return nil, err
 	}
 	var list []threepid
@@ -39,8 +39,8 @@ func (c *Client) listed(r *http.Request, next wire.Next, who account) ([]threepi
 // returns the homeserver's spelling, the only one under which a homeserver that
 // compares texts finds it; one that was typed exactly so comes first, because
 // such a homeserver may have two.
-func (c *Client) spelling(r *http.Request, next wire.Next, who account, asked unbindRequest) (spelling string, owned bool, err error) {
-	list, err := c.listed(r, next, who)
+func (c *Client) spelling(call *wire.Call, who account, asked unbindRequest) (spelling string, owned bool, err error) {
+	list, err := c.listed(call, who)
 	if err != nil {
 		return "", false, cannotSay(err)
 	}
@@ -78,13 +78,12 @@ func cannotSay(err error) error {
 // repeat a deletion whose answer got lost, and two devices delete the same
 // address. Whether somebody else has the address is not said, because nobody
 // was asked. Bindings that this user has made through us end all the same.
-func (c *Client) notOwned(w http.ResponseWriter, r *http.Request, wd *withdrawal, asked unbindRequest) (int, error) {
+func (c *Client) notOwned(call *wire.Call, wd *withdrawal, asked unbindRequest) (int, error) {
 	if len(wd.targets) > 0 {
 		asked.action = "unbound"
-		return c.unbindHere(w, r, wd, asked)
+		return c.unbindHere(call, wd, asked)
 	}
-	wire.WriteJSON(w, http.StatusOK, unbindAnswer{unbindNoSupport})
-	return http.StatusOK, nil
+	return call.OK(unbindAnswer{unbindNoSupport})
 }
 
 // body is the request as the homeserver gets it, made anew.

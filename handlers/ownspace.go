@@ -16,21 +16,21 @@ const maxLink = 8 << 10
 
 // serveOwn answers everything in ownSpace. A person's link is mended first; from
 // here on it is one like any other.
-func (c *Client) serveOwn(w http.ResponseWriter, r *http.Request, next wire.Next) error {
-	person := ForPerson(r)
-	if len(r.URL.RawQuery) > maxLink {
-		return c.observed(w, r, route.Route{}, string(route.KindStray), func() (int, error) {
+func (c *Client) serveOwn(call *wire.Call) error {
+	person := ForPerson(call.R)
+	if len(call.R.URL.RawQuery) > maxLink {
+		return c.observed(call, string(route.KindStray), func() (int, error) {
 			return 0, &wire.MatrixError{Status: http.StatusRequestURITooLong, Errcode: wire.CodeTooLarge, Message: "The query is too long"}
 		})
 	}
 	if person {
-		r = c.mended(r)
+		call.R = c.mended(call.R)
 	}
-	found, suspicious := c.router.Classify(r.URL)
+	found, suspicious := c.router.Classify(call.R.URL)
 	if suspicious || found.Kind == route.KindNone || person && found.Kind == route.KindProbe {
 		found = route.Route{Kind: route.KindStray}
 	}
-	return c.serve(w, r, next, found, nil)
+	return c.serve(call.At(found))
 }
 
 // mended is a request for what is meant by its link.

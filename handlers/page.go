@@ -69,93 +69,93 @@ func (c *Client) gate() web.Gate {
 }
 
 // show renders a page that is no failure.
-func (c *Client) show(w http.ResponseWriter, r *http.Request, v web.View) (int, error) {
-	if err := c.page.Render(w, r, http.StatusOK, v); err != nil {
+func (c *Client) show(call *wire.Call, v web.View) (int, error) {
+	if err := c.page.Render(call.W, call.R, http.StatusOK, v); err != nil {
 		return 0, &rendered{wire.Internal(err)}
 	}
 	return http.StatusOK, nil
 }
 
 // showFailure renders a page for a verdict, which is reported.
-func (c *Client) showFailure(w http.ResponseWriter, r *http.Request, verdict *wire.MatrixError, v web.View) (int, error) {
-	if err := c.page.Render(w, r, verdict.Status, v); err != nil {
+func (c *Client) showFailure(call *wire.Call, verdict *wire.MatrixError, v web.View) (int, error) {
+	if err := c.page.Render(call.W, call.R, verdict.Status, v); err != nil {
 		return 0, &rendered{wire.Internal(err)}
 	}
 	return 0, &rendered{verdict}
 }
 
 // showPage is the link in the mail: it asks, and changes nothing.
-func (c *Client) showPage(w http.ResponseWriter, r *http.Request) (int, error) {
-	query := r.URL.Query()
+func (c *Client) showPage(call *wire.Call) (int, error) {
+	query := call.R.URL.Query()
 	sub := pageSubmission(query)
 	sub.Discreet = c.cfg.discreet()
 	if query.Get("help") != "" {
-		return c.helpPage(w, r, sub)
+		return c.helpPage(call, sub)
 	}
-	if state := c.seenOf(route.PagePath(route.MediumOf(r.URL.Path)), query); state != "" {
-		return c.seenPage(w, r, sub, state)
+	if state := c.seenOf(route.PagePath(route.MediumOf(call.R.URL.Path)), query); state != "" {
+		return c.seenPage(call, sub, state)
 	}
-	return c.asThingsStand(w, r, sub)
+	return c.asThingsStand(call, sub)
 }
 
 // asThingsStand is the page of a link.
-func (c *Client) asThingsStand(w http.ResponseWriter, r *http.Request, sub verification.Submission) (int, error) {
-	found, err := c.svc.Inspect(r.Context(), sub)
+func (c *Client) asThingsStand(call *wire.Call, sub verification.Submission) (int, error) {
+	found, err := c.svc.Inspect(call.R.Context(), sub)
 	if err != nil {
-		return c.failedPage(w, r, err)
+		return c.failedPage(call, err)
 	}
 	if found.Already && found.Proof == verification.ProofLink {
-		return c.confirmedPage(w, r, sub, found, web.Already)
+		return c.confirmedPage(call, sub, found, web.Already)
 	}
 	if found.Proof == verification.ProofCode && !code(sub.Token) {
-		return c.show(w, r, c.codeView(sub, found, web.Code))
+		return c.show(call, c.codeView(sub, found, web.Code))
 	}
-	return c.show(w, r, c.pressView(r, sub, found))
+	return c.show(call, c.pressView(call.R, sub, found))
 }
 
 // confirmPage is the button of that page.
-func (c *Client) confirmPage(w http.ResponseWriter, r *http.Request) (int, error) {
-	values, err := c.pageForm(w, r)
+func (c *Client) confirmPage(call *wire.Call) (int, error) {
+	values, err := postedForm(call)
 	if err != nil {
-		return c.failedPage(w, r, err)
+		return c.failedPage(call, err)
 	}
 	sub := pageSubmission(values)
 	sub.Discreet = c.cfg.discreet()
 	if !c.svc.Owns(sub.SID) {
-		return c.failedPage(w, r, verification.ErrNoSession) // there is no page to send to
+		return c.failedPage(call, verification.ErrNoSession) // there is no page to send to
 	}
 	if link := values.Get(linkField); link != "" {
 		typed := sub.Token
 		sub.Token, _ = input.Code(link)
-		if !c.typed(r, values, sub, typed) {
-			return c.askAgain(w, r, sub)
+		if !c.typed(call.R, values, sub, typed) {
+			return c.askAgain(call, sub)
 		}
-	} else if !c.meant(r, values, sub) {
-		return c.askAgain(w, r, sub)
+	} else if !c.meant(call.R, values, sub) {
+		return c.askAgain(call, sub)
 	}
-	done, err := c.confirm(r, sub)
+	done, err := c.confirm(call.R, sub)
 	if errors.Is(err, verification.ErrTokenIncorrect) {
-		return c.wrongToken(w, r, sub)
+		return c.wrongToken(call, sub)
 	}
 	if err != nil {
-		return c.failedForm(w, r, sub, err)
+		return c.failedForm(call, sub, err)
 	}
 	if next := c.wayOn(done, sub.SID); next != "" {
-		web.Headers(w.Header())
-		w.Header().Set("Location", next)
-		w.WriteHeader(http.StatusFound)
+		web.Headers(call.W.Header())
+		call.W.Header().Set("Location", next)
+		call.W.WriteHeader(http.StatusFound)
 		return http.StatusFound, nil
 	}
 	state := web.Done
 	if done.Already {
 		state = web.Already
 	}
-	return c.sendToPage(w, r, sub, state, nil)
+	return c.sendToPage(call, sub, state, nil)
 }
 
-// pageForm reads the body of a form.
-func (c *Client) pageForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
-	raw, err := wire.ReadBody(w, r, c.cfg.MaxBody)
+// postedForm reads the body of a form.
+func postedForm(call *wire.Call) (url.Values, error) {
+	raw, err := call.Body()
 	if err != nil {
 		return nil, err
 	}
@@ -201,40 +201,40 @@ var errMachine = &wire.MatrixError{Status: http.StatusForbidden, Errcode: wire.C
 // What only the reader of the mail can do is to type its code. A mail with a
 // link has one for this; it is worth nothing without the link, so that a wrong
 // one only asks once more.
-func (c *Client) askAgain(w http.ResponseWriter, r *http.Request, sub verification.Submission) (int, error) {
-	found, err := c.svc.Inspect(r.Context(), sub)
+func (c *Client) askAgain(call *wire.Call, sub verification.Submission) (int, error) {
+	found, err := c.svc.Inspect(call.R.Context(), sub)
 	if err != nil {
-		return c.failedForm(w, r, sub, err)
+		return c.failedForm(call, sub, err)
 	}
 	switch {
 	case found.Proof == verification.ProofCode:
 		v := c.codeView(sub, found, web.Code)
 		v.Retype = true
-		return c.showFailure(w, r, errMachine, v)
+		return c.showFailure(call, errMachine, v)
 	case found.Already:
-		return c.sendToPage(w, r, sub, web.Already, nil)
+		return c.sendToPage(call, sub, web.Already, nil)
 	}
 	v := c.formView(sub, found, web.Again, c.gate().Nonce(web.First, aboutCheck(sub)))
 	v.Fields = append(v.Fields, web.Field{Name: linkField, Value: sub.Token})
-	v.Address, v.Asked = shown(found), c.askedOf(r, sub, found) // the link proves that its reader knows it
-	return c.showFailure(w, r, errMachine, v)
+	v.Address, v.Asked = shown(found), c.askedOf(call.R, sub, found) // the link proves that its reader knows it
+	return c.showFailure(call, errMachine, v)
 }
 
 // wrongToken asks for the code again, as long as there are tries.
-func (c *Client) wrongToken(w http.ResponseWriter, r *http.Request, sub verification.Submission) (int, error) {
-	if _, err := c.svc.Inspect(r.Context(), sub); err != nil {
-		return c.failedForm(w, r, sub, err)
+func (c *Client) wrongToken(call *wire.Call, sub verification.Submission) (int, error) {
+	if _, err := c.svc.Inspect(call.R.Context(), sub); err != nil {
+		return c.failedForm(call, sub, err)
 	}
-	return c.sendToPage(w, r, sub, web.Wrong, wire.ErrorOf(wire.SubmitError(verification.ErrTokenIncorrect)))
+	return c.sendToPage(call, sub, web.Wrong, wire.ErrorOf(wire.SubmitError(verification.ErrTokenIncorrect)))
 }
 
 // wrongPage is the page after a wrong code.
-func (c *Client) wrongPage(w http.ResponseWriter, r *http.Request, sub verification.Submission) (int, error) {
-	found, err := c.svc.Inspect(r.Context(), sub)
+func (c *Client) wrongPage(call *wire.Call, sub verification.Submission) (int, error) {
+	found, err := c.svc.Inspect(call.R.Context(), sub)
 	if err != nil {
-		return c.failedPage(w, r, err)
+		return c.failedPage(call, err)
 	}
-	return c.showFailure(w, r, wire.ErrorOf(wire.SubmitError(verification.ErrTokenIncorrect)), c.codeView(sub, found, web.Wrong))
+	return c.showFailure(call, wire.ErrorOf(wire.SubmitError(verification.ErrTokenIncorrect)), c.codeView(sub, found, web.Wrong))
 }
 
 // viewOf is a page about a session. It does not name the address.

@@ -22,14 +22,14 @@ func (c *Client) brandOf(r *http.Request) string {
 }
 
 // failedPage tells a person what went wrong.
-func (c *Client) failedPage(w http.ResponseWriter, r *http.Request, err error) (int, error) {
+func (c *Client) failedPage(call *wire.Call, err error) (int, error) {
 	verdict := wire.ErrorOf(wire.SubmitError(err))
-	v := web.View{State: failure(err, verdict), Brand: c.brandOf(r), Phone: route.MediumOf(r.URL.Path) == verification.MSISDN, Wait: verdict.RetryAfter}
-	verdict.SetRetryAfter(w.Header())
+	v := web.View{State: failure(err, verdict), Brand: c.brandOf(call.R), Phone: route.MediumOf(call.R.URL.Path) == verification.MSISDN, Wait: verdict.RetryAfter}
+	verdict.SetRetryAfter(call.W.Header())
 	if v.State == web.Invalid {
-		v.Help = route.PagePath(route.MediumOf(r.URL.Path)) + "?help=1"
+		v.Help = route.PagePath(route.MediumOf(call.R.URL.Path)) + "?help=1"
 	}
-	return c.showFailure(w, r, verdict, v)
+	return c.showFailure(call, verdict, v)
 }
 
 // failure is the page about what went wrong.

@@ -29,12 +29,12 @@ var deliveries = map[verification.DeliveryState]string{
 // helpPage says why no message has arrived. It gives the same advice to
 // everybody; what became of the message is told to those who know its session,
 // where there are no decoys: of them it could not be told (ADR 25).
-func (c *Client) helpPage(w http.ResponseWriter, r *http.Request, sub verification.Submission) (int, error) {
-	v, err := c.helpView(r, sub)
+func (c *Client) helpPage(call *wire.Call, sub verification.Submission) (int, error) {
+	v, err := c.helpView(call.R, sub)
 	if err != nil && wire.ErrorOf(wire.SubmitError(err)).Status >= http.StatusInternalServerError {
-		return c.failedPage(w, r, err)
+		return c.failedPage(call, err)
 	}
-	return c.show(w, r, v)
+	return c.show(call, v)
 }
 
 // helpView looks at a session without its token, which is what has not arrived:

@@ -12,17 +12,15 @@ import (
 const maxNonce = 64
 
 // probe serves ProbePath.
-func (c *Client) probe(w http.ResponseWriter, r *http.Request) (int, error) {
-	if r.Method != http.MethodGet {
-		w.Header().Set("Allow", "GET, OPTIONS")
-		return 0, wire.Unrecognized(http.StatusMethodNotAllowed)
+func (c *Client) probe(call *wire.Call) (int, error) {
+	if call.R.Method != http.MethodGet {
+		return call.OnlyBy("GET, OPTIONS")
 	}
-	nonce := r.URL.Query().Get("nonce")
+	nonce := call.R.URL.Query().Get("nonce")
 	if nonce == "" || len(nonce) > maxNonce {
 		return 0, wire.BadRequest(wire.CodeInvalidParam, "'nonce' must be 1 to 64 characters")
 	}
-	wire.WriteJSON(w, http.StatusOK, struct {
+	return call.OK(struct {
 		Proof string `json:"proof"`
 	}{c.svc.Proof(nonce)})
-	return http.StatusOK, nil
 }

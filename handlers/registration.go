@@ -46,11 +46,11 @@ var (
 // stages have to be complete and are not, a mail is held back, as
 // [verification.Service.Hold] says: matrix-js-sdk asks for it as soon as it
 // knows the flows, and gives the registration up if it is refused.
-func (c *Client) mayRegister(r *http.Request, next wire.Next, req *verification.Request) error {
+func (c *Client) mayRegister(call *wire.Call, req *verification.Request) error {
 	if req.Purpose != verification.Register || c.cfg.RegistrationGate == GateOff {
 		return nil
 	}
-	offered, err := c.offers.get(r.Context(), c.page.Now, func() (*offer, error) { return c.askOffer(r, next) })
+	offered, err := c.offers.get(call.R.Context(), c.page.Now, func() (*offer, error) { return c.askOffer(call) })
 	switch {
 	case err != nil:
 		return err
@@ -62,14 +62,14 @@ func (c *Client) mayRegister(r *http.Request, next wire.Next, req *verification.
 		return nil
 	}
 	if req.UIA == "" {
-		if req.UIA, err = c.svc.Tied(r.Context(), req.Client, r.UserAgent()); err != nil {
+		if req.UIA, err = c.svc.Tied(call.R.Context(), req.Client, call.R.UserAgent()); err != nil {
 			return err
 		}
 		if req.UIA == "" {
 			return errNotBegun
 		}
 	}
-	ready, err := c.svc.Reached(r.Context(), req.UIA, req.Medium)
+	ready, err := c.svc.Reached(call.R.Context(), req.UIA, req.Medium)
 	switch {
 	case err != nil || ready:
 		return err
@@ -82,8 +82,8 @@ func (c *Client) mayRegister(r *http.Request, next wire.Next, req *verification.
 
 // askOffer asks the homeserver what it offers, the way that the client would. A
 // rule that refuses the question on this way may be about this client alone.
-func (c *Client) askOffer(r *http.Request, next wire.Next) (*offer, error) {
-	answer, err := c.ask(r, next, http.MethodPost, c.cfg.UpstreamVersion+"/register", "", []byte("{}"))
+func (c *Client) askOffer(call *wire.Call) (*offer, error) {
+	answer, err := c.ask(call, http.MethodPost, c.cfg.UpstreamVersion+"/register", "", []byte("{}"))
 	if err == nil {
 		return readOffer(answer)
 	}
@@ -93,14 +93,19 @@ func (c *Client) askOffer(r *http.Request, next wire.Next) (*offer, error) {
 	return nil, wire.UpstreamFailure(err)
 }
 
-// watch looks at the homeserver's answers to registrations: at what it offers
+// watched looks at the homeserver's answers to registrations: at what it offers
 // and, where that matters, at how far somebody has come.
-func (c *Client) watch(r *http.Request, next wire.Next, at route.Route) wire.Next {
-	kind := r.URL.Query()["kind"]
+func (c *Client) watched(call *wire.Call) *wire.Call {
+	kind := call.R.URL.Query()["kind"]
 	guest := len(kind) > 0 && kind[0] != "user"
-	if c.cfg.RegistrationGate == GateOff || at.Tail != route.TailRegister || at.Ancient() || guest {
-		return next
+	if c.cfg.RegistrationGate == GateOff || call.Route.Tail != route.TailRegister || call.Route.Ancient() || guest {
+		return call
 	}
+	return call.With(func(call *wire.Call) { call.Next = c.watch(call.Next) })
+}
+
+// watch does so with one answer.
+func (c *Client) watch(next wire.Next) wire.Next {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		header := r.Header
 		r.Header = header.Clone()

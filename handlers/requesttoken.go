@@ -28,80 +28,74 @@ type tokenResponse struct {
 
 // requestToken serves the six endpoints of MSC2263, without authentication
 // and whether or not there is a Content-Type.
-func (c *Client) requestToken(w http.ResponseWriter, r *http.Request, next wire.Next, at route.Route) (int, error) {
-	if r.Method != http.MethodPost {
-		w.Header().Set("Allow", "POST, OPTIONS")
-		return 0, wire.Unrecognized(http.StatusMethodNotAllowed)
+func (c *Client) requestToken(call *wire.Call) (int, error) {
+	if call.R.Method != http.MethodPost {
+		return call.OnlyBy("POST, OPTIONS")
 	}
-	if at.Purpose == verification.Password && c.cfg.NativeReset {
-		return 0, c.nativeToken(w, r, next, at)
+	if call.Route.Purpose == verification.Password && c.cfg.NativeReset {
+		return 0, c.nativeToken(call)
 	}
-	if err := c.cfg.supports(at.Medium, at.Purpose); err != nil {
+	if err := c.cfg.supports(call.Route.Medium, call.Route.Purpose); err != nil {
 		return 0, err // before anything else (MSC4178)
 	}
-	raw, err := wire.ReadBody(w, r, c.cfg.MaxBody)
+	body, err := call.Object()
 	if err != nil {
 		return 0, err
 	}
-	body, err := wire.ParseObject(raw)
-	if err != nil {
-		return 0, err
-	}
-	req, to, err := c.tokenRequest(body, at)
+	req, to, err := c.tokenRequest(body, call.Route)
 	if err == nil {
-		err = c.cfg.carries(r.Context(), req.Medium, req.Address)
+		err = c.cfg.carries(call.R.Context(), req.Medium, req.Address)
 	}
 	if err != nil {
 		return 0, err
 	}
-	if err := c.judge(r.Context(), req); err != nil {
+	if err := c.judge(call.R.Context(), req); err != nil {
 		return 0, err
 	}
-	if err := c.distinguishes(r, next, req); err != nil {
+	if err := c.distinguishes(call, req); err != nil {
 		return 0, err
 	}
 	if c.cfg.Match != nil {
-		req.Language = c.cfg.Match(r.Header.Get("Accept-Language"))
+		req.Language = c.cfg.Match(call.R.Header.Get("Accept-Language"))
 	}
 	if c.cfg.Brand != nil {
-		req.Brand = c.cfg.Brand(r.Host)
+		req.Brand = c.cfg.Brand(call.R.Host)
 	}
-	c.identify(r, body, &req)
-	if err := c.mayRegister(r, next, &req); err != nil {
+	c.identify(call.R, body, &req)
+	if err := c.mayRegister(call, &req); err != nil {
 		return 0, err
 	}
-	settle, err := c.admit(r, &req, to)
+	settle, err := c.admit(call.R, &req, to)
 	if err != nil {
 		return 0, err
 	}
-	opened, answered, err := c.open(w, r, next, at, req, to)
-	settle(r.Context(), opened.Sent)
+	opened, answered, err := c.open(call, req, to)
+	settle(call.R.Context(), opened.Sent)
 	if err != nil || answered != 0 {
 		return answered, err
 	}
-	if err := c.hold(r, req, opened.Decoy); err != nil {
+	if err := c.hold(call.R, req, opened.Decoy); err != nil {
 		return 0, err
 	}
-	wire.WriteJSON(w, http.StatusOK, c.tokenAnswer(opened.SID, req, to))
-	return http.StatusOK, nil
+	return call.OK(c.tokenAnswer(opened.SID, req, to))
 }
 
 // open opens the session, or has the homeserver decide about it. It returns the
 // status if the homeserver's answer was written.
-func (c *Client) open(w http.ResponseWriter, r *http.Request, next wire.Next, at route.Route, req verification.Request, to dialled) (verification.Opened, int, error) {
+func (c *Client) open(call *wire.Call, req verification.Request, to dialled) (verification.Opened, int, error) {
 	if c.cfg.Callback {
 		beat := c.pace.begin()
-		opened, answered, err := c.askHomeserver(w, r, next, at, req, to)
+		opened, answered, err := c.askHomeserver(call, req, to)
 		if answered == 0 && !early(err) {
-			beat.wait(r.Context(), err == nil && !opened.Decoy)
+			beat.wait(call.R.Context(), err == nil && !opened.Decoy)
 		}
 		return opened, answered, err
 	}
-	if err := r.Context().Err(); err != nil {
+	if err := call.R.Context().Err(); err != nil {
 		return verification.Opened{}, 0, err
 	}
 	// Not cut off by the client: it would get messages that nobody has counted.
-	ctx, cancel := wire.Detached(r.Context(), settleTime)
+	ctx, cancel := wire.Detached(call.R.Context(), settleTime)
 	defer cancel()
 	opened, err := c.svc.RequestToken(ctx, req)
 	if err != nil && !wire.MustWait(err) {

@@ -58,17 +58,17 @@ func (c *Client) seenOf(path string, query url.Values) web.State {
 }
 
 // sendToPage is sendOn for the page of a link.
-func (c *Client) sendToPage(w http.ResponseWriter, r *http.Request, sub verification.Submission, state web.State, verdict *wire.MatrixError) (int, error) {
-	return c.sendOn(w, route.PagePath(route.MediumOf(r.URL.Path)), state, verdict, sub.SID)
+func (c *Client) sendToPage(call *wire.Call, sub verification.Submission, state web.State, verdict *wire.MatrixError) (int, error) {
+	return c.sendOn(call.W, route.PagePath(route.MediumOf(call.R.URL.Path)), state, verdict, sub.SID)
 }
 
 // failedForm tells a person what went wrong with a form.
-func (c *Client) failedForm(w http.ResponseWriter, r *http.Request, sub verification.Submission, err error) (int, error) {
+func (c *Client) failedForm(call *wire.Call, sub verification.Submission, err error) (int, error) {
 	verdict := wire.ErrorOf(wire.SubmitError(err))
 	if state := failure(err, verdict); verdicts[state] != nil {
-		return c.sendToPage(w, r, sub, state, verdict)
+		return c.sendToPage(call, sub, state, verdict)
 	}
-	return c.failedPage(w, r, err)
+	return c.failedPage(call, err)
 }
 
 // verdicts are what pages about a failure that stays stand for.
@@ -77,24 +77,24 @@ var verdicts = map[web.State]error{
 }
 
 // seenPage is the page of a link after its form.
-func (c *Client) seenPage(w http.ResponseWriter, r *http.Request, sub verification.Submission, state web.State) (int, error) {
+func (c *Client) seenPage(call *wire.Call, sub verification.Submission, state web.State) (int, error) {
 	if failed := verdicts[state]; failed != nil {
-		return c.failedPage(w, r, failed)
+		return c.failedPage(call, failed)
 	}
 	if state == web.Wrong {
-		return c.wrongPage(w, r, sub)
+		return c.wrongPage(call, sub)
 	}
-	found, err := c.svc.Recall(r.Context(), sub.SID)
+	found, err := c.svc.Recall(call.R.Context(), sub.SID)
 	if err != nil || !found.Already {
-		return c.asThingsStand(w, r, sub)
+		return c.asThingsStand(call, sub)
 	}
-	return c.confirmedPage(w, r, sub, found, state)
+	return c.confirmedPage(call, sub, found, state)
 }
 
 // confirmedPage says that an address is confirmed to somebody who has proven to
 // know it, and where they go on.
-func (c *Client) confirmedPage(w http.ResponseWriter, r *http.Request, sub verification.Submission, found verification.Confirmed, state web.State) (int, error) {
+func (c *Client) confirmedPage(call *wire.Call, sub verification.Submission, found verification.Confirmed, state web.State) (int, error) {
 	v := viewOf(found, state)
 	v.Address, v.Next = shown(found), c.wayOn(found, sub.SID)
-	return c.show(w, r, v)
+	return c.show(call, v)
 }

@@ -3,8 +3,6 @@
 package handlers
 
 import (
-	"net/http"
-
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
@@ -22,15 +20,15 @@ var errAlike = wire.BadRequest(wire.CodeInvalidParam, "This server cannot tell t
 // known are those of the spellings of an address that accounts have, in their order.
 // All are asked for, whatever is found: how long it takes tells nothing. Of nearly all
 // addresses there is only one, and nobody is asked.
-func (c *Client) known(r *http.Request, next wire.Next, spellings []string) (known []string, err error) {
+func (c *Client) known(call *wire.Call, spellings []string) (known []string, err error) {
 	if len(spellings) < 2 {
 		return nil, nil
 	}
-	if may, err := c.mayProbe(r, next); err != nil || !may {
+	if may, err := c.mayProbe(call); err != nil || !may {
 		return nil, err
 	}
 	for _, spelling := range spellings {
-		err := c.taken(r, next, "", verification.Email, spelling)
+		err := c.taken(call, "", verification.Email, spelling)
 		switch {
 		case wire.RefusesWith(err, wire.CodeThreepidInUse):
 			known = append(known, spelling)
@@ -45,29 +43,29 @@ func (c *Client) known(r *http.Request, next wire.Next, spellings []string) (kno
 // nothing. One that verifies addresses by itself would send a mail. It is not that if
 // it asks us, or if it is older than MSC2290, see taken. While that cannot be found out,
 // nobody knows who has the address: that is an error, and not a no.
-func (c *Client) mayProbe(r *http.Request, next wire.Next) (bool, error) {
+func (c *Client) mayProbe(call *wire.Call) (bool, error) {
 	switch {
 	case c.cfg.NoEmail:
 		return false, nil
 	case c.cfg.Callback && !c.cfg.NativeReset:
 		return true, nil
 	}
-	return c.older(r, next)
+	return c.older(call)
 }
 
 // older reports whether the homeserver is from before MSC2290. Such a one keeps
 // addresses in lower case, or as they come; later ones fold them.
-func (c *Client) older(r *http.Request, next wire.Next) (bool, error) {
-	return c.lacks(r, next, route.TailAdd)
+func (c *Client) older(call *wire.Call) (bool, error) {
+	return c.lacks(call, route.TailAdd)
 }
 
 // distinguishes refuses an address that is another one to a homeserver which folds
 // case in full. There the proof of the one mailbox would be the proof of the other.
-func (c *Client) distinguishes(r *http.Request, next wire.Next, req verification.Request) error {
+func (c *Client) distinguishes(call *wire.Call, req verification.Request) error {
 	if req.Medium != verification.Email || !address.Folds(req.Address) {
 		return nil
 	}
-	older, err := c.older(r, next)
+	older, err := c.older(call)
 	if err == nil && !older {
 		err = errAlike
 	}
@@ -77,7 +75,7 @@ func (c *Client) distinguishes(r *http.Request, next wire.Next, req verification
 // spelled is how the homeserver is asked about an address: as an account has it, if one
 // does. An address that nobody may have yet is not given to a second account because it
 // is spelled, or folded, in another way.
-func (c *Client) spelled(r *http.Request, next wire.Next, req verification.Request) (string, error) {
+func (c *Client) spelled(call *wire.Call, req verification.Request) (string, error) {
 	if req.Medium != verification.Email {
 		return req.Address, nil
 	}
@@ -85,7 +83,7 @@ func (c *Client) spelled(r *http.Request, next wire.Next, req verification.Reque
 	if req.Purpose != verification.Password {
 		spellings = append(spellings, address.Alike(req.Address)...)
 	}
-	known, err := c.known(r, next, spellings)
+	known, err := c.known(call, spellings)
 	if len(known) == 0 {
 		return req.Address, err
 	}
@@ -94,17 +92,17 @@ func (c *Client) spelled(r *http.Request, next wire.Next, req verification.Reque
 
 // spell has the homeserver told what is proven in its own spelling. For an address that
 // is added, guardOwner has seen to that.
-func (j *completion) spell(r *http.Request, next wire.Next) error {
+func (j *completion) spell(call *wire.Call) error {
 	for i, alias := range j.aliases {
 		if !alias.Live || alias.Medium != verification.Email || j.adds(i) {
 			continue
 		}
-		if err := j.freeOfAlike(r, next, alias); err != nil {
+		if err := j.freeOfAlike(call, alias); err != nil {
 			return err
 		}
-		known, err := j.client.known(r, next, address.Spellings(alias.Typed, alias.Address))
+		known, err := j.client.known(call, address.Spellings(alias.Typed, alias.Address))
 		if err == nil && len(known) > 0 && known[0] != alias.Address {
-			err = j.client.svc.Spell(r.Context(), alias, known[0])
+			err = j.client.svc.Spell(call.R.Context(), alias, known[0])
 		}
 		if err != nil {
 			return err
@@ -114,15 +112,15 @@ func (j *completion) spell(r *http.Request, next wire.Next) error {
 }
 
 // freeOfAlike refuses a registration by an address to which one of an account is alike.
-func (j *completion) freeOfAlike(r *http.Request, next wire.Next, alias *verification.Alias) error {
+func (j *completion) freeOfAlike(call *wire.Call, alias *verification.Alias) error {
 	alike := address.Alike(alias.Address)
 	if j.route.Purpose != verification.Register || len(alike) == 0 {
 		return nil
 	}
-	if may, err := j.client.mayProbe(r, next); err != nil || !may {
+	if may, err := j.client.mayProbe(call); err != nil || !may {
 		return err
 	}
-	return j.client.anyTaken(r, next, "", alike)
+	return j.client.anyTaken(call, "", alike)
 }
 
 // typedAs is what of a typed address its canonical form does not tell.

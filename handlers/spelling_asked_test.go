@@ -82,7 +82,7 @@ func TestSpellings_ThatAccountsHave(t *testing.T) {
 	} {
 		o := &oracle{codes: tt.codes, add: tt.add}
 		r := newRig(t, options{config: tt.config})
-		known, err := r.client.known(httptest.NewRequest("POST", "/", http.NoBody), o.next, tt.spellings)
+		known, err := r.client.known(&wire.Call{R: httptest.NewRequest("POST", "/", http.NoBody), Next: o.next}, tt.spellings)
 		if !slices.Equal(known, tt.known) || (err != nil) != tt.fails || !slices.Equal(o.asked, tt.asked) {
 			t.Errorf("%s: got %q, %v after %q, want %q after %q", name, known, err, o.asked, tt.known, tt.asked)
 		}
@@ -110,7 +110,7 @@ func TestSpellings_HowTheHomeserverIsAsked(t *testing.T) {
 			tt.req.Medium = verification.Email
 		}
 		r := newRig(t, callback)
-		got, err := r.client.spelled(httptest.NewRequest("POST", "/", http.NoBody), (&oracle{codes: tt.codes}).next, tt.req)
+		got, err := r.client.spelled(&wire.Call{R: httptest.NewRequest("POST", "/", http.NoBody), Next: (&oracle{codes: tt.codes}).next}, tt.req)
 		if got != tt.want || (err != nil) != tt.fails {
 			t.Errorf("%s: got %s, %v, want %s", name, got, err, tt.want)
 		}
@@ -133,7 +133,7 @@ func TestSpellings_ThatAreTaken(t *testing.T) {
 		{map[string]string{b: ""}, wire.CodeUnknown},
 		{map[string]string{a: wire.CodeForbidden}, ""},
 	} {
-		err := r.client.anyTaken(httptest.NewRequest("POST", "/", http.NoBody), (&oracle{codes: tt.codes}).next, "t", []string{a, b})
+		err := r.client.anyTaken(&wire.Call{R: httptest.NewRequest("POST", "/", http.NoBody), Next: (&oracle{codes: tt.codes}).next}, "t", []string{a, b})
 		got := codeOf(err)
 		if refused, ok := wire.RefusalOf(err); ok {
 			got = wire.ErrcodeOf(refused.Answer)
@@ -180,13 +180,13 @@ func TestStages_ByAnAddress(t *testing.T) {
 			if tt.token != "" {
 				req.Header.Set("Authorization", "Bearer "+tt.token)
 			}
-			j.nameOwner(req, func(w http.ResponseWriter, req *http.Request) error {
+			j.nameOwner(&wire.Call{R: req, Next: func(w http.ResponseWriter, req *http.Request) error {
 				if strings.HasSuffix(req.URL.Path, "/whoami") {
 					asked++
 					return upstream(200, `{"user_id":"`+alice+`"}`)(w, req)
 				}
 				return tt.list(w, req)
-			})
+			}})
 			want := tt.want
 			if want == "" {
 				want = tt.auth
@@ -200,7 +200,7 @@ func TestStages_ByAnAddress(t *testing.T) {
 	j := &completion{client: r.client, auth: mustObject(t, []byte(`{"type":"m.login.password",`+third+`}`))}
 	req := httptest.NewRequest("POST", "/", http.NoBody)
 	req.Header.Set("Authorization", "Bearer t")
-	if j.nameOwner(req, upstream(401, `{"errcode":"M_UNKNOWN_TOKEN"}`)); j.changed {
+	if j.nameOwner(&wire.Call{R: req, Next: upstream(401, `{"errcode":"M_UNKNOWN_TOKEN"}`)}); j.changed {
 		t.Errorf("got %s of a token that is nobody's", wire.Encoded(j.auth))
 	}
 }
@@ -263,9 +263,9 @@ func TestAddresses_AreComparedInOneForm(t *testing.T) {
 func TestSpellings_AHomeserverThatDoesNotAnswer(t *testing.T) {
 	r := newRig(t, callback)
 	for status, want := range map[int]int{502: 502, 503: 503} {
-		err := r.client.taken(httptest.NewRequest("POST", "/", http.NoBody), func(http.ResponseWriter, *http.Request) error {
+		err := r.client.taken(&wire.Call{R: httptest.NewRequest("POST", "/", http.NoBody), Next: func(http.ResponseWriter, *http.Request) error {
 			return &wire.UpstreamError{Status: status, Err: wire.ErrNoAnswer}
-		}, "", verification.Email, "a@x.org")
+		}}, "", verification.Email, "a@x.org")
 		if got := wire.ErrorOf(err); got.Status != want || !errors.Is(err, wire.ErrNoAnswer) {
 			t.Errorf("got %v, want %d", err, want)
 		}

@@ -17,19 +17,19 @@ func (j *completion) namesAddress(r *http.Request) bool {
 }
 
 // asker is who makes the request.
-func (j *completion) asker(r *http.Request, next wire.Next) (account, error) {
+func (j *completion) asker(call *wire.Call) (account, error) {
 	if j.who != nil {
 		return *j.who, nil
 	}
-	return j.client.whoami(r, next)
+	return j.client.whoami(call)
 }
 
 // nameOwner names such a user by their user ID. Homeservers of then know no address at
 // this place, and those of today only their own spelling of it. An address that is none
 // of the account's stays, and so does everything when the homeserver does not say:
 // whose password it is, is the homeserver's to judge.
-func (j *completion) nameOwner(r *http.Request, next wire.Next) {
-	if !j.namesAddress(r) {
+func (j *completion) nameOwner(call *wire.Call) {
+	if !j.namesAddress(call.R) {
 		return
 	}
 	holder := thirdParty(j.auth)
@@ -38,12 +38,12 @@ func (j *completion) nameOwner(r *http.Request, next wire.Next) {
 	if err != nil {
 		return
 	}
-	who, err := j.asker(r, next)
+	who, err := j.asker(call)
 	if err != nil {
 		return
 	}
 	named := threepid{verification.Medium(medium), canonicalAddress(verification.Medium(medium), typed)}
-	if own, _ := j.client.owns(r, next, who, named.Medium, named.Address); !own {
+	if own, _ := j.client.owns(call, who, named.Medium, named.Address); !own {
 		return
 	}
 	delete(j.auth, "medium")

@@ -16,23 +16,22 @@ import (
 // submit serves the place where tokens come back: the link of a mail (GET),
 // the button of its page (POST of a form), and submit_url (POST of JSON).
 // GET and HEAD change nothing, because mail scanners follow links.
-func (c *Client) submit(w http.ResponseWriter, r *http.Request, at route.Route) error {
-	switch r.Method {
+func (c *Client) submit(call *wire.Call) error {
+	switch call.R.Method {
 	case http.MethodGet, http.MethodHead:
-		return c.observed(w, r, at, "page", func() (int, error) {
-			return c.showPage(w, r)
+		return c.observed(call, "page", func() (int, error) {
+			return c.showPage(call)
 		})
 	case http.MethodPost:
-		if c.human(r) {
-			return c.observed(w, r, at, "confirm", func() (int, error) {
-				return c.confirmPage(w, r)
+		if c.human(call.R) {
+			return c.observed(call, "confirm", func() (int, error) {
+				return c.confirmPage(call)
 			})
 		}
-		return c.submitMachine(w, r, at)
+		return c.submitMachine(call)
 	}
-	return c.observed(w, r, at, string(route.KindSubmit), func() (int, error) {
-		w.Header().Set("Allow", "GET, HEAD, POST, OPTIONS")
-		return 0, wire.Unrecognized(http.StatusMethodNotAllowed)
+	return c.observed(call, string(route.KindSubmit), func() (int, error) {
+		return call.OnlyBy("GET, HEAD, POST, OPTIONS")
 	})
 }
 
@@ -44,19 +43,18 @@ func (c *Client) human(r *http.Request) bool {
 
 // submitMachine is submit_url: JSON in, {"success": true} or an error of
 // MSC4183 out; no access token is needed, and next_link is ignored.
-func (c *Client) submitMachine(w http.ResponseWriter, r *http.Request, at route.Route) error {
-	return c.observedAs(w, r, at, string(route.KindSubmit), func() (int, error) {
-		sub, err := c.submission(w, r)
+func (c *Client) submitMachine(call *wire.Call) error {
+	return c.observedAs(call, string(route.KindSubmit), func() (int, error) {
+		sub, err := submission(call)
 		if err != nil {
 			return 0, err
 		}
-		if _, err := c.confirm(r, sub); err != nil {
+		if _, err := c.confirm(call.R, sub); err != nil {
 			return 0, machineError(err)
 		}
-		wire.WriteJSON(w, http.StatusOK, struct {
+		return call.OK(struct {
 			Success bool `json:"success"`
 		}{true})
-		return http.StatusOK, nil
 	}, func(e *wire.MatrixError) wire.ErrorBody {
 		body, no := e.Body(), false
 		body.Success = &no
@@ -65,18 +63,9 @@ func (c *Client) submitMachine(w http.ResponseWriter, r *http.Request, at route.
 }
 
 // submission reads sid, client_secret and token from a JSON or form body.
-func (c *Client) submission(w http.ResponseWriter, r *http.Request) (verification.Submission, error) {
+func submission(call *wire.Call) (verification.Submission, error) {
 	var sub verification.Submission
-	raw, err := wire.ReadBody(w, r, c.cfg.MaxBody)
-	if err != nil {
-		return sub, err
-	}
-	var body wire.Object
-	if wire.IsForm(r) {
-		body, err = wire.FormObject(raw)
-	} else {
-		body, err = wire.ParseObject(raw)
-	}
+	body, err := wire.Parameters(call.W, call.R, call.MaxBody)
 	if err != nil {
 		return sub, err
 	}

@@ -45,7 +45,7 @@ func TestTokenRequest_ABodyThatIsTooLarge(t *testing.T) {
 	for _, native := range []bool{false, true} {
 		r := newRig(t, options{config: func(c *Config) { c.NativeReset = native }})
 		req := httptest.NewRequest("POST", resetByMail, strings.NewReader(strings.Repeat(" ", DefaultMaxBody)+"{}"))
-		_, err := r.client.requestToken(httptest.NewRecorder(), req, r.next, route.Route{Purpose: verification.Password, Medium: verification.Email})
+		_, err := r.client.requestToken(&wire.Call{W: httptest.NewRecorder(), R: req, Next: r.next, MaxBody: DefaultMaxBody, Route: route.Route{Purpose: verification.Password, Medium: verification.Email}})
 		if got := codeOf(err); got != wire.CodeTooLarge || len(r.hs.Requests()) != 0 {
 			t.Errorf("native %v: got %v and %d requests at the homeserver", native, err, len(r.hs.Requests()))
 		}

@@ -63,7 +63,7 @@ func (a *authentication) refuse(errcode, message string) *challenge {
 // check lets the user prove once more who they are. A device that was left
 // unlocked must not be enough to add an address by which the account can be
 // taken over (MSC2290).
-func (a *authentication) check(r *http.Request, next wire.Next) error {
+func (a *authentication) check(call *wire.Call) error {
 	if a.auth == nil {
 		return a.refuse("", "")
 	}
@@ -79,16 +79,16 @@ func (a *authentication) check(r *http.Request, next wire.Next) error {
 	case err != nil:
 		return err
 	case stage == wire.StagePassword:
-		return a.password(r, next)
+		return a.password(call)
 	case stage == wire.StageEmail && !a.client.cfg.NativeReset:
-		return a.email(r, next)
+		return a.email(call)
 	}
 	return a.refuse(wire.CodeUnauthorized, "None of the flows has this stage")
 }
 
 // password has the homeserver check the password, by a log-in of the user who
 // the access token belongs to, whomever the client names.
-func (a *authentication) password(r *http.Request, next wire.Next) error {
+func (a *authentication) password(call *wire.Call) error {
 	password, given, err := a.auth.Text("password")
 	if err != nil {
 		return err
@@ -99,7 +99,7 @@ func (a *authentication) password(r *http.Request, next wire.Next) error {
 	if !a.namesUser() {
 		return a.refuse(wire.CodeForbidden, "This is another user")
 	}
-	if err := a.client.svc.CountUser(r.Context(), "add", a.who.user); err != nil {
+	if err := a.client.svc.CountUser(call.R.Context(), "add", a.who.user); err != nil {
 		return err
 	}
 	body := wire.Encoded(map[string]any{
@@ -107,13 +107,13 @@ func (a *authentication) password(r *http.Request, next wire.Next) error {
 		"identifier":                  map[string]string{"type": "m.id.user", "user": a.who.user},
 		"initial_device_display_name": "Confirmation of a password",
 	})
-	answer, err := a.client.ask(r, next, http.MethodPost, a.client.cfg.UpstreamVersion+"/login", "", body)
+	answer, err := a.client.ask(call, http.MethodPost, a.client.cfg.UpstreamVersion+"/login", "", body)
 	if err != nil {
 		return wire.UpstreamFailure(err)
 	}
 	switch {
 	case answer.Status/100 == 2:
-		return a.logOut(r, next, answer)
+		return a.logOut(call, answer)
 	case answer.Status == http.StatusTooManyRequests, answer.Status >= http.StatusInternalServerError:
 		return &wire.Refusal{Answer: answer}
 	}
@@ -148,7 +148,7 @@ func (a *authentication) namesUser() bool {
 }
 
 // logOut removes the device that the log-in has made.
-func (a *authentication) logOut(r *http.Request, next wire.Next, answer *wire.Answer) error {
+func (a *authentication) logOut(call *wire.Call, answer *wire.Answer) error {
 	var made struct {
 		UserID      string `json:"user_id"`
 		AccessToken string `json:"access_token"`
@@ -157,13 +157,13 @@ func (a *authentication) logOut(r *http.Request, next wire.Next, answer *wire.An
 		return wire.UpstreamFailure(errors.New("the homeserver's log-in has no access token"))
 	}
 	tail := a.client.cfg.UpstreamVersion + "/logout"
-	out, err := a.client.ask(r, next, http.MethodPost, tail, made.AccessToken, []byte("{}"))
+	out, err := a.client.ask(call, http.MethodPost, tail, made.AccessToken, []byte("{}"))
 	if err == nil && out.Status/100 != 2 {
 		err = &wire.Refusal{Answer: out}
 	}
 	if err != nil {
 		// Nobody has that token; the device is an empty entry in a list.
-		a.client.obs.Request(r, Event{
+		a.client.obs.Request(call.R, Event{
 			Face: "client", Endpoint: "log_out", Outcome: "unknown", Status: http.StatusBadGateway, Err: err,
 		})
 	}
@@ -176,7 +176,7 @@ func (a *authentication) logOut(r *http.Request, next wire.Next, answer *wire.An
 // email accepts a session of ours for an address that the account has. Such a
 // session has the purpose of a password reset: no other can be requested for
 // an address in use.
-func (a *authentication) email(r *http.Request, next wire.Next) error {
+func (a *authentication) email(call *wire.Call) error {
 	creds, err := wire.StageCreds(a.auth)
 	if err != nil {
 		return err
@@ -184,7 +184,7 @@ func (a *authentication) email(r *http.Request, next wire.Next) error {
 	if creds == nil || creds.SID == "" {
 		return wire.BadRequest(wire.CodeMissingParam, "Missing params: ['threepid_creds']")
 	}
-	ctx := r.Context()
+	ctx := call.R.Context()
 	waiting := a.refuse(wire.CodeUnauthorized, "The address is not confirmed")
 	alias, err := a.client.svc.Claim(ctx, verification.Completion{
 		SID: creds.SID, ClientSecret: creds.Secret, Purpose: verification.Password,
@@ -199,7 +199,7 @@ func (a *authentication) email(r *http.Request, next wire.Next) error {
 	if !alias.Live || alias.Medium != verification.Email {
 		return waiting
 	}
-	own, err := a.client.owns(r, next, a.who, alias.Medium, alias.Address)
+	own, err := a.client.owns(call, a.who, alias.Medium, alias.Address)
 	if err != nil {
 		return err
 	}

@@ -23,7 +23,7 @@ func (r *rig) proving(auth string, next wire.Next) (*authentication, error) {
 	if auth != "" {
 		a.auth = mustObject(r.t, []byte(auth))
 	}
-	return a, a.check(httptest.NewRequest("POST", addPath, http.NoBody), next)
+	return a, a.check(&wire.Call{R: httptest.NewRequest("POST", addPath, http.NoBody), Next: next})
 }
 
 // wantChallenge checks that an error is another round, of these stages, by one code.

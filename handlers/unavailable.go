@@ -23,5 +23,5 @@ func (u *Unavailable) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		wire.NotReady(w)
 		return
 	}
-	_, _ = u.client.failedPage(w, r, wire.Unavailable(nil)) // whoever calls has a log
+	_, _ = u.client.failedPage(&wire.Call{W: w, R: r}, wire.Unavailable(nil)) // whoever calls has a log
 }

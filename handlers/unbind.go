@@ -19,12 +19,11 @@ import (
 // unbind serves /account/3pid/unbind and /account/3pid/delete. Both end the
 // binding of an address; the second takes it from the account, too, which is
 // the homeserver's to do.
-func (c *Client) unbind(w http.ResponseWriter, r *http.Request, next wire.Next, at route.Route) (int, error) {
-	if r.Method != http.MethodPost {
-		wire.SetPath(r, c.upstreamPath(at))
-		return 0, next(w, r)
+func (c *Client) unbind(call *wire.Call) (int, error) {
+	if call.R.Method != http.MethodPost {
+		return call.PassTo(c.upstreamPath(call.Route))
 	}
-	body, err := c.signedBody(w, r)
+	body, err := c.signedBody(call)
 	if err != nil {
 		return 0, err
 	}
@@ -32,46 +31,46 @@ func (c *Client) unbind(w http.ResponseWriter, r *http.Request, next wire.Next, 
 	if err != nil {
 		return 0, err
 	}
-	who, err := c.whoami(r, next)
+	who, err := c.whoami(call)
 	if err != nil {
 		return 0, err
 	}
-	wd, err := c.withdrawal(r, who.user, asked.of)
+	wd, err := c.withdrawal(call.R, who.user, asked.of)
 	if err != nil {
 		return 0, err
 	}
-	wd.alone = at.Tail == route.TailUnbind
-	if err := wd.forbidden(r.Context(), asked.server); err != nil {
+	wd.alone = call.Route.Tail == route.TailUnbind
+	if err := wd.forbidden(call.R.Context(), asked.server); err != nil {
 		return 0, err
 	}
-	path := c.upstreamPath(at)
+	path := c.upstreamPath(call.Route)
 	asked.action = "deleted"
 	if wd.alone {
 		asked.action = "unbound"
-		version, err := c.has(r, next, at.Tail)
+		version, err := c.has(call, call.Route.Tail)
 		if err != nil {
 			return 0, err
 		}
 		if version == "" {
-			return c.unbindHere(w, r, wd, asked)
+			return c.unbindHere(call, wd, asked)
 		}
-		path = c.cfg.UpstreamPrefix + "/" + version + "/" + at.Tail
+		path = c.cfg.UpstreamPrefix + "/" + version + "/" + call.Route.Tail
 	}
-	spelling, owned, err := c.spelling(r, next, who, asked)
+	spelling, owned, err := c.spelling(call, who, asked)
 	if err != nil {
 		return 0, err
 	}
 	if !owned {
 		if !wd.alone || len(wd.targets) == 0 {
-			return c.notOwned(w, r, wd, asked)
+			return c.notOwned(call, wd, asked)
 		}
 		spelling = asked.spelledAs(wd.targets)
 	}
-	wd.alsoAt(r.Context(), asked.server)
+	wd.alsoAt(call.R.Context(), asked.server)
 	readers := c.readersOfRemoval(who, wd, asked)
-	status, err := wd.passOn(w, r, next, path, asked.body(spelling), asked)
+	status, err := wd.passOn(call, path, asked.body(spelling), asked)
 	if err == nil {
-		c.tell(r, &who, readers)
+		c.tell(call.R, &who, readers)
 	}
 	return status, err
 }
@@ -126,14 +125,14 @@ func namedServer(body wire.Object) (*outbound.Name, error) {
 // that. Only a binding that was made through us can be ended so: we have the
 // session that proves it. A server that is down is an error here, because
 // nothing else depends on it.
-func (c *Client) unbindHere(w http.ResponseWriter, r *http.Request, wd *withdrawal, asked unbindRequest) (int, error) {
-	ctx, cancel := wire.Detached(r.Context(), withdrawTime)
+func (c *Client) unbindHere(call *wire.Call, wd *withdrawal, asked unbindRequest) (int, error) {
+	ctx, cancel := wire.Detached(call.R.Context(), withdrawTime)
 	defer cancel()
 	result, err := unbindNoSupport, error(nil)
 	if len(wd.targets) > 0 {
 		result, err = wd.unbindAll(ctx)
 	}
-	c.obs.Changed(r, Change{
+	c.obs.Changed(call.R, Change{
 		Action: asked.action, User: c.svc.Pseudonym(wd.user), Medium: asked.medium,
 		Address: c.svc.Pseudonym(asked.address), Result: result, Err: err,
 	})
@@ -143,8 +142,7 @@ func (c *Client) unbindHere(w http.ResponseWriter, r *http.Request, wd *withdraw
 	if err != nil {
 		return 0, identityFailure(err)
 	}
-	wire.WriteJSON(w, http.StatusOK, unbindAnswer{result})
-	return http.StatusOK, nil
+	return call.OK(unbindAnswer{result})
 }
 
 // hopeless reports whether trying again will not help either: the server cannot

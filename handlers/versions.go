@@ -13,7 +13,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 )
 
@@ -50,36 +49,36 @@ func editVersions(raw []byte) ([]byte, bool) {
 
 // versions serves /versions: the homeserver's answer with our flag in it. If
 // the answer is anything but an ordinary one it goes to the client untouched.
-func (c *Client) versions(w http.ResponseWriter, r *http.Request, next wire.Next, at route.Route) error {
-	if (r.Method != http.MethodGet && r.Method != http.MethodHead) || c.cfg.idle() {
-		return next(w, r)
+func (c *Client) versions(call *wire.Call) error {
+	if (call.R.Method != http.MethodGet && call.R.Method != http.MethodHead) || c.cfg.idle() {
+		return call.Next(call.W, call.R)
 	}
-	if at.Prefix != c.cfg.UpstreamPrefix {
+	if call.Route.Prefix != c.cfg.UpstreamPrefix {
 		// A prefix that the homeserver may not know. Ask under its own first.
-		answer, err := wire.Exchange(r, next, c.upstreamPath(at), nil)
+		answer, err := call.Exchange(c.upstreamPath(call.Route), nil)
 		if err == nil && answer.Status != http.StatusNotFound {
-			c.relayVersions(w, r, answer)
+			c.relayVersions(call, answer)
 			return nil
 		}
 	}
-	saved := r.Header
-	defer func() { r.Header = saved }()
-	r.Header = saved.Clone()
+	saved := call.R.Header
+	defer func() { call.R.Header = saved }()
+	call.R.Header = saved.Clone()
 	for _, h := range []string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range", "Range"} {
-		r.Header.Del(h)
+		call.R.Header.Del(h)
 	}
-	r.Header.Set("Accept-Encoding", "identity")
-	rec := &versionsRecorder{ResponseWriter: w, head: r.Method == http.MethodHead}
-	if err := next(rec, r); err != nil {
+	call.R.Header.Set("Accept-Encoding", "identity")
+	rec := &versionsRecorder{ResponseWriter: call.W, head: call.R.Method == http.MethodHead}
+	if err := call.Next(rec, call.R); err != nil {
 		return err
 	}
 	rec.finish()
 	return nil
 }
 
-func (c *Client) relayVersions(w http.ResponseWriter, r *http.Request, answer *wire.Answer) {
-	rec := &versionsRecorder{ResponseWriter: w, head: r.Method == http.MethodHead}
-	maps.Copy(w.Header(), answer.Header())
+func (c *Client) relayVersions(call *wire.Call, answer *wire.Answer) {
+	rec := &versionsRecorder{ResponseWriter: call.W, head: call.R.Method == http.MethodHead}
+	maps.Copy(call.W.Header(), answer.Header())
 	rec.WriteHeader(answer.Status)
 	_, _ = rec.Write(answer.Body.Bytes()) // the client may be gone
 	rec.finish()

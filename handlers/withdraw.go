@@ -124,36 +124,35 @@ func (wd *withdrawal) bar() { wd.signer, wd.barred = wd.client.cfg.IdentityName,
 
 // passOn has the homeserver do its part, unbinds what it has not, and tells
 // the client both.
-func (wd *withdrawal) passOn(w http.ResponseWriter, r *http.Request, next wire.Next, path string, body wire.Object, asked unbindRequest) (int, error) {
-	answer, err := wd.send(r, next, path, body)
+func (wd *withdrawal) passOn(call *wire.Call, path string, body wire.Object, asked unbindRequest) (int, error) {
+	answer, err := wd.send(call, path, body)
 	if err != nil {
 		return 0, wire.UpstreamFailure(err)
 	}
 	if answer.Status/100 != 2 {
 		return 0, &wire.Refusal{Answer: answer}
 	}
-	result := wd.settle(r.Context(), answer, unbindNoSupport, false)
-	wd.client.obs.Changed(r, Change{
+	result := wd.settle(call.R.Context(), answer, unbindNoSupport, false)
+	wd.client.obs.Changed(call.R, Change{
 		Action: asked.action, User: wd.client.svc.Pseudonym(wd.user), Medium: asked.medium,
 		Address: wd.client.svc.Pseudonym(asked.address), Result: result,
 	})
-	answer.Relay(w)
-	return answer.Status, nil
+	return call.Relay(answer)
 }
 
 // send forwards the request, such that no identity server can hold it up.
-func (wd *withdrawal) send(r *http.Request, next wire.Next, path string, body wire.Object) (*wire.Answer, error) {
+func (wd *withdrawal) send(call *wire.Call, path string, body wire.Object) (*wire.Answer, error) {
 	if !wd.unhurried && !wd.barred {
-		wd.chooseSigner(r.Context())
+		wd.chooseSigner(call.R.Context())
 	}
-	answer, err := wd.exchange(r, next, path, body)
+	answer, err := wd.exchange(call, path, body)
 	// A proxy in between may lose patience before the homeserver does.
 	late := err != nil && wd.signer != ""
 	if wd.barred || !late && (err != nil || !wd.heldUp(answer)) {
 		return answer, err
 	}
 	wd.bar()
-	again, err := wd.exchange(r, next, path, body)
+	again, err := wd.exchange(call, path, body)
 	if late && wd.deactivation && err == nil && again.Status == http.StatusUnauthorized && wire.ErrcodeOf(again) == "M_UNKNOWN_TOKEN" {
 		// The token was good a moment ago: the first try has done it.
 		again = &wire.Answer{Status: http.StatusOK}
@@ -197,12 +196,12 @@ func (wd *withdrawal) urgency(a, b verification.Binding) int {
 	return cmp.Or(cmp.Compare(rank(a), rank(b)), a.Bound.Compare(b.Bound))
 }
 
-func (wd *withdrawal) exchange(r *http.Request, next wire.Next, path string, body wire.Object) (*wire.Answer, error) {
+func (wd *withdrawal) exchange(call *wire.Call, path string, body wire.Object) (*wire.Answer, error) {
 	delete(body, "id_server")
 	if wd.signer != "" {
 		body["id_server"] = wire.Encoded(wd.signer)
 	}
-	return wire.Exchange(r, next, path, body.Encode())
+	return call.Exchange(path, body.Encode())
 }
 
 // heldUp reports whether the homeserver has failed because an identity server

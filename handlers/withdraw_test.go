@@ -128,7 +128,7 @@ func TestWithdrawal_WhatIsTriedAgain(t *testing.T) {
 			}
 			return upstream(says.status, says.body)(w, req)
 		}
-		answer, err := wd.send(httptest.NewRequest("POST", deletePath, http.NoBody), next, deletePath, wire.Object{"id_server": wire.Encoded("named")})
+		answer, err := wd.send(&wire.Call{R: httptest.NewRequest("POST", deletePath, http.NoBody), Next: next}, deletePath, wire.Object{"id_server": wire.Encoded("named")})
 		status := 0
 		if err == nil {
 			status = answer.Status
@@ -266,7 +266,7 @@ func TestWithdrawal_ManyServers(t *testing.T) {
 			}
 			start = time.Now()
 			req := httptest.NewRequest("POST", unbindPath, http.NoBody).WithContext(gone)
-			_, err := r.client.unbindHere(httptest.NewRecorder(), req, many(), unbindRequest{})
+			_, err := r.client.unbindHere(&wire.Call{W: httptest.NewRecorder(), R: req}, many(), unbindRequest{})
 			if (err == nil) != (c.result == "success") || time.Since(start) != c.want {
 				t.Errorf("%d servers, by themselves: got %v after %s, want %s", c.servers, err, time.Since(start), c.want)
 			}

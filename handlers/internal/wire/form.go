@@ -84,3 +84,16 @@ func SetForm(r *http.Request, raw []byte) {
 	SetBody(r, raw)
 	r.Header.Set("Content-Type", kind)
 }
+
+// Parameters reads a body that is a JSON object or a form: Dendrite sends forms, and so
+// do old clients.
+func Parameters(w http.ResponseWriter, r *http.Request, limit int64) (Object, error) {
+	raw, err := ReadBody(w, r, limit)
+	if err != nil {
+		return nil, err
+	}
+	if IsForm(r) {
+		return FormObject(raw)
+	}
+	return ParseObject(raw)
+}
