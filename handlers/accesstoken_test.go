@@ -63,7 +63,7 @@ func TestWhatWeAskIsOurOwn(t *testing.T) {
 		req.Header, req.TransferEncoding = own.Clone(), []string{"chunked"}
 		before := *req
 		asked := 0
-		answer, err := r.client.ask(&wire.Call{R: req, Next: func(w http.ResponseWriter, got *http.Request) error {
+		answer, err := r.client.hs.ask(&wire.Call{R: req, Next: func(w http.ResponseWriter, got *http.Request) error {
 			asked++
 			want := http.Header{"Accept-Encoding": {"identity"}, "X-Forwarded-For": {"192.0.2.1"}}
 			if token != "" {
@@ -76,7 +76,7 @@ func TestWhatWeAskIsOurOwn(t *testing.T) {
 				t.Errorf("%q: the homeserver saw %v, %d bytes %v", token, got.Header, got.ContentLength, got.TransferEncoding)
 			}
 			return upstream(200, `{}`)(w, got)
-		}}, "GET", "tail", token, nil)
+		}}, question{method: "GET", path: "tail", token: token})
 		if err != nil || answer.Status != 200 || asked != 1 {
 			t.Fatalf("got %v, %v", answer, err)
 		}
@@ -101,8 +101,8 @@ func TestWhoamiNamesAUser(t *testing.T) {
 		r := newRig(t, options{next: upstream(200, `{"user_id":"`+name+`"}`)})
 		req := httptest.NewRequest("POST", "/", nil)
 		req.Header.Set("Authorization", "Bearer t")
-		who, err := r.client.whoami(&wire.Call{R: req, Next: r.next})
-		if ok && (err != nil || who.user != name || who.token != "t" || who.book == nil) || !ok && (err == nil || wire.ErrorOf(err).Status != http.StatusBadGateway) {
+		who, err := r.client.hs.whoami(&wire.Call{R: req, Next: r.next})
+		if ok && (err != nil || who.user != name || who.token != "t") || !ok && (err == nil || wire.ErrorOf(err).Status != http.StatusBadGateway) {
 			t.Errorf("%q: got %+v, %v", name, who, err)
 		}
 	}

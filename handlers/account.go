@@ -14,38 +14,74 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
+// homeserver is what we ask of the homeserver by ourselves, beside what clients ask. It
+// has no address: it is asked the way that the request which it is about goes.
+type homeserver struct {
+	// Prefix and Version are the spelling of paths that it knows.
+	Prefix, Version string
+	// AsksUs says that it asks our homeserver-facing side before it sends anything.
+	AsksUs bool
+	// NoEmail says that there is no transport for mail.
+	NoEmail bool
+
+	caps capabilities
+}
+
+// homeserverOf makes it of a normalized configuration.
+func homeserverOf(cfg *Config) *homeserver {
+	return &homeserver{
+		Prefix: cfg.UpstreamPrefix, Version: cfg.UpstreamVersion, AsksUs: cfg.Callback && !cfg.NativeReset, NoEmail: cfg.NoEmail,
+		caps: capabilities{known: map[string]capability{}},
+	}
+}
+
 // errNoUser is an answer of the homeserver's that names nobody.
 var errNoUser = errors.New("the homeserver's whoami names no user")
+
+// question is a request of our own.
+type question struct {
+	method string
+	// path is what follows the prefix.
+	path  string
+	token string // of the user in whose name it is; empty in nobody's
+	body  []byte
+}
 
 // ask makes a request of our own, the way that the client's would go: no
 // second address of the homeserver exists, and its proxy keeps its balancing
 // and its health checks.
-func (c *Client) ask(call *wire.Call, method, tail, token string, body []byte) (*wire.Answer, error) {
-	saved := *call.R
-	defer func() { *call.R = saved }()
-	call.R.Method = method
-	u := *call.R.URL
+func (h *homeserver) ask(call *wire.Call, q question) (*wire.Answer, error) {
+	r := call.R
+	saved := *r
+	defer func() { *r = saved }()
+	r.Method = q.method
+	u := *r.URL
 	// An application service speaks for one of its users by this parameter.
 	u.RawQuery = ""
-	if user := saved.URL.Query()["user_id"]; len(user) > 0 && token != "" {
+	if user := saved.URL.Query()["user_id"]; len(user) > 0 && q.token != "" {
 		u.RawQuery = url.Values{"user_id": user}.Encode()
 	}
-	call.R.URL, call.R.RequestURI = &u, u.RequestURI()
-	call.R.Header = call.R.Header.Clone()
-	for _, h := range []string{"Authorization", "Content-Length", "Content-Type", "Cookie"} {
-		call.R.Header.Del(h)
+	r.URL, r.RequestURI = &u, u.RequestURI()
+	r.Header = r.Header.Clone()
+	for _, name := range []string{"Authorization", "Content-Length", "Content-Type", "Cookie"} {
+		r.Header.Del(name)
 	}
-	if token != "" {
-		call.R.Header.Set("Authorization", "Bearer "+token)
+	if q.token != "" {
+		r.Header.Set("Authorization", "Bearer "+q.token)
 	}
-	call.R.Body, call.R.ContentLength, call.R.TransferEncoding = http.NoBody, 0, nil
-	return call.Exchange(c.cfg.UpstreamPrefix+"/"+tail, body)
+	r.Body, r.ContentLength, r.TransferEncoding = http.NoBody, 0, nil
+	return call.Exchange(h.Prefix+"/"+q.path, q.body)
 }
 
-// askJSON is ask for an answer that is read: a refusal is an error, and so is
-// what is no JSON.
-func (c *Client) askJSON(call *wire.Call, method, tail, token string, body []byte, into any) error {
-	answer, err := c.ask(call, method, c.cfg.UpstreamVersion+"/"+tail, token, body)
+// post is a question with a body.
+func (h *homeserver) post(call *wire.Call, tail, token string, body []byte) (*wire.Answer, error) {
+	return h.ask(call, question{method: http.MethodPost, path: h.Version + "/" + tail, token: token, body: body})
+}
+
+// get asks for what a user may know, and reads it: a refusal is an error, and so is what
+// is no JSON.
+func (h *homeserver) get(call *wire.Call, tail, token string, into any) error {
+	answer, err := h.ask(call, question{method: http.MethodGet, path: h.Version + "/" + tail, token: token})
 	if err != nil {
 		return wire.UpstreamFailure(err)
 	}
@@ -61,29 +97,27 @@ func (c *Client) askJSON(call *wire.Call, method, tail, token string, body []byt
 // account is the user who makes a request.
 type account struct {
 	user, token string
-	// book keeps the addresses that the homeserver has last listed.
-	book *book
+	// listed are the addresses that the homeserver has last listed, in the form in
+	// which they are compared.
+	listed []threepid
 }
 
-// book are the addresses of an account.
-type book struct{ list []threepid }
-
 // whoami asks the homeserver whose token this is.
-func (c *Client) whoami(call *wire.Call) (account, error) {
+func (h *homeserver) whoami(call *wire.Call) (*account, error) {
 	token, err := wire.AccessToken(call.R)
 	if err != nil {
-		return account{}, err
+		return nil, err
 	}
 	var body struct {
 		UserID string `json:"user_id"`
 	}
-	if err := c.askJSON(call, http.MethodGet, "account/whoami", token, nil, &body); err != nil {
-		return account{}, err
+	if err := h.get(call, "account/whoami", token, &body); err != nil {
+		return nil, err
 	}
 	if !strings.HasPrefix(body.UserID, "@") || !strings.Contains(body.UserID, ":") || len(body.UserID) > 255 {
-		return account{}, wire.UpstreamFailure(errNoUser)
+		return nil, wire.UpstreamFailure(errNoUser)
 	}
-	return account{body.UserID, token, new(book)}, nil
+	return &account{user: body.UserID, token: token}, nil
 }
 
 // threepid is an address that an account has.
@@ -94,8 +128,8 @@ type threepid struct {
 
 // threepids are the addresses of this account, in the form in which they are
 // compared.
-func (c *Client) threepids(call *wire.Call, who account) ([]threepid, error) {
-	list, err := c.listed(call, who)
+func (h *homeserver) threepids(call *wire.Call, who *account) ([]threepid, error) {
+	list, err := h.listed(call, who)
 	return canonicalOf(list), err
 }
 
@@ -108,7 +142,7 @@ func canonicalOf(list []threepid) []threepid {
 }
 
 // owns reports whether the homeserver has an address for this account.
-func (c *Client) owns(call *wire.Call, who account, medium verification.Medium, addr string) (bool, error) {
-	list, err := c.threepids(call, who)
-	return slices.Contains(list, threepid{medium, addr}), err
+func (h *homeserver) owns(call *wire.Call, who *account, asked threepid) (bool, error) {
+	list, err := h.threepids(call, who)
+	return slices.Contains(list, asked), err
 }

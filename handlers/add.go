@@ -32,7 +32,7 @@ func (c *Client) add(call *wire.Call) (int, error) {
 	if err := c.confirmed(call, body); err != nil {
 		return 0, err
 	}
-	version, err := c.has(call, call.Route.Tail)
+	version, err := c.hs.has(call, call.Route.Tail)
 	if err != nil {
 		return 0, err
 	}
@@ -64,7 +64,7 @@ func (c *Client) confirmed(call *wire.Call, body wire.Object) error {
 	if err != nil {
 		return err
 	}
-	if _, err := c.whoami(call); err != nil {
+	if _, err := c.hs.whoami(call); err != nil {
 		return err
 	}
 	return errUnconfirmed
@@ -80,7 +80,7 @@ func (c *Client) addHere(call *wire.Call, body wire.Object) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	who, err := c.whoami(call)
+	who, err := c.hs.whoami(call)
 	if err != nil {
 		return 0, err
 	}
@@ -93,7 +93,7 @@ func (c *Client) addHere(call *wire.Call, body wire.Object) (int, error) {
 	}
 	outcome, ctx := verification.Unknown, call.R.Context()
 	defer func() { auth.finish(ctx, outcome) }() // also when next panics
-	j := &completion{client: c, route: call.Route, body: wire.Object{}, who: &who}
+	j := &completion{client: c, route: call.Route, body: wire.Object{}, who: who}
 	j.route.Tail, j.route.Version = route.TailThreepid, c.cfg.UpstreamVersion
 	creds.Place = func(creds wire.Object) {
 		for _, key := range wire.AddSpellings {

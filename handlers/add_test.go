@@ -421,7 +421,7 @@ func TestAMomentOfMaintenanceIsNotRemembered(t *testing.T) {
 		{upstream(401, `{"errcode":"M_MISSING_TOKEN"}`), "r0"},
 		{upstream(404, `{"errcode":"M_UNRECOGNIZED"}`), "r0"}, // remembered
 	} {
-		if got, err := r.client.has(&wire.Call{R: req, Next: c.next}, "account/3pid/add"); err != nil || got != c.want {
+		if got, err := r.client.hs.has(&wire.Call{R: req, Next: c.next}, "account/3pid/add"); err != nil || got != c.want {
 			t.Errorf("got %q, %v, want %q", got, err, c.want)
 		}
 	}

@@ -55,7 +55,7 @@ func (c *Client) bind(call *wire.Call) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	who, err := c.whoami(call)
+	who, err := c.hs.whoami(call)
 	if err != nil {
 		return 0, err
 	}
@@ -76,7 +76,7 @@ func (c *Client) signedBody(call *wire.Call) (wire.Object, error) {
 }
 
 // bindAs binds at the server of the user's choice, and records it.
-func (c *Client) bindAs(r *http.Request, who account, req bindRequest) (err error) {
+func (c *Client) bindAs(r *http.Request, who *account, req bindRequest) (err error) {
 	ctx, cancel := wire.Detached(r.Context(), bindTime)
 	defer cancel()
 	if err := c.svc.CountUser(ctx, "bind", who.user); err != nil {

@@ -83,7 +83,7 @@ func (c *Client) askHomeserver(call *wire.Call, req verification.Request, to dia
 
 // forward asks the homeserver for a token, for the address as it spells it.
 func (c *Client) forward(call *wire.Call, req verification.Request, nonce string, to dialled) (*wire.Answer, error) {
-	spelling, err := c.spelled(call, req)
+	spelling, err := c.hs.spelled(call, req)
 	if refused, ok := wire.RefusalOf(err); ok {
 		return refused.Answer, nil // it says so before it was asked in earnest
 	}

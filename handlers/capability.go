@@ -32,15 +32,15 @@ type capability struct {
 // came with r0.6, and Synapse 1.4 to 1.15 has it under /unstable only. So the
 // endpoint itself is asked, without an access token and with an empty body;
 // whoever has it refuses that in another way than whoever has not.
-func (c *Client) has(call *wire.Call, tail string) (string, error) {
-	version, _, err := c.find(call, tail)
+func (h *homeserver) has(call *wire.Call, tail string) (string, error) {
+	version, _, err := h.find(call, tail)
 	return version, err
 }
 
 // lacks reports whether the homeserver has not an endpoint. It is an error if that
 // is not sure: what answers may be somebody in between.
-func (c *Client) lacks(call *wire.Call, tail string) (bool, error) {
-	version, sure, err := c.find(call, tail)
+func (h *homeserver) lacks(call *wire.Call, tail string) (bool, error) {
+	version, sure, err := h.find(call, tail)
 	if err == nil && !sure {
 		err = wire.UpstreamFailure(errUnsure)
 	}
@@ -50,17 +50,17 @@ func (c *Client) lacks(call *wire.Call, tail string) (bool, error) {
 var errUnsure = errors.New("the answer to an endpoint that the homeserver may not have is no Matrix error")
 
 // find is has, and whether it is sure.
-func (c *Client) find(call *wire.Call, tail string) (version string, sure bool, err error) {
-	c.caps.mu.Lock()
-	known, ok := c.caps.known[tail]
-	c.caps.mu.Unlock()
+func (h *homeserver) find(call *wire.Call, tail string) (version string, sure bool, err error) {
+	h.caps.mu.Lock()
+	known, ok := h.caps.known[tail]
+	h.caps.mu.Unlock()
 	if ok && time.Now().Before(known.until) {
 		return known.version, true, nil
 	}
 	known = capability{until: time.Now().Add(knownFor)}
 	sure = true
-	for _, version := range []string{c.cfg.UpstreamVersion, "unstable"} {
-		answer, err := c.ask(call, http.MethodPost, version+"/"+tail, "", []byte("{}"))
+	for _, version := range []string{h.Version, "unstable"} {
+		answer, err := h.ask(call, question{method: http.MethodPost, path: version + "/" + tail, body: []byte("{}")})
 		if err != nil {
 			return "", false, wire.UpstreamFailure(err)
 		}
@@ -77,9 +77,9 @@ func (c *Client) find(call *wire.Call, tail string) (version string, sure bool, 
 	if !sure {
 		return "", false, nil // a page of somebody in between, perhaps
 	}
-	c.caps.mu.Lock()
-	defer c.caps.mu.Unlock()
-	c.caps.known[tail] = known
+	h.caps.mu.Lock()
+	defer h.caps.mu.Unlock()
+	h.caps.known[tail] = known
 	return known.version, true, nil
 }
 

@@ -57,7 +57,7 @@ func TestWhatAHomeserverHas(t *testing.T) {
 	} {
 		k := &knowing{answers: map[string]wire.Next{"r0": c.r0, "unstable": c.unstable}}
 		r, req := newRig(t, options{}), mustRequest(t, "POST", addPath)
-		version, sure, err := r.client.find(&wire.Call{R: req, Next: k.next}, route.TailAdd)
+		version, sure, err := r.client.hs.find(&wire.Call{R: req, Next: k.next}, route.TailAdd)
 		if version != c.version || sure != c.sure || (err != nil) != c.fails || !slices.Equal(k.asked, c.asked) {
 			t.Errorf("%s: got %q, %v, %v, asked %q, want %+v", name, version, sure, err, k.asked, c)
 		}
@@ -65,7 +65,7 @@ func TestWhatAHomeserverHas(t *testing.T) {
 			t.Errorf("%s: the client is told %v", name, wire.ErrorOf(err))
 		}
 		k.asked = nil
-		lacks, err := r.client.lacks(&wire.Call{R: req, Next: k.next}, route.TailAdd)
+		lacks, err := r.client.hs.lacks(&wire.Call{R: req, Next: k.next}, route.TailAdd)
 		if remembered := len(k.asked) == 0; remembered != c.sure {
 			t.Errorf("%s: it is remembered: %v", name, remembered)
 		}
@@ -86,7 +86,7 @@ func TestWhatAHomeserverHasIsKnownForAWhile(t *testing.T) {
 			asked int
 		}{{0, route.TailAdd, 1}, {10*time.Minute - 1, route.TailAdd, 1}, {0, "account/3pid/unbind", 2}, {1, route.TailAdd, 3}, {10 * time.Minute, route.TailAdd, 4}} {
 			time.Sleep(c.wait)
-			if version, err := r.client.has(&wire.Call{R: req, Next: k.next}, c.tail); version != "r0" || err != nil || len(k.asked) != c.asked {
+			if version, err := r.client.hs.has(&wire.Call{R: req, Next: k.next}, c.tail); version != "r0" || err != nil || len(k.asked) != c.asked {
 				t.Errorf("%d: got %q, %v, and the homeserver was asked %d times, want %d", i, version, err, len(k.asked), c.asked)
 			}
 		}

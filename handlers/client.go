@@ -20,7 +20,7 @@ type Client struct {
 	obs    Observer
 	router *route.Router
 	page   *pages
-	caps   capabilities
+	hs     *homeserver
 	offers offers
 	pace   *pace // nil if there is nothing to hide
 }
@@ -31,7 +31,7 @@ func NewClient(cfg Config, svc *verification.Service, ids IdentityServers, obs O
 		cfg: cfg, svc: svc, ids: ids, obs: obs,
 		router: &route.Router{Prefixes: cfg.Prefixes, Identity: cfg.IdentitySubmit},
 		page:   newPages(cfg.PublicURL),
-		caps:   capabilities{known: map[string]capability{}},
+		hs:     homeserverOf(&cfg),
 	}
 	if cfg.Callback && !cfg.Reveal && cfg.Pace > 0 {
 		c.pace = newPace(cfg.Pace)

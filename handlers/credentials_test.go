@@ -193,11 +193,11 @@ func TestWhatAnAccountHasGot(t *testing.T) {
 func TestWhoeverIsNotSureHasNoAnswer(t *testing.T) {
 	r := newRig(t, options{next: upstream(500, `{}`)})
 	req := httptest.NewRequest("POST", "/", nil)
-	own, err := r.client.owns(&wire.Call{R: req, Next: r.next}, account{user: alice, token: "t"}, verification.Email, "alice@x.org")
+	own, err := r.client.hs.owns(&wire.Call{R: req, Next: r.next}, &account{user: alice, token: "t"}, threepid{verification.Email, "alice@x.org"})
 	if _, refused := wire.RefusalOf(err); own || !refused {
 		t.Errorf("got %v, %v, want the homeserver's failure", own, err)
 	}
-	if list, err := r.client.threepids(&wire.Call{R: req, Next: r.next}, account{}); len(list) != 0 || err == nil {
+	if list, err := r.client.hs.threepids(&wire.Call{R: req, Next: r.next}, &account{}); len(list) != 0 || err == nil {
 		t.Errorf("got %v, %v", list, err)
 	}
 }

@@ -18,11 +18,11 @@ func (c *Client) deactivate(call *wire.Call) (int, error) {
 	if call.R.Method != http.MethodPost || !wire.HasToken(call.R) {
 		return c.completeAs(call, path, nil)
 	}
-	who, err := c.whoami(call)
+	who, err := c.hs.whoami(call)
 	if err != nil {
 		return 0, err
 	}
-	return c.completeAs(call, path, &who)
+	return c.completeAs(call, path, who)
 }
 
 // completeAs is complete for a path where only User-Interactive Authentication
@@ -53,7 +53,7 @@ func (c *Client) completeAs(call *wire.Call, path string, who *account) (int, er
 		delete(body, "id_server")
 		return j.run(call, path, raw)
 	}
-	if j.withdrawal, err = c.leaving(call, *who, body); err != nil {
+	if j.withdrawal, err = c.leaving(call, who, body); err != nil {
 		return 0, err
 	}
 	return j.run(call, path, raw)
@@ -61,7 +61,7 @@ func (c *Client) completeAs(call *wire.Call, path string, who *account) (int, er
 
 // leaving finds all bindings of a user. The homeserver only unbinds addresses
 // that the account has, so of those alone may it be believed.
-func (c *Client) leaving(call *wire.Call, who account, body wire.Object) (*withdrawal, error) {
+func (c *Client) leaving(call *wire.Call, who *account, body wire.Object) (*withdrawal, error) {
 	named, err := namedServer(body)
 	if err != nil {
 		return nil, err
@@ -81,7 +81,7 @@ func (c *Client) leaving(call *wire.Call, who account, body wire.Object) (*withd
 	wd.alsoAt(call.R.Context(), named)
 	var list []threepid // without it the homeserver's word counts for none
 	if len(wd.targets) > 0 {
-		list, _ = c.threepids(call, who)
+		list, _ = c.hs.threepids(call, who)
 	}
 	wd.signed = func(b verification.Binding) bool {
 		return slices.Contains(list, threepid{b.Medium, b.Address})

@@ -99,8 +99,8 @@ func (l *login) choose(call *wire.Call) []string {
 	if len(l.spellings) == 1 {
 		return l.spellings
 	}
-	if may, err := l.client.mayProbe(call); err == nil && may {
-		if known, err := l.client.known(call, l.spellings); err == nil {
+	if may, err := l.client.hs.mayProbe(call); err == nil && may {
+		if known, err := l.client.hs.known(call, l.spellings); err == nil {
 			return known
 		}
 	}

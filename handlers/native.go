@@ -60,11 +60,11 @@ func (c *Client) nativeSpelling(call *wire.Call, req verification.Request, body 
 	}
 	req.Typed = typedAs(typed, req.Address)
 	if req.Typed != "" {
-		if older, err := c.older(call); err != nil || !older {
+		if older, err := c.hs.older(call); err != nil || !older {
 			return nil, nil // as it was typed
 		}
 	}
-	spelling, err := c.spelled(call, req)
+	spelling, err := c.hs.spelled(call, req)
 	return wire.Object{"email": wire.Encoded(spelling)}, err
 }
 

@@ -42,7 +42,7 @@ func (j *completion) readers(answer *wire.Answer) []verification.Reader {
 		case j.route.Tail == route.TailPassword:
 			list = append(list, readerOf(threepid{a.Medium, a.Address}, verification.NoticePassword)...)
 		case j.adds(i): // to an account that guardOwner has found out
-			list = append(list, readersOfAddition(j.who.book.list, threepid{a.Medium, a.Address})...)
+			list = append(list, readersOfAddition(j.who.listed, threepid{a.Medium, a.Address})...)
 		}
 	}
 	return list
@@ -63,13 +63,13 @@ func readersOfAddition(before []threepid, added threepid) []verification.Reader 
 
 // readersOfRemoval are those to be told when an address is removed from an account.
 // One that the account does not have is not removed.
-func (c *Client) readersOfRemoval(who account, wd *withdrawal, asked unbindRequest) []verification.Reader {
+func (c *Client) readersOfRemoval(who *account, wd *withdrawal, asked unbindRequest) []verification.Reader {
 	removed := threepid{asked.medium, asked.address}
-	if wd.alone || !c.notifies() || !slices.Contains(who.book.list, removed) {
+	if wd.alone || !c.notifies() || !slices.Contains(who.listed, removed) {
 		return nil
 	}
 	list := readerOf(removed, verification.NoticeGone)
-	for _, t := range who.book.list {
+	for _, t := range who.listed {
 		if t != removed {
 			list = append(list, readerOf(t, verification.NoticeRemoved)...)
 		}

@@ -19,18 +19,18 @@ var (
 
 // listed asks the homeserver for the addresses of this account, in its own
 // spelling. Dendrite's list is null when there is none.
-func (c *Client) listed(call *wire.Call, who account) ([]threepid, error) {
+func (h *homeserver) listed(call *wire.Call, who *account) ([]threepid, error) {
 	var body struct {
 		Threepids json.RawMessage `json:"threepids"`
 	}
-	if err := c.askJSON(call, http.MethodGet, "account/3pid", who.token, nil, &body); err != nil {
+	if err := h.get(call, "account/3pid", who.token, &body); err != nil {
 		return nil, err
 	}
 	var list []threepid
 	if json.Unmarshal(body.Threepids, &list) != nil {
 		return nil, wire.UpstreamFailure(errNoList)
 	}
-	who.book.list = canonicalOf(list)
+	who.listed = canonicalOf(list)
 	return list, nil
 }
 
@@ -39,8 +39,8 @@ func (c *Client) listed(call *wire.Call, who account) ([]threepid, error) {
 // returns the homeserver's spelling, the only one under which a homeserver that
 // compares texts finds it; one that was typed exactly so comes first, because
 // such a homeserver may have two.
-func (c *Client) spelling(call *wire.Call, who account, asked unbindRequest) (spelling string, owned bool, err error) {
-	list, err := c.listed(call, who)
+func (c *Client) spelling(call *wire.Call, who *account, asked unbindRequest) (spelling string, owned bool, err error) {
+	list, err := c.hs.listed(call, who)
 	if err != nil {
 		return "", false, cannotSay(err)
 	}

@@ -5,7 +5,6 @@ package handlers
 import (
 	"crypto/rand"
 	"errors"
-	"net/http"
 	"slices"
 	"strings"
 
@@ -46,8 +45,8 @@ func canonicalAddress(medium verification.Medium, raw string) string {
 // check is at requestToken, long before. MSC2290 wants it refused. It returns how the
 // homeserver is to be told of the address: one that the account has already is left as
 // it is spelled there.
-func (c *Client) refuseTaken(call *wire.Call, who account, alias *verification.Alias) (spelling string, err error) {
-	list, err := c.listed(call, who)
+func (h *homeserver) refuseTaken(call *wire.Call, who *account, alias *verification.Alias) (spelling string, err error) {
+	list, err := h.listed(call, who)
 	if err != nil {
 		return "", err
 	}
@@ -56,17 +55,17 @@ func (c *Client) refuseTaken(call *wire.Call, who account, alias *verification.A
 			return t.Address, nil
 		}
 	}
-	if err := c.taken(call, who.token, alias.Medium, alias.Address); err != nil || alias.Medium != verification.Email {
+	if err := h.taken(call, who.token, alias.Medium, alias.Address); err != nil || alias.Medium != verification.Email {
 		return alias.Address, err
 	}
 	others := append(address.Spellings(alias.Typed, alias.Address), address.Alike(alias.Address)...)
-	return alias.Address, c.anyTaken(call, who.token, slices.DeleteFunc(others, func(s string) bool { return s == alias.Address }))
+	return alias.Address, h.anyTaken(call, who.token, slices.DeleteFunc(others, func(s string) bool { return s == alias.Address }))
 }
 
 // anyTaken returns the refusal of the first of some spellings that an account has.
-func (c *Client) anyTaken(call *wire.Call, token string, spellings []string) error {
+func (h *homeserver) anyTaken(call *wire.Call, token string, spellings []string) error {
 	for _, spelling := range spellings {
-		err := c.taken(call, token, verification.Email, spelling)
+		err := h.taken(call, token, verification.Email, spelling)
 		if err != nil && !wire.RefusesWith(err, wire.CodeThreepidDenied) {
 			return err
 		}
@@ -80,9 +79,8 @@ func (c *Client) anyTaken(call *wire.Call, token string, spellings []string) err
 // It is asked for one more token, through an identity server that
 // it cannot trust. From 1.4 on, Synapse asks its own delegate instead, which is
 // us; we refuse what nobody has requested.
-func (c *Client) taken(call *wire.Call, token string, medium verification.Medium, addr string) error {
-	tail := c.cfg.UpstreamVersion + "/account/3pid/" + string(medium) + "/requestToken"
-	answer, err := c.ask(call, http.MethodPost, tail, token, probeBody(medium, addr))
+func (h *homeserver) taken(call *wire.Call, token string, medium verification.Medium, addr string) error {
+	answer, err := h.post(call, "account/3pid/"+string(medium)+"/requestToken", token, probeBody(medium, addr))
 	if err != nil {
 		return wire.UpstreamFailure(err)
 	}

@@ -50,7 +50,7 @@ func (c *Client) mayRegister(call *wire.Call, req *verification.Request) error {
 	if req.Purpose != verification.Register || c.cfg.RegistrationGate == GateOff {
 		return nil
 	}
-	offered, err := c.offers.get(call.R.Context(), c.page.Now, func() (*offer, error) { return c.askOffer(call) })
+	offered, err := c.offers.get(call.R.Context(), c.page.Now, func() (*offer, error) { return c.hs.askOffer(call) })
 	switch {
 	case err != nil:
 		return err
@@ -82,8 +82,8 @@ func (c *Client) mayRegister(call *wire.Call, req *verification.Request) error {
 
 // askOffer asks the homeserver what it offers, the way that the client would. A
 // rule that refuses the question on this way may be about this client alone.
-func (c *Client) askOffer(call *wire.Call) (*offer, error) {
-	answer, err := c.ask(call, http.MethodPost, c.cfg.UpstreamVersion+"/register", "", []byte("{}"))
+func (h *homeserver) askOffer(call *wire.Call) (*offer, error) {
+	answer, err := h.post(call, "register", "", []byte("{}"))
 	if err == nil {
 		return readOffer(answer)
 	}

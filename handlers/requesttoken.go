@@ -52,7 +52,7 @@ func (c *Client) requestToken(call *wire.Call) (int, error) {
 	if err := c.judge(call.R.Context(), req); err != nil {
 		return 0, err
 	}
-	if err := c.distinguishes(call, req); err != nil {
+	if err := c.hs.distinguishes(call, req); err != nil {
 		return 0, err
 	}
 	if c.cfg.Match != nil {

@@ -20,15 +20,15 @@ var errAlike = wire.BadRequest(wire.CodeInvalidParam, "This server cannot tell t
 // known are those of the spellings of an address that accounts have, in their order.
 // All are asked for, whatever is found: how long it takes tells nothing. Of nearly all
 // addresses there is only one, and nobody is asked.
-func (c *Client) known(call *wire.Call, spellings []string) (known []string, err error) {
+func (h *homeserver) known(call *wire.Call, spellings []string) (known []string, err error) {
 	if len(spellings) < 2 {
 		return nil, nil
 	}
-	if may, err := c.mayProbe(call); err != nil || !may {
+	if may, err := h.mayProbe(call); err != nil || !may {
 		return nil, err
 	}
 	for _, spelling := range spellings {
-		err := c.taken(call, "", verification.Email, spelling)
+		err := h.taken(call, "", verification.Email, spelling)
 		switch {
 		case wire.RefusesWith(err, wire.CodeThreepidInUse):
 			known = append(known, spelling)
@@ -43,29 +43,29 @@ func (c *Client) known(call *wire.Call, spellings []string) (known []string, err
 // nothing. One that verifies addresses by itself would send a mail. It is not that if
 // it asks us, or if it is older than MSC2290, see taken. While that cannot be found out,
 // nobody knows who has the address: that is an error, and not a no.
-func (c *Client) mayProbe(call *wire.Call) (bool, error) {
+func (h *homeserver) mayProbe(call *wire.Call) (bool, error) {
 	switch {
-	case c.cfg.NoEmail:
+	case h.NoEmail:
 		return false, nil
-	case c.cfg.Callback && !c.cfg.NativeReset:
+	case h.AsksUs:
 		return true, nil
 	}
-	return c.older(call)
+	return h.older(call)
 }
 
 // older reports whether the homeserver is from before MSC2290. Such a one keeps
 // addresses in lower case, or as they come; later ones fold them.
-func (c *Client) older(call *wire.Call) (bool, error) {
-	return c.lacks(call, route.TailAdd)
+func (h *homeserver) older(call *wire.Call) (bool, error) {
+	return h.lacks(call, route.TailAdd)
 }
 
 // distinguishes refuses an address that is another one to a homeserver which folds
 // case in full. There the proof of the one mailbox would be the proof of the other.
-func (c *Client) distinguishes(call *wire.Call, req verification.Request) error {
+func (h *homeserver) distinguishes(call *wire.Call, req verification.Request) error {
 	if req.Medium != verification.Email || !address.Folds(req.Address) {
 		return nil
 	}
-	older, err := c.older(call)
+	older, err := h.older(call)
 	if err == nil && !older {
 		err = errAlike
 	}
@@ -75,7 +75,7 @@ func (c *Client) distinguishes(call *wire.Call, req verification.Request) error 
 // spelled is how the homeserver is asked about an address: as an account has it, if one
 // does. An address that nobody may have yet is not given to a second account because it
 // is spelled, or folded, in another way.
-func (c *Client) spelled(call *wire.Call, req verification.Request) (string, error) {
+func (h *homeserver) spelled(call *wire.Call, req verification.Request) (string, error) {
 	if req.Medium != verification.Email {
 		return req.Address, nil
 	}
@@ -83,7 +83,7 @@ func (c *Client) spelled(call *wire.Call, req verification.Request) (string, err
 	if req.Purpose != verification.Password {
 		spellings = append(spellings, address.Alike(req.Address)...)
 	}
-	known, err := c.known(call, spellings)
+	known, err := h.known(call, spellings)
 	if len(known) == 0 {
 		return req.Address, err
 	}
@@ -100,7 +100,7 @@ func (j *completion) spell(call *wire.Call) error {
 		if err := j.freeOfAlike(call, alias); err != nil {
 			return err
 		}
-		known, err := j.client.known(call, address.Spellings(alias.Typed, alias.Address))
+		known, err := j.client.hs.known(call, address.Spellings(alias.Typed, alias.Address))
 		if err == nil && len(known) > 0 && known[0] != alias.Address {
 			err = j.client.svc.Spell(call.R.Context(), alias, known[0])
 		}
@@ -117,10 +117,10 @@ func (j *completion) freeOfAlike(call *wire.Call, alias *verification.Alias) err
 	if j.route.Purpose != verification.Register || len(alike) == 0 {
 		return nil
 	}
-	if may, err := j.client.mayProbe(call); err != nil || !may {
+	if may, err := j.client.hs.mayProbe(call); err != nil || !may {
 		return err
 	}
-	return j.client.anyTaken(call, "", alike)
+	return j.client.hs.anyTaken(call, "", alike)
 }
 
 // typedAs is what of a typed address its canonical form does not tell.

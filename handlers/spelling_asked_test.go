@@ -82,7 +82,7 @@ func TestSpellings_ThatAccountsHave(t *testing.T) {
 	} {
 		o := &oracle{codes: tt.codes, add: tt.add}
 		r := newRig(t, options{config: tt.config})
-		known, err := r.client.known(&wire.Call{R: httptest.NewRequest("POST", "/", http.NoBody), Next: o.next}, tt.spellings)
+		known, err := r.client.hs.known(&wire.Call{R: httptest.NewRequest("POST", "/", http.NoBody), Next: o.next}, tt.spellings)
 		if !slices.Equal(known, tt.known) || (err != nil) != tt.fails || !slices.Equal(o.asked, tt.asked) {
 			t.Errorf("%s: got %q, %v after %q, want %q after %q", name, known, err, o.asked, tt.known, tt.asked)
 		}
@@ -110,7 +110,7 @@ func TestSpellings_HowTheHomeserverIsAsked(t *testing.T) {
 			tt.req.Medium = verification.Email
 		}
 		r := newRig(t, callback)
-		got, err := r.client.spelled(&wire.Call{R: httptest.NewRequest("POST", "/", http.NoBody), Next: (&oracle{codes: tt.codes}).next}, tt.req)
+		got, err := r.client.hs.spelled(&wire.Call{R: httptest.NewRequest("POST", "/", http.NoBody), Next: (&oracle{codes: tt.codes}).next}, tt.req)
 		if got != tt.want || (err != nil) != tt.fails {
 			t.Errorf("%s: got %s, %v, want %s", name, got, err, tt.want)
 		}
@@ -133,7 +133,7 @@ func TestSpellings_ThatAreTaken(t *testing.T) {
 		{map[string]string{b: ""}, wire.CodeUnknown},
 		{map[string]string{a: wire.CodeForbidden}, ""},
 	} {
-		err := r.client.anyTaken(&wire.Call{R: httptest.NewRequest("POST", "/", http.NoBody), Next: (&oracle{codes: tt.codes}).next}, "t", []string{a, b})
+		err := r.client.hs.anyTaken(&wire.Call{R: httptest.NewRequest("POST", "/", http.NoBody), Next: (&oracle{codes: tt.codes}).next}, "t", []string{a, b})
 		got := codeOf(err)
 		if refused, ok := wire.RefusalOf(err); ok {
 			got = wire.ErrcodeOf(refused.Answer)
@@ -173,7 +173,7 @@ func TestStages_ByAnAddress(t *testing.T) {
 			r := newRig(t, options{})
 			j := &completion{client: r.client, auth: mustObject(t, []byte(tt.auth))}
 			if known {
-				j.who = &account{user: alice, token: "t", book: new(book)}
+				j.who = &account{user: alice, token: "t"}
 			}
 			asked := 0
 			req := httptest.NewRequest("POST", "/", http.NoBody)
@@ -223,7 +223,7 @@ func TestSpellings_OfAFoldedMailbox(t *testing.T) {
 		if c.owner != "" {
 			r.hs.AddUser(c.owner, "p", "strasse@example.org")
 		}
-		r.client.caps.known = map[string]capability{} // it was asked already
+		r.client.hs.caps.known = map[string]capability{} // it was asked already
 		legacy := r.next
 		r.next = func(w http.ResponseWriter, req *http.Request) error {
 			if c.add != nil && strings.HasSuffix(req.URL.Path, "/3pid/add") {
@@ -263,7 +263,7 @@ func TestAddresses_AreComparedInOneForm(t *testing.T) {
 func TestSpellings_AHomeserverThatDoesNotAnswer(t *testing.T) {
 	r := newRig(t, callback)
 	for status, want := range map[int]int{502: 502, 503: 503} {
-		err := r.client.taken(&wire.Call{R: httptest.NewRequest("POST", "/", http.NoBody), Next: func(http.ResponseWriter, *http.Request) error {
+		err := r.client.hs.taken(&wire.Call{R: httptest.NewRequest("POST", "/", http.NoBody), Next: func(http.ResponseWriter, *http.Request) error {
 			return &wire.UpstreamError{Status: status, Err: wire.ErrNoAnswer}
 		}}, "", verification.Email, "a@x.org")
 		if got := wire.ErrorOf(err); got.Status != want || !errors.Is(err, wire.ErrNoAnswer) {

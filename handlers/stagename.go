@@ -17,11 +17,11 @@ func (j *completion) namesAddress(r *http.Request) bool {
 }
 
 // asker is who makes the request.
-func (j *completion) asker(call *wire.Call) (account, error) {
+func (j *completion) asker(call *wire.Call) (*account, error) {
 	if j.who != nil {
-		return *j.who, nil
+		return j.who, nil
 	}
-	return j.client.whoami(call)
+	return j.client.hs.whoami(call)
 }
 
 // nameOwner names such a user by their user ID. Homeservers of then know no address at
@@ -43,7 +43,7 @@ func (j *completion) nameOwner(call *wire.Call) {
 		return
 	}
 	named := threepid{verification.Medium(medium), canonicalAddress(verification.Medium(medium), typed)}
-	if own, _ := j.client.owns(call, who, named.Medium, named.Address); !own {
+	if own, _ := j.client.hs.owns(call, who, named); !own {
 		return
 	}
 	delete(j.auth, "medium")

@@ -40,7 +40,7 @@ func (ch *challenge) Unwrap() error {
 // authentication is one round of it.
 type authentication struct {
 	client    *Client
-	who       account
+	who       *account
 	operation string
 	auth      wire.Object // nil: not tried yet
 	// proof is the session that was shown, if it was one; see finish.
@@ -107,7 +107,7 @@ func (a *authentication) password(call *wire.Call) error {
 		"identifier":                  map[string]string{"type": "m.id.user", "user": a.who.user},
 		"initial_device_display_name": "Confirmation of a password",
 	})
-	answer, err := a.client.ask(call, http.MethodPost, a.client.cfg.UpstreamVersion+"/login", "", body)
+	answer, err := a.client.hs.post(call, "login", "", body)
 	if err != nil {
 		return wire.UpstreamFailure(err)
 	}
@@ -156,8 +156,7 @@ func (a *authentication) logOut(call *wire.Call, answer *wire.Answer) error {
 	if err := json.Unmarshal(answer.Body.Bytes(), &made); err != nil || made.AccessToken == "" {
 		return wire.UpstreamFailure(errors.New("the homeserver's log-in has no access token"))
 	}
-	tail := a.client.cfg.UpstreamVersion + "/logout"
-	out, err := a.client.ask(call, http.MethodPost, tail, made.AccessToken, []byte("{}"))
+	out, err := a.client.hs.post(call, "logout", made.AccessToken, []byte("{}"))
 	if err == nil && out.Status/100 != 2 {
 		err = &wire.Refusal{Answer: out}
 	}
@@ -199,7 +198,7 @@ func (a *authentication) email(call *wire.Call) error {
 	if !alias.Live || alias.Medium != verification.Email {
 		return waiting
 	}
-	own, err := a.client.owns(call, a.who, alias.Medium, alias.Address)
+	own, err := a.client.hs.owns(call, a.who, threepid{alias.Medium, alias.Address})
 	if err != nil {
 		return err
 	}

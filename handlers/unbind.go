@@ -31,7 +31,7 @@ func (c *Client) unbind(call *wire.Call) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	who, err := c.whoami(call)
+	who, err := c.hs.whoami(call)
 	if err != nil {
 		return 0, err
 	}
@@ -47,7 +47,7 @@ func (c *Client) unbind(call *wire.Call) (int, error) {
 	asked.action = "deleted"
 	if wd.alone {
 		asked.action = "unbound"
-		version, err := c.has(call, call.Route.Tail)
+		version, err := c.hs.has(call, call.Route.Tail)
 		if err != nil {
 			return 0, err
 		}
@@ -70,7 +70,7 @@ func (c *Client) unbind(call *wire.Call) (int, error) {
 	readers := c.readersOfRemoval(who, wd, asked)
 	status, err := wd.passOn(call, path, asked.body(spelling), asked)
 	if err == nil {
-		c.tell(call.R, &who, readers)
+		c.tell(call.R, who, readers)
 	}
 	return status, err
 }
