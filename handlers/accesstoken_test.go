@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 )
 
@@ -63,7 +64,7 @@ func TestWhatWeAskIsOurOwn(t *testing.T) {
 		req.Header, req.TransferEncoding = own.Clone(), []string{"chunked"}
 		before := *req
 		asked := 0
-		answer, err := r.client.hs.ask(&wire.Call{R: req, Next: func(w http.ResponseWriter, got *http.Request) error {
+		answer, err := r.client.hs.Ask(&wire.Call{R: req, Next: func(w http.ResponseWriter, got *http.Request) error {
 			asked++
 			want := http.Header{"Accept-Encoding": {"identity"}, "X-Forwarded-For": {"192.0.2.1"}}
 			if token != "" {
@@ -76,7 +77,7 @@ func TestWhatWeAskIsOurOwn(t *testing.T) {
 				t.Errorf("%q: the homeserver saw %v, %d bytes %v", token, got.Header, got.ContentLength, got.TransferEncoding)
 			}
 			return upstream(200, `{}`)(w, got)
-		}}, question{method: "GET", path: "tail", token: token})
+		}}, hsapi.Question{Method: "GET", Path: "tail", Token: token})
 		if err != nil || answer.Status != 200 || asked != 1 {
 			t.Fatalf("got %v, %v", answer, err)
 		}
@@ -101,8 +102,8 @@ func TestWhoamiNamesAUser(t *testing.T) {
 		r := newRig(t, options{next: upstream(200, `{"user_id":"`+name+`"}`)})
 		req := httptest.NewRequest("POST", "/", nil)
 		req.Header.Set("Authorization", "Bearer t")
-		who, err := r.client.hs.whoami(&wire.Call{R: req, Next: r.next})
-		if ok && (err != nil || who.user != name || who.token != "t") || !ok && (err == nil || wire.ErrorOf(err).Status != http.StatusBadGateway) {
+		who, err := r.client.hs.Whoami(&wire.Call{R: req, Next: r.next})
+		if ok && (err != nil || who.User != name || who.Token != "t") || !ok && (err == nil || wire.ErrorOf(err).Status != http.StatusBadGateway) {
 			t.Errorf("%q: got %+v, %v", name, who, err)
 		}
 	}

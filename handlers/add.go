@@ -32,7 +32,7 @@ func (c *Client) add(call *wire.Call) (int, error) {
 	if err := c.confirmed(call, body); err != nil {
 		return 0, err
 	}
-	version, err := c.hs.has(call, call.Route.Tail)
+	version, err := c.hs.Has(call, call.Route.Tail)
 	if err != nil {
 		return 0, err
 	}
@@ -64,7 +64,7 @@ func (c *Client) confirmed(call *wire.Call, body wire.Object) error {
 	if err != nil {
 		return err
 	}
-	if _, err := c.hs.whoami(call); err != nil {
+	if _, err := c.hs.Whoami(call); err != nil {
 		return err
 	}
 	return errUnconfirmed
@@ -80,7 +80,7 @@ func (c *Client) addHere(call *wire.Call, body wire.Object) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	who, err := c.hs.whoami(call)
+	who, err := c.hs.Whoami(call)
 	if err != nil {
 		return 0, err
 	}

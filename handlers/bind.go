@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/identityserver"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbound"
@@ -55,7 +56,7 @@ func (c *Client) bind(call *wire.Call) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	who, err := c.hs.whoami(call)
+	who, err := c.hs.Whoami(call)
 	if err != nil {
 		return 0, err
 	}
@@ -76,31 +77,31 @@ func (c *Client) signedBody(call *wire.Call) (wire.Object, error) {
 }
 
 // bindAs binds at the server of the user's choice, and records it.
-func (c *Client) bindAs(r *http.Request, who *account, req bindRequest) (err error) {
+func (c *Client) bindAs(r *http.Request, who *hsapi.Account, req bindRequest) (err error) {
 	ctx, cancel := wire.Detached(r.Context(), bindTime)
 	defer cancel()
-	if err := c.svc.CountUser(ctx, "bind", who.user); err != nil {
+	if err := c.svc.CountUser(ctx, "bind", who.User); err != nil {
 		return err
 	}
-	if err := c.svc.MayBind(ctx, who.user); err != nil {
+	if err := c.svc.MayBind(ctx, who.User); err != nil {
 		return err
 	}
-	change := Change{Action: "bound", User: c.svc.Pseudonym(who.user), IDServer: req.server.String()}
+	change := Change{Action: "bound", User: c.svc.Pseudonym(who.User), IDServer: req.server.String()}
 	defer func() {
 		change.Err = err
 		c.obs.Changed(r, change)
 	}()
 	bound, err := c.ids.Bind(ctx, req.server, req.token, identityserver.Bind{
-		SID: req.sid, ClientSecret: req.clientSecret, UserID: who.user,
+		SID: req.sid, ClientSecret: req.clientSecret, UserID: who.User,
 	})
 	if err != nil {
 		return identityFailure(err)
 	}
 	binding := verification.Binding{
-		User: who.user, Medium: verification.Medium(bound.Medium), IDServer: req.server.String(),
+		User: who.User, Medium: verification.Medium(bound.Medium), IDServer: req.server.String(),
 		SID: req.sid, ClientSecret: req.clientSecret,
 	}
-	binding.Address = canonicalAddress(binding.Medium, bound.Address)
+	binding.Address = hsapi.Canonical(binding.Medium, bound.Address)
 	binding.Validated = bound.Address
 	if proven, err := c.ids.Proven(ctx, req.server, req.token, req.sid, req.clientSecret); err == nil {
 		binding.Validated = proven.Address // not every server says, and most need not

@@ -9,29 +9,10 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
-
-// forwardedToken is the requestToken body that the homeserver sees.
-type forwardedToken struct {
-	ClientSecret string `json:"client_secret"`
-	Email        string `json:"email,omitempty"`
-	Country      string `json:"country,omitempty"`
-	PhoneNumber  string `json:"phone_number,omitempty"`
-	SendAttempt  int64  `json:"send_attempt"`
-	IDServer     string `json:"id_server"`
-}
-
-// about names the address. A phone number is international, so that the
-// homeserver reads the same one wherever it was dialled from.
-func (f *forwardedToken) about(medium verification.Medium, address, country string) {
-	if medium == verification.MSISDN {
-		f.Country, f.PhoneNumber = country, "+"+address
-		return
-	}
-	f.Email = address
-}
 
 // settleTime bounds the bookkeeping after the homeserver has answered; it goes
 // on when the client has hung up.
@@ -83,15 +64,15 @@ func (c *Client) askHomeserver(call *wire.Call, req verification.Request, to dia
 
 // forward asks the homeserver for a token, for the address as it spells it.
 func (c *Client) forward(call *wire.Call, req verification.Request, nonce string, to dialled) (*wire.Answer, error) {
-	spelling, err := c.hs.spelled(call, req)
+	spelling, err := c.hs.Spelled(call, req)
 	if refused, ok := wire.RefusalOf(err); ok {
 		return refused.Answer, nil // it says so before it was asked in earnest
 	}
 	if err != nil {
 		return nil, err
 	}
-	forwarded := forwardedToken{ClientSecret: nonce, SendAttempt: req.SendAttempt, IDServer: c.cfg.IdentityName}
-	forwarded.about(req.Medium, spelling, to.country)
+	forwarded := hsapi.TokenRequest{ClientSecret: nonce, SendAttempt: req.SendAttempt, IDServer: c.cfg.IdentityName}
+	forwarded.About(req.Medium, spelling, to.country)
 	at := call.Route
 	at.Version = c.cfg.UpstreamVersion // requestToken is the same in all of them
 	return call.Exchange(c.upstreamPath(at), wire.Encoded(forwarded))

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 )
@@ -57,7 +58,7 @@ func TestWhatAHomeserverHas(t *testing.T) {
 	} {
 		k := &knowing{answers: map[string]wire.Next{"r0": c.r0, "unstable": c.unstable}}
 		r, req := newRig(t, options{}), mustRequest(t, "POST", addPath)
-		version, sure, err := r.client.hs.find(&wire.Call{R: req, Next: k.next}, route.TailAdd)
+		version, sure, err := r.client.hs.Find(&wire.Call{R: req, Next: k.next}, route.TailAdd)
 		if version != c.version || sure != c.sure || (err != nil) != c.fails || !slices.Equal(k.asked, c.asked) {
 			t.Errorf("%s: got %q, %v, %v, asked %q, want %+v", name, version, sure, err, k.asked, c)
 		}
@@ -65,11 +66,11 @@ func TestWhatAHomeserverHas(t *testing.T) {
 			t.Errorf("%s: the client is told %v", name, wire.ErrorOf(err))
 		}
 		k.asked = nil
-		lacks, err := r.client.hs.lacks(&wire.Call{R: req, Next: k.next}, route.TailAdd)
+		lacks, err := r.client.hs.Lacks(&wire.Call{R: req, Next: k.next}, route.TailAdd)
 		if remembered := len(k.asked) == 0; remembered != c.sure {
 			t.Errorf("%s: it is remembered: %v", name, remembered)
 		}
-		if (err == nil) != c.sure || c.sure && lacks != (c.version == "") || !c.sure && errors.Is(err, errUnsure) == c.fails {
+		if (err == nil) != c.sure || c.sure && lacks != (c.version == "") || !c.sure && errors.Is(err, hsapi.ErrUnsure) == c.fails {
 			t.Errorf("%s: it is lacking: %v, %v", name, lacks, err)
 		}
 	}
@@ -86,7 +87,7 @@ func TestWhatAHomeserverHasIsKnownForAWhile(t *testing.T) {
 			asked int
 		}{{0, route.TailAdd, 1}, {10*time.Minute - 1, route.TailAdd, 1}, {0, "account/3pid/unbind", 2}, {1, route.TailAdd, 3}, {10 * time.Minute, route.TailAdd, 4}} {
 			time.Sleep(c.wait)
-			if version, err := r.client.hs.has(&wire.Call{R: req, Next: k.next}, c.tail); version != "r0" || err != nil || len(k.asked) != c.asked {
+			if version, err := r.client.hs.Has(&wire.Call{R: req, Next: k.next}, c.tail); version != "r0" || err != nil || len(k.asked) != c.asked {
 				t.Errorf("%d: got %q, %v, and the homeserver was asked %d times, want %d", i, version, err, len(k.asked), c.asked)
 			}
 		}

@@ -28,7 +28,7 @@ func (j *completion) changes(answer *wire.Answer, outcome verification.Outcome) 
 	}
 	_ = json.Unmarshal(answer.Body.Bytes(), &body) // it is not in every answer
 	if j.who != nil {
-		body.UserID = j.who.user
+		body.UserID = j.who.User
 	}
 	if body.UserID != "" {
 		change.User = j.client.svc.Pseudonym(body.UserID)

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -20,8 +21,8 @@ type Client struct {
 	obs    Observer
 	router *route.Router
 	page   *pages
-	hs     *homeserver
-	offers offers
+	hs     *hsapi.Homeserver
+	offers hsapi.Offers
 	pace   *pace // nil if there is nothing to hide
 }
 
@@ -167,4 +168,11 @@ func (c *Client) upstreamPath(r route.Route) string {
 		version = c.cfg.UpstreamVersion
 	}
 	return c.cfg.UpstreamPrefix + "/" + version + "/" + r.Tail
+}
+
+// homeserverOf makes it of a normalized configuration.
+func homeserverOf(cfg *Config) *hsapi.Homeserver {
+	return &hsapi.Homeserver{
+		Prefix: cfg.UpstreamPrefix, Version: cfg.UpstreamVersion, AsksUs: cfg.Callback && !cfg.NativeReset, NoEmail: cfg.NoEmail,
+	}
 }

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -92,7 +93,7 @@ type completion struct {
 	stages  []string // the UIA stage of each alias, or ""
 	changed bool
 	// who makes the request, where that has been found out.
-	who    *account
+	who    *hsapi.Account
 	sent   bool // the homeserver may have acted
 	status int  // of its answer; 0 if there is none
 	// unasked: it was shown a proof, and has not asked about it.
@@ -189,7 +190,7 @@ func (j *completion) run(call *wire.Call, path string, raw []byte) (int, error) 
 	}
 	if j.withdrawal != nil && answer.Status/100 == 2 {
 		result := j.withdrawal.settle(ctx, answer, unbindSuccess, true)
-		changes = append(changes, Change{Action: "deactivated", User: j.client.svc.Pseudonym(j.who.user), Result: result})
+		changes = append(changes, Change{Action: "deactivated", User: j.client.svc.Pseudonym(j.who.User), Result: result})
 	}
 	for _, change := range changes {
 		j.client.obs.Changed(call.R, change)

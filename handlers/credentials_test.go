@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"testing"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -163,10 +164,10 @@ func TestWhatAnAccountHasGot(t *testing.T) {
 		purpose verification.Purpose
 		outcome verification.Outcome
 		answer  string
-		who     *account
+		who     *hsapi.Account
 		want    []Change
 	}{
-		{verification.Add, verification.Completed, `{"user_id":"@x"}`, &account{user: "@a"}, []Change{{Action: "added", User: r.svc.Pseudonym("@a"), Medium: "email", Address: r.svc.Pseudonym("a")}}},
+		{verification.Add, verification.Completed, `{"user_id":"@x"}`, &hsapi.Account{User: "@a"}, []Change{{Action: "added", User: r.svc.Pseudonym("@a"), Medium: "email", Address: r.svc.Pseudonym("a")}}},
 		{verification.Add, verification.Completed, `<html>`, nil, []Change{{Action: "added", Medium: "email", Address: r.svc.Pseudonym("a")}}},
 		{verification.Register, verification.Completed, `{"user_id":"@x"}`, nil, []Change{{Action: "registered", User: r.svc.Pseudonym("@x"), Medium: "email", Address: r.svc.Pseudonym("a" + wire.StageEmail)}}},
 		{verification.Register, verification.Refused, `{"user_id":"@x"}`, nil, nil},
@@ -193,11 +194,11 @@ func TestWhatAnAccountHasGot(t *testing.T) {
 func TestWhoeverIsNotSureHasNoAnswer(t *testing.T) {
 	r := newRig(t, options{next: upstream(500, `{}`)})
 	req := httptest.NewRequest("POST", "/", nil)
-	own, err := r.client.hs.owns(&wire.Call{R: req, Next: r.next}, &account{user: alice, token: "t"}, threepid{verification.Email, "alice@x.org"})
+	own, err := r.client.hs.Owns(&wire.Call{R: req, Next: r.next}, &hsapi.Account{User: alice, Token: "t"}, hsapi.Threepid{Medium: verification.Email, Address: "alice@x.org"})
 	if _, refused := wire.RefusalOf(err); own || !refused {
 		t.Errorf("got %v, %v, want the homeserver's failure", own, err)
 	}
-	if list, err := r.client.hs.threepids(&wire.Call{R: req, Next: r.next}, &account{}); len(list) != 0 || err == nil {
+	if list, err := r.client.hs.Threepids(&wire.Call{R: req, Next: r.next}, &hsapi.Account{}); len(list) != 0 || err == nil {
 		t.Errorf("got %v, %v", list, err)
 	}
 }

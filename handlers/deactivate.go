@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -18,7 +19,7 @@ func (c *Client) deactivate(call *wire.Call) (int, error) {
 	if call.R.Method != http.MethodPost || !wire.HasToken(call.R) {
 		return c.completeAs(call, path, nil)
 	}
-	who, err := c.hs.whoami(call)
+	who, err := c.hs.Whoami(call)
 	if err != nil {
 		return 0, err
 	}
@@ -27,7 +28,7 @@ func (c *Client) deactivate(call *wire.Call) (int, error) {
 
 // completeAs is complete for a path where only User-Interactive Authentication
 // uses sessions. If the user is known, their bindings end with the account.
-func (c *Client) completeAs(call *wire.Call, path string, who *account) (int, error) {
+func (c *Client) completeAs(call *wire.Call, path string, who *hsapi.Account) (int, error) {
 	raw, err := call.Body()
 	if err != nil {
 		return 0, err
@@ -61,12 +62,12 @@ func (c *Client) completeAs(call *wire.Call, path string, who *account) (int, er
 
 // leaving finds all bindings of a user. The homeserver only unbinds addresses
 // that the account has, so of those alone may it be believed.
-func (c *Client) leaving(call *wire.Call, who *account, body wire.Object) (*withdrawal, error) {
+func (c *Client) leaving(call *wire.Call, who *hsapi.Account, body wire.Object) (*withdrawal, error) {
 	named, err := namedServer(body)
 	if err != nil {
 		return nil, err
 	}
-	wd, err := c.withdrawal(call.R, who.user, func(verification.Binding) bool { return true })
+	wd, err := c.withdrawal(call.R, who.User, func(verification.Binding) bool { return true })
 	if err != nil {
 		return nil, err
 	}
@@ -79,12 +80,12 @@ func (c *Client) leaving(call *wire.Call, who *account, body wire.Object) (*with
 		return nil, err
 	}
 	wd.alsoAt(call.R.Context(), named)
-	var list []threepid // without it the homeserver's word counts for none
+	var list []hsapi.Threepid // without it the homeserver's word counts for none
 	if len(wd.targets) > 0 {
-		list, _ = c.hs.threepids(call, who)
+		list, _ = c.hs.Threepids(call, who)
 	}
 	wd.signed = func(b verification.Binding) bool {
-		return slices.Contains(list, threepid{b.Medium, b.Address})
+		return slices.Contains(list, hsapi.Threepid{Medium: b.Medium, Address: b.Address})
 	}
 	return wd, nil
 }

@@ -60,13 +60,13 @@ func (j *completion) guardOwner(call *wire.Call) error {
 			continue
 		}
 		if j.who == nil {
-			who, err := j.client.hs.whoami(call)
+			who, err := j.client.hs.Whoami(call)
 			if err != nil {
 				return err
 			}
 			j.who = who
 		}
-		spelling, err := j.client.hs.refuseTaken(call, j.who, alias)
+		spelling, err := j.client.hs.RefuseTaken(call, j.who, alias)
 		if err == nil && spelling != alias.Address && alias.Medium == verification.Email {
 			err = j.client.svc.Spell(call.R.Context(), alias, spelling)
 		}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
@@ -98,7 +99,7 @@ func (r *rig) wantCleanUpstream(t *testing.T, member, want string) {
 	t.Helper()
 	for _, req := range r.hs.Requests() {
 		var body map[string]any
-		if json.Unmarshal(req.Body, &body) == nil && body["id_server"] != probeServer && body[member] != nil && body[member] != want {
+		if json.Unmarshal(req.Body, &body) == nil && body["id_server"] != "probe.invalid" && body[member] != nil && body[member] != want {
 			t.Errorf("%s %s: the homeserver got %q, want %q", req.Method, req.Path, body[member], want)
 		}
 	}
@@ -302,7 +303,7 @@ func TestPastedInputIsPassedOnClean(t *testing.T) {
 			wantStatus(t, r.do("POST", path, body), http.StatusOK)
 			email, _ := got["email"].(string)
 			number, _ := got["phone_number"].(string)
-			if path == resetByMail && (canonicalAddress(verification.Email, email) != "alice@x.org" || input.Address(email) != email) || path == resetByPhone && strings.Trim(number, "+0123456789") != "" {
+			if path == resetByMail && (hsapi.Canonical(verification.Email, email) != "alice@x.org" || input.Address(email) != email) || path == resetByPhone && strings.Trim(number, "+0123456789") != "" {
 				t.Errorf("%+q: the homeserver got %q, %q", one, email, number)
 			}
 		}

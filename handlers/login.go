@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
@@ -50,7 +51,7 @@ func (c *Client) loginOf(call *wire.Call) *login {
 	if medium != string(verification.Email) {
 		return nil
 	}
-	all := address.Spellings(input.Address(typed), canonicalAddress(verification.Email, typed))
+	all := address.Spellings(input.Address(typed), hsapi.Canonical(verification.Email, typed))
 	if len(all) == 0 || len(all) == 1 && all[0] == typed {
 		return nil
 	}
@@ -99,8 +100,8 @@ func (l *login) choose(call *wire.Call) []string {
 	if len(l.spellings) == 1 {
 		return l.spellings
 	}
-	if may, err := l.client.hs.mayProbe(call); err == nil && may {
-		if known, err := l.client.hs.known(call, l.spellings); err == nil {
+	if may, err := l.client.hs.MayProbe(call); err == nil && may {
+		if known, err := l.client.hs.KnownSpellings(call, l.spellings); err == nil {
 			return known
 		}
 	}

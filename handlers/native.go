@@ -6,6 +6,7 @@ import (
 	"maps"
 	"strings"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
@@ -58,13 +59,13 @@ func (c *Client) nativeSpelling(call *wire.Call, req verification.Request, body 
 	if all := address.Spellings(typed, req.Address); req.Medium != verification.Email || len(all) == 0 || len(all) == 1 && all[0] == typed {
 		return nil, nil
 	}
-	req.Typed = typedAs(typed, req.Address)
+	req.Typed = hsapi.TypedAs(typed, req.Address)
 	if req.Typed != "" {
-		if older, err := c.hs.older(call); err != nil || !older {
+		if older, err := c.hs.Older(call); err != nil || !older {
 			return nil, nil // as it was typed
 		}
 	}
-	spelling, err := c.hs.spelled(call, req)
+	spelling, err := c.hs.Spelled(call, req)
 	return wire.Object{"email": wire.Encoded(spelling)}, err
 }
 
@@ -82,7 +83,7 @@ func nativeAddress(body wire.Object, medium verification.Medium) (address string
 		return "", false, err
 	}
 	plain := input.Address(typed)
-	return canonicalAddress(medium, plain), body.Replace("email", typed, plain), nil
+	return hsapi.Canonical(medium, plain), body.Replace("email", typed, plain), nil
 }
 
 func nativeNumber(body wire.Object) (number string, cleaned bool, err error) {

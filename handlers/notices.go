@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
@@ -40,9 +41,9 @@ func (j *completion) readers(answer *wire.Answer) []verification.Reader {
 		switch {
 		case !a.Live:
 		case j.route.Tail == route.TailPassword:
-			list = append(list, readerOf(threepid{a.Medium, a.Address}, verification.NoticePassword)...)
+			list = append(list, readerOf(hsapi.Threepid{Medium: a.Medium, Address: a.Address}, verification.NoticePassword)...)
 		case j.adds(i): // to an account that guardOwner has found out
-			list = append(list, readersOfAddition(j.who.listed, threepid{a.Medium, a.Address})...)
+			list = append(list, readersOfAddition(j.who.Listed, hsapi.Threepid{Medium: a.Medium, Address: a.Address})...)
 		}
 	}
 	return list
@@ -50,7 +51,7 @@ func (j *completion) readers(answer *wire.Answer) []verification.Reader {
 
 // readersOfAddition are those to be told of a new address. One that the account
 // had already is not new.
-func readersOfAddition(before []threepid, added threepid) []verification.Reader {
+func readersOfAddition(before []hsapi.Threepid, added hsapi.Threepid) []verification.Reader {
 	if slices.Contains(before, added) {
 		return nil
 	}
@@ -63,13 +64,13 @@ func readersOfAddition(before []threepid, added threepid) []verification.Reader 
 
 // readersOfRemoval are those to be told when an address is removed from an account.
 // One that the account does not have is not removed.
-func (c *Client) readersOfRemoval(who *account, wd *withdrawal, asked unbindRequest) []verification.Reader {
-	removed := threepid{asked.medium, asked.address}
-	if wd.alone || !c.notifies() || !slices.Contains(who.listed, removed) {
+func (c *Client) readersOfRemoval(who *hsapi.Account, wd *withdrawal, asked unbindRequest) []verification.Reader {
+	removed := hsapi.Threepid{Medium: asked.medium, Address: asked.address}
+	if wd.alone || !c.notifies() || !slices.Contains(who.Listed, removed) {
 		return nil
 	}
 	list := readerOf(removed, verification.NoticeGone)
-	for _, t := range who.listed {
+	for _, t := range who.Listed {
 		if t != removed {
 			list = append(list, readerOf(t, verification.NoticeRemoved)...)
 		}
@@ -79,7 +80,7 @@ func (c *Client) readersOfRemoval(who *account, wd *withdrawal, asked unbindRequ
 
 // readerOf is the reader at an address, if it is one of email: a text message
 // costs money each time, and says less.
-func readerOf(t threepid, notice verification.Notice) []verification.Reader {
+func readerOf(t hsapi.Threepid, notice verification.Notice) []verification.Reader {
 	if t.Medium != verification.Email {
 		return nil
 	}
@@ -97,13 +98,13 @@ const actionNotified = "notified"
 
 // tell puts notices into the outbox. It neither fails nor holds up the request
 // that they are about.
-func (c *Client) tell(r *http.Request, who *account, readers []verification.Reader) {
+func (c *Client) tell(r *http.Request, who *hsapi.Account, readers []verification.Reader) {
 	if len(readers) == 0 {
 		return
 	}
 	happened := verification.Happened{Origin: c.originOf(r)}
 	if who != nil {
-		happened.Account = who.user
+		happened.Account = who.User
 	}
 	if c.cfg.Match != nil {
 		happened.Language = c.cfg.Match(r.Header.Get("Accept-Language"))

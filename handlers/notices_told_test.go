@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -51,8 +52,8 @@ func TestNotice_InTheLanguageAtHand(t *testing.T) {
 
 // TestNotice_GoesToAddressesOfEmail, as they are written to.
 func TestNotice_GoesToAddressesOfEmail(t *testing.T) {
-	for t3, want := range map[threepid]string{
-		{verification.Email, "A@X.org"}: "a@x.org", {verification.Email, "nobody"}: "", {verification.MSISDN, "447400123456"}: "", {"fax", "a@x.org"}: "",
+	for t3, want := range map[hsapi.Threepid]string{
+		{Medium: verification.Email, Address: "A@X.org"}: "a@x.org", {Medium: verification.Email, Address: "nobody"}: "", {Medium: verification.MSISDN, Address: "447400123456"}: "", {Medium: "fax", Address: "a@x.org"}: "",
 	} {
 		var got string
 		for _, reader := range readerOf(t3, verification.NoticeGone) {

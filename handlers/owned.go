@@ -3,49 +3,29 @@
 package handlers
 
 import (
-	"encoding/json"
 	"errors"
 	"net/http"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
-var (
-	errNoList = errors.New("the homeserver's list of addresses is not what it should be")
-	// errCannotSay is an answer while nobody can say whose address it is.
-	errCannotSay = errors.New("the homeserver does not say which addresses the account has")
-)
-
-// listed asks the homeserver for the addresses of this account, in its own
-// spelling. Dendrite's list is null when there is none.
-func (h *homeserver) listed(call *wire.Call, who *account) ([]threepid, error) {
-	var body struct {
-		Threepids json.RawMessage `json:"threepids"`
-	}
-	if err := h.get(call, "account/3pid", who.token, &body); err != nil {
-		return nil, err
-	}
-	var list []threepid
-	if json.Unmarshal(body.Threepids, &list) != nil {
-		return nil, wire.UpstreamFailure(errNoList)
-	}
-	who.listed = canonicalOf(list)
-	return list, nil
-}
+// errCannotSay is an answer while nobody can say whose address it is.
+var errCannotSay = errors.New("the homeserver does not say which addresses the account has")
 
 // spelling finds an address that somebody wants taken away among those of their
 // account. It is our own check: Dendrite takes it from whoever has it. It
 // returns the homeserver's spelling, the only one under which a homeserver that
 // compares texts finds it; one that was typed exactly so comes first, because
 // such a homeserver may have two.
-func (c *Client) spelling(call *wire.Call, who *account, asked unbindRequest) (spelling string, owned bool, err error) {
-	list, err := c.hs.listed(call, who)
+func (c *Client) spelling(call *wire.Call, who *hsapi.Account, asked unbindRequest) (spelling string, owned bool, err error) {
+	list, err := c.hs.List(call, who)
 	if err != nil {
 		return "", false, cannotSay(err)
 	}
 	for _, t := range list {
-		if t.Medium != asked.medium || canonicalAddress(t.Medium, t.Address) != asked.address {
+		if t.Medium != asked.medium || hsapi.Canonical(t.Medium, t.Address) != asked.address {
 			continue
 		}
 		if t.Address == asked.typed {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/words"
@@ -111,8 +112,8 @@ func TestPagesThatCannotBeMade(t *testing.T) {
 		t.Errorf("got %s", rec.Body)
 	}
 	for _, refusal := range []*wire.MatrixError{
-		errRegistrationClosed, errStageNotOffered, errNotBegun, errStagesMissing, errNotFromHere, errMisconfigured, errMachine, errNoPhones, errPhoneNumber,
-		errNoPhoneReset, errDenied, errAlike, wire.Unavailable(nil), wire.Unreachable(nil), wire.Unrecognized(http.StatusNotFound), wire.Internal(nil),
+		errRegistrationClosed, errStageNotOffered, errNotBegun, errStagesMissing, hsapi.ErrNotFromHere, errMisconfigured, errMachine, errNoPhones, errPhoneNumber,
+		errNoPhoneReset, errDenied, hsapi.ErrAlike, wire.Unavailable(nil), wire.Unreachable(nil), wire.Unrecognized(http.StatusNotFound), wire.Internal(nil),
 	} {
 		if said := r.client.inWords(mustRequest(t, "GET", "/"), refusal); said.Message == "" || said.Errcode == "" || said.Status < 400 {
 			t.Errorf("%+v says nothing", refusal)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
 	"github.com/caddy-threepid/caddy-threepid/internal/phone"
@@ -82,7 +83,7 @@ func (c *Client) phoneNumber(body wire.Object) (dialled, error) {
 	}
 	number, err := phone.Parse(typed, country, c.cfg.Phones.Policy)
 	if errors.Is(err, phone.ErrCountry) && international(typed) {
-		country = anyRegion
+		country = hsapi.AnyRegion
 		number, err = phone.Parse(typed, country, c.cfg.Phones.Policy)
 	}
 	switch {
@@ -153,20 +154,6 @@ func (c *Client) confirm(r *http.Request, sub verification.Submission) (verifica
 		c.cfg.Phones.Guard.Verified(ctx, done.Address)
 	}
 	return done, err
-}
-
-// worldwide is the region of numbers that belong to no country.
-const worldwide = "001"
-
-// anyRegion is where an international number is dialled from: it does not matter.
-const anyRegion = "GB"
-
-// regionOf is a country that a number may be said to be dialled from.
-func regionOf(number string) string {
-	if n, err := phone.FromDigits(number); err == nil && n.Region != worldwide {
-		return n.Region
-	}
-	return anyRegion
 }
 
 // shown is an address as people write it.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -50,15 +51,15 @@ func (c *Client) mayRegister(call *wire.Call, req *verification.Request) error {
 	if req.Purpose != verification.Register || c.cfg.RegistrationGate == GateOff {
 		return nil
 	}
-	offered, err := c.offers.get(call.R.Context(), c.page.Now, func() (*offer, error) { return c.hs.askOffer(call) })
+	offered, err := c.offers.Get(call.R.Context(), c.page.Now, func() (*hsapi.Offer, error) { return c.hs.AskOffer(call) })
 	switch {
 	case err != nil:
 		return err
-	case offered.closed:
+	case offered.Closed:
 		return errRegistrationClosed
-	case !offered.has(req.Medium):
+	case !offered.Has(req.Medium):
 		return errStageNotOffered
-	case c.cfg.RegistrationGate != GateCompleted || offered.free(req.Medium):
+	case c.cfg.RegistrationGate != GateCompleted || offered.Free(req.Medium):
 		return nil
 	}
 	if req.UIA == "" {
@@ -78,19 +79,6 @@ func (c *Client) mayRegister(call *wire.Call, req *verification.Request) error {
 	}
 	req.Held = true
 	return nil
-}
-
-// askOffer asks the homeserver what it offers, the way that the client would. A
-// rule that refuses the question on this way may be about this client alone.
-func (h *homeserver) askOffer(call *wire.Call) (*offer, error) {
-	answer, err := h.post(call, "register", "", []byte("{}"))
-	if err == nil {
-		return readOffer(answer)
-	}
-	if ue, ok := errors.AsType[*wire.UpstreamError](err); ok && ue.Status/100 == 4 {
-		return nil, &personal{wire.UpstreamFailure(err)}
-	}
-	return nil, wire.UpstreamFailure(err)
 }
 
 // watched looks at the homeserver's answers to registrations: at what it offers
@@ -126,15 +114,15 @@ func (c *Client) watch(next wire.Next) wire.Next {
 // progress takes in the 401 of a registration.
 func (c *Client) progress(r *http.Request, body []byte) {
 	var told struct {
-		Session   string   `json:"session"`
-		Completed []string `json:"completed"`
-		Flows     []flow   `json:"flows"`
+		Session   string       `json:"session"`
+		Completed []string     `json:"completed"`
+		Flows     []hsapi.Flow `json:"flows"`
 	}
 	if json.Unmarshal(body, &told) != nil || len(told.Flows) == 0 {
 		return
 	}
-	offered := &offer{flows: told.Flows}
-	c.offers.learn(offered, c.page.Now())
+	offered := &hsapi.Offer{Flows: told.Flows}
+	c.offers.Learn(offered, c.page.Now())
 	if c.cfg.RegistrationGate != GateCompleted || told.Session == "" || len(told.Session) > maxUIASession {
 		return
 	}
@@ -144,7 +132,7 @@ func (c *Client) progress(r *http.Request, body []byte) {
 	released := false
 	err := c.svc.Tie(ctx, c.clientAddr(r), r.UserAgent(), told.Session)
 	for _, medium := range []verification.Medium{verification.Email, verification.MSISDN} {
-		if offered.reached(medium, told.Completed) && !offered.free(medium) {
+		if offered.Reached(medium, told.Completed) && !offered.Free(medium) {
 			// A mail that cannot be sent is no reason to send no text message.
 			sent, failed := c.svc.Advance(ctx, told.Session, medium)
 			err, released = errors.Join(err, failed), released || sent

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
@@ -52,7 +53,7 @@ func (c *Client) requestToken(call *wire.Call) (int, error) {
 	if err := c.judge(call.R.Context(), req); err != nil {
 		return 0, err
 	}
-	if err := c.hs.distinguishes(call, req); err != nil {
+	if err := c.hs.Distinguishes(call, req); err != nil {
 		return 0, err
 	}
 	if c.cfg.Match != nil {
@@ -167,7 +168,7 @@ func (c *Client) address(body wire.Object, medium verification.Medium) (canonica
 	if canonical, err = address.Email(typed); err != nil {
 		return "", "", to, wire.Saying(http.StatusBadRequest, wire.CodeInvalidParam, wire.SayEmail, "'email' is not a valid address")
 	}
-	return canonical, typedAs(typed, canonical), to, nil
+	return canonical, hsapi.TypedAs(typed, canonical), to, nil
 }
 
 // sendAttempt reads an integer; the examples of r0.2 and r0.3 have it as a

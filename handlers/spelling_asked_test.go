@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -28,13 +29,13 @@ func (o *oracle) next(w http.ResponseWriter, req *http.Request) error {
 		o.asked = append(o.asked, "add")
 		return o.add(w, req)
 	}
-	var body forwardedToken
+	var body hsapi.TokenRequest
 	if err := json.NewDecoder(req.Body).Decode(&body); err != nil {
 		return err
 	}
 	address := body.Email + body.PhoneNumber
 	o.asked = append(o.asked, address)
-	if body.IDServer != probeServer || body.SendAttempt != 1 || len(body.ClientSecret) < 20 {
+	if body.IDServer != "probe.invalid" || body.SendAttempt != 1 || len(body.ClientSecret) < 20 {
 		return errors.New("a homeserver of then would mail")
 	}
 	code, told := o.codes[address]
@@ -82,7 +83,7 @@ func TestSpellings_ThatAccountsHave(t *testing.T) {
 	} {
 		o := &oracle{codes: tt.codes, add: tt.add}
 		r := newRig(t, options{config: tt.config})
-		known, err := r.client.hs.known(&wire.Call{R: httptest.NewRequest("POST", "/", http.NoBody), Next: o.next}, tt.spellings)
+		known, err := r.client.hs.KnownSpellings(&wire.Call{R: httptest.NewRequest("POST", "/", http.NoBody), Next: o.next}, tt.spellings)
 		if !slices.Equal(known, tt.known) || (err != nil) != tt.fails || !slices.Equal(o.asked, tt.asked) {
 			t.Errorf("%s: got %q, %v after %q, want %q after %q", name, known, err, o.asked, tt.known, tt.asked)
 		}
@@ -110,7 +111,7 @@ func TestSpellings_HowTheHomeserverIsAsked(t *testing.T) {
 			tt.req.Medium = verification.Email
 		}
 		r := newRig(t, callback)
-		got, err := r.client.hs.spelled(&wire.Call{R: httptest.NewRequest("POST", "/", http.NoBody), Next: (&oracle{codes: tt.codes}).next}, tt.req)
+		got, err := r.client.hs.Spelled(&wire.Call{R: httptest.NewRequest("POST", "/", http.NoBody), Next: (&oracle{codes: tt.codes}).next}, tt.req)
 		if got != tt.want || (err != nil) != tt.fails {
 			t.Errorf("%s: got %s, %v, want %s", name, got, err, tt.want)
 		}
@@ -133,7 +134,7 @@ func TestSpellings_ThatAreTaken(t *testing.T) {
 		{map[string]string{b: ""}, wire.CodeUnknown},
 		{map[string]string{a: wire.CodeForbidden}, ""},
 	} {
-		err := r.client.hs.anyTaken(&wire.Call{R: httptest.NewRequest("POST", "/", http.NoBody), Next: (&oracle{codes: tt.codes}).next}, "t", []string{a, b})
+		err := r.client.hs.AnyTaken(&wire.Call{R: httptest.NewRequest("POST", "/", http.NoBody), Next: (&oracle{codes: tt.codes}).next}, "t", []string{a, b})
 		got := codeOf(err)
 		if refused, ok := wire.RefusalOf(err); ok {
 			got = wire.ErrcodeOf(refused.Answer)
@@ -173,7 +174,7 @@ func TestStages_ByAnAddress(t *testing.T) {
 			r := newRig(t, options{})
 			j := &completion{client: r.client, auth: mustObject(t, []byte(tt.auth))}
 			if known {
-				j.who = &account{user: alice, token: "t"}
+				j.who = &hsapi.Account{User: alice, Token: "t"}
 			}
 			asked := 0
 			req := httptest.NewRequest("POST", "/", http.NoBody)
@@ -223,7 +224,7 @@ func TestSpellings_OfAFoldedMailbox(t *testing.T) {
 		if c.owner != "" {
 			r.hs.AddUser(c.owner, "p", "strasse@example.org")
 		}
-		r.client.hs.caps.known = map[string]capability{} // it was asked already
+		r.client.hs = homeserverOf(&r.client.cfg) // it was asked already
 		legacy := r.next
 		r.next = func(w http.ResponseWriter, req *http.Request) error {
 			if c.add != nil && strings.HasSuffix(req.URL.Path, "/3pid/add") {
@@ -253,7 +254,7 @@ func TestAddresses_AreComparedInOneForm(t *testing.T) {
 		{verification.MSISDN, "x Y", "x Y"},
 		{"fax", " +X ", " +X "},
 	} {
-		if got := canonicalAddress(c.medium, c.raw); got != c.want {
+		if got := hsapi.Canonical(c.medium, c.raw); got != c.want {
 			t.Errorf("%s %q: got %q, want %q", c.medium, c.raw, got, c.want)
 		}
 	}
@@ -263,7 +264,7 @@ func TestAddresses_AreComparedInOneForm(t *testing.T) {
 func TestSpellings_AHomeserverThatDoesNotAnswer(t *testing.T) {
 	r := newRig(t, callback)
 	for status, want := range map[int]int{502: 502, 503: 503} {
-		err := r.client.hs.taken(&wire.Call{R: httptest.NewRequest("POST", "/", http.NoBody), Next: func(http.ResponseWriter, *http.Request) error {
+		err := r.client.hs.Taken(&wire.Call{R: httptest.NewRequest("POST", "/", http.NoBody), Next: func(http.ResponseWriter, *http.Request) error {
 			return &wire.UpstreamError{Status: status, Err: wire.ErrNoAnswer}
 		}}, "", verification.Email, "a@x.org")
 		if got := wire.ErrorOf(err); got.Status != want || !errors.Is(err, wire.ErrNoAnswer) {

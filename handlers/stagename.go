@@ -5,6 +5,7 @@ package handlers
 import (
 	"net/http"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -17,11 +18,11 @@ func (j *completion) namesAddress(r *http.Request) bool {
 }
 
 // asker is who makes the request.
-func (j *completion) asker(call *wire.Call) (*account, error) {
+func (j *completion) asker(call *wire.Call) (*hsapi.Account, error) {
 	if j.who != nil {
 		return j.who, nil
 	}
-	return j.client.hs.whoami(call)
+	return j.client.hs.Whoami(call)
 }
 
 // nameOwner names such a user by their user ID. Homeservers of then know no address at
@@ -42,13 +43,13 @@ func (j *completion) nameOwner(call *wire.Call) {
 	if err != nil {
 		return
 	}
-	named := threepid{verification.Medium(medium), canonicalAddress(verification.Medium(medium), typed)}
-	if own, _ := j.client.hs.owns(call, who, named); !own {
+	named := hsapi.Threepid{Medium: verification.Medium(medium), Address: hsapi.Canonical(verification.Medium(medium), typed)}
+	if own, _ := j.client.hs.Owns(call, who, named); !own {
 		return
 	}
 	delete(j.auth, "medium")
 	delete(j.auth, "address")
-	j.auth["user"] = wire.Encoded(who.user)
-	j.auth["identifier"] = wire.Encoded(wire.Object{"type": wire.Encoded("m.id.user"), "user": wire.Encoded(who.user)})
+	j.auth["user"] = wire.Encoded(who.User)
+	j.auth["identifier"] = wire.Encoded(wire.Object{"type": wire.Encoded("m.id.user"), "user": wire.Encoded(who.User)})
 	j.changed = true
 }

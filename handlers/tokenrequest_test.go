@@ -128,11 +128,6 @@ func TestPhones_WhichNumberIsMeant(t *testing.T) {
 			t.Errorf("%s: got %s, want %s", body, found, want)
 		}
 	}
-	for number, want := range map[string]string{"447400123456": "GB", "33612345678": "FR", "80012345678": anyRegion, "x": anyRegion} {
-		if got := regionOf(number); got != want {
-			t.Errorf("%s is dialled from %s, want %s", number, got, want)
-		}
-	}
 	found := verification.Confirmed{Medium: verification.MSISDN, Address: "447400123456"}
 	if got := shown(found); got != "+447400123456" {
 		t.Errorf("got %s", got)

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -16,17 +17,13 @@ import (
 // challenge is the 401 of a User-Interactive Authentication that we run
 // ourselves (CS API, "User-interactive API in the REST API").
 type challenge struct {
-	Errcode   string   `json:"errcode,omitempty"`
-	Message   string   `json:"error,omitempty"`
-	Completed []string `json:"completed"`
-	Flows     []flow   `json:"flows"`
-	Params    struct{} `json:"params"`
-	Session   string   `json:"session"`
-	say       string   // see saying.go
-}
-
-type flow struct {
-	Stages []string `json:"stages"`
+	Errcode   string       `json:"errcode,omitempty"`
+	Message   string       `json:"error,omitempty"`
+	Completed []string     `json:"completed"`
+	Flows     []hsapi.Flow `json:"flows"`
+	Params    struct{}     `json:"params"`
+	Session   string       `json:"session"`
+	say       string       // see saying.go
 }
 
 // Error implements error.
@@ -40,7 +37,7 @@ func (ch *challenge) Unwrap() error {
 // authentication is one round of it.
 type authentication struct {
 	client    *Client
-	who       *account
+	who       *hsapi.Account
 	operation string
 	auth      wire.Object // nil: not tried yet
 	// proof is the session that was shown, if it was one; see finish.
@@ -51,11 +48,11 @@ type authentication struct {
 func (a *authentication) refuse(errcode, message string) *challenge {
 	ch := &challenge{
 		Errcode: errcode, Message: message, Completed: []string{},
-		Flows:   []flow{{[]string{wire.StagePassword}}},
-		Session: a.client.svc.UIASession(a.who.user, a.operation),
+		Flows:   []hsapi.Flow{{Stages: []string{wire.StagePassword}}},
+		Session: a.client.svc.UIASession(a.who.User, a.operation),
 	}
 	if !a.client.cfg.NativeReset {
-		ch.Flows = append(ch.Flows, flow{[]string{wire.StageEmail}})
+		ch.Flows = append(ch.Flows, hsapi.Flow{Stages: []string{wire.StageEmail}})
 	}
 	return ch
 }
@@ -71,7 +68,7 @@ func (a *authentication) check(call *wire.Call) error {
 	if err != nil {
 		return err
 	}
-	if given && session != "" && !a.client.svc.UIASessionValid(session, a.who.user, a.operation) {
+	if given && session != "" && !a.client.svc.UIASessionValid(session, a.who.User, a.operation) {
 		return a.refuse(wire.CodeUnauthorized, "The session has ended, or belongs to another request")
 	}
 	stage, _, err := a.auth.Text("type")
@@ -99,15 +96,15 @@ func (a *authentication) password(call *wire.Call) error {
 	if !a.namesUser() {
 		return a.refuse(wire.CodeForbidden, "This is another user")
 	}
-	if err := a.client.svc.CountUser(call.R.Context(), "add", a.who.user); err != nil {
+	if err := a.client.svc.CountUser(call.R.Context(), "add", a.who.User); err != nil {
 		return err
 	}
 	body := wire.Encoded(map[string]any{
-		"type": wire.StagePassword, "user": a.who.user, "password": password,
-		"identifier":                  map[string]string{"type": "m.id.user", "user": a.who.user},
+		"type": wire.StagePassword, "user": a.who.User, "password": password,
+		"identifier":                  map[string]string{"type": "m.id.user", "user": a.who.User},
 		"initial_device_display_name": "Confirmation of a password",
 	})
-	answer, err := a.client.hs.post(call, "login", "", body)
+	answer, err := a.client.hs.Post(call, "login", "", body)
 	if err != nil {
 		return wire.UpstreamFailure(err)
 	}
@@ -139,8 +136,8 @@ func (a *authentication) namesUser() bool {
 		if err != nil {
 			return false
 		}
-		localpart, _, _ := strings.Cut(strings.TrimPrefix(a.who.user, "@"), ":")
-		if given && name != a.who.user && !strings.EqualFold(name, localpart) {
+		localpart, _, _ := strings.Cut(strings.TrimPrefix(a.who.User, "@"), ":")
+		if given && name != a.who.User && !strings.EqualFold(name, localpart) {
 			return false
 		}
 	}
@@ -156,7 +153,7 @@ func (a *authentication) logOut(call *wire.Call, answer *wire.Answer) error {
 	if err := json.Unmarshal(answer.Body.Bytes(), &made); err != nil || made.AccessToken == "" {
 		return wire.UpstreamFailure(errors.New("the homeserver's log-in has no access token"))
 	}
-	out, err := a.client.hs.post(call, "logout", made.AccessToken, []byte("{}"))
+	out, err := a.client.hs.Post(call, "logout", made.AccessToken, []byte("{}"))
 	if err == nil && out.Status/100 != 2 {
 		err = &wire.Refusal{Answer: out}
 	}
@@ -166,7 +163,7 @@ func (a *authentication) logOut(call *wire.Call, answer *wire.Answer) error {
 			Face: "client", Endpoint: "log_out", Outcome: "unknown", Status: http.StatusBadGateway, Err: err,
 		})
 	}
-	if made.UserID != a.who.user {
+	if made.UserID != a.who.User {
 		return a.refuse(wire.CodeForbidden, "This is another user")
 	}
 	return nil
@@ -198,14 +195,14 @@ func (a *authentication) email(call *wire.Call) error {
 	if !alias.Live || alias.Medium != verification.Email {
 		return waiting
 	}
-	own, err := a.client.hs.owns(call, a.who, threepid{alias.Medium, alias.Address})
+	own, err := a.client.hs.Owns(call, a.who, hsapi.Threepid{Medium: alias.Medium, Address: alias.Address})
 	if err != nil {
 		return err
 	}
 	if !own {
 		return a.refuse(wire.CodeForbidden, "The address is not one of this account")
 	}
-	if err := a.client.svc.CountUser(ctx, "add", a.who.user); err != nil {
+	if err := a.client.svc.CountUser(ctx, "add", a.who.User); err != nil {
 		return err
 	}
 	if _, err := a.client.svc.Validated(context.WithoutCancel(ctx), alias.SID, alias.ClientSecret); err != nil {

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
@@ -19,7 +20,7 @@ import (
 
 // proving is one round of an authentication of Alice's, at a homeserver.
 func (r *rig) proving(auth string, next wire.Next) (*authentication, error) {
-	a := &authentication{client: r.client, who: &account{user: alice, token: "t"}, operation: "op"}
+	a := &authentication{client: r.client, who: &hsapi.Account{User: alice, Token: "t"}, operation: "op"}
 	if auth != "" {
 		a.auth = mustObject(r.t, []byte(auth))
 	}
@@ -187,7 +188,7 @@ func TestUIA_WhomClientsName(t *testing.T) {
 		`{"identifier":{"type":"m.id.thirdparty","address":"a@x.org"}}`:  true,
 		`{"identifier":{"type":"m.id.user","user":"@alice:example.or"}}`: false,
 	} {
-		a := &authentication{client: r.client, who: &account{user: alice}, auth: mustObject(t, []byte(auth))}
+		a := &authentication{client: r.client, who: &hsapi.Account{User: alice}, auth: mustObject(t, []byte(auth))}
 		if got := a.namesUser(); got != want {
 			t.Errorf("%s: names alice: %v, want %v", auth, got, want)
 		}

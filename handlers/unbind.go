@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/identityserver"
@@ -31,11 +32,11 @@ func (c *Client) unbind(call *wire.Call) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	who, err := c.hs.whoami(call)
+	who, err := c.hs.Whoami(call)
 	if err != nil {
 		return 0, err
 	}
-	wd, err := c.withdrawal(call.R, who.user, asked.of)
+	wd, err := c.withdrawal(call.R, who.User, asked.of)
 	if err != nil {
 		return 0, err
 	}
@@ -47,7 +48,7 @@ func (c *Client) unbind(call *wire.Call) (int, error) {
 	asked.action = "deleted"
 	if wd.alone {
 		asked.action = "unbound"
-		version, err := c.hs.has(call, call.Route.Tail)
+		version, err := c.hs.Has(call, call.Route.Tail)
 		if err != nil {
 			return 0, err
 		}
@@ -102,7 +103,7 @@ func readUnbind(body wire.Object) (unbindRequest, error) {
 	if u.medium != verification.Email && u.medium != verification.MSISDN {
 		return u, wire.BadRequest(wire.CodeInvalidParam, "'medium' must be email or msisdn")
 	}
-	u.address = canonicalAddress(u.medium, u.typed)
+	u.address = hsapi.Canonical(u.medium, u.typed)
 	u.server, err = namedServer(body)
 	return u, err
 }

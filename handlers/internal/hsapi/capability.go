@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package handlers
+package hsapi
 
 import (
 	"errors"
@@ -27,30 +27,30 @@ type capability struct {
 	until   time.Time
 }
 
-// has finds out whether the homeserver has an endpoint, and under which
+// Has finds out whether the homeserver has an endpoint, and under which
 // version. /versions cannot tell: Dendrite claims v1.2 without having what
 // came with r0.6, and Synapse 1.4 to 1.15 has it under /unstable only. So the
 // endpoint itself is asked, without an access token and with an empty body;
 // whoever has it refuses that in another way than whoever has not.
-func (h *homeserver) has(call *wire.Call, tail string) (string, error) {
-	version, _, err := h.find(call, tail)
+func (h *Homeserver) Has(call *wire.Call, tail string) (string, error) {
+	version, _, err := h.Find(call, tail)
 	return version, err
 }
 
-// lacks reports whether the homeserver has not an endpoint. It is an error if that
+// Lacks reports whether the homeserver has not an endpoint. It is an error if that
 // is not sure: what answers may be somebody in between.
-func (h *homeserver) lacks(call *wire.Call, tail string) (bool, error) {
-	version, sure, err := h.find(call, tail)
+func (h *Homeserver) Lacks(call *wire.Call, tail string) (bool, error) {
+	version, sure, err := h.Find(call, tail)
 	if err == nil && !sure {
-		err = wire.UpstreamFailure(errUnsure)
+		err = wire.UpstreamFailure(ErrUnsure)
 	}
 	return version == "", err
 }
 
-var errUnsure = errors.New("the answer to an endpoint that the homeserver may not have is no Matrix error")
+var ErrUnsure = errors.New("the answer to an endpoint that the homeserver may not have is no Matrix error")
 
-// find is has, and whether it is sure.
-func (h *homeserver) find(call *wire.Call, tail string) (version string, sure bool, err error) {
+// Find is Has, and whether it is sure.
+func (h *Homeserver) Find(call *wire.Call, tail string) (version string, sure bool, err error) {
 	h.caps.mu.Lock()
 	known, ok := h.caps.known[tail]
 	h.caps.mu.Unlock()
@@ -60,7 +60,7 @@ func (h *homeserver) find(call *wire.Call, tail string) (version string, sure bo
 	known = capability{until: time.Now().Add(knownFor)}
 	sure = true
 	for _, version := range []string{h.Version, "unstable"} {
-		answer, err := h.ask(call, question{method: http.MethodPost, path: version + "/" + tail, body: []byte("{}")})
+		answer, err := h.Ask(call, Question{Method: http.MethodPost, Path: version + "/" + tail, Body: []byte("{}")})
 		if err != nil {
 			return "", false, wire.UpstreamFailure(err)
 		}
@@ -79,6 +79,9 @@ func (h *homeserver) find(call *wire.Call, tail string) (version string, sure bo
 	}
 	h.caps.mu.Lock()
 	defer h.caps.mu.Unlock()
+	if h.caps.known == nil {
+		h.caps.known = map[string]capability{}
+	}
 	h.caps.known[tail] = known
 	return known.version, true, nil
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package handlers
+package hsapi
 
 import (
 	"context"
@@ -17,14 +17,14 @@ import (
 func TestOffers_WhoWaitsGetsWhatTheFirstOneGot(t *testing.T) {
 	failure := errors.New("connection refused")
 	for name, c := range map[string]struct {
-		found *offer
+		found *Offer
 		err   error
-	}{"an offer": {&offer{closed: true}, nil}, "a failure": {nil, failure}} {
+	}{"an offer": {&Offer{Closed: true}, nil}, "a failure": {nil, failure}} {
 		synctest.Test(t, func(t *testing.T) {
-			var o offers
+			var o Offers
 			answer := make(chan struct{})
 			asked := 0
-			ask := func() (*offer, error) {
+			ask := func() (*Offer, error) {
 				asked++
 				<-answer
 				return c.found, c.err
@@ -33,7 +33,7 @@ func TestOffers_WhoWaitsGetsWhatTheFirstOneGot(t *testing.T) {
 			got := make(chan error, crowd)
 			for range crowd {
 				go func() {
-					found, err := o.get(t.Context(), time.Now, ask)
+					found, err := o.Get(t.Context(), time.Now, ask)
 					if found != c.found {
 						t.Errorf("%s: got %+v", name, found)
 					}
@@ -43,7 +43,7 @@ func TestOffers_WhoWaitsGetsWhatTheFirstOneGot(t *testing.T) {
 			synctest.Wait()
 			gone, leave := context.WithCancel(t.Context())
 			leave()
-			if _, err := o.get(gone, time.Now, ask); !errors.Is(err, context.Canceled) {
+			if _, err := o.Get(gone, time.Now, ask); !errors.Is(err, context.Canceled) {
 				t.Errorf("%s: who has gone got %v", name, err)
 			}
 			close(answer)
@@ -63,19 +63,19 @@ func TestOffers_WhoWaitsGetsWhatTheFirstOneGot(t *testing.T) {
 // that there was none, and the next one asks.
 func TestOffers_APanicIsNoAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var o offers
+		var o Offers
 		fall, waits := make(chan struct{}), make(chan error)
 		go func() {
 			defer func() { _ = recover() }()
-			_, _ = o.get(t.Context(), time.Now, func() (*offer, error) {
+			_, _ = o.Get(t.Context(), time.Now, func() (*Offer, error) {
 				<-fall
 				panic("cut off")
 			})
 		}()
 		synctest.Wait()
-		never := func() (*offer, error) { return nil, errors.New("it was asked again") }
+		never := func() (*Offer, error) { return nil, errors.New("it was asked again") }
 		go func() {
-			_, err := o.get(t.Context(), time.Now, never)
+			_, err := o.Get(t.Context(), time.Now, never)
 			waits <- err
 		}()
 		synctest.Wait()
@@ -83,8 +83,8 @@ func TestOffers_APanicIsNoAnswer(t *testing.T) {
 		if err := <-waits; !errors.Is(err, wire.ErrNoAnswer) {
 			t.Errorf("who waited got %v, want %v", err, wire.ErrNoAnswer)
 		}
-		want := &offer{}
-		if got, err := o.get(t.Context(), time.Now, func() (*offer, error) { return want, nil }); got != want || err != nil {
+		want := &Offer{}
+		if got, err := o.Get(t.Context(), time.Now, func() (*Offer, error) { return want, nil }); got != want || err != nil {
 			t.Errorf("the next one got %+v, %v", got, err)
 		}
 	})
@@ -94,17 +94,17 @@ func TestOffers_APanicIsNoAnswer(t *testing.T) {
 // to try again.
 func TestOffers_HowLongTheyHold(t *testing.T) {
 	start := time.Unix(1_800_000_000, 0)
-	for want, found := range map[time.Duration]*offer{5 * time.Minute: {}, 5 * time.Second: {closed: true}} {
-		var o offers
-		o.learn(found, start)
+	for want, found := range map[time.Duration]*Offer{5 * time.Minute: {}, 5 * time.Second: {Closed: true}} {
+		var o Offers
+		o.Learn(found, start)
 		asked := false
-		ask := func() (*offer, error) { asked = true; return found, nil }
+		ask := func() (*Offer, error) { asked = true; return found, nil }
 		for _, c := range []struct {
 			after time.Duration
 			asked bool
 		}{{want - 1, false}, {want, true}} {
 			now := func() time.Time { return start.Add(c.after) }
-			if got, err := o.get(t.Context(), now, ask); got != found || err != nil || asked != c.asked {
+			if got, err := o.Get(t.Context(), now, ask); got != found || err != nil || asked != c.asked {
 				t.Errorf("after %s: got %+v, %v, asked: %v, want %v", c.after, got, err, asked, c.asked)
 			}
 		}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package handlers
+package hsapi
 
 import (
 	"context"
@@ -17,20 +17,20 @@ import (
 )
 
 const (
-	// offerTime is how long it is taken for granted what the homeserver offers to
+	// OfferTime is how long it is taken for granted what the homeserver offers to
 	// those who register. Every registration that passes by tells it anew.
-	offerTime = 5 * time.Minute
+	OfferTime = 5 * time.Minute
 	// closedTime is the same for a homeserver that registers nobody: nothing that
 	// passes by tells that this has changed, and whoever can have one request
 	// refused must not refuse those of others for longer.
 	closedTime = 5 * time.Second
 )
 
-// offer is what the homeserver offers to those who register: the flows of its
+// Offer is what the homeserver offers to those who register: the flows of its
 // 401, or none if it registers nobody (CS API, "POST /register").
-type offer struct {
-	flows  []flow
-	closed bool
+type Offer struct {
+	Flows  []Flow
+	Closed bool
 }
 
 // stageOf is the stage of a flow that proves an address.
@@ -41,17 +41,17 @@ func stageOf(medium verification.Medium) string {
 	return wire.StageEmail
 }
 
-// has reports whether an address of the medium can be part of a registration.
-func (o *offer) has(medium verification.Medium) bool {
-	return slices.ContainsFunc(o.flows, func(f flow) bool { return slices.Contains(f.Stages, stageOf(medium)) })
+// Has reports whether an address of the medium can be part of a registration.
+func (o *Offer) Has(medium verification.Medium) bool {
+	return slices.ContainsFunc(o.Flows, func(f Flow) bool { return slices.Contains(f.Stages, stageOf(medium)) })
 }
 
-// reached reports whether somebody who has completed some stages has come to
+// Reached reports whether somebody who has completed some stages has come to
 // the one of a medium, in one flow at least. The stages before it that count
 // are those which keep programs and strangers out: not the dummy, and not the
 // other medium's, whose message has a gate of its own.
-func (o *offer) reached(medium verification.Medium, completed []string) bool {
-	return slices.ContainsFunc(o.flows, func(f flow) bool {
+func (o *Offer) Reached(medium verification.Medium, completed []string) bool {
+	return slices.ContainsFunc(o.Flows, func(f Flow) bool {
 		end := slices.Index(f.Stages, stageOf(medium))
 		return end >= 0 && !slices.ContainsFunc(f.Stages[:end], func(stage string) bool {
 			switch stage {
@@ -63,15 +63,15 @@ func (o *offer) reached(medium verification.Medium, completed []string) bool {
 	})
 }
 
-// free reports whether nothing has to be done before.
-func (o *offer) free(medium verification.Medium) bool { return o.reached(medium, nil) }
+// Free reports whether nothing has to be done before.
+func (o *Offer) Free(medium verification.Medium) bool { return o.Reached(medium, nil) }
 
 // errNoFlows is an answer to a registration that is none of the API's.
 var errNoFlows = errors.New("the homeserver's answer to a registration is not understood")
 
-// errNotFromHere answers a client whose question somebody before the homeserver has
+// ErrNotFromHere answers a client whose question somebody before the homeserver has
 // refused: nothing is known of what it offers to others.
-var errNotFromHere = &wire.MatrixError{
+var ErrNotFromHere = &wire.MatrixError{
 	Status: http.StatusForbidden, Errcode: wire.CodeForbidden, Message: "Registration is not allowed from here",
 }
 
@@ -84,10 +84,10 @@ func (p *personal) Unwrap() error { return p.error }
 // readOffer reads the homeserver's answer to a registration without anything in
 // it. Only a challenge and a Matrix error say what is offered; whatever else there is
 // on the way, like a proxy with rules of its own, speaks of one client.
-func readOffer(answer *wire.Answer) (*offer, error) {
+func readOffer(answer *wire.Answer) (*Offer, error) {
 	var body struct {
 		Errcode string `json:"errcode"`
-		Flows   []flow `json:"flows"`
+		Flows   []Flow `json:"flows"`
 		UserID  string `json:"user_id"`
 	}
 	_ = json.Unmarshal(answer.Body.Bytes(), &body) // what is not understood is empty
@@ -98,15 +98,15 @@ func readOffer(answer *wire.Answer) (*offer, error) {
 	}
 	switch {
 	case answer.Status == http.StatusUnauthorized && len(body.Flows) > 0:
-		return &offer{flows: body.Flows}, nil
+		return &Offer{Flows: body.Flows}, nil
 	case answer.Status/100 == 2 && body.UserID != "": // it registers whoever comes: with no address, and not again for us
-		return &offer{}, nil
+		return &Offer{}, nil
 	case answer.Status == http.StatusTooManyRequests:
 		return nil, &personal{&wire.Refusal{Answer: answer}}
 	case body.Errcode == wire.CodeUnrecognized, refuses && general(body.Errcode):
-		return &offer{closed: true}, nil
+		return &Offer{Closed: true}, nil
 	case refuses:
-		return nil, &personal{errNotFromHere}
+		return nil, &personal{ErrNotFromHere}
 	case answer.Status/100 == 4:
 		return nil, &personal{wire.UpstreamFailure(fmt.Errorf("%w: status %d", errNoFlows, answer.Status))}
 	}
@@ -123,11 +123,11 @@ func general(errcode string) bool {
 	return false
 }
 
-// offers remembers what the homeserver offers. It asks once, however many want
+// Offers remembers what the homeserver offers. It asks once, however many want
 // to know.
-type offers struct {
+type Offers struct {
 	mu     sync.Mutex
-	known  *offer
+	known  *Offer
 	until  time.Time
 	flight *flight
 }
@@ -138,18 +138,18 @@ type flight struct {
 	err  error // set before done is closed
 }
 
-// learn takes in what the homeserver has said.
-func (o *offers) learn(known *offer, now time.Time) {
+// Learn takes in what the homeserver has said.
+func (o *Offers) Learn(known *Offer, now time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.known, o.until = known, now.Add(offerTime)
-	if known.closed {
+	o.known, o.until = known, now.Add(OfferTime)
+	if known.Closed {
 		o.until = now.Add(closedTime)
 	}
 }
 
-// get returns what is known, or has it asked.
-func (o *offers) get(ctx context.Context, now func() time.Time, ask func() (*offer, error)) (*offer, error) {
+// Get returns what is known, or has it asked.
+func (o *Offers) Get(ctx context.Context, now func() time.Time, ask func() (*Offer, error)) (*Offer, error) {
 	for {
 		known, f, mine := o.begin(now())
 		switch {
@@ -172,7 +172,7 @@ func (o *offers) get(ctx context.Context, now func() time.Time, ask func() (*off
 
 // begin returns what is known or else the question to wait for, which is the
 // caller's to ask if it is new.
-func (o *offers) begin(now time.Time) (known *offer, f *flight, mine bool) {
+func (o *Offers) begin(now time.Time) (known *Offer, f *flight, mine bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	switch {
@@ -185,7 +185,7 @@ func (o *offers) begin(now time.Time) (known *offer, f *flight, mine bool) {
 	return nil, o.flight, true
 }
 
-func (o *offers) lead(f *flight, now func() time.Time, ask func() (*offer, error)) (found *offer, err error) {
+func (o *Offers) lead(f *flight, now func() time.Time, ask func() (*Offer, error)) (found *Offer, err error) {
 	defer func() { // also when the handlers behind us panic
 		o.mu.Lock()
 		defer o.mu.Unlock()
@@ -195,7 +195,24 @@ func (o *offers) lead(f *flight, now func() time.Time, ask func() (*offer, error
 	found, err = ask()
 	f.err = err
 	if err == nil {
-		o.learn(found, now())
+		o.Learn(found, now())
 	}
 	return found, err
+}
+
+// AskOffer asks the homeserver what it offers, the way that the client would. A
+// rule that refuses the question on this way may be about this client alone.
+func (h *Homeserver) AskOffer(call *wire.Call) (*Offer, error) {
+	answer, err := h.Post(call, "register", "", []byte("{}"))
+	if err == nil {
+		return readOffer(answer)
+	}
+	if ue, ok := errors.AsType[*wire.UpstreamError](err); ok && ue.Status/100 == 4 {
+		return nil, &personal{wire.UpstreamFailure(err)}
+	}
+	return nil, wire.UpstreamFailure(err)
+}
+
+type Flow struct {
+	Stages []string `json:"stages"`
 }
