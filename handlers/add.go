@@ -72,7 +72,7 @@ func (c *Client) confirmed(call *wire.Call, body wire.Object) error {
 
 // addHere authenticates the user and translates the request.
 func (c *Client) addHere(call *wire.Call, body wire.Object) (int, error) {
-	proof, err := c.judged(call.Route, body)
+	auth, err := c.judged(call, body)
 	if err != nil {
 		return 0, err
 	}
@@ -84,17 +84,16 @@ func (c *Client) addHere(call *wire.Call, body wire.Object) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	auth := &authentication{client: c, who: who, operation: "add " + creds.SID + " " + creds.Secret, auth: proof}
 	ready, err := c.svc.Ready(call.R.Context(), verification.Completion{
 		SID: creds.SID, ClientSecret: creds.Secret, Purpose: verification.Add,
 	})
 	if err != nil && !errors.Is(err, verification.ErrNoSession) {
 		return 0, err
 	}
-	outcome, ctx := verification.Unknown, call.R.Context()
-	defer func() { auth.finish(ctx, outcome) }() // also when next panics
-	j := &completion{client: c, route: call.Route, body: wire.Object{}, who: who}
-	j.route.Tail, j.route.Version = route.TailThreepid, c.cfg.UpstreamVersion
+	at := call.Route
+	at.Tail, at.Version = route.TailThreepid, c.cfg.UpstreamVersion
+	shown := &credential{Credentials: creds}
+	j := &completion{client: c, call: call.At(at), body: wire.Object{}, who: who, credentials: []*credential{shown}, changed: true}
 	creds.Place = func(creds wire.Object) {
 		for _, key := range wire.AddSpellings {
 			j.body[key] = wire.Encoded(creds)
@@ -102,26 +101,12 @@ func (c *Client) addHere(call *wire.Call, body wire.Object) (int, error) {
 	}
 	if err == nil && !ready {
 		// Nothing to add yet: a proof of the user's would be used up in vain.
-		j.substitute(creds, c.svc.DeadAlias())
+		j.replace(shown, c.svc.DeadAlias())
 	} else {
-		if err := auth.check(call); err != nil {
-			outcome = verification.Refused
-			return 0, err
-		}
 		creds.Place(wire.Object{"sid": wire.Encoded(creds.SID), "client_secret": wire.Encoded(creds.Secret)})
-		j.creds, j.changed = append(j.creds, creds), true
+		j.confirmation = &authentication{client: c, who: who, operation: "add " + creds.SID + " " + creds.Secret, auth: auth}
 	}
-	j.answered = func(status int) {
-		if status/100 != 2 && (j.unasked || status < http.StatusInternalServerError) {
-			outcome = verification.Refused // else it has acted, or may have before it failed
-		}
-		auth.finish(ctx, outcome)
-	}
-	status, err := j.run(call, c.upstreamPath(j.route), nil)
-	if j.unasked || !j.sent {
-		outcome = verification.Refused
-	}
-	return status, err
+	return j.run(c.upstreamPath(at))
 }
 
 // addCreds reads the credentials of such a request, which are members of its body.
@@ -141,9 +126,9 @@ func addCreds(body wire.Object) (*wire.Credentials, error) {
 
 // judged returns the "auth" of a request of whose identity servers none is a
 // foreign one.
-func (c *Client) judged(at route.Route, body wire.Object) (auth wire.Object, err error) {
+func (c *Client) judged(call *wire.Call, body wire.Object) (auth wire.Object, err error) {
 	if !body.Null("auth") && json.Unmarshal(body["auth"], &auth) != nil {
 		return nil, wire.BadRequest(wire.CodeBadJSON, "'auth' must be an object")
 	}
-	return auth, (&completion{client: c, route: at, body: body, auth: auth}).judgeServers()
+	return auth, (&completion{client: c, call: call, body: body, auth: auth}).judgeServers()
 }

@@ -72,28 +72,34 @@ func TestWhatAnAnswerSaysOfAProof(t *testing.T) {
 	} {
 		answer := &wire.Answer{Status: c.status}
 		_, _ = answer.Body.WriteString(c.body) // into memory
-		if got := (&completion{stages: []string{c.stage}}).judge(answer); got != c.want {
+		j := &completion{credentials: []*credential{shownAt(c.stage, verification.Alias{})}}
+		if got := j.judge(answer).outcome; got != c.want {
 			t.Errorf("%+v: got %v", c, got)
 		}
 	}
 	for _, c := range []struct {
-		sent   bool
+		end    end
 		stage  string
 		tail   string
 		status int
 		want   bool
 	}{
-		{true, wire.StageEmail, route.TailRegister, 400, true},
-		{false, wire.StageEmail, route.TailRegister, 400, false},
-		{true, "", route.TailRegister, 400, false},
-		{true, wire.StageEmail, route.TailPassword, 400, false},
-		{true, wire.StageEmail, route.TailRegister, 401, false},
+		{endAnswered, wire.StageEmail, route.TailRegister, 400, true},
+		{endUnsent, wire.StageEmail, route.TailRegister, 400, false},
+		{endAnswered, "", route.TailRegister, 400, false},
+		{endAnswered, wire.StageEmail, route.TailPassword, 400, false},
+		{endAnswered, wire.StageEmail, route.TailRegister, 401, false},
 	} {
-		j := &completion{sent: c.sent, status: c.status, route: route.Route{Tail: c.tail}}
-		if got := j.keeps(c.stage); got != c.want {
+		v := verdict{end: c.end, answer: &wire.Answer{Status: c.status}, outcome: verification.Refused}
+		if got := v.of(shownAt(c.stage, verification.Alias{}), c.tail) == verification.Kept; got != c.want {
 			t.Errorf("%+v: got %v", c, got)
 		}
 	}
+}
+
+// shownAt is a credential for which an alias is shown at a stage.
+func shownAt(stage string, alias verification.Alias) *credential {
+	return &credential{Credentials: &wire.Credentials{Stage: stage}, alias: &alias}
 }
 
 // TestASessionAloneResetsNothing: that of somebody who is not logged in is passed on with
@@ -121,8 +127,11 @@ func TestASessionAloneResetsNothing(t *testing.T) {
 			if c.token != "" {
 				req.Header.Set("Authorization", c.token)
 			}
-			j := &completion{route: route.Route{Tail: c.tail}, auth: auth, aliases: []*verification.Alias{{}, &c.alias}, stages: []string{"", c.stage}}
-			j.guardReset(req)
+			j := &completion{
+				call: &wire.Call{R: req, Route: route.Route{Tail: c.tail}}, auth: auth,
+				credentials: []*credential{shownAt("", verification.Alias{}), shownAt(c.stage, c.alias)},
+			}
+			j.guardReset()
 			if _, passes := j.auth["session"]; passes != (given && c.passes) || j.changed != (given && !c.passes) || len(auth) > 0 && auth["type"] == nil {
 				t.Errorf("%s: the session is passed on: %v, changed: %v", c.name, passes, j.changed)
 			}

@@ -156,9 +156,6 @@ func TestAnAncientRegistrationHasOneSession(t *testing.T) {
 
 // TestWhatAnAccountHasGot is reported, and not by what was proven meanwhile.
 func TestWhatAnAccountHasGot(t *testing.T) {
-	ours := func(stage string, live bool) (*verification.Alias, string) {
-		return &verification.Alias{Live: live, Medium: verification.Email, Address: "a" + stage}, stage
-	}
 	r := newRig(t, options{})
 	for _, c := range []struct {
 		purpose verification.Purpose
@@ -174,16 +171,15 @@ func TestWhatAnAccountHasGot(t *testing.T) {
 		{verification.Register, verification.Unknown, `{"user_id":"@x"}`, nil, nil},
 		{verification.Password, verification.Completed, `{"user_id":"@x"}`, nil, nil},
 	} {
-		j := &completion{client: r.client, route: route.Route{Purpose: c.purpose}, who: c.who}
+		j := &completion{client: r.client, call: &wire.Call{Route: route.Route{Purpose: c.purpose}}, who: c.who}
 		for _, live := range []bool{true, false} {
 			for _, stage := range []string{"", wire.StageEmail} {
-				alias, stage := ours(stage, live)
-				j.aliases, j.stages = append(j.aliases, alias), append(j.stages, stage)
+				j.credentials = append(j.credentials, shownAt(stage, verification.Alias{Live: live, Medium: verification.Email, Address: "a" + stage}))
 			}
 		}
 		answer := &wire.Answer{Status: 200}
 		_, _ = answer.Body.WriteString(c.answer) // into memory
-		if got := j.changes(answer, c.outcome); !reflect.DeepEqual(got, c.want) {
+		if got := j.changes(verdict{answer: answer, outcome: c.outcome}); !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%+v: got %+v", c, got)
 		}
 	}

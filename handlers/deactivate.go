@@ -43,8 +43,8 @@ func (c *Client) completeAs(call *wire.Call, path string, who *hsapi.Account) (i
 	if err != nil {
 		return 0, err
 	}
-	j := &completion{client: c, route: call.Route, body: body, who: who}
-	if err := j.collectUIA(); err != nil {
+	j := &completion{client: c, call: call, body: body, who: who}
+	if err := j.readAuth(); err != nil {
 		return 0, err
 	}
 	if who == nil {
@@ -52,12 +52,12 @@ func (c *Client) completeAs(call *wire.Call, path string, who *hsapi.Account) (i
 		// text can be an object and a form. So it is sent as nothing but an
 		// object, and names no server that the homeserver would go to.
 		delete(body, "id_server")
-		return j.run(call, path, raw)
+		return j.run(path)
 	}
 	if j.withdrawal, err = c.leaving(call, who, body); err != nil {
 		return 0, err
 	}
-	return j.run(call, path, raw)
+	return j.run(path)
 }
 
 // leaving finds all bindings of a user. The homeserver only unbinds addresses

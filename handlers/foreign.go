@@ -65,12 +65,12 @@ func (c *Client) trusts(server string) bool {
 func (j *completion) naming() []named {
 	all := append([]named{{j.auth, false}}, in(j.auth, wire.UIASpellings, wire.IsThreepidStage(j.auth))...)
 	all = append(all, in(j.auth, wire.AddSpellings, false)...)
-	if !j.route.Owned() {
+	if !j.call.Route.Owned() {
 		return all
 	}
-	all = append(all, in(j.body, wire.AddSpellings, j.route.Tail == route.TailThreepid)...)
-	all = append(all, in(j.body, wire.UIASpellings, j.route.Ancient() && wire.IsThreepidStage(j.body))...)
-	if j.route.Kind == route.KindAdd {
+	all = append(all, in(j.body, wire.AddSpellings, j.call.Route.Tail == route.TailThreepid)...)
+	all = append(all, in(j.body, wire.UIASpellings, j.call.Route.Ancient() && wire.IsThreepidStage(j.body))...)
+	if j.call.Route.Kind == route.KindAdd {
 		all = append(all, named{j.body, true})
 	}
 	return all

@@ -7,7 +7,6 @@ import (
 	"net/http"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
-	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
 // Misconfiguration is a mistake in the homeserver's own configuration that
@@ -60,37 +59,4 @@ func failedInside(answer *wire.Answer) bool {
 	}
 	errcode := wire.ErrcodeOf(answer)
 	return errcode == wire.CodeUnknown || errcode == ""
-}
-
-// misconfiguration reads the answer to a request by which a proof was shown to
-// the homeserver. One that refuses it unseen does not know our name; Synapse up
-// to 1.3.1 does not say so here, see "threepid_from_creds". An answer by which
-// the authentication goes on is the client's (CS API, "User-interactive API in
-// the REST API"): there may be another stage to do first.
-func (j *completion) misconfiguration(answer *wire.Answer) Misconfiguration {
-	if !j.unasked {
-		return ""
-	}
-	switch errcode := wire.ErrcodeOf(answer); {
-	case answer.Status == http.StatusUnauthorized && errcode == wire.CodeUnauthorized && !goesOn(answer):
-		return NotTrusted
-	case answer.Status == http.StatusBadRequest && errcode == wire.CodeThreepidAuthFailed:
-		return NotTrusted
-	}
-	return misconfigurationOf(answer)
-}
-
-// goesOn reports whether an answer is a round of an authentication.
-func goesOn(answer *wire.Answer) bool {
-	var body struct {
-		Session json.RawMessage `json:"session"`
-		Flows   json.RawMessage `json:"flows"`
-	}
-	_ = json.Unmarshal(answer.Body.Bytes(), &body) // what cannot be read has neither
-	return body.Session != nil || body.Flows != nil
-}
-
-// shown notes what the homeserver has asked of the proofs that it was shown.
-func (j *completion) shown(alias *verification.Alias) {
-	j.unasked = j.unasked || alias.Unasked
 }

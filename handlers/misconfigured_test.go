@@ -217,10 +217,10 @@ func TestMisconfiguration_WhatIsOne(t *testing.T) {
 	} {
 		answer := &wire.Answer{Status: c.status}
 		answer.Body.WriteString(c.body)
-		if got := (&completion{unasked: true}).misconfiguration(answer); got != c.want {
+		if got := (&verdict{answer: answer, unasked: true}).misconfiguration(); got != c.want {
 			t.Errorf("%d %s: got %q, want %q", c.status, c.body, got, c.want)
 		}
-		if got := (&completion{}).misconfiguration(answer); got != "" {
+		if got := (&verdict{answer: answer}).misconfiguration(); got != "" {
 			t.Errorf("%d %s: got %q of a homeserver that has asked", c.status, c.body, got)
 		}
 	}

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
-	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -29,25 +28,6 @@ import (
 // takes a few milliseconds, and then nothing is lost when the process dies. What
 // takes longer goes on beside it.
 const noticeWait = 250 * time.Millisecond
-
-// readers are those to be told of what a request has done, if the homeserver has
-// done it.
-func (j *completion) readers(answer *wire.Answer) []verification.Reader {
-	if answer.Status/100 != 2 || !j.client.notifies() {
-		return nil
-	}
-	var list []verification.Reader
-	for i, a := range j.aliases {
-		switch {
-		case !a.Live:
-		case j.route.Tail == route.TailPassword:
-			list = append(list, readerOf(hsapi.Threepid{Medium: a.Medium, Address: a.Address}, verification.NoticePassword)...)
-		case j.adds(i): // to an account that guardOwner has found out
-			list = append(list, readersOfAddition(j.who.Listed, hsapi.Threepid{Medium: a.Medium, Address: a.Address})...)
-		}
-	}
-	return list
-}
 
 // readersOfAddition are those to be told of a new address. One that the account
 // had already is not new.

@@ -258,9 +258,9 @@ func TestRebuild_WhatCannotBeReadIsNotSent(t *testing.T) {
 		`{"three_pid_creds":5}`: {Tail: route.TailThreepid}, `{"sid":5}`: {Tail: route.TailAdd}, `{"threepid_creds":5}`: {Tail: route.TailRegister, Version: ancient},
 		`{"auth":{"type":"m.login.email.identity","threepid_creds":5}}`: {Tail: route.TailPassword},
 	} {
-		j := &completion{route: at, body: mustObject(t, []byte(body))}
-		_ = j.collectUIA() // it says the same
-		if err := wire.Rebuild(j.route, j.body, j.auth, j.changed); codeOf(err) != wire.CodeInvalidParam {
+		j := &completion{call: &wire.Call{Route: at}, body: mustObject(t, []byte(body))}
+		_ = j.readAuth() // it says the same
+		if err := wire.Rebuild(at, j.body, j.auth, j.changed); codeOf(err) != wire.CodeInvalidParam {
 			t.Errorf("%s: got %v", body, err)
 		}
 	}

@@ -252,8 +252,8 @@ func forwarded(t *testing.T, at route.Route, raw []byte) (sent []byte, j *comple
 	if err != nil {
 		return nil, nil
 	}
-	j = &completion{client: judging(), route: at, body: body}
-	if j.collect() != nil || wire.Rebuild(j.route, j.body, j.auth, j.changed) != nil {
+	j = &completion{client: judging(), call: &wire.Call{Route: at}, body: body}
+	if j.read() != nil || wire.Rebuild(at, j.body, j.auth, j.changed) != nil {
 		return nil, nil
 	}
 	return j.body.Encode(), j

@@ -40,8 +40,8 @@ type authentication struct {
 	who       *hsapi.Account
 	operation string
 	auth      wire.Object // nil: not tried yet
-	// proof is the session that was shown, if it was one; see finish.
-	proof *verification.Alias
+	// shown is the session that was shown, if it was one.
+	shown *verification.Alias
 }
 
 // refuse makes the 401 for this round; the reason is empty on the first.
@@ -191,7 +191,7 @@ func (a *authentication) email(call *wire.Call) error {
 	if err != nil {
 		return err
 	}
-	a.proof = alias
+	a.shown = alias
 	if !alias.Live || alias.Medium != verification.Email {
 		return waiting
 	}
@@ -211,14 +211,14 @@ func (a *authentication) email(call *wire.Call) error {
 	return nil
 }
 
-// finish uses the session up that was shown, if the homeserver has agreed to
-// what it was shown for, once.
-func (a *authentication) finish(ctx context.Context, outcome verification.Outcome) {
-	if a.proof == nil {
+// settle uses the session up that was shown, if the homeserver may have done what it was
+// shown for, once.
+func (a *authentication) settle(ctx context.Context, outcome verification.Outcome) {
+	if a.shown == nil {
 		return
 	}
 	ctx, cancel := wire.Detached(ctx, settleTime)
 	defer cancel()
-	_ = a.client.svc.Finish(ctx, a.proof, outcome) // ends by itself, as in completion.finish
-	a.proof = nil
+	_ = a.client.svc.Finish(ctx, a.shown, outcome) // ends by itself, as in completion.settle
+	a.shown = nil
 }

@@ -218,11 +218,11 @@ func TestUIA_AProofByMail(t *testing.T) {
 	mail := r.validated("account/password", "c", "alice@x.org")
 	_, err = prove(mail, "d")
 	wantChallenge(t, "with another secret", err, wire.CodeUnauthorized, wire.StagePassword, wire.StageEmail)
-	if a, err := prove(mail, "c"); err != nil || a.proof == nil {
+	if a, err := prove(mail, "c"); err != nil || a.shown == nil {
 		t.Fatalf("got %v, want it taken", err)
 	} else {
-		a.finish(t.Context(), verification.Refused)
-		a.finish(t.Context(), verification.Completed) // once only
+		a.settle(t.Context(), verification.Refused)
+		a.settle(t.Context(), verification.Completed) // once only
 	}
 	if _, err := prove(mail, "c"); limitOf(err) == "" {
 		t.Errorf("got %v, want it counted", err)
@@ -232,7 +232,7 @@ func TestUIA_AProofByMail(t *testing.T) {
 	if err != nil {
 		t.Fatalf("got %v after a refusal, want it taken again", err)
 	}
-	a.finish(t.Context(), verification.Completed)
+	a.settle(t.Context(), verification.Completed)
 	r.clock.Advance(time.Hour)
 	_, err = prove(mail, "c")
 	wantChallenge(t, "once more", err, wire.CodeUnauthorized, wire.StagePassword, wire.StageEmail)
