@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -478,7 +479,7 @@ func TestLogOutThatFailsIsReported(t *testing.T) {
 		return legacy(w, req)
 	}
 	wantStatus(t, r.as(token, "POST", addPath, addBody(sid, "c", passwordAuth("", "secret"))), http.StatusOK)
-	if !slices.ContainsFunc(r.events.list, func(e Event) bool { return e.Endpoint == "log_out" && e.Err != nil }) {
+	if !slices.ContainsFunc(r.events.list, func(e report.Event) bool { return e.Endpoint == "log_out" && e.Err != nil }) {
 		t.Errorf("got events %+v, want the failed log-out among them", r.events.list)
 	}
 }

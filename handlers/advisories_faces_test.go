@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/identity"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
@@ -43,8 +44,8 @@ func TestAdvisory15_NobodyFromOutsideIsAnswered(t *testing.T) {
 	r := newRig(t, options{})
 	rec := r.inFlight(func(query string) {
 		for _, peer := range []string{"203.0.113.5:1", "8.8.8.8:443", "[2001:db8::1]:1", "[::ffff:203.0.113.5]:1", "100.64.0.1:1", "nonsense:1"} {
-			for path, endpoint := range identityPaths {
-				req := httptest.NewRequest(endpoint.method, path+"?"+query, strings.NewReader("{}"))
+			for path, endpoint := range identity.Endpoints {
+				req := httptest.NewRequest(endpoint.Method, path+"?"+query, strings.NewReader("{}"))
 				req.RemoteAddr = peer
 				for _, name := range []string{"X-Forwarded-For", "X-Real-Ip", "Forwarded"} {
 					req.Header.Set(name, "127.0.0.1") // anybody can say so

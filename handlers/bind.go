@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/identityserver"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbound"
@@ -86,7 +87,7 @@ func (c *Client) bindAs(r *http.Request, who *hsapi.Account, req bindRequest) (e
 	if err := c.svc.MayBind(ctx, who.User); err != nil {
 		return err
 	}
-	change := Change{Action: "bound", User: c.svc.Pseudonym(who.User), IDServer: req.server.String()}
+	change := report.Change{Action: "bound", User: c.svc.Pseudonym(who.User), IDServer: req.server.String()}
 	defer func() {
 		change.Err = err
 		c.obs.Changed(r, change)

@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
 	"github.com/caddy-threepid/caddy-threepid/internal/identityserver"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbound"
 )
@@ -49,7 +50,7 @@ func TestBindRecordsWhatItWasTold(t *testing.T) {
 	if err != nil || len(list) != 1 || list[0].Address != "alice@lookup.org" || list[0].Validated != "Alice@Lookup.org" {
 		t.Errorf("got %+v, %v", list, err)
 	}
-	want := []Change{{Action: "bound", User: r.svc.Pseudonym(alice), Medium: "email", Address: r.svc.Pseudonym("alice@lookup.org"), IDServer: "id.example.org"}}
+	want := []report.Change{{Action: "bound", User: r.svc.Pseudonym(alice), Medium: "email", Address: r.svc.Pseudonym("alice@lookup.org"), IDServer: "id.example.org"}}
 	if !reflect.DeepEqual(r.events.changes, want) {
 		t.Errorf("got changes %+v, want %+v", r.events.changes, want)
 	}
@@ -110,7 +111,7 @@ func TestDeactivationIsReported(t *testing.T) {
 		r.events.changes = nil
 		r.hs.ResetRecordings()
 		wantStatus(t, r.as(token, "POST", deactivatePath, deactivation("")), http.StatusOK)
-		want := []Change{{Action: "deactivated", User: r.svc.Pseudonym(alice), Result: result}}
+		want := []report.Change{{Action: "deactivated", User: r.svc.Pseudonym(alice), Result: result}}
 		if !reflect.DeepEqual(r.events.changes, want) {
 			t.Errorf("got changes %+v, want %+v", r.events.changes, want)
 		}

@@ -7,7 +7,9 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/identity"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -18,7 +20,7 @@ type Client struct {
 	cfg    Config
 	svc    *verification.Service
 	ids    IdentityServers
-	obs    Observer
+	obs    report.Observer
 	router *route.Router
 	page   *pages
 	hs     *hsapi.Homeserver
@@ -27,7 +29,7 @@ type Client struct {
 }
 
 // NewClient makes the client-facing side of a normalized configuration.
-func NewClient(cfg Config, svc *verification.Service, ids IdentityServers, obs Observer) *Client {
+func NewClient(cfg Config, svc *verification.Service, ids IdentityServers, obs report.Observer) *Client {
 	c := &Client{
 		cfg: cfg, svc: svc, ids: ids, obs: obs,
 		router: &route.Router{Prefixes: cfg.Prefixes, Identity: cfg.IdentitySubmit},
@@ -118,9 +120,9 @@ func (c *Client) observedAs(call *wire.Call, endpoint string, run func() (int, e
 	if status == 0 && err == nil {
 		return nil
 	}
-	e := Event{Face: "client", Endpoint: endpoint, Purpose: call.Route.Purpose, Medium: call.Route.Medium, Duration: time.Since(start)}
-	e.Outcome, e.Status, e.Err = outcomeOf(err)
-	e.Limit = limitOf(err)
+	e := report.Event{Face: "client", Endpoint: endpoint, Purpose: call.Route.Purpose, Medium: call.Route.Medium, Duration: time.Since(start)}
+	e.Outcome, e.Status, e.Err = report.OutcomeOf(err)
+	e.Limit = report.LimitOf(err)
 	if status != 0 {
 		e.Status = status // that it wrote
 	}
@@ -175,4 +177,13 @@ func homeserverOf(cfg *Config) *hsapi.Homeserver {
 	return &hsapi.Homeserver{
 		Prefix: cfg.UpstreamPrefix, Version: cfg.UpstreamVersion, AsksUs: cfg.Callback && !cfg.NativeReset, NoEmail: cfg.NoEmail,
 	}
+}
+
+// NewIdentity makes the homeserver-facing side of a normalized configuration.
+func NewIdentity(cfg Config, svc *verification.Service, obs Observer) *identity.Handler {
+	face := identity.Config{Name: cfg.IdentityName, Allow: cfg.IdentityAllow, MaxBody: cfg.MaxBody}
+	if cfg.Phones != nil {
+		face.Numbers = &cfg.Phones.Policy
+	}
+	return identity.New(face, svc, obs)
 }

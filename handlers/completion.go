@@ -9,6 +9,7 @@ import (
 	"net/http"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -204,7 +205,7 @@ func (j *completion) answer(v verdict) (int, error) {
 	changes := j.changes(v)
 	if j.withdrawal != nil && v.succeeded() {
 		result := j.withdrawal.settle(j.call.R.Context(), v.answer, unbindSuccess, true)
-		changes = append(changes, Change{Action: "deactivated", User: j.client.svc.Pseudonym(j.who.User), Result: result})
+		changes = append(changes, report.Change{Action: "deactivated", User: j.client.svc.Pseudonym(j.who.User), Result: result})
 	}
 	for _, change := range changes {
 		j.client.obs.Changed(j.call.R, change)

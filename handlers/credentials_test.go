@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -162,11 +163,11 @@ func TestWhatAnAccountHasGot(t *testing.T) {
 		outcome verification.Outcome
 		answer  string
 		who     *hsapi.Account
-		want    []Change
+		want    []report.Change
 	}{
-		{verification.Add, verification.Completed, `{"user_id":"@x"}`, &hsapi.Account{User: "@a"}, []Change{{Action: "added", User: r.svc.Pseudonym("@a"), Medium: "email", Address: r.svc.Pseudonym("a")}}},
-		{verification.Add, verification.Completed, `<html>`, nil, []Change{{Action: "added", Medium: "email", Address: r.svc.Pseudonym("a")}}},
-		{verification.Register, verification.Completed, `{"user_id":"@x"}`, nil, []Change{{Action: "registered", User: r.svc.Pseudonym("@x"), Medium: "email", Address: r.svc.Pseudonym("a" + wire.StageEmail)}}},
+		{verification.Add, verification.Completed, `{"user_id":"@x"}`, &hsapi.Account{User: "@a"}, []report.Change{{Action: "added", User: r.svc.Pseudonym("@a"), Medium: "email", Address: r.svc.Pseudonym("a")}}},
+		{verification.Add, verification.Completed, `<html>`, nil, []report.Change{{Action: "added", Medium: "email", Address: r.svc.Pseudonym("a")}}},
+		{verification.Register, verification.Completed, `{"user_id":"@x"}`, nil, []report.Change{{Action: "registered", User: r.svc.Pseudonym("@x"), Medium: "email", Address: r.svc.Pseudonym("a" + wire.StageEmail)}}},
 		{verification.Register, verification.Refused, `{"user_id":"@x"}`, nil, nil},
 		{verification.Register, verification.Unknown, `{"user_id":"@x"}`, nil, nil},
 		{verification.Password, verification.Completed, `{"user_id":"@x"}`, nil, nil},

@@ -3,6 +3,7 @@
 package handlers
 
 import (
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -30,6 +31,6 @@ func (c *Config) discreet() bool { return c.Callback && !c.Reveal }
 // early reports whether a limit has refused a request before the homeserver was
 // asked: when that is answered tells nothing.
 func early(err error) bool {
-	kind := limitOf(err)
-	return kind != "" && kind != unknownLimit
+	kind := report.LimitOf(err)
+	return kind != "" && kind != report.UnknownLimit
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -114,7 +115,7 @@ func (c *Client) notify(ctx context.Context, r *http.Request, happened verificat
 	if len(readers) == 0 {
 		return
 	}
-	change := Change{Action: actionNotified, Medium: verification.Email, Address: c.svc.Pseudonym(readers[0].Address)}
+	change := report.Change{Action: actionNotified, Medium: verification.Email, Address: c.svc.Pseudonym(readers[0].Address)}
 	if happened.Account != "" {
 		change.User = c.svc.Pseudonym(happened.Account)
 	}

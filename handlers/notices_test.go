@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
 	"github.com/caddy-threepid/caddy-threepid/internal/provenance"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/internal/words"
@@ -211,7 +212,7 @@ func TestNotice_NothingHoldsTheAnswerUp(t *testing.T) {
 	await(t, asked)
 	r.wantTold()
 	told := make(chan struct{})
-	r.events.onChange(func(c Change) {
+	r.events.onChange(func(c report.Change) {
 		if c.Action == actionNotified {
 			close(told)
 		}
@@ -274,7 +275,7 @@ func TestNotice_ALoopDoesNotFlood(t *testing.T) {
 	if len(count) != len(want) {
 		t.Errorf("told was %v", count)
 	}
-	if !slices.ContainsFunc(r.events.changes, func(c Change) bool { return c.Action == actionNotified && c.Result == "limited" && c.Err == nil }) {
+	if !slices.ContainsFunc(r.events.changes, func(c report.Change) bool { return c.Action == actionNotified && c.Result == "limited" && c.Err == nil }) {
 		t.Error("that a limit was met is not reported")
 	}
 }

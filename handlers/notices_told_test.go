@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -23,13 +24,13 @@ func TestNotice_IsReported(t *testing.T) {
 	wantStatus(t, r.remove(token, "email", "second@x.org"), http.StatusOK)
 	sid := r.validated("account/password", "s", "alice@x.org")
 	wantStatus(t, r.reset(resetBody(sid, "s")), http.StatusOK)
-	var got []Change
+	var got []report.Change
 	for _, change := range r.events.changes {
 		if change.Action == actionNotified {
 			got = append(got, change)
 		}
 	}
-	want := []Change{
+	want := []report.Change{
 		{Action: actionNotified, User: r.svc.Pseudonym(alice), Medium: verification.Email, Address: r.svc.Pseudonym("second@x.org")},
 		{Action: actionNotified, Medium: verification.Email, Address: r.svc.Pseudonym("alice@x.org")},
 	}
@@ -74,7 +75,7 @@ type beside struct {
 	seen []error
 }
 
-func (b *beside) Changed(r *http.Request, c Change) {
+func (b *beside) Changed(r *http.Request, c report.Change) {
 	if c.Action == actionNotified {
 		b.seen = append(b.seen, r.Context().Err())
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -36,14 +37,14 @@ func TestOutcomesAreWhatTheClientGot(t *testing.T) {
 		"a round of proving":      {&challenge{}, "unauthorized", 401, nil, ""},
 		"a code with small signs": {&wire.MatrixError{Status: 418, Errcode: "TEAPOT"}, "teapot", 418, nil, ""},
 	} {
-		outcome, status, private := outcomeOf(c.err)
+		outcome, status, private := report.OutcomeOf(c.err)
 		if outcome != c.outcome || status != c.status {
 			t.Errorf("%s: got %s %d, want %s %d", name, outcome, status, c.outcome, c.status)
 		}
 		if c.limit == "" && !errors.Is(private, c.cause) {
 			t.Errorf("%s: got cause %v, want %v", name, private, c.cause)
 		}
-		if got := limitOf(c.err); got != c.limit {
+		if got := report.LimitOf(c.err); got != c.limit {
 			t.Errorf("%s: got limit %q, want %q", name, got, c.limit)
 		}
 	}

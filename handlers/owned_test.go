@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 )
 
@@ -72,7 +73,7 @@ func TestOnlyOnesOwnAddressIsDeleted(t *testing.T) {
 		if !slices.Equal(hs.forgotten, want) {
 			t.Errorf("%s: the homeserver was told to forget %q, want %q", body, hs.forgotten, want)
 		}
-		deleted := slices.ContainsFunc(r.events.changes, func(c Change) bool { return c.Action == "deleted" })
+		deleted := slices.ContainsFunc(r.events.changes, func(c report.Change) bool { return c.Action == "deleted" })
 		if deleted != (forwarded != "") {
 			t.Errorf("%s: the audit log says %+v", body, r.events.changes)
 		}

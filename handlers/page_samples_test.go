@@ -112,7 +112,7 @@ func TestPagesThatCannotBeMade(t *testing.T) {
 		t.Errorf("got %s", rec.Body)
 	}
 	for _, refusal := range []*wire.MatrixError{
-		errRegistrationClosed, errStageNotOffered, errNotBegun, errStagesMissing, hsapi.ErrNotFromHere, errMisconfigured, errMachine, errNoPhones, errPhoneNumber,
+		errRegistrationClosed, errStageNotOffered, errNotBegun, errStagesMissing, hsapi.ErrNotFromHere, errMisconfigured, errMachine, wire.ErrNoPhones, errPhoneNumber,
 		errNoPhoneReset, errDenied, hsapi.ErrAlike, wire.Unavailable(nil), wire.Unreachable(nil), wire.Unrecognized(http.StatusNotFound), wire.Internal(nil),
 	} {
 		if said := r.client.inWords(mustRequest(t, "GET", "/"), refusal); said.Message == "" || said.Errcode == "" || said.Status < 400 {
@@ -127,7 +127,7 @@ func TestRefusalsAreSaidInTheReadersWords(t *testing.T) {
 	arab := mustRequest(t, "GET", "/")
 	arab.Header.Set("Accept-Language", "ar")
 	for say, refusals := range map[string][]*wire.MatrixError{
-		wire.SayClosed: {errRegistrationClosed}, wire.SayUnsupported: {errStageNotOffered, errNoPhones, errNoPhoneReset}, wire.SayBegin: {errStagesMissing}, wire.SaySetup: {errMisconfigured},
+		wire.SayClosed: {errRegistrationClosed}, wire.SayUnsupported: {errStageNotOffered, wire.ErrNoPhones, errNoPhoneReset}, wire.SayBegin: {errStagesMissing}, wire.SaySetup: {errMisconfigured},
 		wire.SayNumber: {errPhoneNumber}, wire.SayDenied: {errDenied}, wire.SayFault: {wire.Unreachable(nil), wire.Internal(nil)}, wire.SayUnconfirmed: {errUnconfirmed},
 	} {
 		for _, refusal := range refusals {

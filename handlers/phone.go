@@ -36,10 +36,6 @@ type PhoneGuard interface {
 	Verified(ctx context.Context, number string)
 }
 
-// errNoPhones answers where there is no transport for messages to phones
-// (MSC4178).
-var errNoPhones = wire.Saying(http.StatusBadRequest, wire.CodeMediumNotSupported, wire.SayUnsupported, "This server cannot verify phone numbers")
-
 // errPhoneNumber answers what is no number that a message can go to.
 var errPhoneNumber = wire.Saying(http.StatusBadRequest, wire.CodeInvalidParam, wire.SayNumber, "'phone_number' is not a valid number")
 
@@ -52,7 +48,7 @@ func (c *Config) supports(medium verification.Medium, purpose verification.Purpo
 	case medium == verification.Email && !c.NoEmail:
 		return nil
 	case medium == verification.MSISDN && c.Phones == nil:
-		return errNoPhones
+		return wire.ErrNoPhones
 	case medium == verification.MSISDN && purpose == verification.Password && !c.Phones.Reset:
 		return errNoPhoneReset
 	case medium == verification.MSISDN:

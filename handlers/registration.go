@@ -8,6 +8,7 @@ import (
 	"net/http"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -143,8 +144,8 @@ func (c *Client) progress(r *http.Request, body []byte) {
 	}
 	if err != nil {
 		// The client's next request tries again.
-		e := Event{Face: "client", Endpoint: "release", Purpose: verification.Register, Limit: limitOf(err)}
-		e.Outcome, e.Status, e.Err = outcomeOf(err)
+		e := report.Event{Face: "client", Endpoint: "release", Purpose: verification.Register, Limit: report.LimitOf(err)}
+		e.Outcome, e.Status, e.Err = report.OutcomeOf(err)
 		c.obs.Request(r, e)
 	}
 }

@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/identity"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
@@ -32,7 +34,7 @@ type rig struct {
 	svc    *verification.Service
 	keys   *keyring.Ring
 	client *Client
-	face   *Identity
+	face   *identity.Handler
 	hs     *fakehs.Server
 	next   wire.Next
 	box    *heldOutbox
@@ -123,7 +125,7 @@ func (r *rig) do(method, target, body string, header ...string) *httptest.Respon
 func (r *rig) send(req *http.Request) *httptest.ResponseRecorder {
 	r.t.Helper()
 	rec := httptest.NewRecorder()
-	var told Event
+	var told report.Event
 	*req = *req.WithContext(context.WithValue(req.Context(), toldKey{}, &told))
 	if err := r.client.ServeHTTP(rec, req, r.next); err != nil {
 		r.t.Fatalf("%s %s: %v", req.Method, req.URL, err)
@@ -241,28 +243,28 @@ func (o *heldOutbox) last(t *testing.T) verification.Message {
 
 type events struct {
 	mu      sync.Mutex
-	list    []Event
-	changes []Change
-	watch   func(Change) // of each change, if set
+	list    []report.Event
+	changes []report.Change
+	watch   func(report.Change) // of each change, if set
 }
 
 // onChange lets f see every change from now on.
-func (e *events) onChange(f func(Change)) {
+func (e *events) onChange(f func(report.Change)) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.watch = f
 }
 
-func (e *events) Request(r *http.Request, ev Event) {
+func (e *events) Request(r *http.Request, ev report.Event) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if told, ok := r.Context().Value(toldKey{}).(*Event); ok && ev.Face == "client" && ev.Endpoint != "log_out" {
+	if told, ok := r.Context().Value(toldKey{}).(*report.Event); ok && ev.Face == "client" && ev.Endpoint != "log_out" {
 		*told = ev
 	}
 	e.list = append(e.list, ev)
 }
 
-func (e *events) Changed(_ *http.Request, c Change) {
+func (e *events) Changed(_ *http.Request, c report.Change) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.changes = append(e.changes, c)

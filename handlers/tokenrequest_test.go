@@ -84,7 +84,7 @@ func TestTokenRequest_WhatIsSupported(t *testing.T) {
 	}{
 		"email":                  {Config{}, email, verification.Add, "", false},
 		"no email":               {Config{NoEmail: true}, email, verification.Add, "This server cannot verify addresses of this kind", true},
-		"a number, without":      {Config{}, number, verification.Add, errNoPhones.Message, false},
+		"a number, without":      {Config{}, number, verification.Add, wire.ErrNoPhones.Message, false},
 		"a number":               {Config{Phones: &Phones{}, NoEmail: true}, number, verification.Add, "", false},
 		"a reset by number":      {Config{Phones: &Phones{}}, number, verification.Password, errNoPhoneReset.Message, false},
 		"a reset by number, set": {Config{Phones: &Phones{Reset: true}}, number, verification.Password, "", false},

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -159,7 +160,7 @@ func (a *authentication) logOut(call *wire.Call, answer *wire.Answer) error {
 	}
 	if err != nil {
 		// Nobody has that token; the device is an empty entry in a list.
-		a.client.obs.Request(call.R, Event{
+		a.client.obs.Request(call.R, report.Event{
 			Face: "client", Endpoint: "log_out", Outcome: "unknown", Status: http.StatusBadGateway, Err: err,
 		})
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
@@ -118,7 +119,7 @@ func TestUIA_WhatTheHomeserverSaysOfThePassword(t *testing.T) {
 			}
 			return upstream(200, `{}`)(w, req)
 		})
-		_, status, _ := outcomeOf(err)
+		_, status, _ := report.OutcomeOf(err)
 		switch {
 		case c.round != "":
 			wantChallenge(t, fmt.Sprint(asked), err, c.round, wire.StagePassword, wire.StageEmail)
@@ -224,7 +225,7 @@ func TestUIA_AProofByMail(t *testing.T) {
 		a.settle(t.Context(), verification.Refused)
 		a.settle(t.Context(), verification.Completed) // once only
 	}
-	if _, err := prove(mail, "c"); limitOf(err) == "" {
+	if _, err := prove(mail, "c"); report.LimitOf(err) == "" {
 		t.Errorf("got %v, want it counted", err)
 	}
 	r.clock.Advance(time.Hour)

@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/identityserver"
@@ -133,7 +134,7 @@ func (c *Client) unbindHere(call *wire.Call, wd *withdrawal, asked unbindRequest
 	if len(wd.targets) > 0 {
 		result, err = wd.unbindAll(ctx)
 	}
-	c.obs.Changed(call.R, Change{
+	c.obs.Changed(call.R, report.Change{
 		Action: asked.action, User: c.svc.Pseudonym(wd.user), Medium: asked.medium,
 		Address: c.svc.Pseudonym(asked.address), Result: result, Err: err,
 	})

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -121,11 +122,11 @@ func goesOn(answer *wire.Answer) bool {
 }
 
 // changes lists the addresses that an account has got by this request.
-func (j *completion) changes(v verdict) []Change {
+func (j *completion) changes(v verdict) []report.Change {
 	if v.outcome != verification.Completed {
 		return nil
 	}
-	var change Change
+	var change report.Change
 	adds := false
 	switch j.call.Route.Purpose {
 	case verification.Add:
@@ -145,7 +146,7 @@ func (j *completion) changes(v verdict) []Change {
 	if body.UserID != "" {
 		change.User = j.client.svc.Pseudonym(body.UserID)
 	}
-	var list []Change
+	var list []report.Change
 	for _, c := range j.live() {
 		if c.adds() == adds {
 			change.Medium, change.Address = c.alias.Medium, j.client.svc.Pseudonym(c.alias.Address)

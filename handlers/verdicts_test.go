@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
@@ -89,7 +90,7 @@ func TestWhatIsALimit(t *testing.T) {
 		{busy{}, true, false},
 		{fmt.Errorf("x: %w", busy{}), true, false},
 		{&verification.LimitError{}, true, false},
-		{&verification.LimitError{Limit: unknownLimit}, true, false},
+		{&verification.LimitError{Limit: report.UnknownLimit}, true, false},
 		{fmt.Errorf("x: %w", &verification.LimitError{Limit: verification.LimitClient}), true, true},
 	} {
 		if wire.MustWait(c.err) != c.wait || early(c.err) != c.early {
@@ -108,16 +109,16 @@ func TestEveryAnswerIsReported(t *testing.T) {
 		for _, c := range []struct {
 			method, path, body string
 			next               wire.Next
-			want               Event
+			want               report.Event
 		}{
-			{"POST", registerToken, validToken, nil, Event{Endpoint: "request_token", Purpose: "register", Medium: "email", Outcome: "ok", Status: 200}},
-			{"POST", registerToken, `{`, nil, Event{Endpoint: "request_token", Purpose: "register", Medium: "email", Outcome: "not_json", Status: 400}},
-			{"POST", registerToken + "/", `{}`, nil, Event{Endpoint: "suspicious_path", Outcome: "unrecognized", Status: 404}},
-			{"POST", reset + "?a;b", `{}`, nil, Event{Endpoint: "complete", Purpose: "password", Outcome: "invalid_param", Status: 400}},
-			{"POST", reset, proof, upstream(400, `{"errcode":"M_X"}`), Event{Endpoint: "complete", Purpose: "password", Outcome: "upstream", Status: 400}},
-			{"POST", reset, proof, upstream(399, `{}`), Event{Endpoint: "complete", Purpose: "password", Outcome: "ok", Status: 399}},
-			{"POST", elsewhere, `{"auth":1,"Auth":2}`, nil, Event{Endpoint: "uia", Outcome: "bad_json", Status: 400}},
-			{"POST", registerToken, validToken, nil, Event{Endpoint: "request_token", Purpose: "register", Medium: "email", Outcome: "unknown", Status: 500, Err: errDisk}},
+			{"POST", registerToken, validToken, nil, report.Event{Endpoint: "request_token", Purpose: "register", Medium: "email", Outcome: "ok", Status: 200}},
+			{"POST", registerToken, `{`, nil, report.Event{Endpoint: "request_token", Purpose: "register", Medium: "email", Outcome: "not_json", Status: 400}},
+			{"POST", registerToken + "/", `{}`, nil, report.Event{Endpoint: "suspicious_path", Outcome: "unrecognized", Status: 404}},
+			{"POST", reset + "?a;b", `{}`, nil, report.Event{Endpoint: "complete", Purpose: "password", Outcome: "invalid_param", Status: 400}},
+			{"POST", reset, proof, upstream(400, `{"errcode":"M_X"}`), report.Event{Endpoint: "complete", Purpose: "password", Outcome: "upstream", Status: 400}},
+			{"POST", reset, proof, upstream(399, `{}`), report.Event{Endpoint: "complete", Purpose: "password", Outcome: "ok", Status: 399}},
+			{"POST", elsewhere, `{"auth":1,"Auth":2}`, nil, report.Event{Endpoint: "uia", Outcome: "bad_json", Status: 400}},
+			{"POST", registerToken, validToken, nil, report.Event{Endpoint: "request_token", Purpose: "register", Medium: "email", Outcome: "unknown", Status: 500, Err: errDisk}},
 		} {
 			r.events.list = nil
 			if disk.Arm(0); c.want.Err != nil {

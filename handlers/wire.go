@@ -5,10 +5,12 @@ package handlers
 import (
 	"net/http"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/identity"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 )
 
-// What the server around us has to know of the HTTP in package wire.
+// What the server around us has to know of the packages below.
 type (
 	// Next is the handler behind us: the way to the homeserver.
 	Next = wire.Next
@@ -16,6 +18,14 @@ type (
 	UpstreamError = wire.UpstreamError
 	// MatrixError is an answer that refuses.
 	MatrixError = wire.MatrixError
+	// Event is one request that we answered or rewrote, for metrics and logs.
+	Event = report.Event
+	// Change is a change of somebody's addresses, for the audit log.
+	Change = report.Change
+	// Identity is the homeserver-facing side.
+	Identity = identity.Handler
+	// Observer takes events.
+	Observer = report.Observer
 )
 
 // SayBarred names the words for numbers that get no messages.

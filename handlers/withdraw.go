@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbound"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -133,7 +134,7 @@ func (wd *withdrawal) passOn(call *wire.Call, path string, body wire.Object, ask
 		return 0, &wire.Refusal{Answer: answer}
 	}
 	result := wd.settle(call.R.Context(), answer, unbindNoSupport, false)
-	wd.client.obs.Changed(call.R, Change{
+	wd.client.obs.Changed(call.R, report.Change{
 		Action: asked.action, User: wd.client.svc.Pseudonym(wd.user), Medium: asked.medium,
 		Address: wd.client.svc.Pseudonym(asked.address), Result: result,
 	})

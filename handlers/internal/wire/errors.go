@@ -231,6 +231,10 @@ func Saying(status int, errcode, say, message string) *MatrixError {
 // notReady is how long to wait for us, or for the store: a restart takes less.
 const notReady = 5 * time.Second
 
+// ErrNoPhones answers where there is no transport for messages to phones
+// (MSC4178).
+var ErrNoPhones = Saying(http.StatusBadRequest, CodeMediumNotSupported, SayUnsupported, "This server cannot verify phone numbers")
+
 // Unavailable is the verdict while there is no store, or none any more.
 func Unavailable(err error) *MatrixError {
 	return &MatrixError{

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package handlers
+package identity
 
 import (
 	"errors"
@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
@@ -17,50 +18,62 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
-// Identity is the homeserver-facing side: the paths of an identity server
+// Handler is the homeserver-facing side: the paths of an identity server
 // that a homeserver calls to verify an address, and nothing else. Every
 // refusal of getValidated3pid is 200 with M_SESSION_NOT_VALIDATED: the only
 // answer that Synapse up to 1.3.1 turns into a 401 for its client, and the
 // only one that Dendrite does not turn into a 500.
-type Identity struct {
+type Handler struct {
 	cfg    Config
 	svc    *verification.Service
-	obs    Observer
+	obs    report.Observer
 	prefix string
 }
 
-// NewIdentity makes the homeserver-facing side of a normalized configuration.
-func NewIdentity(cfg Config, svc *verification.Service, obs Observer) *Identity {
-	_, path, found := strings.Cut(cfg.IdentityName, "/")
+// Config is what the homeserver-facing side needs to know.
+type Config struct {
+	// Name is the id_server that the homeserver is told to ask.
+	Name string
+	// Allow are the networks that may reach it.
+	Allow []netip.Prefix
+	// MaxBody bounds request bodies, in bytes.
+	MaxBody int64
+	// Numbers says which phone numbers are taken; nil means none.
+	Numbers *phone.Policy
+}
+
+// New makes the homeserver-facing side.
+func New(cfg Config, svc *verification.Service, obs report.Observer) *Handler {
+	_, path, found := strings.Cut(cfg.Name, "/")
 	if found {
 		path = "/" + path
 	}
-	return &Identity{cfg: cfg, svc: svc, obs: obs, prefix: path}
+	return &Handler{cfg: cfg, svc: svc, obs: obs, prefix: path}
 }
 
-// identityEndpoint answers one path; nil means that it has written its answer.
-type identityEndpoint struct {
+// Endpoint answers one path; nil means that it has written its answer.
+type Endpoint struct {
 	name   string
-	method string
-	serve  func(*Identity, http.ResponseWriter, *http.Request) error
+	Method string
+	serve  func(*Handler, http.ResponseWriter, *http.Request) error
 }
 
-// identityPaths are those of homeservers that verify through an identity
+// Endpoints are those of homeservers that verify through an identity
 // server (IS API r0.3.0; v2 where one of them calls it).
-var identityPaths = map[string]identityEndpoint{
-	"/_matrix/identity/api/v1/validate/email/requestToken":  {"validate", http.MethodPost, (*Identity).validateEmail},
-	"/_matrix/identity/api/v1/validate/msisdn/requestToken": {"validate", http.MethodPost, (*Identity).validateMSISDN},
-	"/_matrix/identity/api/v1/3pid/getValidated3pid":        {"validated", http.MethodGet, (*Identity).validated},
-	"/_matrix/identity/api/v1/3pid/unbind":                  {"unbind", http.MethodPost, (*Identity).unbind},
-	"/_matrix/identity/v2/3pid/unbind":                      {"unbind", http.MethodPost, (*Identity).unbind},
+var Endpoints = map[string]Endpoint{
+	"/_matrix/identity/api/v1/validate/email/requestToken":  {"validate", http.MethodPost, (*Handler).validateEmail},
+	"/_matrix/identity/api/v1/validate/msisdn/requestToken": {"validate", http.MethodPost, (*Handler).validateMSISDN},
+	"/_matrix/identity/api/v1/3pid/getValidated3pid":        {"validated", http.MethodGet, (*Handler).validated},
+	"/_matrix/identity/api/v1/3pid/unbind":                  {"unbind", http.MethodPost, (*Handler).unbind},
+	"/_matrix/identity/v2/3pid/unbind":                      {"unbind", http.MethodPost, (*Handler).unbind},
 }
 
 // ServeHTTP answers a homeserver, and nobody else.
-func (i *Identity) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (i *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	name, err := i.dispatch(w, r)
-	e := Event{Face: "identity", Endpoint: name, Duration: time.Since(start)}
-	e.Outcome, e.Status, e.Err = outcomeOf(err)
+	e := report.Event{Face: "identity", Endpoint: name, Duration: time.Since(start)}
+	e.Outcome, e.Status, e.Err = report.OutcomeOf(err)
 	i.obs.Request(r, e)
 	if err != nil {
 		me := wire.ErrorOf(err)
@@ -68,9 +81,9 @@ func (i *Identity) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (i *Identity) dispatch(w http.ResponseWriter, r *http.Request) (string, error) {
+func (i *Handler) dispatch(w http.ResponseWriter, r *http.Request) (string, error) {
 	path, ok := strings.CutPrefix(r.URL.Path, i.prefix)
-	endpoint, known := identityPaths[path]
+	endpoint, known := Endpoints[path]
 	if !ok || !known || r.URL.EscapedPath() != r.URL.Path {
 		return "unknown", wire.Unrecognized(http.StatusNotFound)
 	}
@@ -78,8 +91,8 @@ func (i *Identity) dispatch(w http.ResponseWriter, r *http.Request) (string, err
 		// As if there were nothing here.
 		return "outsider", wire.Unrecognized(http.StatusNotFound)
 	}
-	if r.Method != endpoint.method {
-		w.Header().Set("Allow", endpoint.method)
+	if r.Method != endpoint.Method {
+		w.Header().Set("Allow", endpoint.Method)
 		return endpoint.name, wire.Unrecognized(http.StatusMethodNotAllowed)
 	}
 	return endpoint.name, endpoint.serve(i, w, r)
@@ -87,21 +100,21 @@ func (i *Identity) dispatch(w http.ResponseWriter, r *http.Request) (string, err
 
 // allowed looks at the peer of the connection, not at any header: a
 // homeserver calls directly.
-func (i *Identity) allowed(r *http.Request) bool {
+func (i *Handler) allowed(r *http.Request) bool {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		// A Unix socket has no address, and only this machine can reach it.
 		return !strings.Contains(r.RemoteAddr, ":")
 	}
 	addr := peer.Addr().Unmap().WithZone("")
-	return slices.ContainsFunc(i.cfg.IdentityAllow, func(p netip.Prefix) bool { return p.Contains(addr) })
+	return slices.ContainsFunc(i.cfg.Allow, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
 // validateEmail is the homeserver's decision that an address may have a token.
 // It names the request by the nonce that it was shown; without one this would
 // be an open mail relay. send_attempt and next_link are the client's, and were
 // noted with the nonce.
-func (i *Identity) validateEmail(w http.ResponseWriter, r *http.Request) error {
+func (i *Handler) validateEmail(w http.ResponseWriter, r *http.Request) error {
 	body, err := wire.Parameters(w, r, i.cfg.MaxBody)
 	if err != nil {
 		return err
@@ -122,7 +135,7 @@ func (i *Identity) validateEmail(w http.ResponseWriter, r *http.Request) error {
 }
 
 // callback opens the session that a nonce stands for.
-func (i *Identity) callback(w http.ResponseWriter, r *http.Request, nonce string, medium verification.Medium, address string) error {
+func (i *Handler) callback(w http.ResponseWriter, r *http.Request, nonce string, medium verification.Medium, address string) error {
 	opened, err := i.svc.Callback(r.Context(), nonce, medium, address)
 	if errors.Is(err, verification.ErrUnknownNonce) {
 		return &wire.MatrixError{Status: http.StatusForbidden, Errcode: wire.CodeForbidden, Message: "No client has requested this token"}
@@ -130,7 +143,9 @@ func (i *Identity) callback(w http.ResponseWriter, r *http.Request, nonce string
 	if err != nil {
 		return err
 	}
-	wire.WriteJSON(w, http.StatusOK, tokenResponse{SID: opened.SID})
+	wire.WriteJSON(w, http.StatusOK, struct {
+		SID string `json:"sid"`
+	}{opened.SID})
 	return nil
 }
 
@@ -145,9 +160,9 @@ func requiredIS(body wire.Object, key string) (string, error) {
 
 // validateMSISDN is the same for phone numbers, which stand in it as they were
 // shown to the homeserver.
-func (i *Identity) validateMSISDN(w http.ResponseWriter, r *http.Request) error {
-	if i.cfg.Phones == nil {
-		return errNoPhones
+func (i *Handler) validateMSISDN(w http.ResponseWriter, r *http.Request) error {
+	if i.cfg.Numbers == nil {
+		return wire.ErrNoPhones
 	}
 	body, err := wire.Parameters(w, r, i.cfg.MaxBody)
 	if err != nil {
@@ -165,7 +180,7 @@ func (i *Identity) validateMSISDN(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
-	number, err := phone.Parse(typed, country, i.cfg.Phones.Policy)
+	number, err := phone.Parse(typed, country, *i.cfg.Numbers)
 	if err != nil {
 		return wire.BadRequest("M_INVALID_ADDRESS", "The phone number is not valid")
 	}
@@ -176,7 +191,7 @@ func (i *Identity) validateMSISDN(w http.ResponseWriter, r *http.Request) error 
 // answers 500. Dendrite puts the client's sid into the query as it came, so a
 // parameter that stands there twice is somebody's attempt to name another
 // session.
-func (i *Identity) validated(w http.ResponseWriter, r *http.Request) error {
+func (i *Handler) validated(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
 	if wire.AmbiguousQuery(r.URL) || len(q["sid"]) > 1 || len(q["client_secret"]) > 1 {
 		return wire.BadRequest(wire.CodeInvalidParam, "The query cannot be read in one way only")
@@ -201,7 +216,7 @@ func (i *Identity) validated(w http.ResponseWriter, r *http.Request) error {
 
 // unbind succeeds at once: nothing is ever bound here, and a homeserver that
 // gets an error, or waits, refuses to delete an address or an account.
-func (i *Identity) unbind(w http.ResponseWriter, _ *http.Request) error {
+func (i *Handler) unbind(w http.ResponseWriter, _ *http.Request) error {
 	wire.WriteJSON(w, http.StatusOK, struct{}{})
 	return nil
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package handlers
+// Package report is what operators are told of requests: metrics, logs and the audit log.
+package report
 
 import (
 	"cmp"
@@ -59,22 +60,22 @@ type Observer interface {
 	Changed(r *http.Request, c Change)
 }
 
-// unknownLimit is a limit that was not one of the service's, or that was met after
+// UnknownLimit is a limit that was not one of the service's, or that was met after
 // the homeserver had been asked.
-const unknownLimit verification.LimitKind = "other"
+const UnknownLimit verification.LimitKind = "other"
 
-// limitOf is the limit that has refused a request, or empty. One that does not
+// LimitOf is the limit that has refused a request, or empty. One that does not
 // say which it is was not one of the service's.
-func limitOf(err error) verification.LimitKind {
+func LimitOf(err error) verification.LimitKind {
 	limit, ok := errors.AsType[*verification.LimitError](err)
 	if !ok {
 		return ""
 	}
-	return cmp.Or(limit.Limit, unknownLimit)
+	return cmp.Or(limit.Limit, UnknownLimit)
 }
 
-// outcomeOf is the metric label of an error.
-func outcomeOf(err error) (outcome string, status int, cause error) {
+// OutcomeOf is the metric label of an error.
+func OutcomeOf(err error) (outcome string, status int, cause error) {
 	if err == nil {
 		return "ok", http.StatusOK, nil
 	}
