@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"maps"
 	"net"
+	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -50,10 +52,23 @@ func (a *App) loadWords(e *expander, s *settings) {
 	}
 	s.looks = handlers.TemplateLooks(s.templates)
 	e.in("templates").fail(s.looks[""].Check())
-	hosts := a.loadBrands(e, s)
-	s.http.Match = s.templates.Match
-	s.http.Brand = func(host string) string { return hosts[hostname(host)] }
+	s.http.Audience = &audience{templates: s.templates, brands: a.loadBrands(e, s)}
 }
+
+// audience tells package handlers who makes a request.
+type audience struct {
+	templates *words.Set
+	brands    map[string]string // by host
+}
+
+// ClientAddr implements [handlers.Audience].
+func (*audience) ClientAddr(r *http.Request) netip.Addr { return clientOf(r) }
+
+// Language implements [handlers.Audience].
+func (a *audience) Language(acceptLanguage string) string { return a.templates.Match(acceptLanguage) }
+
+// Brand implements [handlers.Audience].
+func (a *audience) Brand(host string) string { return a.brands[hostname(host)] }
 
 // plainPathError is an error of the file system without the name of the call and
 // of the file, which is said already.

@@ -162,11 +162,8 @@ func (a *App) assemble(rt *runtime) error {
 		return err
 	}
 	servers := identityserver.New(identityserver.Options{Outbound: outbound.Options{Allow: a.settings.labs}})
-	http := a.withPolicy(rt)
-	http.Misconfigured = a.misconfigured
-	if carrier, ok := a.mailer.(Carrier); ok {
-		http.CannotCarry = carrier.CannotCarry
-	}
+	http := a.settings.http
+	http.Emails, http.Operator = &emailRules{app: a, service: rt.service}, operator{a}
 	if rt.phones != nil {
 		phones := *http.Phones
 		phones.Guard, http.Phones = rt.phones.guard, &phones

@@ -12,9 +12,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
-	"github.com/caddy-threepid/caddy-threepid/handlers"
 	"github.com/caddy-threepid/caddy-threepid/internal/doctor"
 	"github.com/caddy-threepid/caddy-threepid/internal/emailpolicy"
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
 // EmailPolicy says whose email addresses may be verified to register or to add
@@ -140,20 +140,28 @@ func (a *App) listChanged(file string) func(int, error) {
 	}
 }
 
-// withPolicy is the configuration of the client-facing side with the policy in
-// it, which needs the keys to name an address in the log.
-func (a *App) withPolicy(rt *runtime) handlers.Config {
-	config := a.settings.http
-	config.EmailPolicy = func(ctx context.Context, email string) bool {
-		v := a.settings.email.Check(ctx, email)
-		policyTotal.WithLabelValues(string(v.Rule), string(v.Action)).Inc()
-		if v.Action != emailpolicy.Allowed {
-			a.logger.Info("address denied by policy", zap.String("rule", string(v.Rule)), zap.String("action", string(v.Action)),
-				zap.String("pseudonym", rt.service.Pseudonym(email)))
-		}
-		return v.Action == emailpolicy.Refused
+// emailRules are the policy, and what the mailer has to say of an address.
+type emailRules struct {
+	app *App
+	// service has the keys by which an address is named in the log.
+	service *verification.Service
+}
+
+// Refused implements [handlers.EmailRules].
+func (r *emailRules) Refused(ctx context.Context, email string) bool {
+	v := r.app.settings.email.Check(ctx, email)
+	policyTotal.WithLabelValues(string(v.Rule), string(v.Action)).Inc()
+	if v.Action != emailpolicy.Allowed {
+		r.app.logger.Info("address denied by policy", zap.String("rule", string(v.Rule)), zap.String("action", string(v.Action)),
+			zap.String("pseudonym", r.service.Pseudonym(email)))
 	}
-	return config
+	return v.Action == emailpolicy.Refused
+}
+
+// CannotCarry implements [handlers.EmailRules].
+func (r *emailRules) CannotCarry(ctx context.Context, email string) bool {
+	carrier, ok := r.app.mailer.(Carrier)
+	return ok && carrier.CannotCarry(ctx, email)
 }
 
 // examineList adds the list of disposable domains, if there is one.

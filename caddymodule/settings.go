@@ -123,7 +123,6 @@ func (a *App) httpConfig(e *expander, hs *Homeserver, s *settings) handlers.Conf
 		IdentitySubmit:       a.IdentitySubmitPath,
 		Reveal:               a.RevealAccountExistence,
 		MaxBody:              a.MaxBody,
-		ClientAddr:           clientOf,
 		RegistrationGate:     handlers.Gate(e.text("registration_gate", a.RegistrationGate)),
 		NoNotices:            a.NoNotices,
 		RequestContext:       provenance.Detail(e.text("request_context", a.RequestContext)),

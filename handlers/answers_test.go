@@ -177,7 +177,7 @@ func TestAnswers_DeadHomeserver(t *testing.T) {
 func TestAnswers_WordsForPeople(t *testing.T) {
 	set := loadTemplates(t, words.Options{})
 	r, p := phoneRig(t, options{config: func(c *Config) {
-		c.EmailPolicy = func(context.Context, string) bool { return true }
+		c.Emails = rules{refused: func(context.Context, string) bool { return true }}
 	}})
 	if err := r.client.SetPages(PageOptions{Words: TemplateWords(set), Looks: TemplateLooks(set), Now: r.clock.Now}); err != nil {
 		t.Fatal(err)

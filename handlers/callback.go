@@ -25,7 +25,7 @@ const settleTime = 15 * time.Second
 //
 // It returns the session, or the status that it has written. What was sent is
 // told in any case.
-func (c *Client) askHomeserver(call *wire.Call, req verification.Request, to dialled) (opened verification.Opened, answered int, err error) {
+func (c *Client) askHomeserver(call *wire.Call, req verification.Request, to recipient) (opened verification.Opened, answered int, err error) {
 	nonce, err := c.svc.Await(call.R.Context(), req)
 	if err != nil {
 		return opened, 0, err
@@ -63,7 +63,7 @@ func (c *Client) askHomeserver(call *wire.Call, req verification.Request, to dia
 }
 
 // forward asks the homeserver for a token, for the address as it spells it.
-func (c *Client) forward(call *wire.Call, req verification.Request, nonce string, to dialled) (*wire.Answer, error) {
+func (c *Client) forward(call *wire.Call, req verification.Request, nonce string, to recipient) (*wire.Answer, error) {
 	spelling, err := c.hs.Spelled(call, req)
 	if refused, ok := wire.RefusalOf(err); ok {
 		return refused.Answer, nil // it says so before it was asked in earnest

@@ -237,8 +237,8 @@ func TestWhoIsAskedByTheLimits(t *testing.T) {
 	r := newRig(t, options{})
 	for peer, want := range map[string]string{"192.0.2.1:7": "192.0.2.1", "[2001:db8::1]:7": "2001:db8::1", "@": "invalid IP", "": "invalid IP", "x:1": "invalid IP"} {
 		req := httptest.NewRequest("POST", "/", nil)
-		if req.RemoteAddr = peer; r.client.clientAddr(req).String() != want {
-			t.Errorf("%q: got %s, want %s", peer, r.client.clientAddr(req), want)
+		if req.RemoteAddr = peer; r.client.cfg.clientAddr(req).String() != want {
+			t.Errorf("%q: got %s, want %s", peer, r.client.cfg.clientAddr(req), want)
 		}
 	}
 	for link, want := range map[string]string{

@@ -4,10 +4,8 @@ package handlers
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -49,18 +47,13 @@ type Config struct {
 	NativeReset bool
 	// NoEmail says that there is no transport for mail.
 	NoEmail bool
-	// EmailPolicy decides who may register with an email address or add one; nil
-	// lets everybody.
-	EmailPolicy EmailPolicy
+	// Emails are the rules about email addresses; nil means that there are none.
+	Emails EmailRules
 	// Phones says how phone numbers are verified; nil means not at all.
 	Phones *Phones
-	// CannotCarry, when not nil, reports that no mail of ours can go to an email
-	// address, whoever has it.
-	CannotCarry func(ctx context.Context, address string) bool
-	// Match returns the language for an Accept-Language header, and Brand the
-	// brand of a host; nil means that there is one of each.
-	Match func(acceptLanguage string) string
-	Brand func(host string) string
+	// Audience tells who makes a request; nil means that the connection does, and
+	// that there is one language and one brand.
+	Audience Audience
 	// Proof is what a mail carries.
 	Proof verification.Proof
 	// TrustedIDServers, when not nil, are the only id_server values that
@@ -76,12 +69,8 @@ type Config struct {
 	IdentityAllow []netip.Prefix
 	// MaxBody bounds request bodies, in bytes.
 	MaxBody int64
-	// ClientAddr is the address of the client of a request, or none, for the
-	// limits. Nil means the one that the connection comes from.
-	ClientAddr func(*http.Request) netip.Addr
-	// Misconfigured, when not nil, is told of a homeserver that does not ask us.
-	// It must not block.
-	Misconfigured func(Misconfiguration)
+	// Operator is told of what only the operator can mend; nil means nobody.
+	Operator Operator
 	// RegistrationGate says when messages for registrations are sent. Default:
 	// GateOffered.
 	RegistrationGate Gate

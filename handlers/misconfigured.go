@@ -23,13 +23,19 @@ const (
 	Unreached Misconfiguration = "identity_unreachable"
 )
 
+// Operator is told of what only the operator can mend.
+type Operator interface {
+	// Misconfigured is told of a homeserver that does not ask us. It must not block.
+	Misconfigured(found Misconfiguration)
+}
+
 var errMisconfigured = wire.Saying(http.StatusBadGateway, wire.CodeUnknown, wire.SaySetup,
 	"This server is not set up correctly and cannot verify addresses. Please tell its administrator.")
 
 // misconfigured tells the client, and the operator. It returns the status.
 func (c *Client) misconfigured(call *wire.Call, found Misconfiguration) int {
-	if c.cfg.Misconfigured != nil {
-		c.cfg.Misconfigured(found)
+	if c.cfg.Operator != nil {
+		c.cfg.Operator.Misconfigured(found)
 	}
 	e := c.inWords(call.R, errMisconfigured)
 	wire.WriteError(call.W, e, e.Body())

@@ -20,7 +20,7 @@ func told(t *testing.T, callback bool, hs func(*fakehs.Options)) (*rig, *[]Misco
 	var list []Misconfiguration
 	r := newRig(t, options{hs: hs, config: func(c *Config) {
 		c.Callback = callback
-		c.Misconfigured = func(m Misconfiguration) { list = append(list, m) }
+		c.Operator = operator{told: func(m Misconfiguration) { list = append(list, m) }}
 	}})
 	return r, &list
 }

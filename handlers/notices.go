@@ -83,16 +83,11 @@ func (c *Client) tell(r *http.Request, who *hsapi.Account, readers []verificatio
 	if len(readers) == 0 {
 		return
 	}
-	happened := verification.Happened{Origin: c.originOf(r)}
+	happened := verification.Happened{Origin: c.cfg.originOf(r)}
 	if who != nil {
 		happened.Account = who.User
 	}
-	if c.cfg.Match != nil {
-		happened.Language = c.cfg.Match(r.Header.Get("Accept-Language"))
-	}
-	if c.cfg.Brand != nil {
-		happened.Brand = c.cfg.Brand(r.Host)
-	}
+	happened.Language, happened.Brand = c.cfg.languageOf(r), c.cfg.brandOf(r)
 	ctx, cancel := wire.Detached(r.Context(), settleTime)
 	r = r.WithContext(ctx) // the original goes on without us
 	done := make(chan struct{})
@@ -111,7 +106,7 @@ func (c *Client) tell(r *http.Request, who *hsapi.Account, readers []verificatio
 
 // notify does it, and reports what has become of it.
 func (c *Client) notify(ctx context.Context, r *http.Request, happened verification.Happened, readers []verification.Reader) {
-	readers = slices.DeleteFunc(readers, func(reader verification.Reader) bool { return c.unwanted(ctx, reader) })
+	readers = slices.DeleteFunc(readers, func(reader verification.Reader) bool { return c.cfg.unwanted(ctx, reader) })
 	if len(readers) == 0 {
 		return
 	}
@@ -126,11 +121,4 @@ func (c *Client) notify(ctx context.Context, r *http.Request, happened verificat
 		change.Err = err
 	}
 	c.obs.Changed(r, change)
-}
-
-// unwanted reports whether the operator's rules refuse a reader. As for the
-// messages of resets, there are none for their notices: they go where the token
-// went.
-func (c *Client) unwanted(ctx context.Context, reader verification.Reader) bool {
-	return reader.Notice != verification.NoticePassword && c.cfg.EmailPolicy != nil && c.cfg.EmailPolicy(ctx, reader.Address)
 }

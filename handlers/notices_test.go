@@ -202,11 +202,11 @@ func (o *fullOutbox) Put(txn store.Txn, m verification.Message) error {
 func TestNotice_NothingHoldsTheAnswerUp(t *testing.T) {
 	asked, release := make(chan struct{}), make(chan struct{})
 	r, token := aliceWith(t, options{config: func(c *Config) {
-		c.EmailPolicy = func(context.Context, string) bool {
+		c.Emails = rules{refused: func(context.Context, string) bool {
 			close(asked)
 			<-release
 			return false
-		}
+		}}
 	}}, "alice@x.org")
 	wantStatus(t, r.remove(token, "email", "alice@x.org"), http.StatusOK) // it returns
 	await(t, asked)
@@ -237,7 +237,7 @@ func await(t *testing.T, done <-chan struct{}) {
 func TestNotice_ThePolicyHolds(t *testing.T) {
 	denied := false
 	r, token := aliceWith(t, options{config: func(c *Config) {
-		c.EmailPolicy = func(_ context.Context, email string) bool { return denied && strings.HasSuffix(email, "@denied.org") }
+		c.Emails = rules{refused: func(_ context.Context, email string) bool { return denied && strings.HasSuffix(email, "@denied.org") }}
 	}}, "alice@denied.org", "alice@x.org")
 	sid := r.validated("account/3pid", "c", "new@x.org")
 	denied = true
@@ -292,9 +292,9 @@ func TestNotice_TellsWhoAndWhere(t *testing.T) {
 	} {
 		r, token := aliceWith(t, options{config: func(c *Config) {
 			c.RequestContext = detail
-			c.ClientAddr = func(*http.Request) netip.Addr { return netip.MustParseAddr("203.0.113.7") }
-			c.Match = func(accept string) string { return strings.TrimSpace(accept) }
-			c.Brand = func(host string) string { return "brand of " + host }
+			audienceOf(c).addr = func(*http.Request) netip.Addr { return netip.MustParseAddr("203.0.113.7") }
+			audienceOf(c).language = func(accept string) string { return strings.TrimSpace(accept) }
+			audienceOf(c).brand = func(host string) string { return "brand of " + host }
 		}}, "alice@x.org")
 		rec := r.do("POST", "/_matrix/client/r0/account/password/email/requestToken", `{"client_secret":"s","email":"alice@x.org","send_attempt":1}`,
 			"Accept-Language", "de", "User-Agent", agent)
@@ -323,7 +323,7 @@ func TestPageSaysWhenAndWhere(t *testing.T) {
 	for _, proof := range []verification.Proof{verification.ProofLink, verification.ProofCode} {
 		r := newPageRig(t, options{config: func(c *Config) {
 			c.Proof = proof
-			c.ClientAddr = func(*http.Request) netip.Addr { return netip.MustParseAddr("2001:db8:1::7") }
+			audienceOf(c).addr = func(*http.Request) netip.Addr { return netip.MustParseAddr("2001:db8:1::7") }
 		}})
 		if err := r.client.SetPages(PageOptions{Words: TemplateWords(set), Now: r.clock.Now}); err != nil {
 			t.Fatal(err)

@@ -42,8 +42,8 @@ func TestNotice_IsReported(t *testing.T) {
 // TestNotice_InTheLanguageAtHand where that of the owner is not known.
 func TestNotice_InTheLanguageAtHand(t *testing.T) {
 	r, token := aliceWith(t, options{config: func(c *Config) {
-		c.Match = func(accept string) string { return accept }
-		c.Brand = func(host string) string { return "brand of " + host }
+		audienceOf(c).language = func(accept string) string { return accept }
+		audienceOf(c).brand = func(host string) string { return "brand of " + host }
 	}}, "alice@x.org")
 	wantStatus(t, r.do("POST", deletePath, ofAlice(""), "Authorization", "Bearer "+token, "Accept-Language", "ja"), http.StatusOK)
 	if m := r.box.last(t); m.Notice != verification.NoticeGone || m.Language != "ja" || m.Brand != "brand of example.com" {
@@ -87,7 +87,7 @@ func (b *beside) Changed(r *http.Request, c report.Change) {
 func TestNotice_OutlivesItsRequest(t *testing.T) {
 	var during context.Context
 	r, token := aliceWith(t, options{config: func(c *Config) {
-		c.EmailPolicy = func(ctx context.Context, _ string) bool { during = ctx; return false }
+		c.Emails = rules{refused: func(ctx context.Context, _ string) bool { during = ctx; return false }}
 	}}, "alice@x.org")
 	o := &beside{events: r.events}
 	r.client.obs = o
@@ -116,14 +116,14 @@ func TestNotice_HowLongAnAnswerWaitsForOne(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			r, token := aliceWith(t, options{config: func(c *Config) {
-				c.EmailPolicy = func(ctx context.Context, _ string) bool {
+				c.Emails = rules{refused: func(ctx context.Context, _ string) bool {
 					select {
 					case <-time.After(takes):
 						return false
 					case <-ctx.Done(): // the name server is silent
 						return true
 					}
-				}
+				}}
 			}}, "alice@x.org")
 			start := time.Now()
 			wantStatus(t, r.remove(token, "email", "alice@x.org"), http.StatusOK)

@@ -106,7 +106,7 @@ func TestPages_WhatIsNotWrittenIsNotDone(t *testing.T) {
 
 // TestPages_OfTheSessionsLanguage, where the browser does not say which it wants.
 func TestPages_OfTheSessionsLanguage(t *testing.T) {
-	r := newPageRig(t, options{config: func(c *Config) { c.Match = func(string) string { return "ar" } }})
+	r := newPageRig(t, options{config: func(c *Config) { audienceOf(c).language = func(string) string { return "ar" } }})
 	sid := r.request("register", "s", "a@x.org")
 	if page := r.openLink(sid).Body.String(); !strings.Contains(page, `lang="ar"`) {
 		t.Errorf("got page %.120s", page)

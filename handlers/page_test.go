@@ -324,7 +324,7 @@ func TestPageOfABrand(t *testing.T) {
 	if err := r.client.SetPages(PageOptions{Looks: looks, Now: r.clock.Now}); err != nil {
 		t.Fatal(err)
 	}
-	r.client.cfg.Brand = func(host string) string {
+	audienceOf(&r.client.cfg).brand = func(host string) string {
 		if host == "acme.example" {
 			return "acme"
 		}

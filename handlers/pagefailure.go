@@ -12,19 +12,10 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
-// brandOf is the brand of the host that was asked, for pages that no session
-// says it of.
-func (c *Client) brandOf(r *http.Request) string {
-	if c.cfg.Brand == nil {
-		return ""
-	}
-	return c.cfg.Brand(r.Host)
-}
-
 // failedPage tells a person what went wrong.
 func (c *Client) failedPage(call *wire.Call, err error) (int, error) {
 	verdict := wire.ErrorOf(wire.SubmitError(err))
-	v := web.View{State: failure(err, verdict), Brand: c.brandOf(call.R), Phone: route.MediumOf(call.R.URL.Path) == verification.MSISDN, Wait: verdict.RetryAfter}
+	v := web.View{State: failure(err, verdict), Brand: c.cfg.brandOf(call.R), Phone: route.MediumOf(call.R.URL.Path) == verification.MSISDN, Wait: verdict.RetryAfter}
 	verdict.SetRetryAfter(call.W.Header())
 	if v.State == web.Invalid {
 		v.Help = route.PagePath(route.MediumOf(call.R.URL.Path)) + "?help=1"

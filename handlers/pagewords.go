@@ -41,7 +41,7 @@ func (c *Client) helpPage(call *wire.Call, sub verification.Submission) (int, er
 // the sid of a session with a code says enough, one with a link needs the
 // client_secret, too.
 func (c *Client) helpView(r *http.Request, sub verification.Submission) (web.View, error) {
-	v := web.View{State: web.Help, Brand: c.brandOf(r), Phone: route.MediumOf(r.URL.Path) == verification.MSISDN}
+	v := web.View{State: web.Help, Brand: c.cfg.brandOf(r), Phone: route.MediumOf(r.URL.Path) == verification.MSISDN}
 	found, err := c.svc.Inspect(r.Context(), sub)
 	switch {
 	case err == nil, errors.Is(err, verification.ErrTokenIncorrect) && sub.ClientSecret != nil:

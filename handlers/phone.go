@@ -103,7 +103,7 @@ func international(typed string) bool {
 // admit pays for a message to a phone, unless the request only repeats an
 // earlier one, which sends nothing. What is returned gives back what was paid
 // for a message that was not sent.
-func (c *Client) admit(r *http.Request, req *verification.Request, to dialled) (settle func(ctx context.Context, sent bool), err error) {
+func (c *Client) admit(r *http.Request, req *verification.Request, to recipient) (settle func(ctx context.Context, sent bool), err error) {
 	nothing := func(context.Context, bool) {}
 	if req.Medium != verification.MSISDN {
 		return nothing, nil
@@ -144,7 +144,7 @@ func tooEarly(err error) bool {
 // confirm submits a token, and tells who pays for messages that one was read.
 func (c *Client) confirm(r *http.Request, sub verification.Submission) (verification.Confirmed, error) {
 	ctx := r.Context()
-	sub.Client, sub.Discreet = c.clientAddr(r), c.cfg.discreet()
+	sub.Client, sub.Discreet = c.cfg.clientAddr(r), c.cfg.discreet()
 	done, err := c.svc.Submit(ctx, sub)
 	if err == nil && !done.Already && done.Medium == verification.MSISDN && c.cfg.Phones != nil {
 		c.cfg.Phones.Guard.Verified(ctx, done.Address)

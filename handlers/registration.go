@@ -131,7 +131,7 @@ func (c *Client) progress(r *http.Request, body []byte) {
 	ctx, cancel := wire.Detached(r.Context(), settleTime)
 	defer cancel()
 	released := false
-	err := c.svc.Tie(ctx, c.clientAddr(r), r.UserAgent(), told.Session)
+	err := c.svc.Tie(ctx, c.cfg.clientAddr(r), r.UserAgent(), told.Session)
 	for _, medium := range []verification.Medium{verification.Email, verification.MSISDN} {
 		if offered.Reached(medium, told.Completed) && !offered.Free(medium) {
 			// A mail that cannot be sent is no reason to send no text message.

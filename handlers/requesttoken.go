@@ -45,22 +45,13 @@ func (c *Client) requestToken(call *wire.Call) (int, error) {
 	}
 	req, to, err := c.tokenRequest(body, call.Route)
 	if err == nil {
-		err = c.cfg.carries(call.R.Context(), req.Medium, req.Address)
+		err = c.cfg.permits(call.R.Context(), req)
+	}
+	if err == nil {
+		err = c.hs.Distinguishes(call, req)
 	}
 	if err != nil {
 		return 0, err
-	}
-	if err := c.judge(call.R.Context(), req); err != nil {
-		return 0, err
-	}
-	if err := c.hs.Distinguishes(call, req); err != nil {
-		return 0, err
-	}
-	if c.cfg.Match != nil {
-		req.Language = c.cfg.Match(call.R.Header.Get("Accept-Language"))
-	}
-	if c.cfg.Brand != nil {
-		req.Brand = c.cfg.Brand(call.R.Host)
 	}
 	c.identify(call.R, body, &req)
 	if err := c.mayRegister(call, &req); err != nil {
@@ -83,7 +74,7 @@ func (c *Client) requestToken(call *wire.Call) (int, error) {
 
 // open opens the session, or has the homeserver decide about it. It returns the
 // status if the homeserver's answer was written.
-func (c *Client) open(call *wire.Call, req verification.Request, to dialled) (verification.Opened, int, error) {
+func (c *Client) open(call *wire.Call, req verification.Request, to recipient) (verification.Opened, int, error) {
 	if c.cfg.Callback {
 		beat := c.pace.begin()
 		opened, answered, err := c.askHomeserver(call, req, to)
@@ -113,7 +104,7 @@ func (c *Client) hold(r *http.Request, req verification.Request, decoy bool) err
 	return c.svc.Hold(r.Context(), req, decoy)
 }
 
-func (c *Client) tokenAnswer(sid string, req verification.Request, to dialled) tokenResponse {
+func (c *Client) tokenAnswer(sid string, req verification.Request, to recipient) tokenResponse {
 	resp := tokenResponse{SID: sid}
 	if req.Proof == verification.ProofCode {
 		resp.SubmitURL = c.cfg.PublicURL + route.PagePath(req.Medium)
@@ -124,10 +115,19 @@ func (c *Client) tokenAnswer(sid string, req verification.Request, to dialled) t
 	return resp
 }
 
+// recipient is the address that a message is asked for. It is read, and brought into its
+// canonical form, here and nowhere else.
+type recipient struct {
+	// address is canonical, and typed what it does not tell of what was typed.
+	address, typed string
+	// dialled is the number, if it is one.
+	dialled
+}
+
 // tokenRequest checks the body. Only known fields leave here: unknown ones
 // would be a TypeError in Synapse 1.0-1.3.1, and id_access_token is nobody
 // else's business.
-func (c *Client) tokenRequest(body wire.Object, at route.Route) (req verification.Request, to dialled, err error) {
+func (c *Client) tokenRequest(body wire.Object, at route.Route) (req verification.Request, to recipient, err error) {
 	req = verification.Request{Purpose: at.Purpose, Medium: at.Medium, Proof: c.cfg.Proof, Discreet: c.cfg.discreet()}
 	keys := []string{"client_secret", "email", "send_attempt"}
 	if at.Medium == verification.MSISDN {
@@ -148,27 +148,29 @@ func (c *Client) tokenRequest(body wire.Object, at route.Route) (req verificatio
 	if !wire.ClientSecretForm.MatchString(req.ClientSecret) {
 		return req, to, wire.BadRequest(wire.CodeInvalidParam, "'client_secret' must be 1 to 255 characters of [0-9a-zA-Z.=_-]")
 	}
-	if req.Address, req.Typed, to, err = c.address(body, at.Medium); err != nil {
+	if to, err = c.recipient(body, at.Medium); err != nil {
 		return req, to, err
 	}
-	req.NextLink = c.nextLink(body)
+	req.Address, req.Typed, req.NextLink = to.address, to.typed, c.nextLink(body)
 	return req, to, c.checkIDServer(body)
 }
 
-// address reads what is to be verified, in canonical form and as it was typed.
-func (c *Client) address(body wire.Object, medium verification.Medium) (canonical, typed string, to dialled, err error) {
+// recipient reads what is to be verified.
+func (c *Client) recipient(body wire.Object, medium verification.Medium) (recipient, error) {
 	if medium == verification.MSISDN {
-		to, err = c.phoneNumber(body)
-		return to.Digits, "", to, err
+		number, err := c.phoneNumber(body)
+		return recipient{address: number.Digits, dialled: number}, err
 	}
-	if typed, err = body.Required("email"); err != nil {
-		return "", "", to, err
+	typed, err := body.Required("email")
+	if err != nil {
+		return recipient{}, err
 	}
 	typed = input.Address(typed)
-	if canonical, err = address.Email(typed); err != nil {
-		return "", "", to, wire.Saying(http.StatusBadRequest, wire.CodeInvalidParam, wire.SayEmail, "'email' is not a valid address")
+	canonical, err := address.Email(typed)
+	if err != nil {
+		return recipient{}, wire.Saying(http.StatusBadRequest, wire.CodeInvalidParam, wire.SayEmail, "'email' is not a valid address")
 	}
-	return canonical, hsapi.TypedAs(typed, canonical), to, nil
+	return recipient{address: canonical, typed: hsapi.TypedAs(typed, canonical)}, nil
 }
 
 // sendAttempt reads an integer; the examples of r0.2 and r0.3 have it as a

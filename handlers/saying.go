@@ -14,7 +14,7 @@ func (c *Client) inWords(r *http.Request, e *wire.MatrixError) *wire.MatrixError
 	if e.Say == "" {
 		return e
 	}
-	words := c.page.Words(c.brandOf(r), r.Header.Get("Accept-Language"))
+	words := c.page.Words(c.cfg.brandOf(r), r.Header.Get("Accept-Language"))
 	text, err := words.Text(e.Say, words.Lasting(e.RetryAfter))
 	if err != nil || text == "" {
 		return e

@@ -202,7 +202,7 @@ func TestAnAdoptedSessionIsNotLostOnAFault(t *testing.T) {
 // TestNumbersNeedNoRelay: whether mail can be carried to a number is no question.
 func TestNumbersNeedNoRelay(t *testing.T) {
 	r, _ := phoneRig(t, options{config: func(c *Config) {
-		c.CannotCarry = func(context.Context, string) bool { return true }
+		c.Emails = rules{cannotCarry: func(context.Context, string) bool { return true }}
 	}})
 	wantStatus(t, r.requestPhone("register", phoneBody("s", "GB", "07400 123456", 1)), http.StatusOK)
 }

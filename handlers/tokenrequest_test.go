@@ -55,8 +55,8 @@ func TestTokenRequest_ABodyThatIsTooLarge(t *testing.T) {
 // TestTokenRequest_WhatIsRemembered of who asks, and how: as the operator has set it up.
 func TestTokenRequest_WhatIsRemembered(t *testing.T) {
 	r := newRig(t, options{config: func(c *Config) {
-		c.Match = func(accept string) string { return "language of " + accept }
-		c.Brand = func(host string) string { return "brand of " + host }
+		audienceOf(c).language = func(accept string) string { return "language of " + accept }
+		audienceOf(c).brand = func(host string) string { return "brand of " + host }
 	}})
 	wantStatus(t, r.do("POST", "http://acme.example"+registerToken, validToken, "Accept-Language", "de"), http.StatusOK)
 	if m := r.box.last(t); m.Language != "language of de" || m.Brand != "brand of acme.example" {
@@ -277,7 +277,7 @@ func TestPhones_NothingIsAdmittedByAStoreThatFails(t *testing.T) {
 	}})
 	broken.err = errDisk
 	req := verification.Request{Purpose: verification.Add, Medium: verification.MSISDN, Address: "447400123456", ClientSecret: "s", SendAttempt: 1}
-	if _, err := r.client.admit(mustRequest(t, "POST", "/"), &req, dialled{}); !errors.Is(err, errDisk) || req.RepeatOnly || p.spent() != 0 {
+	if _, err := r.client.admit(mustRequest(t, "POST", "/"), &req, recipient{}); !errors.Is(err, errDisk) || req.RepeatOnly || p.spent() != 0 {
 		t.Errorf("got %v; repeat only: %v; paid for were %d", err, req.RepeatOnly, p.spent())
 	}
 }

@@ -6,15 +6,9 @@ import (
 	"net/http"
 
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
-	"github.com/caddy-threepid/caddy-threepid/internal/provenance"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/internal/words"
 )
-
-// originOf is as much of where a request came from as its reader may be told.
-func (c *Client) originOf(r *http.Request) provenance.Origin {
-	return provenance.Of(r.UserAgent(), c.clientAddr(r), c.cfg.RequestContext)
-}
 
 // askedOf is what a page says of the request that its link is from. Only whoever
 // has the link may see it: to the client it would tell that somebody else has
