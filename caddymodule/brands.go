@@ -18,7 +18,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
-	"github.com/caddy-threepid/caddy-threepid/handlers"
+	"github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/words"
 )
 
@@ -50,7 +50,7 @@ func (a *App) loadWords(e *expander, s *settings) {
 		e.in("templates").fail(err)
 		return
 	}
-	s.looks = handlers.TemplateLooks(s.templates)
+	s.looks = pages.LooksOf(s.templates)
 	e.in("templates").fail(s.looks[""].Check())
 	s.http.Audience = &audience{templates: s.templates, brands: a.loadBrands(e, s)}
 }
@@ -93,7 +93,7 @@ func (a *App) resolveBrands(e *expander) map[string]string {
 		}
 		for _, variable := range slices.Sorted(maps.Keys(b.CSS)) {
 			value := inner.text("css "+variable, b.CSS[variable])
-			if err := handlers.CheckVariable(variable, value); err != nil {
+			if err := pages.CheckVariable(variable, value); err != nil {
 				inner.failf("css %s: %s", variable, strings.TrimPrefix(err.Error(), variable+": "))
 			}
 		}

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers"
+	"github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/feedback"
 	"github.com/caddy-threepid/caddy-threepid/internal/feedback/lmtp"
 	"github.com/caddy-threepid/caddy-threepid/internal/identityserver"
@@ -174,7 +175,7 @@ func (a *App) assemble(rt *runtime) error {
 
 // pages are the words and the looks of pages.
 func (a *App) pages() handlers.PageOptions {
-	return handlers.PageOptions{Words: handlers.TemplateWords(a.settings.templates), Looks: a.settings.looks}
+	return handlers.PageOptions{Words: pages.FromTemplates(a.settings.templates), Looks: a.settings.looks}
 }
 
 // unavailable answers what is ours while there is no runtime.

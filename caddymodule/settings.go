@@ -14,6 +14,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers"
+	"github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbound"
 	"github.com/caddy-threepid/caddy-threepid/internal/provenance"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -56,7 +57,7 @@ type settings struct {
 	keyFile   string
 	labs      []outbound.Name // identity servers that may have any address
 	templates *words.Set
-	looks     map[string]handlers.Look
+	looks     map[string]pages.Look
 	feedback  loop
 	sms       *smsSettings // nil: no phone numbers
 	maxQueued int

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
+	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/element"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/internal/words"
@@ -161,7 +162,7 @@ func TestAnswers_DeadHomeserver(t *testing.T) {
 				}
 				reached++
 				wantError(t, rec, http.StatusBadGateway, "M_UNKNOWN")
-				if text := decoded(t, rec)["error"]; text != "The fault is on the server, not with you. Please try again in a few minutes." {
+				if text := decoded(t, rec)["error"]; text != "The fault is with the server, not with you. Try again in a few minutes." {
 					t.Errorf("%s, %s %s: got %q", name, path, body, text)
 				}
 			}
@@ -179,7 +180,7 @@ func TestAnswers_WordsForPeople(t *testing.T) {
 	r, p := phoneRig(t, options{config: func(c *Config) {
 		c.Emails = rules{refused: func(context.Context, string) bool { return true }}
 	}})
-	if err := r.client.SetPages(PageOptions{Words: TemplateWords(set), Looks: TemplateLooks(set), Now: r.clock.Now}); err != nil {
+	if err := r.client.SetPages(PageOptions{Words: web.FromTemplates(set), Looks: web.LooksOf(set), Now: r.clock.Now}); err != nil {
 		t.Fatal(err)
 	}
 	p.refuse = &verification.LimitError{RetryAfter: 5*time.Minute + time.Second}
@@ -211,7 +212,7 @@ func TestAnswers_EverySayingHasWords(t *testing.T) {
 		wire.SayWrong, wire.SayExpired, wire.SayRevoked, wire.SayInvalid, wire.SayFault, wire.SayBarred,
 	} {
 		r := newRig(t, options{})
-		for _, words := range []PageOptions{{Now: r.clock.Now}, {Words: TemplateWords(set), Now: r.clock.Now}} {
+		for _, words := range []PageOptions{{Now: r.clock.Now}, {Words: web.FromTemplates(set), Now: r.clock.Now}} {
 			if err := r.client.SetPages(words); err != nil {
 				t.Fatal(err)
 			}
@@ -231,7 +232,7 @@ func TestAnswers_EverySayingHasWords(t *testing.T) {
 // and shows what we say.
 func TestAnswers_AWrongPasswordInWords(t *testing.T) {
 	r := newRig(t, options{})
-	if err := r.client.SetPages(PageOptions{Words: TemplateWords(loadTemplates(t, words.Options{})), Now: r.clock.Now}); err != nil {
+	if err := r.client.SetPages(PageOptions{Words: web.FromTemplates(loadTemplates(t, words.Options{})), Now: r.clock.Now}); err != nil {
 		t.Fatal(err)
 	}
 	r.hs.AddUser("alice", "secret")

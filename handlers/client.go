@@ -12,6 +12,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
+	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -22,7 +23,7 @@ type Client struct {
 	ids    IdentityServers
 	obs    report.Observer
 	router *route.Router
-	page   *pages
+	page   *web.Pages
 	hs     *hsapi.Homeserver
 	offers hsapi.Offers
 	pace   *pace // nil if there is nothing to hide

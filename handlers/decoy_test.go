@@ -347,7 +347,7 @@ func TestDeliveryIsToldWhereThereAreNoDecoys(t *testing.T) {
 				t.Fatal(err)
 			}
 			words := map[verification.DeliveryState]string{
-				verification.Arrived: "has reached your phone", verification.Bounced: "could not deliver", verification.Complained: "No text messages are sent",
+				verification.Arrived: "has reached your phone", verification.Bounced: "could not deliver", verification.Complained: "We send no text messages to this number",
 			}[state]
 			page := r.do("GET", phonePath+"?help=1&client_secret=s&sid="+sid, "")
 			if got := strings.Contains(page.Body.String(), words); page.Code != 200 || got != tt.told {

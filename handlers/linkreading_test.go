@@ -147,7 +147,7 @@ func TestMangledLinksRefuse(t *testing.T) {
 			}
 		}
 	}
-	wantPage(t, m.pressRefuse(m.do("GET", mangles["&amp;"](old), "", browser...)), http.StatusOK, "Stopped")
+	wantPage(t, m.pressRefuse(m.do("GET", mangles["&amp;"](old), "", browser...)), http.StatusOK, "The request was ended")
 }
 
 // TestMangledLinksOfCodes: a link may have a code, and one without any leads to the
@@ -219,7 +219,7 @@ func TestLinksInDoubt(t *testing.T) {
 		"many parameters":        linkPath + "?" + strings.Repeat("sid=x&", 1000),
 	} {
 		page := r.do("GET", link, "", browser...)
-		if page.Code < 400 || page.Code > 499 || !strings.Contains(page.Body.String(), "<h1>That did not work</h1>") {
+		if page.Code < 400 || page.Code > 499 || !strings.Contains(page.Body.String(), "<h1>This link does not work</h1>") {
 			t.Errorf("%s: got status %d, %.80s", name, page.Code, page.Body)
 		}
 	}

@@ -49,7 +49,7 @@ func wantNotFollowed(t *testing.T, r *rig, sid, link string) {
 	if done.Header().Get("Location") != "" || strings.Contains(text, "href=") || strings.Contains(text, "evil.example") {
 		t.Errorf("%q is followed: %v\n%s", link, done.Header(), text)
 	}
-	if m.Medium == verification.Email && !strings.Contains(text, "go back to the app where you started") {
+	if m.Medium == verification.Email && !strings.Contains(text, "Go back to the app where you started") {
 		t.Errorf("the page does not say where to go on:\n%s", text)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
+	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/provenance"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/internal/words"
@@ -325,7 +326,7 @@ func TestPageSaysWhenAndWhere(t *testing.T) {
 			c.Proof = proof
 			audienceOf(c).addr = func(*http.Request) netip.Addr { return netip.MustParseAddr("2001:db8:1::7") }
 		}})
-		if err := r.client.SetPages(PageOptions{Words: TemplateWords(set), Now: r.clock.Now}); err != nil {
+		if err := r.client.SetPages(PageOptions{Words: web.FromTemplates(set), Now: r.clock.Now}); err != nil {
 			t.Fatal(err)
 		}
 		ask := func(secret string) (sid, token string) {

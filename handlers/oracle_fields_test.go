@@ -202,7 +202,7 @@ func TestCooldownStopsWhatNobodyIsToldOf(t *testing.T) {
 			}
 		}
 		// The reader of the mail is told, and confirms nothing.
-		wantPage(t, w.do("GET", linkQuery("sid", first, "token", mail.Token), ""), 400, "This has been ended")
+		wantPage(t, w.do("GET", linkQuery("sid", first, "token", mail.Token), ""), 400, "This request was ended")
 		wantError(t, w.do("POST", linkPath, submitBody(first, "one", mail.Token)), 400, "M_SESSION_EXPIRED")
 		wantError(t, w.do("POST", linkPath, submitBody(first, "one", "wrong")), 400, "M_TOKEN_INCORRECT")
 		time.Sleep(verification.DefaultCooldown)

@@ -105,7 +105,7 @@ func TestNothingIsDeletedWhileNobodySaysWhoseItIs(t *testing.T) {
 		r.hs.AddUser("alice", "secret", "alice@x.org")
 		rec := r.as(r.login("alice", "secret"), "POST", deletePath, ofAlice(""))
 		wantError(t, rec, c.want, c.errcode)
-		if text := rec.Body.String(); c.want == 502 && !strings.Contains(text, "try again") {
+		if text := rec.Body.String(); c.want == 502 && !strings.Contains(text, "Try again") {
 			t.Errorf("got %s, want it to say that one may try again", text)
 		}
 		if len(hs.forgotten) != 0 || len(r.events.changes) != 0 {

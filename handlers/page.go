@@ -16,34 +16,23 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
-// Look is the looks of a brand.
-type Look = web.Look
-
-// CheckVariable refuses what is no variable of a [Look], or no value of it.
-func CheckVariable(name, value string) error { return web.CheckVariable(name, value) }
-
-// pages renders what a person sees.
-type pages struct {
-	*web.Pages
-}
-
 // PageOptions are the words and the looks of pages.
 type PageOptions struct {
-	// Words has the words; nil means English.
+	// Words has the words; nil means those that come with the program.
 	Words web.Dictionary
 	// Looks are the brands by name; "" is for all others.
-	Looks map[string]Look
+	Looks map[string]web.Look
 	// Now is the clock; nil means the real one.
 	Now func() time.Time
 }
 
-// newPages makes pages in English and in our own colours.
-func newPages(publicURL string) *pages {
+// newPages makes pages in our own words and colours.
+func newPages(publicURL string) *web.Pages {
 	p, err := web.New(web.Options{Server: hostOf(publicURL)})
 	if err != nil {
 		panic(err) // the name of the server is all that is given, and it was checked
 	}
-	return &pages{Pages: p}
+	return p
 }
 
 // hostOf is the name by which readers know the server, of an origin.
@@ -59,7 +48,7 @@ func (c *Client) SetPages(opts PageOptions) error {
 	if err != nil {
 		return err
 	}
-	c.page.Pages = p
+	c.page = p
 	return nil
 }
 

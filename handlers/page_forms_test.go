@@ -15,6 +15,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
+	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
@@ -101,7 +102,7 @@ func TestPages_WhatIsNotWrittenIsNotDone(t *testing.T) {
 	full.err = nil
 	wantStatus(t, r.sent(linkPath, confirm), http.StatusSeeOther)
 	wantStatus(t, r.sent(route.RefusePath, refuse), http.StatusSeeOther)
-	wantPage(t, r.openLink(sid), http.StatusBadRequest, "This has been ended")
+	wantPage(t, r.openLink(sid), http.StatusBadRequest, "This request was ended")
 }
 
 // TestPages_OfTheSessionsLanguage, where the browser does not say which it wants.
@@ -152,7 +153,7 @@ func TestPages_OfWhatIsOverMeanwhile(t *testing.T) {
 	wantPage(t, r.press(r.openLink(sid)), http.StatusOK, "Confirmed")
 	wantPage(t, r.post(url.Values{"sid": {sid}, "token": {m.Token}}), http.StatusOK, "Already confirmed") // a program's
 	refused := r.sent(route.RefusePath, fields(r.do("GET", refuseQuery(sid, m.Refusal), ""))).Header().Get("Location")
-	wantPage(t, r.do("GET", refused, ""), http.StatusOK, "Stopped")
+	wantPage(t, r.do("GET", refused, ""), http.StatusOK, "The request was ended")
 	broken.err = errDisk
 	wantPage(t, r.do("GET", refused, ""), http.StatusInternalServerError, "Something went wrong")
 
@@ -165,14 +166,14 @@ func TestPages_OfWhatIsOverMeanwhile(t *testing.T) {
 	if err := r.svc.RevokeSession(t.Context(), sid); err != nil {
 		t.Fatal(err)
 	}
-	wantPage(t, r.do("GET", wrong, ""), http.StatusBadRequest, "This has been ended")
+	wantPage(t, r.do("GET", wrong, ""), http.StatusBadRequest, "This request was ended")
 }
 
 // TestPages_HowLongAQueryMayBe, to the sign.
 func TestPages_HowLongAQueryMayBe(t *testing.T) {
 	r := newPageRig(t, options{})
 	for n, want := range map[int]int{maxLink: http.StatusBadRequest, maxLink + 1: http.StatusRequestURITooLong} {
-		wantPage(t, r.do("GET", linkPath+"?"+strings.Repeat("x", n), "", browser...), want, "That did not work")
+		wantPage(t, r.do("GET", linkPath+"?"+strings.Repeat("x", n), "", browser...), want, "This link does not work")
 	}
 }
 
@@ -180,7 +181,7 @@ func TestPages_HowLongAQueryMayBe(t *testing.T) {
 // called.
 func TestPages_SmallParts(t *testing.T) {
 	for value, want := range map[string]bool{"#0000cc": true, "red}": false} {
-		if err := CheckVariable("accent", value); (err == nil) != want {
+		if err := web.CheckVariable("accent", value); (err == nil) != want {
 			t.Errorf("%s: got %v", value, err)
 		}
 	}

@@ -5,7 +5,6 @@ package handlers
 import (
 	"errors"
 	"net/http"
-	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -22,7 +21,7 @@ func TestSamplePages_AreAllThatThereAre(t *testing.T) {
 	folder := fstest.MapFS{"brands/acme/layout/look.txt": {Data: []byte(`{{define "logo"}}Acme{{end}}`)}}
 	set := loadTemplates(t, words.Options{Folder: folder, Brands: []string{"acme"}})
 	written := map[string]string{}
-	err := EachSamplePage("matrix.example.org", set, func(name string, html []byte) error {
+	err := web.EachSample("matrix.example.org", set, func(name string, html []byte) error {
 		if written[name] != "" {
 			t.Errorf("%s is written twice", name)
 		}
@@ -75,7 +74,7 @@ func TestSamplePages_AreAllThatThereAre(t *testing.T) {
 	}
 	full := errors.New("the disk is full")
 	count := 0
-	err = EachSamplePage("matrix.example.org", set, func(string, []byte) error { count++; return full })
+	err = web.EachSample("matrix.example.org", set, func(string, []byte) error { count++; return full })
 	if !errors.Is(err, full) || count != 1 {
 		t.Errorf("got %v after %d pages, want %v after one", err, count, full)
 	}
@@ -149,7 +148,7 @@ func TestRefusalsAreSaidInTheReadersWords(t *testing.T) {
 // TestLooks_OfAMailsTemplates: each colour of both palettes, and the name.
 func TestLooks_OfAMailsTemplates(t *testing.T) {
 	set := loadTemplates(t, words.Options{})
-	look, l := TemplateLooks(set)[""], set.Look("")
+	look, l := web.LooksOf(set)[""], set.Look("")
 	if look.Name != l.Logo {
 		t.Errorf("got name %q, want %q", look.Name, l.Logo)
 	}
@@ -167,13 +166,13 @@ func TestLooks_OfAMailsTemplates(t *testing.T) {
 // TestWords_OfTheTemplates: each word that names something names what it is given, and how
 // long something lasts is said in the reader's language.
 func TestWords_OfTheTemplates(t *testing.T) {
-	words := TemplateWords(loadTemplates(t, words.Options{})).Words("", "de, en;q=0.5")
-	if got := words.Lasting(5 * 60e9); got != "5 Minuten" || words.Lang != "de" || words.Dir != "ltr" {
-		t.Errorf("got %q, %s, %s", got, words.Lang, words.Dir)
+	german := web.FromTemplates(loadTemplates(t, words.Options{})).Words("", "de, en;q=0.5")
+	if got := german.Lasting(5 * 60e9); got != "5 Minuten" || german.Lang != "de" || german.Dir != "ltr" {
+		t.Errorf("got %q, %s, %s", got, german.Lang, german.Dir)
 	}
 	named := 0
-	for _, key := range slices.Concat(web.Keys(), web.ClientKeys()) {
-		text, err := words.Text(key, "zqxj")
+	for _, key := range words.PageKeys() {
+		text, err := german.Text(strings.TrimPrefix(key, "page "), "zqxj")
 		if err != nil {
 			t.Fatal(err)
 		}

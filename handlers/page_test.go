@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
@@ -33,10 +34,10 @@ func TestPageStates(t *testing.T) {
 		wantPage(t, r.press(ask), http.StatusOK, "Already confirmed")
 		wantPage(t, r.openLink(sid), http.StatusOK, "Already confirmed")
 		r.clock.Advance(25 * time.Hour)
-		wantPage(t, r.openLink(sid), http.StatusBadRequest, "This has expired")
-		wantPage(t, r.post(fields(ask)), http.StatusBadRequest, "This has expired")
-		wantPage(t, r.do("GET", linkQuery("sid", "nonsense"), ""), http.StatusBadRequest, "That did not work")
-		wantPage(t, r.do("GET", linkPath, ""), http.StatusBadRequest, "That did not work")
+		wantPage(t, r.openLink(sid), http.StatusBadRequest, "This request is too old")
+		wantPage(t, r.post(fields(ask)), http.StatusBadRequest, "This request is too old")
+		wantPage(t, r.do("GET", linkQuery("sid", "nonsense"), ""), http.StatusBadRequest, "This link does not work")
+		wantPage(t, r.do("GET", linkPath, ""), http.StatusBadRequest, "This link does not work")
 	}
 }
 
@@ -60,7 +61,7 @@ func TestPageWrongCode(t *testing.T) {
 		}
 		wantPage(t, page, http.StatusBadRequest, "Create your account?")
 		for _, want := range []string{
-			`id="problem" role="alert">That code is not right.`, `aria-describedby="problem hint"`, `aria-invalid="true"`, `name="token"`,
+			`id="problem" role="alert">This code is not right. Look at the newest message again`, `aria-describedby="problem hint"`, `aria-invalid="true"`, `name="token"`,
 		} {
 			if !strings.Contains(page.Body.String(), want) {
 				t.Fatalf("after try %d the page has no %s:\n%s", try, want, page.Body)
@@ -70,8 +71,8 @@ func TestPageWrongCode(t *testing.T) {
 			t.Error("the page repeats what was typed")
 		}
 	}
-	wantPage(t, page, http.StatusBadRequest, "This has been ended")
-	wantPage(t, r.do("GET", linkQuery("sid", sid, "token", right), ""), http.StatusBadRequest, "This has been ended")
+	wantPage(t, page, http.StatusBadRequest, "This request was ended")
+	wantPage(t, r.do("GET", linkQuery("sid", sid, "token", right), ""), http.StatusBadRequest, "This request was ended")
 }
 
 func TestPageCodeIsTyped(t *testing.T) {
@@ -208,8 +209,8 @@ func TestPageHostileParameters(t *testing.T) {
 func TestPageBrands(t *testing.T) {
 	r := newPageRig(t, options{})
 	png := "\x89PNG\r\n\x1a\n and so on"
-	set := func(look Look) error { return r.client.SetPages(PageOptions{Looks: map[string]Look{"": look}}) }
-	if err := set(Look{Name: "Example & Sons", CSS: map[string]string{"accent": "#0000cc"}, Logo: []byte(png), LogoType: "image/png"}); err != nil {
+	set := func(look web.Look) error { return r.client.SetPages(PageOptions{Looks: map[string]web.Look{"": look}}) }
+	if err := set(web.Look{Name: "Example & Sons", CSS: map[string]string{"accent": "#0000cc"}, Logo: []byte(png), LogoType: "image/png"}); err != nil {
 		t.Fatal(err)
 	}
 	page := r.do("GET", linkPath, "")
@@ -221,7 +222,7 @@ func TestPageBrands(t *testing.T) {
 	if csp := page.Header().Get("Content-Security-Policy"); !strings.Contains(csp, "img-src data:;") {
 		t.Errorf("got policy %q", csp)
 	}
-	if err := set(Look{CSS: map[string]string{"accent": "red}</style><script>"}}); err == nil {
+	if err := set(web.Look{CSS: map[string]string{"accent": "red}</style><script>"}}); err == nil {
 		t.Error("a look that breaks out of the style was accepted")
 	}
 	if got := r.do("GET", linkPath, "").Body.String(); !strings.Contains(got, "--accent:#0000cc") {
@@ -237,13 +238,13 @@ func TestHelpPage(t *testing.T) {
 		t.Errorf("got %s", link)
 	}
 	page := r.do("GET", link, "")
-	wantPage(t, page, http.StatusOK, "Why did no message arrive?")
+	wantPage(t, page, http.StatusOK, "Why did no mail arrive?")
 	if strings.Contains(page.Body.String(), "a@x.org") || strings.Contains(page.Body.String(), "<form") {
 		t.Errorf("the page tells the address, or asks for something:\n%s", page.Body)
 	}
 	// Who does not know the session gets the same advice.
 	for _, other := range []string{linkPath + "?help=1", linkQuery("help", "1", "sid", "x"), linkQuery("help", "1", "sid", sid, "client_secret", "t")} {
-		wantPage(t, r.do("GET", other, ""), http.StatusOK, "Why did no message arrive?")
+		wantPage(t, r.do("GET", other, ""), http.StatusOK, "Why did no mail arrive?")
 	}
 	code := r.do("GET", linkQuery("sid", sid, "client_secret", "s"), "").Body.String()
 	if !strings.Contains(code, `href="`+linkPath+`?sid=`+url.QueryEscape(sid)+`&amp;client_secret=s&amp;help=1"`) {
@@ -255,9 +256,9 @@ func TestHelpPage(t *testing.T) {
 // else.
 func TestHelpPageTellsWhatBecameOfTheMail(t *testing.T) {
 	for state, want := range map[verification.DeliveryState]string{
-		verification.Bounced: "Your mail provider has refused the message.", verification.Deferred: "We go on trying.",
-		verification.Delivered: "Your mail provider has taken the message.", verification.Failed: "The message could not be sent.",
-		verification.Complained: "No messages are sent to this address at the moment", verification.Waiting: "The message is waiting to be sent.",
+		verification.Bounced: "Your mail provider refused the mail.", verification.Deferred: "We keep trying by ourselves;",
+		verification.Delivered: "The mail was handed over to your mail provider.", verification.Failed: "The mail could not be sent.",
+		verification.Complained: "We send no mail to this address at present", verification.Waiting: "The mail is waiting to be sent.",
 	} {
 		for _, opts := range []options{{}, withCodes} {
 			var kept store.Store
@@ -267,7 +268,7 @@ func TestHelpPageTellsWhatBecameOfTheMail(t *testing.T) {
 			sid := r.request("register", "s", "a@x.org")
 			noteDelivery(t, kept, r.box.last(t), state)
 			page := r.do("GET", HelpLink("https://matrix.example.org", sid, "s"), "")
-			wantPage(t, page, http.StatusOK, "Why did no message arrive?")
+			wantPage(t, page, http.StatusOK, "Why did no mail arrive?")
 			if !strings.Contains(page.Body.String(), want) {
 				t.Errorf("%s: the page does not say %q:\n%s", state, want, page.Body)
 			}
@@ -281,7 +282,7 @@ func TestHelpPageTellsWhatBecameOfTheMail(t *testing.T) {
 				}
 			}
 			r.clock.Advance(48 * time.Hour)
-			if page := r.do("GET", HelpLink("https://matrix.example.org", sid, "s"), ""); !strings.Contains(page.Body.String(), "There is no message for this request.") {
+			if page := r.do("GET", HelpLink("https://matrix.example.org", sid, "s"), ""); !strings.Contains(page.Body.String(), "We know of no mail for this request.") {
 				t.Errorf("%s: of a session that is gone the page says\n%s", state, page.Body)
 			}
 		}
@@ -320,7 +321,7 @@ func noteDelivery(t *testing.T, kept store.Store, m verification.Message, state 
 // TestPageOfABrand: the session remembers under which name it was opened.
 func TestPageOfABrand(t *testing.T) {
 	r := newPageRig(t, options{})
-	looks := map[string]Look{"acme": {Name: "Acme"}, "": {Name: "Everybody"}}
+	looks := map[string]web.Look{"acme": {Name: "Acme"}, "": {Name: "Everybody"}}
 	if err := r.client.SetPages(PageOptions{Looks: looks, Now: r.clock.Now}); err != nil {
 		t.Fatal(err)
 	}

@@ -4,14 +4,12 @@ package handlers
 
 import (
 	"errors"
-	"html/template"
 	"net/http"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
-	"github.com/caddy-threepid/caddy-threepid/internal/words"
 )
 
 // deliveries are the words for what became of a message. Of what nobody knows
@@ -51,37 +49,4 @@ func (c *Client) helpView(r *http.Request, sub verification.Submission) (web.Vie
 		v.Delivery = "none"
 	}
 	return v, err
-}
-
-// TemplateWords are the words of the messages' templates, which have those of
-// the pages as well, for every brand and in every language.
-func TemplateWords(set *words.Set) web.Dictionary { return templateWords{set} }
-
-type templateWords struct{ set *words.Set }
-
-// Words implements [web.Dictionary].
-func (d templateWords) Words(brand, acceptLanguage string) web.Words {
-	w := d.set.WordsFor(brand, d.set.Match(acceptLanguage))
-	return web.Words{Lang: w.Lang, Dir: w.Dir, Life: w.Wait, Text: func(key, value string) (string, error) {
-		return w.Text("page "+key, words.PageData{Address: value, Made: value, App: value, Network: value, Life: value}) // each names one
-	}}
-}
-
-// TemplateLooks are the looks of the messages' templates, so that a page looks
-// like the mail that led to it.
-func TemplateLooks(set *words.Set) map[string]Look {
-	looks := map[string]Look{}
-	for _, brand := range set.Brands() {
-		l := set.Look(brand)
-		css := map[string]string{}
-		for prefix, p := range map[string]words.Palette{"": l.Light, "dark-": l.Dark} {
-			for name, colour := range map[string]template.CSS{
-				"bg": p.Background, "card": p.Card, "text": p.Text, "muted": p.Muted, "accent": p.Accent, "on-accent": p.OnAccent,
-			} {
-				css[prefix+name] = string(colour)
-			}
-		}
-		looks[brand] = Look{Name: l.Logo, CSS: css}
-	}
-	return looks
 }

@@ -91,14 +91,14 @@ func TestRefuseByPage(t *testing.T) {
 	if strings.Contains(page.Body.String(), "alice@x.org") {
 		t.Error("the page tells the address: whoever gets the mail passed on reads it")
 	}
-	wantPage(t, m.pressRefuse(page), http.StatusOK, "Stopped")
+	wantPage(t, m.pressRefuse(page), http.StatusOK, "The request was ended")
 	if !m.refused() {
 		t.Error("the session is not ended")
 	}
-	wantPage(t, m.do("GET", m.link(), ""), http.StatusOK, "Stopped")
-	wantPage(t, m.refuseForm(fields(page)), http.StatusOK, "Stopped")
-	wantPage(t, m.refuseForm(url.Values{"sid": {m.sid}, "refusal": {m.refusal}}), http.StatusOK, "Stopped") // a program's, too
-	wantPage(t, m.openLink(m.sid), http.StatusBadRequest, "This has been ended")
+	wantPage(t, m.do("GET", m.link(), ""), http.StatusOK, "The request was ended")
+	wantPage(t, m.refuseForm(fields(page)), http.StatusOK, "The request was ended")
+	wantPage(t, m.refuseForm(url.Values{"sid": {m.sid}, "refusal": {m.refusal}}), http.StatusOK, "The request was ended") // a program's, too
+	wantPage(t, m.openLink(m.sid), http.StatusBadRequest, "This request was ended")
 }
 
 // TestRefuseTooLate: what was used is not said to be stopped.
@@ -134,13 +134,13 @@ func TestRefuseNeedsItsNonce(t *testing.T) {
 	m.clock.Advance(2 * time.Hour)
 	again := m.refuseForm(good)
 	wantPage(t, again, http.StatusForbidden, "Please press once more")
-	if body := again.Body.String(); !strings.Contains(body, "Stop it</button>") || !strings.Contains(body, `action="`+route.RefusePath+`"`) {
+	if body := again.Body.String(); !strings.Contains(body, "End the request</button>") || !strings.Contains(body, `action="`+route.RefusePath+`"`) {
 		t.Errorf("the button does something else:\n%s", body)
 	}
 	if found, err := m.svc.InspectRefusal(t.Context(), m.sid, m.refusal); err != nil || found.State == verification.Revoked {
 		t.Fatalf("got %+v, %v: it was refused", found, err)
 	}
-	wantPage(t, m.pressRefuse(again), http.StatusOK, "Stopped")
+	wantPage(t, m.pressRefuse(again), http.StatusOK, "The request was ended")
 }
 
 const formType = "application/x-www-form-urlencoded"
@@ -210,7 +210,7 @@ func TestRefuseTellsNothing(t *testing.T) {
 	pages := map[string]bool{}
 	for _, link := range []string{refuseQuery(m.sid, "x"), refuseQuery("x", m.refusal), route.RefusePath, refuseQuery("<b>", "<b>")} {
 		page := m.do("GET", link, "")
-		wantPage(t, page, http.StatusBadRequest, "This has expired")
+		wantPage(t, page, http.StatusBadRequest, "This request is too old")
 		pages[page.Body.String()] = true
 	}
 	m.store.err = errors.New("disk is gone")
@@ -220,7 +220,7 @@ func TestRefuseTellsNothing(t *testing.T) {
 	for _, page := range []*httptest.ResponseRecorder{
 		m.do("GET", m.link(), ""), m.refuseForm(url.Values{"sid": {m.sid}, "refusal": {m.refusal}}),
 	} {
-		wantPage(t, page, http.StatusBadRequest, "This has expired")
+		wantPage(t, page, http.StatusBadRequest, "This request is too old")
 		pages[page.Body.String()] = true
 	}
 	if len(pages) != 1 {
@@ -240,7 +240,7 @@ func TestRefuseMethodsAndPaths(t *testing.T) {
 		}
 	}
 	for _, path := range []string{"/_threepid/refuse/", "/_threepid//refuse", "/_threepid/Refuse", "/_threepid/%72efuse"} {
-		wantPage(t, r.do("GET", path, ""), http.StatusBadRequest, "This has expired") // what is meant is clear
+		wantPage(t, r.do("GET", path, ""), http.StatusBadRequest, "This request is too old") // what is meant is clear
 		wantError(t, r.do("POST", path, "{}"), http.StatusNotFound, "M_UNRECOGNIZED")
 	}
 	for _, path := range []string{"/_threepid/x/../refuse", "/_threepid/refused", "/_threepid/"} {

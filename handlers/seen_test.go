@@ -55,22 +55,22 @@ func TestNoFormStaysInTheHistory(t *testing.T) {
 			form := fields(r.openLink(sid))
 			form.Set("token", "wrong")
 			return form
-		}, outcome{400, "That did not work"}},
+		}, outcome{400, "This link does not work"}},
 		"too late": {options{}, linkPath, func(r *rig, sid string) url.Values {
 			form := fields(r.openLink(sid))
 			r.clock.Advance(25 * time.Hour)
 			return form
-		}, outcome{400, "This has expired"}},
+		}, outcome{400, "This request is too old"}},
 		"ended": {options{}, linkPath, func(r *rig, sid string) url.Values {
 			form := fields(r.openLink(sid))
 			if err := r.svc.RevokeSession(r.t.Context(), sid); err != nil {
 				r.t.Fatal(err)
 			}
 			return form
-		}, outcome{400, "This has been ended"}},
+		}, outcome{400, "This request was ended"}},
 		"refused": {options{}, route.RefusePath, func(r *rig, sid string) url.Values {
 			return fields(r.do("GET", refuseQuery(sid, r.box.last(r.t).Refusal), ""))
-		}, outcome{200, "Stopped"}},
+		}, outcome{200, "The request was ended"}},
 	} {
 		r := newPageRig(t, c.options)
 		sid := r.request("register", "s", "a@x.org")

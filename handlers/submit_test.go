@@ -178,7 +178,7 @@ func TestR37_F12_Page(t *testing.T) {
 		}
 	}
 	r.clock.Advance(25 * time.Hour)
-	if rec := r.confirm(sid, token); rec.Code != http.StatusBadRequest || !strings.Contains(rec.Body.String(), "This has expired") {
+	if rec := r.confirm(sid, token); rec.Code != http.StatusBadRequest || !strings.Contains(rec.Body.String(), "This request is too old") {
 		t.Errorf("got status %d, page %s", rec.Code, rec.Body)
 	}
 }

@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package handlers
+package pages
 
 import (
 	"path"
 	"time"
 
-	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/words"
 )
 
-// EachSamplePage renders every page with sample data, in every language and brand of
+// EachSample renders every page with sample data, in every language and brand of
 // templates, and names each like a file: "<language>/pages/<page>.html", below
 // "brands/<brand>/" for those of a brand.
-func EachSamplePage(server string, set *words.Set, do func(name string, html []byte) error) error {
-	pages, err := web.New(web.Options{Server: server, Words: TemplateWords(set), Looks: TemplateLooks(set)})
+func EachSample(server string, set *words.Set, do func(name string, html []byte) error) error {
+	p, err := New(Options{Server: server, Words: FromTemplates(set), Looks: LooksOf(set)})
 	if err != nil {
 		return err
 	}
@@ -25,7 +24,7 @@ func EachSamplePage(server string, set *words.Set, do func(name string, html []b
 		}
 		for _, language := range set.Languages() {
 			for name, v := range samples(brand) {
-				html, err := pages.HTML(v, language.Tag)
+				html, err := p.HTML(v, language.Tag)
 				if err == nil {
 					err = do(path.Join(folder, language.Tag, "pages", name+".html"), html)
 				}
@@ -40,13 +39,13 @@ func EachSamplePage(server string, set *words.Set, do func(name string, html []b
 
 // samples are the pages of a brand by name. Those that speak of what is asked for do so
 // for each of the purposes; those that go with a text message are apart.
-func samples(brand string) map[string]web.View {
-	all := map[string]web.View{}
-	for _, state := range web.States {
+func samples(brand string) map[string]View {
+	all := map[string]View{}
+	for _, state := range States {
 		mail := sample(state, brand)
-		mail.Address, mail.Asked = "reader@mail.example", web.Asked{Made: "2026-01-31\u00a009:30\u00a0UTC", App: "Element (Android)", Network: "203.0.x.x"}
+		mail.Address, mail.Asked = "reader@mail.example", Asked{Made: "2026-01-31\u00a009:30\u00a0UTC", App: "Element (Android)", Network: "203.0.x.x"}
 		all[string(state)] = mail
-		for _, purpose := range web.Purposes(state) {
+		for _, purpose := range Purposes(state) {
 			mail.Purpose = purpose
 			all[string(state)+"-"+purpose] = mail
 			delete(all, string(state))
@@ -58,6 +57,6 @@ func samples(brand string) map[string]web.View {
 	return all
 }
 
-func sample(state web.State, brand string) web.View {
-	return web.View{State: state, Brand: brand, Purpose: "add", Action: "#", Help: "#", Delivery: "sent", Wait: 5 * time.Minute}
+func sample(state State, brand string) View {
+	return View{State: state, Brand: brand, Purpose: "add", Action: "#", Help: "#", Delivery: "sent", Wait: 5 * time.Minute}
 }
