@@ -106,7 +106,7 @@ func (c *Client) addHere(call *wire.Call, body wire.Object) (int, error) {
 		creds.Place(wire.Object{"sid": wire.Encoded(creds.SID), "client_secret": wire.Encoded(creds.Secret)})
 		j.confirmation = &authentication{client: c, who: who, operation: "add " + creds.SID + " " + creds.Secret, auth: auth}
 	}
-	return j.run(c.upstreamPath(at))
+	return j.run(c.hs.Path(at))
 }
 
 // addCreds reads the credentials of such a request, which are members of its body.

@@ -25,6 +25,25 @@ type IdentityServers interface {
 	Probe(ctx context.Context, name outbound.Name) error
 }
 
+// removals are told of an address that is removed from an account.
+type removals interface {
+	Removed(r *http.Request, who *hsapi.Account, removed hsapi.Threepid)
+}
+
+// bindings serve what binds addresses at identity servers, and what ends that.
+type bindings struct {
+	svc  *verification.Service
+	ids  IdentityServers
+	obs  report.Observer
+	hs   *hsapi.Homeserver
+	told removals
+	// identityName is the id_server at which nothing is bound and every answer is a
+	// good one: we.
+	identityName string
+	// idle says that nothing is verified here at all.
+	idle bool
+}
+
 // bindTime bounds a bind together with its bookkeeping, whether or not the
 // client waits for it.
 const bindTime = 30 * time.Second
@@ -42,14 +61,14 @@ type bindRequest struct {
 // bind serves /account/3pid/bind (MSC2290), and the path that a draft of it
 // had. The session was opened at the identity server by the client itself, so
 // its sid is none of ours, and the account's own addresses do not change.
-func (c *Client) bind(call *wire.Call) (int, error) {
-	if c.cfg.idle() {
-		return call.PassTo(c.upstreamPath(call.Route)) // nothing of this is served
+func (f *bindings) bind(call *wire.Call) (int, error) {
+	if f.idle {
+		return call.PassTo(f.hs.Path(call.Route)) // nothing of this is served
 	}
 	if call.R.Method != http.MethodPost {
 		return call.OnlyBy("POST, OPTIONS")
 	}
-	body, err := c.signedBody(call)
+	body, err := call.SignedObject()
 	if err != nil {
 		return 0, err
 	}
@@ -57,42 +76,32 @@ func (c *Client) bind(call *wire.Call) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	who, err := c.hs.Whoami(call)
+	who, err := f.hs.Whoami(call)
 	if err != nil {
 		return 0, err
 	}
-	if err := c.bindAs(call.R, who, req); err != nil {
+	if err := f.bindAs(call.R, who, req); err != nil {
 		return 0, err
 	}
 	return call.OK(struct{}{})
 }
 
-// signedBody reads the object that a client with an access token sends.
-func (c *Client) signedBody(call *wire.Call) (wire.Object, error) {
-	body, err := call.Object()
-	if err != nil {
-		return nil, err
-	}
-	_, err = wire.AccessToken(call.R)
-	return body, err
-}
-
 // bindAs binds at the server of the user's choice, and records it.
-func (c *Client) bindAs(r *http.Request, who *hsapi.Account, req bindRequest) (err error) {
+func (f *bindings) bindAs(r *http.Request, who *hsapi.Account, req bindRequest) (err error) {
 	ctx, cancel := wire.Detached(r.Context(), bindTime)
 	defer cancel()
-	if err := c.svc.CountUser(ctx, "bind", who.User); err != nil {
+	if err := f.svc.CountUser(ctx, "bind", who.User); err != nil {
 		return err
 	}
-	if err := c.svc.MayBind(ctx, who.User); err != nil {
+	if err := f.svc.MayBind(ctx, who.User); err != nil {
 		return err
 	}
-	change := report.Change{Action: "bound", User: c.svc.Pseudonym(who.User), IDServer: req.server.String()}
+	change := report.Change{Action: "bound", User: f.svc.Pseudonym(who.User), IDServer: req.server.String()}
 	defer func() {
 		change.Err = err
-		c.obs.Changed(r, change)
+		f.obs.Changed(r, change)
 	}()
-	bound, err := c.ids.Bind(ctx, req.server, req.token, identityserver.Bind{
+	bound, err := f.ids.Bind(ctx, req.server, req.token, identityserver.Bind{
 		SID: req.sid, ClientSecret: req.clientSecret, UserID: who.User,
 	})
 	if err != nil {
@@ -104,16 +113,16 @@ func (c *Client) bindAs(r *http.Request, who *hsapi.Account, req bindRequest) (e
 	}
 	binding.Address = hsapi.Canonical(binding.Medium, bound.Address)
 	binding.Validated = bound.Address
-	if proven, err := c.ids.Proven(ctx, req.server, req.token, req.sid, req.clientSecret); err == nil {
+	if proven, err := f.ids.Proven(ctx, req.server, req.token, req.sid, req.clientSecret); err == nil {
 		binding.Validated = proven.Address // not every server says, and most need not
 	}
 	if binding.Validated == binding.Address {
 		binding.Validated = ""
 	}
-	change.Medium, change.Address = binding.Medium, c.svc.Pseudonym(binding.Address)
+	change.Medium, change.Address = binding.Medium, f.svc.Pseudonym(binding.Address)
 	// If this fails it is bound all the same; a client that tries again
 	// repairs the record.
-	return c.svc.Bind(ctx, binding)
+	return f.svc.Bind(ctx, binding)
 }
 
 // readBind reads the flat body of r0.6, or the nested one of the draft.

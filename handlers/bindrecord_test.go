@@ -44,7 +44,7 @@ func (s *oddServer) Proven(context.Context, outbound.Name, string, string, strin
 // say what was validated.
 func TestBindRecordsWhatItWasTold(t *testing.T) {
 	r, token := aliceAt(t, "id.example.org")
-	r.client.ids = &oddServer{idServers: r.ids}
+	r.client.bindings.ids = &oddServer{idServers: r.ids}
 	wantStatus(t, r.as(token, "POST", bindPath, bindBody("id.example.org", "1", "s")), http.StatusOK)
 	list, err := r.svc.Bindings(t.Context(), alice)
 	if err != nil || len(list) != 1 || list[0].Address != "alice@lookup.org" || list[0].Validated != "Alice@Lookup.org" {
@@ -62,7 +62,7 @@ func TestBindIsNotLeftHalfDone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, token := aliceAt(t, "id.example.org")
 		odd := &oddServer{idServers: r.ids, hangs: true}
-		r.client.ids = odd
+		r.client.bindings.ids = odd
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		req := httptest.NewRequest("POST", bindPath, strings.NewReader(bindBody("id.example.org", "1", "s"))).WithContext(ctx)

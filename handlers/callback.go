@@ -75,7 +75,7 @@ func (c *Client) forward(call *wire.Call, req verification.Request, nonce string
 	forwarded.About(req.Medium, spelling, to.country)
 	at := call.Route
 	at.Version = c.cfg.UpstreamVersion // requestToken is the same in all of them
-	return call.Exchange(c.upstreamPath(at), wire.Encoded(forwarded))
+	return call.Exchange(c.hs.Path(at), wire.Encoded(forwarded))
 }
 
 // adopt handles a homeserver that agreed and did not call us: it has mailed

@@ -20,23 +20,27 @@ import (
 type Client struct {
 	cfg    Config
 	svc    *verification.Service
-	ids    IdentityServers
 	obs    report.Observer
 	router *route.Router
 	page   *web.Pages
 	hs     *hsapi.Homeserver
 	offers hsapi.Offers
-	pace   *pace // nil if there is nothing to hide
+	// notices and bindings are parts with a life of their own.
+	notices  *notices
+	bindings *bindings
+	pace     *pace // nil if there is nothing to hide
 }
 
 // NewClient makes the client-facing side of a normalized configuration.
 func NewClient(cfg Config, svc *verification.Service, ids IdentityServers, obs report.Observer) *Client {
 	c := &Client{
-		cfg: cfg, svc: svc, ids: ids, obs: obs,
+		cfg: cfg, svc: svc, obs: obs,
 		router: &route.Router{Prefixes: cfg.Prefixes, Identity: cfg.IdentitySubmit},
 		page:   newPages(cfg.PublicURL),
 		hs:     homeserverOf(&cfg),
 	}
+	c.notices = &notices{&c.cfg, svc, obs}
+	c.bindings = &bindings{svc, ids, obs, c.hs, c.notices, cfg.IdentityName, cfg.idle()}
 	if cfg.Callback && !cfg.Reveal && cfg.Pace > 0 {
 		c.pace = newPace(cfg.Pace)
 	}
@@ -94,9 +98,9 @@ func (c *Client) serve(call *wire.Call) error {
 		case route.KindAdd:
 			return c.add(call)
 		case route.KindBind:
-			return c.bind(call)
+			return c.bindings.bind(call)
 		case route.KindUnbind:
-			return c.unbind(call)
+			return c.bindings.unbind(call)
 		case route.KindDeactivate:
 			return c.deactivate(call)
 		case route.KindProbe:
@@ -160,18 +164,6 @@ type rendered struct{ *wire.MatrixError }
 
 // Unwrap gives access to the failure.
 func (e *rendered) Unwrap() error { return e.MatrixError }
-
-// upstreamPath is the spelling of a path that the homeserver knows.
-func (c *Client) upstreamPath(r route.Route) string {
-	if r.Kind == route.KindVersions {
-		return c.cfg.UpstreamPrefix + "/versions"
-	}
-	version := r.Version
-	if version == "v3" {
-		version = c.cfg.UpstreamVersion
-	}
-	return c.cfg.UpstreamPrefix + "/" + version + "/" + r.Tail
-}
 
 // homeserverOf makes it of a normalized configuration.
 func homeserverOf(cfg *Config) *hsapi.Homeserver {

@@ -18,7 +18,7 @@ import (
 // complete serves the calls that use a validated session: /register,
 // /account/password, /account/3pid and /account/3pid/add.
 func (c *Client) complete(call *wire.Call) (int, error) {
-	path := c.upstreamPath(call.Route)
+	path := c.hs.Path(call.Route)
 	call = c.watched(call)
 	if call.R.Method != http.MethodPost {
 		return call.PassTo(path)
@@ -74,7 +74,7 @@ func (c *Client) completeElsewhere(call *wire.Call) (int, error) {
 		return 0, j.passOn(path)
 	}
 	if call.Route.Version == "v3" {
-		path = c.upstreamPath(call.Route)
+		path = c.hs.Path(call.Route)
 	}
 	return j.run(path)
 }
@@ -210,6 +210,6 @@ func (j *completion) answer(v verdict) (int, error) {
 	for _, change := range changes {
 		j.client.obs.Changed(j.call.R, change)
 	}
-	j.client.tell(j.call.R, j.who, j.readers(v))
+	j.client.notices.tell(j.call.R, j.who, j.readers(v))
 	return j.call.Relay(v.answer)
 }

@@ -4,18 +4,16 @@ package handlers
 
 import (
 	"net/http"
-	"slices"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
-	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
 // deactivate serves /account/deactivate. The homeserver decides, by its own
 // User-Interactive Authentication; when the account is gone, so are its
 // bindings, as far as anybody lets us.
 func (c *Client) deactivate(call *wire.Call) (int, error) {
-	path := c.upstreamPath(call.Route)
+	path := c.hs.Path(call.Route)
 	if call.R.Method != http.MethodPost || !wire.HasToken(call.R) {
 		return c.completeAs(call, path, nil)
 	}
@@ -54,38 +52,8 @@ func (c *Client) completeAs(call *wire.Call, path string, who *hsapi.Account) (i
 		delete(body, "id_server")
 		return j.run(path)
 	}
-	if j.withdrawal, err = c.leaving(call, who, body); err != nil {
+	if j.withdrawal, err = c.bindings.leaving(call, who, body); err != nil {
 		return 0, err
 	}
 	return j.run(path)
-}
-
-// leaving finds all bindings of a user. The homeserver only unbinds addresses
-// that the account has, so of those alone may it be believed.
-func (c *Client) leaving(call *wire.Call, who *hsapi.Account, body wire.Object) (*withdrawal, error) {
-	named, err := namedServer(body)
-	if err != nil {
-		return nil, err
-	}
-	wd, err := c.withdrawal(call.R, who.User, func(verification.Binding) bool { return true })
-	if err != nil {
-		return nil, err
-	}
-	wd.deactivation = true
-	// The first round only asks which stages there are.
-	if wd.unhurried = body.Null("auth"); wd.unhurried {
-		return wd, nil
-	}
-	if err := wd.forbidden(call.R.Context(), named); err != nil {
-		return nil, err
-	}
-	wd.alsoAt(call.R.Context(), named)
-	var list []hsapi.Threepid // without it the homeserver's word counts for none
-	if len(wd.targets) > 0 {
-		list, _ = c.hs.Threepids(call, who)
-	}
-	wd.signed = func(b verification.Binding) bool {
-		return slices.Contains(list, hsapi.Threepid{Medium: b.Medium, Address: b.Address})
-	}
-	return wd, nil
 }

@@ -47,7 +47,7 @@ func (c *Client) nativeToken(call *wire.Call) error {
 	contentType := call.R.Header.Get("Content-Type")
 	wire.SetBody(call.R, raw)
 	call.R.Header.Set("Content-Type", contentType)
-	wire.SetPath(call.R, c.upstreamPath(call.Route))
+	wire.SetPath(call.R, c.hs.Path(call.Route))
 	return call.Next(call.W, call.R)
 }
 

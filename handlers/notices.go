@@ -43,12 +43,11 @@ func readersOfAddition(before []hsapi.Threepid, added hsapi.Threepid) []verifica
 	return list
 }
 
-// readersOfRemoval are those to be told when an address is removed from an account.
-// One that the account does not have is not removed.
-func (c *Client) readersOfRemoval(who *hsapi.Account, wd *withdrawal, asked unbindRequest) []verification.Reader {
-	removed := hsapi.Threepid{Medium: asked.medium, Address: asked.address}
-	if wd.alone || !c.notifies() || !slices.Contains(who.Listed, removed) {
-		return nil
+// Removed tells of an address that was removed from an account. One that the account does
+// not have was not.
+func (n *notices) Removed(r *http.Request, who *hsapi.Account, removed hsapi.Threepid) {
+	if !n.any() || !slices.Contains(who.Listed, removed) {
+		return
 	}
 	list := readerOf(removed, verification.NoticeGone)
 	for _, t := range who.Listed {
@@ -56,7 +55,7 @@ func (c *Client) readersOfRemoval(who *hsapi.Account, wd *withdrawal, asked unbi
 			list = append(list, readerOf(t, verification.NoticeRemoved)...)
 		}
 	}
-	return list
+	n.tell(r, who, list)
 }
 
 // readerOf is the reader at an address, if it is one of email: a text message
@@ -72,29 +71,36 @@ func readerOf(t hsapi.Threepid, notice verification.Notice) []verification.Reade
 	return []verification.Reader{{Address: canonical, Notice: notice}}
 }
 
-// notifies reports whether anybody is told at all.
-func (c *Client) notifies() bool { return !c.cfg.NoNotices && !c.cfg.NoEmail }
+// notices tell the addresses of accounts.
+type notices struct {
+	cfg *Config
+	svc *verification.Service
+	obs report.Observer
+}
+
+// any reports whether anybody is told at all.
+func (n *notices) any() bool { return !n.cfg.NoNotices && !n.cfg.NoEmail }
 
 const actionNotified = "notified"
 
 // tell puts notices into the outbox. It neither fails nor holds up the request
 // that they are about.
-func (c *Client) tell(r *http.Request, who *hsapi.Account, readers []verification.Reader) {
+func (n *notices) tell(r *http.Request, who *hsapi.Account, readers []verification.Reader) {
 	if len(readers) == 0 {
 		return
 	}
-	happened := verification.Happened{Origin: c.cfg.originOf(r)}
+	happened := verification.Happened{Origin: n.cfg.originOf(r)}
 	if who != nil {
 		happened.Account = who.User
 	}
-	happened.Language, happened.Brand = c.cfg.languageOf(r), c.cfg.brandOf(r)
+	happened.Language, happened.Brand = n.cfg.languageOf(r), n.cfg.brandOf(r)
 	ctx, cancel := wire.Detached(r.Context(), settleTime)
 	r = r.WithContext(ctx) // the original goes on without us
 	done := make(chan struct{})
 	go func() {
 		defer cancel()
 		defer close(done)
-		c.notify(ctx, r, happened, readers)
+		n.notify(ctx, r, happened, readers)
 	}()
 	timer := time.NewTimer(noticeWait)
 	defer timer.Stop()
@@ -105,20 +111,20 @@ func (c *Client) tell(r *http.Request, who *hsapi.Account, readers []verificatio
 }
 
 // notify does it, and reports what has become of it.
-func (c *Client) notify(ctx context.Context, r *http.Request, happened verification.Happened, readers []verification.Reader) {
-	readers = slices.DeleteFunc(readers, func(reader verification.Reader) bool { return c.cfg.unwanted(ctx, reader) })
+func (n *notices) notify(ctx context.Context, r *http.Request, happened verification.Happened, readers []verification.Reader) {
+	readers = slices.DeleteFunc(readers, func(reader verification.Reader) bool { return n.cfg.unwanted(ctx, reader) })
 	if len(readers) == 0 {
 		return
 	}
-	change := report.Change{Action: actionNotified, Medium: verification.Email, Address: c.svc.Pseudonym(readers[0].Address)}
+	change := report.Change{Action: actionNotified, Medium: verification.Email, Address: n.svc.Pseudonym(readers[0].Address)}
 	if happened.Account != "" {
-		change.User = c.svc.Pseudonym(happened.Account)
+		change.User = n.svc.Pseudonym(happened.Account)
 	}
-	err := c.svc.Notify(ctx, happened, readers)
+	err := n.svc.Notify(ctx, happened, readers)
 	if limit, ok := errors.AsType[*verification.LimitError](err); ok && limit.Limit == verification.LimitNotices {
 		change.Result = "limited"
 	} else {
 		change.Err = err
 	}
-	c.obs.Changed(r, change)
+	n.obs.Changed(r, change)
 }

@@ -59,7 +59,7 @@ func TestWhatMustBeWrittenIsWaitedFor(t *testing.T) {
 		for name, do := range map[string]func(){
 			"a proof": func() { proof.settle(gone, verification.Refused) },
 			"bindings": func() {
-				wd := &withdrawal{client: r.client, user: alice, targets: []verification.Binding{at("id.example.org", "1", time.Time{})}}
+				wd := &withdrawal{face: r.client.bindings, user: alice, targets: []verification.Binding{at("id.example.org", "1", time.Time{})}}
 				wd.done(gone, func(verification.Binding) bool { return true })
 			},
 			"a registration": func() {

@@ -21,11 +21,11 @@ import (
 // unbind serves /account/3pid/unbind and /account/3pid/delete. Both end the
 // binding of an address; the second takes it from the account, too, which is
 // the homeserver's to do.
-func (c *Client) unbind(call *wire.Call) (int, error) {
+func (f *bindings) unbind(call *wire.Call) (int, error) {
 	if call.R.Method != http.MethodPost {
-		return call.PassTo(c.upstreamPath(call.Route))
+		return call.PassTo(f.hs.Path(call.Route))
 	}
-	body, err := c.signedBody(call)
+	body, err := call.SignedObject()
 	if err != nil {
 		return 0, err
 	}
@@ -33,11 +33,11 @@ func (c *Client) unbind(call *wire.Call) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	who, err := c.hs.Whoami(call)
+	who, err := f.hs.Whoami(call)
 	if err != nil {
 		return 0, err
 	}
-	wd, err := c.withdrawal(call.R, who.User, asked.of)
+	wd, err := f.withdrawal(call.R, who.User, asked.of)
 	if err != nil {
 		return 0, err
 	}
@@ -45,34 +45,33 @@ func (c *Client) unbind(call *wire.Call) (int, error) {
 	if err := wd.forbidden(call.R.Context(), asked.server); err != nil {
 		return 0, err
 	}
-	path := c.upstreamPath(call.Route)
+	path := f.hs.Path(call.Route)
 	asked.action = "deleted"
 	if wd.alone {
 		asked.action = "unbound"
-		version, err := c.hs.Has(call, call.Route.Tail)
+		version, err := f.hs.Has(call, call.Route.Tail)
 		if err != nil {
 			return 0, err
 		}
 		if version == "" {
-			return c.unbindHere(call, wd, asked)
+			return f.unbindHere(call, wd, asked)
 		}
-		path = c.cfg.UpstreamPrefix + "/" + version + "/" + call.Route.Tail
+		path = f.hs.Prefix + "/" + version + "/" + call.Route.Tail
 	}
-	spelling, owned, err := c.spelling(call, who, asked)
+	spelling, owned, err := f.spelling(call, who, asked)
 	if err != nil {
 		return 0, err
 	}
 	if !owned {
 		if !wd.alone || len(wd.targets) == 0 {
-			return c.notOwned(call, wd, asked)
+			return f.notOwned(call, wd, asked)
 		}
 		spelling = asked.spelledAs(wd.targets)
 	}
 	wd.alsoAt(call.R.Context(), asked.server)
-	readers := c.readersOfRemoval(who, wd, asked)
 	status, err := wd.passOn(call, path, asked.body(spelling), asked)
-	if err == nil {
-		c.tell(call.R, who, readers)
+	if err == nil && !wd.alone {
+		f.told.Removed(call.R, who, hsapi.Threepid{Medium: asked.medium, Address: asked.address})
 	}
 	return status, err
 }
@@ -127,16 +126,16 @@ func namedServer(body wire.Object) (*outbound.Name, error) {
 // that. Only a binding that was made through us can be ended so: we have the
 // session that proves it. A server that is down is an error here, because
 // nothing else depends on it.
-func (c *Client) unbindHere(call *wire.Call, wd *withdrawal, asked unbindRequest) (int, error) {
+func (f *bindings) unbindHere(call *wire.Call, wd *withdrawal, asked unbindRequest) (int, error) {
 	ctx, cancel := wire.Detached(call.R.Context(), withdrawTime)
 	defer cancel()
 	result, err := unbindNoSupport, error(nil)
 	if len(wd.targets) > 0 {
 		result, err = wd.unbindAll(ctx)
 	}
-	c.obs.Changed(call.R, report.Change{
-		Action: asked.action, User: c.svc.Pseudonym(wd.user), Medium: asked.medium,
-		Address: c.svc.Pseudonym(asked.address), Result: result, Err: err,
+	f.obs.Changed(call.R, report.Change{
+		Action: asked.action, User: f.svc.Pseudonym(wd.user), Medium: asked.medium,
+		Address: f.svc.Pseudonym(asked.address), Result: result, Err: err,
 	})
 	if wd.hopeless(err) {
 		err = nil
@@ -161,7 +160,7 @@ func (wd *withdrawal) hopeless(err error) bool {
 	case refused.Status < http.StatusInternalServerError:
 		return true
 	}
-	return slices.ContainsFunc(wd.targets, wd.client.svc.ProofExpired)
+	return slices.ContainsFunc(wd.targets, wd.face.svc.ProofExpired)
 }
 
 // The two results of an unbinding (CS API, /account/3pid/unbind).
@@ -178,7 +177,7 @@ type unbindAnswer struct {
 var errNoProof = errors.New("there is no session that proves the binding")
 
 // unbindAt ends one binding by the session that made it.
-func (c *Client) unbindAt(ctx context.Context, b verification.Binding) error {
+func (f *bindings) unbindAt(ctx context.Context, b verification.Binding) error {
 	if b.SID == "" {
 		return errNoProof
 	}
@@ -186,7 +185,7 @@ func (c *Client) unbindAt(ctx context.Context, b verification.Binding) error {
 	if err != nil {
 		return err
 	}
-	return c.ids.Unbind(ctx, name, identityserver.Unbind{
+	return f.ids.Unbind(ctx, name, identityserver.Unbind{
 		SID: b.SID, ClientSecret: b.ClientSecret, UserID: b.User, Medium: string(b.Medium), Address: cmp.Or(b.Validated, b.Address),
 	})
 }

@@ -159,7 +159,7 @@ func (j *completion) changes(v verdict) []report.Change {
 // readers are those to be told of what a request has done, if the homeserver has
 // done it; see notices.go.
 func (j *completion) readers(v verdict) []verification.Reader {
-	if !v.succeeded() || !j.client.notifies() {
+	if !v.succeeded() || !j.client.notices.any() {
 		return nil
 	}
 	var list []verification.Reader

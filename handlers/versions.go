@@ -55,7 +55,7 @@ func (c *Client) versions(call *wire.Call) error {
 	}
 	if call.Route.Prefix != c.cfg.UpstreamPrefix {
 		// A prefix that the homeserver may not know. Ask under its own first.
-		answer, err := call.Exchange(c.upstreamPath(call.Route), nil)
+		answer, err := call.Exchange(c.hs.Path(call.Route), nil)
 		if err == nil && answer.Status != http.StatusNotFound {
 			c.relayVersions(call, answer)
 			return nil

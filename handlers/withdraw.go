@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbound"
@@ -39,7 +40,7 @@ const (
 // told of none that is not alive, and when it fails all the same, it is given
 // our own name, where nothing is bound and every answer is a good one.
 type withdrawal struct {
-	client  *Client
+	face    *bindings
 	user    string
 	targets []verification.Binding
 	// signed selects the bindings that the homeserver ends if it says so.
@@ -54,9 +55,9 @@ type withdrawal struct {
 }
 
 // withdrawal finds the recorded bindings that have to end.
-func (c *Client) withdrawal(r *http.Request, user string, of func(verification.Binding) bool) (*withdrawal, error) {
-	wd := &withdrawal{client: c, user: user, signed: of}
-	recorded, err := c.svc.Bindings(r.Context(), user)
+func (f *bindings) withdrawal(r *http.Request, user string, of func(verification.Binding) bool) (*withdrawal, error) {
+	wd := &withdrawal{face: f, user: user, signed: of}
+	recorded, err := f.svc.Bindings(r.Context(), user)
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +93,7 @@ func (wd *withdrawal) forbidden(ctx context.Context, named *outbound.Name) error
 	if err := wd.count(ctx); err != nil {
 		return err
 	}
-	if err := wd.client.ids.Probe(ctx, *named); errors.Is(err, outbound.ErrForbiddenAddress) {
+	if err := wd.face.ids.Probe(ctx, *named); errors.Is(err, outbound.ErrForbiddenAddress) {
 		return identityFailure(err)
 	}
 	return nil
@@ -104,7 +105,7 @@ func (wd *withdrawal) count(ctx context.Context) error {
 		return nil
 	}
 	wd.counted = true
-	return wd.client.svc.CountUser(ctx, "unbind", wd.user)
+	return wd.face.svc.CountUser(ctx, "unbind", wd.user)
 }
 
 func (wd *withdrawal) knows(named *outbound.Name) bool {
@@ -121,7 +122,7 @@ func isAddress(name string) bool {
 }
 
 // bar keeps the homeserver from all identity servers, by giving it our name.
-func (wd *withdrawal) bar() { wd.signer, wd.barred = wd.client.cfg.IdentityName, true }
+func (wd *withdrawal) bar() { wd.signer, wd.barred = wd.face.identityName, true }
 
 // passOn has the homeserver do its part, unbinds what it has not, and tells
 // the client both.
@@ -134,9 +135,9 @@ func (wd *withdrawal) passOn(call *wire.Call, path string, body wire.Object, ask
 		return 0, &wire.Refusal{Answer: answer}
 	}
 	result := wd.settle(call.R.Context(), answer, unbindNoSupport, false)
-	wd.client.obs.Changed(call.R, report.Change{
-		Action: asked.action, User: wd.client.svc.Pseudonym(wd.user), Medium: asked.medium,
-		Address: wd.client.svc.Pseudonym(asked.address), Result: result,
+	wd.face.obs.Changed(call.R, report.Change{
+		Action: asked.action, User: wd.face.svc.Pseudonym(wd.user), Medium: asked.medium,
+		Address: wd.face.svc.Pseudonym(asked.address), Result: result,
 	})
 	return call.Relay(answer)
 }
@@ -172,7 +173,7 @@ func (wd *withdrawal) chooseSigner(ctx context.Context) {
 	}
 	for _, raw := range names[:min(len(names), maxProbes)] {
 		name, err := outbound.ParseName(raw)
-		if err == nil && wd.client.ids.Probe(ctx, name) == nil {
+		if err == nil && wd.face.ids.Probe(ctx, name) == nil {
 			wd.signer = raw
 			return
 		}
@@ -189,7 +190,7 @@ func (wd *withdrawal) urgency(a, b verification.Binding) int {
 		switch {
 		case x.SID == "":
 			return 0
-		case wd.client.svc.ProofExpired(x):
+		case wd.face.svc.ProofExpired(x):
 			return 1
 		}
 		return 2
@@ -268,7 +269,7 @@ func (wd *withdrawal) done(ctx context.Context, ended func(verification.Binding)
 	ctx, cancel := wire.Detached(ctx, settleTime)
 	defer cancel()
 	// A record that stays is only a binding that will be ended once more.
-	_ = wd.client.svc.Unbind(ctx, wd.user, gone...)
+	_ = wd.face.svc.Unbind(ctx, wd.user, gone...)
 	wd.targets = left
 }
 
@@ -283,7 +284,7 @@ func (wd *withdrawal) unbindAll(ctx context.Context) (string, error) {
 		wg.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			if err := wd.client.unbindAt(ctx, b); err != nil {
+			if err := wd.face.unbindAt(ctx, b); err != nil {
 				mu.Lock()
 				defer mu.Unlock()
 				failed[b] = err
@@ -302,4 +303,34 @@ func (wd *withdrawal) unbindAll(ctx context.Context) (string, error) {
 		return unbindNoSupport, first
 	}
 	return unbindSuccess, nil
+}
+
+// leaving finds all bindings of a user. The homeserver only unbinds addresses
+// that the account has, so of those alone may it be believed.
+func (f *bindings) leaving(call *wire.Call, who *hsapi.Account, body wire.Object) (*withdrawal, error) {
+	named, err := namedServer(body)
+	if err != nil {
+		return nil, err
+	}
+	wd, err := f.withdrawal(call.R, who.User, func(verification.Binding) bool { return true })
+	if err != nil {
+		return nil, err
+	}
+	wd.deactivation = true
+	// The first round only asks which stages there are.
+	if wd.unhurried = body.Null("auth"); wd.unhurried {
+		return wd, nil
+	}
+	if err := wd.forbidden(call.R.Context(), named); err != nil {
+		return nil, err
+	}
+	wd.alsoAt(call.R.Context(), named)
+	var list []hsapi.Threepid // without it the homeserver's word counts for none
+	if len(wd.targets) > 0 {
+		list, _ = f.hs.Threepids(call, who)
+	}
+	wd.signed = func(b verification.Binding) bool {
+		return slices.Contains(list, hsapi.Threepid{Medium: b.Medium, Address: b.Address})
+	}
+	return wd, nil
 }

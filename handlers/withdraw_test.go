@@ -34,7 +34,7 @@ func TestWithdrawal_WhomTheHomeserverIsSentTo(t *testing.T) {
 	unproven, expired := at("unproven.example.org", "", now), at("expired.example.org", "1", now.Add(-verification.MaxLifetime))
 	older, newer := at("older.example.org", "1", now.Add(-time.Hour)), at("newer.example.org", "1", now)
 	most := []verification.Binding{newer, older, expired, unproven, unproven, expired}
-	wd := &withdrawal{client: r.client, targets: most}
+	wd := &withdrawal{face: r.client.bindings, targets: most}
 	wd.chooseSigner(t.Context())
 	want := []string{"probe unproven.example.org", "probe expired.example.org", "probe older.example.org"}
 	if got := r.ids.made(); !slices.Equal(got, want) || !wd.barred || wd.signer != r.client.cfg.IdentityName {
@@ -43,18 +43,18 @@ func TestWithdrawal_WhomTheHomeserverIsSentTo(t *testing.T) {
 	r.ids.calls = nil
 	r.ids.start("older.example.org", "1", "s", "email", "alice@x.org")
 	bad := at("no name", "", now)
-	wd = &withdrawal{client: r.client, targets: []verification.Binding{newer, older, bad}}
+	wd = &withdrawal{face: r.client.bindings, targets: []verification.Binding{newer, older, bad}}
 	wd.chooseSigner(t.Context())
 	if got, want := r.ids.made(), []string{"probe older.example.org"}; !slices.Equal(got, want) || wd.barred || wd.signer != "older.example.org" {
 		t.Errorf("asked were %q, and the signer is %q, barred %v; want the one that is alive", got, wd.signer, wd.barred)
 	}
-	wd = &withdrawal{client: r.client}
+	wd = &withdrawal{face: r.client.bindings}
 	if wd.chooseSigner(t.Context()); wd.barred || wd.signer != "" {
 		t.Errorf("nothing is bound, and the signer is %q, barred %v", wd.signer, wd.barred)
 	}
 	// One server has many bindings, and is asked once.
 	r.ids.calls = nil
-	wd = &withdrawal{client: r.client, targets: []verification.Binding{newer, newer, newer, newer, older}}
+	wd = &withdrawal{face: r.client.bindings, targets: []verification.Binding{newer, newer, newer, newer, older}}
 	if wd.chooseSigner(t.Context()); wd.signer != "older.example.org" || len(r.ids.made()) != 1 {
 		t.Errorf("the signer is %q after %q", wd.signer, r.ids.made())
 	}
@@ -107,7 +107,7 @@ func TestWithdrawal_WhatIsTriedAgain(t *testing.T) {
 		if r.ids.start(server, "1", "s", "email", "alice@x.org"); c.dead {
 			r.ids.kill(server)
 		}
-		wd := &withdrawal{client: r.client, user: alice, deactivation: c.deactivation, unhurried: c.unhurried}
+		wd := &withdrawal{face: r.client.bindings, user: alice, deactivation: c.deactivation, unhurried: c.unhurried}
 		if c.bound {
 			wd.targets = []verification.Binding{at(server, "1", r.clock.Now())}
 		}
@@ -196,7 +196,7 @@ func TestWithdrawal_WhatBecomesOfTheBindings(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		wd := &withdrawal{client: r.client, user: alice, targets: c.targets, signer: c.signer, signed: func(b verification.Binding) bool { return b.SID == "1" }}
+		wd := &withdrawal{face: r.client.bindings, user: alice, targets: c.targets, signer: c.signer, signed: func(b verification.Binding) bool { return b.SID == "1" }}
 		if c.barred {
 			wd.bar()
 		}
@@ -249,9 +249,9 @@ func TestWithdrawal_ManyServers(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			r := newRig(t, options{})
 			asked := make(chan context.Context, 2*c.servers)
-			r.client.ids = slowServers{r.ids, c.takes, asked}
+			r.client.bindings.ids = slowServers{r.ids, c.takes, asked}
 			many := func() *withdrawal {
-				wd := &withdrawal{client: r.client, user: alice, signed: func(verification.Binding) bool { return true }}
+				wd := &withdrawal{face: r.client.bindings, user: alice, signed: func(verification.Binding) bool { return true }}
 				for i := range c.servers {
 					wd.targets = append(wd.targets, at(fmt.Sprintf("s%d.example.org", i), "1", time.Time{}))
 				}
@@ -266,7 +266,7 @@ func TestWithdrawal_ManyServers(t *testing.T) {
 			}
 			start = time.Now()
 			req := httptest.NewRequest("POST", unbindPath, http.NoBody).WithContext(gone)
-			_, err := r.client.unbindHere(&wire.Call{W: httptest.NewRecorder(), R: req}, many(), unbindRequest{})
+			_, err := r.client.bindings.unbindHere(&wire.Call{W: httptest.NewRecorder(), R: req}, many(), unbindRequest{})
 			if (err == nil) != (c.result == "success") || time.Since(start) != c.want {
 				t.Errorf("%d servers, by themselves: got %v after %s, want %s", c.servers, err, time.Since(start), c.want)
 			}
@@ -303,7 +303,7 @@ func TestWithdrawal_WhatIsHopeless(t *testing.T) {
 		{refused(503, "M_UNKNOWN"), false, true},
 	} {
 		for targets, want := range map[*[]verification.Binding]bool{&fresh: c.fresh, &old: c.old} {
-			if got := (&withdrawal{client: r.client, targets: *targets}).hopeless(c.err); got != want {
+			if got := (&withdrawal{face: r.client.bindings, targets: *targets}).hopeless(c.err); got != want {
 				t.Errorf("%v, of %d bindings: hopeless %v, want %v", c.err, len(*targets), got, want)
 			}
 		}
@@ -385,7 +385,7 @@ func TestWithdrawal_AHomeserverThatDoesNotAnswer(t *testing.T) {
 		}
 	}
 	r := newRig(t, options{})
-	if err := r.client.unbindAt(t.Context(), at("no name", "1", time.Time{})); err == nil || len(r.ids.made()) != 0 {
+	if err := r.client.bindings.unbindAt(t.Context(), at("no name", "1", time.Time{})); err == nil || len(r.ids.made()) != 0 {
 		t.Errorf("got %v after %q", err, r.ids.made())
 	}
 }

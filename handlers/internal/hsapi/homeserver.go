@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 )
 
@@ -24,6 +25,18 @@ type Homeserver struct {
 	NoEmail bool
 
 	caps capabilities
+}
+
+// Path is the spelling of a path that it knows.
+func (h *Homeserver) Path(at route.Route) string {
+	if at.Kind == route.KindVersions {
+		return h.Prefix + "/versions"
+	}
+	version := at.Version
+	if version == "v3" {
+		version = h.Version
+	}
+	return h.Prefix + "/" + version + "/" + at.Tail
 }
 
 // errNoUser is an answer of the homeserver's that names nobody.

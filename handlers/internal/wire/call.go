@@ -45,6 +45,15 @@ func (c *Call) Object() (Object, error) {
 	return ParseObject(raw)
 }
 
+// SignedObject is Object for a request that needs an access token.
+func (c *Call) SignedObject() (Object, error) {
+	body, err := c.Object()
+	if err == nil {
+		_, err = AccessToken(c.R)
+	}
+	return body, err
+}
+
 // PassOn hands the request to the homeserver, which answers by itself.
 func (c *Call) PassOn() (int, error) { return 0, c.Next(c.W, c.R) }
 
