@@ -7,16 +7,11 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
-
-// settleTime bounds the bookkeeping after the homeserver has answered; it goes
-// on when the client has hung up.
-const settleTime = 15 * time.Second
 
 // askHomeserver lets the homeserver decide. It sees a nonce as client_secret
 // and us as id_server; if it agrees, it calls the identity side with that
@@ -32,7 +27,7 @@ func (c *Client) askHomeserver(call *wire.Call, req verification.Request, to rec
 	}
 	answer, upErr := c.forward(call, req, nonce, to)
 
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(call.R.Context()), settleTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(call.R.Context()), wire.SettleTime)
 	defer cancel()
 	hidden := upErr == nil && c.hides(req.Purpose, answer)
 	var decoyErr error

@@ -76,7 +76,7 @@ func newChaos(t *testing.T, callback bool, service ...func(*verification.Config)
 	c.hs.AddUser("alice", "old", "alice@example.org")
 	c.hs.AddUser("bob", "bob's", "bob@example.org")
 	c.token = c.login("bob", "bob's")
-	c.ids.start("is.example", "1", "c", "email", "bob@example.org")
+	c.ids.Start("is.example", "1", "c", "email", "bob@example.org")
 	c.hs.Inject(-1, c.far.meets, func(w http.ResponseWriter, r *http.Request, next http.Handler) { c.far.fault.do(w, r, next) })
 	return c
 }
@@ -252,7 +252,7 @@ var journeys = []journey{
 		_, err := c.ask(http.StatusOK, "POST", "/_matrix/client/v3/account/3pid/unbind",
 			`{"medium":"email","address":"bob@example.org","id_server":"is.example"}`, "Authorization", "Bearer "+c.token)
 		return err
-	}, done: func(c *chaos) bool { return c.ids.owner("is.example", "email", "bob@example.org") == "" }},
+	}, done: func(c *chaos) bool { return c.ids.Owner("is.example", "email", "bob@example.org") == "" }},
 }
 
 // told counts how often the homeserver was told in this round that an address is

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/bindings"
 	"github.com/caddy-threepid/caddy-threepid/handlers/identity"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
@@ -27,12 +28,12 @@ type Client struct {
 	offers hsapi.Offers
 	// notices and bindings are parts with a life of their own.
 	notices  *notices
-	bindings *bindings
+	bindings *bindings.Handler
 	pace     *pace // nil if there is nothing to hide
 }
 
 // NewClient makes the client-facing side of a normalized configuration.
-func NewClient(cfg Config, svc *verification.Service, ids IdentityServers, obs report.Observer) *Client {
+func NewClient(cfg Config, svc *verification.Service, ids bindings.IdentityServers, obs report.Observer) *Client {
 	c := &Client{
 		cfg: cfg, svc: svc, obs: obs,
 		router: &route.Router{Prefixes: cfg.Prefixes, Identity: cfg.IdentitySubmit},
@@ -40,7 +41,7 @@ func NewClient(cfg Config, svc *verification.Service, ids IdentityServers, obs r
 		hs:     homeserverOf(&cfg),
 	}
 	c.notices = &notices{&c.cfg, svc, obs}
-	c.bindings = &bindings{svc, ids, obs, c.hs, c.notices, cfg.IdentityName, cfg.idle()}
+	c.bindings = &bindings.Handler{Service: svc, Servers: ids, Observer: obs, Homeserver: c.hs, Removals: c.notices, IdentityName: cfg.IdentityName, Idle: cfg.idle()}
 	if cfg.Callback && !cfg.Reveal && cfg.Pace > 0 {
 		c.pace = newPace(cfg.Pace)
 	}
@@ -98,9 +99,9 @@ func (c *Client) serve(call *wire.Call) error {
 		case route.KindAdd:
 			return c.add(call)
 		case route.KindBind:
-			return c.bindings.bind(call)
+			return c.bindings.Bind(call)
 		case route.KindUnbind:
-			return c.bindings.unbind(call)
+			return c.bindings.Unbind(call)
 		case route.KindDeactivate:
 			return c.deactivate(call)
 		case route.KindProbe:

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/bindings"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
@@ -101,7 +102,7 @@ type completion struct {
 	// confirmation, if not nil, is an authentication of the user that is ours to run.
 	confirmation *authentication
 	// withdrawal, if not nil, is how the request is sent.
-	withdrawal *withdrawal
+	withdrawal *bindings.Withdrawal
 }
 
 // run takes a request through what comes after reading it.
@@ -171,7 +172,7 @@ func (j *completion) passOn(path string) error {
 
 func (j *completion) send(path string) (*wire.Answer, error) {
 	if j.withdrawal != nil {
-		return j.withdrawal.send(j.call, path, j.body)
+		return j.withdrawal.Send(j.call, path, j.body)
 	}
 	return j.call.Exchange(path, j.body.Encode())
 }
@@ -179,7 +180,7 @@ func (j *completion) send(path string) (*wire.Answer, error) {
 // settle tells all sessions what has become of them, and whether the homeserver has left
 // one of them unasked.
 func (j *completion) settle(ctx context.Context, v verdict) (unasked bool) {
-	within, cancel := wire.Detached(ctx, settleTime)
+	within, cancel := wire.Detached(ctx, wire.SettleTime)
 	defer cancel()
 	for _, c := range j.credentials {
 		if c.alias == nil {
@@ -204,7 +205,7 @@ func (j *completion) answer(v verdict) (int, error) {
 	}
 	changes := j.changes(v)
 	if j.withdrawal != nil && v.succeeded() {
-		result := j.withdrawal.settle(j.call.R.Context(), v.answer, unbindSuccess, true)
+		result := j.withdrawal.Settle(j.call.R.Context(), v.answer, bindings.Success, true)
 		changes = append(changes, report.Change{Action: "deactivated", User: j.client.svc.Pseudonym(j.who.User), Result: result})
 	}
 	for _, change := range changes {

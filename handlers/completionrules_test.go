@@ -289,7 +289,7 @@ func TestWhatIsDoneIsNotTimedAnyMore(t *testing.T) {
 			r, _ := phoneRig(t, opts)
 			r.hs.AddUser("alice", "secret", "alice@x.org")
 			token := r.login("alice", "secret")
-			r.ids.start("id.example.org", "1", "s", "email", "alice@x.org")
+			r.ids.Start("id.example.org", "1", "s", "email", "alice@x.org")
 			wantStatus(t, r.as(token, "POST", bindPath, bindBody("id.example.org", "1", "s")), http.StatusOK)
 			wantStatus(t, r.as(token, "POST", unbindPath, ofAlice("")), http.StatusOK)
 			wantStatus(t, r.reset(resetBody(r.validated("account/password", "s", "alice@x.org"), "s")), http.StatusOK)

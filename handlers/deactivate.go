@@ -52,7 +52,7 @@ func (c *Client) completeAs(call *wire.Call, path string, who *hsapi.Account) (i
 		delete(body, "id_server")
 		return j.run(path)
 	}
-	if j.withdrawal, err = c.bindings.leaving(call, who, body); err != nil {
+	if j.withdrawal, err = c.bindings.Leaving(call, who, body); err != nil {
 		return 0, err
 	}
 	return j.run(path)

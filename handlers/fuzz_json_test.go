@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/bindings"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 )
 
@@ -199,7 +200,7 @@ func FuzzCreds(f *testing.F) {
 				mustReplace(t, creds, holder, wire.UIASpellings)
 			}
 		}
-		if _, err := readBind(body); err == nil {
+		if _, err := bindings.ReadBind(body); err == nil {
 			mustBindAsRead(t, raw)
 		}
 	})
@@ -223,15 +224,15 @@ func mustBindAsRead(t *testing.T, raw []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	req, err := readBind(fresh)
+	req, err := bindings.ReadBind(fresh)
 	if err != nil {
 		t.Fatalf("accepted once, then %v", err)
 	}
-	if req.sid == "" || len(req.sid) > maxSID || !wire.ClientSecretForm.MatchString(req.clientSecret) || req.server.String() == "" {
+	if req.SID == "" || len(req.SID) > bindings.MaxSID || !wire.ClientSecretForm.MatchString(req.ClientSecret) || req.Server.String() == "" {
 		t.Errorf("%q is taken for %+v", raw, req)
 	}
 	original, _ := wire.ParseObject(raw)
-	mustAgree(t, &wire.Credentials{SID: req.sid, Secret: req.clientSecret}, append(readers(original, wire.AddSpellings), wire.Object{
+	mustAgree(t, &wire.Credentials{SID: req.SID, Secret: req.ClientSecret}, append(readers(original, wire.AddSpellings), wire.Object{
 		"sid": original["sid"], "client_secret": original["client_secret"],
 	}))
 }

@@ -94,7 +94,7 @@ func (n *notices) tell(r *http.Request, who *hsapi.Account, readers []verificati
 		happened.Account = who.User
 	}
 	happened.Language, happened.Brand = n.cfg.languageOf(r), n.cfg.brandOf(r)
-	ctx, cancel := wire.Detached(r.Context(), settleTime)
+	ctx, cancel := wire.Detached(r.Context(), wire.SettleTime)
 	r = r.WithContext(ctx) // the original goes on without us
 	done := make(chan struct{})
 	go func() {

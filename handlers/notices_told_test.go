@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -90,7 +91,7 @@ func TestNotice_OutlivesItsRequest(t *testing.T) {
 		c.Emails = rules{refused: func(ctx context.Context, _ string) bool { during = ctx; return false }}
 	}}, "alice@x.org")
 	o := &beside{events: r.events}
-	r.client.obs = o
+	r.client.notices.obs = o
 	gone, leave := context.WithCancel(t.Context())
 	legacy := r.next
 	r.next = func(w http.ResponseWriter, req *http.Request) error {
@@ -130,7 +131,7 @@ func TestNotice_HowLongAnAnswerWaitsForOne(t *testing.T) {
 			if got := time.Since(start); got != want {
 				t.Errorf("a notice that takes %s: answered after %s, want %s", takes, got, want)
 			}
-			time.Sleep(settleTime)
+			time.Sleep(wire.SettleTime)
 			synctest.Wait()
 			if takes < time.Minute {
 				r.wantTold("gone alice@x.org")

@@ -133,7 +133,7 @@ func TestR48_OnlyOnesOwnAddressIsUnbound(t *testing.T) {
 		`{"medium":"email","address":"Lookup@x.org","id_server":"id.example.org"}`: `{"address":"lookup@x.org","id_server":"id.example.org","medium":"email"}`,
 	} {
 		r, token := bound(t, "id.example.org")
-		r.ids.start("id.example.org", "2", "s", "email", "lookup@x.org")
+		r.ids.Start("id.example.org", "2", "s", "email", "lookup@x.org")
 		wantStatus(t, r.as(token, "POST", bindPath, bindBody("id.example.org", "2", "s")), http.StatusOK)
 		legacy, seen := r.next, ""
 		r.next = func(w http.ResponseWriter, req *http.Request) error {

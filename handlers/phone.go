@@ -129,7 +129,7 @@ func (c *Client) admit(r *http.Request, req *verification.Request, to recipient)
 		if sent {
 			return
 		}
-		ctx, cancel := wire.Detached(ctx, settleTime)
+		ctx, cancel := wire.Detached(ctx, wire.SettleTime)
 		defer cancel()
 		release(ctx)
 	}, nil

@@ -128,7 +128,7 @@ func (c *Client) progress(r *http.Request, body []byte) {
 		return
 	}
 	beat := c.pace.begin()
-	ctx, cancel := wire.Detached(r.Context(), settleTime)
+	ctx, cancel := wire.Detached(r.Context(), wire.SettleTime)
 	defer cancel()
 	released := false
 	err := c.svc.Tie(ctx, c.cfg.clientAddr(r), r.UserAgent(), told.Session)

@@ -87,7 +87,7 @@ func (c *Client) open(call *wire.Call, req verification.Request, to recipient) (
 		return verification.Opened{}, 0, err
 	}
 	// Not cut off by the client: it would get messages that nobody has counted.
-	ctx, cancel := wire.Detached(call.R.Context(), settleTime)
+	ctx, cancel := wire.Detached(call.R.Context(), wire.SettleTime)
 	defer cancel()
 	opened, err := c.svc.RequestToken(ctx, req)
 	if err != nil && !wire.MustWait(err) {

@@ -21,6 +21,7 @@ import (
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/idservers"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
@@ -39,7 +40,7 @@ type rig struct {
 	next   wire.Next
 	box    *heldOutbox
 	events *events
-	ids    *idServers
+	ids    *idservers.Servers
 }
 
 type options struct {
@@ -51,7 +52,7 @@ type options struct {
 
 func newRig(t *testing.T, opts options) *rig {
 	t.Helper()
-	r := &rig{t: t, clock: &fakeClock{now: time.Unix(1_800_000_000, 0)}, box: &heldOutbox{}, events: &events{}, ids: newIDServers()}
+	r := &rig{t: t, clock: &fakeClock{now: time.Unix(1_800_000_000, 0)}, box: &heldOutbox{}, events: &events{}, ids: idservers.New()}
 	keys, err := keyring.New(keyring.Key{ID: 1, Secret: make([]byte, keyring.SecretSize)})
 	if err != nil {
 		t.Fatal(err)
@@ -99,8 +100,8 @@ func newRig(t *testing.T, opts options) *rig {
 type faceTransport struct{ r *rig }
 
 func (f faceTransport) RoundTrip(req *http.Request) (*http.Response, error) {
-	if f.r.ids.alive(req.URL.Host) {
-		return f.r.ids.unbindSigned(req)
+	if f.r.ids.Alive(req.URL.Host) {
+		return f.r.ids.UnbindSigned(req)
 	}
 	if req.URL.Host != "localhost:8443" {
 		return nil, &url.Error{Op: req.Method, URL: req.URL.Host, Err: io.ErrUnexpectedEOF}

@@ -58,10 +58,6 @@ func TestWhatMustBeWrittenIsWaitedFor(t *testing.T) {
 		disk.hangs.Store(true)
 		for name, do := range map[string]func(){
 			"a proof": func() { proof.settle(gone, verification.Refused) },
-			"bindings": func() {
-				wd := &withdrawal{face: r.client.bindings, user: alice, targets: []verification.Binding{at("id.example.org", "1", time.Time{})}}
-				wd.done(gone, func(verification.Binding) bool { return true })
-			},
 			"a registration": func() {
 				req := httptest.NewRequest("POST", "/", http.NoBody).WithContext(gone)
 				r.client.progress(req, []byte(`{"session":"u","flows":[{"stages":["captcha","m.login.email.identity"]}]}`))

@@ -218,7 +218,7 @@ func (a *authentication) settle(ctx context.Context, outcome verification.Outcom
 	if a.shown == nil {
 		return
 	}
-	ctx, cancel := wire.Detached(ctx, settleTime)
+	ctx, cancel := wire.Detached(ctx, wire.SettleTime)
 	defer cancel()
 	_ = a.client.svc.Finish(ctx, a.shown, outcome) // ends by itself, as in completion.settle
 	a.shown = nil

@@ -211,7 +211,7 @@ func TestF34_ServedWhereAdvertised(t *testing.T) {
 	token := r.login("alice", "secret")
 	for i, version := range []string{"unstable", "r0", "v3"} {
 		base := "/_matrix/client/" + version + "/account/3pid/"
-		r.ids.start("id.example.org", "1", "s", "email", "alice@x.org")
+		r.ids.Start("id.example.org", "1", "s", "email", "alice@x.org")
 		wantStatus(t, r.as(token, "POST", base+"bind", bindBody("id.example.org", "1", "s")), http.StatusOK)
 		wantStatus(t, r.as(token, "POST", base+"unbind", ofAlice("")), http.StatusOK)
 		secret := "c" + strconv.Itoa(i)
@@ -248,7 +248,7 @@ func TestF35_IDAccessTokenIsToleratedEverywhere(t *testing.T) {
 					t.Errorf("the homeserver saw the token in %s", req.Path)
 				}
 			}
-			if got := r.ids.made(); len(got) != 0 {
+			if got := r.ids.Made(); len(got) != 0 {
 				t.Errorf("got calls %q, want none: bind is ignored", got)
 			}
 		})

@@ -216,6 +216,10 @@ func ErrcodeOf(answer *Answer) string {
 	return body.Errcode
 }
 
+// SettleTime bounds the bookkeeping after the homeserver has answered; it goes
+// on when the client has hung up.
+const SettleTime = 15 * time.Second
+
 // Detached is a context that survives the client, for what must not be left
 // half done.
 func Detached(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package handlers
+package bindings
 
 import (
 	"context"
@@ -25,45 +25,45 @@ type IdentityServers interface {
 	Probe(ctx context.Context, name outbound.Name) error
 }
 
-// removals are told of an address that is removed from an account.
-type removals interface {
+// Removals are told of an address that is removed from an account.
+type Removals interface {
 	Removed(r *http.Request, who *hsapi.Account, removed hsapi.Threepid)
 }
 
-// bindings serve what binds addresses at identity servers, and what ends that.
-type bindings struct {
-	svc  *verification.Service
-	ids  IdentityServers
-	obs  report.Observer
-	hs   *hsapi.Homeserver
-	told removals
-	// identityName is the id_server at which nothing is bound and every answer is a
+// Handler serve what binds addresses at identity servers, and what ends that.
+type Handler struct {
+	Service    *verification.Service
+	Servers    IdentityServers
+	Observer   report.Observer
+	Homeserver *hsapi.Homeserver
+	Removals   Removals
+	// IdentityName is the id_server at which nothing is bound and every answer is a
 	// good one: we.
-	identityName string
-	// idle says that nothing is verified here at all.
-	idle bool
+	IdentityName string
+	// Idle says that nothing is verified here at all.
+	Idle bool
 }
 
 // bindTime bounds a bind together with its bookkeeping, whether or not the
 // client waits for it.
 const bindTime = 30 * time.Second
 
-// maxSID is how long a session identifier of an identity server may be.
-const maxSID = 255
+// MaxSID is how long a session identifier of an identity server may be.
+const MaxSID = 255
 
-// bindRequest is what a client asks for.
-type bindRequest struct {
-	server            outbound.Name
+// BindRequest is what a client asks for.
+type BindRequest struct {
+	Server            outbound.Name
 	token             string
-	sid, clientSecret string
+	SID, ClientSecret string
 }
 
-// bind serves /account/3pid/bind (MSC2290), and the path that a draft of it
+// Bind serves /account/3pid/bind (MSC2290), and the path that a draft of it
 // had. The session was opened at the identity server by the client itself, so
 // its sid is none of ours, and the account's own addresses do not change.
-func (f *bindings) bind(call *wire.Call) (int, error) {
-	if f.idle {
-		return call.PassTo(f.hs.Path(call.Route)) // nothing of this is served
+func (f *Handler) Bind(call *wire.Call) (int, error) {
+	if f.Idle {
+		return call.PassTo(f.Homeserver.Path(call.Route)) // nothing of this is served
 	}
 	if call.R.Method != http.MethodPost {
 		return call.OnlyBy("POST, OPTIONS")
@@ -72,11 +72,11 @@ func (f *bindings) bind(call *wire.Call) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	req, err := readBind(body)
+	req, err := ReadBind(body)
 	if err != nil {
 		return 0, err
 	}
-	who, err := f.hs.Whoami(call)
+	who, err := f.Homeserver.Whoami(call)
 	if err != nil {
 		return 0, err
 	}
@@ -87,47 +87,47 @@ func (f *bindings) bind(call *wire.Call) (int, error) {
 }
 
 // bindAs binds at the server of the user's choice, and records it.
-func (f *bindings) bindAs(r *http.Request, who *hsapi.Account, req bindRequest) (err error) {
+func (f *Handler) bindAs(r *http.Request, who *hsapi.Account, req BindRequest) (err error) {
 	ctx, cancel := wire.Detached(r.Context(), bindTime)
 	defer cancel()
-	if err := f.svc.CountUser(ctx, "bind", who.User); err != nil {
+	if err := f.Service.CountUser(ctx, "bind", who.User); err != nil {
 		return err
 	}
-	if err := f.svc.MayBind(ctx, who.User); err != nil {
+	if err := f.Service.MayBind(ctx, who.User); err != nil {
 		return err
 	}
-	change := report.Change{Action: "bound", User: f.svc.Pseudonym(who.User), IDServer: req.server.String()}
+	change := report.Change{Action: "bound", User: f.Service.Pseudonym(who.User), IDServer: req.Server.String()}
 	defer func() {
 		change.Err = err
-		f.obs.Changed(r, change)
+		f.Observer.Changed(r, change)
 	}()
-	bound, err := f.ids.Bind(ctx, req.server, req.token, identityserver.Bind{
-		SID: req.sid, ClientSecret: req.clientSecret, UserID: who.User,
+	bound, err := f.Servers.Bind(ctx, req.Server, req.token, identityserver.Bind{
+		SID: req.SID, ClientSecret: req.ClientSecret, UserID: who.User,
 	})
 	if err != nil {
 		return identityFailure(err)
 	}
 	binding := verification.Binding{
-		User: who.User, Medium: verification.Medium(bound.Medium), IDServer: req.server.String(),
-		SID: req.sid, ClientSecret: req.clientSecret,
+		User: who.User, Medium: verification.Medium(bound.Medium), IDServer: req.Server.String(),
+		SID: req.SID, ClientSecret: req.ClientSecret,
 	}
 	binding.Address = hsapi.Canonical(binding.Medium, bound.Address)
 	binding.Validated = bound.Address
-	if proven, err := f.ids.Proven(ctx, req.server, req.token, req.sid, req.clientSecret); err == nil {
+	if proven, err := f.Servers.Proven(ctx, req.Server, req.token, req.SID, req.ClientSecret); err == nil {
 		binding.Validated = proven.Address // not every server says, and most need not
 	}
 	if binding.Validated == binding.Address {
 		binding.Validated = ""
 	}
-	change.Medium, change.Address = binding.Medium, f.svc.Pseudonym(binding.Address)
+	change.Medium, change.Address = binding.Medium, f.Service.Pseudonym(binding.Address)
 	// If this fails it is bound all the same; a client that tries again
 	// repairs the record.
-	return f.svc.Bind(ctx, binding)
+	return f.Service.Bind(ctx, binding)
 }
 
-// readBind reads the flat body of r0.6, or the nested one of the draft.
-func readBind(body wire.Object) (bindRequest, error) {
-	var req bindRequest
+// ReadBind reads the flat body of r0.6, or the nested one of the draft.
+func ReadBind(body wire.Object) (BindRequest, error) {
+	var req BindRequest
 	for _, key := range wire.AddSpellings {
 		if body.Null(key) {
 			continue
@@ -148,24 +148,24 @@ func readBind(body wire.Object) (bindRequest, error) {
 		key string
 		to  *string
 	}{
-		{"client_secret", &req.clientSecret},
+		{"client_secret", &req.ClientSecret},
 		{"id_server", &server},
 		{"id_access_token", &req.token},
-		{"sid", &req.sid},
+		{"sid", &req.SID},
 	} {
 		var err error
 		if *f.to, err = body.Required(f.key); err != nil {
 			return req, err
 		}
 	}
-	if !wire.ClientSecretForm.MatchString(req.clientSecret) {
+	if !wire.ClientSecretForm.MatchString(req.ClientSecret) {
 		return req, wire.BadRequest(wire.CodeInvalidParam, "'client_secret' must be 1 to 255 characters of [0-9a-zA-Z.=_-]")
 	}
-	if req.sid == "" || len(req.sid) > maxSID {
+	if req.SID == "" || len(req.SID) > MaxSID {
 		return req, wire.BadRequest(wire.CodeInvalidParam, "'sid' must be 1 to 255 characters")
 	}
 	var err error
-	req.server, err = identityServerName(server)
+	req.Server, err = identityServerName(server)
 	return req, err
 }
 

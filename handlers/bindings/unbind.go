@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package handlers
+package bindings
 
 import (
 	"cmp"
@@ -18,12 +18,12 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
-// unbind serves /account/3pid/unbind and /account/3pid/delete. Both end the
+// Unbind serves /account/3pid/unbind and /account/3pid/delete. Both end the
 // binding of an address; the second takes it from the account, too, which is
 // the homeserver's to do.
-func (f *bindings) unbind(call *wire.Call) (int, error) {
+func (f *Handler) Unbind(call *wire.Call) (int, error) {
 	if call.R.Method != http.MethodPost {
-		return call.PassTo(f.hs.Path(call.Route))
+		return call.PassTo(f.Homeserver.Path(call.Route))
 	}
 	body, err := call.SignedObject()
 	if err != nil {
@@ -33,7 +33,7 @@ func (f *bindings) unbind(call *wire.Call) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	who, err := f.hs.Whoami(call)
+	who, err := f.Homeserver.Whoami(call)
 	if err != nil {
 		return 0, err
 	}
@@ -45,18 +45,18 @@ func (f *bindings) unbind(call *wire.Call) (int, error) {
 	if err := wd.forbidden(call.R.Context(), asked.server); err != nil {
 		return 0, err
 	}
-	path := f.hs.Path(call.Route)
+	path := f.Homeserver.Path(call.Route)
 	asked.action = "deleted"
 	if wd.alone {
 		asked.action = "unbound"
-		version, err := f.hs.Has(call, call.Route.Tail)
+		version, err := f.Homeserver.Has(call, call.Route.Tail)
 		if err != nil {
 			return 0, err
 		}
 		if version == "" {
 			return f.unbindHere(call, wd, asked)
 		}
-		path = f.hs.Prefix + "/" + version + "/" + call.Route.Tail
+		path = f.Homeserver.Prefix + "/" + version + "/" + call.Route.Tail
 	}
 	spelling, owned, err := f.spelling(call, who, asked)
 	if err != nil {
@@ -71,7 +71,7 @@ func (f *bindings) unbind(call *wire.Call) (int, error) {
 	wd.alsoAt(call.R.Context(), asked.server)
 	status, err := wd.passOn(call, path, asked.body(spelling), asked)
 	if err == nil && !wd.alone {
-		f.told.Removed(call.R, who, hsapi.Threepid{Medium: asked.medium, Address: asked.address})
+		f.Removals.Removed(call.R, who, hsapi.Threepid{Medium: asked.medium, Address: asked.address})
 	}
 	return status, err
 }
@@ -126,16 +126,16 @@ func namedServer(body wire.Object) (*outbound.Name, error) {
 // that. Only a binding that was made through us can be ended so: we have the
 // session that proves it. A server that is down is an error here, because
 // nothing else depends on it.
-func (f *bindings) unbindHere(call *wire.Call, wd *withdrawal, asked unbindRequest) (int, error) {
+func (f *Handler) unbindHere(call *wire.Call, wd *Withdrawal, asked unbindRequest) (int, error) {
 	ctx, cancel := wire.Detached(call.R.Context(), withdrawTime)
 	defer cancel()
 	result, err := unbindNoSupport, error(nil)
 	if len(wd.targets) > 0 {
 		result, err = wd.unbindAll(ctx)
 	}
-	f.obs.Changed(call.R, report.Change{
-		Action: asked.action, User: f.svc.Pseudonym(wd.user), Medium: asked.medium,
-		Address: f.svc.Pseudonym(asked.address), Result: result, Err: err,
+	f.Observer.Changed(call.R, report.Change{
+		Action: asked.action, User: f.Service.Pseudonym(wd.user), Medium: asked.medium,
+		Address: f.Service.Pseudonym(asked.address), Result: result, Err: err,
 	})
 	if wd.hopeless(err) {
 		err = nil
@@ -149,7 +149,7 @@ func (f *bindings) unbindHere(call *wire.Call, wd *withdrawal, asked unbindReque
 // hopeless reports whether trying again will not help either: the server cannot
 // unbind, or our proof is worth nothing to it any more. For that Sydent answers
 // 500 after a day, and 401 some days later.
-func (wd *withdrawal) hopeless(err error) bool {
+func (wd *Withdrawal) hopeless(err error) bool {
 	if errors.Is(err, identityserver.ErrUnsupported) || errors.Is(err, errNoProof) {
 		return true
 	}
@@ -160,12 +160,12 @@ func (wd *withdrawal) hopeless(err error) bool {
 	case refused.Status < http.StatusInternalServerError:
 		return true
 	}
-	return slices.ContainsFunc(wd.targets, wd.face.svc.ProofExpired)
+	return slices.ContainsFunc(wd.targets, wd.face.Service.ProofExpired)
 }
 
 // The two results of an unbinding (CS API, /account/3pid/unbind).
 const (
-	unbindSuccess   = "success"
+	Success         = "success"
 	unbindNoSupport = "no-support"
 )
 
@@ -177,7 +177,7 @@ type unbindAnswer struct {
 var errNoProof = errors.New("there is no session that proves the binding")
 
 // unbindAt ends one binding by the session that made it.
-func (f *bindings) unbindAt(ctx context.Context, b verification.Binding) error {
+func (f *Handler) unbindAt(ctx context.Context, b verification.Binding) error {
 	if b.SID == "" {
 		return errNoProof
 	}
@@ -185,7 +185,7 @@ func (f *bindings) unbindAt(ctx context.Context, b verification.Binding) error {
 	if err != nil {
 		return err
 	}
-	return f.ids.Unbind(ctx, name, identityserver.Unbind{
+	return f.Servers.Unbind(ctx, name, identityserver.Unbind{
 		SID: b.SID, ClientSecret: b.ClientSecret, UserID: b.User, Medium: string(b.Medium), Address: cmp.Or(b.Validated, b.Address),
 	})
 }

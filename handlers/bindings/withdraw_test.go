@@ -1,23 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package handlers
+package bindings
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/identityserver"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/idservers"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbound"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
 // at is a binding of Alice's address at a server.
@@ -29,34 +30,34 @@ func at(server, sid string, bound time.Time) verification.Binding {
 // others; then where our proof is too old, then the oldest. Of those that are dead it
 // waits for three, and asks each once.
 func TestWithdrawal_WhomTheHomeserverIsSentTo(t *testing.T) {
-	r := newRig(t, options{})
-	now := r.clock.Now()
+	r := newRig(t)
+	now := r.now()
 	unproven, expired := at("unproven.example.org", "", now), at("expired.example.org", "1", now.Add(-verification.MaxLifetime))
 	older, newer := at("older.example.org", "1", now.Add(-time.Hour)), at("newer.example.org", "1", now)
 	most := []verification.Binding{newer, older, expired, unproven, unproven, expired}
-	wd := &withdrawal{face: r.client.bindings, targets: most}
+	wd := &Withdrawal{face: r.face, targets: most}
 	wd.chooseSigner(t.Context())
 	want := []string{"probe unproven.example.org", "probe expired.example.org", "probe older.example.org"}
-	if got := r.ids.made(); !slices.Equal(got, want) || !wd.barred || wd.signer != r.client.cfg.IdentityName {
+	if got := r.ids.Made(); !slices.Equal(got, want) || !wd.barred || wd.signer != r.face.IdentityName {
 		t.Errorf("asked were %q, and the signer is %q, barred %v; want %q and us", got, wd.signer, wd.barred, want)
 	}
-	r.ids.calls = nil
-	r.ids.start("older.example.org", "1", "s", "email", "alice@x.org")
+	r.ids.Calls = nil
+	r.ids.Start("older.example.org", "1", "s", "email", "alice@x.org")
 	bad := at("no name", "", now)
-	wd = &withdrawal{face: r.client.bindings, targets: []verification.Binding{newer, older, bad}}
+	wd = &Withdrawal{face: r.face, targets: []verification.Binding{newer, older, bad}}
 	wd.chooseSigner(t.Context())
-	if got, want := r.ids.made(), []string{"probe older.example.org"}; !slices.Equal(got, want) || wd.barred || wd.signer != "older.example.org" {
+	if got, want := r.ids.Made(), []string{"probe older.example.org"}; !slices.Equal(got, want) || wd.barred || wd.signer != "older.example.org" {
 		t.Errorf("asked were %q, and the signer is %q, barred %v; want the one that is alive", got, wd.signer, wd.barred)
 	}
-	wd = &withdrawal{face: r.client.bindings}
+	wd = &Withdrawal{face: r.face}
 	if wd.chooseSigner(t.Context()); wd.barred || wd.signer != "" {
 		t.Errorf("nothing is bound, and the signer is %q, barred %v", wd.signer, wd.barred)
 	}
 	// One server has many bindings, and is asked once.
-	r.ids.calls = nil
-	wd = &withdrawal{face: r.client.bindings, targets: []verification.Binding{newer, newer, newer, newer, older}}
-	if wd.chooseSigner(t.Context()); wd.signer != "older.example.org" || len(r.ids.made()) != 1 {
-		t.Errorf("the signer is %q after %q", wd.signer, r.ids.made())
+	r.ids.Calls = nil
+	wd = &Withdrawal{face: r.face, targets: []verification.Binding{newer, newer, newer, newer, older}}
+	if wd.chooseSigner(t.Context()); wd.signer != "older.example.org" || len(r.ids.Made()) != 1 {
+		t.Errorf("the signer is %q after %q", wd.signer, r.ids.Made())
 	}
 }
 
@@ -103,13 +104,13 @@ func TestWithdrawal_WhatIsTriedAgain(t *testing.T) {
 		"account: none answers, then odd":     {deactivation: true, bound: true, says: []answered{none, {403, `{"errcode":"M_UNKNOWN_TOKEN"}`}}, sent: []string{server, us}, status: 403},
 		"account: none answers twice":         {deactivation: true, bound: true, says: []answered{none, none}, sent: []string{server, us}},
 	} {
-		r := newRig(t, options{})
-		if r.ids.start(server, "1", "s", "email", "alice@x.org"); c.dead {
-			r.ids.kill(server)
+		r := newRig(t)
+		if r.ids.Start(server, "1", "s", "email", "alice@x.org"); c.dead {
+			r.ids.Kill(server)
 		}
-		wd := &withdrawal{face: r.client.bindings, user: alice, deactivation: c.deactivation, unhurried: c.unhurried}
+		wd := &Withdrawal{face: r.face, user: alice, deactivation: c.deactivation, unhurried: c.unhurried}
 		if c.bound {
-			wd.targets = []verification.Binding{at(server, "1", r.clock.Now())}
+			wd.targets = []verification.Binding{at(server, "1", r.now())}
 		}
 		if c.barred {
 			wd.bar()
@@ -120,15 +121,17 @@ func TestWithdrawal_WhatIsTriedAgain(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			called, _, _ := mustObject(t, raw).Text("id_server")
+			called, _, _ := mustRead(t, raw).Text("id_server")
 			sent = append(sent, called)
 			says := c.says[min(len(sent), len(c.says))-1]
 			if says.status == 0 {
 				return wire.ErrNoAnswer
 			}
-			return upstream(says.status, says.body)(w, req)
+			w.WriteHeader(says.status)
+			_, err = io.WriteString(w, says.body)
+			return err
 		}
-		answer, err := wd.send(&wire.Call{R: httptest.NewRequest("POST", deletePath, http.NoBody), Next: next}, deletePath, wire.Object{"id_server": wire.Encoded("named")})
+		answer, err := wd.Send(&wire.Call{R: httptest.NewRequest("POST", "/_matrix/client/v3/account/3pid/delete", http.NoBody), Next: next}, "/_matrix/client/v3/account/3pid/delete", wire.Object{"id_server": wire.Encoded("named")})
 		status := 0
 		if err == nil {
 			status = answer.Status
@@ -186,17 +189,17 @@ func TestWithdrawal_WhatBecomesOfTheBindings(t *testing.T) {
 			says: `{"id_server_unbind_result":"success"}`, signer: one, targets: []verification.Binding{at(one, "", time.Time{})}, result: "success",
 		},
 	} {
-		r := newRig(t, options{})
+		r := newRig(t)
 		for _, server := range c.alive {
-			r.ids.start(server, "1", "s", "email", "alice@x.org")
-			r.ids.start(server, "other", "s", "email", "alice@x.org")
+			r.ids.Start(server, "1", "s", "email", "alice@x.org")
+			r.ids.Start(server, "other", "s", "email", "alice@x.org")
 		}
 		for _, b := range c.targets {
 			if err := r.svc.Bind(t.Context(), b); err != nil {
 				t.Fatal(err)
 			}
 		}
-		wd := &withdrawal{face: r.client.bindings, user: alice, targets: c.targets, signer: c.signer, signed: func(b verification.Binding) bool { return b.SID == "1" }}
+		wd := &Withdrawal{face: r.face, user: alice, targets: c.targets, signer: c.signer, signed: func(b verification.Binding) bool { return b.SID == "1" }}
 		if c.barred {
 			wd.bar()
 		}
@@ -204,15 +207,15 @@ func TestWithdrawal_WhatBecomesOfTheBindings(t *testing.T) {
 		answer.Header().Set("Content-Type", "text/html")
 		answer.Header().Set("Content-Encoding", "gzip")
 		answer.Body.WriteString(c.says)
-		result := wd.settle(t.Context(), answer, "none", c.forget)
-		told, _, _ := mustObject(t, answer.Body.Bytes()).Text("id_server_unbind_result")
+		result := wd.Settle(t.Context(), answer, "none", c.forget)
+		told, _, _ := mustRead(t, answer.Body.Bytes()).Text("id_server_unbind_result")
 		if result != c.result || told != c.result {
 			t.Errorf("%s: got %q, and the client is told %s, want %q", name, result, answer.Body.String(), c.result)
 		}
 		if h := answer.Header(); h.Get("Content-Type") != "application/json" || h.Get("Content-Encoding") != "" {
 			t.Errorf("%s: got headers %v", name, h)
 		}
-		if got := r.ids.made(); !slices.Equal(got, c.calls) {
+		if got := r.ids.Made(); !slices.Equal(got, c.calls) {
 			t.Errorf("%s: asked were %q, want %q", name, got, c.calls)
 		}
 		r.wantBindings(t, c.left)
@@ -247,11 +250,11 @@ func TestWithdrawal_ManyServers(t *testing.T) {
 		{8, time.Second, time.Second, "success"}, {17, time.Second, 3 * time.Second, "success"}, {1, time.Hour, 20 * time.Second, "no-support"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			r := newRig(t, options{})
+			r := newRig(t)
 			asked := make(chan context.Context, 2*c.servers)
-			r.client.bindings.ids = slowServers{r.ids, c.takes, asked}
-			many := func() *withdrawal {
-				wd := &withdrawal{face: r.client.bindings, user: alice, signed: func(verification.Binding) bool { return true }}
+			r.face.Servers = slowServers{r.ids, c.takes, asked}
+			many := func() *Withdrawal {
+				wd := &Withdrawal{face: r.face, user: alice, signed: func(verification.Binding) bool { return true }}
 				for i := range c.servers {
 					wd.targets = append(wd.targets, at(fmt.Sprintf("s%d.example.org", i), "1", time.Time{}))
 				}
@@ -261,16 +264,16 @@ func TestWithdrawal_ManyServers(t *testing.T) {
 			leave() // the client is not there any more
 			start := time.Now()
 			answer := &wire.Answer{Status: 200}
-			if got := many().settle(gone, answer, "none", false); got != c.result || time.Since(start) != c.want {
+			if got := many().Settle(gone, answer, "none", false); got != c.result || time.Since(start) != c.want {
 				t.Errorf("%d servers: got %q after %s, want %q after %s", c.servers, got, time.Since(start), c.result, c.want)
 			}
 			start = time.Now()
-			req := httptest.NewRequest("POST", unbindPath, http.NoBody).WithContext(gone)
-			_, err := r.client.bindings.unbindHere(&wire.Call{W: httptest.NewRecorder(), R: req}, many(), unbindRequest{})
+			req := httptest.NewRequest("POST", "/_matrix/client/v3/account/3pid/unbind", http.NoBody).WithContext(gone)
+			_, err := r.face.unbindHere(&wire.Call{W: httptest.NewRecorder(), R: req}, many(), unbindRequest{})
 			if (err == nil) != (c.result == "success") || time.Since(start) != c.want {
 				t.Errorf("%d servers, by themselves: got %v after %s, want %s", c.servers, err, time.Since(start), c.want)
 			}
-			if last := r.events.changes[len(r.events.changes)-1]; (last.Err == nil) != (c.result == "success") || last.Result != c.result {
+			if last := r.changes[len(r.changes)-1]; (last.Err == nil) != (c.result == "success") || last.Result != c.result {
 				t.Errorf("%d servers: reported was %+v", c.servers, last)
 			}
 			for range 2 * c.servers {
@@ -285,9 +288,9 @@ func TestWithdrawal_ManyServers(t *testing.T) {
 // TestWithdrawal_WhatIsHopeless is answered as what cannot be helped, anything else as a
 // failure that one may try again after.
 func TestWithdrawal_WhatIsHopeless(t *testing.T) {
-	r := newRig(t, options{})
-	fresh := []verification.Binding{at("id.example.org", "1", r.clock.Now())}
-	old := append(fresh, at("id.example.org", "1", r.clock.Now().Add(-verification.MaxLifetime)))
+	r := newRig(t)
+	fresh := []verification.Binding{at("id.example.org", "1", r.now())}
+	old := append(fresh, at("id.example.org", "1", r.now().Add(-verification.MaxLifetime)))
 	for _, c := range []struct {
 		err        error
 		fresh, old bool
@@ -296,14 +299,14 @@ func TestWithdrawal_WhatIsHopeless(t *testing.T) {
 		{fmt.Errorf("unbind: %w", identityserver.ErrUnsupported), true, true},
 		{errNoProof, true, true},
 		{identityserver.ErrUnavailable, false, false},
-		{refused(429, "M_LIMIT_EXCEEDED"), false, false},
-		{refused(400, "M_UNKNOWN"), true, true},
-		{refused(499, "M_UNKNOWN"), true, true},
-		{refused(500, "M_UNKNOWN"), false, true},
-		{refused(503, "M_UNKNOWN"), false, true},
+		{idservers.Refused(429, "M_LIMIT_EXCEEDED"), false, false},
+		{idservers.Refused(400, "M_UNKNOWN"), true, true},
+		{idservers.Refused(499, "M_UNKNOWN"), true, true},
+		{idservers.Refused(500, "M_UNKNOWN"), false, true},
+		{idservers.Refused(503, "M_UNKNOWN"), false, true},
 	} {
 		for targets, want := range map[*[]verification.Binding]bool{&fresh: c.fresh, &old: c.old} {
-			if got := (&withdrawal{face: r.client.bindings, targets: *targets}).hopeless(c.err); got != want {
+			if got := (&Withdrawal{face: r.face, targets: *targets}).hopeless(c.err); got != want {
 				t.Errorf("%v, of %d bindings: hopeless %v, want %v", c.err, len(*targets), got, want)
 			}
 		}
@@ -332,60 +335,33 @@ func TestWithdrawal_AddressesOfServers(t *testing.T) {
 	}
 }
 
-// TestWithdrawal_AStoreThatFails holds the request back: nobody knows what is bound.
-func TestWithdrawal_AStoreThatFails(t *testing.T) {
-	broken := &brokenStore{}
-	r := newRig(t, options{service: func(c *verification.Config) {
-		broken.Store = c.Store
-		c.Store = broken
-	}})
-	r.hs.AddUser("alice", "secret", "alice@x.org")
-	token := r.login("alice", "secret")
-	broken.err = errors.New("disk is gone")
-	for path, body := range map[string]string{deletePath: ofAlice(""), unbindPath: ofAlice(""), deactivatePath: deactivation("")} {
-		wantError(t, r.as(token, "POST", path, body), http.StatusInternalServerError, "M_UNKNOWN")
-	}
-	if got := strings.Join(r.hs.Emails("alice"), " "); got != "alice@x.org" || !r.hs.HasUser("alice") {
-		t.Errorf("the account has %q", got)
+// TestWithdrawal_AServerWithoutAName is not asked.
+func TestWithdrawal_AServerWithoutAName(t *testing.T) {
+	r := newRig(t)
+	if err := r.face.unbindAt(t.Context(), at("no name", "1", time.Time{})); err == nil || len(r.ids.Made()) != 0 {
+		t.Errorf("got %v after %q", err, r.ids.Made())
 	}
 }
 
-// TestWithdrawal_OtherMethodsArePassedOn: a path of ours that nobody posts to is passed on,
-// under the name that the homeserver knows.
-func TestWithdrawal_OtherMethodsArePassedOn(t *testing.T) {
-	r := newRig(t, options{})
-	for _, path := range []string{unbindPath, deletePath} {
-		r.do("PUT", path, ofAlice(""))
-		seen := r.hs.Requests()
-		if got, want := seen[len(seen)-1].Path, strings.Replace(path, "v3", "r0", 1); got != want || len(r.ids.made()) != 0 {
-			t.Errorf("the homeserver was asked for %s, want %s; calls %q", got, want, r.ids.made())
-		}
-		if len(r.events.list) != 0 {
-			t.Errorf("what the homeserver has answered by itself is reported: %+v", r.events.list)
-		}
-	}
+// hangingStore is a store that writes nothing until nobody waits for it.
+type hangingStore struct{ store.Store }
+
+func (hangingStore) Update(ctx context.Context, _ store.Partition, _ func(store.Txn) error) error {
+	<-ctx.Done()
+	return ctx.Err()
 }
 
-// TestWithdrawal_AHomeserverThatDoesNotAnswer is told as such: whether it has the endpoint
-// is not known then, and nor is what it has done.
-func TestWithdrawal_AHomeserverThatDoesNotAnswer(t *testing.T) {
-	for path, silent := range map[string]string{unbindPath: "/3pid/unbind", deletePath: "/3pid/delete"} {
-		r, token := bound(t, "id.example.org")
-		legacy := r.next
-		r.next = func(w http.ResponseWriter, req *http.Request) error {
-			if strings.HasSuffix(req.URL.Path, silent) {
-				return &wire.UpstreamError{Status: http.StatusServiceUnavailable, Err: wire.ErrNoAnswer}
-			}
-			return legacy(w, req)
+// TestWithdrawal_WhatHasEndedIsWrittenDown: a quarter of a minute is waited for that, whether
+// or not the client is there, and no longer.
+func TestWithdrawal_WhatHasEndedIsWrittenDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRigOver(t, func(s store.Store) store.Store { return hangingStore{s} })
+		gone, leave := context.WithCancel(t.Context())
+		leave()
+		wd := &Withdrawal{face: r.face, user: alice, targets: []verification.Binding{at("id.example.org", "1", time.Time{})}}
+		start := time.Now()
+		if wd.done(gone, func(verification.Binding) bool { return true }); time.Since(start) != 15*time.Second {
+			t.Errorf("waited for %s, want 15 s", time.Since(start))
 		}
-		r.events.changes = nil
-		wantError(t, r.as(token, "POST", path, ofAlice("")), http.StatusServiceUnavailable, "M_UNKNOWN")
-		if r.wantBindings(t, 1); len(r.events.changes) != 0 {
-			t.Errorf("%s: reported was %+v", path, r.events.changes)
-		}
-	}
-	r := newRig(t, options{})
-	if err := r.client.bindings.unbindAt(t.Context(), at("no name", "1", time.Time{})); err == nil || len(r.ids.made()) != 0 {
-		t.Errorf("got %v after %q", err, r.ids.made())
-	}
+	})
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package handlers
+package bindings
 
 import (
 	"errors"
@@ -19,8 +19,8 @@ var errCannotSay = errors.New("the homeserver does not say which addresses the a
 // returns the homeserver's spelling, the only one under which a homeserver that
 // compares texts finds it; one that was typed exactly so comes first, because
 // such a homeserver may have two.
-func (f *bindings) spelling(call *wire.Call, who *hsapi.Account, asked unbindRequest) (spelling string, owned bool, err error) {
-	list, err := f.hs.List(call, who)
+func (f *Handler) spelling(call *wire.Call, who *hsapi.Account, asked unbindRequest) (spelling string, owned bool, err error) {
+	list, err := f.Homeserver.List(call, who)
 	if err != nil {
 		return "", false, cannotSay(err)
 	}
@@ -58,7 +58,7 @@ func cannotSay(err error) error {
 // repeat a deletion whose answer got lost, and two devices delete the same
 // address. Whether somebody else has the address is not said, because nobody
 // was asked. Bindings that this user has made through us end all the same.
-func (f *bindings) notOwned(call *wire.Call, wd *withdrawal, asked unbindRequest) (int, error) {
+func (f *Handler) notOwned(call *wire.Call, wd *Withdrawal, asked unbindRequest) (int, error) {
 	if len(wd.targets) > 0 {
 		asked.action = "unbound"
 		return f.unbindHere(call, wd, asked)

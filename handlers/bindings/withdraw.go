@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package handlers
+package bindings
 
 import (
 	"cmp"
@@ -31,7 +31,7 @@ const (
 	maxProbes = 3
 )
 
-// withdrawal is a request by which a user takes addresses away, and the
+// Withdrawal is a request by which a user takes addresses away, and the
 // bindings that have to end with it.
 //
 // A legacy homeserver unbinds by itself, with its own signature, if it is told
@@ -39,8 +39,8 @@ const (
 // delete an address, or an account, while the identity server fails. So it is
 // told of none that is not alive, and when it fails all the same, it is given
 // our own name, where nothing is bound and every answer is a good one.
-type withdrawal struct {
-	face    *bindings
+type Withdrawal struct {
+	face    *Handler
 	user    string
 	targets []verification.Binding
 	// signed selects the bindings that the homeserver ends if it says so.
@@ -55,9 +55,9 @@ type withdrawal struct {
 }
 
 // withdrawal finds the recorded bindings that have to end.
-func (f *bindings) withdrawal(r *http.Request, user string, of func(verification.Binding) bool) (*withdrawal, error) {
-	wd := &withdrawal{face: f, user: user, signed: of}
-	recorded, err := f.svc.Bindings(r.Context(), user)
+func (f *Handler) withdrawal(r *http.Request, user string, of func(verification.Binding) bool) (*Withdrawal, error) {
+	wd := &Withdrawal{face: f, user: user, signed: of}
+	recorded, err := f.Service.Bindings(r.Context(), user)
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +72,7 @@ func (f *bindings) withdrawal(r *http.Request, user string, of func(verification
 // alsoAt adds the server that the client has named, if it is not one of those
 // that were found. It is a stranger's choice, so it is looked at before the
 // homeserver is sent there, and not often; but it must not hold up a deletion.
-func (wd *withdrawal) alsoAt(ctx context.Context, named *outbound.Name) {
+func (wd *Withdrawal) alsoAt(ctx context.Context, named *outbound.Name) {
 	if named == nil || wd.knows(named) {
 		return
 	}
@@ -86,29 +86,29 @@ func (wd *withdrawal) alsoAt(ctx context.Context, named *outbound.Name) {
 // public internet. A name may have become one since it was bound (a resolver
 // that blocks it, say), and must not hold up a deletion; an address was one
 // always, and unbinding alone can be refused.
-func (wd *withdrawal) forbidden(ctx context.Context, named *outbound.Name) error {
+func (wd *Withdrawal) forbidden(ctx context.Context, named *outbound.Name) error {
 	if named == nil || wd.knows(named) || (!wd.alone && !isAddress(named.String())) {
 		return nil
 	}
 	if err := wd.count(ctx); err != nil {
 		return err
 	}
-	if err := wd.face.ids.Probe(ctx, *named); errors.Is(err, outbound.ErrForbiddenAddress) {
+	if err := wd.face.Servers.Probe(ctx, *named); errors.Is(err, outbound.ErrForbiddenAddress) {
 		return identityFailure(err)
 	}
 	return nil
 }
 
 // count counts a request that names a server, once.
-func (wd *withdrawal) count(ctx context.Context) error {
+func (wd *Withdrawal) count(ctx context.Context) error {
 	if wd.counted {
 		return nil
 	}
 	wd.counted = true
-	return wd.face.svc.CountUser(ctx, "unbind", wd.user)
+	return wd.face.Service.CountUser(ctx, "unbind", wd.user)
 }
 
-func (wd *withdrawal) knows(named *outbound.Name) bool {
+func (wd *Withdrawal) knows(named *outbound.Name) bool {
 	return slices.ContainsFunc(wd.targets, func(b verification.Binding) bool { return b.IDServer == named.String() })
 }
 
@@ -122,28 +122,28 @@ func isAddress(name string) bool {
 }
 
 // bar keeps the homeserver from all identity servers, by giving it our name.
-func (wd *withdrawal) bar() { wd.signer, wd.barred = wd.face.identityName, true }
+func (wd *Withdrawal) bar() { wd.signer, wd.barred = wd.face.IdentityName, true }
 
 // passOn has the homeserver do its part, unbinds what it has not, and tells
 // the client both.
-func (wd *withdrawal) passOn(call *wire.Call, path string, body wire.Object, asked unbindRequest) (int, error) {
-	answer, err := wd.send(call, path, body)
+func (wd *Withdrawal) passOn(call *wire.Call, path string, body wire.Object, asked unbindRequest) (int, error) {
+	answer, err := wd.Send(call, path, body)
 	if err != nil {
 		return 0, wire.UpstreamFailure(err)
 	}
 	if answer.Status/100 != 2 {
 		return 0, &wire.Refusal{Answer: answer}
 	}
-	result := wd.settle(call.R.Context(), answer, unbindNoSupport, false)
-	wd.face.obs.Changed(call.R, report.Change{
-		Action: asked.action, User: wd.face.svc.Pseudonym(wd.user), Medium: asked.medium,
-		Address: wd.face.svc.Pseudonym(asked.address), Result: result,
+	result := wd.Settle(call.R.Context(), answer, unbindNoSupport, false)
+	wd.face.Observer.Changed(call.R, report.Change{
+		Action: asked.action, User: wd.face.Service.Pseudonym(wd.user), Medium: asked.medium,
+		Address: wd.face.Service.Pseudonym(asked.address), Result: result,
 	})
 	return call.Relay(answer)
 }
 
-// send forwards the request, such that no identity server can hold it up.
-func (wd *withdrawal) send(call *wire.Call, path string, body wire.Object) (*wire.Answer, error) {
+// Send forwards the request, such that no identity server can hold it up.
+func (wd *Withdrawal) Send(call *wire.Call, path string, body wire.Object) (*wire.Answer, error) {
 	if !wd.unhurried && !wd.barred {
 		wd.chooseSigner(call.R.Context())
 	}
@@ -164,7 +164,7 @@ func (wd *withdrawal) send(call *wire.Call, path string, body wire.Object) (*wir
 
 // chooseSigner takes the first server that is alive, and begins with those
 // where only a signature can end the binding.
-func (wd *withdrawal) chooseSigner(ctx context.Context) {
+func (wd *Withdrawal) chooseSigner(ctx context.Context) {
 	var names []string
 	for _, b := range slices.SortedStableFunc(slices.Values(wd.targets), wd.urgency) {
 		if !slices.Contains(names, b.IDServer) {
@@ -173,7 +173,7 @@ func (wd *withdrawal) chooseSigner(ctx context.Context) {
 	}
 	for _, raw := range names[:min(len(names), maxProbes)] {
 		name, err := outbound.ParseName(raw)
-		if err == nil && wd.face.ids.Probe(ctx, name) == nil {
+		if err == nil && wd.face.Servers.Probe(ctx, name) == nil {
 			wd.signer = raw
 			return
 		}
@@ -185,12 +185,12 @@ func (wd *withdrawal) chooseSigner(ctx context.Context) {
 
 // urgency orders bindings: those without a proof, then those whose proof has
 // expired, then the oldest.
-func (wd *withdrawal) urgency(a, b verification.Binding) int {
+func (wd *Withdrawal) urgency(a, b verification.Binding) int {
 	rank := func(x verification.Binding) int {
 		switch {
 		case x.SID == "":
 			return 0
-		case wd.face.svc.ProofExpired(x):
+		case wd.face.Service.ProofExpired(x):
 			return 1
 		}
 		return 2
@@ -198,7 +198,7 @@ func (wd *withdrawal) urgency(a, b verification.Binding) int {
 	return cmp.Or(cmp.Compare(rank(a), rank(b)), a.Bound.Compare(b.Bound))
 }
 
-func (wd *withdrawal) exchange(call *wire.Call, path string, body wire.Object) (*wire.Answer, error) {
+func (wd *Withdrawal) exchange(call *wire.Call, path string, body wire.Object) (*wire.Answer, error) {
 	delete(body, "id_server")
 	if wd.signer != "" {
 		body["id_server"] = wire.Encoded(wd.signer)
@@ -210,29 +210,29 @@ func (wd *withdrawal) exchange(call *wire.Call, path string, body wire.Object) (
 // did: Synapse answers 500 to a deletion, and to a deactivation 400 with no
 // code of its own. A deactivation that failed in another way is not repeated:
 // it may have got far enough for the token to be gone.
-func (wd *withdrawal) heldUp(answer *wire.Answer) bool {
+func (wd *Withdrawal) heldUp(answer *wire.Answer) bool {
 	if wd.deactivation {
 		return answer.Status == http.StatusBadRequest && wire.ErrcodeOf(answer) == wire.CodeUnknown
 	}
 	return answer.Status >= http.StatusInternalServerError
 }
 
-// settle ends the bindings that the homeserver has not ended, and writes the
+// Settle ends the bindings that the homeserver has not ended, and writes the
 // result into its answer. whenNone is the result if nothing was bound and the
 // homeserver does not say.
-func (wd *withdrawal) settle(ctx context.Context, answer *wire.Answer, whenNone string, forget bool) string {
+func (wd *Withdrawal) Settle(ctx context.Context, answer *wire.Answer, whenNone string, forget bool) string {
 	body, err := wire.ParseAnswer(answer.Body.Bytes())
 	if err != nil {
 		body = wire.Object{}
 	}
 	bound := len(wd.targets) > 0
 	said, _, _ := body.Text("id_server_unbind_result") // Dendrite does not say
-	if said != unbindSuccess && said != unbindNoSupport {
+	if said != Success && said != unbindNoSupport {
 		said = ""
 	}
 	ctx, cancel := wire.Detached(ctx, withdrawTime)
 	defer cancel()
-	if said == unbindSuccess && wd.signer != "" && !wd.barred {
+	if said == Success && wd.signer != "" && !wd.barred {
 		wd.done(ctx, func(b verification.Binding) bool { return b.IDServer == wd.signer && (b.SID == "" || wd.signed(b)) })
 	}
 	result := said
@@ -257,7 +257,7 @@ func (wd *withdrawal) settle(ctx context.Context, answer *wire.Answer, whenNone 
 }
 
 // done forgets the bindings that have ended.
-func (wd *withdrawal) done(ctx context.Context, ended func(verification.Binding) bool) {
+func (wd *Withdrawal) done(ctx context.Context, ended func(verification.Binding) bool) {
 	var gone, left []verification.Binding
 	for _, b := range wd.targets {
 		if ended(b) {
@@ -266,16 +266,16 @@ func (wd *withdrawal) done(ctx context.Context, ended func(verification.Binding)
 			left = append(left, b)
 		}
 	}
-	ctx, cancel := wire.Detached(ctx, settleTime)
+	ctx, cancel := wire.Detached(ctx, wire.SettleTime)
 	defer cancel()
 	// A record that stays is only a binding that will be ended once more.
-	_ = wd.face.svc.Unbind(ctx, wd.user, gone...)
+	_ = wd.face.Service.Unbind(ctx, wd.user, gone...)
 	wd.targets = left
 }
 
 // unbindAll ends the bindings that are left, and reports "success" if that was
 // all of them, and else why not.
-func (wd *withdrawal) unbindAll(ctx context.Context) (string, error) {
+func (wd *Withdrawal) unbindAll(ctx context.Context) (string, error) {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	failed := map[verification.Binding]error{}
@@ -302,12 +302,12 @@ func (wd *withdrawal) unbindAll(ctx context.Context) (string, error) {
 	if first != nil {
 		return unbindNoSupport, first
 	}
-	return unbindSuccess, nil
+	return Success, nil
 }
 
-// leaving finds all bindings of a user. The homeserver only unbinds addresses
+// Leaving finds all bindings of a user. The homeserver only unbinds addresses
 // that the account has, so of those alone may it be believed.
-func (f *bindings) leaving(call *wire.Call, who *hsapi.Account, body wire.Object) (*withdrawal, error) {
+func (f *Handler) Leaving(call *wire.Call, who *hsapi.Account, body wire.Object) (*Withdrawal, error) {
 	named, err := namedServer(body)
 	if err != nil {
 		return nil, err
@@ -327,7 +327,7 @@ func (f *bindings) leaving(call *wire.Call, who *hsapi.Account, body wire.Object
 	wd.alsoAt(call.R.Context(), named)
 	var list []hsapi.Threepid // without it the homeserver's word counts for none
 	if len(wd.targets) > 0 {
-		list, _ = f.hs.Threepids(call, who)
+		list, _ = f.Homeserver.Threepids(call, who)
 	}
 	wd.signed = func(b verification.Binding) bool {
 		return slices.Contains(list, hsapi.Threepid{Medium: b.Medium, Address: b.Address})
