@@ -164,7 +164,7 @@ func TestWhatIsNoConversation(t *testing.T) {
 		method, path, _ := strings.Cut(target, " ")
 		req := httptest.NewRequest(method, path, nil)
 		found, _ := c.router.Classify(req.URL)
-		if _, ok := c.talkOf(&wire.Call{R: req, Route: found}); ok != want {
+		if _, ok := c.endpointOf(&wire.Call{R: req, Route: found}); ok != want {
 			t.Errorf("%.60s: it is a conversation: %v", target, ok)
 		}
 	}

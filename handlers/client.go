@@ -27,9 +27,9 @@ type Client struct {
 	hs     *hsapi.Homeserver
 	offers hsapi.Offers
 	// notices and bindings are parts with a life of their own.
-	notices  *notices
-	bindings *bindings.Handler
-	pace     *pace // nil if there is nothing to hide
+	notices   *notices
+	bindings  *bindings.Handler
+	equalizer *equalizer // nil if there is nothing to hide
 }
 
 // NewClient makes the client-facing side of a normalized configuration.
@@ -43,7 +43,7 @@ func NewClient(cfg Config, svc *verification.Service, ids bindings.IdentityServe
 	c.notices = &notices{&c.cfg, svc, obs}
 	c.bindings = &bindings.Handler{Service: svc, Servers: ids, Observer: obs, Homeserver: c.hs, Removals: c.notices, IdentityName: cfg.IdentityName, Idle: cfg.idle()}
 	if cfg.Callback && !cfg.Reveal && cfg.Pace > 0 {
-		c.pace = newPace(cfg.Pace)
+		c.equalizer = newEqualizer(cfg.Pace)
 	}
 	return c
 }
@@ -65,7 +65,7 @@ func (c *Client) ServeHTTP(w http.ResponseWriter, r *http.Request, next wire.Nex
 			return 0, wire.Unrecognized(http.StatusNotFound)
 		})
 	}
-	if t, ok := c.talkOf(call); ok {
+	if t, ok := c.endpointOf(call); ok {
 		return c.converse(call, t)
 	}
 	return c.serve(call)
@@ -180,4 +180,45 @@ func NewIdentity(cfg Config, svc *verification.Service, obs Observer) *identity.
 		face.Numbers = &cfg.Phones.Policy
 	}
 	return identity.New(face, svc, obs)
+}
+
+// Unavailable answers in place of a [Client] while the store cannot be opened.
+type Unavailable struct{ client *Client }
+
+// NewUnavailable makes it of a normalized configuration.
+func NewUnavailable(cfg Config, opts PageOptions) (*Unavailable, error) {
+	c := &Client{cfg: cfg, page: newPages(cfg.PublicURL)}
+	return &Unavailable{c}, c.SetPages(opts)
+}
+
+// ServeHTTP implements http.Handler.
+func (u *Unavailable) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !ForPerson(r) {
+		wire.NotReady(w)
+		return
+	}
+	_, _ = u.client.failedPage(&wire.Call{W: w, R: r}, wire.Unavailable(nil)) // whoever calls has a log
+}
+
+// inWords is a refusal as the one who made the request is told it. Without words in
+// their language it stays as it is.
+func (c *Client) inWords(r *http.Request, e *wire.MatrixError) *wire.MatrixError {
+	if e.Say == "" {
+		return e
+	}
+	words := c.page.Words(c.cfg.brandOf(r), r.Header.Get("Accept-Language"))
+	text, err := words.Text(e.Say, words.Lasting(e.RetryAfter))
+	if err != nil || text == "" {
+		return e
+	}
+	said := *e
+	said.Message = text
+	return &said
+}
+
+// challengeInWords is the same for a round of an authentication of ours.
+func (c *Client) challengeInWords(r *http.Request, ch *challenge) *challenge {
+	said := *ch
+	said.Message = c.inWords(r, &wire.MatrixError{Message: ch.Message, Say: ch.say}).Message
+	return &said
 }

@@ -41,7 +41,7 @@ type Config struct {
 	// address: that it is in use, or not found. Without it they cannot tell.
 	Reveal bool
 	// Pace is the shortest time after which a request is answered that the
-	// homeserver has decided, see pace.go. Default: 400 ms; negative: at once.
+	// homeserver has decided, see timing.go. Default: 400 ms; negative: at once.
 	Pace time.Duration
 	// NativeReset leaves password resets to the homeserver.
 	NativeReset bool
@@ -102,7 +102,7 @@ func (c *Config) Normalize() error {
 		c.UpstreamVersion = "r0"
 	}
 	if c.Pace == 0 {
-		c.Pace = leastPace
+		c.Pace = leastStep
 	}
 	if c.MaxBody == 0 {
 		c.MaxBody = DefaultMaxBody

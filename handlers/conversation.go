@@ -28,10 +28,10 @@ import (
 const maxLook = 1 << 20
 
 // converse serves a request that may be one round of a conversation.
-func (c *Client) converse(call *wire.Call, t talk) error {
+func (c *Client) converse(call *wire.Call, t uiaEndpoint) error {
 	saved := *call.R
 	defer func() { *call.R = saved }()
-	x := &round{client: c, talk: t}
+	x := &uiaRequest{client: c, endpoint: t}
 	wire.KeepHeaders(call.R)
 	wire.LimitEncodings(call.R)
 	if err := x.look(call); err != nil {
@@ -43,8 +43,8 @@ func (c *Client) converse(call *wire.Call, t talk) error {
 	return err
 }
 
-// talk is the conversation that a request may be a part of.
-type talk struct {
+// uiaEndpoint is the conversation that a request may be a part of.
+type uiaEndpoint struct {
 	method, path string
 	// user says that somebody is logged in: they prove their password, who is not an
 	// address. One path, two endpoints.
@@ -63,9 +63,9 @@ const registrationEndpoint = http.MethodPost + " register"
 // freeContent is how endpoints begin whose bodies have members of any name.
 var freeContent = []string{"rooms/", "user/", "sendToDevice/", "room_keys/"}
 
-// talkOf returns the conversation that a request may be a part of. Requests of
+// endpointOf returns the conversation that a request may be a part of. Requests of
 // other methods have none, and keep the ResponseWriter that they came with.
-func (c *Client) talkOf(call *wire.Call) (t talk, ok bool) {
+func (c *Client) endpointOf(call *wire.Call) (t uiaEndpoint, ok bool) {
 	switch t.method = call.R.Method; t.method {
 	case http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodPatch:
 	default:
@@ -86,18 +86,18 @@ func (c *Client) talkOf(call *wire.Call) (t talk, ok bool) {
 	return t, true
 }
 
-// endpoint is what a sealed name is bound to.
-func (t *talk) endpoint() string {
+// name is what a sealed name is bound to.
+func (t *uiaEndpoint) name() string {
 	if t.user {
 		return t.method + " " + t.path + " by a user"
 	}
 	return t.method + " " + t.path
 }
 
-// round is one request of a conversation, and its answer.
-type round struct {
-	client *Client
-	talk   talk
+// uiaRequest is one request of a conversation, and its answer.
+type uiaRequest struct {
+	client   *Client
+	endpoint uiaEndpoint
 	// raw is the body as it goes on, if it was read to its end; authenticates says
 	// that it has an "auth".
 	raw           []byte
@@ -109,7 +109,7 @@ type round struct {
 
 // look opens the name in a body in the time that there is for it, so that half a
 // body does not wait for ever.
-func (x *round) look(call *wire.Call) error {
+func (x *uiaRequest) look(call *wire.Call) error {
 	if !wire.HasBody(call.R) {
 		return nil
 	}
@@ -127,13 +127,13 @@ func (x *round) look(call *wire.Call) error {
 // openBody replaces the name in a body by the homeserver's. One that was not
 // given out for this endpoint is taken out, whatever it is: the homeserver then
 // begins a conversation of its own.
-func (x *round) openBody(call *wire.Call) error {
+func (x *uiaRequest) openBody(call *wire.Call) error {
 	start, err := wire.ReadStart(call.W, call.R, x.client.cfg.MaxBody+1)
 	if err != nil {
 		return err
 	}
 	wire.Resume(call.R, start)
-	if x.talk.free || !wire.ResemblesObject(start) && len(wire.WithoutBlanks(start)) > 0 {
+	if x.endpoint.free || !wire.ResemblesObject(start) && len(wire.WithoutBlanks(start)) > 0 {
 		return nil
 	}
 	limit := x.client.cfg.MaxBody
@@ -153,9 +153,9 @@ func (x *round) openBody(call *wire.Call) error {
 	return x.openText(call.R, start)
 }
 
-func (x *round) openText(r *http.Request, raw []byte) error {
+func (x *uiaRequest) openText(r *http.Request, raw []byte) error {
 	x.raw = raw
-	if !x.talk.old && !wire.MaySay(raw, "auth") {
+	if !x.endpoint.old && !wire.MaySay(raw, "auth") {
 		return nil
 	}
 	body, err := wire.ParseEnvelope(raw)
@@ -173,8 +173,8 @@ func (x *round) openText(r *http.Request, raw []byte) error {
 
 // openIn opens the name where a body can have it, and reports whether the body
 // has changed.
-func (x *round) openIn(body wire.Object) bool {
-	changed := x.talk.old && x.openMember(body)
+func (x *uiaRequest) openIn(body wire.Object) bool {
+	changed := x.endpoint.old && x.openMember(body)
 	var auth wire.Object
 	if body.Null("auth") || json.Unmarshal(body["auth"], &auth) != nil {
 		return changed // what is no object names no session
@@ -189,12 +189,12 @@ func (x *round) openIn(body wire.Object) bool {
 	return true
 }
 
-func (x *round) openMember(holder wire.Object) bool {
+func (x *uiaRequest) openMember(holder wire.Object) bool {
 	if _, there := holder["session"]; !there {
 		return false
 	}
 	name, _, _ := holder.Text("session") // what is no text opens nothing
-	if opened, ok := x.client.svc.OpenConversation(name, x.talk.endpoint()); ok {
+	if opened, ok := x.client.svc.OpenConversation(name, x.endpoint.name()); ok {
 		x.given, x.opened = name, opened
 		holder["session"] = wire.Encoded(opened.Session)
 		return true
@@ -205,15 +205,15 @@ func (x *round) openMember(holder wire.Object) bool {
 
 // hasNames reports whether an answer may have the name of a conversation in it. A
 // refusal may quote the one that was opened: Synapse does, if it has ended.
-func (x *round) hasNames(status int, _ http.Header) bool {
-	return status == http.StatusUnauthorized || (x.talk.old && status/100 == 2) || (x.opened.Session != "" && status >= 400)
+func (x *uiaRequest) hasNames(status int, _ http.Header) bool {
+	return status == http.StatusUnauthorized || (x.endpoint.old && status/100 == 2) || (x.opened.Session != "" && status >= 400)
 }
 
 // errHalf is an object that nobody can read to its end, with a name in it perhaps.
 var errHalf = errors.New("the homeserver's answer is half an object")
 
 // seal replaces the names in an answer.
-func (x *round) seal(raw []byte) ([]byte, error) {
+func (x *uiaRequest) seal(raw []byte) ([]byte, error) {
 	if !wire.MaySay(raw, "session") {
 		return raw, nil
 	}
@@ -241,11 +241,11 @@ func (x *round) seal(raw []byte) ([]byte, error) {
 
 // sealed is the name for the client: the one that it has, if that stands for the
 // same conversation.
-func (x *round) sealed(name string) string {
+func (x *uiaRequest) sealed(name string) string {
 	if name == x.opened.Session || name == x.given {
 		return x.given
 	}
-	return x.client.svc.SealConversation(verification.Conversation{Session: name, Endpoint: x.talk.endpoint()})
+	return x.client.svc.SealConversation(verification.Conversation{Session: name, Endpoint: x.endpoint.name()})
 }
 
 // PassWithoutNames passes a request on while there is nothing to seal names with. A

@@ -63,3 +63,20 @@ func ForPerson(r *http.Request) bool {
 	_, link := pageOf(plainText(&url.URL{Path: r.URL.Path, RawPath: r.URL.RawPath}))
 	return link && !wire.Accepts(r, "application/json")
 }
+
+// maxNonce bounds what is proved, in bytes.
+const maxNonce = 64
+
+// probe serves ProbePath.
+func (c *Client) probe(call *wire.Call) (int, error) {
+	if call.R.Method != http.MethodGet {
+		return call.OnlyBy("GET, OPTIONS")
+	}
+	nonce := call.R.URL.Query().Get("nonce")
+	if nonce == "" || len(nonce) > maxNonce {
+		return 0, wire.BadRequest(wire.CodeInvalidParam, "'nonce' must be 1 to 64 characters")
+	}
+	return call.OK(struct {
+		Proof string `json:"proof"`
+	}{c.svc.Proof(nonce)})
+}

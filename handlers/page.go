@@ -14,6 +14,7 @@ import (
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/internal/words"
 )
 
 // PageOptions are the words and the looks of pages.
@@ -278,4 +279,14 @@ func pageSubmission(values url.Values) verification.Submission {
 		sub.ClientSecret = &secret
 	}
 	return sub
+}
+
+// askedOf is what a page says of the request that its link is from. Only whoever
+// has the link may see it: to the client it would tell that somebody else has
+// asked for the same address.
+func (c *Client) askedOf(r *http.Request, sub verification.Submission, found verification.Confirmed) web.Asked {
+	origin := words.OriginOf(found)
+	// Should the store fail, the page says less; confirming will fail, too.
+	another, err := c.svc.Another(r.Context(), sub.SID, found)
+	return web.Asked{Made: origin.Made, App: origin.App, Network: origin.Network, Another: another && err == nil}
 }

@@ -127,7 +127,7 @@ func (c *Client) progress(r *http.Request, body []byte) {
 	if c.cfg.RegistrationGate != GateCompleted || told.Session == "" || len(told.Session) > maxUIASession {
 		return
 	}
-	beat := c.pace.begin()
+	at := c.equalizer.start()
 	ctx, cancel := wire.Detached(r.Context(), wire.SettleTime)
 	defer cancel()
 	released := false
@@ -140,7 +140,7 @@ func (c *Client) progress(r *http.Request, body []byte) {
 		}
 	}
 	if released {
-		beat.wait(r.Context(), false) // how full the outbox is depends on who has which address
+		at.wait(r.Context(), false) // how full the outbox is depends on who has which address
 	}
 	if err != nil {
 		// The client's next request tries again.

@@ -127,26 +127,26 @@ func TestGate_AReleaseTakesAStep(t *testing.T) {
 		opts := callback
 		opts.service = func(c *verification.Config) { c.Store = sleepy{c.Store} }
 		r := gated(t, opts, GateCompleted, func(o *fakehs.Options) { o.CaptchaResponse = "solved" })
-		r.client.pace = newPace(leastPace)
+		r.client.equalizer = newEqualizer(leastStep)
 		took := func(f func()) time.Duration {
 			start := time.Now()
 			f()
 			return time.Since(start)
 		}
 		var session string
-		if got := took(func() { session = r.begin() }); got >= leastPace {
+		if got := took(func() { session = r.begin() }); got >= leastStep {
 			t.Errorf("the first round took %s", got)
 		}
 		wantStatus(t, r.signUp("s"), http.StatusOK)
-		usual := r.client.pace.usual
-		if got := took(func() { r.stage(session, `"type":"m.login.recaptcha","response":"solved"`) }); got != leastPace {
-			t.Errorf("the round that released the mail took %s, want %s", got, leastPace)
+		usual := r.client.equalizer.usual
+		if got := took(func() { r.stage(session, `"type":"m.login.recaptcha","response":"solved"`) }); got != leastStep {
+			t.Errorf("the round that released the mail took %s, want %s", got, leastStep)
 		}
 		r.wantMails(1)
-		if got := took(func() { r.stage(session, `"type":"m.login.dummy"`) }); got >= leastPace {
+		if got := took(func() { r.stage(session, `"type":"m.login.dummy"`) }); got >= leastStep {
 			t.Errorf("the round after it took %s", got)
 		}
-		if got := r.client.pace.usual; got != usual || usual == 0 {
+		if got := r.client.equalizer.usual; got != usual || usual == 0 {
 			t.Errorf("after it %s is usual for what the homeserver grants, before it was %s", got, usual)
 		}
 	})

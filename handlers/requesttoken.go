@@ -76,10 +76,10 @@ func (c *Client) requestToken(call *wire.Call) (int, error) {
 // status if the homeserver's answer was written.
 func (c *Client) open(call *wire.Call, req verification.Request, to recipient) (verification.Opened, int, error) {
 	if c.cfg.Callback {
-		beat := c.pace.begin()
+		at := c.equalizer.start()
 		opened, answered, err := c.askHomeserver(call, req, to)
 		if answered == 0 && !early(err) {
-			beat.wait(call.R.Context(), err == nil && !opened.Decoy)
+			at.wait(call.R.Context(), err == nil && !opened.Decoy)
 		}
 		return opened, answered, err
 	}

@@ -75,7 +75,7 @@ func newRig(t *testing.T, opts options) *rig {
 	}
 	r.client = NewClient(cfg, r.svc, r.ids, r.events)
 	r.client.page.Now = r.clock.Now
-	r.client.pace = nil // what is not about time need not take time
+	r.client.equalizer = nil // what is not about time need not take time
 	r.face = NewIdentity(cfg, r.svc, r.events)
 	ho := fakehs.Options{
 		ServerName: "example.org", TrustedIDServers: []string{cfg.IdentityName}, ResetMode: fakehs.ResetRemote,

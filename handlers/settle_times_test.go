@@ -123,7 +123,7 @@ func TestPace_WhatIsUsual(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, callback)
 		r.hs.AddUser("owner", "secret", "owner@x.org")
-		r.client.pace = newPace(leastPace)
+		r.client.equalizer = newEqualizer(leastStep)
 		legacy := r.next
 		r.next = func(w http.ResponseWriter, req *http.Request) error {
 			time.Sleep(takes)
@@ -139,14 +139,14 @@ func TestPace_WhatIsUsual(t *testing.T) {
 			next        wire.Next
 			took, usual time.Duration
 		}{
-			{"owner@x.org", r.next, leastPace, 0},
-			{"a@x.org", func(http.ResponseWriter, *http.Request) error { return wire.ErrNoAnswer }, leastPace, 0},
+			{"owner@x.org", r.next, leastStep, 0},
+			{"a@x.org", func(http.ResponseWriter, *http.Request) error { return wire.ErrNoAnswer }, leastStep, 0},
 			{"b@x.org", upstream(500, `{"errcode":"M_UNKNOWN","error":"x"}`), 0, 0},
-			{"c@x.org", r.next, leastPace, takes},
+			{"c@x.org", r.next, leastStep, takes},
 		} {
 			r.next = c.next
-			if got := ask(c.email); got != c.took || r.client.pace.usual != c.usual {
-				t.Errorf("%s: answered after %s, and usual is %s; want %s and %s", c.email, got, r.client.pace.usual, c.took, c.usual)
+			if got := ask(c.email); got != c.took || r.client.equalizer.usual != c.usual {
+				t.Errorf("%s: answered after %s, and usual is %s; want %s and %s", c.email, got, r.client.equalizer.usual, c.took, c.usual)
 			}
 		}
 	})

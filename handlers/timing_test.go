@@ -11,9 +11,9 @@ import (
 )
 
 // answeredAfter runs a request that takes some time by itself.
-func answeredAfter(p *pace, work time.Duration, granted bool) time.Duration {
+func answeredAfter(p *equalizer, work time.Duration, granted bool) time.Duration {
 	start := time.Now()
-	b := p.begin()
+	b := p.start()
 	time.Sleep(work)
 	b.wait(context.Background(), granted)
 	return time.Since(start)
@@ -23,15 +23,15 @@ func answeredAfter(p *pace, work time.Duration, granted bool) time.Duration {
 // who takes longer waits for the end of another.
 func TestPaceIsTheSameForAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPace(leastPace)
+		p := newEqualizer(leastStep)
 		for _, work := range []time.Duration{0, time.Millisecond, 50 * time.Millisecond, 199 * time.Millisecond} {
 			for _, granted := range []bool{true, false} {
-				if got := answeredAfter(p, work, granted); got != leastPace {
-					t.Errorf("work of %s, granted %v: answered after %s, want %s", work, granted, got, leastPace)
+				if got := answeredAfter(p, work, granted); got != leastStep {
+					t.Errorf("work of %s, granted %v: answered after %s, want %s", work, granted, got, leastStep)
 				}
 			}
 		}
-		if got := answeredAfter(p, leastPace+time.Millisecond, true); got != 2*leastPace {
+		if got := answeredAfter(p, leastStep+time.Millisecond, true); got != 2*leastStep {
 			t.Errorf("got an answer after %s, want two steps", got)
 		}
 	})
@@ -41,7 +41,7 @@ func TestPaceIsTheSameForAll(t *testing.T) {
 // usual for the homeserver stays. There are only few steps, and a last one.
 func TestPaceFollowsTheSlowest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPace(leastPace)
+		p := newEqualizer(leastStep)
 		tests := []struct {
 			pause, work time.Duration
 			granted     bool
@@ -53,8 +53,8 @@ func TestPaceFollowsTheSlowest(t *testing.T) {
 			{50 * time.Minute, 100 * time.Millisecond, false, 800 * time.Millisecond},
 			{20 * time.Minute, 100 * time.Millisecond, false, 400 * time.Millisecond},
 			{0, 20 * time.Second, false, 50 * 400 * time.Millisecond}, // 20 s is the end of a step
-			{0, time.Millisecond, true, mostPace},
-			{0, 7 * time.Second, true, 3 * mostPace},
+			{0, time.Millisecond, true, mostStep},
+			{0, 7 * time.Second, true, 3 * mostStep},
 			{2 * time.Hour, time.Millisecond, false, 1600 * time.Millisecond},
 		}
 		for i, tt := range tests {
@@ -74,11 +74,11 @@ func TestPaceDoesNotHoldThoseWhoLeave(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
 		ctx, cancel := context.WithCancel(t.Context())
-		b := newPace(leastPace).begin()
+		b := newEqualizer(leastStep).start()
 		cancel()
 		b.wait(ctx, true)
-		var none *pace
-		none.begin().wait(t.Context(), true)
+		var none *equalizer
+		none.start().wait(t.Context(), true)
 		if got := time.Since(start); got != 0 {
 			t.Errorf("held for %s", got)
 		}
@@ -94,7 +94,7 @@ func TestPaceOnlyWhereThereIsSomethingToHide(t *testing.T) {
 	}{"off": {options{}, false}, "callback": {callback, true}, "revealing": {revealing, false}} {
 		r := newRig(t, tt.opts)
 		c := NewClient(r.client.cfg, r.svc, r.ids, r.events)
-		if got := c.pace != nil; got != tt.want {
+		if got := c.equalizer != nil; got != tt.want {
 			t.Errorf("%s: paced %v, want %v", name, got, tt.want)
 		}
 	}
@@ -107,12 +107,12 @@ func TestPaceStepsHaveRoomForTwice(t *testing.T) {
 	for slow, want := range map[time.Duration]int{
 		0: 400, 200 * time.Millisecond: 400, 200*time.Millisecond + 1: 800, 800 * time.Millisecond: 1600, 1600 * time.Millisecond: 3200, time.Hour: 3200,
 	} {
-		p := newPace(leastPace)
+		p := newEqualizer(leastStep)
 		if p.took(now, slow, false); p.step(now) != time.Duration(want)*time.Millisecond {
 			t.Errorf("after an answer of %s: got a step of %s, want %d ms", slow, p.step(now), want)
 		}
 	}
-	p := newPace(leastPace)
+	p := newEqualizer(leastStep)
 	for i, c := range []struct {
 		took    time.Duration
 		granted bool
@@ -127,12 +127,12 @@ func TestPaceStepsHaveRoomForTwice(t *testing.T) {
 // TestPaceForgetsByParts: each is remembered for as long as six of them last, and whatever
 // was before a pause is gone.
 func TestPaceForgetsByParts(t *testing.T) {
-	start := time.Unix(0, 0).Add(1000 * paceWindow)
-	const part = paceWindow / paceParts
+	start := time.Unix(0, 0).Add(1000 * stepWindow)
+	const part = stepWindow / stepParts
 	for after, want := range map[time.Duration]int{
 		part: 3, 5 * part: 3, 6*part - 1: 3, 6 * part: 2, 7*part - 1: 2, 7 * part: 0, 100 * part: 0,
 	} {
-		p := newPace(leastPace)
+		p := newEqualizer(leastStep)
 		p.took(start, 3*time.Second, false)
 		p.took(start, 1*time.Second, false)
 		p.took(start.Add(part), 2*time.Second, false)
