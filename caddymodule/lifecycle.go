@@ -204,9 +204,9 @@ func (a *App) sender(keys *keyring.Ring) *outbox.MailSender {
 	publicURL := a.settings.http.PublicURL
 	return &outbox.MailSender{
 		From: a.mailer.From(), Transport: a.mailer, Templates: a.settings.templates, Keys: keys,
-		Link:   func(sid, token string) string { return handlers.Link(publicURL, sid, token) },
-		Page:   func(sid string) string { return handlers.Link(publicURL, sid, "") },
-		Refuse: func(sid, refusal string) string { return handlers.RefuseLink(publicURL, sid, refusal) },
+		Link:   func(sid, token string) string { return pages.Link(publicURL, sid, token) },
+		Page:   func(sid string) string { return pages.Link(publicURL, sid, "") },
+		Refuse: func(sid, refusal string) string { return pages.RefuseLink(publicURL, sid, refusal) },
 		Bounce: a.bounce(keys),
 		Tag:    a.providerTag(keys),
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
+	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -340,7 +341,7 @@ func TestF15_FourteenTargets(t *testing.T) {
 // untilTold is how long it takes until the help page says something else, or zero.
 func (q *requester) untilTold(sid, secret string) time.Duration {
 	page := func() string {
-		return q.do("GET", route.PagePath(verification.Email)+"?"+helpQuery(verification.Submission{SID: sid, ClientSecret: &secret}), "").Body.String()
+		return q.do("GET", route.PagePath(verification.Email)+"?"+web.HelpQuery(verification.Submission{SID: sid, ClientSecret: &secret}), "").Body.String()
 	}
 	start := time.Now()
 	first := page()

@@ -8,17 +8,14 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
+	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 )
-
-// maxLink bounds the query of a link, in bytes. Ours have less than 200; what
-// programs that count clicks add is less than one kilobyte.
-const maxLink = 8 << 10
 
 // serveOwn answers everything in ownSpace. A person's link is mended first; from
 // here on it is one like any other.
 func (c *Client) serveOwn(call *wire.Call) error {
 	person := ForPerson(call.R)
-	if len(call.R.URL.RawQuery) > maxLink {
+	if len(call.R.URL.RawQuery) > web.MaxLink {
 		return c.observed(call, string(route.KindStray), func() (int, error) {
 			return 0, &wire.MatrixError{Status: http.StatusRequestURITooLong, Errcode: wire.CodeTooLarge, Message: "The query is too long"}
 		})
@@ -35,7 +32,7 @@ func (c *Client) serveOwn(call *wire.Call) error {
 
 // mended is a request for what is meant by its link.
 func (c *Client) mended(r *http.Request) *http.Request {
-	u := mendLink(r.URL, c.svc.Owns)
+	u := web.Mend(r.URL, c.svc.Owns)
 	if u == nil {
 		return r
 	}
@@ -60,7 +57,7 @@ func ForPerson(r *http.Request) bool {
 	if wire.Accepts(r, "text/html", "application/xhtml+xml", "text/*") {
 		return true
 	}
-	_, link := pageOf(plainText(&url.URL{Path: r.URL.Path, RawPath: r.URL.RawPath}))
+	_, link := web.PageOf(web.PlainText(&url.URL{Path: r.URL.Path, RawPath: r.URL.RawPath}))
 	return link && !wire.Accepts(r, "application/json")
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
+	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
@@ -82,7 +83,7 @@ func TestMachinesGetJSON(t *testing.T) {
 		for _, ask := range asks {
 			r := newPageRig(t, options{})
 			answer := r.do(ask[0], path, `{}`, ask[1:]...)
-			if path == route.RefusePath || isLink && ask[0] == "GET" && !strings.ContainsAny(path, ";%") && len(path) < maxLink {
+			if path == route.RefusePath || isLink && ask[0] == "GET" && !strings.ContainsAny(path, ";%") && len(path) < web.MaxLink {
 				continue // pages for everybody, and a method that has no answer
 			}
 			if path == route.ProbePath+"?nonce=x" && ask[0] == "GET" {

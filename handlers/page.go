@@ -249,7 +249,7 @@ func (c *Client) pressView(r *http.Request, sub verification.Submission, found v
 // codeView is a page that a code is typed into.
 func (c *Client) codeView(sub verification.Submission, found verification.Confirmed, state web.State) web.View {
 	v := c.formView(sub, found, state, c.gate().Nonce(web.First, aboutCode(sub)))
-	v.Help = route.PagePath(found.Medium) + "?" + helpQuery(sub)
+	v.Help = route.PagePath(found.Medium) + "?" + web.HelpQuery(sub)
 	return v
 }
 

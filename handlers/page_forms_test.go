@@ -172,7 +172,7 @@ func TestPages_OfWhatIsOverMeanwhile(t *testing.T) {
 // TestPages_HowLongAQueryMayBe, to the sign.
 func TestPages_HowLongAQueryMayBe(t *testing.T) {
 	r := newPageRig(t, options{})
-	for n, want := range map[int]int{maxLink: http.StatusBadRequest, maxLink + 1: http.StatusRequestURITooLong} {
+	for n, want := range map[int]int{web.MaxLink: http.StatusBadRequest, web.MaxLink + 1: http.StatusRequestURITooLong} {
 		wantPage(t, r.do("GET", linkPath+"?"+strings.Repeat("x", n), "", browser...), want, "This link does not work")
 	}
 }

@@ -51,7 +51,7 @@ func (m *mail) refused() bool {
 }
 
 func refuseQuery(sid, refusal string) string {
-	return strings.TrimPrefix(RefuseLink("https://matrix.example.org", sid, refusal), "https://matrix.example.org")
+	return strings.TrimPrefix(web.RefuseLink("https://matrix.example.org", sid, refusal), "https://matrix.example.org")
 }
 
 func (r *rig) refuseForm(values url.Values, header ...string) *httptest.ResponseRecorder {
@@ -67,7 +67,7 @@ func (m *mail) pressRefuse(page *httptest.ResponseRecorder) *httptest.ResponseRe
 }
 
 func TestRefuseLink(t *testing.T) {
-	got := RefuseLink("https://matrix.example.org", "0a_-b", "c&d=e")
+	got := web.RefuseLink("https://matrix.example.org", "0a_-b", "c&d=e")
 	if want := "https://matrix.example.org/_threepid/refuse?sid=0a_-b&refusal=c%26d%3De"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}

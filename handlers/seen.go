@@ -15,12 +15,6 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
-// seenField says in an address what has just become of a form that led there. It is
-// sealed, for an hour: nobody can make up a page that says so, and whoever has the seal
-// has shown the token, which stays out of the address, for a server's answers are in
-// more logs than links are.
-const seenField = "seen"
-
 // aftermath are the pages that a form leads to. What passes by itself is no such page,
 // nor is one with a form for the same token: to send the form again is harmless then.
 var aftermath = []web.State{
@@ -33,7 +27,7 @@ var aftermath = []web.State{
 // verdict on a form that has failed is reported here.
 func (c *Client) sendOn(w http.ResponseWriter, path string, state web.State, verdict *wire.MatrixError, sid string) (int, error) {
 	seen := string(state) + "." + c.gate().Nonce(web.First, aboutSeen(path, state, sid))
-	query := linkParameters("sid", sid, seenField, seen)
+	query := web.Query("sid", sid, web.SeenField, seen)
 	web.Headers(w.Header())
 	w.Header().Set("Location", path+"?"+query)
 	w.WriteHeader(http.StatusSeeOther)
@@ -50,7 +44,7 @@ func aboutSeen(path string, state web.State, sid string) string {
 
 // seenOf is the page that an address says, or empty.
 func (c *Client) seenOf(path string, query url.Values) web.State {
-	name, seal, _ := strings.Cut(query.Get(seenField), ".")
+	name, seal, _ := strings.Cut(query.Get(web.SeenField), ".")
 	state := web.State(name)
 	if !slices.Contains(aftermath, state) || !c.gate().Sealed(seal, aboutSeen(path, state, query.Get("sid"))) {
 		return ""

@@ -89,7 +89,7 @@ func TestNoFormStaysInTheHistory(t *testing.T) {
 			t.Errorf("%s: got headers %v", name, got)
 		}
 		for param := range u.Query() {
-			if param != "sid" && param != "end" && param != seenField {
+			if param != "sid" && param != "end" && param != web.SeenField {
 				t.Errorf("%s: the address has %s in it", name, param)
 			}
 		}
@@ -107,11 +107,11 @@ func TestAnAddressCannotClaimAnything(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	seen := u.Query().Get(seenField)
+	seen := u.Query().Get(web.SeenField)
 	sid := r.request("register", "s", "a@x.org")
 	name, seal, _ := strings.Cut(seen, ".")
 	for _, forged := range []string{seen, "done", "done.", "done." + seal, "already." + seal, name + "." + seal + "x", "wrong." + seal, "x." + seal} {
-		page := r.do("GET", linkQuery("sid", sid, seenField, forged), "")
+		page := r.do("GET", linkQuery("sid", sid, web.SeenField, forged), "")
 		wantPage(t, page, http.StatusOK, "Create your account?")
 		if strings.Contains(page.Body.String(), "a@x.org") || strings.Contains(page.Body.String(), `role="alert"`) {
 			t.Errorf("%s: the page believes it", forged)
@@ -121,7 +121,7 @@ func TestAnAddressCannotClaimAnything(t *testing.T) {
 	// refusal is one of a link.
 	for _, state := range []string{"done", "already"} {
 		seal := r.client.gate().Nonce('1', aboutSeen(linkPath, web.State(state), sid))
-		wantPage(t, r.do("GET", linkQuery("sid", sid, seenField, state+"."+seal), ""), http.StatusOK, "Create your account?")
+		wantPage(t, r.do("GET", linkQuery("sid", sid, web.SeenField, state+"."+seal), ""), http.StatusOK, "Create your account?")
 	}
 	r.stillPending(sid, "addresses that say so")
 	if page := r.do("GET", u.String(), "").Body.String(); !strings.Contains(page, "b@x.org") {

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -255,7 +256,7 @@ func TestSubmitWrongMethod(t *testing.T) {
 func TestCodeLinkLeadsToThePageForTheCode(t *testing.T) {
 	r := newRig(t, withCodes)
 	sid := r.request("register", "s", "a@x.org")
-	link := Link("https://matrix.example.org", sid, "")
+	link := web.Link("https://matrix.example.org", sid, "")
 	form := fields(r.do("GET", strings.TrimPrefix(link, "https://matrix.example.org"), ""))
 	form.Set("token", r.box.last(t).Token)
 	wantPage(t, r.post(form), http.StatusOK, "Confirmed")

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers"
-	"github.com/caddy-threepid/caddy-threepid/handlers/pages"
+	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/words"
 )
 
@@ -20,5 +20,5 @@ func pageOptions(t *testing.T) handlers.PageOptions {
 	t.Helper()
 	set, err := loaded()
 	must(t, err)
-	return handlers.PageOptions{Words: pages.FromTemplates(set), Looks: pages.LooksOf(set)}
+	return handlers.PageOptions{Words: web.FromTemplates(set), Looks: pages.LooksOf(set)}
 }

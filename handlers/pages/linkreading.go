@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package handlers
+package pages
 
 import (
 	"html"
@@ -22,11 +22,11 @@ import (
 // afterwards. A link that stays in doubt loses its parameters, and its page says what
 // to do.
 
-// mendLink returns what is meant by a link that is not one of ours as it stands, or
+// Mend returns what is meant by a link that is not one of ours as it stands, or
 // nil if there is nothing to mend. Owns tells the sids that were made here.
-func mendLink(u *url.URL, owns func(string) bool) *url.URL {
-	text := plainText(u)
-	path, ok := pageOf(text)
+func Mend(u *url.URL, owns func(string) bool) *url.URL {
+	text := PlainText(u)
+	path, ok := PageOf(text)
 	if !ok {
 		return nil
 	}
@@ -57,7 +57,7 @@ var parameters = []struct {
 	{"refusal", secretForm},
 	{"help", regexp.MustCompile(`^1$`)},
 	{"client_secret", opaque},
-	{seenField, opaque},
+	{SeenField, opaque},
 }
 
 // secretForm is that of 32 bytes in base64: the last digit stands for four bits.
@@ -68,7 +68,7 @@ var secretForm = regexp.MustCompile(`^[0-9A-Za-z_-]{42}[048AEIMQUYcgkosw]$`)
 var opaque = regexp.MustCompile(`^[0-9a-zA-Z.=_-]{1,255}$`)
 
 // parameter is how a parameter stands in a text.
-var parameter = regexp.MustCompile(`(?i)(?:^|[^0-9a-z_-])(sid|token|refusal|help|client_secret|` + seenField + `)\s*=`)
+var parameter = regexp.MustCompile(`(?i)(?:^|[^0-9a-z_-])(sid|token|refusal|help|client_secret|` + SeenField + `)\s*=`)
 
 // maxParameters bounds how many of them are looked at: a link has three.
 const maxParameters = 16
@@ -95,14 +95,14 @@ func exactly(values url.Values, owns func(string) bool) bool {
 	return true
 }
 
-// plainText is a link from its path on, without the percent signs and the names of
+// PlainText is a link from its path on, without the percent signs and the names of
 // HTML that it was escaped with, each up to three times.
-func plainText(u *url.URL) string {
+func PlainText(u *url.URL) string {
 	text := u.EscapedPath()
 	if u.RawQuery != "" {
 		text += "?" + strings.ReplaceAll(u.RawQuery, "+", " ")
 	}
-	if len(text) > maxLink+route.MaxOddPath {
+	if len(text) > MaxLink+route.MaxOddPath {
 		return ""
 	}
 	for range 3 {
@@ -130,8 +130,8 @@ func pageForm(tail string) *regexp.Regexp {
 	return regexp.MustCompile(`(?i)^[^0-9a-z]*_threepid[/\\]+` + tail + `(?:$|[^0-9a-z_-]|[_-]+(?:$|[^0-9a-z_-]))`)
 }
 
-// pageOf is the path of a link as we write it.
-func pageOf(text string) (path string, ok bool) {
+// PageOf is the path of a link as we write it.
+func PageOf(text string) (path string, ok bool) {
 	text = dropInvisible(text)
 	for _, page := range pageForms {
 		if page.form.MatchString(text) {
@@ -248,13 +248,13 @@ func trimmed(value string) (all []string) {
 	return all
 }
 
-// sidLength is how long a sid is.
-const sidLength = 32
+// SIDLength is how long a sid is.
+const SIDLength = 32
 
 // completed are a sid with the signs that mail programs have cut off its end: links
 // of before ended in one.
 func completed(value string) (all []string) {
-	if missing := sidLength - len(value); missing == 1 || missing == 2 {
+	if missing := SIDLength - len(value); missing == 1 || missing == 2 {
 		for _, a := range []string{"-", "_"} {
 			all = append(all, value+a)
 			for _, b := range []string{"-", "_"} {
@@ -264,3 +264,7 @@ func completed(value string) (all []string) {
 	}
 	return all
 }
+
+// MaxLink bounds the query of a link, in bytes. Ours have less than 200; what
+// programs that count clicks add is less than one kilobyte.
+const MaxLink = 8 << 10

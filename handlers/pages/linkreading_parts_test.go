@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package handlers
+package pages
 
 import (
 	"net/url"
@@ -13,35 +13,35 @@ import (
 
 // TestMendedLinksHaveWhatWasMeant, and no more: to the last sign of the query.
 func TestMendedLinksHaveWhatWasMeant(t *testing.T) {
-	sid, token := "00"+strings.Repeat("a", sidLength-2), strings.Repeat("B", 42)+"4"
+	sid, token := "00"+strings.Repeat("a", SIDLength-2), strings.Repeat("B", 42)+"4"
 	owns := func(s string) bool { return s == sid }
 	for raw, want := range map[string]string{
-		linkPath + "?sid=" + sid + "&token=" + token:                               "", // nothing to mend
-		linkPath + "?sid=" + sid + "&client_secret=.":                              "",
-		linkPath + "/?sid=" + sid + "&x=%41":                                       linkPath + "?sid=" + sid + "&x=%41",
-		linkPath + "?sid=" + sid + "&amp;client_secret=abc&amp;help=1":             linkPath + "?client_secret=abc&help=1&sid=" + sid,
-		linkPath + "?SID=" + sid:                                                   linkPath + "?sid=" + sid,
-		linkPath + "?xsid=" + sid:                                                  linkPath + "?",
-		linkPath + "?sid=" + sid + "&sid=" + sid:                                   linkPath + "?sid=" + sid,
-		linkPath + "?sid=" + sid + "&Token=12345":                                  linkPath + "?sid=" + sid,
-		linkPath + "?sid=" + sid + "&token=1234567":                                linkPath + "?sid=" + sid + "&token=1234567",
-		linkPath + "?sid=" + sid + "&Token=123456":                                 linkPath + "?sid=" + sid + "&token=123456",
-		linkPath + "?sid=" + sid + "&help=1.":                                      linkPath + "?help=1&sid=" + sid,
-		linkPath + "?sid=" + sid + ";token=" + token:                               linkPath + "?sid=" + sid + "&token=" + token,
-		linkPath + "?sid=" + sid[:sidLength-1] + "&token=" + token:                 linkPath + "?sid=" + sid[:sidLength-1] + "&token=" + token,
-		"/_threepid/validate/email/submittok":                                      "none",
-		"/_threepid/validate/email/submittokenx?sid=" + sid:                        "none",
-		"/_threepid/validate/email/submittoken_?sid=" + sid:                        linkPath + "?sid=" + sid,
-		linkPath + "?" + strings.Repeat("sid=x&", maxParameters-2) + "sid=" + sid:  linkPath + "?sid=" + sid,
-		linkPath + "?" + strings.Repeat("sid=x&", maxParameters) + "sid=" + sid:    linkPath + "?sid=x",
-		linkPath + "?" + strings.Repeat("sid=x&", maxParameters-1) + "sid=" + sid:  linkPath + "?sid=" + sid,
-		"/_threepid/validate/msisdn/submitToken/?sid=" + sid + "&token=" + "12345": "/_threepid/validate/msisdn/submitToken?sid=" + sid + "&token=12345",
+		confirmPath + "?sid=" + sid + "&token=" + token:                              "", // nothing to mend
+		confirmPath + "?sid=" + sid + "&client_secret=.":                             "",
+		confirmPath + "/?sid=" + sid + "&x=%41":                                      confirmPath + "?sid=" + sid + "&x=%41",
+		confirmPath + "?sid=" + sid + "&amp;client_secret=abc&amp;help=1":            confirmPath + "?client_secret=abc&help=1&sid=" + sid,
+		confirmPath + "?SID=" + sid:                                                  confirmPath + "?sid=" + sid,
+		confirmPath + "?xsid=" + sid:                                                 confirmPath + "?",
+		confirmPath + "?sid=" + sid + "&sid=" + sid:                                  confirmPath + "?sid=" + sid,
+		confirmPath + "?sid=" + sid + "&Token=12345":                                 confirmPath + "?sid=" + sid,
+		confirmPath + "?sid=" + sid + "&token=1234567":                               confirmPath + "?sid=" + sid + "&token=1234567",
+		confirmPath + "?sid=" + sid + "&Token=123456":                                confirmPath + "?sid=" + sid + "&token=123456",
+		confirmPath + "?sid=" + sid + "&help=1.":                                     confirmPath + "?help=1&sid=" + sid,
+		confirmPath + "?sid=" + sid + ";token=" + token:                              confirmPath + "?sid=" + sid + "&token=" + token,
+		confirmPath + "?sid=" + sid[:SIDLength-1] + "&token=" + token:                confirmPath + "?sid=" + sid[:SIDLength-1] + "&token=" + token,
+		"/_threepid/validate/email/submittok":                                        "none",
+		"/_threepid/validate/email/submittokenx?sid=" + sid:                          "none",
+		"/_threepid/validate/email/submittoken_?sid=" + sid:                          confirmPath + "?sid=" + sid,
+		confirmPath + "?" + strings.Repeat("sid=x&", maxParameters-2) + "sid=" + sid: confirmPath + "?sid=" + sid,
+		confirmPath + "?" + strings.Repeat("sid=x&", maxParameters) + "sid=" + sid:   confirmPath + "?sid=x",
+		confirmPath + "?" + strings.Repeat("sid=x&", maxParameters-1) + "sid=" + sid: confirmPath + "?sid=" + sid,
+		"/_threepid/validate/msisdn/submitToken/?sid=" + sid + "&token=" + "12345":   "/_threepid/validate/msisdn/submitToken?sid=" + sid + "&token=12345",
 	} {
 		u, err := url.ParseRequestURI(raw)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := mendLink(u, owns)
+		got := Mend(u, owns)
 		if want == "" || want == "none" {
 			if got != nil {
 				t.Errorf("%s became %s, want it left alone", raw, got)
@@ -61,16 +61,16 @@ func TestLinksAreReadToABound(t *testing.T) {
 		"x&amp;y": "x&y", "x&amp;amp;amp;y": "x&y", "x&amp;amp;amp;amp;y": "x&amp;y",
 		"x+y": "x y", "x%FFy": "x y", "a=3fsid=1=26token=2": "a&sid=1&token=2", "a=3Dsid": "a=3Dsid",
 	} {
-		if got := plainText(&url.URL{Path: "/p", RawQuery: query}); got != "/p?"+want {
+		if got := PlainText(&url.URL{Path: "/p", RawQuery: query}); got != "/p?"+want {
 			t.Errorf("%s is read as %s, want /p?%s", query, got, want)
 		}
 	}
-	if got := plainText(&url.URL{Path: "/p"}); got != "/p" {
+	if got := PlainText(&url.URL{Path: "/p"}); got != "/p" {
 		t.Errorf("got %s of a path alone", got)
 	}
-	longest := maxLink + route.MaxOddPath - len("/p?")
-	for n, want := range map[int]int{longest: maxLink + route.MaxOddPath, longest + 1: 0} {
-		if got := len(plainText(&url.URL{Path: "/p", RawQuery: strings.Repeat("x", n)})); got != want {
+	longest := MaxLink + route.MaxOddPath - len("/p?")
+	for n, want := range map[int]int{longest: MaxLink + route.MaxOddPath, longest + 1: 0} {
+		if got := len(PlainText(&url.URL{Path: "/p", RawQuery: strings.Repeat("x", n)})); got != want {
 			t.Errorf("of %d signs %d are read, want %d", n, got, want)
 		}
 	}
@@ -98,7 +98,7 @@ func TestValuesAreReadInEachWay(t *testing.T) {
 	if got := trimmed("____a____"); slices.Contains(got, "a") || !slices.Contains(got, "_a_") {
 		t.Errorf("four marks are trimmed to %q", got)
 	}
-	for length, want := range map[int]int{sidLength: 0, sidLength - 1: 6, sidLength - 2: 6, sidLength - 3: 0} {
+	for length, want := range map[int]int{SIDLength: 0, SIDLength - 1: 6, SIDLength - 2: 6, SIDLength - 3: 0} {
 		got := completed(strings.Repeat("x", length))
 		if len(got) != want {
 			t.Errorf("%d signs are completed to %q", length, got)

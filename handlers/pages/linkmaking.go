@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package handlers
+package pages
 
 import (
 	"net/url"
@@ -14,34 +14,34 @@ import (
 // Link is the link of a mail: the page that asks its reader to confirm. Without a
 // token it is the page that asks for a code.
 func Link(publicURL, sid, token string) string {
-	return publicURL + route.PagePath(verification.Email) + "?" + linkParameters("sid", sid, "token", token)
+	return publicURL + route.PagePath(verification.Email) + "?" + Query("sid", sid, "token", token)
 }
 
 // RefuseLink is the link of that name. It is also what List-Unsubscribe names.
 func RefuseLink(publicURL, sid, refusal string) string {
-	return publicURL + route.RefusePath + "?" + linkParameters("sid", sid, "refusal", refusal)
+	return publicURL + route.RefusePath + "?" + Query("sid", sid, "refusal", refusal)
 }
 
 // HelpLink is the page that says why no message has arrived, for a client to
 // show to the person who waits.
 func HelpLink(publicURL, sid, clientSecret string) string {
-	return publicURL + route.PagePath(verification.Email) + "?" + helpQuery(verification.Submission{SID: sid, ClientSecret: &clientSecret})
+	return publicURL + route.PagePath(verification.Email) + "?" + HelpQuery(verification.Submission{SID: sid, ClientSecret: &clientSecret})
 }
 
-func helpQuery(sub verification.Submission) string {
+func HelpQuery(sub verification.Submission) string {
 	secret := ""
 	if sub.ClientSecret != nil {
 		secret = *sub.ClientSecret
 	}
-	return linkParameters("sid", sub.SID, "client_secret", secret, "help", "1")
+	return Query("sid", sub.SID, "client_secret", secret, "help", "1")
 }
 
-// linkParameters writes the query of a link in the order in which it is given;
+// Query writes the query of a link in the order in which it is given;
 // what is empty is left out. Mail programs that look for links in a text take a
 // punctuation mark at the end for one of the sentence's, so that no link may end
 // in one: a sid can, a secret of 32 bytes in base64 cannot, for its last digit has
 // two bits to spare. Where what is last could, a parameter without a meaning is.
-func linkParameters(pairs ...string) string {
+func Query(pairs ...string) string {
 	var b strings.Builder
 	add := func(name, value string) {
 		if b.Len() > 0 {
@@ -63,3 +63,9 @@ func linkParameters(pairs ...string) string {
 func letterOrDigit(c rune) bool {
 	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
 }
+
+// SeenField says in an address what has just become of a form that led there. It is
+// sealed, for an hour: nobody can make up a page that says so, and whoever has the seal
+// has shown the token, which stays out of the address, for a server's answers are in
+// more logs than links are.
+const SeenField = "seen"

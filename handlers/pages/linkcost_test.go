@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package handlers
+package pages
 
 import (
 	"net/url"
@@ -13,17 +13,17 @@ import (
 // one that is as long as links may be must not cost more than a few looks at its text.
 func TestMendingALinkCostsLittle(t *testing.T) {
 	owns := func(string) bool { return false }
-	plain := strings.Repeat("a ", maxLink/2)
+	plain := strings.Repeat("a ", MaxLink/2)
 	look := least(func() { parameter.FindAllStringIndex(plain, maxParameters) })
 	for _, query := range []string{
-		"sid=" + strings.Repeat("a+", maxLink/2-10), strings.Repeat("sid=", maxLink/4-1),
-		strings.Repeat("token="+strings.Repeat("a", 400)+"&", maxLink/407),
+		"sid=" + strings.Repeat("a+", MaxLink/2-10), strings.Repeat("sid=", MaxLink/4-1),
+		strings.Repeat("token="+strings.Repeat("a", 400)+"&", MaxLink/407),
 	} {
-		u := &url.URL{Path: linkPath, RawQuery: query}
-		if plainText(u) == "" {
+		u := &url.URL{Path: confirmPath, RawQuery: query}
+		if PlainText(u) == "" {
 			t.Fatalf("%.20s… is not looked at", query)
 		}
-		mend := least(func() { mendLink(u, owns) })
+		mend := least(func() { Mend(u, owns) })
 		if mend > 6*look {
 			t.Errorf("%.20s…: %v, and one look takes %v", query, mend, look)
 		}
@@ -41,3 +41,5 @@ func least(do func()) time.Duration {
 	}
 	return best
 }
+
+const confirmPath = "/_threepid/validate/email/submitToken"
