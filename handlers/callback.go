@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"net/http"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
@@ -54,8 +53,11 @@ func (c *Client) askHomeserver(call *wire.Call, req verification.Request, to rec
 		wire.RelayRefusal(call.W, answer)
 		return opened, answer.Status, nil
 	}
-	answered, err = c.adopt(ctx, call.W, answer, nonce, req)
-	return opened, answered, err
+	if err := c.adopt(ctx, answer, nonce, req); err != nil {
+		return opened, 0, err
+	}
+	answer.Relay(call.W)
+	return opened, answer.Status, nil
 }
 
 // forward asks the homeserver for a token, for the address as it spells it.
@@ -77,17 +79,14 @@ func (c *Client) forward(call *wire.Call, req verification.Request, nonce string
 // adopt handles a homeserver that agreed and did not call us: it has mailed
 // its own link (Synapse 1.0-1.3.1 with its own mailer). It knows the session
 // under our nonce, so that is put back when the client completes.
-func (c *Client) adopt(ctx context.Context, w http.ResponseWriter, answer *wire.Answer, nonce string, req verification.Request) (int, error) {
+func (c *Client) adopt(ctx context.Context, answer *wire.Answer, nonce string, req verification.Request) error {
 	var body struct {
 		SID string `json:"sid"`
 	}
-	if _ = json.Unmarshal(answer.Body.Bytes(), &body); body.SID != "" {
-		if err := c.svc.Adopt(ctx, body.SID, nonce, req); err != nil {
-			return 0, err
-		}
+	if _ = json.Unmarshal(answer.Body.Bytes(), &body); body.SID == "" {
+		return nil
 	}
-	answer.Relay(w)
-	return answer.Status, nil
+	return c.svc.Adopt(ctx, body.SID, nonce, req)
 }
 
 // hides reports whether an answer of the homeserver's is one that a client must

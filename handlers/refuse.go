@@ -95,7 +95,7 @@ func (c *Client) confirmRefusal(call *wire.Call, values url.Values) (int, error)
 	}
 	if !c.gate().Human(call.R, values.Get("nonce"), aboutRefusal(sid, refusal)) {
 		if found.State == verification.Revoked { // the same form again
-			return c.sendOn(call.W, route.RefusePath, web.Refused, nil, sid)
+			return c.sendOn(call.W, seen{route.RefusePath, web.Refused, sid}, nil)
 		}
 		return c.showFailure(call, errMachine, c.refusalView(found, sid, refusal, web.Second))
 	}
@@ -106,7 +106,7 @@ func (c *Client) confirmRefusal(call *wire.Call, values url.Values) (int, error)
 	case err != nil:
 		return c.failedRefusal(call, err)
 	}
-	return c.sendOn(call.W, route.RefusePath, state, nil, sid)
+	return c.sendOn(call.W, seen{route.RefusePath, state, sid}, nil)
 }
 
 // aboutRefusal is what the nonce of that page is about.

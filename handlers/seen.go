@@ -25,11 +25,11 @@ var aftermath = []web.State{
 // 9110, 15.4.4). The browser keeps that in its history, and not the form, so that
 // going back, going forward and reloading do not ask whether to send it again. The
 // verdict on a form that has failed is reported here.
-func (c *Client) sendOn(w http.ResponseWriter, path string, state web.State, verdict *wire.MatrixError, sid string) (int, error) {
-	seen := string(state) + "." + c.gate().Nonce(web.First, aboutSeen(path, state, sid))
-	query := web.Query("sid", sid, web.SeenField, seen)
+func (c *Client) sendOn(w http.ResponseWriter, to seen, verdict *wire.MatrixError) (int, error) {
+	name := string(to.state) + "." + c.gate().Nonce(web.First, to.about())
+	query := web.Query("sid", to.sid, web.SeenField, name)
 	web.Headers(w.Header())
-	w.Header().Set("Location", path+"?"+query)
+	w.Header().Set("Location", to.path+"?"+query)
 	w.WriteHeader(http.StatusSeeOther)
 	if verdict != nil {
 		return 0, &rendered{verdict}
@@ -37,16 +37,23 @@ func (c *Client) sendOn(w http.ResponseWriter, path string, state web.State, ver
 	return http.StatusSeeOther, nil
 }
 
-// aboutSeen is what the seal of such an address is about.
-func aboutSeen(path string, state web.State, sid string) string {
-	return "seen\x00" + path + "\x00" + string(state) + "\x00" + sid
+// seen is the page that such an address names.
+type seen struct {
+	path  string
+	state web.State
+	sid   string
+}
+
+// about is what its seal is about.
+func (s seen) about() string {
+	return "seen\x00" + s.path + "\x00" + string(s.state) + "\x00" + s.sid
 }
 
 // seenOf is the page that an address says, or empty.
 func (c *Client) seenOf(path string, query url.Values) web.State {
 	name, seal, _ := strings.Cut(query.Get(web.SeenField), ".")
 	state := web.State(name)
-	if !slices.Contains(aftermath, state) || !c.gate().Sealed(seal, aboutSeen(path, state, query.Get("sid"))) {
+	if !slices.Contains(aftermath, state) || !c.gate().Sealed(seal, seen{path, state, query.Get("sid")}.about()) {
 		return ""
 	}
 	return state
@@ -54,7 +61,7 @@ func (c *Client) seenOf(path string, query url.Values) web.State {
 
 // sendToPage is sendOn for the page of a link.
 func (c *Client) sendToPage(call *wire.Call, sub verification.Submission, state web.State, verdict *wire.MatrixError) (int, error) {
-	return c.sendOn(call.W, route.PagePath(route.MediumOf(call.R.URL.Path)), state, verdict, sub.SID)
+	return c.sendOn(call.W, seen{route.PagePath(route.MediumOf(call.R.URL.Path)), state, sub.SID}, verdict)
 }
 
 // failedForm tells a person what went wrong with a form.

@@ -120,7 +120,7 @@ func TestAnAddressCannotClaimAnything(t *testing.T) {
 	// A seal that is right says nothing of a session that is not confirmed, and none of a
 	// refusal is one of a link.
 	for _, state := range []string{"done", "already"} {
-		seal := r.client.gate().Nonce('1', aboutSeen(linkPath, web.State(state), sid))
+		seal := r.client.gate().Nonce('1', sealOf(linkPath, state, sid))
 		wantPage(t, r.do("GET", linkQuery("sid", sid, web.SeenField, state+"."+seal), ""), http.StatusOK, "Create your account?")
 	}
 	r.stillPending(sid, "addresses that say so")
@@ -160,3 +160,6 @@ func (r *rig) svcConfirmed(sid string) {
 		r.t.Errorf("got %+v, %v: it is not confirmed", found, err)
 	}
 }
+
+// sealOf is what the seal of an address is about that says what has become of a form.
+func sealOf(path, state, sid string) string { return seen{path, web.State(state), sid}.about() }

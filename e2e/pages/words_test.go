@@ -20,5 +20,5 @@ func pageOptions(t *testing.T) handlers.PageOptions {
 	t.Helper()
 	set, err := loaded()
 	must(t, err)
-	return handlers.PageOptions{Words: web.FromTemplates(set), Looks: pages.LooksOf(set)}
+	return handlers.PageOptions{Words: web.FromTemplates(set), Looks: web.LooksOf(set)}
 }
