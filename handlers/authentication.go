@@ -113,7 +113,7 @@ func (a *authentication) password(call *wire.Call) error {
 	case answer.Status/100 == 2:
 		return a.logOut(call, answer)
 	case answer.Status == http.StatusTooManyRequests, answer.Status >= http.StatusInternalServerError:
-		return &wire.Refusal{Answer: answer}
+		return &wire.RefusalError{Answer: answer}
 	}
 	return a.wrongPassword()
 }
@@ -156,7 +156,7 @@ func (a *authentication) logOut(call *wire.Call, answer *wire.Answer) error {
 	}
 	out, err := a.client.hs.Post(call, "logout", made.AccessToken, []byte("{}"))
 	if err == nil && out.Status/100 != 2 {
-		err = &wire.Refusal{Answer: out}
+		err = &wire.RefusalError{Answer: out}
 	}
 	if err != nil {
 		// Nobody has that token; the device is an empty entry in a list.

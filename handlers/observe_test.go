@@ -26,7 +26,7 @@ func TestOutcomesAreWhatTheClientGot(t *testing.T) {
 		"nothing":                 {nil, "ok", 200, nil, ""},
 		"a refusal of ours":       {wire.BadRequest(wire.CodeInvalidParam, "x"), "invalid_param", 400, nil, ""},
 		"a fault of ours":         {cause, "unknown", 500, cause, ""},
-		"the homeserver's":        {&wire.Refusal{Answer: &wire.Answer{Status: 429}}, "upstream", 429, nil, ""},
+		"the homeserver's":        {&wire.RefusalError{Answer: &wire.Answer{Status: 429}}, "upstream", 429, nil, ""},
 		"a rule before it":        {&wire.UpstreamError{Status: 403, Err: cause}, "upstream", 403, nil, ""},
 		"the last of such":        {&wire.UpstreamError{Status: 499, Err: cause}, "upstream", 499, nil, ""},
 		"none is there":           {&wire.UpstreamError{Status: 500, Err: cause}, "unknown", 502, cause, ""},

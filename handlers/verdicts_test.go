@@ -55,7 +55,7 @@ func TestVerdicts(t *testing.T) {
 	if got, want := own.Error(), "400 M_X: x"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if got, want := (&wire.Refusal{Answer: &wire.Answer{Status: 418}}).Error(), "relay an answer of 418"; got != want {
+	if got, want := (&wire.RefusalError{Answer: &wire.Answer{Status: 418}}).Error(), "relay an answer of 418"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

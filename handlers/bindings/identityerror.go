@@ -16,7 +16,7 @@ import (
 // client can show the terms that it wants to be agreed to (MSC2140).
 func identityFailure(err error) error {
 	if refused, ok := errors.AsType[*identityserver.Refusal](err); ok {
-		return &wire.Refusal{Answer: relayable(refused)}
+		return &wire.RefusalError{Answer: relayable(refused)}
 	}
 	switch {
 	case errors.Is(err, outbound.ErrForbiddenAddress):

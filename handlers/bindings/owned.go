@@ -42,7 +42,7 @@ func (f *Handler) spelling(call *wire.Call, who *hsapi.Account, asked unbindRequ
 // says about the token, or about too many requests, the client has to know;
 // anything else would read as if the address could not be deleted.
 func cannotSay(err error) error {
-	if refused, ok := errors.AsType[*wire.Refusal](err); ok {
+	if refused, ok := errors.AsType[*wire.RefusalError](err); ok {
 		switch refused.Answer.Status {
 		case http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests:
 			return err

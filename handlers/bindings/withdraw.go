@@ -132,7 +132,7 @@ func (wd *Withdrawal) passOn(call *wire.Call, path string, body wire.Object, ask
 		return 0, wire.UpstreamFailure(err)
 	}
 	if answer.Status/100 != 2 {
-		return 0, &wire.Refusal{Answer: answer}
+		return 0, &wire.RefusalError{Answer: answer}
 	}
 	result := wd.Settle(call.R.Context(), answer, unbindNoSupport, false)
 	wd.face.Observer.Changed(call.R, report.Change{

@@ -90,7 +90,7 @@ func (h *Homeserver) get(call *wire.Call, tail, token string, into any) error {
 		return wire.UpstreamFailure(err)
 	}
 	if answer.Status/100 != 2 {
-		return &wire.Refusal{Answer: answer}
+		return &wire.RefusalError{Answer: answer}
 	}
 	if err := json.Unmarshal(answer.Body.Bytes(), into); err != nil {
 		return wire.UpstreamFailure(errors.New("the homeserver's answer is not the JSON that it should be"))

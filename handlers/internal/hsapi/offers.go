@@ -102,7 +102,7 @@ func readOffer(answer *wire.Answer) (*Offer, error) {
 	case answer.Status/100 == 2 && body.UserID != "": // it registers whoever comes: with no address, and not again for us
 		return &Offer{}, nil
 	case answer.Status == http.StatusTooManyRequests:
-		return nil, &personal{&wire.Refusal{Answer: answer}}
+		return nil, &personal{&wire.RefusalError{Answer: answer}}
 	case body.Errcode == wire.CodeUnrecognized, refuses && general(body.Errcode):
 		return &Offer{Closed: true}, nil
 	case refuses:

@@ -149,7 +149,7 @@ func (h *Homeserver) Taken(call *wire.Call, token string, medium verification.Me
 	case wire.CodeServerNotTrusted, wire.CodeForbidden:
 		return nil // all its other checks have passed
 	case wire.CodeThreepidInUse, wire.CodeThreepidDenied, wire.CodeLimitExceeded:
-		return &wire.Refusal{Answer: answer}
+		return &wire.RefusalError{Answer: answer}
 	}
 	return wire.UpstreamFailure(errNoOracle)
 }

@@ -190,7 +190,7 @@ func (c *Answer) Relay(w http.ResponseWriter) {
 		h.Set("Content-Length", strconv.Itoa(c.Body.Len()))
 	}
 	w.WriteHeader(c.Status)
-	_, _ = w.Write(c.Body.Bytes()) //nolint:gosec // JSON by its Content-Type; the client may be gone
+	_, _ = w.Write(c.Body.Bytes()) // the client may be gone
 }
 
 // EnsureCORS adds the headers where the homeserver has not set its own.
@@ -200,12 +200,12 @@ func EnsureCORS(h http.Header) {
 	}
 }
 
-// Refusal is somebody else's refusal, mostly the homeserver's, to be handed
+// RefusalError is somebody else's refusal, mostly the homeserver's, to be handed
 // on as it is.
-type Refusal struct{ Answer *Answer }
+type RefusalError struct{ Answer *Answer }
 
 // Error implements error.
-func (e *Refusal) Error() string { return fmt.Sprintf("relay an answer of %d", e.Answer.Status) }
+func (e *RefusalError) Error() string { return fmt.Sprintf("relay an answer of %d", e.Answer.Status) }
 
 // ErrcodeOf is the error code of an answer, or "".
 func ErrcodeOf(answer *Answer) string {
@@ -227,7 +227,7 @@ func Detached(ctx context.Context, limit time.Duration) (context.Context, contex
 }
 
 // RefusalOf finds the homeserver's refusal in an error.
-func RefusalOf(err error) (*Refusal, bool) { return errors.AsType[*Refusal](err) }
+func RefusalOf(err error) (*RefusalError, bool) { return errors.AsType[*RefusalError](err) }
 
 // RefusesWith reports whether an error is the homeserver's refusal with a code.
 func RefusesWith(err error, code string) bool {
