@@ -24,7 +24,7 @@ type challenge struct {
 	Flows     []hsapi.Flow `json:"flows"`
 	Params    struct{}     `json:"params"`
 	Session   string       `json:"session"`
-	say       string       // see saying.go
+	say       string       // see MatrixError.Say
 }
 
 // Error implements error.

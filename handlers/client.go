@@ -13,7 +13,6 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
-	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -23,7 +22,7 @@ type Client struct {
 	svc    *verification.Service
 	obs    report.Observer
 	router *route.Router
-	page   *web.Pages
+	people *people
 	hs     *hsapi.Homeserver
 	offers hsapi.Offers
 	// notices and bindings are parts with a life of their own.
@@ -37,9 +36,9 @@ func NewClient(cfg Config, svc *verification.Service, ids bindings.IdentityServe
 	c := &Client{
 		cfg: cfg, svc: svc, obs: obs,
 		router: &route.Router{Prefixes: cfg.Prefixes, Identity: cfg.IdentitySubmit},
-		page:   newPages(cfg.PublicURL),
 		hs:     homeserverOf(&cfg),
 	}
+	c.people = &people{&c.cfg, svc, newPages(cfg.PublicURL)}
 	c.notices = &notices{&c.cfg, svc, obs}
 	c.bindings = &bindings.Handler{Service: svc, Servers: ids, Observer: obs, Homeserver: c.hs, Removals: c.notices, IdentityName: cfg.IdentityName, Idle: cfg.idle()}
 	if cfg.Callback && !cfg.Reveal && cfg.Pace > 0 {
@@ -152,7 +151,7 @@ func (c *Client) observedAs(call *wire.Call, endpoint string, run func() (int, e
 	switch {
 	case err == nil || errors.As(err, &page):
 	case ForPerson(call.R):
-		_, _ = c.failedPage(call, err) // it was reported above
+		_, _ = c.people.failedPage(call, err) // it was reported above
 	default:
 		me := c.inWords(call.R, wire.ErrorOf(err))
 		wire.WriteError(call.W, me, form(me))
@@ -187,7 +186,8 @@ type Unavailable struct{ client *Client }
 
 // NewUnavailable makes it of a normalized configuration.
 func NewUnavailable(cfg Config, opts PageOptions) (*Unavailable, error) {
-	c := &Client{cfg: cfg, page: newPages(cfg.PublicURL)}
+	c := &Client{cfg: cfg}
+	c.people = &people{cfg: &c.cfg, page: newPages(cfg.PublicURL)}
 	return &Unavailable{c}, c.SetPages(opts)
 }
 
@@ -197,7 +197,7 @@ func (u *Unavailable) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		wire.NotReady(w)
 		return
 	}
-	_, _ = u.client.failedPage(&wire.Call{W: w, R: r}, wire.Unavailable(nil)) // whoever calls has a log
+	_, _ = u.client.people.failedPage(&wire.Call{W: w, R: r}, wire.Unavailable(nil)) // whoever calls has a log
 }
 
 // inWords is a refusal as the one who made the request is told it. Without words in
@@ -206,7 +206,7 @@ func (c *Client) inWords(r *http.Request, e *wire.MatrixError) *wire.MatrixError
 	if e.Say == "" {
 		return e
 	}
-	words := c.page.Words(c.cfg.brandOf(r), r.Header.Get("Accept-Language"))
+	words := c.people.page.Words(c.cfg.brandOf(r), r.Header.Get("Accept-Language"))
 	text, err := words.Text(e.Say, words.Lasting(e.RetryAfter))
 	if err != nil || text == "" {
 		return e

@@ -93,7 +93,7 @@ func FuzzNextLink(f *testing.F) {
 	}
 	c := &Client{cfg: cfg}
 	f.Fuzz(func(t *testing.T, link string) {
-		got := c.nextLink(wire.Object{"next_link": wire.Encoded(link)})
+		got := c.cfg.nextLink(wire.Object{"next_link": wire.Encoded(link)})
 		if got == "" {
 			return
 		}
@@ -102,7 +102,7 @@ func FuzzNextLink(f *testing.F) {
 		}
 		sent := withSID(got, "00sid")
 		_, err := url.Parse(sent)
-		if err != nil || !asBrowsersSee.MatchString(sent) || !c.nextLinkAllowed(sent) && len(sent) <= maxNextLink {
+		if err != nil || !asBrowsersSee.MatchString(sent) || !c.cfg.nextLinkAllowed(sent) && len(sent) <= maxNextLink {
 			t.Fatalf("%q becomes %q, %v", got, sent, err)
 		}
 		if last := sent[strings.LastIndexAny(sent, "?&")+1:]; last != "sid=00sid" || !strings.HasPrefix(sent, ascii(got)) {

@@ -20,7 +20,7 @@ const maxNextLink = 2000
 // redirect from a page that people trust. A link that is not followed is no reason
 // to send no mail: clients add one to every registration, and people cannot leave it
 // out (ADR 6).
-func (c *Client) nextLink(body wire.Object) string {
+func (c *Config) nextLink(body wire.Object) string {
 	link := linkOf(body)
 	if !c.nextLinkAllowed(link) {
 		return ""
@@ -38,7 +38,7 @@ func linkOf(body wire.Object) string {
 	return link
 }
 
-func (c *Client) nextLinkAllowed(link string) bool {
+func (c *Config) nextLinkAllowed(link string) bool {
 	_, ok := c.nextLinkOrigin(link)
 	return ok
 }
@@ -46,7 +46,7 @@ func (c *Client) nextLinkAllowed(link string) bool {
 // nextLinkOrigin returns the origin of an allowed link. Browsers take a
 // backslash for a slash and drop tabs and newlines, url.Parse does not, so a
 // link with any of them is refused.
-func (c *Client) nextLinkOrigin(link string) (string, bool) {
+func (c *Config) nextLinkOrigin(link string) (string, bool) {
 	if len(link) > maxNextLink || strings.ContainsFunc(link, func(r rune) bool { return r <= ' ' || r == '\\' }) {
 		return "", false
 	}
@@ -55,7 +55,7 @@ func (c *Client) nextLinkOrigin(link string) (string, bool) {
 		return "", false
 	}
 	o, err := originOf(u)
-	if err != nil || !slices.Contains(c.cfg.NextLinkOrigins, o) {
+	if err != nil || !slices.Contains(c.NextLinkOrigins, o) {
 		return "", false
 	}
 	return o, true
@@ -64,8 +64,8 @@ func (c *Client) nextLinkOrigin(link string) (string, bool) {
 // wayOn is where the reader of a confirmed session goes on, or empty: then a page of
 // ours says that it is where they started. The list may have changed since the link
 // was kept.
-func (c *Client) wayOn(found verification.Confirmed, sid string) string {
-	if !c.nextLinkAllowed(found.NextLink) {
+func (p *people) wayOn(found verification.Confirmed, sid string) string {
+	if !p.cfg.nextLinkAllowed(found.NextLink) {
 		return ""
 	}
 	return withSID(found.NextLink, sid)

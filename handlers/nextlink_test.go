@@ -132,7 +132,7 @@ func TestF10_EveryLinkKeepsWhatItHas(t *testing.T) {
 		"https://app.example/!~": true, "https://app.example/" + strings.Repeat("x", maxNextLink-len("https://app.example/")): true,
 		"https://app.example/" + strings.Repeat("x", maxNextLink+1-len("https://app.example/")): false,
 	} {
-		if got := c.nextLinkAllowed(link); got != want {
+		if got := c.cfg.nextLinkAllowed(link); got != want {
 			t.Errorf("%.40s of %d bytes is followed: %v, want %v", link, len(link), got, want)
 		}
 	}
@@ -148,7 +148,7 @@ func TestF10_EveryLinkKeepsWhatItHas(t *testing.T) {
 				link += "?" + part.Draw(t, "parameters") + rapid.SampledFrom([]string{"", "&"}).Draw(t, "end of the parameters")
 			}
 		}
-		if !c.nextLinkAllowed(link) {
+		if !c.cfg.nextLinkAllowed(link) {
 			t.Skip("url.Parse does not take it")
 		}
 		sent := withSID(link, "00sid")

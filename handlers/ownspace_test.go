@@ -129,7 +129,7 @@ func TestPageOfALimit(t *testing.T) {
 	} {
 		r := newPageRig(t, options{})
 		rec := httptest.NewRecorder()
-		_, err := r.client.failedPage(&wire.Call{W: rec, R: httptest.NewRequest("GET", linkPath, http.NoBody)}, &verification.LimitError{RetryAfter: wait})
+		_, err := r.client.people.failedPage(&wire.Call{W: rec, R: httptest.NewRequest("GET", linkPath, http.NoBody)}, &verification.LimitError{RetryAfter: wait})
 		wantPage(t, rec, http.StatusTooManyRequests, "Please try again later")
 		if !strings.Contains(rec.Body.String(), "try again in "+want) || err == nil {
 			t.Errorf("%v: got %v, %s", wait, err, rec.Body)

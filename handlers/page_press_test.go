@@ -202,7 +202,7 @@ func TestNonceWorksOnEveryNode(t *testing.T) {
 	// passed the gate.
 	wantPage(t, b.post(req), http.StatusBadRequest, "This request is too old")
 	plain := httptest.NewRequest("POST", linkPath, http.NoBody)
-	if !b.client.gate().Human(plain, page.Get("nonce"), "press\x00"+sid+"\x00"+a.box.last(t).Token) {
+	if !b.client.people.gate().Human(plain, page.Get("nonce"), "press\x00"+sid+"\x00"+a.box.last(t).Token) {
 		t.Error("the nonce of one node is refused by the other")
 	}
 }

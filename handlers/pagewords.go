@@ -27,20 +27,20 @@ var deliveries = map[verification.DeliveryState]string{
 // helpPage says why no message has arrived. It gives the same advice to
 // everybody; what became of the message is told to those who know its session,
 // where there are no decoys: of them it could not be told (ADR 25).
-func (c *Client) helpPage(call *wire.Call, sub verification.Submission) (int, error) {
-	v, err := c.helpView(call.R, sub)
+func (p *people) helpPage(call *wire.Call, sub verification.Submission) (int, error) {
+	v, err := p.helpView(call.R, sub)
 	if err != nil && wire.ErrorOf(wire.SubmitError(err)).Status >= http.StatusInternalServerError {
-		return c.failedPage(call, err)
+		return p.failedPage(call, err)
 	}
-	return c.show(call, v)
+	return p.show(call, v)
 }
 
 // helpView looks at a session without its token, which is what has not arrived:
 // the sid of a session with a code says enough, one with a link needs the
 // client_secret, too.
-func (c *Client) helpView(r *http.Request, sub verification.Submission) (web.View, error) {
-	v := web.View{State: web.Help, Brand: c.cfg.brandOf(r), Phone: route.MediumOf(r.URL.Path) == verification.MSISDN}
-	found, err := c.svc.Inspect(r.Context(), sub)
+func (p *people) helpView(r *http.Request, sub verification.Submission) (web.View, error) {
+	v := web.View{State: web.Help, Brand: p.cfg.brandOf(r), Phone: route.MediumOf(r.URL.Path) == verification.MSISDN}
+	found, err := p.svc.Inspect(r.Context(), sub)
 	switch {
 	case err == nil, errors.Is(err, verification.ErrTokenIncorrect) && sub.ClientSecret != nil:
 		v = viewOf(found, web.Help)

@@ -142,12 +142,12 @@ func tooEarly(err error) bool {
 }
 
 // confirm submits a token, and tells who pays for messages that one was read.
-func (c *Client) confirm(r *http.Request, sub verification.Submission) (verification.Confirmed, error) {
+func (p *people) confirm(r *http.Request, sub verification.Submission) (verification.Confirmed, error) {
 	ctx := r.Context()
-	sub.Client, sub.Discreet = c.cfg.clientAddr(r), c.cfg.discreet()
-	done, err := c.svc.Submit(ctx, sub)
-	if err == nil && !done.Already && done.Medium == verification.MSISDN && c.cfg.Phones != nil {
-		c.cfg.Phones.Guard.Verified(ctx, done.Address)
+	sub.Client, sub.Discreet = p.cfg.clientAddr(r), p.cfg.discreet()
+	done, err := p.svc.Submit(ctx, sub)
+	if err == nil && !done.Already && done.Medium == verification.MSISDN && p.cfg.Phones != nil {
+		p.cfg.Phones.Guard.Verified(ctx, done.Address)
 	}
 	return done, err
 }

@@ -24,25 +24,25 @@ func (c *Client) refuse(call *wire.Call) error {
 	switch call.R.Method {
 	case http.MethodGet, http.MethodHead:
 		return c.observed(call, "refuse_page", func() (int, error) {
-			return c.showRefusal(call)
+			return c.people.showRefusal(call)
 		})
 	case http.MethodPost:
 		return c.observed(call, string(route.KindRefuse), func() (int, error) {
 			values, err := refusalForm(call)
 			if err != nil {
-				return c.failedPage(call, err)
+				return c.people.failedPage(call, err)
 			}
 			if values.Get("List-Unsubscribe") == "One-Click" {
-				return c.refuseAtOnce(call)
+				return c.people.refuseAtOnce(call)
 			}
-			return c.confirmRefusal(call, values)
+			return c.people.confirmRefusal(call, values)
 		})
 	}
 	return c.observed(call, string(route.KindRefuse), func() (int, error) {
 		web.Headers(call.W.Header())
 		call.W.Header().Set("Allow", "GET, HEAD, POST")
 		if ForPerson(call.R) {
-			return c.failedPage(call, wire.Unrecognized(http.StatusMethodNotAllowed))
+			return c.people.failedPage(call, wire.Unrecognized(http.StatusMethodNotAllowed))
 		}
 		call.W.WriteHeader(http.StatusMethodNotAllowed)
 		return 0, &rendered{wire.Unrecognized(http.StatusMethodNotAllowed)}
@@ -50,24 +50,24 @@ func (c *Client) refuse(call *wire.Call) error {
 }
 
 // showRefusal asks, and changes nothing: mail scanners follow this link, too.
-func (c *Client) showRefusal(call *wire.Call) (int, error) {
+func (p *people) showRefusal(call *wire.Call) (int, error) {
 	sid, refusal := refusalOf(call.R.URL.Query())
-	if seen := c.seenOf(route.RefusePath, call.R.URL.Query()); seen != "" {
-		found, err := c.svc.Recall(call.R.Context(), sid)
+	if seen := p.seenOf(route.RefusePath, call.R.URL.Query()); seen != "" {
+		found, err := p.svc.Recall(call.R.Context(), sid)
 		if err != nil {
-			return c.failedRefusal(call, err)
+			return p.failedRefusal(call, err)
 		}
-		return c.show(call, viewOf(found, seen))
+		return p.show(call, viewOf(found, seen))
 	}
-	found, err := c.svc.InspectRefusal(call.R.Context(), sid, refusal)
+	found, err := p.svc.InspectRefusal(call.R.Context(), sid, refusal)
 	if err != nil {
-		return c.failedRefusal(call, err)
+		return p.failedRefusal(call, err)
 	}
-	return c.show(call, c.refusalView(found, sid, refusal, web.First))
+	return p.show(call, p.refusalView(found, sid, refusal, web.First))
 }
 
 // refusalView is the page that asks, or that says it is done already.
-func (c *Client) refusalView(found verification.Confirmed, sid, refusal string, press web.Press) web.View {
+func (p *people) refusalView(found verification.Confirmed, sid, refusal string, press web.Press) web.View {
 	if found.State == verification.Revoked {
 		return viewOf(found, web.Refused)
 	}
@@ -79,7 +79,7 @@ func (c *Client) refusalView(found verification.Confirmed, sid, refusal string, 
 	v.Fields = []web.Field{
 		{Name: "sid", Value: sid},
 		{Name: "refusal", Value: refusal},
-		{Name: "nonce", Value: c.gate().Nonce(press, aboutRefusal(sid, refusal))},
+		{Name: "nonce", Value: p.gate().Nonce(press, aboutRefusal(sid, refusal))},
 	}
 	return v
 }
@@ -87,26 +87,26 @@ func (c *Client) refusalView(found verification.Confirmed, sid, refusal string, 
 // confirmRefusal is the button of that page. It is as hard to press for a
 // program as the other one: a scanner that refused would keep mail from its own
 // users for a day.
-func (c *Client) confirmRefusal(call *wire.Call, values url.Values) (int, error) {
+func (p *people) confirmRefusal(call *wire.Call, values url.Values) (int, error) {
 	sid, refusal := refusalOf(values)
-	found, err := c.svc.InspectRefusal(call.R.Context(), sid, refusal)
+	found, err := p.svc.InspectRefusal(call.R.Context(), sid, refusal)
 	if err != nil {
-		return c.failedRefusal(call, err)
+		return p.failedRefusal(call, err)
 	}
-	if !c.gate().Human(call.R, values.Get("nonce"), aboutRefusal(sid, refusal)) {
+	if !p.gate().Human(call.R, values.Get("nonce"), aboutRefusal(sid, refusal)) {
 		if found.State == verification.Revoked { // the same form again
-			return c.sendOn(call.W, seen{route.RefusePath, web.Refused, sid}, nil)
+			return p.sendOn(call.W, seen{route.RefusePath, web.Refused, sid}, nil)
 		}
-		return c.showFailure(call, errMachine, c.refusalView(found, sid, refusal, web.Second))
+		return p.showFailure(call, errMachine, p.refusalView(found, sid, refusal, web.Second))
 	}
 	state := web.Refused
-	switch err := c.svc.Refuse(call.R.Context(), sid, refusal); {
+	switch err := p.svc.Refuse(call.R.Context(), sid, refusal); {
 	case errors.Is(err, verification.ErrConsumed):
 		state = web.Already // it cannot be taken back, and saying that it was stopped would be a lie
 	case err != nil:
-		return c.failedRefusal(call, err)
+		return p.failedRefusal(call, err)
 	}
-	return c.sendOn(call.W, seen{route.RefusePath, state, sid}, nil)
+	return p.sendOn(call.W, seen{route.RefusePath, state, sid}, nil)
 }
 
 // aboutRefusal is what the nonce of that page is about.
@@ -115,9 +115,9 @@ func aboutRefusal(sid, refusal string) string { return "refuse\x00" + sid + "\x0
 // refuseAtOnce is a mail program's own button. It cannot show a page, and it
 // only wants to know whether to try again, so an old or a wrong link is
 // answered like a right one.
-func (c *Client) refuseAtOnce(call *wire.Call) (int, error) {
+func (p *people) refuseAtOnce(call *wire.Call) (int, error) {
 	sid, refusal := refusalOf(call.R.URL.Query())
-	err := c.svc.Refuse(call.R.Context(), sid, refusal)
+	err := p.svc.Refuse(call.R.Context(), sid, refusal)
 	if errors.Is(err, verification.ErrConsumed) {
 		err = nil // what could still be done was done
 	}
@@ -138,11 +138,11 @@ func (c *Client) refuseAtOnce(call *wire.Call) (int, error) {
 
 // failedRefusal says the same of a link that never was one as of one that is
 // too old.
-func (c *Client) failedRefusal(call *wire.Call, err error) (int, error) {
+func (p *people) failedRefusal(call *wire.Call, err error) (int, error) {
 	if wire.ErrorOf(wire.SubmitError(err)).Status < http.StatusInternalServerError {
 		err = verification.ErrExpired
 	}
-	return c.failedPage(call, err)
+	return p.failedPage(call, err)
 }
 
 // refusalOf reads a link's query or a form.

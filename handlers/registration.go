@@ -52,7 +52,7 @@ func (c *Client) mayRegister(call *wire.Call, req *verification.Request) error {
 	if req.Purpose != verification.Register || c.cfg.RegistrationGate == GateOff {
 		return nil
 	}
-	offered, err := c.offers.Get(call.R.Context(), c.page.Now, func() (*hsapi.Offer, error) { return c.hs.AskOffer(call) })
+	offered, err := c.offers.Get(call.R.Context(), c.people.page.Now, func() (*hsapi.Offer, error) { return c.hs.AskOffer(call) })
 	switch {
 	case err != nil:
 		return err
@@ -123,7 +123,7 @@ func (c *Client) progress(r *http.Request, body []byte) {
 		return
 	}
 	offered := &hsapi.Offer{Flows: told.Flows}
-	c.offers.Learn(offered, c.page.Now())
+	c.offers.Learn(offered, c.people.page.Now())
 	if c.cfg.RegistrationGate != GateCompleted || told.Session == "" || len(told.Session) > maxUIASession {
 		return
 	}

@@ -151,7 +151,7 @@ func (c *Client) tokenRequest(body wire.Object, at route.Route) (req verificatio
 	if to, err = c.recipient(body, at.Medium); err != nil {
 		return req, to, err
 	}
-	req.Address, req.Typed, req.NextLink = to.address, to.typed, c.nextLink(body)
+	req.Address, req.Typed, req.NextLink = to.address, to.typed, c.cfg.nextLink(body)
 	return req, to, c.checkIDServer(body)
 }
 

@@ -74,7 +74,7 @@ func newRig(t *testing.T, opts options) *rig {
 		t.Fatal(err)
 	}
 	r.client = NewClient(cfg, r.svc, r.ids, r.events)
-	r.client.page.Now = r.clock.Now
+	r.client.people.page.Now = r.clock.Now
 	r.client.equalizer = nil // what is not about time need not take time
 	r.face = NewIdentity(cfg, r.svc, r.events)
 	ho := fakehs.Options{

@@ -25,8 +25,8 @@ var aftermath = []web.State{
 // 9110, 15.4.4). The browser keeps that in its history, and not the form, so that
 // going back, going forward and reloading do not ask whether to send it again. The
 // verdict on a form that has failed is reported here.
-func (c *Client) sendOn(w http.ResponseWriter, to seen, verdict *wire.MatrixError) (int, error) {
-	name := string(to.state) + "." + c.gate().Nonce(web.First, to.about())
+func (p *people) sendOn(w http.ResponseWriter, to seen, verdict *wire.MatrixError) (int, error) {
+	name := string(to.state) + "." + p.gate().Nonce(web.First, to.about())
 	query := web.Query("sid", to.sid, web.SeenField, name)
 	web.Headers(w.Header())
 	w.Header().Set("Location", to.path+"?"+query)
@@ -50,27 +50,27 @@ func (s seen) about() string {
 }
 
 // seenOf is the page that an address says, or empty.
-func (c *Client) seenOf(path string, query url.Values) web.State {
+func (p *people) seenOf(path string, query url.Values) web.State {
 	name, seal, _ := strings.Cut(query.Get(web.SeenField), ".")
 	state := web.State(name)
-	if !slices.Contains(aftermath, state) || !c.gate().Sealed(seal, seen{path, state, query.Get("sid")}.about()) {
+	if !slices.Contains(aftermath, state) || !p.gate().Sealed(seal, seen{path, state, query.Get("sid")}.about()) {
 		return ""
 	}
 	return state
 }
 
 // sendToPage is sendOn for the page of a link.
-func (c *Client) sendToPage(call *wire.Call, sub verification.Submission, state web.State, verdict *wire.MatrixError) (int, error) {
-	return c.sendOn(call.W, seen{route.PagePath(route.MediumOf(call.R.URL.Path)), state, sub.SID}, verdict)
+func (p *people) sendToPage(call *wire.Call, sub verification.Submission, state web.State, verdict *wire.MatrixError) (int, error) {
+	return p.sendOn(call.W, seen{route.PagePath(route.MediumOf(call.R.URL.Path)), state, sub.SID}, verdict)
 }
 
 // failedForm tells a person what went wrong with a form.
-func (c *Client) failedForm(call *wire.Call, sub verification.Submission, err error) (int, error) {
+func (p *people) failedForm(call *wire.Call, sub verification.Submission, err error) (int, error) {
 	verdict := wire.ErrorOf(wire.SubmitError(err))
 	if state := failure(err, verdict); verdicts[state] != nil {
-		return c.sendToPage(call, sub, state, verdict)
+		return p.sendToPage(call, sub, state, verdict)
 	}
-	return c.failedPage(call, err)
+	return p.failedPage(call, err)
 }
 
 // verdicts are what pages about a failure that stays stand for.
@@ -79,37 +79,37 @@ var verdicts = map[web.State]error{
 }
 
 // seenPage is the page of a link after its form.
-func (c *Client) seenPage(call *wire.Call, sub verification.Submission, state web.State) (int, error) {
+func (p *people) seenPage(call *wire.Call, sub verification.Submission, state web.State) (int, error) {
 	if failed := verdicts[state]; failed != nil {
-		return c.failedPage(call, failed)
+		return p.failedPage(call, failed)
 	}
 	if state == web.Wrong {
-		return c.wrongPage(call, sub)
+		return p.wrongPage(call, sub)
 	}
-	found, err := c.svc.Recall(call.R.Context(), sub.SID)
+	found, err := p.svc.Recall(call.R.Context(), sub.SID)
 	if err != nil || !found.Already {
-		return c.asThingsStand(call, sub)
+		return p.asThingsStand(call, sub)
 	}
-	return c.confirmedPage(call, sub, found, state)
+	return p.confirmedPage(call, sub, found, state)
 }
 
 // confirmedPage says that an address is confirmed to somebody who has proven to
 // know it, and where they go on.
-func (c *Client) confirmedPage(call *wire.Call, sub verification.Submission, found verification.Confirmed, state web.State) (int, error) {
+func (p *people) confirmedPage(call *wire.Call, sub verification.Submission, found verification.Confirmed, state web.State) (int, error) {
 	v := viewOf(found, state)
-	v.Address, v.Next = shown(found), c.wayOn(found, sub.SID)
-	return c.show(call, v)
+	v.Address, v.Next = shown(found), p.wayOn(found, sub.SID)
+	return p.show(call, v)
 }
 
 // failedPage tells a person what went wrong.
-func (c *Client) failedPage(call *wire.Call, err error) (int, error) {
+func (p *people) failedPage(call *wire.Call, err error) (int, error) {
 	verdict := wire.ErrorOf(wire.SubmitError(err))
-	v := web.View{State: failure(err, verdict), Brand: c.cfg.brandOf(call.R), Phone: route.MediumOf(call.R.URL.Path) == verification.MSISDN, Wait: verdict.RetryAfter}
+	v := web.View{State: failure(err, verdict), Brand: p.cfg.brandOf(call.R), Phone: route.MediumOf(call.R.URL.Path) == verification.MSISDN, Wait: verdict.RetryAfter}
 	verdict.SetRetryAfter(call.W.Header())
 	if v.State == web.Invalid {
 		v.Help = route.PagePath(route.MediumOf(call.R.URL.Path)) + "?help=1"
 	}
-	return c.showFailure(call, verdict, v)
+	return p.showFailure(call, verdict, v)
 }
 
 // failure is the page about what went wrong.

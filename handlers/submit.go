@@ -20,12 +20,12 @@ func (c *Client) submit(call *wire.Call) error {
 	switch call.R.Method {
 	case http.MethodGet, http.MethodHead:
 		return c.observed(call, "page", func() (int, error) {
-			return c.showPage(call)
+			return c.people.showPage(call)
 		})
 	case http.MethodPost:
 		if c.human(call.R) {
 			return c.observed(call, "confirm", func() (int, error) {
-				return c.confirmPage(call)
+				return c.people.confirmPage(call)
 			})
 		}
 		return c.submitMachine(call)
@@ -49,7 +49,7 @@ func (c *Client) submitMachine(call *wire.Call) error {
 		if err != nil {
 			return 0, err
 		}
-		if _, err := c.confirm(call.R, sub); err != nil {
+		if _, err := c.people.confirm(call.R, sub); err != nil {
 			return 0, machineError(err)
 		}
 		return call.OK(struct {

@@ -124,7 +124,7 @@ func general(errcode string) bool {
 }
 
 // Offers remembers what the homeserver offers. It asks once, however many want
-// to know.
+// to know. Why this is not x/sync/singleflight is said in ADR 38.
 type Offers struct {
 	mu     sync.Mutex
 	known  *Offer

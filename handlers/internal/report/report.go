@@ -19,12 +19,12 @@ import (
 type Event struct {
 	// Face is "client" or "identity".
 	Face string
-	// Endpoint is one of a closed set, see routes.go and identity.go.
+	// Endpoint is one of a closed set, see packages route and identity.
 	Endpoint string
 	Purpose  verification.Purpose
 	Medium   verification.Medium
 	// Outcome is "ok" or an error code in lower case without its "m_", out of
-	// the closed set of errors.go; "upstream" for an answer of the
+	// the closed set of package wire; "upstream" for an answer of the
 	// homeserver's that refuses.
 	Outcome  string
 	Status   int
