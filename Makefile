@@ -136,8 +136,10 @@ FUZZ ?= .
 fuzz: ## run every fuzz test for FUZZTIME (10s), or those like FUZZ; table in build/fuzz.txt
 	@.ci/fuzz $(FUZZTIME) $(TAGS) "$(FUZZ)"
 
-# A package takes minutes: each fault is a build and a run of its tests.
-MUTATE ?= ./handlers ./internal/verification ./internal/keyring ./store/badgerstore ./internal/outbox ./internal/smsfraud \
+# A package takes minutes: each fault is a build and a run of its tests, and of those of
+# the packages that are named after it.
+comma := ,
+MUTATE ?= ./handlers $(addsuffix $(comma)./handlers,$(addprefix ./handlers/,bindings identity internal/hsapi internal/route internal/wire)) ./internal/verification ./internal/keyring ./store/badgerstore ./internal/outbox ./internal/smsfraud \
 	./internal/feedback/webhook ./internal/sealed ./internal/address ./internal/phone ./internal/outbound
 N ?= 150
 mutate: ## plant faults into the core's packages (MUTATE="./handlers", N=150, SEED=today) and count those that its tests notice

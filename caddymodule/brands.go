@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"maps"
 	"net"
+	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -16,7 +18,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddy-threepid/caddy-threepid/caddymodule/internal/config"
-	"github.com/caddy-threepid/caddy-threepid/handlers"
+	"github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/words"
 )
 
@@ -48,12 +50,25 @@ func (a *App) loadWords(e *config.Expander, s *settings) {
 		e.In("templates").Fail(err)
 		return
 	}
-	s.Looks = handlers.TemplateLooks(s.Words)
+	s.Looks = pages.LooksOf(s.Words)
 	e.In("templates").Fail(s.Looks[""].Check())
-	hosts := a.loadBrands(e, s)
-	s.HTTP.Match = s.Words.Match
-	s.HTTP.Brand = func(host string) string { return hosts[hostname(host)] }
+	s.HTTP.Audience = &audience{words: s.Words, brands: a.loadBrands(e, s)}
 }
+
+// audience tells package handlers who makes a request.
+type audience struct {
+	words  *words.Set
+	brands map[string]string // by host
+}
+
+// ClientAddr implements [handlers.Audience].
+func (*audience) ClientAddr(r *http.Request) netip.Addr { return clientOf(r) }
+
+// Language implements [handlers.Audience].
+func (a *audience) Language(acceptLanguage string) string { return a.words.Match(acceptLanguage) }
+
+// Brand implements [handlers.Audience].
+func (a *audience) Brand(host string) string { return a.brands[hostname(host)] }
 
 // resolveBrands checks what brands have besides files, and returns whose hosts
 // are whose.
@@ -69,7 +84,7 @@ func (a *App) resolveBrands(e *config.Expander) map[string]string {
 		}
 		for _, variable := range slices.Sorted(maps.Keys(b.CSS)) {
 			value := inner.Text("css "+variable, b.CSS[variable])
-			if err := handlers.CheckVariable(variable, value); err != nil {
+			if err := pages.CheckVariable(variable, value); err != nil {
 				inner.Failf("css %s: %s", variable, strings.TrimPrefix(err.Error(), variable+": "))
 			}
 		}

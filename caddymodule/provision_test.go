@@ -154,7 +154,7 @@ func TestProvisionTranslatesEverything(t *testing.T) {
 		RegistrationGate: handlers.GateCompleted, NoNotices: true, RequestContext: provenance.Full,
 	}
 	got := app.Settings().HTTP
-	got.IdentityAllow, got.Match, got.Brand, got.ClientAddr = nil, nil, nil, nil
+	got.IdentityAllow, got.Audience = nil, nil
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got\n%+v, want\n%+v", got, want)
 	}

@@ -104,8 +104,11 @@ func (a *App) sighted(p doctor.WiringProblem, pause time.Duration) {
 	}
 }
 
-// misconfigured is told by package handlers of a homeserver that does not ask us.
-func (a *App) misconfigured(m handlers.Misconfiguration) {
+// operator is told by package handlers of what only the operator can mend.
+type operator struct{ *App }
+
+// Misconfigured implements [handlers.Operator].
+func (a operator) Misconfigured(m handlers.Misconfiguration) {
 	name := a.settings.HTTP.IdentityName
 	p := doctor.WiringProblem{Code: string(m), Subject: name, Values: []any{name}}
 	switch m {

@@ -9,6 +9,9 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 )
 
 // TestOneAccessTokenIsRead, from where clients write it; whoever writes none, or more
@@ -34,18 +37,18 @@ func TestOneAccessTokenIsRead(t *testing.T) {
 	} {
 		req := httptest.NewRequest("POST", "/"+c.query, nil)
 		req.Header["Authorization"] = c.headers
-		got, err := accessToken(req)
+		got, err := wire.AccessToken(req)
 		if c.message == "" {
-			if got != c.want || err != nil || !hasToken(req) {
+			if got != c.want || err != nil || !wire.HasToken(req) {
 				t.Errorf("%+v: got %q, %v", c, got, err)
 			}
 			continue
 		}
-		refused, _ := errors.AsType[*MatrixError](err)
-		if got != "" || refused == nil || *refused != (MatrixError{Status: 401, Errcode: "M_MISSING_TOKEN", Message: c.message}) {
+		refused, _ := errors.AsType[*wire.MatrixError](err)
+		if got != "" || refused == nil || *refused != (wire.MatrixError{Status: 401, Errcode: "M_MISSING_TOKEN", Message: c.message}) {
 			t.Errorf("%+v: got %q, %+v", c, got, refused)
 		}
-		if may := hasToken(req); may != (c.message != missing) {
+		if may := wire.HasToken(req); may != (c.message != missing) {
 			t.Errorf("%+v: there may be a token: %v", c, may)
 		}
 	}
@@ -61,7 +64,7 @@ func TestWhatWeAskIsOurOwn(t *testing.T) {
 		req.Header, req.TransferEncoding = own.Clone(), []string{"chunked"}
 		before := *req
 		asked := 0
-		answer, err := r.client.ask(req, func(w http.ResponseWriter, got *http.Request) error {
+		answer, err := r.client.hs.Ask(&wire.Call{R: req, Next: func(w http.ResponseWriter, got *http.Request) error {
 			asked++
 			want := http.Header{"Accept-Encoding": {"identity"}, "X-Forwarded-For": {"192.0.2.1"}}
 			if token != "" {
@@ -74,8 +77,8 @@ func TestWhatWeAskIsOurOwn(t *testing.T) {
 				t.Errorf("%q: the homeserver saw %v, %d bytes %v", token, got.Header, got.ContentLength, got.TransferEncoding)
 			}
 			return upstream(200, `{}`)(w, got)
-		}, "GET", "tail", token, nil)
-		if err != nil || answer.status != 200 || asked != 1 {
+		}}, hsapi.Question{Method: "GET", Path: "tail", Token: token})
+		if err != nil || answer.Status != 200 || asked != 1 {
 			t.Fatalf("got %v, %v", answer, err)
 		}
 		if req.Method != before.Method || req.URL != before.URL || req.RequestURI != before.RequestURI || req.Body != before.Body || !sameHeader(req.Header, own) {
@@ -99,8 +102,8 @@ func TestWhoamiNamesAUser(t *testing.T) {
 		r := newRig(t, options{next: upstream(200, `{"user_id":"`+name+`"}`)})
 		req := httptest.NewRequest("POST", "/", nil)
 		req.Header.Set("Authorization", "Bearer t")
-		who, err := r.client.whoami(req, r.next)
-		if ok && (err != nil || who.user != name || who.token != "t" || who.book == nil) || !ok && (err == nil || asMatrixError(err).Status != http.StatusBadGateway) {
+		who, err := r.client.hs.Whoami(&wire.Call{R: req, Next: r.next})
+		if ok && (err != nil || who.User != name || who.Token != "t") || !ok && (err == nil || wire.ErrorOf(err).Status != http.StatusBadGateway) {
 			t.Errorf("%q: got %+v, %v", name, who, err)
 		}
 	}

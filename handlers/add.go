@@ -9,52 +9,54 @@ import (
 	"io"
 	"net/http"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
 // add serves /account/3pid/add (MSC2290). A homeserver that has it asks for
 // the password itself. One that has not gets the address through its
 // /account/3pid, which asks for nothing, so the asking is ours.
-func (c *Client) add(w http.ResponseWriter, r *http.Request, next Next, route route) (int, error) {
-	if r.Method != http.MethodPost {
-		return c.complete(w, r, next, route)
+func (c *Client) add(call *wire.Call) (int, error) {
+	if call.R.Method != http.MethodPost {
+		return c.complete(call)
 	}
-	raw, err := readBody(w, r, c.cfg.MaxBody)
+	raw, err := call.Body()
 	if err != nil {
 		return 0, err
 	}
-	body, err := parseObject(raw)
+	body, err := wire.ParseObject(raw)
 	if err != nil {
 		return 0, err
 	}
-	if err := c.confirmed(r, next, body); err != nil {
+	if err := c.confirmed(call, body); err != nil {
 		return 0, err
 	}
-	version, err := c.has(r, next, route.tail)
+	version, err := c.hs.Has(call, call.Route.Tail)
 	if err != nil {
 		return 0, err
 	}
 	if version != "" {
-		route.version = version
-		r.Body = io.NopCloser(bytes.NewReader(raw))
-		return c.complete(w, r, next, route)
+		call.Route.Version = version
+		call.R.Body = io.NopCloser(bytes.NewReader(raw))
+		return c.complete(call)
 	}
-	return c.addHere(w, r, next, route, body)
+	return c.addHere(call, body)
 }
 
-var errUnconfirmed = saying(http.StatusBadRequest, codeThreepidAuthFailed, sayUnconfirmed, "The address is not confirmed yet")
+var errUnconfirmed = wire.Saying(http.StatusBadRequest, wire.CodeThreepidAuthFailed, wire.SayUnconfirmed, "The address is not confirmed yet")
 
 // confirmed refuses a request that does not authenticate yet, if its address is not
 // confirmed: the password would be asked for in vain, and clients say after this
 // answer, and no other, that the message has to be read first (docs/clients.md). A
 // token that is not known is told first: clients have to log in again then.
-func (c *Client) confirmed(r *http.Request, next Next, body object) error {
-	creds, err := flatCreds(body)
-	if err != nil || !body.null("auth") {
+func (c *Client) confirmed(call *wire.Call, body wire.Object) error {
+	creds, err := wire.FlatCreds(body)
+	if err != nil || !body.Null("auth") {
 		return nil // whoever goes on with it says what is wrong
 	}
-	ready, err := c.svc.Ready(r.Context(), verification.Completion{
-		SID: creds.sid, ClientSecret: creds.secret, Purpose: verification.Add,
+	ready, err := c.svc.Ready(call.R.Context(), verification.Completion{
+		SID: creds.SID, ClientSecret: creds.Secret, Purpose: verification.Add,
 	})
 	if ready || errors.Is(err, verification.ErrNoSession) {
 		return nil
@@ -62,15 +64,15 @@ func (c *Client) confirmed(r *http.Request, next Next, body object) error {
 	if err != nil {
 		return err
 	}
-	if _, err := c.whoami(r, next); err != nil {
+	if _, err := c.hs.Whoami(call); err != nil {
 		return err
 	}
 	return errUnconfirmed
 }
 
 // addHere authenticates the user and translates the request.
-func (c *Client) addHere(w http.ResponseWriter, r *http.Request, next Next, route route, body object) (int, error) {
-	proof, err := c.judged(route, body)
+func (c *Client) addHere(call *wire.Call, body wire.Object) (int, error) {
+	auth, err := c.judged(call, body)
 	if err != nil {
 		return 0, err
 	}
@@ -78,70 +80,55 @@ func (c *Client) addHere(w http.ResponseWriter, r *http.Request, next Next, rout
 	if err != nil {
 		return 0, err
 	}
-	who, err := c.whoami(r, next)
+	who, err := c.hs.Whoami(call)
 	if err != nil {
 		return 0, err
 	}
-	auth := &authentication{client: c, who: who, operation: "add " + creds.sid + " " + creds.secret, auth: proof}
-	ready, err := c.svc.Ready(r.Context(), verification.Completion{
-		SID: creds.sid, ClientSecret: creds.secret, Purpose: verification.Add,
+	ready, err := c.svc.Ready(call.R.Context(), verification.Completion{
+		SID: creds.SID, ClientSecret: creds.Secret, Purpose: verification.Add,
 	})
 	if err != nil && !errors.Is(err, verification.ErrNoSession) {
 		return 0, err
 	}
-	outcome, ctx := verification.Unknown, r.Context()
-	defer func() { auth.finish(ctx, outcome) }() // also when next panics
-	j := &completion{client: c, route: route, body: object{}, who: &who}
-	j.route.tail, j.route.version = "account/3pid", c.cfg.UpstreamVersion
-	creds.place = func(creds object) {
-		for _, key := range addSpellings {
-			j.body[key] = member(creds)
+	at := call.Route
+	at.Tail, at.Version = route.TailThreepid, c.cfg.UpstreamVersion
+	shown := &credential{Credentials: creds}
+	j := &completion{client: c, call: call.At(at), body: wire.Object{}, who: who, credentials: []*credential{shown}, changed: true}
+	creds.Place = func(creds wire.Object) {
+		for _, key := range wire.AddSpellings {
+			j.body[key] = wire.Encoded(creds)
 		}
 	}
 	if err == nil && !ready {
 		// Nothing to add yet: a proof of the user's would be used up in vain.
-		j.substitute(creds, c.svc.DeadAlias())
+		j.replace(shown, c.svc.DeadAlias())
 	} else {
-		if err := auth.check(r, next); err != nil {
-			outcome = verification.Refused
-			return 0, err
-		}
-		creds.place(object{"sid": member(creds.sid), "client_secret": member(creds.secret)})
-		j.creds, j.changed = append(j.creds, creds), true
+		creds.Place(wire.Object{"sid": wire.Encoded(creds.SID), "client_secret": wire.Encoded(creds.Secret)})
+		j.confirmation = &authentication{client: c, who: who, operation: "add " + creds.SID + " " + creds.Secret, auth: auth}
 	}
-	j.answered = func(status int) {
-		if status/100 != 2 && (j.unasked || status < http.StatusInternalServerError) {
-			outcome = verification.Refused // else it has acted, or may have before it failed
-		}
-		auth.finish(ctx, outcome)
-	}
-	status, err := j.run(w, r, next, c.upstreamPath(j.route), nil)
-	if j.unasked || !j.sent {
-		outcome = verification.Refused
-	}
-	return status, err
+	return j.run(c.hs.Path(at))
 }
 
 // addCreds reads the credentials of such a request, which are members of its body.
-func addCreds(body object) (*credentials, error) {
-	creds, err := flatCreds(body)
+func addCreds(body wire.Object) (*wire.Credentials, error) {
+	creds, err := wire.FlatCreds(body)
 	if err != nil {
 		return nil, err
 	}
-	for _, f := range []struct{ key, value string }{{"sid", creds.sid}, {"client_secret", creds.secret}} {
+	for _, f := range []struct{ key, value string }{{"sid", creds.SID}, {"client_secret", creds.Secret}} {
 		if f.value == "" {
-			return nil, badRequest(codeMissingParam, "Missing params: ['"+f.key+"']")
+			return nil, wire.BadRequest(wire.CodeMissingParam, "Missing params: ['"+f.key+"']")
 		}
 	}
-	creds.purpose = verification.Add
+	creds.Purpose = verification.Add
 	return creds, nil
 }
 
 // judged returns the "auth" of a request of whose identity servers none is a
 // foreign one.
-func (c *Client) judged(route route, body object) (auth object, err error) {
-	if !body.null("auth") && json.Unmarshal(body["auth"], &auth) != nil {
-		return nil, badRequest(codeBadJSON, "'auth' must be an object")
+func (c *Client) judged(call *wire.Call, body wire.Object) (auth wire.Object, err error) {
+	if !body.Null("auth") && json.Unmarshal(body["auth"], &auth) != nil {
+		return nil, wire.BadRequest(wire.CodeBadJSON, "'auth' must be an object")
 	}
-	return auth, (&completion{client: c, route: route, body: body, auth: auth}).judgeServers()
+	return auth, (&completion{client: c, call: call, body: body, auth: auth}).judgeServers()
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
@@ -89,7 +90,7 @@ func TestAddByAProofCanBeTriedAgain(t *testing.T) {
 
 // TestWhatPanicsHasUsedItsProofs: nobody knows what the homeserver has done.
 func TestWhatPanicsHasUsedItsProofs(t *testing.T) {
-	for _, tail := range []string{tailAdd, "account/3pid"} {
+	for _, tail := range []string{route.TailAdd, "account/3pid"} {
 		r, _, token := addFaulty(t)
 		proof := verification.Completion{SID: r.validated("account/password", "p", "alice@x.org"), ClientSecret: "p", Purpose: verification.Password}
 		added := verification.Completion{SID: r.validated("account/3pid", "c", "new@x.org"), ClientSecret: "c", Purpose: verification.Add}
@@ -102,7 +103,7 @@ func TestWhatPanicsHasUsedItsProofs(t *testing.T) {
 			panic("on purpose")
 		}
 		body := mailProof(added.SID, "c", proof.SID, "p")
-		if tail != tailAdd {
+		if tail != route.TailAdd {
 			body = oldCreds(added.SID, "c")
 		}
 		func() {
@@ -114,7 +115,7 @@ func TestWhatPanicsHasUsedItsProofs(t *testing.T) {
 			r.as(token, "POST", "/_matrix/client/r0/"+tail, body)
 		}()
 		want := [2]string{"consumed", "validated"}
-		if tail == tailAdd {
+		if tail == route.TailAdd {
 			want[1] = "consumed"
 		}
 		if got := [2]string{r.stands(added), r.stands(proof)}; got != want {
@@ -133,7 +134,7 @@ func TestAProofThatIsTakenBackIsNone(t *testing.T) {
 	legacy, refused := r.next, 0
 	r.next = func(w http.ResponseWriter, req *http.Request) error {
 		if req.Method == http.MethodGet && strings.HasSuffix(req.URL.Path, "/account/3pid") {
-			refused = r.do("POST", RefusePath+"?sid="+proof+"&refusal="+refusal, "List-Unsubscribe=One-Click", "Content-Type", "application/x-www-form-urlencoded").Code
+			refused = r.do("POST", route.RefusePath+"?sid="+proof+"&refusal="+refusal, "List-Unsubscribe=One-Click", "Content-Type", "application/x-www-form-urlencoded").Code
 		}
 		return legacy(w, req)
 	}

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/identity"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
 )
@@ -22,15 +24,15 @@ func (r *rig) inFlight(look func(query string)) *httptest.ResponseRecorder {
 	sid := r.validated("account/password", "s", "alice@x.org")
 	next := r.next
 	r.next = func(w http.ResponseWriter, req *http.Request) error {
-		raw, err := readBody(w, req, 1<<20)
+		raw, err := wire.ReadBody(w, req, 1<<20)
 		if err != nil {
 			return err
 		}
 		creds := mustObject(r.t, mustObject(r.t, mustObject(r.t, raw)["auth"])["threepid_creds"])
-		shown, _, _ := creds.text("sid")
-		secret, _, _ := creds.text("client_secret")
+		shown, _, _ := creds.Text("sid")
+		secret, _, _ := creds.Text("client_secret")
 		look("sid=" + shown + "&client_secret=" + secret)
-		setBody(req, raw)
+		wire.SetBody(req, raw)
 		return next(w, req)
 	}
 	return r.reset(resetBody(sid, "s"))
@@ -42,8 +44,8 @@ func TestAdvisory15_NobodyFromOutsideIsAnswered(t *testing.T) {
 	r := newRig(t, options{})
 	rec := r.inFlight(func(query string) {
 		for _, peer := range []string{"203.0.113.5:1", "8.8.8.8:443", "[2001:db8::1]:1", "[::ffff:203.0.113.5]:1", "100.64.0.1:1", "nonsense:1"} {
-			for path, endpoint := range identityPaths {
-				req := httptest.NewRequest(endpoint.method, path+"?"+query, strings.NewReader("{}"))
+			for path, endpoint := range identity.Endpoints {
+				req := httptest.NewRequest(endpoint.Method, path+"?"+query, strings.NewReader("{}"))
 				req.RemoteAddr = peer
 				for _, name := range []string{"X-Forwarded-For", "X-Real-Ip", "Forwarded"} {
 					req.Header.Set(name, "127.0.0.1") // anybody can say so
@@ -113,7 +115,7 @@ func TestPitfall18_WhatTheHomeserverIsShownNeedsNoEscaping(t *testing.T) {
 			}
 		})
 		// The nonce of the first request is of the same kind.
-		nonce, _, _ := mustObject(t, r.hs.Requests()[0].Body).text("client_secret")
+		nonce, _, _ := mustObject(t, r.hs.Requests()[0].Body).Text("client_secret")
 		if rest := strings.Trim(nonce, alphabet); rest != "" || nonce == "" {
 			t.Errorf("the homeserver was shown %q", nonce)
 		}
@@ -135,7 +137,7 @@ func TestAdvisory23_OneOfTwoHundredWinsOnTwoNodes(t *testing.T) {
 		sid := nodes[0].request("account/password", "s", "alice@x.org")
 		// Confirmed at the other node than the one that it was opened at.
 		nodes[1].clock = first.clock
-		nodes[1].client.page.Now = first.clock.Now
+		nodes[1].client.people.page.Now = first.clock.Now
 		wantStatus(t, nodes[1].confirm(sid, nodes[0].box.last(t).Token), http.StatusOK)
 
 		var wg sync.WaitGroup

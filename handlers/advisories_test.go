@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -72,7 +73,7 @@ func TestAdvisory10_NoPageCanBeFramed(t *testing.T) {
 	good := url.Values{"sid": {sid}, "token": {r.box.last(t).Token}}.Encode()
 	for name, rec := range map[string]*httptest.ResponseRecorder{
 		"confirm": r.do("GET", linkPath+"?"+good, ""), "invalid": r.do("GET", linkPath+"?sid=x&token=y", ""), "empty": r.do("GET", linkPath, ""),
-		"method": r.do("PUT", linkPath, ""), "help": r.do("GET", linkPath+"?help=1", ""), "refuse": r.do("GET", RefusePath, ""),
+		"method": r.do("PUT", linkPath, ""), "help": r.do("GET", linkPath+"?help=1", ""), "refuse": r.do("GET", route.RefusePath, ""),
 		"broken form": r.do("POST", linkPath, "%zz", "Content-Type", "application/x-www-form-urlencoded"),
 	} {
 		if !strings.HasPrefix(rec.Header().Get("Content-Type"), "text/html") {

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
+	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/element"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/internal/words"
@@ -143,8 +145,8 @@ func TestAnswers_AnInternationalNumberNeedsNoCountry(t *testing.T) {
 // JSON, that the homeserver is down, and that the fault is not ours.
 func TestAnswers_DeadHomeserver(t *testing.T) {
 	for name, failure := range map[string]error{
-		"refused":  &UpstreamError{Status: http.StatusBadGateway, Err: errNoAnswer},
-		"internal": &UpstreamError{Status: http.StatusInternalServerError, Err: errNoAnswer},
+		"refused":  &wire.UpstreamError{Status: http.StatusBadGateway, Err: wire.ErrNoAnswer},
+		"internal": &wire.UpstreamError{Status: http.StatusInternalServerError, Err: wire.ErrNoAnswer},
 	} {
 		for _, path := range []string{"register", "account/password", "account/3pid", "account/3pid/add", "account/deactivate", "account/3pid/delete", "account/3pid/unbind"} {
 			reached := 0
@@ -160,7 +162,7 @@ func TestAnswers_DeadHomeserver(t *testing.T) {
 				}
 				reached++
 				wantError(t, rec, http.StatusBadGateway, "M_UNKNOWN")
-				if text := decoded(t, rec)["error"]; text != "The fault is on the server, not with you. Please try again in a few minutes." {
+				if text := decoded(t, rec)["error"]; text != "The fault is with the server, not with you. Try again in a few minutes." {
 					t.Errorf("%s, %s %s: got %q", name, path, body, text)
 				}
 			}
@@ -176,9 +178,9 @@ func TestAnswers_DeadHomeserver(t *testing.T) {
 func TestAnswers_WordsForPeople(t *testing.T) {
 	set := loadTemplates(t, words.Options{})
 	r, p := phoneRig(t, options{config: func(c *Config) {
-		c.EmailPolicy = func(context.Context, string) bool { return true }
+		c.Emails = rules{refused: func(context.Context, string) bool { return true }}
 	}})
-	if err := r.client.SetPages(PageOptions{Words: TemplateWords(set), Looks: TemplateLooks(set), Now: r.clock.Now}); err != nil {
+	if err := r.client.SetPages(PageOptions{Words: web.FromTemplates(set), Looks: web.LooksOf(set), Now: r.clock.Now}); err != nil {
 		t.Fatal(err)
 	}
 	p.refuse = &verification.LimitError{RetryAfter: 5*time.Minute + time.Second}
@@ -206,21 +208,21 @@ func TestAnswers_WordsForPeople(t *testing.T) {
 func TestAnswers_EverySayingHasWords(t *testing.T) {
 	set := loadTemplates(t, words.Options{})
 	for _, say := range []string{
-		sayLimit, sayBusy, sayEmail, sayNumber, sayDenied, sayClosed, sayBegin, sayUnsupported, saySetup, sayUnconfirmed, sayPassword,
-		sayWrong, sayExpired, sayRevoked, sayInvalid, sayFault, SayBarred,
+		wire.SayLimit, wire.SayBusy, wire.SayEmail, wire.SayNumber, wire.SayDenied, wire.SayClosed, wire.SayBegin, wire.SayUnsupported, wire.SaySetup, wire.SayUnconfirmed, wire.SayPassword,
+		wire.SayWrong, wire.SayExpired, wire.SayRevoked, wire.SayInvalid, wire.SayFault, wire.SayBarred,
 	} {
 		r := newRig(t, options{})
-		for _, words := range []PageOptions{{Now: r.clock.Now}, {Words: TemplateWords(set), Now: r.clock.Now}} {
+		for _, words := range []PageOptions{{Now: r.clock.Now}, {Words: web.FromTemplates(set), Now: r.clock.Now}} {
 			if err := r.client.SetPages(words); err != nil {
 				t.Fatal(err)
 			}
-			said := r.client.inWords(httptest.NewRequest("POST", "/", nil), &MatrixError{Say: say, Message: "as it is", RetryAfter: time.Minute})
+			said := r.client.inWords(httptest.NewRequest("POST", "/", nil), &wire.MatrixError{Say: say, Message: "as it is", RetryAfter: time.Minute})
 			if said.Message == "as it is" || strings.ContainsAny(said.Message, "{}") {
 				t.Errorf("%s: got %q", say, said.Message)
 			}
 		}
 	}
-	odd := &MatrixError{Say: "nothing", Message: "as it is", Err: errNoAnswer}
+	odd := &wire.MatrixError{Say: "nothing", Message: "as it is", Err: wire.ErrNoAnswer}
 	if got := newRig(t, options{}).client.inWords(httptest.NewRequest("POST", "/", nil), odd); got != odd {
 		t.Errorf("got %v, want what there are no words for as it is", got)
 	}
@@ -230,7 +232,7 @@ func TestAnswers_EverySayingHasWords(t *testing.T) {
 // and shows what we say.
 func TestAnswers_AWrongPasswordInWords(t *testing.T) {
 	r := newRig(t, options{})
-	if err := r.client.SetPages(PageOptions{Words: TemplateWords(loadTemplates(t, words.Options{})), Now: r.clock.Now}); err != nil {
+	if err := r.client.SetPages(PageOptions{Words: web.FromTemplates(loadTemplates(t, words.Options{})), Now: r.clock.Now}); err != nil {
 		t.Fatal(err)
 	}
 	r.hs.AddUser("alice", "secret")

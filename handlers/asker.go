@@ -4,12 +4,12 @@ package handlers
 
 import (
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
 
 	"golang.org/x/net/publicsuffix"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -19,11 +19,11 @@ const maxUIASession = 255
 // identify notes who asks for a token, for the limits. An access token is not
 // looked at: to ask the homeserver whose it is would cost more than the limits
 // save, and whoever makes tokens up is still counted by everything else.
-func (c *Client) identify(r *http.Request, body object, req *verification.Request) {
-	req.Client = c.clientAddr(r)
-	req.Origin = c.originOf(r)
+func (c *Client) identify(r *http.Request, body wire.Object, req *verification.Request) {
+	req.Client, req.Origin = c.cfg.clientAddr(r), c.cfg.originOf(r)
+	req.Language, req.Brand = c.cfg.languageOf(r), c.cfg.brandOf(r)
 	req.Domain = Registrable(req.Address) // a number has none
-	if token, err := accessToken(r); err == nil {
+	if token, err := wire.AccessToken(r); err == nil {
 		req.AccessToken = token
 	}
 	if req.Purpose == verification.Register {
@@ -42,15 +42,6 @@ func Registrable(canonical string) string {
 		return registered
 	}
 	return domain
-}
-
-// clientAddr is the address of the client, or none.
-func (c *Client) clientAddr(r *http.Request) netip.Addr {
-	if c.cfg.ClientAddr != nil {
-		return c.cfg.ClientAddr(r)
-	}
-	peer, _ := netip.ParseAddrPort(r.RemoteAddr) // a Unix socket has none
-	return peer.Addr()
 }
 
 // uiaSession is the session of a registration that a client names. No field of

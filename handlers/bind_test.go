@@ -14,8 +14,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/identityserver"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/idservers"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -36,7 +38,7 @@ func aliceAt(t *testing.T, server string) (*rig, string) {
 	t.Helper()
 	r := newRig(t, options{})
 	r.hs.AddUser("alice", "secret", "alice@x.org")
-	r.ids.start(server, "abc123987", "d0nt-T3ll", "email", "alice@lookup.org")
+	r.ids.Start(server, "abc123987", "d0nt-T3ll", "email", "alice@lookup.org")
 	return r, r.login("alice", "secret")
 }
 
@@ -57,11 +59,11 @@ func TestR40_R42_R43_F26_F29_BothPathsTakeBothBodies(t *testing.T) {
 				if got := strings.TrimSpace(rec.Body.String()); got != "{}" {
 					t.Errorf("got body %s, want {}", got)
 				}
-				if got, want := r.ids.owner("id.example.org", "email", "alice@lookup.org"), "@alice:example.org"; got != want {
+				if got, want := r.ids.Owner("id.example.org", "email", "alice@lookup.org"), "@alice:example.org"; got != want {
 					t.Errorf("the address is bound to %q, want %q", got, want)
 				}
-				if want := []string{"bind id.example.org"}; !slices.Equal(r.ids.made(), want) || r.ids.tokens[0] != "abc123_OpaqueString" {
-					t.Errorf("got calls %q with %q, want %q with the id_access_token", r.ids.made(), r.ids.tokens, want)
+				if want := []string{"bind id.example.org"}; !slices.Equal(r.ids.Made(), want) || r.ids.Tokens[0] != "abc123_OpaqueString" {
+					t.Errorf("got calls %q with %q, want %q with the id_access_token", r.ids.Made(), r.ids.Tokens, want)
 				}
 			})
 		}
@@ -75,7 +77,7 @@ func TestR41_BindNeedsAnAccessToken(t *testing.T) {
 	wantError(t, r.do("POST", bindPath, body, "Authorization", "Basic eDp5"), http.StatusUnauthorized, "M_MISSING_TOKEN")
 	wantError(t, r.do("POST", bindPath+"?access_token=a", body, "Authorization", "Bearer b"), http.StatusUnauthorized, "M_MISSING_TOKEN")
 	wantError(t, r.as("nobody's", "POST", bindPath, body), http.StatusUnauthorized, "M_UNKNOWN_TOKEN")
-	if got := r.ids.made(); len(got) != 0 {
+	if got := r.ids.Made(); len(got) != 0 {
 		t.Errorf("got calls %q, want none", got)
 	}
 }
@@ -124,12 +126,12 @@ func TestR45_BindIsRecorded(t *testing.T) {
 
 func TestR46_F28_TheIdentityServersErrorIsRelayed(t *testing.T) {
 	for _, want := range []*identityserver.Refusal{
-		refused(http.StatusForbidden, "M_TERMS_NOT_SIGNED"), refused(http.StatusUnauthorized, "M_UNAUTHORIZED"),
-		refused(http.StatusBadRequest, "M_SESSION_NOT_VALIDATED"), refused(http.StatusTooManyRequests, "M_LIMIT_EXCEEDED"),
-		refused(http.StatusInternalServerError, "M_UNKNOWN"),
+		idservers.Refused(http.StatusForbidden, "M_TERMS_NOT_SIGNED"), idservers.Refused(http.StatusUnauthorized, "M_UNAUTHORIZED"),
+		idservers.Refused(http.StatusBadRequest, "M_SESSION_NOT_VALIDATED"), idservers.Refused(http.StatusTooManyRequests, "M_LIMIT_EXCEEDED"),
+		idservers.Refused(http.StatusInternalServerError, "M_UNKNOWN"),
 	} {
 		r, token := aliceAt(t, "id.example.org")
-		r.ids.refusal = want
+		r.ids.Refusal = want
 		rec := r.as(token, "POST", bindPath, bindBody("id.example.org", "abc123987", "d0nt-T3ll"))
 		wantError(t, rec, want.Status, want.Errcode)
 		if got := rec.Body.String(); !sameJSON(t, got, string(want.Body)) {
@@ -144,7 +146,7 @@ func TestR46_F28_TheIdentityServersErrorIsRelayed(t *testing.T) {
 func TestF28_AnIdentityServerCannotLogAnybodyOut(t *testing.T) {
 	for _, errcode := range []string{"M_UNKNOWN_TOKEN", "M_MISSING_TOKEN", "M_USER_DEACTIVATED", "M_USER_LOCKED", "M_TERMS_NOT_SIGNED"} {
 		r, token := aliceAt(t, "id.example.org")
-		r.ids.refusal = &identityserver.Refusal{
+		r.ids.Refusal = &identityserver.Refusal{
 			Status: http.StatusUnauthorized, Errcode: errcode, Message: "no",
 			Body: []byte(`{"errcode":"` + errcode + `","error":"no","soft_logout":true,"session":"s","flows":[{"stages":[]}],"params":{},"completed":[],"kept":1}`),
 		}
@@ -168,7 +170,7 @@ func TestF28_AnIdentityServerCannotLogAnybodyOut(t *testing.T) {
 func TestR47_R61_BoundAddressesDoNotResetPasswords(t *testing.T) {
 	r := newRig(t, revealing)
 	r.hs.AddUser("alice", "secret", "alice@x.org")
-	r.ids.start("id.example.org", "1", "s", "email", "alice@lookup.org")
+	r.ids.Start("id.example.org", "1", "s", "email", "alice@lookup.org")
 	token := r.login("alice", "secret")
 	wantStatus(t, r.as(token, "POST", bindPath, bindBody("id.example.org", "1", "s")), http.StatusOK)
 	ask := func(address string) *httptest.ResponseRecorder {
@@ -185,12 +187,12 @@ func TestR49_R59_R62_AnyServerAndItsOwnSession(t *testing.T) {
 	r, token := aliceAt(t, "one.example.org")
 	own := r.validated("account/3pid", "mine", "alice@lookup.org")
 	for _, server := range []string{"two.example.com:8090", "three.example.net"} {
-		r.ids.start(server, "7", "s", "email", "alice@lookup.org")
+		r.ids.Start(server, "7", "s", "email", "alice@lookup.org")
 		wantStatus(t, r.as(token, "POST", bindPath, bindBody(server, "7", "s")), http.StatusOK)
 		// A session of ours is nothing to an identity server.
 		wantError(t, r.as(token, "POST", bindPath, bindBody(server, own, "mine")), http.StatusNotFound, "M_NO_VALID_SESSION")
 	}
-	for _, call := range r.ids.made() {
+	for _, call := range r.ids.Made() {
 		if !strings.HasPrefix(call, "bind ") {
 			t.Errorf("an identity server was asked for something else: %s", call)
 		}
@@ -203,7 +205,7 @@ func TestF27_BoundByAnotherUserIsNotOurBusiness(t *testing.T) {
 	wantStatus(t, r.as(token, "POST", bindPath, bindBody("id.example.org", "abc123987", "d0nt-T3ll")), http.StatusOK)
 	bob := r.login("bob", "secret")
 	wantStatus(t, r.as(bob, "POST", bindPath, bindBody("id.example.org", "abc123987", "d0nt-T3ll")), http.StatusOK)
-	if got, want := r.ids.owner("id.example.org", "email", "alice@lookup.org"), "@bob:example.org"; got != want {
+	if got, want := r.ids.Owner("id.example.org", "email", "alice@lookup.org"), "@bob:example.org"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
@@ -212,7 +214,7 @@ func TestF32_BindIsLimitedPerUser(t *testing.T) {
 	r := newRig(t, options{service: func(c *verification.Config) { c.PerUser = verification.Limit{Burst: 3, Per: time.Minute} }})
 	r.hs.AddUser("alice", "secret")
 	r.hs.AddUser("bob", "secret")
-	r.ids.start("id.example.org", "1", "s", "email", "a@b.org")
+	r.ids.Start("id.example.org", "1", "s", "email", "a@b.org")
 	alice, bob := r.login("alice", "secret"), r.login("bob", "secret")
 	body := bindBody("id.example.org", "1", "s")
 	for range 3 {
@@ -237,7 +239,7 @@ func TestBindKeepsABoundedNumber(t *testing.T) {
 		}
 	}
 	wantError(t, r.as(token, "POST", bindPath, bindBody("id.example.org", "abc123987", "d0nt-T3ll")), http.StatusForbidden, "M_FORBIDDEN")
-	if got := r.ids.made(); len(got) != 0 {
+	if got := r.ids.Made(); len(got) != 0 {
 		t.Errorf("got calls %q, want none", got)
 	}
 }
@@ -278,7 +280,7 @@ func TestBindBadInput(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r, token := aliceAt(t, "id.example.org")
 			wantError(t, r.as(token, "POST", bindPath, c.body), http.StatusBadRequest, c.errcode)
-			if got := r.ids.made(); len(got) != 0 {
+			if got := r.ids.Made(); len(got) != 0 {
 				t.Errorf("got calls %q, want none", got)
 			}
 		})
@@ -287,10 +289,10 @@ func TestBindBadInput(t *testing.T) {
 
 func TestBindServerThatCannotBeUsed(t *testing.T) {
 	r, token := aliceAt(t, "id.example.org")
-	r.ids.private["inside.example.org"] = true
+	r.ids.Private["inside.example.org"] = true
 	wantError(t, r.as(token, "POST", bindPath, bindBody("inside.example.org", "1", "s")), http.StatusBadRequest, "M_SERVER_NOT_TRUSTED")
 	wantError(t, r.as(token, "POST", bindPath, bindBody("dead.example.org", "1", "s")), http.StatusBadGateway, "M_UNKNOWN")
-	r.ids.refusal = nil
+	r.ids.Refusal = nil
 	if list, err := r.svc.Bindings(t.Context(), "@alice:example.org"); err != nil || len(list) != 0 {
 		t.Errorf("got %v, %v, want nothing recorded", list, err)
 	}
@@ -298,8 +300,10 @@ func TestBindServerThatCannotBeUsed(t *testing.T) {
 }
 
 func TestBindWithoutAHomeserver(t *testing.T) {
-	for name, next := range map[string]Next{
-		"down":    func(http.ResponseWriter, *http.Request) error { return &UpstreamError{Status: 502, Err: errNoAnswer} },
+	for name, next := range map[string]wire.Next{
+		"down": func(http.ResponseWriter, *http.Request) error {
+			return &wire.UpstreamError{Status: 502, Err: wire.ErrNoAnswer}
+		},
 		"HTML":    upstream(200, "<html>", "Content-Type", "text/html"),
 		"nobody":  upstream(200, `{}`),
 		"no user": upstream(200, `{"user_id":"alice"}`),
@@ -309,7 +313,7 @@ func TestBindWithoutAHomeserver(t *testing.T) {
 			r, token := aliceAt(t, "id.example.org")
 			r.next = next
 			wantError(t, r.as(token, "POST", bindPath, bindBody("id.example.org", "abc123987", "d0nt-T3ll")), http.StatusBadGateway, "M_UNKNOWN")
-			if got := r.ids.made(); len(got) != 0 {
+			if got := r.ids.Made(); len(got) != 0 {
 				t.Errorf("got calls %q, want none", got)
 			}
 		})
@@ -328,7 +332,7 @@ func TestR21_NothingIsBoundWhenSwitchedOff(t *testing.T) {
 // TestR58_BindTakesPhoneNumbers: the medium is the identity server's to say.
 func TestR58_BindTakesPhoneNumbers(t *testing.T) {
 	r, token := aliceAt(t, "id.example.org")
-	r.ids.start("id.example.org", "2", "s", "msisdn", "447700900000")
+	r.ids.Start("id.example.org", "2", "s", "msisdn", "447700900000")
 	wantStatus(t, r.as(token, "POST", bindPath, bindBody("id.example.org", "2", "s")), http.StatusOK)
 	rec := r.as(token, "POST", unbindPath, `{"medium":"msisdn","address":"+447700900000"}`)
 	if wantStatus(t, rec, http.StatusOK); decoded(t, rec)["id_server_unbind_result"] != "success" {

@@ -38,7 +38,7 @@ func wired(t *testing.T, change func(*outbound.Options)) (r *rig, is *fakeis.Ser
 	}
 	r = newRig(t, options{})
 	r.hs.AddUser("alice", "secret", "alice@x.org")
-	r.client.ids = identityserver.New(identityserver.Options{Outbound: opts})
+	r.client.bindings.Servers = identityserver.New(identityserver.Options{Outbound: opts})
 	return r, is, r.login("alice", "secret")
 }
 

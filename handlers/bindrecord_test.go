@@ -14,14 +14,16 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
 	"github.com/caddy-threepid/caddy-threepid/internal/identityserver"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/idservers"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbound"
 )
 
 // oddServer is an identity server that binds what is typed and says little, or nothing
 // for as long as it is waited for.
 type oddServer struct {
-	*idServers
+	*idservers.Servers
 	hangs bool
 	ended error
 }
@@ -43,13 +45,13 @@ func (s *oddServer) Proven(context.Context, outbound.Name, string, string, strin
 // say what was validated.
 func TestBindRecordsWhatItWasTold(t *testing.T) {
 	r, token := aliceAt(t, "id.example.org")
-	r.client.ids = &oddServer{idServers: r.ids}
+	r.client.bindings.Servers = &oddServer{Servers: r.ids}
 	wantStatus(t, r.as(token, "POST", bindPath, bindBody("id.example.org", "1", "s")), http.StatusOK)
 	list, err := r.svc.Bindings(t.Context(), alice)
 	if err != nil || len(list) != 1 || list[0].Address != "alice@lookup.org" || list[0].Validated != "Alice@Lookup.org" {
 		t.Errorf("got %+v, %v", list, err)
 	}
-	want := []Change{{Action: "bound", User: r.svc.Pseudonym(alice), Medium: "email", Address: r.svc.Pseudonym("alice@lookup.org"), IDServer: "id.example.org"}}
+	want := []report.Change{{Action: "bound", User: r.svc.Pseudonym(alice), Medium: "email", Address: r.svc.Pseudonym("alice@lookup.org"), IDServer: "id.example.org"}}
 	if !reflect.DeepEqual(r.events.changes, want) {
 		t.Errorf("got changes %+v, want %+v", r.events.changes, want)
 	}
@@ -60,8 +62,8 @@ func TestBindRecordsWhatItWasTold(t *testing.T) {
 func TestBindIsNotLeftHalfDone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, token := aliceAt(t, "id.example.org")
-		odd := &oddServer{idServers: r.ids, hangs: true}
-		r.client.ids = odd
+		odd := &oddServer{Servers: r.ids, hangs: true}
+		r.client.bindings.Servers = odd
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		req := httptest.NewRequest("POST", bindPath, strings.NewReader(bindBody("id.example.org", "1", "s"))).WithContext(ctx)
@@ -110,7 +112,7 @@ func TestDeactivationIsReported(t *testing.T) {
 		r.events.changes = nil
 		r.hs.ResetRecordings()
 		wantStatus(t, r.as(token, "POST", deactivatePath, deactivation("")), http.StatusOK)
-		want := []Change{{Action: "deactivated", User: r.svc.Pseudonym(alice), Result: result}}
+		want := []report.Change{{Action: "deactivated", User: r.svc.Pseudonym(alice), Result: result}}
 		if !reflect.DeepEqual(r.events.changes, want) {
 			t.Errorf("got changes %+v, want %+v", r.events.changes, want)
 		}
@@ -164,16 +166,16 @@ func TestDeactivationNeedsTheStore(t *testing.T) {
 func TestDeactivationAtAServerThatIsNamed(t *testing.T) {
 	r := newRig(t, options{})
 	r.hs.AddUser("alice", "secret", "alice@x.org")
-	r.ids.start("other.example.org", "1", "s", "email", "alice@x.org")
-	r.ids.bound["other.example.org email alice@x.org"] = alice
-	r.ids.private["127.0.0.1"] = true
+	r.ids.Start("other.example.org", "1", "s", "email", "alice@x.org")
+	r.ids.Bound["other.example.org email alice@x.org"] = alice
+	r.ids.Private["127.0.0.1"] = true
 	token := r.login("alice", "secret")
 	wantError(t, r.as(token, "POST", deactivatePath, deactivation(`,"id_server":"127.0.0.1"`)), http.StatusBadRequest, "M_SERVER_NOT_TRUSTED")
 	if !r.hs.HasUser("alice") {
 		t.Error("the account is gone")
 	}
 	wantStatus(t, r.as(token, "POST", deactivatePath, deactivation(`,"id_server":"other.example.org"`)), http.StatusOK)
-	if got := r.ids.owner("other.example.org", "email", "alice@x.org"); got != "" || !slices.Contains(r.ids.made(), "signed unbind other.example.org") {
-		t.Errorf("the address is bound to %q after %q", got, r.ids.made())
+	if got := r.ids.Owner("other.example.org", "email", "alice@x.org"); got != "" || !slices.Contains(r.ids.Made(), "signed unbind other.example.org") {
+		t.Errorf("the address is bound to %q after %q", got, r.ids.Made())
 	}
 }

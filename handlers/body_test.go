@@ -14,6 +14,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 )
 
 // elsewhere is a path of the homeserver's at which there may be authentication.
@@ -52,7 +55,7 @@ func versionsOfHTTP(t *testing.T, test func(t *testing.T, r *rig, client *http.C
 				tr.Protocols.SetHTTP1(version == "HTTP/1.1")
 				tr.Protocols.SetUnencryptedHTTP2(version == "HTTP/2")
 				defer tr.CloseIdleConnections()
-				test(t, r, &http.Client{Transport: tr, Timeout: 10 * bodyTime})
+				test(t, r, &http.Client{Transport: tr, Timeout: 10 * wire.BodyTime})
 			})
 		})
 	}
@@ -69,7 +72,7 @@ func TestHalfABodyEndsWhoeverIsAsked(t *testing.T) {
 		"another method":       "PUT " + registerToken,
 		"preflight":            "OPTIONS /_matrix/client/r0/register",
 		"a form":               "POST " + linkPath,
-		"one click":            "POST " + RefusePath,
+		"one click":            "POST " + route.RefusePath,
 		"a page, which is big": "GET " + linkPath + "?help=1",
 	} {
 		for _, framing := range []string{"Content-Length: 100\r\n\r\n{", "Transfer-Encoding: chunked\r\n\r\n1\r\n{"} {
@@ -85,10 +88,10 @@ func TestHalfABodyEndsWhoeverIsAsked(t *testing.T) {
 					if _, err := io.WriteString(conn, start+" HTTP/1.1\r\nHost: m\r\n"+framing); err != nil {
 						t.Fatal(err)
 					}
-					_ = conn.SetReadDeadline(begun.Add(10 * bodyTime))
+					_ = conn.SetReadDeadline(begun.Add(10 * wire.BodyTime))
 					_, _ = io.Copy(io.Discard, conn) // until it is closed
-					if took := time.Since(begun); took > bodyTime+time.Second {
-						t.Errorf("the connection was held for %v, want %v at most", took, bodyTime)
+					if took := time.Since(begun); took > wire.BodyTime+time.Second {
+						t.Errorf("the connection was held for %v, want %v at most", took, wire.BodyTime)
 					}
 					_ = conn.Close()
 				})
@@ -118,11 +121,11 @@ func TestHalfABodyIsRefused(t *testing.T) {
 		}
 		answer, _ := io.ReadAll(resp.Body)
 		_ = resp.Body.Close()
-		if resp.StatusCode != http.StatusBadRequest || !strings.Contains(string(answer), codeNotJSON) {
-			t.Errorf("got %d %s, want 400 %s", resp.StatusCode, answer, codeNotJSON)
+		if resp.StatusCode != http.StatusBadRequest || !strings.Contains(string(answer), wire.CodeNotJSON) {
+			t.Errorf("got %d %s, want 400 %s", resp.StatusCode, answer, wire.CodeNotJSON)
 		}
-		if took := time.Since(begun); took != bodyTime {
-			t.Errorf("it took %v, want %v", took, bodyTime)
+		if took := time.Since(begun); took != wire.BodyTime {
+			t.Errorf("it took %v, want %v", took, wire.BodyTime)
 		}
 	})
 }
@@ -169,7 +172,7 @@ func TestUploadsAreNotCutOff(t *testing.T) {
 					t.Fatal(err)
 				}
 				_ = resp.Body.Close()
-				if want := int64(parts * size); got != want || time.Since(begun) < 3*bodyTime {
+				if want := int64(parts * size); got != want || time.Since(begun) < 3*wire.BodyTime {
 					t.Errorf("%s: got %d bytes in %v, want %d", target, got, time.Since(begun), want)
 				}
 			}
@@ -182,7 +185,7 @@ func TestUploadsAreNotCutOff(t *testing.T) {
 func TestAnswersAreWaitedFor(t *testing.T) {
 	versionsOfHTTP(t, func(t *testing.T, r *rig, client *http.Client) {
 		r.next = func(w http.ResponseWriter, req *http.Request) error {
-			time.Sleep(2 * bodyTime)
+			time.Sleep(2 * wire.BodyTime)
 			if err := req.Context().Err(); err != nil {
 				t.Errorf("the request has ended: %v", err)
 			}
@@ -201,7 +204,7 @@ func TestAnswersAreWaitedFor(t *testing.T) {
 			if resp.StatusCode != http.StatusTeapot {
 				t.Errorf("%s: got %d, want the homeserver's answer", target, resp.StatusCode)
 			}
-			time.Sleep(bodyTime)
+			time.Sleep(wire.BodyTime)
 		}
 	})
 }

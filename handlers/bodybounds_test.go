@@ -14,6 +14,9 @@ import (
 	"testing/iotest"
 	"testing/synctest"
 	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 )
 
 // hurried is a connection that notes until when it may be read; zero is for ever.
@@ -40,12 +43,12 @@ func TestBoundOfABody(t *testing.T) {
 			own          time.Duration
 			want         []time.Duration
 		}{
-			"by itself":     {"Bound", "x", 0, []time.Duration{bodyTime}},
+			"by itself":     {"Bound", "x", 0, []time.Duration{wire.BodyTime}},
 			"of nothing":    {"Bound", "", 0, nil},
 			"the operators": {"Bound", "x", 1, nil},
-			"looked at":     {elsewhere, "{}", 0, []time.Duration{bodyTime, 0}},
-			"ours":          {"/_matrix/client/r0/register", "{}", 0, []time.Duration{bodyTime, 0}},
-			"ours, refused": {registerToken, "{}", 0, []time.Duration{bodyTime}},
+			"looked at":     {elsewhere, "{}", 0, []time.Duration{wire.BodyTime, 0}},
+			"ours":          {"/_matrix/client/r0/register", "{}", 0, []time.Duration{wire.BodyTime, 0}},
+			"ours, refused": {registerToken, "{}", 0, []time.Duration{wire.BodyTime}},
 			"not looked at": {"/_matrix/media/v3/upload", "{}", 0, nil},
 		} {
 			w := &hurried{ResponseRecorder: httptest.NewRecorder()}
@@ -55,7 +58,7 @@ func TestBoundOfABody(t *testing.T) {
 			}
 			req = req.WithContext(context.WithValue(req.Context(), http.ServerContextKey, &http.Server{ReadTimeout: c.own}))
 			if c.target == "Bound" {
-				Bound(w, req)
+				wire.Bound(w, req)
 			} else {
 				r := newRig(t, options{next: upstream(200, `{}`)})
 				req.URL.Path = c.target
@@ -88,7 +91,7 @@ func TestBodiesAtTheirBounds(t *testing.T) {
 					t.Errorf("%s, %d bytes: got %d %.80s, and %d bytes were passed on", path, bound+longer, rec.Code, rec.Body, got)
 				}
 				if longer > 0 {
-					wantError(t, rec, want, codeTooLarge)
+					wantError(t, rec, want, wire.CodeTooLarge)
 				}
 			}
 		}
@@ -121,7 +124,7 @@ func TestHalfABodyIsNotPassedOn(t *testing.T) {
 		req := httptest.NewRequest("POST", elsewhere, c.body)
 		req.ContentLength = c.length
 		rec := r.send(req)
-		if wantError(t, rec, http.StatusBadRequest, codeNotJSON); len(r.hs.Requests()) > 0 {
+		if wantError(t, rec, http.StatusBadRequest, wire.CodeNotJSON); len(r.hs.Requests()) > 0 {
 			t.Error("it was passed on")
 		}
 		if got := r.events.list[0]; !errors.Is(got.Err, io.ErrUnexpectedEOF) {
@@ -152,16 +155,16 @@ func TestABodyThatWasLookedAtIsStillTheServers(t *testing.T) {
 // TestWhatIsNoConversation keeps the ResponseWriter that it came with, however long its
 // path is.
 func TestWhatIsNoConversation(t *testing.T) {
-	rt := &router{prefixes: DefaultPrefixes}
+	c := &Client{router: &route.Router{Prefixes: route.DefaultPrefixes}}
 	for target, want := range map[string]bool{
 		"POST /_matrix/client/r0/x": true, "PUT /_matrix/client/r0/x": true, "DELETE /x//_matrix/client/r0/x": false, "PATCH //_matrix/client/r0/x": true,
-		"GET /_matrix/client/r0/x": false, "POST /_matrix/media/v3/upload/" + strings.Repeat("a", 4*maxOddPath): false, "POST /_MATRIX/CLIENT/r0/x": true,
+		"GET /_matrix/client/r0/x": false, "POST /_matrix/media/v3/upload/" + strings.Repeat("a", 4*route.MaxOddPath): false, "POST /_MATRIX/CLIENT/r0/x": true,
 		"POST /%5Fmatrix/client/r0/x": true, "POST /_matrix/clientele": false,
 	} {
 		method, path, _ := strings.Cut(target, " ")
 		req := httptest.NewRequest(method, path, nil)
-		found, _ := rt.classify(req.URL)
-		if _, ok := rt.talkOf(req, found); ok != want {
+		found, _ := c.router.Classify(req.URL)
+		if _, ok := c.endpointOf(&wire.Call{R: req, Route: found}); ok != want {
 			t.Errorf("%.60s: it is a conversation: %v", target, ok)
 		}
 	}
@@ -210,7 +213,7 @@ func TestNoNameIsToldWithoutAStoreInAnyEncoding(t *testing.T) {
 	failing := func(w http.ResponseWriter, r *http.Request) error {
 		return errors.Join(upstream(401, name)(w, r), errDisk)
 	}
-	for _, next := range []Next{failing, func(http.ResponseWriter, *http.Request) error { return errDisk }} {
+	for _, next := range []wire.Next{failing, func(http.ResponseWriter, *http.Request) error { return errDisk }} {
 		if err := PassWithoutNames(httptest.NewRecorder(), httptest.NewRequest("POST", elsewhere, nil), next); !errors.Is(err, errDisk) {
 			t.Errorf("got %v, want the homeserver's failure", err)
 		}

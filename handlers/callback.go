@@ -6,35 +6,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"net/http"
-	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
-
-// forwardedToken is the requestToken body that the homeserver sees.
-type forwardedToken struct {
-	ClientSecret string `json:"client_secret"`
-	Email        string `json:"email,omitempty"`
-	Country      string `json:"country,omitempty"`
-	PhoneNumber  string `json:"phone_number,omitempty"`
-	SendAttempt  int64  `json:"send_attempt"`
-	IDServer     string `json:"id_server"`
-}
-
-// about names the address. A phone number is international, so that the
-// homeserver reads the same one wherever it was dialled from.
-func (f *forwardedToken) about(medium verification.Medium, address, country string) {
-	if medium == verification.MSISDN {
-		f.Country, f.PhoneNumber = country, "+"+address
-		return
-	}
-	f.Email = address
-}
-
-// settleTime bounds the bookkeeping after the homeserver has answered; it goes
-// on when the client has hung up.
-const settleTime = 15 * time.Second
 
 // askHomeserver lets the homeserver decide. It sees a nonce as client_secret
 // and us as id_server; if it agrees, it calls the identity side with that
@@ -43,14 +20,14 @@ const settleTime = 15 * time.Second
 //
 // It returns the session, or the status that it has written. What was sent is
 // told in any case.
-func (c *Client) askHomeserver(w http.ResponseWriter, r *http.Request, next Next, route route, req verification.Request, to dialled) (opened verification.Opened, answered int, err error) {
-	nonce, err := c.svc.Await(r.Context(), req)
+func (c *Client) askHomeserver(call *wire.Call, req verification.Request, to recipient) (opened verification.Opened, answered int, err error) {
+	nonce, err := c.svc.Await(call.R.Context(), req)
 	if err != nil {
 		return opened, 0, err
 	}
-	answer, upErr := c.forward(r, next, route, req, nonce, to)
+	answer, upErr := c.forward(call, req, nonce, to)
 
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), settleTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(call.R.Context()), wire.SettleTime)
 	defer cancel()
 	hidden := upErr == nil && c.hides(req.Purpose, answer)
 	var decoyErr error
@@ -58,7 +35,7 @@ func (c *Client) askHomeserver(w http.ResponseWriter, r *http.Request, next Next
 		_, decoyErr = c.svc.Decoy(ctx, nonce)
 	}
 	opened, err = c.svc.Settle(ctx, nonce)
-	if mustWait(err) {
+	if wire.MustWait(err) {
 		return opened, 0, err // and nothing was sent
 	}
 	switch err := errors.Join(err, decoyErr); {
@@ -66,68 +43,75 @@ func (c *Client) askHomeserver(w http.ResponseWriter, r *http.Request, next Next
 		opened.Sent = true // perhaps: it is not known
 		return opened, 0, err
 	case upErr != nil:
-		return opened, 0, upstreamFailure(upErr)
-	case opened.SID != "" && (answer.status/100 == 2 || hidden):
+		return opened, 0, wire.UpstreamFailure(upErr)
+	case opened.SID != "" && (answer.Status/100 == 2 || hidden):
 		return opened, 0, nil
-	case answer.status/100 != 2:
+	case answer.Status/100 != 2:
 		if found := misconfigurationOf(answer); found != "" && opened.SID == "" {
-			return opened, c.misconfigured(w, r, found), nil
+			return opened, c.misconfigured(call, found), nil
 		}
-		relayRefusal(w, answer)
-		return opened, answer.status, nil
+		wire.RelayRefusal(call.W, answer)
+		return opened, answer.Status, nil
 	}
-	answered, err = c.adopt(ctx, w, answer, nonce, req)
-	return opened, answered, err
+	if err := c.adopt(ctx, answer, nonce, req); err != nil {
+		return opened, 0, err
+	}
+	answer.Relay(call.W)
+	return opened, answer.Status, nil
 }
 
 // forward asks the homeserver for a token, for the address as it spells it.
-func (c *Client) forward(r *http.Request, next Next, route route, req verification.Request, nonce string, to dialled) (*capture, error) {
-	spelling, err := c.spelled(r, next, req)
-	if refused, ok := asRefusal(err); ok {
-		return refused.answer, nil // it says so before it was asked in earnest
+func (c *Client) forward(call *wire.Call, req verification.Request, nonce string, to recipient) (*wire.Answer, error) {
+	spelling, err := c.hs.Spelled(call, req)
+	if refused, ok := wire.RefusalOf(err); ok {
+		return refused.Answer, nil // it says so before it was asked in earnest
 	}
 	if err != nil {
 		return nil, err
 	}
-	forwarded := forwardedToken{ClientSecret: nonce, SendAttempt: req.SendAttempt, IDServer: c.cfg.IdentityName}
-	forwarded.about(req.Medium, spelling, to.country)
-	route.version = c.cfg.UpstreamVersion // requestToken is the same in all of them
-	return exchange(r, next, c.upstreamPath(route), member(forwarded))
-}
-
-// maxWait bounds a wait that a homeserver tells, in milliseconds.
-const maxWait = 24 * 60 * 60 * 1000
-
-// relayRefusal passes on an error of the homeserver's, unless it is not one
-// that a Matrix client understands (Dendrite: 500 {"Err":""}, proxies: HTML).
-func relayRefusal(w http.ResponseWriter, answer *capture) {
-	var body struct {
-		Errcode      string `json:"errcode"`
-		RetryAfterMS any    `json:"retry_after_ms"` // what is no number is no reason to doubt the rest
-	}
-	if _ = json.Unmarshal(answer.body.Bytes(), &body); body.Errcode != "" {
-		// It is our own wait, perhaps, of which a homeserver passes on the body only.
-		if ms, ok := body.RetryAfterMS.(float64); ok && ms > 0 && ms < maxWait && answer.header.Get("Retry-After") == "" {
-			answer.header.Set("Retry-After", retryAfter(time.Duration(ms)*time.Millisecond))
-		}
-		answer.relay(w)
-		return
-	}
-	writeJSON(w, answer.status, errorBody{Errcode: codeUnknown, Error: "The homeserver refused the request without a reason"})
+	forwarded := hsapi.TokenRequest{ClientSecret: nonce, SendAttempt: req.SendAttempt, IDServer: c.cfg.IdentityName}
+	forwarded.About(req.Medium, spelling, to.country)
+	at := call.Route
+	at.Version = c.cfg.UpstreamVersion // requestToken is the same in all of them
+	return call.Exchange(c.hs.Path(at), wire.Encoded(forwarded))
 }
 
 // adopt handles a homeserver that agreed and did not call us: it has mailed
 // its own link (Synapse 1.0-1.3.1 with its own mailer). It knows the session
 // under our nonce, so that is put back when the client completes.
-func (c *Client) adopt(ctx context.Context, w http.ResponseWriter, answer *capture, nonce string, req verification.Request) (int, error) {
+func (c *Client) adopt(ctx context.Context, answer *wire.Answer, nonce string, req verification.Request) error {
 	var body struct {
 		SID string `json:"sid"`
 	}
-	if _ = json.Unmarshal(answer.body.Bytes(), &body); body.SID != "" {
-		if err := c.svc.Adopt(ctx, body.SID, nonce, req); err != nil {
-			return 0, err
-		}
+	if _ = json.Unmarshal(answer.Body.Bytes(), &body); body.SID == "" {
+		return nil
 	}
-	answer.relay(w)
-	return answer.status, nil
+	return c.svc.Adopt(ctx, body.SID, nonce, req)
+}
+
+// hides reports whether an answer of the homeserver's is one that a client must
+// not see: it would tell whether an account has the address (CS API,
+// requestToken: the server may send a mail instead). M_THREEPID_DENIED is about
+// the address alone, and is told.
+func (c *Client) hides(purpose verification.Purpose, answer *wire.Answer) bool {
+	if c.cfg.Reveal || answer.Status/100 != 4 {
+		return false
+	}
+	telling := wire.CodeThreepidInUse
+	if purpose == verification.Password {
+		telling = wire.CodeThreepidNotFound
+	}
+	return wire.ErrcodeOf(answer) == telling
+}
+
+// discreet reports whether there are decoys, so that whoever has no token out of
+// the mail is to be told nothing that they do not know, see ADR 25. The service has
+// to be told with each request.
+func (c *Config) discreet() bool { return c.Callback && !c.Reveal }
+
+// early reports whether a limit has refused a request before the homeserver was
+// asked: when that is answered tells nothing.
+func early(err error) bool {
+	kind := report.LimitOf(err)
+	return kind != "" && kind != report.UnknownLimit
 }

@@ -10,11 +10,15 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 )
 
 // knowing is a homeserver that answers for each version of a path.
 type knowing struct {
-	answers map[string]Next
+	answers map[string]wire.Next
 	asked   []string
 }
 
@@ -30,7 +34,7 @@ func TestWhatAHomeserverHas(t *testing.T) {
 	has, none := upstream(401, `{"errcode":"M_MISSING_TOKEN"}`), upstream(404, `{"errcode":"M_UNRECOGNIZED"}`)
 	page, down := upstream(404, `<html>`), func(http.ResponseWriter, *http.Request) error { return errDisk }
 	for name, c := range map[string]struct {
-		r0, unstable Next
+		r0, unstable wire.Next
 		version      string
 		fails, sure  bool
 		asked        []string
@@ -52,21 +56,21 @@ func TestWhatAHomeserverHas(t *testing.T) {
 		"it fails at the second":      {none, upstream(502, ``), "", true, false, []string{"r0", "unstable"}},
 		"it is down at the second":    {none, down, "", true, false, []string{"r0", "unstable"}},
 	} {
-		k := &knowing{answers: map[string]Next{"r0": c.r0, "unstable": c.unstable}}
+		k := &knowing{answers: map[string]wire.Next{"r0": c.r0, "unstable": c.unstable}}
 		r, req := newRig(t, options{}), mustRequest(t, "POST", addPath)
-		version, sure, err := r.client.find(req, k.next, tailAdd)
+		version, sure, err := r.client.hs.Find(&wire.Call{R: req, Next: k.next}, route.TailAdd)
 		if version != c.version || sure != c.sure || (err != nil) != c.fails || !slices.Equal(k.asked, c.asked) {
 			t.Errorf("%s: got %q, %v, %v, asked %q, want %+v", name, version, sure, err, k.asked, c)
 		}
-		if err != nil && asMatrixError(err).Status != http.StatusBadGateway {
-			t.Errorf("%s: the client is told %v", name, asMatrixError(err))
+		if err != nil && wire.ErrorOf(err).Status != http.StatusBadGateway {
+			t.Errorf("%s: the client is told %v", name, wire.ErrorOf(err))
 		}
 		k.asked = nil
-		lacks, err := r.client.lacks(req, k.next, tailAdd)
+		lacks, err := r.client.hs.Lacks(&wire.Call{R: req, Next: k.next}, route.TailAdd)
 		if remembered := len(k.asked) == 0; remembered != c.sure {
 			t.Errorf("%s: it is remembered: %v", name, remembered)
 		}
-		if (err == nil) != c.sure || c.sure && lacks != (c.version == "") || !c.sure && errors.Is(err, errUnsure) == c.fails {
+		if (err == nil) != c.sure || c.sure && lacks != (c.version == "") || !c.sure && errors.Is(err, hsapi.ErrUnsure) == c.fails {
 			t.Errorf("%s: it is lacking: %v, %v", name, lacks, err)
 		}
 	}
@@ -75,15 +79,15 @@ func TestWhatAHomeserverHas(t *testing.T) {
 // TestWhatAHomeserverHasIsKnownForAWhile, for each endpoint by itself.
 func TestWhatAHomeserverHasIsKnownForAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := &knowing{answers: map[string]Next{"r0": upstream(401, `{"errcode":"M_MISSING_TOKEN"}`)}}
+		k := &knowing{answers: map[string]wire.Next{"r0": upstream(401, `{"errcode":"M_MISSING_TOKEN"}`)}}
 		r, req := newRig(t, options{}), mustRequest(t, "POST", addPath)
 		for i, c := range []struct {
 			wait  time.Duration
 			tail  string
 			asked int
-		}{{0, tailAdd, 1}, {10*time.Minute - 1, tailAdd, 1}, {0, "account/3pid/unbind", 2}, {1, tailAdd, 3}, {10 * time.Minute, tailAdd, 4}} {
+		}{{0, route.TailAdd, 1}, {10*time.Minute - 1, route.TailAdd, 1}, {0, "account/3pid/unbind", 2}, {1, route.TailAdd, 3}, {10 * time.Minute, route.TailAdd, 4}} {
 			time.Sleep(c.wait)
-			if version, err := r.client.has(req, k.next, c.tail); version != "r0" || err != nil || len(k.asked) != c.asked {
+			if version, err := r.client.hs.Has(&wire.Call{R: req, Next: k.next}, c.tail); version != "r0" || err != nil || len(k.asked) != c.asked {
 				t.Errorf("%d: got %q, %v, and the homeserver was asked %d times, want %d", i, version, err, len(k.asked), c.asked)
 			}
 		}
@@ -97,7 +101,7 @@ func TestAddWhereItIsUnstable(t *testing.T) {
 	token, legacy, added := r.login("alice", "secret"), r.next, ""
 	r.next = func(w http.ResponseWriter, req *http.Request) error {
 		switch {
-		case !strings.HasSuffix(req.URL.Path, tailAdd):
+		case !strings.HasSuffix(req.URL.Path, route.TailAdd):
 			return legacy(w, req)
 		case !strings.Contains(req.URL.Path, "/unstable/"):
 			return upstream(404, `{"errcode":"M_UNRECOGNIZED"}`)(w, req)

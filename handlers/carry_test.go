@@ -15,10 +15,10 @@ func TestAddressThatNoRelayCarriesIsRefused(t *testing.T) {
 	modes(t, func(t *testing.T, opts options) {
 		asked := 0
 		opts.config = func(c *Config) {
-			c.CannotCarry = func(_ context.Context, address string) bool {
+			c.Emails = rules{cannotCarry: func(_ context.Context, address string) bool {
 				asked++
 				return strings.HasPrefix(address, "müller@")
-			}
+			}}
 		}
 		r := newRig(t, opts)
 		r.hs.AddUser("alice", "old", "müller@example.org")

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
@@ -75,7 +76,7 @@ func newChaos(t *testing.T, callback bool, service ...func(*verification.Config)
 	c.hs.AddUser("alice", "old", "alice@example.org")
 	c.hs.AddUser("bob", "bob's", "bob@example.org")
 	c.token = c.login("bob", "bob's")
-	c.ids.start("is.example", "1", "c", "email", "bob@example.org")
+	c.ids.Start("is.example", "1", "c", "email", "bob@example.org")
 	c.hs.Inject(-1, c.far.meets, func(w http.ResponseWriter, r *http.Request, next http.Handler) { c.far.fault.do(w, r, next) })
 	return c
 }
@@ -84,7 +85,7 @@ func newChaos(t *testing.T, callback bool, service ...func(*verification.Config)
 func (c *chaos) next(w http.ResponseWriter, r *http.Request) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			lost, ok := p.(*UpstreamError)
+			lost, ok := p.(*wire.UpstreamError)
 			if !ok {
 				panic(p)
 			}
@@ -126,13 +127,29 @@ func (c *chaos) once(method, target, body string, header ...string) *httptest.Re
 	}
 	rec := httptest.NewRecorder()
 	defer func() { c.answers = append(c.answers, rec) }()
-	err := protect(rec, req, func(w http.ResponseWriter, r *http.Request) error { return c.client.ServeHTTP(w, r, c.rig.next) })
-	if err != nil {
+	if err := c.served(rec, req); err != nil {
 		rec = httptest.NewRecorder()
 		rec.WriteHeader(http.StatusBadGateway)
 	}
 	return rec
 }
+
+// served is the error of a request, a connection that is broken off included.
+func (c *chaos) served(w http.ResponseWriter, r *http.Request) (err error) {
+	defer func() {
+		switch p := recover(); p {
+		case nil:
+		case http.ErrAbortHandler:
+			err = errBrokenOff
+		default:
+			panic(p)
+		}
+	}()
+	return c.client.ServeHTTP(w, r, c.rig.next)
+}
+
+// errBrokenOff is what a server makes of a connection that is broken off.
+var errBrokenOff = errors.New("broken off")
 
 // prove opens a session and confirms it, as client and browser do.
 func (c *chaos) prove(purpose, email string) (sid, secret string, err error) {
@@ -235,7 +252,7 @@ var journeys = []journey{
 		_, err := c.ask(http.StatusOK, "POST", "/_matrix/client/v3/account/3pid/unbind",
 			`{"medium":"email","address":"bob@example.org","id_server":"is.example"}`, "Authorization", "Bearer "+c.token)
 		return err
-	}, done: func(c *chaos) bool { return c.ids.owner("is.example", "email", "bob@example.org") == "" }},
+	}, done: func(c *chaos) bool { return c.ids.Owner("is.example", "email", "bob@example.org") == "" }},
 }
 
 // told counts how often the homeserver was told in this round that an address is
@@ -259,7 +276,7 @@ func (c *chaos) honest() {
 			c.t.Errorf("the client is told: %s", rec.Body)
 		}
 		if rec.Code >= 500 && strings.HasPrefix(rec.Header().Get("Content-Type"), "application/json") {
-			wantError(c.t, rec, rec.Code, codeUnknown)
+			wantError(c.t, rec, rec.Code, wire.CodeUnknown)
 		}
 		for _, secret := range c.secrets {
 			if rec.Code >= 500 && strings.Contains(rec.Body.String(), secret) {

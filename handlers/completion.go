@@ -5,319 +5,212 @@ package handlers
 import (
 	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"io"
 	"net/http"
-	"slices"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/bindings"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
 // complete serves the calls that use a validated session: /register,
 // /account/password, /account/3pid and /account/3pid/add.
-func (c *Client) complete(w http.ResponseWriter, r *http.Request, next Next, route route) (int, error) {
-	path := c.upstreamPath(route)
-	next = c.watch(r, next, route)
-	if r.Method != http.MethodPost {
-		setPath(r, path)
-		return 0, next(w, r)
+func (c *Client) complete(call *wire.Call) (int, error) {
+	path := c.hs.Path(call.Route)
+	call = c.watched(call)
+	if call.R.Method != http.MethodPost {
+		return call.PassTo(path)
 	}
-	raw, err := readBody(w, r, c.cfg.MaxBody)
+	raw, err := call.Body()
 	if err != nil {
 		return 0, err
 	}
 	if len(raw) == 0 {
-		setPath(r, path)
-		r.Body, r.ContentLength, r.TransferEncoding = http.NoBody, 0, nil
-		return 0, next(w, r)
+		return call.PassEmptyTo(path)
 	}
-	body, err := parseObject(raw)
+	body, err := wire.ParseObject(raw)
 	if err != nil {
 		return 0, err
 	}
-	j := &completion{client: c, route: route, body: body}
-	if err := j.collect(); err != nil {
+	j := &completion{client: c, call: call, body: body}
+	if err := j.read(); err != nil {
 		return 0, err
 	}
-	return j.run(w, r, next, path, raw)
+	return j.run(path)
 }
 
 // other handles everything that is not in the route table. Any endpoint may
 // ask for User-Interactive Authentication, so a body that takes part in one is
 // looked at; everything else is passed on as it came.
-func (c *Client) other(w http.ResponseWriter, r *http.Request, next Next, found route, x *round) error {
-	if stage, ok := fallbackOf(r, found); ok {
-		return c.fallback(w, r, next, stage)
+func (c *Client) other(call *wire.Call) error {
+	if stage, ok := fallbackOf(call); ok {
+		return c.fallback(call, stage)
 	}
-	if l := c.loginOf(r, found, x); l != nil {
-		return c.observed(w, r, route{}, "login", func() (int, error) { return l.run(w, r, next) })
+	if l := c.loginOf(call); l != nil {
+		return c.observed(call.At(route.Route{}), "login", func() (int, error) { return l.run(call) })
 	}
-	if x == nil || !x.authenticates {
-		return next(w, r)
+	if !call.Authenticates {
+		return call.Next(call.W, call.R)
 	}
 	// An address of an account can only have a session of this purpose: the
 	// other two are refused for an address in use.
-	found.kind, found.purpose = kindComplete, verification.Password
-	return c.observed(w, r, found, "uia", func() (int, error) {
-		return c.completeElsewhere(w, r, next, found, x.raw)
-	})
+	call.Route.Kind, call.Route.Purpose = route.KindComplete, verification.Password
+	return c.observed(call, "uia", func() (int, error) { return c.completeElsewhere(call) })
 }
 
-func (c *Client) completeElsewhere(w http.ResponseWriter, r *http.Request, next Next, route route, raw []byte) (int, error) {
-	if ambiguousQuery(r.URL) {
-		return 0, badRequest(codeInvalidParam, "The query cannot be read in one way only")
+func (c *Client) completeElsewhere(call *wire.Call) (int, error) {
+	if wire.AmbiguousQuery(call.R.URL) {
+		return 0, wire.BadRequest(wire.CodeInvalidParam, "The query cannot be read in one way only")
 	}
-	body, _ := parseEnvelope(raw) // it was read before, see openText
-	j := &completion{client: c, route: route, body: body}
-	if err := j.collectUIA(); err != nil {
+	body, _ := wire.ParseEnvelope(call.Raw) // it was read before, see openText
+	j := &completion{client: c, call: call, body: body}
+	if err := j.readAuth(); err != nil {
 		return 0, err
 	}
-	if len(j.creds) == 0 && !j.namesAddress(r) {
-		r.Body = io.NopCloser(bytes.NewReader(raw))
-		return 0, next(w, r)
+	path := call.R.URL.Path
+	if len(j.credentials) == 0 && !j.namesAddress() {
+		return 0, j.passOn(path)
 	}
-	path := r.URL.Path
-	if route.version == "v3" {
-		path = c.upstreamPath(route)
+	if call.Route.Version == "v3" {
+		path = c.hs.Path(call.Route)
 	}
-	return j.run(w, r, next, path, raw)
+	return j.run(path)
 }
 
-// completion is one request that may use sessions of ours.
+// completion is a request that may use sessions of ours. It goes through phases, each of
+// which needs what those before have found out:
+//
+//	read     which credentials are shown, and where (credential.go)
+//	claim    their sessions, for this request alone; the homeserver is to see aliases
+//	guard    what must not be proven by them, and in whose spelling (guard.go)
+//	forward  the body, made anew
+//	judge    whether the homeserver has accepted what it was shown (verdict.go)
+//	settle   what becomes of each session: once, and also when the handlers behind us panic
+//	answer   the client, and tell the others
 type completion struct {
-	client  *Client
-	route   route
-	body    object
-	auth    object
-	creds   []*credentials
-	aliases []*verification.Alias
-	stages  []string // the UIA stage of each alias, or ""
+	client      *Client
+	call        *wire.Call
+	body, auth  wire.Object
+	credentials []*credential
+	// changed says that the homeserver gets something else than the client has sent.
 	changed bool
 	// who makes the request, where that has been found out.
-	who    *account
-	sent   bool // the homeserver may have acted
-	status int  // of its answer; 0 if there is none
-	// unasked: it was shown a proof, and has not asked about it.
-	unasked bool
+	who *hsapi.Account
+	// confirmation, if not nil, is an authentication of the user that is ours to run.
+	confirmation *authentication
 	// withdrawal, if not nil, is how the request is sent.
-	withdrawal *withdrawal
-	// answered, if not nil, is told the homeserver's status before the client is.
-	answered func(status int)
+	withdrawal *bindings.Withdrawal
 }
 
-// collect finds the credentials of a path in the route table.
-func (j *completion) collect() error {
-	if err := j.collectUIA(); err != nil {
-		return err
-	}
-	var creds *credentials
-	var err error
-	switch {
-	case j.route.tail == tailThreepid:
-		creds, err = inContainer(j.body, addSpellings)
-	case j.route.kind == kindAdd:
-		creds, err = flatCreds(j.body)
-		if err == nil {
-			creds.place = j.placeFlat
-		}
-	case j.route.ancient():
-		// The ancient API: the whole body is the auth dict.
-		creds, err = uiaCreds(j.body)
-	}
-	if err != nil {
-		return err
-	}
-	if creds != nil && creds.sid != "" {
-		creds.purpose = j.route.purpose
-		j.creds = append(j.creds, creds)
-	}
-	return nil
-}
-
-func (j *completion) placeFlat(creds object) {
-	delete(j.body, "clientSecret")
-	j.body["sid"], j.body["client_secret"] = creds["sid"], creds["client_secret"]
-}
-
-func (j *completion) collectUIA() error {
-	_ = json.Unmarshal(j.body["auth"], &j.auth) // what is not an object is the homeserver's to refuse
-	if err := j.judgeServers(); err != nil {
-		return err
-	}
-	nameUser(j.auth)
-	creds, err := uiaCreds(j.auth)
-	if err != nil || creds == nil || creds.sid == "" {
-		return err
-	}
-	creds.purpose = j.route.purposeOf()
-	j.creds = append(j.creds, creds)
-	return nil
-}
-
-// run resolves the credentials and forwards the request; if there was nothing
-// of ours in it, and the path is none of ours, with the bytes it came with.
-func (j *completion) run(w http.ResponseWriter, r *http.Request, next Next, path string, raw []byte) (int, error) {
-	outcome := verification.Unknown
-	ctx := r.Context()
-	defer func() { j.finish(ctx, outcome) }() // also when next panics
-	for _, creds := range j.creds {
-		if err := j.resolve(r.Context(), creds); err != nil {
-			return 0, err
-		}
-	}
-	if err := j.guard(r, next); err != nil {
+// run takes a request through what comes after reading it.
+func (j *completion) run(path string) (int, error) {
+	v, err := j.settled(path)
+	if err != nil || v.answer == nil { // or it was passed on
 		return 0, err
 	}
-	if err := j.rebuild(); err != nil {
-		return 0, err
+	return j.answer(v)
+}
+
+// settled forwards the request and settles what was shown in it. An empty verdict is that
+// of a request which was broken off by a panic.
+func (j *completion) settled(path string) (v verdict, err error) {
+	ctx := j.call.R.Context()
+	defer func() { v.unasked = j.settle(ctx, v) }()
+	return j.forward(path)
+}
+
+// forward has the homeserver act. If there was nothing of ours in the request, it is
+// passed on, and what there is to be judged the client learns by itself.
+func (j *completion) forward(path string) (verdict, error) {
+	if err := j.prepare(); err != nil {
+		return verdict{end: endUnsent}, err
 	}
 	if !j.changed && j.withdrawal == nil {
-		setPath(r, path)
-		return 0, j.passOn(w, r, next, raw)
+		return verdict{end: endUnsent}, j.passOn(path)
 	}
-	j.sent = true
-	answer, err := j.send(r, next, path)
+	answer, err := j.send(path)
 	if err != nil {
-		return 0, upstreamFailure(err)
+		return verdict{end: endUnanswered}, wire.UpstreamFailure(err)
 	}
-	outcome, j.status = j.judge(answer), answer.status
-	changes, readers := j.changes(answer, outcome), j.readers(answer)
-	j.finish(r.Context(), outcome) // before the client learns of it
-	if j.answered != nil {
-		j.answered(j.status)
-	}
-	if found := j.misconfiguration(answer); found != "" {
-		return j.client.misconfigured(w, r, found), nil
-	}
-	if j.withdrawal != nil && answer.status/100 == 2 {
-		result := j.withdrawal.settle(ctx, answer, unbindSuccess, true)
-		changes = append(changes, Change{Action: "deactivated", User: j.client.svc.Pseudonym(j.who.user), Result: result})
-	}
-	for _, change := range changes {
-		j.client.obs.Changed(r, change)
-	}
-	j.client.tell(r, j.who, readers)
-	answer.relay(w)
-	return answer.status, nil
+	return j.judge(answer), nil
 }
 
-// passOn sends a request on in which no credentials were replaced.
-func (j *completion) passOn(w http.ResponseWriter, r *http.Request, next Next, raw []byte) error {
-	if !j.route.owned() {
-		r.Body = io.NopCloser(bytes.NewReader(raw))
-		return next(w, r)
+// prepare claims the sessions, and makes the body that the homeserver gets.
+func (j *completion) prepare() error {
+	if j.confirmation != nil {
+		if err := j.confirmation.check(j.call); err != nil {
+			return err
+		}
 	}
-	r.Header.Del("Content-Encoding") // of what it was before
-	setBody(r, j.body.encode())
-	return next(w, r)
+	for _, c := range j.credentials {
+		if err := j.claim(j.call.R.Context(), c); err != nil {
+			return err
+		}
+	}
+	if err := j.guard(); err != nil {
+		return err
+	}
+	return wire.Rebuild(j.call.Route, j.body, j.auth, j.changed)
 }
 
-func (j *completion) send(r *http.Request, next Next, path string) (*capture, error) {
+// passOn sends a request on in which no credentials were replaced; if the path is none of
+// ours, with the bytes it came with.
+func (j *completion) passOn(path string) error {
+	r := j.call.R
+	wire.SetPath(r, path)
+	if j.call.Route.Owned() {
+		r.Header.Del("Content-Encoding") // of what it was before
+		wire.SetBody(r, j.body.Encode())
+	} else {
+		r.Body = io.NopCloser(bytes.NewReader(j.call.Raw))
+	}
+	return j.call.Next(j.call.W, r)
+}
+
+func (j *completion) send(path string) (*wire.Answer, error) {
 	if j.withdrawal != nil {
-		return j.withdrawal.send(r, next, path, j.body)
+		return j.withdrawal.Send(j.call, path, j.body)
 	}
-	return exchange(r, next, path, j.body.encode())
+	return j.call.Exchange(path, j.body.Encode())
 }
 
-// resolve replaces one set of credentials, or decides to leave it alone.
-func (j *completion) resolve(ctx context.Context, creds *credentials) error {
-	svc := j.client.svc
-	alias, err := svc.Claim(ctx, verification.Completion{
-		SID: creds.sid, ClientSecret: creds.secret, Purpose: creds.purpose, UIASession: creds.uiaSession,
-	})
-	if err != nil && !errors.Is(err, verification.ErrNoSession) {
-		return err
-	}
-	switch {
-	case err == nil:
-		j.substitute(creds, alias)
-		return nil
-	case creds.idServer == j.client.cfg.IdentityName:
-		// It names us, and we do not know it.
-		j.substitute(creds, svc.DeadAlias())
-		return nil
-	case creds.idServer != "":
-		return nil // one that is allowed, see judgeServers
-	}
-	nonce, err := svc.Adopted(ctx, creds.sid, creds.secret, creds.purpose)
-	if errors.Is(err, verification.ErrNoSession) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	creds.place(object{"sid": member(creds.sid), "client_secret": member(nonce)})
-	j.changed = true
-	return nil
-}
-
-func (j *completion) substitute(creds *credentials, alias *verification.Alias) {
-	j.changed = true
-	if alias.Replayed && j.auth != nil {
-		// The homeserver has this stage already; it cannot be done twice, but
-		// the session alone continues (CS API, "Completed stages").
-		j.auth = object{"session": j.auth["session"]}
-		return
-	}
-	creds.place(object{
-		"sid": member(alias.SID), "client_secret": member(alias.ClientSecret),
-		"id_server": member(j.client.cfg.IdentityName),
-	})
-	j.aliases = append(j.aliases, alias)
-	j.stages = append(j.stages, creds.stage)
-}
-
-// finish reports the outcome to all sessions, once.
-func (j *completion) finish(ctx context.Context, outcome verification.Outcome) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
+// settle tells all sessions what has become of them, and whether the homeserver has left
+// one of them unasked.
+func (j *completion) settle(ctx context.Context, v verdict) (unasked bool) {
+	within, cancel := wire.Detached(ctx, wire.SettleTime)
 	defer cancel()
-	for i, alias := range j.aliases {
-		each := outcome
-		if outcome == verification.Refused && j.keeps(j.stages[i]) {
-			each = verification.Kept
+	for _, c := range j.credentials {
+		if c.alias == nil {
+			continue
 		}
 		// An alias whose end cannot be written down ends by itself, and
 		// counts as used if the homeserver has asked for it.
-		_ = j.client.svc.Finish(ctx, alias, each)
-		j.shown(alias)
+		_ = j.client.svc.Finish(within, c.alias, v.of(c, j.call.Route.Tail))
+		unasked = unasked || c.alias.Unasked
 	}
-	j.aliases = nil
+	if j.confirmation != nil {
+		v.unasked = unasked
+		j.confirmation.settle(ctx, v.ofConfirmation())
+	}
+	return unasked
 }
 
-// keeps reports whether a homeserver that has refused a request keeps the proof of
-// a stage all the same. Synapse keeps it as soon as it has asked, and looks at the
-// rest of the body afterwards: what is wrong there (no password, a name that cannot
-// be) is a 400, and the session goes on. Its 401 says which stages it keeps. For a
-// reset no session is passed on by itself, see guardReset, so there it is worth
-// nothing, and whoever has chosen a bad password may choose another one.
-func (j *completion) keeps(stage string) bool {
-	return j.sent && stage != "" && j.route.tail != tailPassword && j.status != http.StatusUnauthorized
-}
-
-// judge decides whether the homeserver has accepted the proof.
-func (j *completion) judge(answer *capture) verification.Outcome {
-	switch {
-	case answer.status/100 == 2:
-		return verification.Completed
-	case answer.status >= 500:
-		return verification.Unknown // it may have acted before it failed
-	case answer.status == http.StatusUnauthorized && j.stageCompleted(answer):
-		return verification.Completed
+// answer gives the client the homeserver's answer, and tells those who have to know.
+func (j *completion) answer(v verdict) (int, error) {
+	if found := v.misconfiguration(); found != "" {
+		return j.client.misconfigured(j.call, found), nil
 	}
-	return verification.Refused
-}
-
-// stageCompleted reads the UIA 401: the homeserver keeps the proof of a stage
-// that it lists as completed.
-func (j *completion) stageCompleted(answer *capture) bool {
-	var body struct {
-		Completed []string `json:"completed"`
+	changes := j.changes(v)
+	if j.withdrawal != nil && v.succeeded() {
+		result := j.withdrawal.Settle(j.call.R.Context(), v.answer, bindings.Success, true)
+		changes = append(changes, report.Change{Action: "deactivated", User: j.client.svc.Pseudonym(j.who.User), Result: result})
 	}
-	if json.Unmarshal(answer.body.Bytes(), &body) != nil {
-		return false
+	for _, change := range changes {
+		j.client.obs.Changed(j.call.R, change)
 	}
-	return slices.ContainsFunc(j.stages, func(stage string) bool {
-		return stage != "" && slices.Contains(body.Completed, stage)
-	})
+	j.client.notices.tell(j.call.R, j.who, j.readers(v))
+	return j.call.Relay(v.answer)
 }

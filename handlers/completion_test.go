@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
 )
 
@@ -267,7 +268,7 @@ func TestMultiStageRegistrationConsumesAtTheStage(t *testing.T) {
 		var forwarded string
 		inner := r.next
 		r.next = func(w http.ResponseWriter, req *http.Request) error {
-			raw, _ := readBody(w, req, 1<<20)
+			raw, _ := wire.ReadBody(w, req, 1<<20)
 			forwarded = string(raw)
 			return inner(w, req)
 		}
@@ -314,7 +315,7 @@ func TestGenericUIA(t *testing.T) {
 	var path, forwarded string
 	r := newRig(t, options{})
 	r.next = func(w http.ResponseWriter, req *http.Request) error {
-		raw, err := readBody(w, req, 1<<20)
+		raw, err := wire.ReadBody(w, req, 1<<20)
 		path, forwarded = req.URL.Path, string(raw)
 		w.WriteHeader(http.StatusOK)
 		return err
@@ -366,7 +367,9 @@ func TestLostAnswerNeverCompletesTwice(t *testing.T) {
 	r.hs.AddUser("alice", "old", "alice@x.org")
 	sid := r.validated("account/password", "s", "alice@x.org")
 	answer := r.next
-	r.next = func(http.ResponseWriter, *http.Request) error { return &UpstreamError{Status: 502, Err: errNoAnswer} }
+	r.next = func(http.ResponseWriter, *http.Request) error {
+		return &wire.UpstreamError{Status: 502, Err: wire.ErrNoAnswer}
+	}
 	wantError(t, r.reset(resetBody(sid, "s")), http.StatusBadGateway, "M_UNKNOWN")
 	r.next = func(_ http.ResponseWriter, req *http.Request) error {
 		if err := answer(httptest.NewRecorder(), req); err != nil {
@@ -389,7 +392,7 @@ func TestHomeserversOwnSessionGetsItsNonceBack(t *testing.T) {
 	if r.svc.Owns(sid) || r.box.count() != 0 {
 		t.Fatal("the session should be the homeserver's own")
 	}
-	nonce, _, _ := mustObject(t, r.hs.Requests()[0].Body).text("client_secret")
+	nonce, _, _ := mustObject(t, r.hs.Requests()[0].Body).Text("client_secret")
 	r.reset(resetBody(sid, "s"))
 	forwarded := string(r.hs.Requests()[1].Body)
 	if !strings.Contains(forwarded, nonce) || strings.Contains(forwarded, "id_server") {
@@ -401,9 +404,9 @@ func TestHomeserversOwnSessionGetsItsNonceBack(t *testing.T) {
 	}
 }
 
-func mustObject(t *testing.T, raw []byte) object {
+func mustObject(t *testing.T, raw []byte) wire.Object {
 	t.Helper()
-	o, err := parseObject(raw)
+	o, err := wire.ParseObject(raw)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -453,7 +456,7 @@ func TestR16_PhoneStageIsTreatedAlike(t *testing.T) {
 	r := newRig(t, options{})
 	sid := r.validated("register", "s", "a@x.org")
 	r.next = func(w http.ResponseWriter, req *http.Request) error {
-		raw, err := readBody(w, req, 1<<20)
+		raw, err := wire.ReadBody(w, req, 1<<20)
 		forwarded = string(raw)
 		w.WriteHeader(http.StatusUnauthorized)
 		return err
@@ -501,9 +504,9 @@ func TestPasswordStageNamesItsUserBothWays(t *testing.T) {
 
 		`{"type":"m.login.password"}`: ``,
 	} {
-		var seen struct{ Auth object }
+		var seen struct{ Auth wire.Object }
 		r := newRig(t, options{next: func(w http.ResponseWriter, req *http.Request) error {
-			raw, err := readBody(w, req, 1<<20)
+			raw, err := wire.ReadBody(w, req, 1<<20)
 			w.WriteHeader(http.StatusOK)
 			return errors.Join(err, json.Unmarshal(raw, &seen))
 		}})

@@ -14,6 +14,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
@@ -22,7 +24,7 @@ import (
 // TestA401ThatIsNoRoundUsesNothingUp: what somebody in between says is no word of the
 // homeserver's about a stage.
 func TestA401ThatIsNoRoundUsesNothingUp(t *testing.T) {
-	for name, answer := range map[string]Next{
+	for name, answer := range map[string]wire.Next{
 		"a page":           upstream(401, "<html>", "Content-Type", "text/html"),
 		"nothing":          upstream(401, ""),
 		"half":             upstream(401, `{"completed":["m.login.email.identity"],"se`),
@@ -33,7 +35,7 @@ func TestA401ThatIsNoRoundUsesNothingUp(t *testing.T) {
 	} {
 		r := newRig(t, options{})
 		legacy, sid := r.next, r.validated("register", "s", "a@x.org")
-		for _, next := range []Next{answer, legacy} { // in two conversations: a stage is used up in one
+		for _, next := range []wire.Next{answer, legacy} { // in two conversations: a stage is used up in one
 			r.next = legacy
 			session := r.begin()
 			r.next = next
@@ -57,41 +59,47 @@ func TestWhatAnAnswerSaysOfAProof(t *testing.T) {
 		body   string
 		want   verification.Outcome
 	}{
-		{stageEmail, 200, ``, verification.Completed},
-		{stageEmail, 299, ``, verification.Completed},
-		{stageEmail, 302, ``, verification.Refused},
-		{stageEmail, 400, listed, verification.Refused},
-		{stageEmail, 499, ``, verification.Refused},
-		{stageEmail, 500, ``, verification.Unknown},
-		{stageEmail, 401, listed, verification.Completed},
-		{stageMSISDN, 401, listed, verification.Refused},
+		{wire.StageEmail, 200, ``, verification.Completed},
+		{wire.StageEmail, 299, ``, verification.Completed},
+		{wire.StageEmail, 302, ``, verification.Refused},
+		{wire.StageEmail, 400, listed, verification.Refused},
+		{wire.StageEmail, 499, ``, verification.Refused},
+		{wire.StageEmail, 500, ``, verification.Unknown},
+		{wire.StageEmail, 401, listed, verification.Completed},
+		{wire.StageMSISDN, 401, listed, verification.Refused},
 		{"", 401, `{"completed":[""]}`, verification.Refused},
-		{stageEmail, 401, `{"completed":["m.login.email.identity",5]}`, verification.Refused},
+		{wire.StageEmail, 401, `{"completed":["m.login.email.identity",5]}`, verification.Refused},
 	} {
-		answer := &capture{status: c.status}
-		_, _ = answer.body.WriteString(c.body) // into memory
-		if got := (&completion{stages: []string{c.stage}}).judge(answer); got != c.want {
+		answer := &wire.Answer{Status: c.status}
+		_, _ = answer.Body.WriteString(c.body) // into memory
+		j := &completion{credentials: []*credential{shownAt(c.stage, verification.Alias{})}}
+		if got := j.judge(answer).outcome; got != c.want {
 			t.Errorf("%+v: got %v", c, got)
 		}
 	}
 	for _, c := range []struct {
-		sent   bool
+		end    end
 		stage  string
 		tail   string
 		status int
 		want   bool
 	}{
-		{true, stageEmail, tailRegister, 400, true},
-		{false, stageEmail, tailRegister, 400, false},
-		{true, "", tailRegister, 400, false},
-		{true, stageEmail, tailPassword, 400, false},
-		{true, stageEmail, tailRegister, 401, false},
+		{endAnswered, wire.StageEmail, route.TailRegister, 400, true},
+		{endUnsent, wire.StageEmail, route.TailRegister, 400, false},
+		{endAnswered, "", route.TailRegister, 400, false},
+		{endAnswered, wire.StageEmail, route.TailPassword, 400, false},
+		{endAnswered, wire.StageEmail, route.TailRegister, 401, false},
 	} {
-		j := &completion{sent: c.sent, status: c.status, route: route{tail: c.tail}}
-		if got := j.keeps(c.stage); got != c.want {
+		v := verdict{end: c.end, answer: &wire.Answer{Status: c.status}, outcome: verification.Refused}
+		if got := v.of(shownAt(c.stage, verification.Alias{}), c.tail) == verification.Kept; got != c.want {
 			t.Errorf("%+v: got %v", c, got)
 		}
 	}
+}
+
+// shownAt is a credential for which an alias is shown at a stage.
+func shownAt(stage string, alias verification.Alias) *credential {
+	return &credential{Credentials: &wire.Credentials{Stage: stage}, alias: &alias}
 }
 
 // TestASessionAloneResetsNothing: that of somebody who is not logged in is passed on with
@@ -104,23 +112,26 @@ func TestASessionAloneResetsNothing(t *testing.T) {
 		stage             string
 		passes            bool
 	}{
-		{"a proof", tailPassword, "", email, stageEmail, true},
-		{"no proof", tailPassword, "", verification.Alias{Medium: verification.Email}, stageEmail, false},
-		{"by phone", tailPassword, "", phone, stageEmail, false},
-		{"by phone, at its stage", tailPassword, "", phone, stageMSISDN, false},
-		{"at another stage", tailPassword, "", email, stageMSISDN, false},
-		{"at none", tailPassword, "", email, "", false},
-		{"by a user", tailPassword, "Bearer t", verification.Alias{}, "", true},
-		{"elsewhere", tailRegister, "", verification.Alias{}, "", true},
+		{"a proof", route.TailPassword, "", email, wire.StageEmail, true},
+		{"no proof", route.TailPassword, "", verification.Alias{Medium: verification.Email}, wire.StageEmail, false},
+		{"by phone", route.TailPassword, "", phone, wire.StageEmail, false},
+		{"by phone, at its stage", route.TailPassword, "", phone, wire.StageMSISDN, false},
+		{"at another stage", route.TailPassword, "", email, wire.StageMSISDN, false},
+		{"at none", route.TailPassword, "", email, "", false},
+		{"by a user", route.TailPassword, "Bearer t", verification.Alias{}, "", true},
+		{"elsewhere", route.TailRegister, "", verification.Alias{}, "", true},
 	} {
-		for _, auth := range []object{{"session": member("u"), "type": member("x")}, {"type": member("x")}, nil} {
+		for _, auth := range []wire.Object{{"session": wire.Encoded("u"), "type": wire.Encoded("x")}, {"type": wire.Encoded("x")}, nil} {
 			_, given := auth["session"]
 			req := httptest.NewRequest("POST", "/", nil)
 			if c.token != "" {
 				req.Header.Set("Authorization", c.token)
 			}
-			j := &completion{route: route{tail: c.tail}, auth: auth, aliases: []*verification.Alias{{}, &c.alias}, stages: []string{"", c.stage}}
-			j.guardReset(req)
+			j := &completion{
+				call: &wire.Call{R: req, Route: route.Route{Tail: c.tail}}, auth: auth,
+				credentials: []*credential{shownAt("", verification.Alias{}), shownAt(c.stage, c.alias)},
+			}
+			j.guardReset()
 			if _, passes := j.auth["session"]; passes != (given && c.passes) || j.changed != (given && !c.passes) || len(auth) > 0 && auth["type"] == nil {
 				t.Errorf("%s: the session is passed on: %v, changed: %v", c.name, passes, j.changed)
 			}
@@ -226,8 +237,8 @@ func TestWhoIsAskedByTheLimits(t *testing.T) {
 	r := newRig(t, options{})
 	for peer, want := range map[string]string{"192.0.2.1:7": "192.0.2.1", "[2001:db8::1]:7": "2001:db8::1", "@": "invalid IP", "": "invalid IP", "x:1": "invalid IP"} {
 		req := httptest.NewRequest("POST", "/", nil)
-		if req.RemoteAddr = peer; r.client.clientAddr(req).String() != want {
-			t.Errorf("%q: got %s, want %s", peer, r.client.clientAddr(req), want)
+		if req.RemoteAddr = peer; r.client.cfg.clientAddr(req).String() != want {
+			t.Errorf("%q: got %s, want %s", peer, r.client.cfg.clientAddr(req), want)
 		}
 	}
 	for link, want := range map[string]string{
@@ -278,7 +289,7 @@ func TestWhatIsDoneIsNotTimedAnyMore(t *testing.T) {
 			r, _ := phoneRig(t, opts)
 			r.hs.AddUser("alice", "secret", "alice@x.org")
 			token := r.login("alice", "secret")
-			r.ids.start("id.example.org", "1", "s", "email", "alice@x.org")
+			r.ids.Start("id.example.org", "1", "s", "email", "alice@x.org")
 			wantStatus(t, r.as(token, "POST", bindPath, bindBody("id.example.org", "1", "s")), http.StatusOK)
 			wantStatus(t, r.as(token, "POST", unbindPath, ofAlice("")), http.StatusOK)
 			wantStatus(t, r.reset(resetBody(r.validated("account/password", "s", "alice@x.org"), "s")), http.StatusOK)

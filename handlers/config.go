@@ -4,10 +4,8 @@ package handlers
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -15,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/internal/provenance"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -42,24 +41,19 @@ type Config struct {
 	// address: that it is in use, or not found. Without it they cannot tell.
 	Reveal bool
 	// Pace is the shortest time after which a request is answered that the
-	// homeserver has decided, see pace.go. Default: 400 ms; negative: at once.
+	// homeserver has decided, see timing.go. Default: 400 ms; negative: at once.
 	Pace time.Duration
 	// NativeReset leaves password resets to the homeserver.
 	NativeReset bool
 	// NoEmail says that there is no transport for mail.
 	NoEmail bool
-	// EmailPolicy decides who may register with an email address or add one; nil
-	// lets everybody.
-	EmailPolicy EmailPolicy
+	// Emails are the rules about email addresses; nil means that there are none.
+	Emails EmailRules
 	// Phones says how phone numbers are verified; nil means not at all.
 	Phones *Phones
-	// CannotCarry, when not nil, reports that no mail of ours can go to an email
-	// address, whoever has it.
-	CannotCarry func(ctx context.Context, address string) bool
-	// Match returns the language for an Accept-Language header, and Brand the
-	// brand of a host; nil means that there is one of each.
-	Match func(acceptLanguage string) string
-	Brand func(host string) string
+	// Audience tells who makes a request; nil means that the connection does, and
+	// that there is one language and one brand.
+	Audience Audience
 	// Proof is what a mail carries.
 	Proof verification.Proof
 	// TrustedIDServers, when not nil, are the only id_server values that
@@ -75,12 +69,8 @@ type Config struct {
 	IdentityAllow []netip.Prefix
 	// MaxBody bounds request bodies, in bytes.
 	MaxBody int64
-	// ClientAddr is the address of the client of a request, or none, for the
-	// limits. Nil means the one that the connection comes from.
-	ClientAddr func(*http.Request) netip.Addr
-	// Misconfigured, when not nil, is told of a homeserver that does not ask us.
-	// It must not block.
-	Misconfigured func(Misconfiguration)
+	// Operator is told of what only the operator can mend; nil means nobody.
+	Operator Operator
 	// RegistrationGate says when messages for registrations are sent. Default:
 	// GateOffered.
 	RegistrationGate Gate
@@ -90,9 +80,6 @@ type Config struct {
 	// from. Default: provenance.Coarse.
 	RequestContext provenance.Detail
 }
-
-// DefaultPrefixes are the path prefixes that are served unless told otherwise.
-var DefaultPrefixes = []string{"/_matrix/client", "/chat/client"}
 
 // localNetworks are loopback and the private ranges (RFC 1918, RFC 4193), where
 // a homeserver behind the same proxy lives, in a container perhaps.
@@ -115,7 +102,7 @@ func (c *Config) Normalize() error {
 		c.UpstreamVersion = "r0"
 	}
 	if c.Pace == 0 {
-		c.Pace = leastPace
+		c.Pace = leastStep
 	}
 	if c.MaxBody == 0 {
 		c.MaxBody = DefaultMaxBody
@@ -133,7 +120,7 @@ func (c *Config) Normalize() error {
 		errs = append(errs, checkPrefix("path_prefixes "+p, p))
 	}
 	errs = append(errs, checkPrefix("homeserver path_prefix "+c.UpstreamPrefix, c.UpstreamPrefix))
-	if !plainVersion(c.UpstreamVersion) || strings.Contains(c.UpstreamVersion, "/") {
+	if !route.PlainVersion(c.UpstreamVersion) || strings.Contains(c.UpstreamVersion, "/") {
 		errs = append(errs, fmt.Errorf("homeserver client_version %q: is not a path segment; write r0 or v3", c.UpstreamVersion))
 	}
 	errs = append(errs, c.normalizeURLs(), c.checkIdentityName())
@@ -161,7 +148,7 @@ func (c *Config) normalizeURLs() error {
 
 // checkPrefix refuses a prefix that would never match a canonical path.
 func checkPrefix(option, p string) error {
-	if p == "/" || loosen(p) != p {
+	if p == "/" || route.Loosen(p) != p {
 		return fmt.Errorf("%s: a path prefix must begin with a slash, not end with one, and be in canonical form, like /_matrix/client", option)
 	}
 	return nil

@@ -135,7 +135,7 @@ func TestPaceIsForWhatIsHidden(t *testing.T) {
 		pace             time.Duration
 		want             bool
 	}{{true, false, 1, true}, {false, false, 1, false}, {true, true, 1, false}, {true, false, 0, false}, {true, false, -1, false}} {
-		got := NewClient(Config{PublicURL: "https://x.org", Callback: c.callback, Reveal: c.reveal, Pace: c.pace}, nil, nil, nil).pace
+		got := NewClient(Config{PublicURL: "https://x.org", Callback: c.callback, Reveal: c.reveal, Pace: c.pace}, nil, nil, nil).equalizer
 		if (got != nil) != c.want {
 			t.Errorf("%+v: got %+v", c, got)
 		}

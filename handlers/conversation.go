@@ -6,10 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -27,23 +28,23 @@ import (
 const maxLook = 1 << 20
 
 // converse serves a request that may be one round of a conversation.
-func (c *Client) converse(w http.ResponseWriter, r *http.Request, next Next, found route, t talk) error {
-	saved := *r
-	defer func() { *r = saved }()
-	x := &round{client: c, talk: t}
-	keepHeaders(r)
-	limitEncodings(r)
-	if err := x.look(w, r, found); err != nil {
-		return c.observed(w, r, found, "uia", func() (int, error) { return 0, err })
+func (c *Client) converse(call *wire.Call, t uiaEndpoint) error {
+	saved := *call.R
+	defer func() { *call.R = saved }()
+	x := &uiaRequest{client: c, endpoint: t}
+	wire.KeepHeaders(call.R)
+	wire.LimitEncodings(call.R)
+	if err := x.look(call); err != nil {
+		return c.observed(call, "uia", func() (int, error) { return 0, err })
 	}
-	held := &answerHolder{ResponseWriter: w, wanted: x.hasNames, sealing: true}
-	err := c.serve(held, r, next, found, x)
-	held.pass(x.seal)
+	held := &wire.AnswerHolder{ResponseWriter: call.W, Wanted: x.hasNames, Sealing: true}
+	err := c.serve(call.With(func(call *wire.Call) { call.W, call.Raw, call.Authenticates = held, x.raw, x.authenticates }))
+	held.Pass(x.seal)
 	return err
 }
 
-// talk is the conversation that a request may be a part of.
-type talk struct {
+// uiaEndpoint is the conversation that a request may be a part of.
+type uiaEndpoint struct {
 	method, path string
 	// user says that somebody is logged in: they prove their password, who is not an
 	// address. One path, two endpoints.
@@ -62,57 +63,41 @@ const registrationEndpoint = http.MethodPost + " register"
 // freeContent is how endpoints begin whose bodies have members of any name.
 var freeContent = []string{"rooms/", "user/", "sendToDevice/", "room_keys/"}
 
-// talkOf returns the conversation that a request may be a part of. Requests of
+// endpointOf returns the conversation that a request may be a part of. Requests of
 // other methods have none, and keep the ResponseWriter that they came with.
-func (rt *router) talkOf(r *http.Request, found route) (t talk, ok bool) {
-	switch t.method = r.Method; t.method {
+func (c *Client) endpointOf(call *wire.Call) (t uiaEndpoint, ok bool) {
+	switch t.method = call.R.Method; t.method {
 	case http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodPatch:
 	default:
 		return t, false
 	}
 	switch {
-	case found.prefix != "":
-		t.path = found.tail
-		begins := func(prefix string) bool { return strings.HasPrefix(found.tail, prefix) }
-		t.free = slices.ContainsFunc(freeContent, begins) && plain(r.URL)
-		t.old = found.ancient()
-	case rt.mayBeBelow(r.URL):
-		t.path = r.URL.Path
+	case call.Route.Prefix != "":
+		t.path = call.Route.Tail
+		begins := func(prefix string) bool { return strings.HasPrefix(call.Route.Tail, prefix) }
+		t.free = slices.ContainsFunc(freeContent, begins) && route.Plain(call.R.URL)
+		t.old = call.Route.Ancient()
+	case c.router.MayBeBelow(call.R.URL):
+		t.path = call.R.URL.Path
 	default:
 		return t, false
 	}
-	t.user = found.tail == "account/password" && hasToken(r)
+	t.user = call.Route.Tail == route.TailPassword && wire.HasToken(call.R)
 	return t, true
 }
 
-// endpoint is what a sealed name is bound to.
-func (t *talk) endpoint() string {
+// name is what a sealed name is bound to.
+func (t *uiaEndpoint) name() string {
 	if t.user {
 		return t.method + " " + t.path + " by a user"
 	}
 	return t.method + " " + t.path
 }
 
-// mayBeBelow reports whether a path that does not lie below a prefix as it stands
-// may be read so.
-func (rt *router) mayBeBelow(u *url.URL) bool {
-	under := func(p string) bool {
-		return slices.ContainsFunc(rt.prefixes, func(prefix string) bool {
-			_, ok := cutPrefix(p, prefix+"/", fold)
-			return ok
-		})
-	}
-	if plain(u) {
-		return under(u.Path)
-	}
-	all, _ := readings(u.Path) // classify has refused what has too many
-	return slices.ContainsFunc(all, under)
-}
-
-// round is one request of a conversation, and its answer.
-type round struct {
-	client *Client
-	talk   talk
+// uiaRequest is one request of a conversation, and its answer.
+type uiaRequest struct {
+	client   *Client
+	endpoint uiaEndpoint
 	// raw is the body as it goes on, if it was read to its end; authenticates says
 	// that it has an "auth".
 	raw           []byte
@@ -124,15 +109,15 @@ type round struct {
 
 // look opens the name in a body in the time that there is for it, so that half a
 // body does not wait for ever.
-func (x *round) look(w http.ResponseWriter, r *http.Request, found route) error {
-	if !hasBody(r) {
+func (x *uiaRequest) look(call *wire.Call) error {
+	if !wire.HasBody(call.R) {
 		return nil
 	}
 	free := func() {} // what is ours has its bound until it is passed on
-	if found.kind == kindNone {
-		free = boundBody(w, r)
+	if call.Route.Kind == route.KindNone {
+		free = wire.Bound(call.W, call.R)
 	}
-	err := x.openBody(w, r, found)
+	err := x.openBody(call)
 	if err == nil {
 		free()
 	}
@@ -142,76 +127,76 @@ func (x *round) look(w http.ResponseWriter, r *http.Request, found route) error 
 // openBody replaces the name in a body by the homeserver's. One that was not
 // given out for this endpoint is taken out, whatever it is: the homeserver then
 // begins a conversation of its own.
-func (x *round) openBody(w http.ResponseWriter, r *http.Request, found route) error {
-	start, err := readStart(w, r, x.client.cfg.MaxBody+1)
+func (x *uiaRequest) openBody(call *wire.Call) error {
+	start, err := wire.ReadStart(call.W, call.R, x.client.cfg.MaxBody+1)
 	if err != nil {
 		return err
 	}
-	resume(r, start)
-	if x.talk.free || !resemblesObject(start) && len(withoutBlanks(start)) > 0 {
+	wire.Resume(call.R, start)
+	if x.endpoint.free || !wire.ResemblesObject(start) && len(wire.WithoutBlanks(start)) > 0 {
 		return nil
 	}
 	limit := x.client.cfg.MaxBody
-	if found.kind == kindNone && int64(len(start)) > limit {
+	if call.Route.Kind == route.KindNone && int64(len(start)) > limit {
 		limit = max(limit, maxLook)
-		if start, err = readStart(w, r, limit+1); err != nil {
+		if start, err = wire.ReadStart(call.W, call.R, limit+1); err != nil {
 			return err
 		}
-		resume(r, start)
+		wire.Resume(call.R, start)
 	}
 	switch {
 	case int64(len(start)) > limit: // what cannot be looked at is not passed on
-		return unreadable(w, r, &http.MaxBytesError{Limit: limit})
-	case !resemblesObject(start):
+		return wire.Unreadable(call.W, call.R, &http.MaxBytesError{Limit: limit})
+	case !wire.ResemblesObject(start):
 		return nil
 	}
-	return x.openText(r, start)
+	return x.openText(call.R, start)
 }
 
-func (x *round) openText(r *http.Request, raw []byte) error {
+func (x *uiaRequest) openText(r *http.Request, raw []byte) error {
 	x.raw = raw
-	if !x.talk.old && !maySay(raw, "auth") {
+	if !x.endpoint.old && !wire.MaySay(raw, "auth") {
 		return nil
 	}
-	body, err := parseEnvelope(raw)
+	body, err := wire.ParseEnvelope(raw)
 	if err != nil {
 		return err
 	}
 	if !x.openIn(body) {
 		return nil
 	}
-	x.raw = body.encode()
+	x.raw = body.Encode()
 	r.Header = r.Header.Clone()
-	setBody(r, x.raw)
+	wire.SetBody(r, x.raw)
 	return nil
 }
 
 // openIn opens the name where a body can have it, and reports whether the body
 // has changed.
-func (x *round) openIn(body object) bool {
-	changed := x.talk.old && x.openMember(body)
-	var auth object
-	if body.null("auth") || json.Unmarshal(body["auth"], &auth) != nil {
+func (x *uiaRequest) openIn(body wire.Object) bool {
+	changed := x.endpoint.old && x.openMember(body)
+	var auth wire.Object
+	if body.Null("auth") || json.Unmarshal(body["auth"], &auth) != nil {
 		return changed // what is no object names no session
 	}
 	x.authenticates = true
 	if !x.openMember(auth) {
 		return changed
 	}
-	if body["auth"] = member(auth); len(auth) == 0 {
+	if body["auth"] = wire.Encoded(auth); len(auth) == 0 {
 		delete(body, "auth") // there are homeservers that refuse an empty one
 	}
 	return true
 }
 
-func (x *round) openMember(holder object) bool {
+func (x *uiaRequest) openMember(holder wire.Object) bool {
 	if _, there := holder["session"]; !there {
 		return false
 	}
-	name, _, _ := holder.text("session") // what is no text opens nothing
-	if opened, ok := x.client.svc.OpenConversation(name, x.talk.endpoint()); ok {
+	name, _, _ := holder.Text("session") // what is no text opens nothing
+	if opened, ok := x.client.svc.OpenConversation(name, x.endpoint.name()); ok {
 		x.given, x.opened = name, opened
-		holder["session"] = member(opened.Session)
+		holder["session"] = wire.Encoded(opened.Session)
 		return true
 	}
 	delete(holder, "session")
@@ -220,28 +205,28 @@ func (x *round) openMember(holder object) bool {
 
 // hasNames reports whether an answer may have the name of a conversation in it. A
 // refusal may quote the one that was opened: Synapse does, if it has ended.
-func (x *round) hasNames(status int, _ http.Header) bool {
-	return status == http.StatusUnauthorized || (x.talk.old && status/100 == 2) || (x.opened.Session != "" && status >= 400)
+func (x *uiaRequest) hasNames(status int, _ http.Header) bool {
+	return status == http.StatusUnauthorized || (x.endpoint.old && status/100 == 2) || (x.opened.Session != "" && status >= 400)
 }
 
 // errHalf is an object that nobody can read to its end, with a name in it perhaps.
 var errHalf = errors.New("the homeserver's answer is half an object")
 
 // seal replaces the names in an answer.
-func (x *round) seal(raw []byte) ([]byte, error) {
-	if !maySay(raw, "session") {
+func (x *uiaRequest) seal(raw []byte) ([]byte, error) {
+	if !wire.MaySay(raw, "session") {
 		return raw, nil
 	}
 	raw = replaceName(raw, x.opened.Session, x.given)
-	var body object
+	var body wire.Object
 	if err := json.Unmarshal(raw, &body); err != nil {
-		if resemblesObject(raw) {
+		if wire.ResemblesObject(raw) {
 			return nil, errHalf
 		}
 		return raw, nil // a page, say
 	}
 	for key, value := range body {
-		if lenient(key) != "session" {
+		if wire.Lenient(key) != "session" {
 			continue
 		}
 		var name string
@@ -249,24 +234,24 @@ func (x *round) seal(raw []byte) ([]byte, error) {
 			delete(body, key)
 			continue
 		}
-		body[key] = member(x.sealed(name))
+		body[key] = wire.Encoded(x.sealed(name))
 	}
-	return body.encode(), nil
+	return body.Encode(), nil
 }
 
 // sealed is the name for the client: the one that it has, if that stands for the
 // same conversation.
-func (x *round) sealed(name string) string {
+func (x *uiaRequest) sealed(name string) string {
 	if name == x.opened.Session || name == x.given {
 		return x.given
 	}
-	return x.client.svc.SealConversation(verification.Conversation{Session: name, Endpoint: x.talk.endpoint()})
+	return x.client.svc.SealConversation(verification.Conversation{Session: name, Endpoint: x.endpoint.name()})
 }
 
 // PassWithoutNames passes a request on while there is nothing to seal names with. A
 // 401 that has one becomes the answer of a server that is not ready: nobody is to
 // learn a name of the homeserver's, not even then.
-func PassWithoutNames(w http.ResponseWriter, r *http.Request, next Next) error {
+func PassWithoutNames(w http.ResponseWriter, r *http.Request, next wire.Next) error {
 	switch r.Method {
 	case http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodPatch:
 	default:
@@ -274,32 +259,32 @@ func PassWithoutNames(w http.ResponseWriter, r *http.Request, next Next) error {
 	}
 	header := r.Header
 	defer func() { r.Header = header }()
-	limitEncodings(r)
-	held := &answerHolder{ResponseWriter: w, wanted: isChallenge}
+	wire.LimitEncodings(r)
+	held := &wire.AnswerHolder{ResponseWriter: w, Wanted: wire.IsChallenge}
 	err := next(held, r)
-	if !held.holds() {
+	if !held.Holds() {
 		return err
 	}
-	if text, unread := held.text(); unread == nil && !namesConversation(text) {
-		held.pass(nil)
+	if text, unread := held.Text(); unread == nil && !namesConversation(text) {
+		held.Pass(nil)
 		return err
 	}
 	w.Header().Del("Content-Encoding")
-	NotReady(w)
+	wire.NotReady(w)
 	return err
 }
 
 // namesConversation reports whether an answer has the name of a conversation.
 func namesConversation(raw []byte) bool {
-	if !maySay(raw, "session") {
+	if !wire.MaySay(raw, "session") {
 		return false
 	}
-	var body object
+	var body wire.Object
 	if json.Unmarshal(raw, &body) != nil {
-		return resemblesObject(raw)
+		return wire.ResemblesObject(raw)
 	}
 	for key := range body {
-		if lenient(key) == "session" {
+		if wire.Lenient(key) == "session" {
 			return true
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -286,7 +287,7 @@ func TestConnectionKeepsWhatIsItsOwn(t *testing.T) {
 		if given != "" {
 			req.Header.Set("Connection", given)
 		}
-		keepHeaders(req)
+		wire.KeepHeaders(req)
 		if got := req.Header.Get("Connection"); got != want {
 			t.Errorf("%q: got %q, want %q", given, got, want)
 		}
@@ -315,8 +316,8 @@ func TestConversationAnswers(t *testing.T) {
 		"compressed":        {401, "gzip", compressed(challenge), 401, true},
 		"no compression":    {401, "gzip", challenge, 502, false},
 		"unknown encoding":  {401, "br", challenge, 502, false},
-		"too large":         {401, "", challenge[:len(challenge)-1] + `,"p":"` + strings.Repeat("x", maxAnswer) + `"}`, 502, false},
-		"a bomb":            {401, "gzip", compressed(challenge[:len(challenge)-1] + `,"p":"` + strings.Repeat("x", maxAnswer) + `"}`), 502, false},
+		"too large":         {401, "", challenge[:len(challenge)-1] + `,"p":"` + strings.Repeat("x", wire.MaxAnswer) + `"}`, 502, false},
+		"a bomb":            {401, "gzip", compressed(challenge[:len(challenge)-1] + `,"p":"` + strings.Repeat("x", wire.MaxAnswer) + `"}`), 502, false},
 		"another member":    {401, "", fmt.Sprintf(`{"Session":%q,"ſession":%q}`, homeserverName, homeserverName), 401, true},
 		"twice":             {401, "", fmt.Sprintf(`{"session":%q,"session":%q}`, homeserverName, homeserverName), 401, true},
 		"escaped":           {401, "", fmt.Sprintf(`{"\u0073ession":%q}`, homeserverName), 401, true},
@@ -431,7 +432,7 @@ func TestConversationBelongsToUnsafeMethods(t *testing.T) {
 		if given != "" {
 			req.Header.Set("Accept-Encoding", given)
 		}
-		if limitEncodings(req); req.Header.Get("Accept-Encoding") != want {
+		if wire.LimitEncodings(req); req.Header.Get("Accept-Encoding") != want {
 			t.Errorf("Accept-Encoding %q: got %q, want %q", given, req.Header.Get("Accept-Encoding"), want)
 		}
 	}

@@ -9,12 +9,16 @@ import (
 	"reflect"
 	"testing"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
 // toldOf is the text of a refusal, or nothing.
 func toldOf(err error) string {
-	if refused, ok := errors.AsType[*MatrixError](err); ok {
+	if refused, ok := errors.AsType[*wire.MatrixError](err); ok {
 		return refused.Errcode + " " + refused.Message
 	}
 	return ""
@@ -49,11 +53,11 @@ func TestCredentialsInAContainer(t *testing.T) {
 		`{"threepid_creds":{"id_server":"a","idServer":{}},"threepidCreds":1}`: "M_INVALID_PARAM 'idServer' must be a string",
 	} {
 		holder := mustObject(t, []byte(body))
-		creds, err := inContainer(holder, uiaSpellings)
+		creds, err := wire.CredsIn(holder, wire.UIASpellings)
 		got := toldOf(err)
 		if creds != nil {
-			got = creds.sid + " " + creds.secret + " " + creds.idServer
-			creds.place(nil)
+			got = creds.SID + " " + creds.Secret + " " + creds.IDServer
+			creds.Place(nil)
 			if string(holder["threepid_creds"]) != "null" || string(holder["threepidCreds"]) != "null" {
 				t.Errorf("%s: they are replaced in one place: %s", body, holder)
 			}
@@ -67,15 +71,15 @@ func TestCredentialsInAContainer(t *testing.T) {
 // TestCredentialsOfAStage are those of the two that take any.
 func TestCredentialsOfAStage(t *testing.T) {
 	const creds = `"threepid_creds":{"sid":"a","client_secret":"b"}`
-	for auth, want := range map[string]*credentials{
-		`{"type":"m.login.email.identity","session":"u",` + creds + `}`: {sid: "a", secret: "b", stage: stageEmail, uiaSession: "u"},
-		`{"type":"m.login.msisdn",` + creds + `}`:                       {sid: "a", secret: "b", stage: stageMSISDN},
-		`{"type":"m.login.msisdn","session":5,` + creds + `}`:           {sid: "a", secret: "b", stage: stageMSISDN},
+	for auth, want := range map[string]*wire.Credentials{
+		`{"type":"m.login.email.identity","session":"u",` + creds + `}`: {SID: "a", Secret: "b", Stage: wire.StageEmail, UIASession: "u"},
+		`{"type":"m.login.msisdn",` + creds + `}`:                       {SID: "a", Secret: "b", Stage: wire.StageMSISDN},
+		`{"type":"m.login.msisdn","session":5,` + creds + `}`:           {SID: "a", Secret: "b", Stage: wire.StageMSISDN},
 		`{"type":"m.login.dummy",` + creds + `}`:                        nil, `{"type":5,` + creds + `}`: nil, `{` + creds + `}`: nil, `{"type":"m.login.msisdn"}`: nil,
 	} {
-		got, err := uiaCreds(mustObject(t, []byte(auth)))
+		got, err := wire.StageCreds(mustObject(t, []byte(auth)))
 		if got != nil {
-			got.place = nil
+			got.Place = nil
 		}
 		if err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: got %+v, %v, want %+v", auth, got, err, want)
@@ -98,7 +102,7 @@ func TestUsersAreNamedBothWays(t *testing.T) {
 		`{"type":"m.login.password","identifier":{"type":"m.id.user","user":null}}`: ``,
 	} {
 		o := mustObject(t, []byte(auth))
-		if nameUser(o); string(o["user"]) != want {
+		if wire.NameUser(o); string(o["user"]) != want {
 			t.Errorf("%s: got user %s, want %s", auth, o["user"], want)
 		}
 	}
@@ -127,7 +131,7 @@ func TestSessionsThatAreNamedByNothing(t *testing.T) {
 func TestAnAncientRegistrationGoesOn(t *testing.T) {
 	var sent []string
 	r := newRig(t, options{next: func(w http.ResponseWriter, req *http.Request) error {
-		raw, err := readBody(w, req, 1<<20)
+		raw, err := wire.ReadBody(w, req, 1<<20)
 		sent = append(sent, string(raw))
 		return errors.Join(err, upstream(401, `{"completed":["m.login.email.identity"],"session":"u1"}`)(w, req))
 	}})
@@ -153,34 +157,30 @@ func TestAnAncientRegistrationHasOneSession(t *testing.T) {
 
 // TestWhatAnAccountHasGot is reported, and not by what was proven meanwhile.
 func TestWhatAnAccountHasGot(t *testing.T) {
-	ours := func(stage string, live bool) (*verification.Alias, string) {
-		return &verification.Alias{Live: live, Medium: verification.Email, Address: "a" + stage}, stage
-	}
 	r := newRig(t, options{})
 	for _, c := range []struct {
 		purpose verification.Purpose
 		outcome verification.Outcome
 		answer  string
-		who     *account
-		want    []Change
+		who     *hsapi.Account
+		want    []report.Change
 	}{
-		{verification.Add, verification.Completed, `{"user_id":"@x"}`, &account{user: "@a"}, []Change{{Action: "added", User: r.svc.Pseudonym("@a"), Medium: "email", Address: r.svc.Pseudonym("a")}}},
-		{verification.Add, verification.Completed, `<html>`, nil, []Change{{Action: "added", Medium: "email", Address: r.svc.Pseudonym("a")}}},
-		{verification.Register, verification.Completed, `{"user_id":"@x"}`, nil, []Change{{Action: "registered", User: r.svc.Pseudonym("@x"), Medium: "email", Address: r.svc.Pseudonym("a" + stageEmail)}}},
+		{verification.Add, verification.Completed, `{"user_id":"@x"}`, &hsapi.Account{User: "@a"}, []report.Change{{Action: "added", User: r.svc.Pseudonym("@a"), Medium: "email", Address: r.svc.Pseudonym("a")}}},
+		{verification.Add, verification.Completed, `<html>`, nil, []report.Change{{Action: "added", Medium: "email", Address: r.svc.Pseudonym("a")}}},
+		{verification.Register, verification.Completed, `{"user_id":"@x"}`, nil, []report.Change{{Action: "registered", User: r.svc.Pseudonym("@x"), Medium: "email", Address: r.svc.Pseudonym("a" + wire.StageEmail)}}},
 		{verification.Register, verification.Refused, `{"user_id":"@x"}`, nil, nil},
 		{verification.Register, verification.Unknown, `{"user_id":"@x"}`, nil, nil},
 		{verification.Password, verification.Completed, `{"user_id":"@x"}`, nil, nil},
 	} {
-		j := &completion{client: r.client, route: route{purpose: c.purpose}, who: c.who}
+		j := &completion{client: r.client, call: &wire.Call{Route: route.Route{Purpose: c.purpose}}, who: c.who}
 		for _, live := range []bool{true, false} {
-			for _, stage := range []string{"", stageEmail} {
-				alias, stage := ours(stage, live)
-				j.aliases, j.stages = append(j.aliases, alias), append(j.stages, stage)
+			for _, stage := range []string{"", wire.StageEmail} {
+				j.credentials = append(j.credentials, shownAt(stage, verification.Alias{Live: live, Medium: verification.Email, Address: "a" + stage}))
 			}
 		}
-		answer := &capture{status: 200}
-		_, _ = answer.body.WriteString(c.answer) // into memory
-		if got := j.changes(answer, c.outcome); !reflect.DeepEqual(got, c.want) {
+		answer := &wire.Answer{Status: 200}
+		_, _ = answer.Body.WriteString(c.answer) // into memory
+		if got := j.changes(verdict{answer: answer, outcome: c.outcome}); !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%+v: got %+v", c, got)
 		}
 	}
@@ -191,11 +191,11 @@ func TestWhatAnAccountHasGot(t *testing.T) {
 func TestWhoeverIsNotSureHasNoAnswer(t *testing.T) {
 	r := newRig(t, options{next: upstream(500, `{}`)})
 	req := httptest.NewRequest("POST", "/", nil)
-	own, err := r.client.owns(req, r.next, account{user: alice, token: "t"}, verification.Email, "alice@x.org")
-	if _, refused := asRefusal(err); own || !refused {
+	own, err := r.client.hs.Owns(&wire.Call{R: req, Next: r.next}, &hsapi.Account{User: alice, Token: "t"}, hsapi.Threepid{Medium: verification.Email, Address: "alice@x.org"})
+	if _, refused := wire.RefusalOf(err); own || !refused {
 		t.Errorf("got %v, %v, want the homeserver's failure", own, err)
 	}
-	if list, err := r.client.threepids(req, r.next, account{}); len(list) != 0 || err == nil {
+	if list, err := r.client.hs.Threepids(&wire.Call{R: req, Next: r.next}, &hsapi.Account{}); len(list) != 0 || err == nil {
 		t.Errorf("got %v, %v", list, err)
 	}
 }

@@ -4,47 +4,45 @@ package handlers
 
 import (
 	"net/http"
-	"slices"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 )
 
 // deactivate serves /account/deactivate. The homeserver decides, by its own
 // User-Interactive Authentication; when the account is gone, so are its
 // bindings, as far as anybody lets us.
-func (c *Client) deactivate(w http.ResponseWriter, r *http.Request, next Next, route route) (int, error) {
-	path := c.upstreamPath(route)
-	if r.Method != http.MethodPost || !hasToken(r) {
-		return c.completeAs(w, r, next, route, path, nil)
+func (c *Client) deactivate(call *wire.Call) (int, error) {
+	path := c.hs.Path(call.Route)
+	if call.R.Method != http.MethodPost || !wire.HasToken(call.R) {
+		return c.completeAs(call, path, nil)
 	}
-	who, err := c.whoami(r, next)
+	who, err := c.hs.Whoami(call)
 	if err != nil {
 		return 0, err
 	}
-	return c.completeAs(w, r, next, route, path, &who)
+	return c.completeAs(call, path, who)
 }
 
 // completeAs is complete for a path where only User-Interactive Authentication
 // uses sessions. If the user is known, their bindings end with the account.
-func (c *Client) completeAs(w http.ResponseWriter, r *http.Request, next Next, route route, path string, who *account) (int, error) {
-	raw, err := readBody(w, r, c.cfg.MaxBody)
+func (c *Client) completeAs(call *wire.Call, path string, who *hsapi.Account) (int, error) {
+	raw, err := call.Body()
 	if err != nil {
 		return 0, err
 	}
 	if len(raw) == 0 && who == nil {
-		setPath(r, path)
-		r.Body, r.ContentLength, r.TransferEncoding = http.NoBody, 0, nil
-		return 0, next(w, r)
+		return call.PassEmptyTo(path)
 	}
 	if len(raw) == 0 {
 		raw = []byte("{}") // clients of r0.0 sent nothing on the first round
 	}
-	body, err := parseObject(raw)
+	body, err := wire.ParseObject(raw)
 	if err != nil {
 		return 0, err
 	}
-	j := &completion{client: c, route: route, body: body, who: who}
-	if err := j.collectUIA(); err != nil {
+	j := &completion{client: c, call: call, body: body, who: who}
+	if err := j.readAuth(); err != nil {
 		return 0, err
 	}
 	if who == nil {
@@ -52,40 +50,10 @@ func (c *Client) completeAs(w http.ResponseWriter, r *http.Request, next Next, r
 		// text can be an object and a form. So it is sent as nothing but an
 		// object, and names no server that the homeserver would go to.
 		delete(body, "id_server")
-		return j.run(w, r, next, path, raw)
+		return j.run(path)
 	}
-	if j.withdrawal, err = c.leaving(r, next, *who, body); err != nil {
+	if j.withdrawal, err = c.bindings.Leaving(call, who, body); err != nil {
 		return 0, err
 	}
-	return j.run(w, r, next, path, raw)
-}
-
-// leaving finds all bindings of a user. The homeserver only unbinds addresses
-// that the account has, so of those alone may it be believed.
-func (c *Client) leaving(r *http.Request, next Next, who account, body object) (*withdrawal, error) {
-	named, err := namedServer(body)
-	if err != nil {
-		return nil, err
-	}
-	wd, err := c.withdrawal(r, who.user, func(verification.Binding) bool { return true })
-	if err != nil {
-		return nil, err
-	}
-	wd.deactivation = true
-	// The first round only asks which stages there are.
-	if wd.unhurried = body.null("auth"); wd.unhurried {
-		return wd, nil
-	}
-	if err := wd.forbidden(r.Context(), named); err != nil {
-		return nil, err
-	}
-	wd.alsoAt(r.Context(), named)
-	var list []threepid // without it the homeserver's word counts for none
-	if len(wd.targets) > 0 {
-		list, _ = c.threepids(r, next, who)
-	}
-	wd.signed = func(b verification.Binding) bool {
-		return slices.Contains(list, threepid{b.Medium, b.Address})
-	}
-	return wd, nil
+	return j.run(path)
 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
@@ -86,7 +87,7 @@ func (o *observer) submit(sid, secret, token string) {
 func (o *observer) complete(sid, secret string) {
 	o.t.Helper()
 	creds := fmt.Sprintf(`{"sid":%q,"client_secret":%q}`, sid, secret)
-	stage := map[verification.Medium]string{verification.Email: stageEmail, verification.MSISDN: stageMSISDN}[o.medium]
+	stage := map[verification.Medium]string{verification.Email: wire.StageEmail, verification.MSISDN: wire.StageMSISDN}[o.medium]
 	auth := fmt.Sprintf(`{"type":%q,"threepid_creds":%s}`, stage, creds)
 	for _, c := range []struct{ path, body string }{
 		{"r0/register", `{"username":"new","password":"pw","auth":` + auth + `}`},
@@ -346,7 +347,7 @@ func TestDeliveryIsToldWhereThereAreNoDecoys(t *testing.T) {
 				t.Fatal(err)
 			}
 			words := map[verification.DeliveryState]string{
-				verification.Arrived: "has reached your phone", verification.Bounced: "could not deliver", verification.Complained: "No text messages are sent",
+				verification.Arrived: "has reached your phone", verification.Bounced: "could not deliver", verification.Complained: "We send no text messages to this number",
 			}[state]
 			page := r.do("GET", phonePath+"?help=1&client_secret=s&sid="+sid, "")
 			if got := strings.Contains(page.Body.String(), words); page.Code != 200 || got != tt.told {

@@ -58,7 +58,7 @@ func timed(t *testing.T, j *hops, pace time.Duration) *rig {
 		},
 	})
 	hs = r.hs
-	r.client.pace = NewClient(r.client.cfg, r.svc, r.ids, r.events).pace // which rigs are without
+	r.client.equalizer = NewClient(r.client.cfg, r.svc, r.ids, r.events).equalizer // which rigs are without
 	r.hs.AddUser("owner", "secret")
 	r.hs.AddThreepid("owner", "email", "owner@x.org")
 	r.hs.AddThreepid("owner", "msisdn", "447400123456")
@@ -103,12 +103,12 @@ func TestF15_DecoyTakesAsLong(t *testing.T) {
 			for n := range 120 {
 				// The whole of it is less than the shortest step; later on it may be
 				// less than the one that has been reached, and still is for an hour.
-				j.max = leastPace / 4
+				j.max = leastStep / 4
 				if n >= 50 {
-					j.max = leastPace / 2
+					j.max = leastStep / 2
 				}
 				granted, refused := h.pair(r, n)
-				if granted != refused || granted%leastPace != 0 {
+				if granted != refused || granted%leastStep != 0 {
 					t.Fatalf("%v: pair %d: answered after %s and %s, want the same step", h, n, granted, refused)
 				}
 				steps[granted]++

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 )
 
 // everyPath are all paths that a client's script may call: those of the route table,
@@ -16,8 +18,8 @@ func everyPath(prefixes, versions []string) []string {
 	for _, prefix := range prefixes {
 		paths = append(paths, prefix+"/versions")
 		for _, version := range versions {
-			for _, row := range table {
-				tail := strings.Join(row.segments, "/")
+			for _, row := range route.Table {
+				tail := strings.Join(row.Segments, "/")
 				for _, medium := range []string{"email", "msisdn"} {
 					path := prefix + "/" + version + "/" + strings.Replace(tail, "{medium}", medium, 1)
 					if !slices.Contains(paths, path) {

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
 )
 
@@ -42,7 +43,7 @@ func (f *farSide) meets(r *http.Request) bool {
 // says answers in place of the homeserver.
 func says(status int, contentType, body string) fakehs.Fault {
 	return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
-		setCORS(w.Header())
+		wire.EnsureCORS(w.Header())
 		w.Header().Set("Content-Type", contentType)
 		w.WriteHeader(status)
 		_, _ = w.Write([]byte(body)) // to a recorder
@@ -59,13 +60,13 @@ func after(fault fakehs.Fault) fakehs.Fault {
 
 // lost is an answer that never comes.
 func lost(_ http.ResponseWriter, _ *http.Request, _ http.Handler) {
-	panic(&UpstreamError{Status: http.StatusBadGateway, Err: errNoAnswer})
+	panic(&wire.UpstreamError{Status: http.StatusBadGateway, Err: wire.ErrNoAnswer})
 }
 
 // hangs until the one who asks loses patience.
 func hangs(_ http.ResponseWriter, r *http.Request, _ http.Handler) {
 	<-r.Context().Done()
-	panic(&UpstreamError{Status: http.StatusGatewayTimeout, Err: context.Cause(r.Context())})
+	panic(&wire.UpstreamError{Status: http.StatusGatewayTimeout, Err: context.Cause(r.Context())})
 }
 
 // breaksOff in the middle of its answer.

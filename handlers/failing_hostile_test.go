@@ -98,7 +98,7 @@ var hostileJourneys = []journey{
 		sid, secret, err := c.prove("register", c.address("straße"))
 		if err == nil {
 			c.getsMeanwhile("alice", c.address("strasse"))
-			c.client.caps.known = map[string]capability{} // what the homeserver can do is asked again, as after ten minutes
+			c.client.hs = homeserverOf(&c.client.cfg) // what the homeserver can do is asked again, as after ten minutes
 			c.refused("register", c.registration(sid, secret, "new"))
 		}
 		return err

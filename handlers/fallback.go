@@ -9,18 +9,21 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 )
 
 // fallbackOf returns the stage whose page a request asks for, or sends the form
 // of (CS API, "Fallback": /auth/<stage>/fallback/web). Whatever follows belongs to
 // it: Synapse's pattern has no end.
-func fallbackOf(r *http.Request, found route) (stage string, ok bool) {
-	switch r.Method {
+func fallbackOf(call *wire.Call) (stage string, ok bool) {
+	switch call.R.Method {
 	case http.MethodGet, http.MethodHead, http.MethodPost:
 	default:
 		return "", false
 	}
-	below, ok := strings.CutPrefix(found.tail, "auth/")
+	below, ok := strings.CutPrefix(call.Route.Tail, "auth/")
 	if !ok {
 		return "", false
 	}
@@ -38,24 +41,24 @@ func showsName(stage string) bool {
 // fallback serves the page on which a person completes one stage of a
 // conversation. Its name comes in the query or in the form, and goes out in the
 // page's own form.
-func (c *Client) fallback(w http.ResponseWriter, r *http.Request, next Next, stage string) error {
-	saved := *r
-	defer func() { *r = saved }()
+func (c *Client) fallback(call *wire.Call, stage string) error {
+	saved := *call.R
+	defer func() { *call.R = saved }()
 	page := &fallbackPage{client: c}
-	if err := page.open(w, r); err != nil {
-		return c.observed(w, r, route{}, "uia_fallback", func() (int, error) { return 0, err })
+	if err := page.open(call); err != nil {
+		return c.observed(call.At(route.Route{}), "uia_fallback", func() (int, error) { return 0, err })
 	}
-	r.Header.Set("Accept-Encoding", "identity")
+	call.R.Header.Set("Accept-Encoding", "identity")
 	if page.name == "" || !showsName(stage) {
-		return next(w, r)
+		return call.Next(call.W, call.R)
 	}
-	held := &answerHolder{ResponseWriter: w, wanted: isText, sealing: true}
-	err := next(held, r)
-	if location := w.Header().Get("Location"); location != "" {
+	held := &wire.AnswerHolder{ResponseWriter: call.W, Wanted: isText, Sealing: true}
+	err := call.Next(held, call.R)
+	if location := call.W.Header().Get("Location"); location != "" {
 		sealed, _ := page.seal([]byte(location)) // never fails
-		w.Header().Set("Location", string(sealed))
+		call.W.Header().Set("Location", string(sealed))
 	}
-	held.pass(page.seal)
+	held.Pass(page.seal)
 	return err
 }
 
@@ -73,26 +76,26 @@ type fallbackPage struct {
 }
 
 // open replaces the name in the query and in the form.
-func (p *fallbackPage) open(w http.ResponseWriter, r *http.Request) error {
-	if ambiguousQuery(r.URL) {
-		return badRequest(codeInvalidParam, "The query cannot be read in one way only")
+func (p *fallbackPage) open(call *wire.Call) error {
+	if wire.AmbiguousQuery(call.R.URL) {
+		return wire.BadRequest(wire.CodeInvalidParam, "The query cannot be read in one way only")
 	}
-	r.Header = r.Header.Clone()
-	u, query := *r.URL, r.URL.Query()
+	call.R.Header = call.R.Header.Clone()
+	u, query := *call.R.URL, call.R.URL.Query()
 	if changed, err := p.openValues(query); err != nil {
 		return err
 	} else if changed {
 		u.RawQuery = query.Encode()
-		r.URL, r.RequestURI = &u, u.RequestURI()
+		call.R.URL, call.R.RequestURI = &u, u.RequestURI()
 	}
-	if r.Method != http.MethodPost {
+	if call.R.Method != http.MethodPost {
 		return nil
 	}
-	raw, err := readBody(w, r, p.client.cfg.MaxBody)
+	raw, err := call.Body()
 	if err != nil {
 		return err
 	}
-	form, err := formOf(r, raw)
+	form, err := wire.FormOf(call.R, raw)
 	if err != nil {
 		return err
 	}
@@ -101,28 +104,8 @@ func (p *fallbackPage) open(w http.ResponseWriter, r *http.Request) error {
 	} else if changed {
 		raw = []byte(form.Encode())
 	}
-	setForm(r, raw)
+	wire.SetForm(call.R, raw)
 	return nil
-}
-
-// formOf reads a form. A body of another kind may be read as one by the
-// homeserver, in its own way.
-func formOf(r *http.Request, raw []byte) (url.Values, error) {
-	mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if len(raw) > 0 && (err != nil || mediaType != "application/x-www-form-urlencoded") {
-		return nil, badRequest(codeInvalidParam, "The form must be sent as application/x-www-form-urlencoded")
-	}
-	form, err := url.ParseQuery(string(raw))
-	if err != nil { // it takes no semicolon
-		return nil, badRequest(codeInvalidParam, "The form cannot be read in one way only")
-	}
-	return form, nil
-}
-
-func setForm(r *http.Request, raw []byte) {
-	kind := r.Header.Get("Content-Type")
-	setBody(r, raw)
-	r.Header.Set("Content-Type", kind)
 }
 
 // openValues replaces the name in a query or a form, and reports whether it has
@@ -133,7 +116,7 @@ func (p *fallbackPage) openValues(values url.Values) (changed bool, err error) {
 	case len(names) == 0:
 		return false, nil
 	case len(names) > 1, p.given != "" && p.given != names[0]:
-		return false, badRequest(codeInvalidParam, "'session' is given twice")
+		return false, wire.BadRequest(wire.CodeInvalidParam, "'session' is given twice")
 	}
 	p.given = names[0]
 	opened, ok := p.client.svc.OpenAnyConversation(p.given)

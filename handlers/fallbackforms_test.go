@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -23,7 +25,7 @@ func TestPathsOfFallbackPages(t *testing.T) {
 		"GET auth/x/fallback/webpage": "x", "PUT auth/x/fallback/web": "none", "GET auth/x/y/fallback/web": "none", "GET auth/x/fallback": "none", "GET oauth/x/fallback/web": "none",
 	} {
 		method, tail, _ := strings.Cut(target, " ")
-		stage, ok := fallbackOf(httptest.NewRequest(method, "/", nil), route{tail: tail})
+		stage, ok := fallbackOf(&wire.Call{R: httptest.NewRequest(method, "/", nil), Route: route.Route{Tail: tail}})
 		if !ok {
 			stage = "none"
 		}
@@ -58,7 +60,7 @@ func TestNamesInPages(t *testing.T) {
 }
 
 // page asks for the page of a stage, which is answered with an answer of the homeserver's.
-func (r *rig) fallbackPage(method, stage, query, form string, answer Next) (rec *httptest.ResponseRecorder, seen string) {
+func (r *rig) fallbackPage(method, stage, query, form string, answer wire.Next) (rec *httptest.ResponseRecorder, seen string) {
 	r.t.Helper()
 	r.next = func(w http.ResponseWriter, req *http.Request) error {
 		raw, err := io.ReadAll(req.Body)
@@ -86,7 +88,7 @@ func TestFallbackPagesSayWhatTheyAreSaid(t *testing.T) {
 	image := upstream(200, homeserverName, "Content-Type", "image/png")
 	for what, c := range map[string]struct {
 		method, stage, query, form string
-		answer                     Next
+		answer                     wire.Next
 		seen, location, body       string
 	}{
 		"redirect":   {"GET", "m.login.terms", "?session=" + name, "", redirect, "session=" + homeserverName + "||" + form + "|0|" + where + "?session=" + homeserverName, "https://x.org/?session=" + name, name},

@@ -6,21 +6,18 @@ import (
 	"encoding/json"
 	"slices"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 )
 
-// serverSpellings are those of the identity server in credentials. Synapse reads
-// the first one that is there, whatever it is.
-var serverSpellings = [2]string{"id_server", "idServer"}
-
 var (
-	errNotTrusted = badRequest(codeServerNotTrusted, "Identity server is not trusted by this homeserver")
-	errTwoServers = badRequest(codeInvalidParam, "Credentials name two identity servers")
+	errNotTrusted = wire.BadRequest(wire.CodeServerNotTrusted, "Identity server is not trusted by this homeserver")
+	errTwoServers = wire.BadRequest(wire.CodeInvalidParam, "Credentials name two identity servers")
 )
 
 // named are credentials in which an identity server may be named.
 type named struct {
-	creds object
+	creds wire.Object
 	// used says that they are what is resolved, if their sid is one of ours.
 	used bool
 }
@@ -36,8 +33,8 @@ type named struct {
 func (j *completion) judgeServers() error {
 	seen, foreign := "", false
 	for _, n := range j.naming() {
-		for _, key := range serverSpellings {
-			server, _, err := n.creds.text(key)
+		for _, key := range wire.ServerSpellings {
+			server, _, err := n.creds.Text(key)
 			if err != nil {
 				return err
 			}
@@ -45,7 +42,7 @@ func (j *completion) judgeServers() error {
 				continue
 			}
 			foreign = foreign || !j.client.trusts(server)
-			sid, _, _ := n.creds.text("sid") // one that is no text is not of ours
+			sid, _, _ := n.creds.Text("sid") // one that is no text is not of ours
 			switch {
 			case foreign && (!n.used || !j.client.svc.Owns(sid)):
 				return errNotTrusted
@@ -66,46 +63,31 @@ func (c *Client) trusts(server string) bool {
 // naming lists all places where a homeserver might look for credentials. Beside
 // "auth", only a body on a path of ours has any.
 func (j *completion) naming() []named {
-	all := append([]named{{j.auth, false}}, in(j.auth, uiaSpellings, isThreepidStage(j.auth))...)
-	all = append(all, in(j.auth, addSpellings, false)...)
-	if !j.route.owned() {
+	all := append([]named{{j.auth, false}}, in(j.auth, wire.UIASpellings, wire.IsThreepidStage(j.auth))...)
+	all = append(all, in(j.auth, wire.AddSpellings, false)...)
+	if !j.call.Route.Owned() {
 		return all
 	}
-	all = append(all, in(j.body, addSpellings, j.route.tail == tailThreepid)...)
-	all = append(all, in(j.body, uiaSpellings, j.route.ancient() && isThreepidStage(j.body))...)
-	if j.route.kind == kindAdd {
+	all = append(all, in(j.body, wire.AddSpellings, j.call.Route.Tail == route.TailThreepid)...)
+	all = append(all, in(j.body, wire.UIASpellings, j.call.Route.Ancient() && wire.IsThreepidStage(j.body))...)
+	if j.call.Route.Kind == route.KindAdd {
 		all = append(all, named{j.body, true})
 	}
 	return all
 }
 
 // in finds the credentials in a container, an array of any length included.
-func in(holder object, spellings [2]string, used bool) (all []named) {
+func in(holder wire.Object, spellings [2]string, used bool) (all []named) {
 	for _, key := range spellings {
 		var list []json.RawMessage
 		if json.Unmarshal(holder[key], &list) != nil {
 			list = append(list, holder[key]) // it is no array
 		}
 		for _, one := range list {
-			var creds object
+			var creds wire.Object
 			_ = json.Unmarshal(one, &creds) // what is no object names none
 			all = append(all, named{creds, used})
 		}
 	}
 	return all
-}
-
-// isThreepidStage reports whether an auth dict is one of the stages that take
-// credentials.
-func isThreepidStage(auth object) bool {
-	stage, _, _ := auth.text("type") // one that is no text is another one
-	return stage == stageEmail || stage == stageMSISDN
-}
-
-// purposeOf is what credentials in "auth" have to be for.
-func (r route) purposeOf() verification.Purpose {
-	if r.kind == kindAdd {
-		return verification.Password // proof of an address that the account has
-	}
-	return r.purpose
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
 )
 
@@ -127,7 +128,7 @@ func (r *rig) withAdd(native bool) *string {
 		if req.Header.Get("Authorization") == "" {
 			return upstream(401, `{"errcode":"M_MISSING_TOKEN"}`)(w, req)
 		}
-		raw, err := readBody(w, req, 1<<20)
+		raw, err := wire.ReadBody(w, req, 1<<20)
 		if err != nil {
 			return err
 		}
@@ -197,7 +198,7 @@ func TestWhatOnlyOthersReadIsNotPassedOn(t *testing.T) {
 	} {
 		r.hs.ResetRecordings()
 		rec := r.as(token, "POST", "/_matrix/client/r0/delete_devices", body)
-		if errcode := decoded(t, rec)["errcode"]; rec.Code != http.StatusBadRequest || errcode != codeBadJSON && errcode != codeNotJSON {
+		if errcode := decoded(t, rec)["errcode"]; rec.Code != http.StatusBadRequest || errcode != wire.CodeBadJSON && errcode != wire.CodeNotJSON {
 			t.Errorf("%q: got %d %s, want it refused as bad JSON", body, rec.Code, rec.Body)
 		}
 		if got := r.hs.Requests(); len(got) != 0 {

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -68,14 +70,26 @@ func (j *trip) begin(t *testing.T) *traveller {
 	return v
 }
 
+// ancient is the version of before User-Interactive Authentication.
+const ancient = "api/v1"
+
+// versionOf takes apart what follows the prefix of a path.
+func versionOf(below string) (version, tail string) {
+	if tail, ok := strings.CutPrefix(below, ancient+"/"); ok {
+		return ancient, tail
+	}
+	version, tail, _ = strings.Cut(below, "/")
+	return version, tail
+}
+
 // inAnyVersion is a homeserver that has its endpoints under every version and prefix,
 // and the registration of the oldest one.
-func inAnyVersion(hs Next) Next {
+func inAnyVersion(hs wire.Next) wire.Next {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		_, below, _ := strings.Cut(r.URL.Path, "/client/")
-		version, tail, _ := cutVersion(below, exact)
-		if version == ancientVersion && tail == tailRegister {
-			raw, err := readBody(w, r, 1<<20)
+		version, tail := versionOf(below)
+		if version == ancient && tail == route.TailRegister {
+			raw, err := wire.ReadBody(w, r, 1<<20)
 			if err != nil {
 				return err
 			}
@@ -86,9 +100,9 @@ func inAnyVersion(hs Next) Next {
 			if auth := maps.Clone(body); body["type"] != nil {
 				body["auth"] = auth
 			}
-			setBody(r, member(body))
+			wire.SetBody(r, wire.Encoded(body))
 		}
-		setPath(r, "/_matrix/client/r0/"+tail)
+		wire.SetPath(r, "/_matrix/client/r0/"+tail)
 		return hs(w, r)
 	}
 }
@@ -164,7 +178,7 @@ func (v *traveller) ask() (p proof, code string) {
 // confirmed asks for a message and does what it says.
 func (v *traveller) confirmed() proof {
 	p, code := v.ask()
-	path := SubmitPath + string(v.medium) + submitTail
+	path := route.PagePath(v.medium)
 	var rec *httptest.ResponseRecorder
 	switch {
 	case v.goal.place == "nowhere":
@@ -209,7 +223,7 @@ func (v *traveller) converse(p proof) {
 	if v.goal.aside {
 		v.aside = v.proven(verification.Add, fmt.Sprintf("new%d@x.org", v.count), "aside")
 	}
-	if !v.names || v.goal.place == addSpellings[0] {
+	if !v.names || v.goal.place == wire.AddSpellings[0] {
 		return
 	}
 	body, _ := v.body(p)
@@ -237,19 +251,19 @@ func (v *traveller) body(p proof) (body, auth dict) {
 	}
 	switch v.goal.place {
 	case "auth":
-		auth["type"] = stageEmail
+		auth["type"] = wire.StageEmail
 		if v.medium == verification.MSISDN {
-			auth["type"] = stageMSISDN
+			auth["type"] = wire.StageMSISDN
 		}
-		v.put(auth, uiaSpellings, p)
+		v.put(auth, wire.UIASpellings, p)
 	case "three_pid_creds":
-		v.put(body, addSpellings, p)
+		v.put(body, wire.AddSpellings, p)
 	case "":
 		maps.Copy(body, v.creds(0, p))
 	}
 	if v.goal.password {
 		maps.Copy(auth, v.user)
-		auth["type"], auth["password"] = stagePassword, p.password
+		auth["type"], auth["password"] = wire.StagePassword, p.password
 	}
 	if v.name != "" {
 		auth["session"] = v.name
@@ -282,7 +296,7 @@ func (v *traveller) creds(i int, p proof) dict {
 func (v *traveller) show(p proof) *httptest.ResponseRecorder {
 	body, auth := v.body(p)
 	switch {
-	case v.version == ancientVersion && v.goal.tails["POST"] == tailRegister:
+	case v.version == ancient && v.goal.tails["POST"] == route.TailRegister:
 		maps.Copy(body, auth)
 	case len(auth) > 0:
 		body["auth"] = auth
@@ -313,7 +327,7 @@ func (v *traveller) send(method, tail string, body dict) *httptest.ResponseRecor
 	if v.queryToken && v.token != "" {
 		target += "?access_token=" + v.token
 	}
-	req := httptest.NewRequest(method, target, encode(string(member(body))))
+	req := httptest.NewRequest(method, target, encode(string(wire.Encoded(body))))
 	if !v.queryToken && v.token != "" {
 		req.Header.Set("Authorization", "Bearer "+v.token)
 	}
@@ -423,14 +437,14 @@ func TestForms_ForeignServersAreRefused(t *testing.T) {
 			copies = []int{0}
 		}
 		for _, i := range copies {
-			for _, key := range serverSpellings {
+			for _, key := range wire.ServerSpellings {
 				rec := v.show(proof{sid: "x", secret: "s", password: "secret", differ: func(copied int, creds dict) {
 					if copied == i {
 						creds[key] = evil
 					}
 				}})
 				what := fmt.Sprintf("%s, in copy %d", key, i)
-				if v.want(false, what, rec); decoded(v.t, rec)["errcode"] != codeServerNotTrusted {
+				if v.want(false, what, rec); decoded(v.t, rec)["errcode"] != wire.CodeServerNotTrusted {
 					v.t.Errorf("%s: got %s", what, rec.Body)
 				}
 			}
@@ -469,8 +483,8 @@ func TestForms_AStageWithoutCredentialsGoesOnAsItIs(t *testing.T) {
 		v.converse(proof{})
 		v.containers = nil
 		rec := v.show(proof{})
-		if v.want(false, "no credentials", rec); v.leads() && decoded(v.t, rec)["errcode"] != codeMissingParam {
-			v.t.Errorf("got %d %s, want %s", rec.Code, rec.Body, codeMissingParam)
+		if v.want(false, "no credentials", rec); v.leads() && decoded(v.t, rec)["errcode"] != wire.CodeMissingParam {
+			v.t.Errorf("got %d %s, want %s", rec.Code, rec.Body, wire.CodeMissingParam)
 		}
 	})
 }

@@ -62,7 +62,7 @@ func siegeOptions(switches byte) options {
 func lay(t *testing.T, switches byte) *siege {
 	t.Helper()
 	s := &siege{rig: newRig(t, siegeOptions(switches)), proven: map[string]string{}}
-	s.ids.start("is.example", "1", "c", "email", "Mallory@example.org")
+	s.ids.Start("is.example", "1", "c", "email", "Mallory@example.org")
 	s.hs.AddUser("alice", siegePassword, "alice@example.org")
 	s.hs.AddUser("mallory", "mallory's", "mallory@example.org")
 	token := s.login("mallory", "mallory's")
@@ -174,7 +174,7 @@ func (s *siege) attack(method, target, header, body string) (rec *httptest.Respo
 
 // held is what is true after any request.
 func (s *siege) held(rec *httptest.ResponseRecorder, input, path string) {
-	deliberate := s.failed || rec.Code == http.StatusBadGateway && len(s.ids.made()) > 0 // an identity server that a user named is down
+	deliberate := s.failed || rec.Code == http.StatusBadGateway && len(s.ids.Made()) > 0 // an identity server that a user named is down
 	if rec.Code < 200 || rec.Code > 599 || rec.Code >= 500 && !deliberate {
 		s.t.Errorf("got status %d: %s", rec.Code, rec.Body)
 	}

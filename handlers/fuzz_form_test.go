@@ -12,6 +12,8 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -33,15 +35,14 @@ func FuzzSubmission(f *testing.F) {
 	} {
 		f.Add(seed[0], seed[1])
 	}
-	c := &Client{cfg: Config{MaxBody: 1 << 12}}
 	f.Fuzz(func(t *testing.T, contentType, body string) {
-		post := func() (http.ResponseWriter, *http.Request) {
-			req := httptest.NewRequest(http.MethodPost, SubmitPath+"email"+submitTail, strings.NewReader(body))
+		post := func() *wire.Call {
+			req := httptest.NewRequest(http.MethodPost, route.PagePath(verification.Email), strings.NewReader(body))
 			req.Header.Set("Content-Type", contentType)
-			return httptest.NewRecorder(), req
+			return &wire.Call{W: httptest.NewRecorder(), R: req, MaxBody: 1 << 12}
 		}
-		sub, err := c.submission(post())
-		if err != nil && asMatrixError(err).Status >= 500 {
+		sub, err := submission(post())
+		if err != nil && wire.ErrorOf(err).Status >= 500 {
 			t.Errorf("submission: %v", err)
 		}
 		if err == nil {
@@ -50,9 +51,9 @@ func FuzzSubmission(f *testing.F) {
 			}
 			mustBeNormal(t, sub.Token)
 		}
-		for name, parse := range map[string]func(http.ResponseWriter, *http.Request) (url.Values, error){"form": c.pageForm, "refusal": c.refusalForm} {
+		for name, parse := range map[string]func(*wire.Call) (url.Values, error){"form": postedForm, "refusal": refusalForm} {
 			values, err := parse(post())
-			if err != nil && !errors.Is(err, verification.ErrNoSession) && asMatrixError(err).Status >= 500 {
+			if err != nil && !errors.Is(err, verification.ErrNoSession) && wire.ErrorOf(err).Status >= 500 {
 				t.Errorf("%s: %v", name, err)
 			}
 			mustBeNormal(t, pageSubmission(values).Token)
@@ -92,7 +93,7 @@ func FuzzNextLink(f *testing.F) {
 	}
 	c := &Client{cfg: cfg}
 	f.Fuzz(func(t *testing.T, link string) {
-		got := c.nextLink(object{"next_link": member(link)})
+		got := c.cfg.nextLink(wire.Object{"next_link": wire.Encoded(link)})
 		if got == "" {
 			return
 		}
@@ -101,7 +102,7 @@ func FuzzNextLink(f *testing.F) {
 		}
 		sent := withSID(got, "00sid")
 		_, err := url.Parse(sent)
-		if err != nil || !asBrowsersSee.MatchString(sent) || !c.nextLinkAllowed(sent) && len(sent) <= maxNextLink {
+		if err != nil || !asBrowsersSee.MatchString(sent) || !c.cfg.nextLinkAllowed(sent) && len(sent) <= maxNextLink {
 			t.Fatalf("%q becomes %q, %v", got, sent, err)
 		}
 		if last := sent[strings.LastIndexAny(sent, "?&")+1:]; last != "sid=00sid" || !strings.HasPrefix(sent, ascii(got)) {

@@ -10,6 +10,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/caddy-threepid/caddy-threepid/handlers/bindings"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 )
 
 // firstWins decodes valid JSON as a parser does that keeps the first of two
@@ -100,9 +103,9 @@ func addBodies(f *testing.F) {
 func FuzzObject(f *testing.F) {
 	addBodies(f)
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		o, err := parseObject(raw)
+		o, err := wire.ParseObject(raw)
 		if err != nil {
-			if me := asMatrixError(err); me.Status != 400 || (me.Errcode != codeNotJSON && me.Errcode != codeBadJSON) {
+			if me := wire.ErrorOf(err); me.Status != 400 || (me.Errcode != wire.CodeNotJSON && me.Errcode != wire.CodeBadJSON) {
 				t.Errorf("%q is refused with %v", raw, err)
 			}
 			return
@@ -111,11 +114,11 @@ func FuzzObject(f *testing.F) {
 		if !reflect.DeepEqual(first, last) {
 			t.Errorf("%q is read as %v by one parser and as %v by another", raw, first, last)
 		}
-		again := o.encode()
+		again := o.Encode()
 		if got := lastWins(t, again); !reflect.DeepEqual(got, last) {
 			t.Errorf("%q is written again as %q", raw, again)
 		}
-		if _, err := parseObject(again); err != nil {
+		if _, err := wire.ParseObject(again); err != nil {
 			t.Errorf("%q is written again as %q, which is refused: %v", raw, again, err)
 		}
 		checkAttempt(t, o)
@@ -125,7 +128,7 @@ func FuzzObject(f *testing.F) {
 var integer = regexp.MustCompile(`^-?[0-9]+$`)
 
 // checkAttempt: a send_attempt that is accepted is an integer, and that one.
-func checkAttempt(t *testing.T, o object) {
+func checkAttempt(t *testing.T, o wire.Object) {
 	t.Helper()
 	n, err := sendAttempt(o)
 	if err != nil {
@@ -148,10 +151,10 @@ func checkAttempt(t *testing.T, o object) {
 
 // readers are the ways in which homeservers read credentials: one spelling
 // first or the other, an object or the array of the r0.x text.
-func readers(holder object, spellings [2]string) (all []object) {
+func readers(holder wire.Object, spellings [2]string) (all []wire.Object) {
 	for _, key := range spellings {
-		var one object
-		var list []object
+		var one wire.Object
+		var list []wire.Object
 		if json.Unmarshal(holder[key], &one) == nil && one != nil {
 			all = append(all, one)
 		}
@@ -163,12 +166,12 @@ func readers(holder object, spellings [2]string) (all []object) {
 }
 
 // mustAgree: no homeserver reads another sid or client_secret than we did.
-func mustAgree(t *testing.T, creds *credentials, all []object) {
+func mustAgree(t *testing.T, creds *wire.Credentials, all []wire.Object) {
 	t.Helper()
 	for _, o := range all {
-		for key, want := range map[string]string{"sid": creds.sid, "client_secret": creds.secret, "clientSecret": creds.secret} {
+		for key, want := range map[string]string{"sid": creds.SID, "client_secret": creds.Secret, "clientSecret": creds.Secret} {
 			// One that is empty proves nothing.
-			if got, ok, _ := o.text(key); ok && got != "" && got != want {
+			if got, ok, _ := o.Text(key); ok && got != "" && got != want {
 				t.Errorf("%s is %q for us and %q for another reader of %v", key, want, got, o)
 			}
 		}
@@ -180,56 +183,56 @@ func mustAgree(t *testing.T, creds *credentials, all []object) {
 func FuzzCreds(f *testing.F) {
 	addBodies(f)
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		body, err := parseObject(raw)
+		body, err := wire.ParseObject(raw)
 		if err != nil {
 			return
 		}
-		if creds, err := flatCreds(body); err == nil {
-			mustAgree(t, creds, []object{body})
+		if creds, err := wire.FlatCreds(body); err == nil {
+			mustAgree(t, creds, []wire.Object{body})
 		}
-		var auth object
+		var auth wire.Object
 		_ = json.Unmarshal(body["auth"], &auth) // one that is no object has no credentials
-		for _, holder := range []object{body, auth} {
-			if creds, err := inContainer(holder, addSpellings); err == nil && creds != nil {
-				mustReplace(t, creds, holder, addSpellings)
+		for _, holder := range []wire.Object{body, auth} {
+			if creds, err := wire.CredsIn(holder, wire.AddSpellings); err == nil && creds != nil {
+				mustReplace(t, creds, holder, wire.AddSpellings)
 			}
-			if creds, err := uiaCreds(holder); err == nil && creds != nil {
-				mustReplace(t, creds, holder, uiaSpellings)
+			if creds, err := wire.StageCreds(holder); err == nil && creds != nil {
+				mustReplace(t, creds, holder, wire.UIASpellings)
 			}
 		}
-		if _, err := readBind(body); err == nil {
+		if _, err := bindings.ReadBind(body); err == nil {
 			mustBindAsRead(t, raw)
 		}
 	})
 }
 
-func mustReplace(t *testing.T, creds *credentials, holder object, spellings [2]string) {
+func mustReplace(t *testing.T, creds *wire.Credentials, holder wire.Object, spellings [2]string) {
 	t.Helper()
 	mustAgree(t, creds, readers(holder, spellings))
-	creds.place(object{"sid": member("alias"), "client_secret": member("hidden")})
+	creds.Place(wire.Object{"sid": wire.Encoded("alias"), "client_secret": wire.Encoded("hidden")})
 	all := readers(holder, spellings)
 	if len(all) != 2 {
 		t.Errorf("got %d places with credentials, want both spellings", len(all))
 	}
-	mustAgree(t, &credentials{sid: "alias", secret: "hidden"}, all)
+	mustAgree(t, &wire.Credentials{SID: "alias", Secret: "hidden"}, all)
 }
 
 // mustBindAsRead: of a bind, no value is taken that another member contradicts.
 func mustBindAsRead(t *testing.T, raw []byte) {
 	t.Helper()
-	fresh, err := parseObject(raw)
+	fresh, err := wire.ParseObject(raw)
 	if err != nil {
 		t.Fatal(err)
 	}
-	req, err := readBind(fresh)
+	req, err := bindings.ReadBind(fresh)
 	if err != nil {
 		t.Fatalf("accepted once, then %v", err)
 	}
-	if req.sid == "" || len(req.sid) > maxSID || !clientSecret.MatchString(req.clientSecret) || req.server.String() == "" {
+	if req.SID == "" || len(req.SID) > bindings.MaxSID || !wire.ClientSecretForm.MatchString(req.ClientSecret) || req.Server.String() == "" {
 		t.Errorf("%q is taken for %+v", raw, req)
 	}
-	original, _ := parseObject(raw)
-	mustAgree(t, &credentials{sid: req.sid, secret: req.clientSecret}, append(readers(original, addSpellings), object{
+	original, _ := wire.ParseObject(raw)
+	mustAgree(t, &wire.Credentials{SID: req.SID, Secret: req.ClientSecret}, append(readers(original, wire.AddSpellings), wire.Object{
 		"sid": original["sid"], "client_secret": original["client_secret"],
 	}))
 }

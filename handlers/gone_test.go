@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
@@ -41,7 +42,7 @@ func TestTooLargeBodyEndsTheConnection(t *testing.T) {
 		req := httptest.NewRequest("POST", "/_matrix/client/r0/register", strings.NewReader(strings.Repeat("x", DefaultMaxBody+1)))
 		req.ProtoMajor = proto
 		rec := r.send(req)
-		wantError(t, rec, http.StatusRequestEntityTooLarge, codeTooLarge)
+		wantError(t, rec, http.StatusRequestEntityTooLarge, wire.CodeTooLarge)
 		if got := rec.Header().Get("Connection"); got != want {
 			t.Errorf("HTTP/%d: got Connection %q, want %q", proto, got, want)
 		}
@@ -69,7 +70,7 @@ func TestFullQueueTellsWhenToComeAgain(t *testing.T) {
 		}
 		rec := newRig(t, opts).do("POST", "/_matrix/client/r0/register/email/requestToken",
 			`{"client_secret":"s","email":"a@example.org","send_attempt":1}`)
-		wantError(t, rec, http.StatusServiceUnavailable, codeUnknown)
+		wantError(t, rec, http.StatusServiceUnavailable, wire.CodeUnknown)
 		if got, want := rec.Header().Get("Retry-After"), "7"; got != want {
 			t.Errorf("got Retry-After %q, want %q", got, want)
 		}

@@ -3,22 +3,24 @@
 package handlers
 
 import (
-	"net/http"
-
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
+	"github.com/caddy-threepid/caddy-threepid/internal/address"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
 // guard looks at what a request proves before the homeserver is told of it, and sees to
 // it that the homeserver is told in its own words.
-func (j *completion) guard(r *http.Request, next Next) error {
-	j.guardReset(r)
-	if err := j.guardOwner(r, next); err != nil {
+func (j *completion) guard() error {
+	j.guardReset()
+	if err := j.guardOwner(); err != nil {
 		return err
 	}
-	if err := j.spell(r, next); err != nil {
+	if err := j.spell(); err != nil {
 		return err
 	}
-	j.nameOwner(r, next)
+	j.nameOwner()
 	return nil
 }
 
@@ -28,8 +30,8 @@ func (j *completion) guard(r *http.Request, next Next) error {
 // somebody who is not logged in is passed on only together with a live alias, which
 // replaces the proof that is kept. A phone's would stand beside it, and its refusal
 // would not stop the other. All the flows there have one stage, so nothing is lost.
-func (j *completion) guardReset(r *http.Request) {
-	if j.route.tail != "account/password" || j.auth == nil || hasToken(r) || j.provesEmail() {
+func (j *completion) guardReset() {
+	if j.call.Route.Tail != route.TailPassword || j.auth == nil || wire.HasToken(j.call.R) || j.provesEmail() {
 		return
 	}
 	if _, given := j.auth["session"]; !given {
@@ -41,8 +43,8 @@ func (j *completion) guardReset(r *http.Request) {
 
 // provesEmail reports whether a live alias of an email address is shown, at its stage.
 func (j *completion) provesEmail() bool {
-	for i, a := range j.aliases {
-		if a.Live && a.Medium == verification.Email && j.stages[i] == stageEmail {
+	for _, c := range j.live() {
+		if c.alias.Medium == verification.Email && c.Stage == wire.StageEmail {
 			return true
 		}
 	}
@@ -50,23 +52,23 @@ func (j *completion) provesEmail() bool {
 }
 
 // guardOwner keeps an address that is proven from being taken from another
-// account, see refuseTaken. Whoever has proven an address has to say who they
+// account, see RefuseTaken. Whoever has proven an address has to say who they
 // are: a token that only the homeserver finds would be somebody else's.
-func (j *completion) guardOwner(r *http.Request, next Next) error {
-	for i, alias := range j.aliases {
-		if !alias.Live || !j.adds(i) {
+func (j *completion) guardOwner() error {
+	for _, c := range j.live() {
+		if !c.adds() {
 			continue
 		}
 		if j.who == nil {
-			who, err := j.client.whoami(r, next)
+			who, err := j.client.hs.Whoami(j.call)
 			if err != nil {
 				return err
 			}
-			j.who = &who
+			j.who = who
 		}
-		spelling, err := j.client.refuseTaken(r, next, *j.who, alias)
-		if err == nil && spelling != alias.Address && alias.Medium == verification.Email {
-			err = j.client.svc.Spell(r.Context(), alias, spelling)
+		spelling, err := j.client.hs.RefuseTaken(j.call, j.who, c.alias)
+		if err == nil && spelling != c.alias.Address && c.alias.Medium == verification.Email {
+			err = j.client.svc.Spell(j.call.R.Context(), c.alias, spelling)
 		}
 		if err != nil {
 			return err
@@ -75,6 +77,79 @@ func (j *completion) guardOwner(r *http.Request, next Next) error {
 	return nil
 }
 
-// adds reports whether an account is to get the address of an alias, and not a stage
-// to be completed.
-func (j *completion) adds(i int) bool { return j.stages[i] == "" }
+// spell has the homeserver told what is proven in its own spelling. For an address that
+// is added, guardOwner has seen to that.
+func (j *completion) spell() error {
+	for _, c := range j.live() {
+		if c.alias.Medium != verification.Email || c.adds() {
+			continue
+		}
+		if err := j.freeOfAlike(c.alias); err != nil {
+			return err
+		}
+		known, err := j.client.hs.KnownSpellings(j.call, address.Spellings(c.alias.Typed, c.alias.Address))
+		if err == nil && len(known) > 0 && known[0] != c.alias.Address {
+			err = j.client.svc.Spell(j.call.R.Context(), c.alias, known[0])
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// freeOfAlike refuses a registration by an address to which one of an account is alike.
+func (j *completion) freeOfAlike(alias *verification.Alias) error {
+	alike := address.Alike(alias.Address)
+	if j.call.Route.Purpose != verification.Register || len(alike) == 0 {
+		return nil
+	}
+	if may, err := j.client.hs.MayProbe(j.call); err != nil || !may {
+		return err
+	}
+	return j.client.hs.AnyTaken(j.call, "", alike)
+}
+
+// namesAddress reports whether a user of whom there is a token names themselves by an
+// address in a password stage.
+func (j *completion) namesAddress() bool {
+	stage, _, err := j.auth.Text("type")
+	return err == nil && stage == wire.StagePassword && wire.HasToken(j.call.R) && thirdParty(j.auth) != nil
+}
+
+// asker is who makes the request.
+func (j *completion) asker() (*hsapi.Account, error) {
+	if j.who != nil {
+		return j.who, nil
+	}
+	return j.client.hs.Whoami(j.call)
+}
+
+// nameOwner names such a user by their user ID. Homeservers of then know no address at
+// this place, and those of today only their own spelling of it. An address that is none
+// of the account's stays, and so does everything when the homeserver does not say:
+// whose password it is, is the homeserver's to judge.
+func (j *completion) nameOwner() {
+	if !j.namesAddress() {
+		return
+	}
+	holder := thirdParty(j.auth)
+	medium, _, _ := holder.Text("medium")
+	typed, _, err := holder.Text("address")
+	if err != nil {
+		return
+	}
+	who, err := j.asker()
+	if err != nil {
+		return
+	}
+	named := hsapi.Threepid{Medium: verification.Medium(medium), Address: hsapi.Canonical(verification.Medium(medium), typed)}
+	if own, _ := j.client.hs.Owns(j.call, who, named); !own {
+		return
+	}
+	delete(j.auth, "medium")
+	delete(j.auth, "address")
+	j.auth["user"] = wire.Encoded(who.User)
+	j.auth["identifier"] = wire.Encoded(wire.Object{"type": wire.Encoded("m.id.user"), "user": wire.Encoded(who.User)})
+	j.changed = true
+}

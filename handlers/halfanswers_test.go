@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -21,7 +22,7 @@ func TestHalfAnAnswerIsNoRefusal(t *testing.T) {
 			panic(http.ErrAbortHandler)
 		},
 		"too large": func(w http.ResponseWriter, body string) {
-			_, _ = w.Write([]byte(strings.Repeat(" ", maxAnswer)))
+			_, _ = w.Write([]byte(strings.Repeat(" ", wire.MaxAnswer)))
 			_, _ = w.Write([]byte(body))
 		},
 	} {
@@ -31,7 +32,7 @@ func TestHalfAnAnswerIsNoRefusal(t *testing.T) {
 		r.next = func(w http.ResponseWriter, req *http.Request) error {
 			answer := httptest.NewRecorder()
 			err := hs(answer, req)
-			if answer.Code != http.StatusUnauthorized || !strings.Contains(answer.Body.String(), stageEmail) {
+			if answer.Code != http.StatusUnauthorized || !strings.Contains(answer.Body.String(), wire.StageEmail) {
 				t.Fatalf("%s: got %d %s, want the stage listed", name, answer.Code, answer.Body)
 			}
 			w.WriteHeader(answer.Code)

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 )
 
 // ledger is a ResponseWriter that writes down what is done to it.
@@ -38,41 +40,41 @@ func (l *ledger) FlushError() error {
 // TestHeldAnswers: what is not looked at goes on at once, as it comes; of what is, there
 // is nothing to see until it is passed on.
 func TestHeldAnswers(t *testing.T) {
-	write := func(h *answerHolder, texts ...string) {
+	write := func(h *wire.AnswerHolder, texts ...string) {
 		for _, text := range texts {
 			_, _ = h.Write([]byte(text)) // to a recorder
 		}
 	}
 	for name, c := range map[string]struct {
-		do           func(h *answerHolder)
+		do           func(h *wire.AnswerHolder)
 		before, want []string
 	}{
-		"nothing":                {func(*answerHolder) {}, nil, nil},
-		"not wanted":             {func(h *answerHolder) { h.WriteHeader(200); write(h, "a", "b"); h.Flush() }, []string{"200", "a", "b", "flushed"}, nil},
-		"no status":              {func(h *answerHolder) { write(h, "a", "b") }, []string{"200", "a", "b"}, nil},
-		"not wanted, twice":      {func(h *answerHolder) { h.WriteHeader(200); h.WriteHeader(401); write(h, "a") }, []string{"200", "401", "a"}, nil},
-		"wanted":                 {func(h *answerHolder) { h.WriteHeader(401); write(h, "a", "b"); h.Flush() }, nil, []string{"401", "AB"}},
-		"wanted, twice":          {func(h *answerHolder) { h.WriteHeader(401); h.WriteHeader(200); write(h, "a") }, nil, []string{"401", "A"}},
-		"hints, and then wanted": {func(h *answerHolder) { h.WriteHeader(103); h.WriteHeader(401); write(h, "a") }, []string{"103"}, []string{"401", "A"}},
+		"nothing":                {func(*wire.AnswerHolder) {}, nil, nil},
+		"not wanted":             {func(h *wire.AnswerHolder) { h.WriteHeader(200); write(h, "a", "b"); h.Flush() }, []string{"200", "a", "b", "flushed"}, nil},
+		"no status":              {func(h *wire.AnswerHolder) { write(h, "a", "b") }, []string{"200", "a", "b"}, nil},
+		"not wanted, twice":      {func(h *wire.AnswerHolder) { h.WriteHeader(200); h.WriteHeader(401); write(h, "a") }, []string{"200", "401", "a"}, nil},
+		"wanted":                 {func(h *wire.AnswerHolder) { h.WriteHeader(401); write(h, "a", "b"); h.Flush() }, nil, []string{"401", "AB"}},
+		"wanted, twice":          {func(h *wire.AnswerHolder) { h.WriteHeader(401); h.WriteHeader(200); write(h, "a") }, nil, []string{"401", "A"}},
+		"hints, and then wanted": {func(h *wire.AnswerHolder) { h.WriteHeader(103); h.WriteHeader(401); write(h, "a") }, []string{"103"}, []string{"401", "A"}},
 	} {
 		to := &ledger{ResponseWriter: httptest.NewRecorder()}
-		h := &answerHolder{ResponseWriter: to, wanted: isChallenge}
+		h := &wire.AnswerHolder{ResponseWriter: to, Wanted: wire.IsChallenge}
 		c.do(h)
 		if before := slices.Clone(to.done); !slices.Equal(before, c.before) {
 			t.Errorf("%s: at first got %q, want %q", name, before, c.before)
 		}
-		h.pass(func(text []byte) ([]byte, error) { return bytes.ToUpper(text), nil })
+		h.Pass(func(text []byte) ([]byte, error) { return bytes.ToUpper(text), nil })
 		if got := to.done[len(c.before):]; !slices.Equal(got, c.want) {
 			t.Errorf("%s: got %q, want %q", name, got, c.want)
 		}
-		if h.Unwrap() != http.ResponseWriter(to) || PassedOn(h) != http.ResponseWriter(h) || PassedOn(to) != http.ResponseWriter(to) {
+		if h.Unwrap() != http.ResponseWriter(to) || wire.PassedOn(h) != http.ResponseWriter(h) || wire.PassedOn(to) != http.ResponseWriter(to) {
 			t.Errorf("%s: it is not what is around the writer", name)
 		}
-		if h.sealing = true; PassedOn(h) != http.ResponseWriter(to) {
+		if h.Sealing = true; wire.PassedOn(h) != http.ResponseWriter(to) {
 			t.Errorf("%s: what changes names only is in the way", name)
 		}
 	}
-	h := &answerHolder{ResponseWriter: &ledger{ResponseWriter: httptest.NewRecorder()}, wanted: isChallenge}
+	h := &wire.AnswerHolder{ResponseWriter: &ledger{ResponseWriter: httptest.NewRecorder()}, Wanted: wire.IsChallenge}
 	if h.WriteHeader(200); !errors.Is(h.FlushError(), errDisk) {
 		t.Error("a writer that cannot be flushed is not said to be so")
 	}
@@ -89,7 +91,7 @@ func compressed(text string) string {
 // TestHeldAnswersAreReadWhole, up to their bound, or not passed on; an answer that needs
 // no change stays as it was written, with all that describes it.
 func TestHeldAnswersAreReadWhole(t *testing.T) {
-	full := strings.Repeat("x", maxAnswer)
+	full := strings.Repeat("x", wire.MaxAnswer)
 	change := func(text []byte) ([]byte, error) {
 		if len(text) == 0 || text[0] == 'x' {
 			return text, nil
@@ -115,7 +117,7 @@ func TestHeldAnswersAreReadWhole(t *testing.T) {
 		"an encoding of others":   {"br", "abc", false, ""},
 	} {
 		rec := httptest.NewRecorder()
-		h := &answerHolder{ResponseWriter: rec, wanted: isChallenge}
+		h := &wire.AnswerHolder{ResponseWriter: rec, Wanted: wire.IsChallenge}
 		h.Header().Set("Etag", `"e"`)
 		if c.encoding != "" {
 			h.Header().Set("Content-Encoding", c.encoding)
@@ -125,11 +127,11 @@ func TestHeldAnswersAreReadWhole(t *testing.T) {
 		}
 		h.WriteHeader(401)
 		for part := range slices.Chunk([]byte(c.body), 1<<19) {
-			if n, err := h.Write(part); err == nil && n != len(part) || err != nil && (n != 0 || !errors.Is(err, errOversized)) {
+			if n, err := h.Write(part); err == nil && n != len(part) || err != nil && (n != 0 || !errors.Is(err, wire.ErrOversized)) {
 				t.Errorf("%s: got %d, %v", name, n, err) // and it goes on
 			}
 		}
-		h.pass(change)
+		h.Pass(change)
 		if c.want == "" {
 			if wantError(t, rec, 502, "M_UNKNOWN"); rec.Header().Get("Content-Encoding") != "" {
 				t.Errorf("%s: our answer is said to be %s", name, rec.Header().Get("Content-Encoding"))
@@ -153,10 +155,10 @@ func TestHeldAnswersAreReadWhole(t *testing.T) {
 // TestAnswersWithoutABodySayWhatTheyWouldHave: those to HEAD.
 func TestAnswersWithoutABodySayWhatTheyWouldHave(t *testing.T) {
 	rec := httptest.NewRecorder()
-	h := &answerHolder{ResponseWriter: rec, wanted: isText}
+	h := &wire.AnswerHolder{ResponseWriter: rec, Wanted: isText}
 	h.Header().Set("Content-Length", "123")
 	h.WriteHeader(200)
-	if h.pass(nil); rec.Header().Get("Content-Length") != "123" {
+	if h.Pass(nil); rec.Header().Get("Content-Length") != "123" {
 		t.Errorf("got %v", rec.Header())
 	}
 }
@@ -171,7 +173,7 @@ func TestWhoIsInTheWay(t *testing.T) {
 		method, path, _ := strings.Cut(target, " ")
 		rec := httptest.NewRecorder()
 		err := r.client.ServeHTTP(rec, httptest.NewRequest(method, path, strings.NewReader("{}")), func(w http.ResponseWriter, _ *http.Request) error {
-			if w == http.ResponseWriter(rec) || PassedOn(w) != http.ResponseWriter(rec) {
+			if w == http.ResponseWriter(rec) || wire.PassedOn(w) != http.ResponseWriter(rec) {
 				t.Errorf("%s: there is something in the way", target)
 			}
 			return nil
@@ -230,7 +232,7 @@ func TestConnectionOptions(t *testing.T) {
 		own := http.Header{"Connection": strings.Split(given, ";")}
 		req.Header = own.Clone()
 		before := req.Header
-		keepHeaders(req)
+		wire.KeepHeaders(req)
 		if got := strings.Join(req.Header["Connection"], ", "); got != want || !sameHeader(before, own) {
 			t.Errorf("%q: got %q, want %q, and the client's own is %v", given, got, want, before)
 		}
@@ -247,7 +249,7 @@ func TestEncodingsThatWeCanRead(t *testing.T) {
 		own := http.Header{"Accept-Encoding": strings.Split(given, "|")}
 		req.Header = own.Clone()
 		before := req.Header
-		limitEncodings(req)
+		wire.LimitEncodings(req)
 		if got := strings.Join(req.Header["Accept-Encoding"], "|"); got != want || !sameHeader(before, own) {
 			t.Errorf("%q: got %q, want %q, and the client's own is %v", given, got, want, before)
 		}

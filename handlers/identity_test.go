@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -44,11 +45,11 @@ func TestIdentityNeedsANonce(t *testing.T) {
 func TestIdentityFormBodies(t *testing.T) {
 	r := newRig(t, callback)
 	r.next = func(w http.ResponseWriter, req *http.Request) error {
-		raw, err := readBody(w, req, 1<<20)
+		raw, err := wire.ReadBody(w, req, 1<<20)
 		if err != nil {
 			return err
 		}
-		nonce, _, _ := mustObject(t, raw).text("client_secret")
+		nonce, _, _ := mustObject(t, raw).Text("client_secret")
 		other := url.Values{"client_secret": {nonce}, "email": {"b@x.org"}, "send_attempt": {"1"}}.Encode()
 		wantError(t, r.ask("POST", faceRequest, other, "application/x-www-form-urlencoded", "127.0.0.1:1"), http.StatusForbidden, "M_FORBIDDEN")
 		form := url.Values{"client_secret": {nonce}, "email": {"A@X.org"}, "send_attempt": {"1"}}.Encode()

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -97,7 +99,7 @@ func (r *rig) wantCleanUpstream(t *testing.T, member, want string) {
 	t.Helper()
 	for _, req := range r.hs.Requests() {
 		var body map[string]any
-		if json.Unmarshal(req.Body, &body) == nil && body["id_server"] != probeServer && body[member] != nil && body[member] != want {
+		if json.Unmarshal(req.Body, &body) == nil && body["id_server"] != "probe.invalid" && body[member] != nil && body[member] != want {
 			t.Errorf("%s %s: the homeserver got %q, want %q", req.Method, req.Path, body[member], want)
 		}
 	}
@@ -128,8 +130,8 @@ func TestPastedAddressesAtRequestToken(t *testing.T) {
 			for _, typed := range refusedAddresses {
 				r := newRig(t, opts)
 				rec := r.do("POST", "/_matrix/client/v3/"+purpose+"/email/requestToken", asJSON(t, map[string]any{"client_secret": "s", "email": typed, "send_attempt": 1}))
-				if rec.Code != http.StatusBadRequest || decoded(t, rec)["errcode"] != codeInvalidParam || r.box.count() != 0 || len(r.hs.Requests()) != 0 {
-					t.Errorf("%s of %+q: got %d %s, want 400 %s, and nothing sent or asked", purpose, typed, rec.Code, rec.Body, codeInvalidParam)
+				if rec.Code != http.StatusBadRequest || decoded(t, rec)["errcode"] != wire.CodeInvalidParam || r.box.count() != 0 || len(r.hs.Requests()) != 0 {
+					t.Errorf("%s of %+q: got %d %s, want 400 %s, and nothing sent or asked", purpose, typed, rec.Code, rec.Body, wire.CodeInvalidParam)
 				}
 			}
 		}
@@ -160,8 +162,8 @@ func TestPastedNumbersAtRequestToken(t *testing.T) {
 			for _, typed := range refusedNumbers {
 				r, p := phoneRig(t, opts)
 				rec := r.requestPhone(purpose, asJSON(t, map[string]any{"client_secret": "s", "country": "GB", "phone_number": typed, "send_attempt": 1}))
-				if rec.Code != http.StatusBadRequest || decoded(t, rec)["errcode"] != codeInvalidParam || r.box.count()+p.spent()+len(r.hs.Requests()) != 0 {
-					t.Errorf("%s of %+q: got %d %s, want 400 %s, and nothing sent, paid for, or asked", purpose, typed, rec.Code, rec.Body, codeInvalidParam)
+				if rec.Code != http.StatusBadRequest || decoded(t, rec)["errcode"] != wire.CodeInvalidParam || r.box.count()+p.spent()+len(r.hs.Requests()) != 0 {
+					t.Errorf("%s of %+q: got %d %s, want 400 %s, and nothing sent, paid for, or asked", purpose, typed, rec.Code, rec.Body, wire.CodeInvalidParam)
 				}
 			}
 		}
@@ -174,11 +176,11 @@ func TestPastedInputFromTheHomeserver(t *testing.T) {
 		for _, typed := range [][]string{pastedAddresses, pastedNumbers}[i] {
 			r, _ := phoneRig(t, callback)
 			r.next = func(w http.ResponseWriter, req *http.Request) error {
-				raw, err := readBody(w, req, 1<<20)
+				raw, err := wire.ReadBody(w, req, 1<<20)
 				if err != nil {
 					return err
 				}
-				nonce, _, _ := mustObject(t, raw).text("client_secret")
+				nonce, _, _ := mustObject(t, raw).Text("client_secret")
 				form := url.Values{"client_secret": {nonce}, "send_attempt": {"1"}, "email": {typed}, "country": {"GB"}, "phone_number": {typed}}
 				path := strings.Replace(faceRequest, "email", medium, 1)
 				rec := r.ask("POST", path, form.Encode(), "application/x-www-form-urlencoded", "127.0.0.1:1")
@@ -301,7 +303,7 @@ func TestPastedInputIsPassedOnClean(t *testing.T) {
 			wantStatus(t, r.do("POST", path, body), http.StatusOK)
 			email, _ := got["email"].(string)
 			number, _ := got["phone_number"].(string)
-			if path == resetByMail && (canonicalAddress(verification.Email, email) != "alice@x.org" || input.Address(email) != email) || path == resetByPhone && strings.Trim(number, "+0123456789") != "" {
+			if path == resetByMail && (hsapi.Canonical(verification.Email, email) != "alice@x.org" || input.Address(email) != email) || path == resetByPhone && strings.Trim(number, "+0123456789") != "" {
 				t.Errorf("%+q: the homeserver got %q, %q", one, email, number)
 			}
 		}

@@ -15,7 +15,7 @@ import (
 
 // byHeader takes a client's address from a header, as a test can set it.
 func byHeader(c *Config) {
-	c.ClientAddr = func(r *http.Request) netip.Addr {
+	audienceOf(c).addr = func(r *http.Request) netip.Addr {
 		addr, err := netip.ParseAddr(r.Header.Get("X-Client"))
 		if err != nil {
 			return netip.Addr{}

@@ -6,12 +6,15 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -118,7 +121,7 @@ func TestMangledLinksConfirm(t *testing.T) {
 	for name, mangle := range mangles {
 		r := newPageRig(t, options{})
 		sid := r.request("register", "s", "a@x.org")
-		link := strings.TrimPrefix(Link(server, sid, r.box.last(t).Token), server)
+		link := strings.TrimPrefix(web.Link(server, sid, r.box.last(t).Token), server)
 		for _, accept := range [][]string{browser, nil} {
 			page := r.do("GET", mangled(t, mangle(link)), "", accept...)
 			if page.Code != http.StatusOK {
@@ -138,7 +141,7 @@ func TestMangledLinksConfirm(t *testing.T) {
 // before as well.
 func TestMangledLinksRefuse(t *testing.T) {
 	m := newRefuseRig(t)
-	old := RefusePath + "?" + url.Values{"sid": {m.sid}, "refusal": {m.refusal}}.Encode()
+	old := route.RefusePath + "?" + url.Values{"sid": {m.sid}, "refusal": {m.refusal}}.Encode()
 	for _, link := range []string{m.link(), old} {
 		for name, mangle := range mangles {
 			if page := m.do("GET", mangled(t, mangle(link)), "", browser...); page.Code != http.StatusOK {
@@ -146,7 +149,7 @@ func TestMangledLinksRefuse(t *testing.T) {
 			}
 		}
 	}
-	wantPage(t, m.pressRefuse(m.do("GET", mangles["&amp;"](old), "", browser...)), http.StatusOK, "Stopped")
+	wantPage(t, m.pressRefuse(m.do("GET", mangles["&amp;"](old), "", browser...)), http.StatusOK, "The request was ended")
 }
 
 // TestMangledLinksOfCodes: a link may have a code, and one without any leads to the
@@ -155,7 +158,7 @@ func TestMangledLinksOfCodes(t *testing.T) {
 	r := newPageRig(t, withCodes)
 	sid := r.request("register", "s", "a@x.org")
 	for _, token := range []string{"", r.box.last(t).Token} {
-		link := strings.TrimPrefix(Link(server, sid, token), server)
+		link := strings.TrimPrefix(web.Link(server, sid, token), server)
 		for _, name := range []string{"&amp;", "quoted-printable", "a slash at the end", "followed by .", "followed by )", "upper-case names", "all escaped"} {
 			page := r.do("GET", mangles[name](link), "", browser...)
 			wantPage(t, page, http.StatusOK, "Create your account?")
@@ -183,7 +186,7 @@ func TestLinksThatWereCut(t *testing.T) {
 			continue
 		}
 		cut++
-		link := RefusePath + "?refusal=" + r.box.last(t).Refusal + "&sid=" + short
+		link := route.RefusePath + "?refusal=" + r.box.last(t).Refusal + "&sid=" + short
 		if page := r.do("GET", link, "", browser...); page.Code != http.StatusOK {
 			t.Errorf("got status %d for %s of %s", page.Code, short, opened.SID)
 		}
@@ -214,11 +217,11 @@ func TestLinksInDoubt(t *testing.T) {
 		"a bad escape":           linkPath + "?sid=%zz&token=%",
 		"a semicolon":            linkPath + "?;",
 		"a sid that is not ours": linkPath + "?sid=" + strings.Repeat("a", 32) + "&token=" + token,
-		"a query that is long":   linkPath + "?" + strings.Repeat("x", maxLink+1),
+		"a query that is long":   linkPath + "?" + strings.Repeat("x", web.MaxLink+1),
 		"many parameters":        linkPath + "?" + strings.Repeat("sid=x&", 1000),
 	} {
 		page := r.do("GET", link, "", browser...)
-		if page.Code < 400 || page.Code > 499 || !strings.Contains(page.Body.String(), "<h1>That did not work</h1>") {
+		if page.Code < 400 || page.Code > 499 || !strings.Contains(page.Body.String(), "<h1>This link does not work</h1>") {
 			t.Errorf("%s: got status %d, %.80s", name, page.Code, page.Body)
 		}
 	}
@@ -245,7 +248,7 @@ func TestNoManglingChangesWhatIsMeant(t *testing.T) {
 	r := newRig(t, options{})
 	sid := r.request("register", "s", "a@x.org")
 	token := r.box.last(t).Token
-	link := strings.TrimPrefix(Link(server, sid, token), server)
+	link := strings.TrimPrefix(web.Link(server, sid, token), server)
 	names := make([]string, 0, len(mangles))
 	for name := range mangles {
 		names = append(names, name)
@@ -266,7 +269,7 @@ func TestNoManglingChangesWhatIsMeant(t *testing.T) {
 		}
 		all++
 		sent := u
-		if mended := mendLink(u, r.svc.Owns); mended != nil {
+		if mended := web.Mend(u, r.svc.Owns); mended != nil {
 			u = mended
 		}
 		if u.Path != linkPath {
@@ -276,7 +279,7 @@ func TestNoManglingChangesWhatIsMeant(t *testing.T) {
 		if got := values.Get("sid"); r.svc.Owns(got) && got != sid {
 			t.Fatalf("%s is read as the session %s", text, got)
 		}
-		if got := values.Get("token"); secretForm.MatchString(got) && !inOrder(got, plainText(sent)+" "+decodeOnce(sent.RawQuery)) {
+		if got := values.Get("token"); secret.MatchString(got) && !inOrder(got, web.PlainText(sent)+" "+route.DecodeOnce(sent.RawQuery)) {
 			t.Fatalf("%s is read as the token %s", text, got)
 		}
 		if values.Get("sid") == sid && values.Get("token") == token {
@@ -296,31 +299,34 @@ func TestAWholeLinkIsLeftAlone(t *testing.T) {
 	m := r.box.last(t)
 	secret := "a.b=c_d-e"
 	for _, link := range []string{
-		Link(server, sid, m.Token), Link(server, sid, ""), RefuseLink(server, sid, m.Refusal), HelpLink(server, sid, secret), HelpLink(server, sid, ""),
+		web.Link(server, sid, m.Token), web.Link(server, sid, ""), web.RefuseLink(server, sid, m.Refusal), web.HelpLink(server, sid, secret), web.HelpLink(server, sid, ""),
 		server + linkQuery("sid", sid, "token", m.Token), server + linkQuery("sid", sid, "token", m.Token, "utm_source", "x;y"),
 	} {
 		u, err := url.Parse(link)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if mended := mendLink(u, r.svc.Owns); mended != nil {
+		if mended := web.Mend(u, r.svc.Owns); mended != nil {
 			t.Errorf("%s became %s", link, mended)
 		}
 	}
-	u, err := url.Parse(strings.Replace(HelpLink(server, sid, secret), "submitToken", "submitToken/", 1))
+	u, err := url.Parse(strings.Replace(web.HelpLink(server, sid, secret), "submitToken", "submitToken/", 1))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := mendLink(u, r.svc.Owns).Query(); got.Get("client_secret") != secret || got.Get("help") != "1" {
+	if got := web.Mend(u, r.svc.Owns).Query(); got.Get("client_secret") != secret || got.Get("help") != "1" {
 		t.Errorf("got %v, want the client_secret as it was", got)
 	}
 }
 
 // TestSidLength holds the length that cut links are completed to.
+// secret is the form of 32 bytes in base64.
+var secret = regexp.MustCompile(`^[0-9A-Za-z_-]{42}[048AEIMQUYcgkosw]$`)
+
 func TestSidLength(t *testing.T) {
 	r := newRig(t, options{})
-	if sid := r.request("register", "s", "a@x.org"); len(sid) != sidLength {
-		t.Errorf("a sid has %d characters, want %d", len(sid), sidLength)
+	if sid := r.request("register", "s", "a@x.org"); len(sid) != web.SIDLength {
+		t.Errorf("a sid has %d characters, want %d", len(sid), web.SIDLength)
 	}
 }
 
@@ -330,17 +336,17 @@ func FuzzMendLink(f *testing.F) {
 	for _, mangle := range mangles {
 		f.Add(mangle(linkPath + "?sid=00abc&token=123456"))
 	}
-	owns := func(sid string) bool { return len(sid) == sidLength }
+	owns := func(sid string) bool { return len(sid) == web.SIDLength }
 	f.Fuzz(func(t *testing.T, raw string) {
 		u, err := url.ParseRequestURI(raw)
 		if err != nil || !strings.HasPrefix(raw, "/") {
 			return
 		}
-		mended := mendLink(u, owns)
+		mended := web.Mend(u, owns)
 		if mended == nil {
 			return
 		}
-		if !slices.Contains([]string{linkPath, PagePath(verification.MSISDN), RefusePath}, mended.Path) || mended.Host != "" || mended.Scheme != "" {
+		if !slices.Contains([]string{linkPath, route.PagePath(verification.MSISDN), route.RefusePath}, mended.Path) || mended.Host != "" || mended.Scheme != "" {
 			t.Errorf("%q became %s", raw, mended)
 		}
 		if _, err := url.ParseQuery(mended.RawQuery); err != nil {

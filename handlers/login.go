@@ -7,6 +7,9 @@ import (
 	"maps"
 	"net/http"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -27,28 +30,28 @@ const maxLogins = 3
 // was typed.
 type login struct {
 	client *Client
-	body   object
+	body   wire.Object
 	// holder has the address: the body, or what is its "identifier".
-	holder    object
+	holder    wire.Object
 	spellings []string
 }
 
 // loginOf returns nil for what is to go on as it came.
-func (c *Client) loginOf(r *http.Request, found route, x *round) *login {
-	if x == nil || r.Method != http.MethodPost || found.tail != tailLogin || !maySay(x.raw, "address") {
+func (c *Client) loginOf(call *wire.Call) *login {
+	if call.R.Method != http.MethodPost || call.Route.Tail != route.TailLogin || !wire.MaySay(call.Raw, "address") {
 		return nil
 	}
-	body, _ := parseObject(x.raw) // in what can be read in two ways there is nothing
-	if kind, _, _ := body.text("type"); kind != stagePassword {
+	body, _ := wire.ParseObject(call.Raw) // in what can be read in two ways there is nothing
+	if kind, _, _ := body.Text("type"); kind != wire.StagePassword {
 		return nil // its token is good for one try, or says by itself whose it is
 	}
 	holder := thirdParty(body)
-	medium, _, _ := holder.text("medium")
-	typed, _, _ := holder.text("address")
+	medium, _, _ := holder.Text("medium")
+	typed, _, _ := holder.Text("address")
 	if medium != string(verification.Email) {
 		return nil
 	}
-	all := address.Spellings(input.Address(typed), canonicalAddress(verification.Email, typed))
+	all := address.Spellings(input.Address(typed), hsapi.Canonical(verification.Email, typed))
 	if len(all) == 0 || len(all) == 1 && all[0] == typed {
 		return nil
 	}
@@ -57,15 +60,15 @@ func (c *Client) loginOf(r *http.Request, found route, x *round) *login {
 
 // thirdParty returns what has the medium and the address by which a user is named in a
 // log-in, or in a password stage: the members of before r0.4 count first.
-func thirdParty(body object) object {
-	if !body.null("medium") && !body.null("address") {
+func thirdParty(body wire.Object) wire.Object {
+	if !body.Null("medium") && !body.Null("address") {
 		return body
 	}
-	var identifier object
+	var identifier wire.Object
 	if json.Unmarshal(body["identifier"], &identifier) != nil {
 		return nil
 	}
-	if kind, _, err := identifier.text("type"); err != nil || kind != "m.id.thirdparty" {
+	if kind, _, err := identifier.Text("type"); err != nil || kind != "m.id.thirdparty" {
 		return nil
 	}
 	return identifier
@@ -73,47 +76,46 @@ func thirdParty(body object) object {
 
 // run logs in by the spelling that the homeserver has. Where there are several, the
 // password says whose it is.
-func (l *login) run(w http.ResponseWriter, r *http.Request, next Next) (int, error) {
-	spellings := l.choose(r, next)
+func (l *login) run(call *wire.Call) (int, error) {
+	spellings := l.choose(call)
 	if len(spellings) == 0 {
-		return 0, next(w, r) // not an address that it has; somebody behind it may know it
+		return call.PassOn() // not an address that it has; somebody behind it may know it
 	}
-	var answer *capture
+	var answer *wire.Answer
 	for _, spelling := range spellings {
 		var err error
-		if answer, err = l.try(r, next, spelling); err != nil {
-			return 0, upstreamFailure(err)
+		if answer, err = l.try(call, spelling); err != nil {
+			return 0, wire.UpstreamFailure(err)
 		}
-		if answer.status != http.StatusForbidden {
+		if answer.Status != http.StatusForbidden {
 			break
 		}
 	}
-	answer.relay(w)
-	return answer.status, nil
+	return call.Relay(answer)
 }
 
 // choose finds the spellings to try. The homeserver is asked for them where it can be,
 // so that a password is tried once for each account that has the address, and no more.
-func (l *login) choose(r *http.Request, next Next) []string {
+func (l *login) choose(call *wire.Call) []string {
 	if len(l.spellings) == 1 {
 		return l.spellings
 	}
-	if may, err := l.client.mayProbe(r, next); err == nil && may {
-		if known, err := l.client.known(r, next, l.spellings); err == nil {
+	if may, err := l.client.hs.MayProbe(call); err == nil && may {
+		if known, err := l.client.hs.KnownSpellings(call, l.spellings); err == nil {
 			return known
 		}
 	}
 	return l.spellings[:min(len(l.spellings), maxLogins)]
 }
 
-func (l *login) try(r *http.Request, next Next, spelling string) (*capture, error) {
+func (l *login) try(call *wire.Call, spelling string) (*wire.Answer, error) {
 	body := maps.Clone(l.body)
-	if body.null("medium") || body.null("address") {
+	if body.Null("medium") || body.Null("address") {
 		identifier := maps.Clone(l.holder)
-		identifier["address"] = member(spelling)
-		body["identifier"] = member(identifier)
+		identifier["address"] = wire.Encoded(spelling)
+		body["identifier"] = wire.Encoded(identifier)
 	} else {
-		body["address"] = member(spelling)
+		body["address"] = wire.Encoded(spelling)
 	}
-	return exchange(r, next, r.URL.Path, body.encode())
+	return call.Exchange(call.R.URL.Path, body.Encode())
 }

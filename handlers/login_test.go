@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 )
 
 const (
@@ -24,7 +26,7 @@ type witness struct {
 	status int
 }
 
-func (s *witness) before(hs Next) Next {
+func (s *witness) before(hs wire.Next) wire.Next {
 	return func(w http.ResponseWriter, req *http.Request) error {
 		raw, err := io.ReadAll(req.Body)
 		if err != nil {

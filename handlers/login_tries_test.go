@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 )
 
 // TestLogIns_WhichSpellingsAreTried: those that accounts have, if anybody says so, or else
@@ -23,16 +25,16 @@ func TestLogIns_WhichSpellingsAreTried(t *testing.T) {
 		asked     int
 	}{
 		"one":                 {config: callback.config, spellings: []string{a}, want: []string{a}},
-		"known":               {config: callback.config, oracle: oracle{codes: map[string]string{b: codeThreepidInUse}}, spellings: []string{a, b}, want: []string{b}, asked: 2},
+		"known":               {config: callback.config, oracle: oracle{codes: map[string]string{b: wire.CodeThreepidInUse}}, spellings: []string{a, b}, want: []string{b}, asked: 2},
 		"nobody's":            {config: callback.config, spellings: []string{a, b}, asked: 2},
 		"nobody says":         {config: callback.config, oracle: oracle{codes: map[string]string{b: ""}}, spellings: []string{a, b, c, d}, want: []string{a, b, c}, asked: 2},
 		"may not be asked":    {oracle: oracle{add: newHomeserver}, spellings: []string{a, b, c, d}, want: []string{a, b, c}, asked: 1},
 		"nobody knows if so":  {oracle: oracle{add: upstream(502, ``)}, spellings: []string{a, b}, want: []string{a, b}, asked: 1},
-		"an old one is asked": {oracle: oracle{add: oldHomeserver, codes: map[string]string{a: codeThreepidInUse}}, spellings: []string{a, b}, want: []string{a}, asked: 4},
+		"an old one is asked": {oracle: oracle{add: oldHomeserver, codes: map[string]string{a: wire.CodeThreepidInUse}}, spellings: []string{a, b}, want: []string{a}, asked: 4},
 	} {
 		r := newRig(t, options{config: tt.config})
 		l := &login{client: r.client, spellings: tt.spellings}
-		got := l.choose(httptest.NewRequest("POST", loginPath, http.NoBody), tt.oracle.next)
+		got := l.choose(&wire.Call{R: httptest.NewRequest("POST", loginPath, http.NoBody), Next: tt.oracle.next})
 		if !slices.Equal(got, tt.want) || len(tt.oracle.asked) != tt.asked {
 			t.Errorf("%s: got %q after %q, want %q", name, got, tt.oracle.asked, tt.want)
 		}
@@ -77,7 +79,7 @@ func TestLogIns_EndWithTheFirstAnswer(t *testing.T) {
 				return newHomeserver(w, req)
 			}
 			if got++; status == 0 {
-				return errNoAnswer
+				return wire.ErrNoAnswer
 			}
 			return upstream(status, `{"errcode":"M_X","error":"x"}`)(w, req)
 		}

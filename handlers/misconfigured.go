@@ -6,7 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 )
 
 // Misconfiguration is a mistake in the homeserver's own configuration that
@@ -23,25 +23,31 @@ const (
 	Unreached Misconfiguration = "identity_unreachable"
 )
 
-var errMisconfigured = saying(http.StatusBadGateway, codeUnknown, saySetup,
+// Operator is told of what only the operator can mend.
+type Operator interface {
+	// Misconfigured is told of a homeserver that does not ask us. It must not block.
+	Misconfigured(found Misconfiguration)
+}
+
+var errMisconfigured = wire.Saying(http.StatusBadGateway, wire.CodeUnknown, wire.SaySetup,
 	"This server is not set up correctly and cannot verify addresses. Please tell its administrator.")
 
 // misconfigured tells the client, and the operator. It returns the status.
-func (c *Client) misconfigured(w http.ResponseWriter, r *http.Request, found Misconfiguration) int {
-	if c.cfg.Misconfigured != nil {
-		c.cfg.Misconfigured(found)
+func (c *Client) misconfigured(call *wire.Call, found Misconfiguration) int {
+	if c.cfg.Operator != nil {
+		c.cfg.Operator.Misconfigured(found)
 	}
-	e := c.inWords(r, errMisconfigured)
-	writeError(w, e, e.body())
+	e := c.inWords(call.R, errMisconfigured)
+	wire.WriteError(call.W, e, e.Body())
 	return e.Status
 }
 
 // misconfigurationOf reads the refusal of a request that named us as the
 // identity server, and of which the homeserver has not asked us. What it has not
 // got to the point of asking for is a refusal like any other, and empty.
-func misconfigurationOf(answer *capture) Misconfiguration {
+func misconfigurationOf(answer *wire.Answer) Misconfiguration {
 	switch {
-	case errcodeOf(answer) == codeServerNotTrusted:
+	case wire.ErrcodeOf(answer) == wire.CodeServerNotTrusted:
 		return NotTrusted
 	case failedInside(answer):
 		return Unreached
@@ -52,44 +58,11 @@ func misconfigurationOf(answer *capture) Misconfiguration {
 // failedInside recognizes how a homeserver fails over a call that it could not
 // make: Synapse by M_UNKNOWN, Dendrite by an object without an error code. Other
 // statuses, and pages, are those of somebody in between.
-func failedInside(answer *capture) bool {
+func failedInside(answer *wire.Answer) bool {
 	var body map[string]json.RawMessage
-	if answer.status != http.StatusInternalServerError || json.Unmarshal(answer.body.Bytes(), &body) != nil {
+	if answer.Status != http.StatusInternalServerError || json.Unmarshal(answer.Body.Bytes(), &body) != nil {
 		return false
 	}
-	errcode := errcodeOf(answer)
-	return errcode == codeUnknown || errcode == ""
-}
-
-// misconfiguration reads the answer to a request by which a proof was shown to
-// the homeserver. One that refuses it unseen does not know our name; Synapse up
-// to 1.3.1 does not say so here, see "threepid_from_creds". An answer by which
-// the authentication goes on is the client's (CS API, "User-interactive API in
-// the REST API"): there may be another stage to do first.
-func (j *completion) misconfiguration(answer *capture) Misconfiguration {
-	if !j.unasked {
-		return ""
-	}
-	switch errcode := errcodeOf(answer); {
-	case answer.status == http.StatusUnauthorized && errcode == codeUnauthorized && !goesOn(answer):
-		return NotTrusted
-	case answer.status == http.StatusBadRequest && errcode == codeThreepidAuthFailed:
-		return NotTrusted
-	}
-	return misconfigurationOf(answer)
-}
-
-// goesOn reports whether an answer is a round of an authentication.
-func goesOn(answer *capture) bool {
-	var body struct {
-		Session json.RawMessage `json:"session"`
-		Flows   json.RawMessage `json:"flows"`
-	}
-	_ = json.Unmarshal(answer.body.Bytes(), &body) // what cannot be read has neither
-	return body.Session != nil || body.Flows != nil
-}
-
-// shown notes what the homeserver has asked of the proofs that it was shown.
-func (j *completion) shown(alias *verification.Alias) {
-	j.unasked = j.unasked || alias.Unasked
+	errcode := wire.ErrcodeOf(answer)
+	return errcode == wire.CodeUnknown || errcode == ""
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
 )
 
@@ -19,7 +20,7 @@ func told(t *testing.T, callback bool, hs func(*fakehs.Options)) (*rig, *[]Misco
 	var list []Misconfiguration
 	r := newRig(t, options{hs: hs, config: func(c *Config) {
 		c.Callback = callback
-		c.Misconfigured = func(m Misconfiguration) { list = append(list, m) }
+		c.Operator = operator{told: func(m Misconfiguration) { list = append(list, m) }}
 	}})
 	return r, &list
 }
@@ -214,12 +215,12 @@ func TestMisconfiguration_WhatIsOne(t *testing.T) {
 		{502, `{"errcode":"M_UNKNOWN"}`, ""},
 		{200, `{}`, ""},
 	} {
-		answer := &capture{status: c.status}
-		answer.body.WriteString(c.body)
-		if got := (&completion{unasked: true}).misconfiguration(answer); got != c.want {
+		answer := &wire.Answer{Status: c.status}
+		answer.Body.WriteString(c.body)
+		if got := (&verdict{answer: answer, unasked: true}).misconfiguration(); got != c.want {
 			t.Errorf("%d %s: got %q, want %q", c.status, c.body, got, c.want)
 		}
-		if got := (&completion{}).misconfiguration(answer); got != "" {
+		if got := (&verdict{answer: answer}).misconfiguration(); got != "" {
 			t.Errorf("%d %s: got %q of a homeserver that has asked", c.status, c.body, got)
 		}
 	}

@@ -4,9 +4,10 @@ package handlers
 
 import (
 	"maps"
-	"net/http"
 	"strings"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
 	"github.com/caddy-threepid/caddy-threepid/internal/phone"
@@ -16,56 +17,56 @@ import (
 // nativeToken leaves a request to the homeserver, if our limits let it: its mails
 // bother people as ours do. Only id_access_token is taken out: a homeserver of
 // before MSC2140 answers 500 to it, or forwards it.
-func (c *Client) nativeToken(w http.ResponseWriter, r *http.Request, next Next, route route) error {
-	raw, err := readBody(w, r, c.cfg.MaxBody)
+func (c *Client) nativeToken(call *wire.Call) error {
+	raw, err := call.Body()
 	if err != nil {
 		return err
 	}
-	body, err := parseObject(raw)
+	body, err := wire.ParseObject(raw)
 	if err != nil {
 		return err
 	}
-	req := verification.Request{Purpose: route.purpose, Medium: route.medium}
+	req := verification.Request{Purpose: call.Route.Purpose, Medium: call.Route.Medium}
 	var cleaned bool
-	if req.Address, cleaned, err = nativeAddress(body, route.medium); err != nil {
+	if req.Address, cleaned, err = nativeAddress(body, call.Route.Medium); err != nil {
 		return err
 	}
-	c.identify(r, body, &req)
-	if err := c.svc.Count(r.Context(), req); err != nil {
+	c.identify(call.R, body, &req)
+	if err := c.svc.Count(call.R.Context(), req); err != nil {
 		return err
 	}
-	spelling, err := c.nativeSpelling(r, next, req, body)
+	spelling, err := c.nativeSpelling(call, req, body)
 	if err != nil {
 		return err
 	}
 	if cleaned || spelling != nil || body["id_access_token"] != nil {
 		delete(body, "id_access_token")
 		maps.Copy(body, spelling)
-		raw = body.encode()
+		raw = body.Encode()
 	}
-	contentType := r.Header.Get("Content-Type")
-	setBody(r, raw)
-	r.Header.Set("Content-Type", contentType)
-	setPath(r, c.upstreamPath(route))
-	return next(w, r)
+	contentType := call.R.Header.Get("Content-Type")
+	wire.SetBody(call.R, raw)
+	call.R.Header.Set("Content-Type", contentType)
+	wire.SetPath(call.R, c.hs.Path(call.Route))
+	return call.Next(call.W, call.R)
 }
 
 // nativeSpelling replaces an email address by the homeserver's spelling of it, on a
 // homeserver that compares what it keeps in lower case with what is typed. One that has
 // canonical forms of its own is told what was typed, and lower case does no harm.
-func (c *Client) nativeSpelling(r *http.Request, next Next, req verification.Request, body object) (object, error) {
-	typed, _, _ := body.text("email")
+func (c *Client) nativeSpelling(call *wire.Call, req verification.Request, body wire.Object) (wire.Object, error) {
+	typed, _, _ := body.Text("email")
 	if all := address.Spellings(typed, req.Address); req.Medium != verification.Email || len(all) == 0 || len(all) == 1 && all[0] == typed {
 		return nil, nil
 	}
-	req.Typed = typedAs(typed, req.Address)
+	req.Typed = hsapi.TypedAs(typed, req.Address)
 	if req.Typed != "" {
-		if older, err := c.older(r, next); err != nil || !older {
+		if older, err := c.hs.Older(call); err != nil || !older {
 			return nil, nil // as it was typed
 		}
 	}
-	spelling, err := c.spelled(r, next, req)
-	return object{"email": member(spelling)}, err
+	spelling, err := c.hs.Spelled(call, req)
+	return wire.Object{"email": wire.Encoded(spelling)}, err
 }
 
 // nativeAddress is what a request is counted for. Whether it is an address at all is
@@ -73,24 +74,24 @@ func (c *Client) nativeSpelling(r *http.Request, next Next, req verification.Req
 // What is counted must be what the homeserver reads: where something was around it,
 // or in other digits, the body gets what is left (see package input), and cleaned
 // is true.
-func nativeAddress(body object, medium verification.Medium) (address string, cleaned bool, err error) {
+func nativeAddress(body wire.Object, medium verification.Medium) (address string, cleaned bool, err error) {
 	if medium == verification.MSISDN {
 		return nativeNumber(body)
 	}
-	typed, err := body.required("email")
+	typed, err := body.Required("email")
 	if err != nil {
 		return "", false, err
 	}
 	plain := input.Address(typed)
-	return canonicalAddress(medium, plain), body.replace("email", typed, plain), nil
+	return hsapi.Canonical(medium, plain), body.Replace("email", typed, plain), nil
 }
 
-func nativeNumber(body object) (number string, cleaned bool, err error) {
-	country, err := body.required("country")
+func nativeNumber(body wire.Object) (number string, cleaned bool, err error) {
+	country, err := body.Required("country")
 	if err != nil {
 		return "", false, err
 	}
-	typed, err := body.required("phone_number")
+	typed, err := body.Required("phone_number")
 	if err != nil {
 		return "", false, err
 	}
@@ -98,18 +99,9 @@ func nativeNumber(body object) (number string, cleaned bool, err error) {
 	if !ok {
 		return "", false, errPhoneNumber // an extension would be another number to us, and none to the homeserver
 	}
-	cleaned = body.replace("phone_number", typed, dialled)
+	cleaned = body.Replace("phone_number", typed, dialled)
 	if number, err := phone.Parse(dialled, country, phone.Policy{}); err == nil {
 		return number.Digits, cleaned, nil
 	}
 	return strings.ToUpper(country) + " " + dialled, cleaned, nil
-}
-
-// replace gives a member another value, and reports whether that is another one.
-func (o object) replace(key, from, to string) bool {
-	if from == to {
-		return false
-	}
-	o[key] = member(to)
-	return true
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -128,7 +129,7 @@ func TestNativeResetsGoOnAsTheyCame(t *testing.T) {
 	r, _ := native(t, nil)
 	var got string
 	r.next = func(w http.ResponseWriter, req *http.Request) error {
-		raw, err := readBody(w, req, 1<<10)
+		raw, err := wire.ReadBody(w, req, 1<<10)
 		got = string(raw)
 		w.WriteHeader(http.StatusOK)
 		return err

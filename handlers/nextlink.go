@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -19,7 +20,7 @@ const maxNextLink = 2000
 // redirect from a page that people trust. A link that is not followed is no reason
 // to send no mail: clients add one to every registration, and people cannot leave it
 // out (ADR 6).
-func (c *Client) nextLink(body object) string {
+func (c *Config) nextLink(body wire.Object) string {
 	link := linkOf(body)
 	if !c.nextLinkAllowed(link) {
 		return ""
@@ -29,15 +30,15 @@ func (c *Client) nextLink(body object) string {
 
 // linkOf is the next_link of a body as the client has sent it. What is no text is
 // none: it is optional.
-func linkOf(body object) string {
-	link, _, err := body.text("next_link")
+func linkOf(body wire.Object) string {
+	link, _, err := body.Text("next_link")
 	if err != nil {
 		return ""
 	}
 	return link
 }
 
-func (c *Client) nextLinkAllowed(link string) bool {
+func (c *Config) nextLinkAllowed(link string) bool {
 	_, ok := c.nextLinkOrigin(link)
 	return ok
 }
@@ -45,7 +46,7 @@ func (c *Client) nextLinkAllowed(link string) bool {
 // nextLinkOrigin returns the origin of an allowed link. Browsers take a
 // backslash for a slash and drop tabs and newlines, url.Parse does not, so a
 // link with any of them is refused.
-func (c *Client) nextLinkOrigin(link string) (string, bool) {
+func (c *Config) nextLinkOrigin(link string) (string, bool) {
 	if len(link) > maxNextLink || strings.ContainsFunc(link, func(r rune) bool { return r <= ' ' || r == '\\' }) {
 		return "", false
 	}
@@ -54,7 +55,7 @@ func (c *Client) nextLinkOrigin(link string) (string, bool) {
 		return "", false
 	}
 	o, err := originOf(u)
-	if err != nil || !slices.Contains(c.cfg.NextLinkOrigins, o) {
+	if err != nil || !slices.Contains(c.NextLinkOrigins, o) {
 		return "", false
 	}
 	return o, true
@@ -63,8 +64,8 @@ func (c *Client) nextLinkOrigin(link string) (string, bool) {
 // wayOn is where the reader of a confirmed session goes on, or empty: then a page of
 // ours says that it is where they started. The list may have changed since the link
 // was kept.
-func (c *Client) wayOn(found verification.Confirmed, sid string) string {
-	if !c.nextLinkAllowed(found.NextLink) {
+func (p *people) wayOn(found verification.Confirmed, sid string) string {
+	if !p.cfg.nextLinkAllowed(found.NextLink) {
 		return ""
 	}
 	return withSID(found.NextLink, sid)

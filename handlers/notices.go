@@ -9,6 +9,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -27,28 +30,9 @@ import (
 // takes longer goes on beside it.
 const noticeWait = 250 * time.Millisecond
 
-// readers are those to be told of what a request has done, if the homeserver has
-// done it.
-func (j *completion) readers(answer *capture) []verification.Reader {
-	if answer.status/100 != 2 || !j.client.notifies() {
-		return nil
-	}
-	var list []verification.Reader
-	for i, a := range j.aliases {
-		switch {
-		case !a.Live:
-		case j.route.tail == tailPassword:
-			list = append(list, readerOf(threepid{a.Medium, a.Address}, verification.NoticePassword)...)
-		case j.adds(i): // to an account that guardOwner has found out
-			list = append(list, readersOfAddition(j.who.book.list, threepid{a.Medium, a.Address})...)
-		}
-	}
-	return list
-}
-
 // readersOfAddition are those to be told of a new address. One that the account
 // had already is not new.
-func readersOfAddition(before []threepid, added threepid) []verification.Reader {
+func readersOfAddition(before []hsapi.Threepid, added hsapi.Threepid) []verification.Reader {
 	if slices.Contains(before, added) {
 		return nil
 	}
@@ -59,25 +43,24 @@ func readersOfAddition(before []threepid, added threepid) []verification.Reader 
 	return list
 }
 
-// readersOfRemoval are those to be told when an address is removed from an account.
-// One that the account does not have is not removed.
-func (c *Client) readersOfRemoval(who account, wd *withdrawal, asked unbindRequest) []verification.Reader {
-	removed := threepid{asked.medium, asked.address}
-	if wd.alone || !c.notifies() || !slices.Contains(who.book.list, removed) {
-		return nil
+// Removed tells of an address that was removed from an account. One that the account does
+// not have was not.
+func (n *notices) Removed(r *http.Request, who *hsapi.Account, removed hsapi.Threepid) {
+	if !n.any() || !slices.Contains(who.Listed, removed) {
+		return
 	}
 	list := readerOf(removed, verification.NoticeGone)
-	for _, t := range who.book.list {
+	for _, t := range who.Listed {
 		if t != removed {
 			list = append(list, readerOf(t, verification.NoticeRemoved)...)
 		}
 	}
-	return list
+	n.tell(r, who, list)
 }
 
 // readerOf is the reader at an address, if it is one of email: a text message
 // costs money each time, and says less.
-func readerOf(t threepid, notice verification.Notice) []verification.Reader {
+func readerOf(t hsapi.Threepid, notice verification.Notice) []verification.Reader {
 	if t.Medium != verification.Email {
 		return nil
 	}
@@ -88,34 +71,36 @@ func readerOf(t threepid, notice verification.Notice) []verification.Reader {
 	return []verification.Reader{{Address: canonical, Notice: notice}}
 }
 
-// notifies reports whether anybody is told at all.
-func (c *Client) notifies() bool { return !c.cfg.NoNotices && !c.cfg.NoEmail }
+// notices tell the addresses of accounts.
+type notices struct {
+	cfg *Config
+	svc *verification.Service
+	obs report.Observer
+}
+
+// any reports whether anybody is told at all.
+func (n *notices) any() bool { return !n.cfg.NoNotices && !n.cfg.NoEmail }
 
 const actionNotified = "notified"
 
 // tell puts notices into the outbox. It neither fails nor holds up the request
 // that they are about.
-func (c *Client) tell(r *http.Request, who *account, readers []verification.Reader) {
+func (n *notices) tell(r *http.Request, who *hsapi.Account, readers []verification.Reader) {
 	if len(readers) == 0 {
 		return
 	}
-	happened := verification.Happened{Origin: c.originOf(r)}
+	happened := verification.Happened{Origin: n.cfg.originOf(r)}
 	if who != nil {
-		happened.Account = who.user
+		happened.Account = who.User
 	}
-	if c.cfg.Match != nil {
-		happened.Language = c.cfg.Match(r.Header.Get("Accept-Language"))
-	}
-	if c.cfg.Brand != nil {
-		happened.Brand = c.cfg.Brand(r.Host)
-	}
-	ctx, cancel := detached(r.Context(), settleTime)
+	happened.Language, happened.Brand = n.cfg.languageOf(r), n.cfg.brandOf(r)
+	ctx, cancel := wire.Detached(r.Context(), wire.SettleTime)
 	r = r.WithContext(ctx) // the original goes on without us
 	done := make(chan struct{})
 	go func() {
 		defer cancel()
 		defer close(done)
-		c.notify(ctx, r, happened, readers)
+		n.notify(ctx, r, happened, readers)
 	}()
 	timer := time.NewTimer(noticeWait)
 	defer timer.Stop()
@@ -126,27 +111,20 @@ func (c *Client) tell(r *http.Request, who *account, readers []verification.Read
 }
 
 // notify does it, and reports what has become of it.
-func (c *Client) notify(ctx context.Context, r *http.Request, happened verification.Happened, readers []verification.Reader) {
-	readers = slices.DeleteFunc(readers, func(reader verification.Reader) bool { return c.unwanted(ctx, reader) })
+func (n *notices) notify(ctx context.Context, r *http.Request, happened verification.Happened, readers []verification.Reader) {
+	readers = slices.DeleteFunc(readers, func(reader verification.Reader) bool { return n.cfg.unwanted(ctx, reader) })
 	if len(readers) == 0 {
 		return
 	}
-	change := Change{Action: actionNotified, Medium: verification.Email, Address: c.svc.Pseudonym(readers[0].Address)}
+	change := report.Change{Action: actionNotified, Medium: verification.Email, Address: n.svc.Pseudonym(readers[0].Address)}
 	if happened.Account != "" {
-		change.User = c.svc.Pseudonym(happened.Account)
+		change.User = n.svc.Pseudonym(happened.Account)
 	}
-	err := c.svc.Notify(ctx, happened, readers)
+	err := n.svc.Notify(ctx, happened, readers)
 	if limit, ok := errors.AsType[*verification.LimitError](err); ok && limit.Limit == verification.LimitNotices {
 		change.Result = "limited"
 	} else {
 		change.Err = err
 	}
-	c.obs.Changed(r, change)
-}
-
-// unwanted reports whether the operator's rules refuse a reader. As for the
-// messages of resets, there are none for their notices: they go where the token
-// went.
-func (c *Client) unwanted(ctx context.Context, reader verification.Reader) bool {
-	return reader.Notice != verification.NoticePassword && c.cfg.EmailPolicy != nil && c.cfg.EmailPolicy(ctx, reader.Address)
+	n.obs.Changed(r, change)
 }

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
+	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/provenance"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/internal/words"
@@ -201,17 +203,17 @@ func (o *fullOutbox) Put(txn store.Txn, m verification.Message) error {
 func TestNotice_NothingHoldsTheAnswerUp(t *testing.T) {
 	asked, release := make(chan struct{}), make(chan struct{})
 	r, token := aliceWith(t, options{config: func(c *Config) {
-		c.EmailPolicy = func(context.Context, string) bool {
+		c.Emails = rules{refused: func(context.Context, string) bool {
 			close(asked)
 			<-release
 			return false
-		}
+		}}
 	}}, "alice@x.org")
 	wantStatus(t, r.remove(token, "email", "alice@x.org"), http.StatusOK) // it returns
 	await(t, asked)
 	r.wantTold()
 	told := make(chan struct{})
-	r.events.onChange(func(c Change) {
+	r.events.onChange(func(c report.Change) {
 		if c.Action == actionNotified {
 			close(told)
 		}
@@ -236,7 +238,7 @@ func await(t *testing.T, done <-chan struct{}) {
 func TestNotice_ThePolicyHolds(t *testing.T) {
 	denied := false
 	r, token := aliceWith(t, options{config: func(c *Config) {
-		c.EmailPolicy = func(_ context.Context, email string) bool { return denied && strings.HasSuffix(email, "@denied.org") }
+		c.Emails = rules{refused: func(_ context.Context, email string) bool { return denied && strings.HasSuffix(email, "@denied.org") }}
 	}}, "alice@denied.org", "alice@x.org")
 	sid := r.validated("account/3pid", "c", "new@x.org")
 	denied = true
@@ -274,7 +276,7 @@ func TestNotice_ALoopDoesNotFlood(t *testing.T) {
 	if len(count) != len(want) {
 		t.Errorf("told was %v", count)
 	}
-	if !slices.ContainsFunc(r.events.changes, func(c Change) bool { return c.Action == actionNotified && c.Result == "limited" && c.Err == nil }) {
+	if !slices.ContainsFunc(r.events.changes, func(c report.Change) bool { return c.Action == actionNotified && c.Result == "limited" && c.Err == nil }) {
 		t.Error("that a limit was met is not reported")
 	}
 }
@@ -291,9 +293,9 @@ func TestNotice_TellsWhoAndWhere(t *testing.T) {
 	} {
 		r, token := aliceWith(t, options{config: func(c *Config) {
 			c.RequestContext = detail
-			c.ClientAddr = func(*http.Request) netip.Addr { return netip.MustParseAddr("203.0.113.7") }
-			c.Match = func(accept string) string { return strings.TrimSpace(accept) }
-			c.Brand = func(host string) string { return "brand of " + host }
+			audienceOf(c).addr = func(*http.Request) netip.Addr { return netip.MustParseAddr("203.0.113.7") }
+			audienceOf(c).language = func(accept string) string { return strings.TrimSpace(accept) }
+			audienceOf(c).brand = func(host string) string { return "brand of " + host }
 		}}, "alice@x.org")
 		rec := r.do("POST", "/_matrix/client/r0/account/password/email/requestToken", `{"client_secret":"s","email":"alice@x.org","send_attempt":1}`,
 			"Accept-Language", "de", "User-Agent", agent)
@@ -322,9 +324,9 @@ func TestPageSaysWhenAndWhere(t *testing.T) {
 	for _, proof := range []verification.Proof{verification.ProofLink, verification.ProofCode} {
 		r := newPageRig(t, options{config: func(c *Config) {
 			c.Proof = proof
-			c.ClientAddr = func(*http.Request) netip.Addr { return netip.MustParseAddr("2001:db8:1::7") }
+			audienceOf(c).addr = func(*http.Request) netip.Addr { return netip.MustParseAddr("2001:db8:1::7") }
 		}})
-		if err := r.client.SetPages(PageOptions{Words: TemplateWords(set), Now: r.clock.Now}); err != nil {
+		if err := r.client.SetPages(PageOptions{Words: web.FromTemplates(set), Now: r.clock.Now}); err != nil {
 			t.Fatal(err)
 		}
 		ask := func(secret string) (sid, token string) {
@@ -366,7 +368,7 @@ func TestPageSaysWhenAndWhere(t *testing.T) {
 		ask("two")
 		want[another] = proof == verification.ProofLink
 		check("with another", page(sid, token))
-		help := r.do("GET", strings.TrimPrefix(HelpLink("https://matrix.example.org", sid, "one"), "https://matrix.example.org"), "")
+		help := r.do("GET", strings.TrimPrefix(web.HelpLink("https://matrix.example.org", sid, "one"), "https://matrix.example.org"), "")
 		if body := help.Body.String(); strings.Contains(body, another) || strings.Contains(body, app) {
 			t.Errorf("the help page, which the client sees, tells of it:\n%s", body)
 		}

@@ -12,6 +12,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -22,13 +25,13 @@ func TestNotice_IsReported(t *testing.T) {
 	wantStatus(t, r.remove(token, "email", "second@x.org"), http.StatusOK)
 	sid := r.validated("account/password", "s", "alice@x.org")
 	wantStatus(t, r.reset(resetBody(sid, "s")), http.StatusOK)
-	var got []Change
+	var got []report.Change
 	for _, change := range r.events.changes {
 		if change.Action == actionNotified {
 			got = append(got, change)
 		}
 	}
-	want := []Change{
+	want := []report.Change{
 		{Action: actionNotified, User: r.svc.Pseudonym(alice), Medium: verification.Email, Address: r.svc.Pseudonym("second@x.org")},
 		{Action: actionNotified, Medium: verification.Email, Address: r.svc.Pseudonym("alice@x.org")},
 	}
@@ -40,8 +43,8 @@ func TestNotice_IsReported(t *testing.T) {
 // TestNotice_InTheLanguageAtHand where that of the owner is not known.
 func TestNotice_InTheLanguageAtHand(t *testing.T) {
 	r, token := aliceWith(t, options{config: func(c *Config) {
-		c.Match = func(accept string) string { return accept }
-		c.Brand = func(host string) string { return "brand of " + host }
+		audienceOf(c).language = func(accept string) string { return accept }
+		audienceOf(c).brand = func(host string) string { return "brand of " + host }
 	}}, "alice@x.org")
 	wantStatus(t, r.do("POST", deletePath, ofAlice(""), "Authorization", "Bearer "+token, "Accept-Language", "ja"), http.StatusOK)
 	if m := r.box.last(t); m.Notice != verification.NoticeGone || m.Language != "ja" || m.Brand != "brand of example.com" {
@@ -51,8 +54,8 @@ func TestNotice_InTheLanguageAtHand(t *testing.T) {
 
 // TestNotice_GoesToAddressesOfEmail, as they are written to.
 func TestNotice_GoesToAddressesOfEmail(t *testing.T) {
-	for t3, want := range map[threepid]string{
-		{verification.Email, "A@X.org"}: "a@x.org", {verification.Email, "nobody"}: "", {verification.MSISDN, "447400123456"}: "", {"fax", "a@x.org"}: "",
+	for t3, want := range map[hsapi.Threepid]string{
+		{Medium: verification.Email, Address: "A@X.org"}: "a@x.org", {Medium: verification.Email, Address: "nobody"}: "", {Medium: verification.MSISDN, Address: "447400123456"}: "", {Medium: "fax", Address: "a@x.org"}: "",
 	} {
 		var got string
 		for _, reader := range readerOf(t3, verification.NoticeGone) {
@@ -73,7 +76,7 @@ type beside struct {
 	seen []error
 }
 
-func (b *beside) Changed(r *http.Request, c Change) {
+func (b *beside) Changed(r *http.Request, c report.Change) {
 	if c.Action == actionNotified {
 		b.seen = append(b.seen, r.Context().Err())
 	}
@@ -85,10 +88,10 @@ func (b *beside) Changed(r *http.Request, c Change) {
 func TestNotice_OutlivesItsRequest(t *testing.T) {
 	var during context.Context
 	r, token := aliceWith(t, options{config: func(c *Config) {
-		c.EmailPolicy = func(ctx context.Context, _ string) bool { during = ctx; return false }
+		c.Emails = rules{refused: func(ctx context.Context, _ string) bool { during = ctx; return false }}
 	}}, "alice@x.org")
 	o := &beside{events: r.events}
-	r.client.obs = o
+	r.client.notices.obs = o
 	gone, leave := context.WithCancel(t.Context())
 	legacy := r.next
 	r.next = func(w http.ResponseWriter, req *http.Request) error {
@@ -114,21 +117,21 @@ func TestNotice_HowLongAnAnswerWaitsForOne(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			r, token := aliceWith(t, options{config: func(c *Config) {
-				c.EmailPolicy = func(ctx context.Context, _ string) bool {
+				c.Emails = rules{refused: func(ctx context.Context, _ string) bool {
 					select {
 					case <-time.After(takes):
 						return false
 					case <-ctx.Done(): // the name server is silent
 						return true
 					}
-				}
+				}}
 			}}, "alice@x.org")
 			start := time.Now()
 			wantStatus(t, r.remove(token, "email", "alice@x.org"), http.StatusOK)
 			if got := time.Since(start); got != want {
 				t.Errorf("a notice that takes %s: answered after %s, want %s", takes, got, want)
 			}
-			time.Sleep(settleTime)
+			time.Sleep(wire.SettleTime)
 			synctest.Wait()
 			if takes < time.Minute {
 				r.wantTold("gone alice@x.org")

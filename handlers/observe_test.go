@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -22,27 +24,27 @@ func TestOutcomesAreWhatTheClientGot(t *testing.T) {
 		limit   verification.LimitKind
 	}{
 		"nothing":                 {nil, "ok", 200, nil, ""},
-		"a refusal of ours":       {badRequest(codeInvalidParam, "x"), "invalid_param", 400, nil, ""},
+		"a refusal of ours":       {wire.BadRequest(wire.CodeInvalidParam, "x"), "invalid_param", 400, nil, ""},
 		"a fault of ours":         {cause, "unknown", 500, cause, ""},
-		"the homeserver's":        {&refusal{&capture{status: 429}}, "upstream", 429, nil, ""},
-		"a rule before it":        {&UpstreamError{Status: 403, Err: cause}, "upstream", 403, nil, ""},
-		"the last of such":        {&UpstreamError{Status: 499, Err: cause}, "upstream", 499, nil, ""},
-		"none is there":           {&UpstreamError{Status: 500, Err: cause}, "unknown", 502, cause, ""},
-		"a page about it":         {&rendered{badRequest(codeTokenIncorrect, "x")}, "token_incorrect", 400, nil, ""},
+		"the homeserver's":        {&wire.RefusalError{Answer: &wire.Answer{Status: 429}}, "upstream", 429, nil, ""},
+		"a rule before it":        {&wire.UpstreamError{Status: 403, Err: cause}, "upstream", 403, nil, ""},
+		"the last of such":        {&wire.UpstreamError{Status: 499, Err: cause}, "upstream", 499, nil, ""},
+		"none is there":           {&wire.UpstreamError{Status: 500, Err: cause}, "unknown", 502, cause, ""},
+		"a page about it":         {&rendered{wire.BadRequest(wire.CodeTokenIncorrect, "x")}, "token_incorrect", 400, nil, ""},
 		"a limit":                 {&verification.LimitError{Limit: verification.LimitResend}, "limit_exceeded", 429, nil, verification.LimitResend},
 		"a limit of somebody":     {&verification.LimitError{RetryAfter: time.Second}, "limit_exceeded", 429, nil, "other"},
 		"all messages for now":    {&verification.LimitError{Limit: verification.LimitMessages}, "unknown", 503, nil, verification.LimitMessages},
 		"a round of proving":      {&challenge{}, "unauthorized", 401, nil, ""},
-		"a code with small signs": {&MatrixError{Status: 418, Errcode: "TEAPOT"}, "teapot", 418, nil, ""},
+		"a code with small signs": {&wire.MatrixError{Status: 418, Errcode: "TEAPOT"}, "teapot", 418, nil, ""},
 	} {
-		outcome, status, private := outcomeOf(c.err)
+		outcome, status, private := report.OutcomeOf(c.err)
 		if outcome != c.outcome || status != c.status {
 			t.Errorf("%s: got %s %d, want %s %d", name, outcome, status, c.outcome, c.status)
 		}
 		if c.limit == "" && !errors.Is(private, c.cause) {
 			t.Errorf("%s: got cause %v, want %v", name, private, c.cause)
 		}
-		if got := limitOf(c.err); got != c.limit {
+		if got := report.LimitOf(c.err); got != c.limit {
 			t.Errorf("%s: got limit %q, want %q", name, got, c.limit)
 		}
 	}

@@ -12,10 +12,12 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 )
 
 // refusingOne is a homeserver behind a proxy that refuses one client.
-func refusingOne(a *answering, refuse func(w http.ResponseWriter) error) Next {
+func refusingOne(a *answering, refuse func(w http.ResponseWriter) error) wire.Next {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		if r.UserAgent() == "refused" {
 			return refuse(w)
@@ -32,7 +34,7 @@ var refusalsOfOne = map[string]func(w http.ResponseWriter) error{
 		return err
 	},
 	"a rule's error": func(http.ResponseWriter) error {
-		return &UpstreamError{Status: http.StatusForbidden, Err: errors.New("a rule")}
+		return &wire.UpstreamError{Status: http.StatusForbidden, Err: errors.New("a rule")}
 	},
 	"a limit": func(w http.ResponseWriter) error {
 		w.WriteHeader(http.StatusTooManyRequests)

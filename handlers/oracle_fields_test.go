@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -163,7 +164,7 @@ func TestF15_LateLimitTakesAsLong(t *testing.T) {
 			}
 			start := time.Now()
 			rec := w.requestPhone("register", body)
-			wantError(t, rec, http.StatusTooManyRequests, codeLimitExceeded)
+			wantError(t, rec, http.StatusTooManyRequests, wire.CodeLimitExceeded)
 			seen[i] = fmt.Sprint(time.Since(start), rec.Header(), rec.Body)
 		})
 	}
@@ -201,7 +202,7 @@ func TestCooldownStopsWhatNobodyIsToldOf(t *testing.T) {
 			}
 		}
 		// The reader of the mail is told, and confirms nothing.
-		wantPage(t, w.do("GET", linkQuery("sid", first, "token", mail.Token), ""), 400, "This has been ended")
+		wantPage(t, w.do("GET", linkQuery("sid", first, "token", mail.Token), ""), 400, "This request was ended")
 		wantError(t, w.do("POST", linkPath, submitBody(first, "one", mail.Token)), 400, "M_SESSION_EXPIRED")
 		wantError(t, w.do("POST", linkPath, submitBody(first, "one", "wrong")), 400, "M_TOKEN_INCORRECT")
 		time.Sleep(verification.DefaultCooldown)

@@ -14,6 +14,9 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
+	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -160,17 +163,17 @@ func (m move) wrongly(s knownSID) string {
 
 func (q *requester) guess(m move) {
 	s := q.about(m.Nth)
-	q.send(fmt.Sprintf("submit %d", m.Nth), "POST", submitPath(s.medium), submitBody(s.sid, m.wrongly(s), "no code"))
+	q.send(fmt.Sprintf("submit %d", m.Nth), "POST", route.PagePath(s.medium), submitBody(s.sid, m.wrongly(s), "no code"))
 }
 
 func (q *requester) guessOnPage(m move) {
 	s := q.about(m.Nth)
-	target := submitPath(s.medium) + "?" + url.Values{"sid": {s.sid}, "client_secret": {s.secret}}.Encode()
+	target := route.PagePath(s.medium) + "?" + url.Values{"sid": {s.sid}, "client_secret": {s.secret}}.Encode()
 	form := fields(q.send(fmt.Sprintf("form %d", m.Nth), "GET", target, ""))
 	form.Set("sid", s.sid)
 	form.Set("token", "12345") // no code has five digits
 	time.Sleep(2 * time.Second)
-	q.send(fmt.Sprintf("press %d", m.Nth), "POST", submitPath(s.medium), form.Encode(), "Content-Type", "application/x-www-form-urlencoded")
+	q.send(fmt.Sprintf("press %d", m.Nth), "POST", route.PagePath(s.medium), form.Encode(), "Content-Type", "application/x-www-form-urlencoded")
 }
 
 func (q *requester) look(m move) {
@@ -185,7 +188,7 @@ func (q *requester) look(m move) {
 		query.Del("client_secret")
 	}
 	method := map[bool]string{false: "GET", true: "HEAD"}[m.Variant == 4]
-	q.send(fmt.Sprintf("%s %d", m.Kind, m.Nth), method, submitPath(s.medium)+"?"+query.Encode(), "")
+	q.send(fmt.Sprintf("%s %d", m.Kind, m.Nth), method, route.PagePath(s.medium)+"?"+query.Encode(), "")
 }
 
 // watch looks again and again at what became of the newest message.
@@ -201,7 +204,7 @@ func (q *requester) watch(m move) {
 func (q *requester) useUp(m move) {
 	s := q.about(m.Nth)
 	creds := fmt.Sprintf(`{"sid":%q,"client_secret":%q}`, s.sid, m.wrongly(s))
-	stage := map[verification.Medium]string{verification.Email: stageEmail, verification.MSISDN: stageMSISDN}[s.medium]
+	stage := map[verification.Medium]string{verification.Email: wire.StageEmail, verification.MSISDN: wire.StageMSISDN}[s.medium]
 	auth := fmt.Sprintf(`{"type":%q,"threepid_creds":%s}`, stage, creds)
 	ways := []struct{ path, body string }{
 		{"r0/register", `{"username":"new","password":"pw","auth":` + auth + `}`},
@@ -234,10 +237,10 @@ func (q *requester) read(m move) {
 }
 
 func (q *requester) readOne(m move, mail verification.Message) {
-	target := RefusePath + "?" + url.Values{"sid": {mail.SID}, "refusal": {mail.Refusal}}.Encode()
+	target := route.RefusePath + "?" + url.Values{"sid": {mail.SID}, "refusal": {mail.Refusal}}.Encode()
 	if m.Kind == "reader opens" {
 		q.do("GET", target, "")
-		q.do("GET", submitPath(mail.Medium)+"?"+url.Values{"sid": {mail.SID}, "token": {mail.Token}}.Encode(), "")
+		q.do("GET", route.PagePath(mail.Medium)+"?"+url.Values{"sid": {mail.SID}, "token": {mail.Token}}.Encode(), "")
 		return
 	}
 	q.do("POST", target, "List-Unsubscribe=One-Click", "Content-Type", "application/x-www-form-urlencoded")
@@ -338,7 +341,7 @@ func TestF15_FourteenTargets(t *testing.T) {
 // untilTold is how long it takes until the help page says something else, or zero.
 func (q *requester) untilTold(sid, secret string) time.Duration {
 	page := func() string {
-		return q.do("GET", submitPath(verification.Email)+"?"+helpQuery(verification.Submission{SID: sid, ClientSecret: &secret}), "").Body.String()
+		return q.do("GET", route.PagePath(verification.Email)+"?"+web.HelpQuery(verification.Submission{SID: sid, ClientSecret: &secret}), "").Body.String()
 	}
 	start := time.Now()
 	first := page()

@@ -95,8 +95,8 @@ func newOracleWorld(t *testing.T, opts oracleOptions) *oracleWorld {
 			c.Outbox = w.outbox
 		},
 	})
-	w.client.page.Now = time.Now
-	w.client.pace = newPace(leastPace)
+	w.client.people.page.Now = time.Now
+	w.client.equalizer = newEqualizer(leastStep)
 	for _, medium := range []verification.Medium{verification.Email, verification.MSISDN} {
 		w.outbox.SetSender(medium, &outbox.Explaining{Sender: w, Explanations: w.svc})
 	}

@@ -7,6 +7,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 )
 
 // forgetful is a homeserver that does with a deletion what Dendrite does: it
@@ -19,7 +22,7 @@ type forgetful struct {
 	forgotten []string
 }
 
-func (f *forgetful) before(legacy Next) Next {
+func (f *forgetful) before(legacy wire.Next) wire.Next {
 	return func(w http.ResponseWriter, req *http.Request) error {
 		switch {
 		case req.Method == http.MethodGet && strings.HasSuffix(req.URL.Path, "/account/3pid"):
@@ -27,7 +30,7 @@ func (f *forgetful) before(legacy Next) Next {
 		case !strings.HasSuffix(req.URL.Path, "/delete"):
 			return legacy(w, req)
 		}
-		raw, err := readBody(w, req, 1<<20)
+		raw, err := wire.ReadBody(w, req, 1<<20)
 		if err != nil {
 			return err
 		}
@@ -70,7 +73,7 @@ func TestOnlyOnesOwnAddressIsDeleted(t *testing.T) {
 		if !slices.Equal(hs.forgotten, want) {
 			t.Errorf("%s: the homeserver was told to forget %q, want %q", body, hs.forgotten, want)
 		}
-		deleted := slices.ContainsFunc(r.events.changes, func(c Change) bool { return c.Action == "deleted" })
+		deleted := slices.ContainsFunc(r.events.changes, func(c report.Change) bool { return c.Action == "deleted" })
 		if deleted != (forwarded != "") {
 			t.Errorf("%s: the audit log says %+v", body, r.events.changes)
 		}
@@ -102,7 +105,7 @@ func TestNothingIsDeletedWhileNobodySaysWhoseItIs(t *testing.T) {
 		r.hs.AddUser("alice", "secret", "alice@x.org")
 		rec := r.as(r.login("alice", "secret"), "POST", deletePath, ofAlice(""))
 		wantError(t, rec, c.want, c.errcode)
-		if text := rec.Body.String(); c.want == 502 && !strings.Contains(text, "try again") {
+		if text := rec.Body.String(); c.want == 502 && !strings.Contains(text, "Try again") {
 			t.Errorf("got %s, want it to say that one may try again", text)
 		}
 		if len(hs.forgotten) != 0 || len(r.events.changes) != 0 {
@@ -130,7 +133,7 @@ func TestR48_OnlyOnesOwnAddressIsUnbound(t *testing.T) {
 		`{"medium":"email","address":"Lookup@x.org","id_server":"id.example.org"}`: `{"address":"lookup@x.org","id_server":"id.example.org","medium":"email"}`,
 	} {
 		r, token := bound(t, "id.example.org")
-		r.ids.start("id.example.org", "2", "s", "email", "lookup@x.org")
+		r.ids.Start("id.example.org", "2", "s", "email", "lookup@x.org")
 		wantStatus(t, r.as(token, "POST", bindPath, bindBody("id.example.org", "2", "s")), http.StatusOK)
 		legacy, seen := r.next, ""
 		r.next = func(w http.ResponseWriter, req *http.Request) error {
@@ -140,7 +143,7 @@ func TestR48_OnlyOnesOwnAddressIsUnbound(t *testing.T) {
 			case req.Header.Get("Authorization") == "":
 				return upstream(401, `{"errcode":"M_MISSING_TOKEN"}`)(w, req)
 			}
-			raw, err := readBody(w, req, 1<<20)
+			raw, err := wire.ReadBody(w, req, 1<<20)
 			if err != nil {
 				return err
 			}

@@ -3,55 +3,36 @@
 package handlers
 
 import (
-	"mime"
 	"net/http"
 	"net/url"
-	"slices"
-	"strings"
+
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
+	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 )
-
-// ownSpace is where everything is ours, and nothing the homeserver's. People get
-// here by links that they have copied, and which something on the way has changed.
-const ownSpace = "/_threepid/"
-
-// maxLink bounds the query of a link, in bytes. Ours have less than 200; what
-// programs that count clicks add is less than one kilobyte.
-const maxLink = 8 << 10
-
-// below reports whether a path is in ownSpace as it stands, or may be read so.
-func below(u *url.URL) bool {
-	if inOwnSpace(u.Path) {
-		return true
-	}
-	return !plain(u) && len(u.Path) <= maxOddPath && inOwnSpace(loosen(u.Path))
-}
-
-func inOwnSpace(p string) bool {
-	return len(p) >= len(ownSpace) && strings.EqualFold(p[:len(ownSpace)], ownSpace)
-}
 
 // serveOwn answers everything in ownSpace. A person's link is mended first; from
 // here on it is one like any other.
-func (c *Client) serveOwn(w http.ResponseWriter, r *http.Request, next Next) error {
-	person := ForPerson(r)
-	if len(r.URL.RawQuery) > maxLink {
-		return c.observed(w, r, route{}, string(kindStray), func() (int, error) {
-			return 0, &MatrixError{Status: http.StatusRequestURITooLong, Errcode: codeTooLarge, Message: "The query is too long"}
+func (c *Client) serveOwn(call *wire.Call) error {
+	person := ForPerson(call.R)
+	if len(call.R.URL.RawQuery) > web.MaxLink {
+		return c.observed(call, string(route.KindStray), func() (int, error) {
+			return 0, &wire.MatrixError{Status: http.StatusRequestURITooLong, Errcode: wire.CodeTooLarge, Message: "The query is too long"}
 		})
 	}
 	if person {
-		r = c.mended(r)
+		call.R = c.mended(call.R)
 	}
-	found, suspicious := c.router.classify(r.URL)
-	if suspicious || found.kind == kindNone || person && found.kind == kindProbe {
-		found = route{kind: kindStray}
+	found, suspicious := c.router.Classify(call.R.URL)
+	if suspicious || found.Kind == route.KindNone || person && found.Kind == route.KindProbe {
+		found = route.Route{Kind: route.KindStray}
 	}
-	return c.serve(w, r, next, found, nil)
+	return c.serve(call.At(found))
 }
 
 // mended is a request for what is meant by its link.
 func (c *Client) mended(r *http.Request) *http.Request {
-	u := mendLink(r.URL, c.svc.Owns)
+	u := web.Mend(r.URL, c.svc.Owns)
 	if u == nil {
 		return r
 	}
@@ -64,39 +45,35 @@ func (c *Client) mended(r *http.Request) *http.Request {
 // A browser asks for HTML, or sends a form; a link of ours is for people, unless
 // who follows it wants JSON and nothing else.
 func ForPerson(r *http.Request) bool {
-	if !below(r.URL) {
+	if !route.InOwnSpace(r.URL) {
 		return false
 	}
-	if isForm(r) || isMultipart(r) {
+	if wire.IsForm(r) || wire.IsMultipart(r) {
 		return true
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return false
 	}
-	if accepts(r, "text/html", "application/xhtml+xml", "text/*") {
+	if wire.Accepts(r, "text/html", "application/xhtml+xml", "text/*") {
 		return true
 	}
-	_, link := pageOf(plainText(&url.URL{Path: r.URL.Path, RawPath: r.URL.RawPath}))
-	return link && !accepts(r, "application/json")
+	_, link := web.PageOf(web.PlainText(&url.URL{Path: r.URL.Path, RawPath: r.URL.RawPath}))
+	return link && !wire.Accepts(r, "application/json")
 }
 
-// accepts reports whether a request asks for one of some media types by name.
-func accepts(r *http.Request, types ...string) bool {
-	for _, line := range r.Header.Values("Accept") {
-		for one := range strings.SplitSeq(line, ",") {
-			mediaType, params, err := mime.ParseMediaType(one)
-			if err != nil || strings.Trim(params["q"], "0.") == "" && params["q"] != "" {
-				continue
-			}
-			if slices.Contains(types, mediaType) {
-				return true
-			}
-		}
+// maxNonce bounds what is proved, in bytes.
+const maxNonce = 64
+
+// probe serves ProbePath.
+func (c *Client) probe(call *wire.Call) (int, error) {
+	if call.R.Method != http.MethodGet {
+		return call.OnlyBy("GET, OPTIONS")
 	}
-	return false
-}
-
-func isMultipart(r *http.Request) bool {
-	mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	return err == nil && mediaType == "multipart/form-data"
+	nonce := call.R.URL.Query().Get("nonce")
+	if nonce == "" || len(nonce) > maxNonce {
+		return 0, wire.BadRequest(wire.CodeInvalidParam, "'nonce' must be 1 to 64 characters")
+	}
+	return call.OK(struct {
+		Proof string `json:"proof"`
+	}{c.svc.Proof(nonce)})
 }

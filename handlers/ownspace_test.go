@@ -9,13 +9,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
+	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
 // ownPaths are paths in our space: those that there are, and others.
 var ownPaths = []string{
-	linkPath, "/_threepid/validate/msisdn/submitToken", RefusePath, ProbePath, ProbePath + "?nonce=x",
+	linkPath, "/_threepid/validate/msisdn/submitToken", route.RefusePath, route.ProbePath, route.ProbePath + "?nonce=x",
 	"/_threepid/", "/_threepid/x", "/_threepid/validate", "/_threepid/validate/", "/_threepid/validate/fax/submitToken",
 	"/_threepid/validate/email/submitTok", "/_threepid/validate/email/submitTokens", "/_threepid/validate/email", "/_Threepid/X",
 	"//_threepid/x", "/_threepid/../_threepid/x", "/_threepid/x;y?a;b", "/_threepid/x?%zz", "/_threepid/%00", "/_threepid/" + strings.Repeat("%3B", 2000),
@@ -73,17 +76,17 @@ func TestPeopleGetPages(t *testing.T) {
 func TestMachinesGetJSON(t *testing.T) {
 	for _, path := range ownPaths {
 		asks := [][]string{{"GET", "Accept", "application/json"}, {"POST", "Content-Type", "application/json"}, {"PUT"}, {"DELETE", "Accept", "*/*"}, {"POST", "Accept", "text/html"}}
-		isLink := strings.HasPrefix(path, linkPath) || strings.HasPrefix(path, "/_threepid/validate/msisdn/submitToken") || path == RefusePath
+		isLink := strings.HasPrefix(path, linkPath) || strings.HasPrefix(path, "/_threepid/validate/msisdn/submitToken") || path == route.RefusePath
 		if !isLink {
 			asks = append(asks, []string{"GET"}, []string{"GET", "Accept", "*/*"}, []string{"GET", "Accept", "text/html;q=0, application/json"})
 		}
 		for _, ask := range asks {
 			r := newPageRig(t, options{})
 			answer := r.do(ask[0], path, `{}`, ask[1:]...)
-			if path == RefusePath || isLink && ask[0] == "GET" && !strings.ContainsAny(path, ";%") && len(path) < maxLink {
+			if path == route.RefusePath || isLink && ask[0] == "GET" && !strings.ContainsAny(path, ";%") && len(path) < web.MaxLink {
 				continue // pages for everybody, and a method that has no answer
 			}
-			if path == ProbePath+"?nonce=x" && ask[0] == "GET" {
+			if path == route.ProbePath+"?nonce=x" && ask[0] == "GET" {
 				wantStatus(t, answer, http.StatusOK)
 				continue
 			}
@@ -126,7 +129,7 @@ func TestPageOfALimit(t *testing.T) {
 	} {
 		r := newPageRig(t, options{})
 		rec := httptest.NewRecorder()
-		_, err := r.client.failedPage(rec, httptest.NewRequest("GET", linkPath, http.NoBody), &verification.LimitError{RetryAfter: wait})
+		_, err := r.client.people.failedPage(&wire.Call{W: rec, R: httptest.NewRequest("GET", linkPath, http.NoBody)}, &verification.LimitError{RetryAfter: wait})
 		wantPage(t, rec, http.StatusTooManyRequests, "Please try again later")
 		if !strings.Contains(rec.Body.String(), "try again in "+want) || err == nil {
 			t.Errorf("%v: got %v, %s", wait, err, rec.Body)

@@ -9,39 +9,31 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/internal/words"
 )
-
-// Look is the looks of a brand.
-type Look = web.Look
-
-// CheckVariable refuses what is no variable of a [Look], or no value of it.
-func CheckVariable(name, value string) error { return web.CheckVariable(name, value) }
-
-// pages renders what a person sees.
-type pages struct {
-	*web.Pages
-}
 
 // PageOptions are the words and the looks of pages.
 type PageOptions struct {
-	// Words has the words; nil means English.
+	// Words has the words; nil means those that come with the program.
 	Words web.Dictionary
 	// Looks are the brands by name; "" is for all others.
-	Looks map[string]Look
+	Looks map[string]web.Look
 	// Now is the clock; nil means the real one.
 	Now func() time.Time
 }
 
-// newPages makes pages in English and in our own colours.
-func newPages(publicURL string) *pages {
+// newPages makes pages in our own words and colours.
+func newPages(publicURL string) *web.Pages {
 	p, err := web.New(web.Options{Server: hostOf(publicURL)})
 	if err != nil {
 		panic(err) // the name of the server is all that is given, and it was checked
 	}
-	return &pages{Pages: p}
+	return p
 }
 
 // hostOf is the name by which readers know the server, of an origin.
@@ -57,103 +49,110 @@ func (c *Client) SetPages(opts PageOptions) error {
 	if err != nil {
 		return err
 	}
-	c.page.Pages = p
+	c.people.page = p
 	return nil
 }
 
+// people are served by pages: what a link leads to, and the forms behind it.
+type people struct {
+	cfg  *Config
+	svc  *verification.Service
+	page *web.Pages
+}
+
 // gate tells people from programs.
-func (c *Client) gate() web.Gate {
-	return web.Gate{Seal: c.svc, Now: c.page.Now, Secure: strings.HasPrefix(c.cfg.PublicURL, "https://")}
+func (p *people) gate() web.Gate {
+	return web.Gate{Seal: p.svc, Now: p.page.Now, Secure: strings.HasPrefix(p.cfg.PublicURL, "https://")}
 }
 
 // show renders a page that is no failure.
-func (c *Client) show(w http.ResponseWriter, r *http.Request, v web.View) (int, error) {
-	if err := c.page.Render(w, r, http.StatusOK, v); err != nil {
-		return 0, &rendered{internal(err)}
+func (p *people) show(call *wire.Call, v web.View) (int, error) {
+	if err := p.page.Render(call.W, call.R, http.StatusOK, v); err != nil {
+		return 0, &rendered{wire.Internal(err)}
 	}
 	return http.StatusOK, nil
 }
 
 // showFailure renders a page for a verdict, which is reported.
-func (c *Client) showFailure(w http.ResponseWriter, r *http.Request, verdict *MatrixError, v web.View) (int, error) {
-	if err := c.page.Render(w, r, verdict.Status, v); err != nil {
-		return 0, &rendered{internal(err)}
+func (p *people) showFailure(call *wire.Call, verdict *wire.MatrixError, v web.View) (int, error) {
+	if err := p.page.Render(call.W, call.R, verdict.Status, v); err != nil {
+		return 0, &rendered{wire.Internal(err)}
 	}
 	return 0, &rendered{verdict}
 }
 
 // showPage is the link in the mail: it asks, and changes nothing.
-func (c *Client) showPage(w http.ResponseWriter, r *http.Request) (int, error) {
-	query := r.URL.Query()
+func (p *people) showPage(call *wire.Call) (int, error) {
+	query := call.R.URL.Query()
 	sub := pageSubmission(query)
-	sub.Discreet = c.cfg.discreet()
+	sub.Discreet = p.cfg.discreet()
 	if query.Get("help") != "" {
-		return c.helpPage(w, r, sub)
+		return p.helpPage(call, sub)
 	}
-	if state := c.seenOf(submitPath(mediumOf(r)), query); state != "" {
-		return c.seenPage(w, r, sub, state)
+	if state := p.seenOf(route.PagePath(route.MediumOf(call.R.URL.Path)), query); state != "" {
+		return p.seenPage(call, sub, state)
 	}
-	return c.asThingsStand(w, r, sub)
+	return p.asThingsStand(call, sub)
 }
 
 // asThingsStand is the page of a link.
-func (c *Client) asThingsStand(w http.ResponseWriter, r *http.Request, sub verification.Submission) (int, error) {
-	found, err := c.svc.Inspect(r.Context(), sub)
+func (p *people) asThingsStand(call *wire.Call, sub verification.Submission) (int, error) {
+	found, err := p.svc.Inspect(call.R.Context(), sub)
 	if err != nil {
-		return c.failedPage(w, r, err)
+		return p.failedPage(call, err)
 	}
 	if found.Already && found.Proof == verification.ProofLink {
-		return c.confirmedPage(w, r, sub, found, web.Already)
+		return p.confirmedPage(call, sub, found, web.Already)
 	}
 	if found.Proof == verification.ProofCode && !code(sub.Token) {
-		return c.show(w, r, c.codeView(sub, found, web.Code))
+		return p.show(call, p.codeView(sub, found, web.Code))
 	}
-	return c.show(w, r, c.pressView(r, sub, found))
+	return p.show(call, p.pressView(call.R, sub, found))
 }
 
 // confirmPage is the button of that page.
-func (c *Client) confirmPage(w http.ResponseWriter, r *http.Request) (int, error) {
-	values, err := c.pageForm(w, r)
+func (p *people) confirmPage(call *wire.Call) (int, error) {
+	values, err := postedForm(call)
 	if err != nil {
-		return c.failedPage(w, r, err)
+		return p.failedPage(call, err)
 	}
 	sub := pageSubmission(values)
-	sub.Discreet = c.cfg.discreet()
-	if !c.svc.Owns(sub.SID) {
-		return c.failedPage(w, r, verification.ErrNoSession) // there is no page to send to
+	sub.Discreet = p.cfg.discreet()
+	if !p.svc.Owns(sub.SID) {
+		return p.failedPage(call, verification.ErrNoSession) // there is no page to send to
 	}
 	if link := values.Get(linkField); link != "" {
 		typed := sub.Token
 		sub.Token, _ = input.Code(link)
-		if !c.typed(r, values, sub, typed) {
-			return c.askAgain(w, r, sub)
+		if !p.typed(call.R, values, sub, typed) {
+			return p.askAgain(call, sub)
 		}
-	} else if !c.meant(r, values, sub) {
-		return c.askAgain(w, r, sub)
+	} else if !p.meant(call.R, values, sub) {
+		return p.askAgain(call, sub)
 	}
-	done, err := c.confirm(r, sub)
+	done, err := p.confirm(call.R, sub)
 	if errors.Is(err, verification.ErrTokenIncorrect) {
-		return c.wrongToken(w, r, sub)
+		return p.wrongToken(call, sub)
 	}
 	if err != nil {
-		return c.failedForm(w, r, sub, err)
+		return p.failedForm(call, sub, err)
 	}
-	if next := c.wayOn(done, sub.SID); next != "" {
-		web.Headers(w.Header())
-		w.Header().Set("Location", next)
-		w.WriteHeader(http.StatusFound)
+	if next := p.wayOn(done, sub.SID); next != "" {
+		web.Headers(call.W.Header())
+		call.W.Header().Set("Location", next)
+		call.W.WriteHeader(http.StatusFound)
 		return http.StatusFound, nil
 	}
 	state := web.Done
 	if done.Already {
 		state = web.Already
 	}
-	return c.sendToPage(w, r, sub, state, nil)
+	return p.sendToPage(call, sub, state, nil)
 }
 
-// pageForm reads the body of a form.
-func (c *Client) pageForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
-	raw, err := readBody(w, r, c.cfg.MaxBody)
+// postedForm reads the body of a form.
+func postedForm(call *wire.Call) (url.Values, error) {
+	raw, err := call.Body()
 	if err != nil {
 		return nil, err
 	}
@@ -166,8 +165,8 @@ func (c *Client) pageForm(w http.ResponseWriter, r *http.Request) (url.Values, e
 
 // meant reports whether a person has sent this form. Where the token was typed
 // in, it is enough that the page was ours: no program types what is in a mail.
-func (c *Client) meant(r *http.Request, values url.Values, sub verification.Submission) bool {
-	nonce, gate := values.Get("nonce"), c.gate()
+func (p *people) meant(r *http.Request, values url.Values, sub verification.Submission) bool {
+	nonce, gate := values.Get("nonce"), p.gate()
 	return gate.Human(r, nonce, aboutPress(sub)) || gate.Genuine(r, nonce, aboutCode(sub))
 }
 
@@ -175,8 +174,8 @@ func (c *Client) meant(r *http.Request, values url.Values, sub verification.Subm
 const linkField = "link"
 
 // typed reports whether the code beside the link was typed into a page of ours.
-func (c *Client) typed(r *http.Request, values url.Values, sub verification.Submission, code string) bool {
-	return c.gate().Genuine(r, values.Get("nonce"), aboutCheck(sub)) && c.svc.PressCodeValid(sub.SID, sub.Token, code)
+func (p *people) typed(r *http.Request, values url.Values, sub verification.Submission, code string) bool {
+	return p.gate().Genuine(r, values.Get("nonce"), aboutCheck(sub)) && p.svc.PressCodeValid(sub.SID, sub.Token, code)
 }
 
 // aboutCheck is what the nonce of a page that asks for that code is about.
@@ -193,46 +192,46 @@ func aboutPress(sub verification.Submission) string {
 func aboutCode(sub verification.Submission) string { return "code\x00" + sub.SID }
 
 // errMachine is the verdict on a press that may have been a program's.
-var errMachine = &MatrixError{Status: http.StatusForbidden, Errcode: codeForbidden, Message: "A person has to press the button"}
+var errMachine = &wire.MatrixError{Status: http.StatusForbidden, Errcode: wire.CodeForbidden, Message: "A person has to press the button"}
 
 // askAgain answers a press that may have been a program's: it did not count.
 // What only the reader of the mail can do is to type its code. A mail with a
 // link has one for this; it is worth nothing without the link, so that a wrong
 // one only asks once more.
-func (c *Client) askAgain(w http.ResponseWriter, r *http.Request, sub verification.Submission) (int, error) {
-	found, err := c.svc.Inspect(r.Context(), sub)
+func (p *people) askAgain(call *wire.Call, sub verification.Submission) (int, error) {
+	found, err := p.svc.Inspect(call.R.Context(), sub)
 	if err != nil {
-		return c.failedForm(w, r, sub, err)
+		return p.failedForm(call, sub, err)
 	}
 	switch {
 	case found.Proof == verification.ProofCode:
-		v := c.codeView(sub, found, web.Code)
+		v := p.codeView(sub, found, web.Code)
 		v.Retype = true
-		return c.showFailure(w, r, errMachine, v)
+		return p.showFailure(call, errMachine, v)
 	case found.Already:
-		return c.sendToPage(w, r, sub, web.Already, nil)
+		return p.sendToPage(call, sub, web.Already, nil)
 	}
-	v := c.formView(sub, found, web.Again, c.gate().Nonce(web.First, aboutCheck(sub)))
+	v := p.formView(sub, found, web.Again, p.gate().Nonce(web.First, aboutCheck(sub)))
 	v.Fields = append(v.Fields, web.Field{Name: linkField, Value: sub.Token})
-	v.Address, v.Asked = shown(found), c.askedOf(r, sub, found) // the link proves that its reader knows it
-	return c.showFailure(w, r, errMachine, v)
+	v.Address, v.Asked = shown(found), p.askedOf(call.R, sub, found) // the link proves that its reader knows it
+	return p.showFailure(call, errMachine, v)
 }
 
 // wrongToken asks for the code again, as long as there are tries.
-func (c *Client) wrongToken(w http.ResponseWriter, r *http.Request, sub verification.Submission) (int, error) {
-	if _, err := c.svc.Inspect(r.Context(), sub); err != nil {
-		return c.failedForm(w, r, sub, err)
+func (p *people) wrongToken(call *wire.Call, sub verification.Submission) (int, error) {
+	if _, err := p.svc.Inspect(call.R.Context(), sub); err != nil {
+		return p.failedForm(call, sub, err)
 	}
-	return c.sendToPage(w, r, sub, web.Wrong, asMatrixError(submitError(verification.ErrTokenIncorrect)))
+	return p.sendToPage(call, sub, web.Wrong, wire.ErrorOf(wire.SubmitError(verification.ErrTokenIncorrect)))
 }
 
 // wrongPage is the page after a wrong code.
-func (c *Client) wrongPage(w http.ResponseWriter, r *http.Request, sub verification.Submission) (int, error) {
-	found, err := c.svc.Inspect(r.Context(), sub)
+func (p *people) wrongPage(call *wire.Call, sub verification.Submission) (int, error) {
+	found, err := p.svc.Inspect(call.R.Context(), sub)
 	if err != nil {
-		return c.failedPage(w, r, err)
+		return p.failedPage(call, err)
 	}
-	return c.showFailure(w, r, asMatrixError(submitError(verification.ErrTokenIncorrect)), c.codeView(sub, found, web.Wrong))
+	return p.showFailure(call, wire.ErrorOf(wire.SubmitError(verification.ErrTokenIncorrect)), p.codeView(sub, found, web.Wrong))
 }
 
 // viewOf is a page about a session. It does not name the address.
@@ -244,46 +243,31 @@ func viewOf(found verification.Confirmed, state web.State) web.View {
 }
 
 // pressView is a page with a button for the token of the link.
-func (c *Client) pressView(r *http.Request, sub verification.Submission, found verification.Confirmed) web.View {
-	v := c.formView(sub, found, web.Confirm, c.gate().Nonce(web.First, aboutPress(sub)))
+func (p *people) pressView(r *http.Request, sub verification.Submission, found verification.Confirmed) web.View {
+	v := p.formView(sub, found, web.Confirm, p.gate().Nonce(web.First, aboutPress(sub)))
 	v.Fields = append(v.Fields, web.Field{Name: "token", Value: sub.Token})
 	if found.Proof == verification.ProofLink {
 		v.Address = shown(found) // the link proves that its reader knows it
-		v.Asked = c.askedOf(r, sub, found)
+		v.Asked = p.askedOf(r, sub, found)
 	}
 	return v
 }
 
 // codeView is a page that a code is typed into.
-func (c *Client) codeView(sub verification.Submission, found verification.Confirmed, state web.State) web.View {
-	v := c.formView(sub, found, state, c.gate().Nonce(web.First, aboutCode(sub)))
-	v.Help = submitPath(found.Medium) + "?" + helpQuery(sub)
+func (p *people) codeView(sub verification.Submission, found verification.Confirmed, state web.State) web.View {
+	v := p.formView(sub, found, state, p.gate().Nonce(web.First, aboutCode(sub)))
+	v.Help = route.PagePath(found.Medium) + "?" + web.HelpQuery(sub)
 	return v
 }
 
-// PagePath is the path of a medium's links and of its help page.
-func PagePath(medium verification.Medium) string { return submitPath(medium) }
-
-// submitPath is where the tokens of a medium come back, and where the forms of
-// its pages lead.
-func submitPath(medium verification.Medium) string { return SubmitPath + string(medium) + submitTail }
-
-// mediumOf is that of the path that was asked, for pages about no session.
-func mediumOf(r *http.Request) verification.Medium {
-	if strings.Contains(r.URL.Path, "/"+string(verification.MSISDN)+"/") {
-		return verification.MSISDN
-	}
-	return verification.Email
-}
-
-func (c *Client) formView(sub verification.Submission, found verification.Confirmed, state web.State, nonce string) web.View {
+func (p *people) formView(sub verification.Submission, found verification.Confirmed, state web.State, nonce string) web.View {
 	v := viewOf(found, state)
-	v.Action = submitPath(found.Medium)
+	v.Action = route.PagePath(found.Medium)
 	v.Fields = []web.Field{{Name: "sid", Value: sub.SID}, {Name: "nonce", Value: nonce}}
 	if sub.ClientSecret != nil {
 		v.Fields = append(v.Fields, web.Field{Name: "client_secret", Value: *sub.ClientSecret})
 	}
-	v.FormTarget, _ = c.nextLinkOrigin(found.NextLink)
+	v.FormTarget, _ = p.cfg.nextLinkOrigin(found.NextLink)
 	return v
 }
 
@@ -302,4 +286,14 @@ func pageSubmission(values url.Values) verification.Submission {
 		sub.ClientSecret = &secret
 	}
 	return sub
+}
+
+// askedOf is what a page says of the request that its link is from. Only whoever
+// has the link may see it: to the client it would tell that somebody else has
+// asked for the same address.
+func (p *people) askedOf(r *http.Request, sub verification.Submission, found verification.Confirmed) web.Asked {
+	origin := words.OriginOf(found)
+	// Should the store fail, the page says less; confirming will fail, too.
+	another, err := p.svc.Another(r.Context(), sub.SID, found)
+	return web.Asked{Made: origin.Made, App: origin.App, Network: origin.Network, Another: another && err == nil}
 }

@@ -13,6 +13,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
+	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
@@ -36,9 +39,9 @@ func TestPages_AreReported(t *testing.T) {
 		{func() *httptest.ResponseRecorder { return r.do("PUT", linkPath, "") }, "submit", "unrecognized", 405},
 		{func() *httptest.ResponseRecorder { return r.submitJSON("x") }, "submit", "not_json", 400},
 		{func() *httptest.ResponseRecorder { return r.do("GET", refuseQuery(sid, refusal), "") }, "refuse_page", "ok", 200},
-		{func() *httptest.ResponseRecorder { return r.do("GET", RefusePath, "") }, "refuse_page", "session_expired", 400},
-		{func() *httptest.ResponseRecorder { return r.do("PUT", RefusePath, "") }, "refuse", "unrecognized", 405},
-		{func() *httptest.ResponseRecorder { return oneClick(RefusePath) }, "refuse", "invalid_param", 400},
+		{func() *httptest.ResponseRecorder { return r.do("GET", route.RefusePath, "") }, "refuse_page", "session_expired", 400},
+		{func() *httptest.ResponseRecorder { return r.do("PUT", route.RefusePath, "") }, "refuse", "unrecognized", 405},
+		{func() *httptest.ResponseRecorder { return oneClick(route.RefusePath) }, "refuse", "invalid_param", 400},
 		{func() *httptest.ResponseRecorder { return r.sent(linkPath, url.Values{"sid": {sid}, "token": {token}}) }, "confirm", "forbidden", 403},
 		{func() *httptest.ResponseRecorder { return r.sent(linkPath, fields(r.openLink(sid))) }, "confirm", "ok", 303},
 		{func() *httptest.ResponseRecorder { return oneClick(refuseQuery(sid, refusal)) }, "refuse", "ok", 200},
@@ -50,7 +53,7 @@ func TestPages_AreReported(t *testing.T) {
 	if allow := r.do("PUT", linkPath, "").Header().Get("Allow"); allow != "GET, HEAD, POST, OPTIONS" {
 		t.Errorf("got Allow %q", allow)
 	}
-	machine := r.do("PUT", RefusePath, "")
+	machine := r.do("PUT", route.RefusePath, "")
 	if allow := machine.Header().Get("Allow"); allow != "GET, HEAD, POST" || machine.Body.Len() != 0 {
 		t.Errorf("got Allow %q and %s", allow, machine.Body)
 	}
@@ -89,7 +92,7 @@ func TestPages_WhatIsNotWrittenIsNotDone(t *testing.T) {
 	link := refuseQuery(sid, r.box.last(t).Refusal)
 	refuse, confirm := fields(r.do("GET", link, "")), fields(r.openLink(sid))
 	full.err = errors.New("the disk is full")
-	wantPage(t, r.sent(RefusePath, refuse), http.StatusInternalServerError, "Something went wrong")
+	wantPage(t, r.sent(route.RefusePath, refuse), http.StatusInternalServerError, "Something went wrong")
 	wantPage(t, r.sent(linkPath, confirm), http.StatusInternalServerError, "Something went wrong")
 	full.err = store.ErrClosed
 	wantStatus(t, r.do("POST", link, "List-Unsubscribe=One-Click", "Content-Type", formType), http.StatusServiceUnavailable)
@@ -98,13 +101,13 @@ func TestPages_WhatIsNotWrittenIsNotDone(t *testing.T) {
 	}
 	full.err = nil
 	wantStatus(t, r.sent(linkPath, confirm), http.StatusSeeOther)
-	wantStatus(t, r.sent(RefusePath, refuse), http.StatusSeeOther)
-	wantPage(t, r.openLink(sid), http.StatusBadRequest, "This has been ended")
+	wantStatus(t, r.sent(route.RefusePath, refuse), http.StatusSeeOther)
+	wantPage(t, r.openLink(sid), http.StatusBadRequest, "This request was ended")
 }
 
 // TestPages_OfTheSessionsLanguage, where the browser does not say which it wants.
 func TestPages_OfTheSessionsLanguage(t *testing.T) {
-	r := newPageRig(t, options{config: func(c *Config) { c.Match = func(string) string { return "ar" } }})
+	r := newPageRig(t, options{config: func(c *Config) { audienceOf(c).language = func(string) string { return "ar" } }})
 	sid := r.request("register", "s", "a@x.org")
 	if page := r.openLink(sid).Body.String(); !strings.Contains(page, `lang="ar"`) {
 		t.Errorf("got page %.120s", page)
@@ -149,8 +152,8 @@ func TestPages_OfWhatIsOverMeanwhile(t *testing.T) {
 	m := r.box.last(t)
 	wantPage(t, r.press(r.openLink(sid)), http.StatusOK, "Confirmed")
 	wantPage(t, r.post(url.Values{"sid": {sid}, "token": {m.Token}}), http.StatusOK, "Already confirmed") // a program's
-	refused := r.sent(RefusePath, fields(r.do("GET", refuseQuery(sid, m.Refusal), ""))).Header().Get("Location")
-	wantPage(t, r.do("GET", refused, ""), http.StatusOK, "Stopped")
+	refused := r.sent(route.RefusePath, fields(r.do("GET", refuseQuery(sid, m.Refusal), ""))).Header().Get("Location")
+	wantPage(t, r.do("GET", refused, ""), http.StatusOK, "The request was ended")
 	broken.err = errDisk
 	wantPage(t, r.do("GET", refused, ""), http.StatusInternalServerError, "Something went wrong")
 
@@ -163,14 +166,14 @@ func TestPages_OfWhatIsOverMeanwhile(t *testing.T) {
 	if err := r.svc.RevokeSession(t.Context(), sid); err != nil {
 		t.Fatal(err)
 	}
-	wantPage(t, r.do("GET", wrong, ""), http.StatusBadRequest, "This has been ended")
+	wantPage(t, r.do("GET", wrong, ""), http.StatusBadRequest, "This request was ended")
 }
 
 // TestPages_HowLongAQueryMayBe, to the sign.
 func TestPages_HowLongAQueryMayBe(t *testing.T) {
 	r := newPageRig(t, options{})
-	for n, want := range map[int]int{maxLink: http.StatusBadRequest, maxLink + 1: http.StatusRequestURITooLong} {
-		wantPage(t, r.do("GET", linkPath+"?"+strings.Repeat("x", n), "", browser...), want, "That did not work")
+	for n, want := range map[int]int{web.MaxLink: http.StatusBadRequest, web.MaxLink + 1: http.StatusRequestURITooLong} {
+		wantPage(t, r.do("GET", linkPath+"?"+strings.Repeat("x", n), "", browser...), want, "This link does not work")
 	}
 }
 
@@ -178,7 +181,7 @@ func TestPages_HowLongAQueryMayBe(t *testing.T) {
 // called.
 func TestPages_SmallParts(t *testing.T) {
 	for value, want := range map[string]bool{"#0000cc": true, "red}": false} {
-		if err := CheckVariable("accent", value); (err == nil) != want {
+		if err := web.CheckVariable("accent", value); (err == nil) != want {
 			t.Errorf("%s: got %v", value, err)
 		}
 	}
@@ -191,10 +194,10 @@ func TestPages_SmallParts(t *testing.T) {
 		formType: true, formType + "; charset=utf-8": true, "application/x-form-www-urlencoded": true, "application/json": false, "": false, formType + "; =": false,
 	} {
 		r := httptest.NewRequest("POST", linkPath, http.NoBody)
-		if r.Header.Set("Content-Type", contentType); isForm(r) != want {
-			t.Errorf("%q is a form: %v, want %v", contentType, isForm(r), want)
+		if r.Header.Set("Content-Type", contentType); wire.IsForm(r) != want {
+			t.Errorf("%q is a form: %v, want %v", contentType, wire.IsForm(r), want)
 		}
-		if r.Header.Set("Content-Type", "multipart/form-data; ="); isMultipart(r) {
+		if r.Header.Set("Content-Type", "multipart/form-data; ="); wire.IsMultipart(r) {
 			t.Error("a form in parts without a boundary is one")
 		}
 	}
@@ -203,12 +206,12 @@ func TestPages_SmallParts(t *testing.T) {
 		"text/html;q=0.000": false, "text/html;q=": false, ";;": false, "": false, "text/plain": false,
 	} {
 		r := httptest.NewRequest("GET", "/", http.NoBody)
-		if r.Header.Set("Accept", accept); accepts(r, "text/html") != want {
-			t.Errorf("%q asks for a page: %v, want %v", accept, accepts(r, "text/html"), want)
+		if r.Header.Set("Accept", accept); wire.Accepts(r, "text/html") != want {
+			t.Errorf("%q asks for a page: %v, want %v", accept, wire.Accepts(r, "text/html"), want)
 		}
 	}
 	for path, want := range map[string]verification.Medium{linkPath: verification.Email, phonePath: verification.MSISDN, "/_threepid/msisdn": verification.Email} {
-		if got := mediumOf(httptest.NewRequest("GET", path, http.NoBody)); got != want {
+		if got := route.MediumOf(path); got != want {
 			t.Errorf("%s is of %s, want %s", path, got, want)
 		}
 	}
@@ -241,24 +244,24 @@ func TestRefusals_InParts(t *testing.T) {
 
 // TestRebuild_TheAncientAPI has registrations only that are read otherwise.
 func TestRebuild_TheAncientAPI(t *testing.T) {
-	for route, want := range map[route]bool{
-		{version: "api/v1", tail: "register"}: true, {version: "r0", tail: "register"}: false, {version: "api/v1", tail: "account/password"}: false,
+	for at, want := range map[route.Route]bool{
+		{Version: "api/v1", Tail: "register"}: true, {Version: "r0", Tail: "register"}: false, {Version: "api/v1", Tail: "account/password"}: false,
 	} {
-		if got := route.ancient(); got != want {
-			t.Errorf("%+v is ancient: %v, want %v", route, got, want)
+		if got := at.Ancient(); got != want {
+			t.Errorf("%+v is ancient: %v, want %v", at, got, want)
 		}
 	}
 }
 
 // TestRebuild_WhatCannotBeReadIsNotSent, whoever has read it before.
 func TestRebuild_WhatCannotBeReadIsNotSent(t *testing.T) {
-	for body, route := range map[string]route{
-		`{"three_pid_creds":5}`: {tail: tailThreepid}, `{"sid":5}`: {tail: tailAdd}, `{"threepid_creds":5}`: {tail: tailRegister, version: ancientVersion},
-		`{"auth":{"type":"m.login.email.identity","threepid_creds":5}}`: {tail: tailPassword},
+	for body, at := range map[string]route.Route{
+		`{"three_pid_creds":5}`: {Tail: route.TailThreepid}, `{"sid":5}`: {Tail: route.TailAdd}, `{"threepid_creds":5}`: {Tail: route.TailRegister, Version: ancient},
+		`{"auth":{"type":"m.login.email.identity","threepid_creds":5}}`: {Tail: route.TailPassword},
 	} {
-		j := &completion{route: route, body: mustObject(t, []byte(body))}
-		_ = j.collectUIA() // it says the same
-		if err := j.rebuild(); codeOf(err) != codeInvalidParam {
+		j := &completion{call: &wire.Call{Route: at}, body: mustObject(t, []byte(body))}
+		_ = j.readAuth() // it says the same
+		if err := wire.Rebuild(at, j.body, j.auth, j.changed); codeOf(err) != wire.CodeInvalidParam {
 			t.Errorf("%s: got %v", body, err)
 		}
 	}

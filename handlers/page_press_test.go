@@ -139,7 +139,7 @@ func TestTheCodeBesideTheLink(t *testing.T) {
 		r.stillPending(sid, name)
 	}
 	form := url.Values{"sid": good["sid"], "nonce": good["nonce"], "link": {"x" + token}, "token": {code}}
-	wantPage(t, r.post(form, chrome...), http.StatusBadRequest, "That did not work")
+	wantPage(t, r.post(form, chrome...), http.StatusBadRequest, "This link does not work")
 	if answer := r.do("POST", linkPath, `{"sid":"`+sid+`","token":"`+code+`"}`, "Content-Type", "application/json"); strings.Contains(answer.Body.String(), "true") {
 		t.Errorf("the code alone has confirmed: %s", answer.Body)
 	}
@@ -200,9 +200,9 @@ func TestNonceWorksOnEveryNode(t *testing.T) {
 	req := url.Values{"sid": {sid}, "token": {a.box.last(t).Token}, "nonce": {page.Get("nonce")}}
 	// The other store does not have the session: to be told so is to have
 	// passed the gate.
-	wantPage(t, b.post(req), http.StatusBadRequest, "This has expired")
+	wantPage(t, b.post(req), http.StatusBadRequest, "This request is too old")
 	plain := httptest.NewRequest("POST", linkPath, http.NoBody)
-	if !b.client.gate().Human(plain, page.Get("nonce"), "press\x00"+sid+"\x00"+a.box.last(t).Token) {
+	if !b.client.people.gate().Human(plain, page.Get("nonce"), "press\x00"+sid+"\x00"+a.box.last(t).Token) {
 		t.Error("the nonce of one node is refused by the other")
 	}
 }
@@ -215,7 +215,7 @@ func TestMachineThatClicksACodeHasToType(t *testing.T) {
 	token := r.box.last(t).Token
 	page := r.post(fields(r.openLink(sid)), scanner...)
 	wantPage(t, page, http.StatusForbidden, "Create your account?")
-	for _, want := range []string{`name="token" dir="ltr"`, "Please type the code from the message."} {
+	for _, want := range []string{`name="token" dir="ltr"`, "Type the code from the mail instead."} {
 		if !strings.Contains(page.Body.String(), want) {
 			t.Errorf("the page has no %q:\n%s", want, page.Body)
 		}

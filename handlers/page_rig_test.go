@@ -31,7 +31,7 @@ type twoLanguages struct{}
 
 func (twoLanguages) Words(brand, accept string) web.Words {
 	if !strings.HasPrefix(accept, "ar") {
-		return web.English("matrix.example.org").Words(brand, accept)
+		return web.Builtin("matrix.example.org").Words(brand, "en")
 	}
 	return web.Words{Lang: "ar", Dir: "rtl", Text: func(key, _ string) (string, error) { return "عربي " + key, nil }}
 }
@@ -72,7 +72,7 @@ func (r *rig) typed(page *httptest.ResponseRecorder, code string, header ...stri
 // wantCodePage checks that the code beside the link is asked for.
 func wantCodePage(t *testing.T, page *httptest.ResponseRecorder) {
 	t.Helper()
-	if body := page.Body.String(); page.Code != http.StatusForbidden || !strings.Contains(body, "Please type the code from the message.") || !strings.Contains(body, `id="token"`) {
+	if body := page.Body.String(); page.Code != http.StatusForbidden || !strings.Contains(body, "Type the code from the mail instead.") || !strings.Contains(body, `id="token"`) {
 		t.Errorf("got status %d, want 403 and a page that asks for the code:\n%s", page.Code, body)
 	}
 }

@@ -5,11 +5,12 @@ package handlers
 import (
 	"errors"
 	"net/http"
-	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/words"
 )
@@ -20,7 +21,7 @@ func TestSamplePages_AreAllThatThereAre(t *testing.T) {
 	folder := fstest.MapFS{"brands/acme/layout/look.txt": {Data: []byte(`{{define "logo"}}Acme{{end}}`)}}
 	set := loadTemplates(t, words.Options{Folder: folder, Brands: []string{"acme"}})
 	written := map[string]string{}
-	err := EachSamplePage("matrix.example.org", set, func(name string, html []byte) error {
+	err := web.EachSample("matrix.example.org", set, func(name string, html []byte) error {
 		if written[name] != "" {
 			t.Errorf("%s is written twice", name)
 		}
@@ -73,7 +74,7 @@ func TestSamplePages_AreAllThatThereAre(t *testing.T) {
 	}
 	full := errors.New("the disk is full")
 	count := 0
-	err = EachSamplePage("matrix.example.org", set, func(string, []byte) error { count++; return full })
+	err = web.EachSample("matrix.example.org", set, func(string, []byte) error { count++; return full })
 	if !errors.Is(err, full) || count != 1 {
 		t.Errorf("got %v after %d pages, want %v after one", err, count, full)
 	}
@@ -109,9 +110,9 @@ func TestPagesThatCannotBeMade(t *testing.T) {
 	if wantStatus(t, rec, http.StatusBadRequest); decoded(t, rec)["error"] != "'email' is not a valid address" {
 		t.Errorf("got %s", rec.Body)
 	}
-	for _, refusal := range []*MatrixError{
-		errRegistrationClosed, errStageNotOffered, errNotBegun, errStagesMissing, errNotFromHere, errMisconfigured, errMachine, errNoPhones, errPhoneNumber,
-		errNoPhoneReset, errDenied, errAlike, unavailable(nil), unreachable(nil), unrecognized(http.StatusNotFound), internal(nil),
+	for _, refusal := range []*wire.MatrixError{
+		errRegistrationClosed, errStageNotOffered, errNotBegun, errStagesMissing, hsapi.ErrNotFromHere, errMisconfigured, errMachine, wire.ErrNoPhones, errPhoneNumber,
+		errNoPhoneReset, errDenied, hsapi.ErrAlike, wire.Unavailable(nil), wire.Unreachable(nil), wire.Unrecognized(http.StatusNotFound), wire.Internal(nil),
 	} {
 		if said := r.client.inWords(mustRequest(t, "GET", "/"), refusal); said.Message == "" || said.Errcode == "" || said.Status < 400 {
 			t.Errorf("%+v says nothing", refusal)
@@ -124,9 +125,9 @@ func TestRefusalsAreSaidInTheReadersWords(t *testing.T) {
 	r := newPageRig(t, options{})
 	arab := mustRequest(t, "GET", "/")
 	arab.Header.Set("Accept-Language", "ar")
-	for say, refusals := range map[string][]*MatrixError{
-		sayClosed: {errRegistrationClosed}, sayUnsupported: {errStageNotOffered, errNoPhones, errNoPhoneReset}, sayBegin: {errStagesMissing}, saySetup: {errMisconfigured},
-		sayNumber: {errPhoneNumber}, sayDenied: {errDenied}, sayFault: {unreachable(nil), internal(nil)}, sayUnconfirmed: {errUnconfirmed},
+	for say, refusals := range map[string][]*wire.MatrixError{
+		wire.SayClosed: {errRegistrationClosed}, wire.SayUnsupported: {errStageNotOffered, wire.ErrNoPhones, errNoPhoneReset}, wire.SayBegin: {errStagesMissing}, wire.SaySetup: {errMisconfigured},
+		wire.SayNumber: {errPhoneNumber}, wire.SayDenied: {errDenied}, wire.SayFault: {wire.Unreachable(nil), wire.Internal(nil)}, wire.SayUnconfirmed: {errUnconfirmed},
 	} {
 		for _, refusal := range refusals {
 			before := *refusal
@@ -138,8 +139,8 @@ func TestRefusalsAreSaidInTheReadersWords(t *testing.T) {
 	if said := r.client.inWords(arab, errNotBegun); said != errNotBegun {
 		t.Errorf("what is for who writes clients is said as %q", said.Message)
 	}
-	ch := &challenge{Message: "Invalid password", say: sayPassword, Session: "s"}
-	if said := r.client.challengeInWords(arab, ch); said.Message != "عربي "+sayPassword || said.Session != "s" || ch.Message != "Invalid password" {
+	ch := &challenge{Message: "Invalid password", say: wire.SayPassword, Session: "s"}
+	if said := r.client.challengeInWords(arab, ch); said.Message != "عربي "+wire.SayPassword || said.Session != "s" || ch.Message != "Invalid password" {
 		t.Errorf("got %+v", said)
 	}
 }
@@ -147,7 +148,7 @@ func TestRefusalsAreSaidInTheReadersWords(t *testing.T) {
 // TestLooks_OfAMailsTemplates: each colour of both palettes, and the name.
 func TestLooks_OfAMailsTemplates(t *testing.T) {
 	set := loadTemplates(t, words.Options{})
-	look, l := TemplateLooks(set)[""], set.Look("")
+	look, l := web.LooksOf(set)[""], set.Look("")
 	if look.Name != l.Logo {
 		t.Errorf("got name %q, want %q", look.Name, l.Logo)
 	}
@@ -165,13 +166,13 @@ func TestLooks_OfAMailsTemplates(t *testing.T) {
 // TestWords_OfTheTemplates: each word that names something names what it is given, and how
 // long something lasts is said in the reader's language.
 func TestWords_OfTheTemplates(t *testing.T) {
-	words := TemplateWords(loadTemplates(t, words.Options{})).Words("", "de, en;q=0.5")
-	if got := words.Lasting(5 * 60e9); got != "5 Minuten" || words.Lang != "de" || words.Dir != "ltr" {
-		t.Errorf("got %q, %s, %s", got, words.Lang, words.Dir)
+	german := web.FromTemplates(loadTemplates(t, words.Options{})).Words("", "de, en;q=0.5")
+	if got := german.Lasting(5 * 60e9); got != "5 Minuten" || german.Lang != "de" || german.Dir != "ltr" {
+		t.Errorf("got %q, %s, %s", got, german.Lang, german.Dir)
 	}
 	named := 0
-	for _, key := range slices.Concat(web.Keys(), web.ClientKeys()) {
-		text, err := words.Text(key, "zqxj")
+	for _, key := range words.PageKeys() {
+		text, err := german.Text(strings.TrimPrefix(key, "page "), "zqxj")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
@@ -32,10 +34,10 @@ func TestPageStates(t *testing.T) {
 		wantPage(t, r.press(ask), http.StatusOK, "Already confirmed")
 		wantPage(t, r.openLink(sid), http.StatusOK, "Already confirmed")
 		r.clock.Advance(25 * time.Hour)
-		wantPage(t, r.openLink(sid), http.StatusBadRequest, "This has expired")
-		wantPage(t, r.post(fields(ask)), http.StatusBadRequest, "This has expired")
-		wantPage(t, r.do("GET", linkQuery("sid", "nonsense"), ""), http.StatusBadRequest, "That did not work")
-		wantPage(t, r.do("GET", linkPath, ""), http.StatusBadRequest, "That did not work")
+		wantPage(t, r.openLink(sid), http.StatusBadRequest, "This request is too old")
+		wantPage(t, r.post(fields(ask)), http.StatusBadRequest, "This request is too old")
+		wantPage(t, r.do("GET", linkQuery("sid", "nonsense"), ""), http.StatusBadRequest, "This link does not work")
+		wantPage(t, r.do("GET", linkPath, ""), http.StatusBadRequest, "This link does not work")
 	}
 }
 
@@ -59,7 +61,7 @@ func TestPageWrongCode(t *testing.T) {
 		}
 		wantPage(t, page, http.StatusBadRequest, "Create your account?")
 		for _, want := range []string{
-			`id="problem" role="alert">That code is not right.`, `aria-describedby="problem hint"`, `aria-invalid="true"`, `name="token"`,
+			`id="problem" role="alert">This code is not right. Look at the newest message again`, `aria-describedby="problem hint"`, `aria-invalid="true"`, `name="token"`,
 		} {
 			if !strings.Contains(page.Body.String(), want) {
 				t.Fatalf("after try %d the page has no %s:\n%s", try, want, page.Body)
@@ -69,8 +71,8 @@ func TestPageWrongCode(t *testing.T) {
 			t.Error("the page repeats what was typed")
 		}
 	}
-	wantPage(t, page, http.StatusBadRequest, "This has been ended")
-	wantPage(t, r.do("GET", linkQuery("sid", sid, "token", right), ""), http.StatusBadRequest, "This has been ended")
+	wantPage(t, page, http.StatusBadRequest, "This request was ended")
+	wantPage(t, r.do("GET", linkQuery("sid", sid, "token", right), ""), http.StatusBadRequest, "This request was ended")
 }
 
 func TestPageCodeIsTyped(t *testing.T) {
@@ -142,7 +144,7 @@ func TestPageLanguages(t *testing.T) {
 	} {
 		for _, page := range []*httptest.ResponseRecorder{
 			r.openLink(sid, "Accept-Language", accept), r.do("GET", linkPath, "", "Accept-Language", accept),
-			r.do("GET", RefusePath, "", "Accept-Language", accept),
+			r.do("GET", route.RefusePath, "", "Accept-Language", accept),
 		} {
 			if !strings.Contains(page.Body.String(), want) {
 				t.Errorf("%.20q: got page %.120s, want %s", accept, page.Body, want)
@@ -168,7 +170,7 @@ func TestPageHostileParameters(t *testing.T) {
 		mark + "\xff\xfe\xc0\x80", mark + "{{.SID}}", "javascript:" + mark, strings.Repeat(mark, 1<<18), "\u202e" + mark,
 	}
 	names := []string{"sid", "token", "client_secret", "help", "nonce", "refusal", "lang", mark + "<b>"}
-	for _, path := range []string{linkPath, RefusePath} {
+	for _, path := range []string{linkPath, route.RefusePath} {
 		for _, name := range names {
 			for _, value := range hostile {
 				values := url.Values{"sid": {sid}, "token": {"123456"}}
@@ -207,8 +209,8 @@ func TestPageHostileParameters(t *testing.T) {
 func TestPageBrands(t *testing.T) {
 	r := newPageRig(t, options{})
 	png := "\x89PNG\r\n\x1a\n and so on"
-	set := func(look Look) error { return r.client.SetPages(PageOptions{Looks: map[string]Look{"": look}}) }
-	if err := set(Look{Name: "Example & Sons", CSS: map[string]string{"accent": "#0000cc"}, Logo: []byte(png), LogoType: "image/png"}); err != nil {
+	set := func(look web.Look) error { return r.client.SetPages(PageOptions{Looks: map[string]web.Look{"": look}}) }
+	if err := set(web.Look{Name: "Example & Sons", CSS: map[string]string{"accent": "#0000cc"}, Logo: []byte(png), LogoType: "image/png"}); err != nil {
 		t.Fatal(err)
 	}
 	page := r.do("GET", linkPath, "")
@@ -220,7 +222,7 @@ func TestPageBrands(t *testing.T) {
 	if csp := page.Header().Get("Content-Security-Policy"); !strings.Contains(csp, "img-src data:;") {
 		t.Errorf("got policy %q", csp)
 	}
-	if err := set(Look{CSS: map[string]string{"accent": "red}</style><script>"}}); err == nil {
+	if err := set(web.Look{CSS: map[string]string{"accent": "red}</style><script>"}}); err == nil {
 		t.Error("a look that breaks out of the style was accepted")
 	}
 	if got := r.do("GET", linkPath, "").Body.String(); !strings.Contains(got, "--accent:#0000cc") {
@@ -231,18 +233,18 @@ func TestPageBrands(t *testing.T) {
 func TestHelpPage(t *testing.T) {
 	r := newPageRig(t, withCodes)
 	sid := r.request("register", "s", "a@x.org")
-	link := HelpLink("https://matrix.example.org", sid, "s")
+	link := web.HelpLink("https://matrix.example.org", sid, "s")
 	if !strings.HasPrefix(link, "https://matrix.example.org"+linkPath+"?") {
 		t.Errorf("got %s", link)
 	}
 	page := r.do("GET", link, "")
-	wantPage(t, page, http.StatusOK, "Why did no message arrive?")
+	wantPage(t, page, http.StatusOK, "Why did no mail arrive?")
 	if strings.Contains(page.Body.String(), "a@x.org") || strings.Contains(page.Body.String(), "<form") {
 		t.Errorf("the page tells the address, or asks for something:\n%s", page.Body)
 	}
 	// Who does not know the session gets the same advice.
 	for _, other := range []string{linkPath + "?help=1", linkQuery("help", "1", "sid", "x"), linkQuery("help", "1", "sid", sid, "client_secret", "t")} {
-		wantPage(t, r.do("GET", other, ""), http.StatusOK, "Why did no message arrive?")
+		wantPage(t, r.do("GET", other, ""), http.StatusOK, "Why did no mail arrive?")
 	}
 	code := r.do("GET", linkQuery("sid", sid, "client_secret", "s"), "").Body.String()
 	if !strings.Contains(code, `href="`+linkPath+`?sid=`+url.QueryEscape(sid)+`&amp;client_secret=s&amp;help=1"`) {
@@ -254,9 +256,9 @@ func TestHelpPage(t *testing.T) {
 // else.
 func TestHelpPageTellsWhatBecameOfTheMail(t *testing.T) {
 	for state, want := range map[verification.DeliveryState]string{
-		verification.Bounced: "Your mail provider has refused the message.", verification.Deferred: "We go on trying.",
-		verification.Delivered: "Your mail provider has taken the message.", verification.Failed: "The message could not be sent.",
-		verification.Complained: "No messages are sent to this address at the moment", verification.Waiting: "The message is waiting to be sent.",
+		verification.Bounced: "Your mail provider refused the mail.", verification.Deferred: "We keep trying by ourselves;",
+		verification.Delivered: "The mail was handed over to your mail provider.", verification.Failed: "The mail could not be sent.",
+		verification.Complained: "We send no mail to this address at present", verification.Waiting: "The mail is waiting to be sent.",
 	} {
 		for _, opts := range []options{{}, withCodes} {
 			var kept store.Store
@@ -265,14 +267,14 @@ func TestHelpPageTellsWhatBecameOfTheMail(t *testing.T) {
 			r := newPageRig(t, opts)
 			sid := r.request("register", "s", "a@x.org")
 			noteDelivery(t, kept, r.box.last(t), state)
-			page := r.do("GET", HelpLink("https://matrix.example.org", sid, "s"), "")
-			wantPage(t, page, http.StatusOK, "Why did no message arrive?")
+			page := r.do("GET", web.HelpLink("https://matrix.example.org", sid, "s"), "")
+			wantPage(t, page, http.StatusOK, "Why did no mail arrive?")
 			if !strings.Contains(page.Body.String(), want) {
 				t.Errorf("%s: the page does not say %q:\n%s", state, want, page.Body)
 			}
-			strangers := []string{HelpLink("https://matrix.example.org", sid, "t"), linkQuery("help", "1", "sid", another(sid))}
+			strangers := []string{web.HelpLink("https://matrix.example.org", sid, "t"), linkQuery("help", "1", "sid", another(sid))}
 			if !codes {
-				strangers = append(strangers, HelpLink("https://matrix.example.org", sid, ""))
+				strangers = append(strangers, web.HelpLink("https://matrix.example.org", sid, ""))
 			}
 			for _, link := range strangers {
 				if page := r.do("GET", link, ""); page.Code != http.StatusOK || strings.Contains(page.Body.String(), want) {
@@ -280,7 +282,7 @@ func TestHelpPageTellsWhatBecameOfTheMail(t *testing.T) {
 				}
 			}
 			r.clock.Advance(48 * time.Hour)
-			if page := r.do("GET", HelpLink("https://matrix.example.org", sid, "s"), ""); !strings.Contains(page.Body.String(), "There is no message for this request.") {
+			if page := r.do("GET", web.HelpLink("https://matrix.example.org", sid, "s"), ""); !strings.Contains(page.Body.String(), "We know of no mail for this request.") {
 				t.Errorf("%s: of a session that is gone the page says\n%s", state, page.Body)
 			}
 		}
@@ -319,17 +321,17 @@ func noteDelivery(t *testing.T, kept store.Store, m verification.Message, state 
 // TestPageOfABrand: the session remembers under which name it was opened.
 func TestPageOfABrand(t *testing.T) {
 	r := newPageRig(t, options{})
-	looks := map[string]Look{"acme": {Name: "Acme"}, "": {Name: "Everybody"}}
+	looks := map[string]web.Look{"acme": {Name: "Acme"}, "": {Name: "Everybody"}}
 	if err := r.client.SetPages(PageOptions{Looks: looks, Now: r.clock.Now}); err != nil {
 		t.Fatal(err)
 	}
-	r.client.cfg.Brand = func(host string) string {
+	audienceOf(&r.client.cfg).brand = func(host string) string {
 		if host == "acme.example" {
 			return "acme"
 		}
 		return ""
 	}
-	for _, path := range []string{linkPath, linkPath + "?help=1", RefusePath} { // no session to ask
+	for _, path := range []string{linkPath, linkPath + "?help=1", route.RefusePath} { // no session to ask
 		for host, want := range map[string]string{"http://acme.example": "Acme", "http://other.example": "Everybody"} {
 			if page := r.do("GET", host+path, ""); !strings.Contains(page.Body.String(), "<bdi>"+want+"</bdi>") {
 				t.Errorf("%s%s: got page\n%s", host, path, page.Body)
@@ -359,7 +361,7 @@ func TestEveryPageHasItsHeaders(t *testing.T) {
 	ask := r.openLink(sid)
 	for name, page := range map[string]*httptest.ResponseRecorder{
 		"confirm": ask, "again": r.post(fields(ask)), "done": r.press(ask), "already": r.openLink(sid), "help": r.do("GET", linkPath+"?help=1", ""),
-		"invalid": r.do("GET", linkPath, ""), "refuse": r.do("GET", RefusePath, ""), "refuse by form": r.do("POST", RefusePath, "", "Content-Type", "application/x-www-form-urlencoded"),
+		"invalid": r.do("GET", linkPath, ""), "refuse": r.do("GET", route.RefusePath, ""), "refuse by form": r.do("POST", route.RefusePath, "", "Content-Type", "application/x-www-form-urlencoded"),
 	} {
 		for header, want := range map[string]string{
 			"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY",

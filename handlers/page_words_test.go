@@ -26,24 +26,24 @@ func loadTemplates(t *testing.T, opts words.Options) *words.Set {
 // only.
 func TestEveryPageInEveryLanguage(t *testing.T) {
 	set := loadTemplates(t, words.Options{})
-	words := TemplateWords(set)
+	all := web.FromTemplates(set)
 	languages := set.Languages()
 	if len(languages) < 17 {
 		t.Errorf("there are %d languages, want at least 17", len(languages))
 	}
 	for _, language := range languages {
-		w := words.Words("", language.Tag)
+		w := all.Words("", language.Tag)
 		if w.Lang != language.Tag || (w.Dir == "rtl") != language.RTL {
 			t.Errorf("%s: got language %s, direction %s", language.Tag, w.Lang, w.Dir)
 		}
-		for _, key := range append(web.Keys(), web.ClientKeys()...) {
-			text, err := w.Text(key, "a@x.org")
+		for _, key := range words.PageKeys() {
+			text, err := w.Text(strings.TrimPrefix(key, "page "), "a@x.org")
 			if err != nil || strings.TrimSpace(text) == "" {
 				t.Errorf("%s, %s: got %q, %v", language.Tag, key, text, err)
 			}
 		}
 	}
-	if _, err := words.Words("", "en").Text("nothing", ""); err == nil {
+	if _, err := all.Words("", "en").Text("nothing", ""); err == nil {
 		t.Error("words that there are not were found")
 	}
 }
@@ -52,7 +52,7 @@ func TestEveryPageInEveryLanguage(t *testing.T) {
 func TestPagesSpeakTheReadersLanguage(t *testing.T) {
 	set := loadTemplates(t, words.Options{})
 	r := newPageRig(t, options{})
-	if err := r.client.SetPages(PageOptions{Words: TemplateWords(set), Looks: TemplateLooks(set), Now: r.clock.Now}); err != nil {
+	if err := r.client.SetPages(PageOptions{Words: web.FromTemplates(set), Looks: web.LooksOf(set), Now: r.clock.Now}); err != nil {
 		t.Fatal(err)
 	}
 	sid := r.request("register", "s", "a@x.org")
@@ -76,7 +76,7 @@ func TestPagesSpeakTheReadersLanguage(t *testing.T) {
 
 // TestPagesLookLikeTheirMails: the colours of a brand are those of its mails.
 func TestPagesLookLikeTheirMails(t *testing.T) {
-	looks := TemplateLooks(loadTemplates(t, words.Options{}))
+	looks := web.LooksOf(loadTemplates(t, words.Options{}))
 	p, err := web.New(web.Options{Server: "matrix.example.org", Looks: looks})
 	if err != nil {
 		t.Fatal(err)

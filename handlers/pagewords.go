@@ -4,12 +4,12 @@ package handlers
 
 import (
 	"errors"
-	"html/template"
 	"net/http"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
-	"github.com/caddy-threepid/caddy-threepid/internal/words"
 )
 
 // deliveries are the words for what became of a message. Of what nobody knows
@@ -27,20 +27,20 @@ var deliveries = map[verification.DeliveryState]string{
 // helpPage says why no message has arrived. It gives the same advice to
 // everybody; what became of the message is told to those who know its session,
 // where there are no decoys: of them it could not be told (ADR 25).
-func (c *Client) helpPage(w http.ResponseWriter, r *http.Request, sub verification.Submission) (int, error) {
-	v, err := c.helpView(r, sub)
-	if err != nil && asMatrixError(submitError(err)).Status >= http.StatusInternalServerError {
-		return c.failedPage(w, r, err)
+func (p *people) helpPage(call *wire.Call, sub verification.Submission) (int, error) {
+	v, err := p.helpView(call.R, sub)
+	if err != nil && wire.ErrorOf(wire.SubmitError(err)).Status >= http.StatusInternalServerError {
+		return p.failedPage(call, err)
 	}
-	return c.show(w, r, v)
+	return p.show(call, v)
 }
 
 // helpView looks at a session without its token, which is what has not arrived:
 // the sid of a session with a code says enough, one with a link needs the
 // client_secret, too.
-func (c *Client) helpView(r *http.Request, sub verification.Submission) (web.View, error) {
-	v := web.View{State: web.Help, Brand: c.brandOf(r), Phone: mediumOf(r) == verification.MSISDN}
-	found, err := c.svc.Inspect(r.Context(), sub)
+func (p *people) helpView(r *http.Request, sub verification.Submission) (web.View, error) {
+	v := web.View{State: web.Help, Brand: p.cfg.brandOf(r), Phone: route.MediumOf(r.URL.Path) == verification.MSISDN}
+	found, err := p.svc.Inspect(r.Context(), sub)
 	switch {
 	case err == nil, errors.Is(err, verification.ErrTokenIncorrect) && sub.ClientSecret != nil:
 		v = viewOf(found, web.Help)
@@ -49,37 +49,4 @@ func (c *Client) helpView(r *http.Request, sub verification.Submission) (web.Vie
 		v.Delivery = "none"
 	}
 	return v, err
-}
-
-// TemplateWords are the words of the messages' templates, which have those of
-// the pages as well, for every brand and in every language.
-func TemplateWords(set *words.Set) web.Dictionary { return templateWords{set} }
-
-type templateWords struct{ set *words.Set }
-
-// Words implements [web.Dictionary].
-func (d templateWords) Words(brand, acceptLanguage string) web.Words {
-	w := d.set.WordsFor(brand, d.set.Match(acceptLanguage))
-	return web.Words{Lang: w.Lang, Dir: w.Dir, Life: w.Wait, Text: func(key, value string) (string, error) {
-		return w.Text("page "+key, words.PageData{Address: value, Made: value, App: value, Network: value, Life: value}) // each names one
-	}}
-}
-
-// TemplateLooks are the looks of the messages' templates, so that a page looks
-// like the mail that led to it.
-func TemplateLooks(set *words.Set) map[string]Look {
-	looks := map[string]Look{}
-	for _, brand := range set.Brands() {
-		l := set.Look(brand)
-		css := map[string]string{}
-		for prefix, p := range map[string]words.Palette{"": l.Light, "dark-": l.Dark} {
-			for name, colour := range map[string]template.CSS{
-				"bg": p.Background, "card": p.Card, "text": p.Text, "muted": p.Muted, "accent": p.Accent, "on-accent": p.OnAccent,
-			} {
-				css[prefix+name] = string(colour)
-			}
-		}
-		looks[brand] = Look{Name: l.Logo, CSS: css}
-	}
-	return looks
 }

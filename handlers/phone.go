@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
 	"github.com/caddy-threepid/caddy-threepid/internal/phone"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -34,15 +36,11 @@ type PhoneGuard interface {
 	Verified(ctx context.Context, number string)
 }
 
-// errNoPhones answers where there is no transport for messages to phones
-// (MSC4178).
-var errNoPhones = saying(http.StatusBadRequest, codeMediumNotSupported, sayUnsupported, "This server cannot verify phone numbers")
-
 // errPhoneNumber answers what is no number that a message can go to.
-var errPhoneNumber = saying(http.StatusBadRequest, codeInvalidParam, sayNumber, "'phone_number' is not a valid number")
+var errPhoneNumber = wire.Saying(http.StatusBadRequest, wire.CodeInvalidParam, wire.SayNumber, "'phone_number' is not a valid number")
 
 // errNoPhoneReset answers a reset by phone that would lead nowhere.
-var errNoPhoneReset = saying(http.StatusBadRequest, codeMediumNotSupported, sayUnsupported, "This server cannot reset passwords by phone")
+var errNoPhoneReset = wire.Saying(http.StatusBadRequest, wire.CodeMediumNotSupported, wire.SayUnsupported, "This server cannot reset passwords by phone")
 
 // supports says whether addresses of a medium are verified for a purpose.
 func (c *Config) supports(medium verification.Medium, purpose verification.Purpose) error {
@@ -50,13 +48,13 @@ func (c *Config) supports(medium verification.Medium, purpose verification.Purpo
 	case medium == verification.Email && !c.NoEmail:
 		return nil
 	case medium == verification.MSISDN && c.Phones == nil:
-		return errNoPhones
+		return wire.ErrNoPhones
 	case medium == verification.MSISDN && purpose == verification.Password && !c.Phones.Reset:
 		return errNoPhoneReset
 	case medium == verification.MSISDN:
 		return nil
 	}
-	return saying(http.StatusBadRequest, codeMediumNotSupported, sayUnsupported, "This server cannot verify addresses of this kind")
+	return wire.Saying(http.StatusBadRequest, wire.CodeMediumNotSupported, wire.SayUnsupported, "This server cannot verify addresses of this kind")
 }
 
 // idle says that nothing is verified here at all.
@@ -70,25 +68,25 @@ type dialled struct {
 }
 
 // phoneNumber reads country and phone_number (CS API, requestToken for msisdn).
-func (c *Client) phoneNumber(body object) (dialled, error) {
-	country, err := body.required("country")
+func (c *Client) phoneNumber(body wire.Object) (dialled, error) {
+	country, err := body.Required("country")
 	if err != nil {
 		return dialled{}, err
 	}
-	typed, err := body.required("phone_number")
+	typed, err := body.Required("phone_number")
 	if err != nil {
 		return dialled{}, err
 	}
 	number, err := phone.Parse(typed, country, c.cfg.Phones.Policy)
 	if errors.Is(err, phone.ErrCountry) && international(typed) {
-		country = anyRegion
+		country = hsapi.AnyRegion
 		number, err = phone.Parse(typed, country, c.cfg.Phones.Policy)
 	}
 	switch {
 	case errors.Is(err, phone.ErrCountry):
-		return dialled{}, badRequest(codeInvalidParam, "'country' must be a code of two letters (ISO 3166-1)")
+		return dialled{}, wire.BadRequest(wire.CodeInvalidParam, "'country' must be a code of two letters (ISO 3166-1)")
 	case errors.Is(err, phone.ErrKind):
-		return dialled{}, saying(http.StatusForbidden, codeThreepidDenied, SayBarred, "Numbers of this kind are not allowed on this server")
+		return dialled{}, wire.Saying(http.StatusForbidden, wire.CodeThreepidDenied, wire.SayBarred, "Numbers of this kind are not allowed on this server")
 	case err != nil:
 		return dialled{}, errPhoneNumber
 	}
@@ -105,7 +103,7 @@ func international(typed string) bool {
 // admit pays for a message to a phone, unless the request only repeats an
 // earlier one, which sends nothing. What is returned gives back what was paid
 // for a message that was not sent.
-func (c *Client) admit(r *http.Request, req *verification.Request, to dialled) (settle func(ctx context.Context, sent bool), err error) {
+func (c *Client) admit(r *http.Request, req *verification.Request, to recipient) (settle func(ctx context.Context, sent bool), err error) {
 	nothing := func(context.Context, bool) {}
 	if req.Medium != verification.MSISDN {
 		return nothing, nil
@@ -131,7 +129,7 @@ func (c *Client) admit(r *http.Request, req *verification.Request, to dialled) (
 		if sent {
 			return
 		}
-		ctx, cancel := detached(ctx, settleTime)
+		ctx, cancel := wire.Detached(ctx, wire.SettleTime)
 		defer cancel()
 		release(ctx)
 	}, nil
@@ -144,28 +142,14 @@ func tooEarly(err error) bool {
 }
 
 // confirm submits a token, and tells who pays for messages that one was read.
-func (c *Client) confirm(r *http.Request, sub verification.Submission) (verification.Confirmed, error) {
+func (p *people) confirm(r *http.Request, sub verification.Submission) (verification.Confirmed, error) {
 	ctx := r.Context()
-	sub.Client, sub.Discreet = c.clientAddr(r), c.cfg.discreet()
-	done, err := c.svc.Submit(ctx, sub)
-	if err == nil && !done.Already && done.Medium == verification.MSISDN && c.cfg.Phones != nil {
-		c.cfg.Phones.Guard.Verified(ctx, done.Address)
+	sub.Client, sub.Discreet = p.cfg.clientAddr(r), p.cfg.discreet()
+	done, err := p.svc.Submit(ctx, sub)
+	if err == nil && !done.Already && done.Medium == verification.MSISDN && p.cfg.Phones != nil {
+		p.cfg.Phones.Guard.Verified(ctx, done.Address)
 	}
 	return done, err
-}
-
-// worldwide is the region of numbers that belong to no country.
-const worldwide = "001"
-
-// anyRegion is where an international number is dialled from: it does not matter.
-const anyRegion = "GB"
-
-// regionOf is a country that a number may be said to be dialled from.
-func regionOf(number string) string {
-	if region := phone.RegionOf(number); region != "" && region != worldwide {
-		return region
-	}
-	return anyRegion
 }
 
 // shown is an address as people write it.

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
 	"github.com/caddy-threepid/caddy-threepid/internal/phone"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -118,7 +119,7 @@ func TestR2_R4_R6_R34_R54_F1_RequestTokenForAPhone(t *testing.T) {
 				want := fmt.Sprint(map[string]any{
 					"submit_url": "https://matrix.example.org" + phonePath, "msisdn": "447400123456", "intl_fmt": "+44 7400 123456", "success": true,
 				})
-				if !clientSecret.MatchString(sid) || fmt.Sprint(got) != want {
+				if !wire.ClientSecretForm.MatchString(sid) || fmt.Sprint(got) != want {
 					t.Errorf("%s%s: got sid %q and %v, want %s", prefix, purpose, sid, got, want)
 				}
 				m := r.box.last(t)

@@ -31,7 +31,7 @@ func policed(t *testing.T, opts options) (*rig, *denying) {
 		if before != nil {
 			before(c)
 		}
-		c.EmailPolicy = d.judge
+		c.Emails = rules{refused: d.judge}
 	}
 	return newRig(t, opts), d
 }
@@ -127,7 +127,7 @@ func TestAdvisory18_PolicyHoldsOnEveryPath(t *testing.T) {
 // TestPolicyIsNotAskedAboutPhones, nor about what is no address.
 func TestPolicyIsNotAskedAboutPhones(t *testing.T) {
 	d := &denying{}
-	r, _ := phoneRig(t, options{config: func(c *Config) { c.EmailPolicy = d.judge }})
+	r, _ := phoneRig(t, options{config: func(c *Config) { c.Emails = rules{refused: d.judge} }})
 	wantStatus(t, r.requestPhone("register", phoneBody("s", "GB", "07400 123456", 1)), http.StatusOK)
 	for _, email := range []string{"a@evil.example.", "a@evil.example#@good.example", "a@ev\u00adil.example"} {
 		wantError(t, r.do("POST", "/_matrix/client/v3/register/email/requestToken", emailBody("s", email)), http.StatusBadRequest, "M_INVALID_PARAM")

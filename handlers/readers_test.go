@@ -17,6 +17,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
@@ -153,7 +155,7 @@ var structs = sync.OnceValue(func() map[string]reflect.Type {
 
 // exactNames are all spellings of the names that matter.
 var exactNames = func() (all []string) {
-	for _, exact := range namesThatMatter {
+	for _, exact := range wire.NamesThatMatter {
 		all = append(all, exact[0])
 		if exact[1] != exact[0] {
 			all = append(all, exact[1])
@@ -170,7 +172,7 @@ func mustBeReadAlike(t *testing.T, raw []byte) {
 	if !reflect.DeepEqual(first, last) {
 		t.Errorf("%q is read as %v by one parser and as %v by another", raw, first, last)
 	}
-	for name, fold := range map[string]func(string) string{"case": strings.ToLower, "upper": strings.ToUpper, "lenient": lenient} {
+	for name, fold := range map[string]func(string) string{"case": strings.ToLower, "upper": strings.ToUpper, "lenient": wire.Lenient} {
 		if _, ambiguous := ignoringCase(last, fold); ambiguous {
 			t.Errorf("%q has two members that are one to a reader that folds (%s)", raw, name)
 		}
@@ -192,13 +194,13 @@ func mustBeFoundAlike(t *testing.T, raw []byte) {
 		}
 		return
 	}
-	var o object
+	var o wire.Object
 	if json.Unmarshal(raw, &o) != nil || o == nil {
 		return
 	}
 	for _, name := range exactNames {
 		want := o[name]
-		for _, other := range namesThatMatter[lenient(name)] { // threepidCreds and threePidCreds differ in case only
+		for _, other := range wire.NamesThatMatter[wire.Lenient(name)] { // threepidCreds and threePidCreds differ in case only
 			if o[other] != nil && strings.EqualFold(other, name) {
 				want = o[other]
 			}
@@ -229,56 +231,56 @@ var judging = sync.OnceValue(func() *Client {
 })
 
 // ownRoutes are the routes whose bodies are made anew.
-var ownRoutes = []route{
-	{tail: tailRegister, version: "r0", kind: kindComplete, purpose: verification.Register},
-	{tail: tailRegister, version: ancientVersion, kind: kindComplete, purpose: verification.Register},
-	{tail: tailPassword, version: "r0", kind: kindComplete, purpose: verification.Password},
-	{tail: tailThreepid, version: "r0", kind: kindComplete, purpose: verification.Add},
-	{tail: tailAdd, version: "v3", kind: kindAdd, purpose: verification.Add},
-	{tail: tailDeactivate, version: "r0", kind: kindDeactivate, purpose: verification.Password},
-	{tail: "delete_devices", version: "r0", kind: kindComplete, purpose: verification.Password},
+var ownRoutes = []route.Route{
+	{Tail: route.TailRegister, Version: "r0", Kind: route.KindComplete, Purpose: verification.Register},
+	{Tail: route.TailRegister, Version: ancient, Kind: route.KindComplete, Purpose: verification.Register},
+	{Tail: route.TailPassword, Version: "r0", Kind: route.KindComplete, Purpose: verification.Password},
+	{Tail: route.TailThreepid, Version: "r0", Kind: route.KindComplete, Purpose: verification.Add},
+	{Tail: route.TailAdd, Version: "v3", Kind: route.KindAdd, Purpose: verification.Add},
+	{Tail: route.TailDeactivate, Version: "r0", Kind: route.KindDeactivate, Purpose: verification.Password},
+	{Tail: "delete_devices", Version: "r0", Kind: route.KindComplete, Purpose: verification.Password},
 }
 
 // forwarded is what the homeserver is sent for a body, if it is sent anything.
-func forwarded(t *testing.T, route route, raw []byte) (sent []byte, j *completion) {
+func forwarded(t *testing.T, at route.Route, raw []byte) (sent []byte, j *completion) {
 	t.Helper()
-	parse := parseObject
-	if !route.owned() {
-		parse = parseEnvelope
+	parse := wire.ParseObject
+	if !at.Owned() {
+		parse = wire.ParseEnvelope
 	}
 	body, err := parse(raw)
 	if err != nil {
 		return nil, nil
 	}
-	j = &completion{client: judging(), route: route, body: body}
-	if j.collect() != nil || j.rebuild() != nil {
+	j = &completion{client: judging(), call: &wire.Call{Route: at}, body: body}
+	if j.read() != nil || wire.Rebuild(at, j.body, j.auth, j.changed) != nil {
 		return nil, nil
 	}
-	return j.body.encode(), j
+	return j.body.Encode(), j
 }
 
 // mustForwardWhatWasRead: what is made of an accepted body is read alike, has no
 // credentials but those that were judged, and no identity server but ours.
 func mustForwardWhatWasRead(t *testing.T, raw []byte) {
 	t.Helper()
-	for _, route := range ownRoutes {
-		sent, j := forwarded(t, route, raw)
+	for _, at := range ownRoutes {
+		sent, j := forwarded(t, at, raw)
 		if sent == nil {
 			continue
 		}
-		if route.owned() {
+		if at.Owned() {
 			mustBeReadAlike(t, sent)
-			mustBeKnown(t, route, sent)
+			mustBeKnown(t, at, sent)
 		}
 		for _, name := range []string{"bind", "bind_email", "bind_msisdn"} {
-			if got, _ := asStruct(sent, name); route.owned() && got != nil {
-				t.Errorf("%s: %q became %s, with %s", route.tail, raw, sent, name)
+			if got, _ := asStruct(sent, name); at.Owned() && got != nil {
+				t.Errorf("%s: %q became %s, with %s", at.Tail, raw, sent, name)
 			}
 		}
 		for _, n := range j.naming() {
-			for _, key := range serverSpellings {
-				if server, ok, _ := n.creds.text(key); ok && server != "" && server != "localhost:8443" && !n.used {
-					t.Errorf("%s: %q became %s, which names %s", route.tail, raw, sent, server)
+			for _, key := range wire.ServerSpellings {
+				if server, ok, _ := n.creds.Text(key); ok && server != "" && server != "localhost:8443" && !n.used {
+					t.Errorf("%s: %q became %s, which names %s", at.Tail, raw, sent, server)
 				}
 			}
 		}
@@ -287,28 +289,28 @@ func mustForwardWhatWasRead(t *testing.T, raw []byte) {
 
 // mustBeKnown: a body that was made anew has the members that are known, and
 // credentials have no others anywhere.
-func mustBeKnown(t *testing.T, route route, sent []byte) {
+func mustBeKnown(t *testing.T, at route.Route, sent []byte) {
 	t.Helper()
-	only := func(o object, names ...string) {
+	only := func(o wire.Object, names ...string) {
 		t.Helper()
 		for key := range o {
 			if !slices.Contains(names, key) {
-				t.Errorf("%s: the homeserver is sent %q, in %s", route.tail, key, sent)
+				t.Errorf("%s: the homeserver is sent %q, in %s", at.Tail, key, sent)
 			}
 		}
 	}
-	body, auth := object{}, object{}
+	body, auth := wire.Object{}, wire.Object{}
 	if err := json.Unmarshal(sent, &body); err != nil {
 		t.Fatal(err)
 	}
 	_ = json.Unmarshal(body["auth"], &auth) // one that is no object is sent as it is
-	if known := knownMembers[route.tail]; known != nil {
+	if known := wire.KnownMembers[at.Tail]; known != nil {
 		only(body, known...)
 	}
-	if isThreepidStage(auth) {
+	if wire.IsThreepidStage(auth) {
 		only(auth, "type", "session", "threepid_creds", "threepidCreds")
 	}
-	for _, n := range slices.Concat(in(auth, uiaSpellings, false), in(auth, addSpellings, false), in(body, uiaSpellings, false), in(body, addSpellings, false)) {
+	for _, n := range slices.Concat(in(auth, wire.UIASpellings, false), in(auth, wire.AddSpellings, false), in(body, wire.UIASpellings, false), in(body, wire.AddSpellings, false)) {
 		only(n.creds, "sid", "client_secret", "id_server")
 	}
 }

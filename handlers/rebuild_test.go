@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
 )
 
@@ -52,7 +53,7 @@ func TestForwardedBodiesAreMadeAnew(t *testing.T) {
 		{"r0/account/deactivate", `{"erase":true,"auth":{"session":"u"},"id_access_token":"t","x":{"y":1}}`, `{"auth":{"session":"u"},"erase":true}`},
 	} {
 		r := newRig(t, options{})
-		_, endpoint, _ := cutVersion(c.path, exact)
+		_, endpoint := versionOf(c.path)
 		rec := r.do("POST", "/_matrix/client/"+c.path, r.inConversation(c.body, "u", endpoint), "Content-Type", "application/x-www-form-urlencoded", "Content-Encoding", "identity")
 		got := r.hs.Requests()
 		if len(got) != 1 || string(got[0].Body) != c.want {
@@ -72,13 +73,13 @@ func TestAddIsMadeAnewWhereTheHomeserverHasIt(t *testing.T) {
 	token := r.login("alice", "old")
 	seen := r.withAdd(true)
 	body := `{"sid":"theirs","clientSecret":"s","bind":true,"id_access_token":"t","auth":{"session":"u"}}`
-	rec := r.as(token, "POST", "/_matrix/client/v3/account/3pid/add", r.inConversation(body, "u", tailAdd))
+	rec := r.as(token, "POST", "/_matrix/client/v3/account/3pid/add", r.inConversation(body, "u", route.TailAdd))
 	wantStatus(t, rec, http.StatusOK)
 	if want := `{"auth":{"session":"u"},"client_secret":"s","sid":"theirs"}`; *seen != want {
 		t.Errorf("the homeserver saw %s, want %s", *seen, want)
 	}
 	without := `{"sid":"theirs","auth":{"session":"u"}}`
-	wantStatus(t, r.as(token, "POST", "/_matrix/client/v3/account/3pid/add", r.inConversation(without, "u", tailAdd)), http.StatusOK)
+	wantStatus(t, r.as(token, "POST", "/_matrix/client/v3/account/3pid/add", r.inConversation(without, "u", route.TailAdd)), http.StatusOK)
 	if want := `{"auth":{"session":"u"},"sid":"theirs"}`; *seen != want {
 		t.Errorf("the homeserver saw %s, want %s", *seen, want)
 	}

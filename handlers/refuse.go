@@ -11,64 +11,63 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
-// RefusePath is where "I did not ask for this" of a mail leads.
-const RefusePath = "/_threepid/refuse"
-
 // refuse serves RefusePath: a page that asks (GET), its button (POST of a
 // form), and the button of a mail program, which posts without a page (RFC
 // 8058). There is no CORS: no script has business here.
-func (c *Client) refuse(w http.ResponseWriter, r *http.Request, route route) error {
-	switch r.Method {
+func (c *Client) refuse(call *wire.Call) error {
+	switch call.R.Method {
 	case http.MethodGet, http.MethodHead:
-		return c.observed(w, r, route, "refuse_page", func() (int, error) {
-			return c.showRefusal(w, r)
+		return c.observed(call, "refuse_page", func() (int, error) {
+			return c.people.showRefusal(call)
 		})
 	case http.MethodPost:
-		return c.observed(w, r, route, string(kindRefuse), func() (int, error) {
-			values, err := c.refusalForm(w, r)
+		return c.observed(call, string(route.KindRefuse), func() (int, error) {
+			values, err := refusalForm(call)
 			if err != nil {
-				return c.failedPage(w, r, err)
+				return c.people.failedPage(call, err)
 			}
 			if values.Get("List-Unsubscribe") == "One-Click" {
-				return c.refuseAtOnce(w, r)
+				return c.people.refuseAtOnce(call)
 			}
-			return c.confirmRefusal(w, r, values)
+			return c.people.confirmRefusal(call, values)
 		})
 	}
-	return c.observed(w, r, route, string(kindRefuse), func() (int, error) {
-		web.Headers(w.Header())
-		w.Header().Set("Allow", "GET, HEAD, POST")
-		if ForPerson(r) {
-			return c.failedPage(w, r, unrecognized(http.StatusMethodNotAllowed))
+	return c.observed(call, string(route.KindRefuse), func() (int, error) {
+		web.Headers(call.W.Header())
+		call.W.Header().Set("Allow", "GET, HEAD, POST")
+		if ForPerson(call.R) {
+			return c.people.failedPage(call, wire.Unrecognized(http.StatusMethodNotAllowed))
 		}
-		w.WriteHeader(http.StatusMethodNotAllowed)
-		return 0, &rendered{unrecognized(http.StatusMethodNotAllowed)}
+		call.W.WriteHeader(http.StatusMethodNotAllowed)
+		return 0, &rendered{wire.Unrecognized(http.StatusMethodNotAllowed)}
 	})
 }
 
 // showRefusal asks, and changes nothing: mail scanners follow this link, too.
-func (c *Client) showRefusal(w http.ResponseWriter, r *http.Request) (int, error) {
-	sid, refusal := refusalOf(r.URL.Query())
-	if seen := c.seenOf(RefusePath, r.URL.Query()); seen != "" {
-		found, err := c.svc.Recall(r.Context(), sid)
+func (p *people) showRefusal(call *wire.Call) (int, error) {
+	sid, refusal := refusalOf(call.R.URL.Query())
+	if seen := p.seenOf(route.RefusePath, call.R.URL.Query()); seen != "" {
+		found, err := p.svc.Recall(call.R.Context(), sid)
 		if err != nil {
-			return c.failedRefusal(w, r, err)
+			return p.failedRefusal(call, err)
 		}
-		return c.show(w, r, viewOf(found, seen))
+		return p.show(call, viewOf(found, seen))
 	}
-	found, err := c.svc.InspectRefusal(r.Context(), sid, refusal)
+	found, err := p.svc.InspectRefusal(call.R.Context(), sid, refusal)
 	if err != nil {
-		return c.failedRefusal(w, r, err)
+		return p.failedRefusal(call, err)
 	}
-	return c.show(w, r, c.refusalView(found, sid, refusal, web.First))
+	return p.show(call, p.refusalView(found, sid, refusal, web.First))
 }
 
 // refusalView is the page that asks, or that says it is done already.
-func (c *Client) refusalView(found verification.Confirmed, sid, refusal string, press web.Press) web.View {
+func (p *people) refusalView(found verification.Confirmed, sid, refusal string, press web.Press) web.View {
 	if found.State == verification.Revoked {
 		return viewOf(found, web.Refused)
 	}
@@ -76,11 +75,11 @@ func (c *Client) refusalView(found verification.Confirmed, sid, refusal string, 
 	if press == web.Second {
 		v.State = web.Insist
 	}
-	v.Action = RefusePath
+	v.Action = route.RefusePath
 	v.Fields = []web.Field{
 		{Name: "sid", Value: sid},
 		{Name: "refusal", Value: refusal},
-		{Name: "nonce", Value: c.gate().Nonce(press, aboutRefusal(sid, refusal))},
+		{Name: "nonce", Value: p.gate().Nonce(press, aboutRefusal(sid, refusal))},
 	}
 	return v
 }
@@ -88,26 +87,26 @@ func (c *Client) refusalView(found verification.Confirmed, sid, refusal string, 
 // confirmRefusal is the button of that page. It is as hard to press for a
 // program as the other one: a scanner that refused would keep mail from its own
 // users for a day.
-func (c *Client) confirmRefusal(w http.ResponseWriter, r *http.Request, values url.Values) (int, error) {
+func (p *people) confirmRefusal(call *wire.Call, values url.Values) (int, error) {
 	sid, refusal := refusalOf(values)
-	found, err := c.svc.InspectRefusal(r.Context(), sid, refusal)
+	found, err := p.svc.InspectRefusal(call.R.Context(), sid, refusal)
 	if err != nil {
-		return c.failedRefusal(w, r, err)
+		return p.failedRefusal(call, err)
 	}
-	if !c.gate().Human(r, values.Get("nonce"), aboutRefusal(sid, refusal)) {
+	if !p.gate().Human(call.R, values.Get("nonce"), aboutRefusal(sid, refusal)) {
 		if found.State == verification.Revoked { // the same form again
-			return c.sendOn(w, RefusePath, web.Refused, nil, sid)
+			return p.sendOn(call.W, seen{route.RefusePath, web.Refused, sid}, nil)
 		}
-		return c.showFailure(w, r, errMachine, c.refusalView(found, sid, refusal, web.Second))
+		return p.showFailure(call, errMachine, p.refusalView(found, sid, refusal, web.Second))
 	}
 	state := web.Refused
-	switch err := c.svc.Refuse(r.Context(), sid, refusal); {
+	switch err := p.svc.Refuse(call.R.Context(), sid, refusal); {
 	case errors.Is(err, verification.ErrConsumed):
 		state = web.Already // it cannot be taken back, and saying that it was stopped would be a lie
 	case err != nil:
-		return c.failedRefusal(w, r, err)
+		return p.failedRefusal(call, err)
 	}
-	return c.sendOn(w, RefusePath, state, nil, sid)
+	return p.sendOn(call.W, seen{route.RefusePath, state, sid}, nil)
 }
 
 // aboutRefusal is what the nonce of that page is about.
@@ -116,21 +115,21 @@ func aboutRefusal(sid, refusal string) string { return "refuse\x00" + sid + "\x0
 // refuseAtOnce is a mail program's own button. It cannot show a page, and it
 // only wants to know whether to try again, so an old or a wrong link is
 // answered like a right one.
-func (c *Client) refuseAtOnce(w http.ResponseWriter, r *http.Request) (int, error) {
-	sid, refusal := refusalOf(r.URL.Query())
-	err := c.svc.Refuse(r.Context(), sid, refusal)
+func (p *people) refuseAtOnce(call *wire.Call) (int, error) {
+	sid, refusal := refusalOf(call.R.URL.Query())
+	err := p.svc.Refuse(call.R.Context(), sid, refusal)
 	if errors.Is(err, verification.ErrConsumed) {
 		err = nil // what could still be done was done
 	}
-	verdict := asMatrixError(submitError(err))
+	verdict := wire.ErrorOf(wire.SubmitError(err))
 	status, text := http.StatusOK, "The request has been ended.\n"
 	if err != nil && verdict.Status >= http.StatusInternalServerError {
 		status, text = verdict.Status, "Something went wrong. Please try again later.\n"
 	}
-	web.Headers(w.Header())
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.WriteHeader(status)
-	_, _ = io.WriteString(w, text) // the mail program may be gone
+	web.Headers(call.W.Header())
+	call.W.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	call.W.WriteHeader(status)
+	_, _ = io.WriteString(call.W, text) // the mail program may be gone
 	if err != nil {
 		return 0, &rendered{verdict}
 	}
@@ -139,11 +138,11 @@ func (c *Client) refuseAtOnce(w http.ResponseWriter, r *http.Request) (int, erro
 
 // failedRefusal says the same of a link that never was one as of one that is
 // too old.
-func (c *Client) failedRefusal(w http.ResponseWriter, r *http.Request, err error) (int, error) {
-	if asMatrixError(submitError(err)).Status < http.StatusInternalServerError {
+func (p *people) failedRefusal(call *wire.Call, err error) (int, error) {
+	if wire.ErrorOf(wire.SubmitError(err)).Status < http.StatusInternalServerError {
 		err = verification.ErrExpired
 	}
-	return c.failedPage(w, r, err)
+	return p.failedPage(call, err)
 }
 
 // refusalOf reads a link's query or a form.
@@ -153,16 +152,16 @@ func refusalOf(values url.Values) (sid, refusal string) {
 
 // refusalForm reads the body of a form; mail programs may send it in parts
 // (RFC 8058, section 3.2).
-func (c *Client) refusalForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
-	mediaType, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+func refusalForm(call *wire.Call) (url.Values, error) {
+	mediaType, params, err := mime.ParseMediaType(call.R.Header.Get("Content-Type"))
 	if err != nil || mediaType != "multipart/form-data" {
-		return c.pageForm(w, r)
+		return postedForm(call)
 	}
-	raw, err := readBody(w, r, c.cfg.MaxBody)
+	raw, err := call.Body()
 	if err != nil {
 		return nil, err
 	}
-	form, err := multipart.NewReader(strings.NewReader(string(raw)), params["boundary"]).ReadForm(c.cfg.MaxBody)
+	form, err := multipart.NewReader(strings.NewReader(string(raw)), params["boundary"]).ReadForm(call.MaxBody)
 	if err != nil {
 		return nil, verification.ErrNoSession
 	}

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -50,12 +51,12 @@ func (m *mail) refused() bool {
 }
 
 func refuseQuery(sid, refusal string) string {
-	return strings.TrimPrefix(RefuseLink("https://matrix.example.org", sid, refusal), "https://matrix.example.org")
+	return strings.TrimPrefix(web.RefuseLink("https://matrix.example.org", sid, refusal), "https://matrix.example.org")
 }
 
 func (r *rig) refuseForm(values url.Values, header ...string) *httptest.ResponseRecorder {
 	r.t.Helper()
-	return r.postTo(RefusePath, values, header...)
+	return r.postTo(route.RefusePath, values, header...)
 }
 
 // pressRefuse reads a page and presses its button.
@@ -66,7 +67,7 @@ func (m *mail) pressRefuse(page *httptest.ResponseRecorder) *httptest.ResponseRe
 }
 
 func TestRefuseLink(t *testing.T) {
-	got := RefuseLink("https://matrix.example.org", "0a_-b", "c&d=e")
+	got := web.RefuseLink("https://matrix.example.org", "0a_-b", "c&d=e")
 	if want := "https://matrix.example.org/_threepid/refuse?sid=0a_-b&refusal=c%26d%3De"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
@@ -90,14 +91,14 @@ func TestRefuseByPage(t *testing.T) {
 	if strings.Contains(page.Body.String(), "alice@x.org") {
 		t.Error("the page tells the address: whoever gets the mail passed on reads it")
 	}
-	wantPage(t, m.pressRefuse(page), http.StatusOK, "Stopped")
+	wantPage(t, m.pressRefuse(page), http.StatusOK, "The request was ended")
 	if !m.refused() {
 		t.Error("the session is not ended")
 	}
-	wantPage(t, m.do("GET", m.link(), ""), http.StatusOK, "Stopped")
-	wantPage(t, m.refuseForm(fields(page)), http.StatusOK, "Stopped")
-	wantPage(t, m.refuseForm(url.Values{"sid": {m.sid}, "refusal": {m.refusal}}), http.StatusOK, "Stopped") // a program's, too
-	wantPage(t, m.openLink(m.sid), http.StatusBadRequest, "This has been ended")
+	wantPage(t, m.do("GET", m.link(), ""), http.StatusOK, "The request was ended")
+	wantPage(t, m.refuseForm(fields(page)), http.StatusOK, "The request was ended")
+	wantPage(t, m.refuseForm(url.Values{"sid": {m.sid}, "refusal": {m.refusal}}), http.StatusOK, "The request was ended") // a program's, too
+	wantPage(t, m.openLink(m.sid), http.StatusBadRequest, "This request was ended")
 }
 
 // TestRefuseTooLate: what was used is not said to be stopped.
@@ -122,8 +123,8 @@ func TestRefuseNeedsItsNonce(t *testing.T) {
 	wantPage(t, m.refuseForm(good, crossSite...), http.StatusForbidden, "Please press once more")
 	wantPage(t, m.refuseForm(good, chrome[:2]...), http.StatusForbidden, "Please press once more")
 	for name, nonce := range map[string]string{
-		"none": "", "nonsense": "1x.y", "of another page": m.client.gate().Nonce(web.First, "press\x00"+m.sid+"\x00"+m.refusal),
-		"of another session": m.client.gate().Nonce(web.First, aboutRefusal("00other", m.refusal)),
+		"none": "", "nonsense": "1x.y", "of another page": m.client.people.gate().Nonce(web.First, "press\x00"+m.sid+"\x00"+m.refusal),
+		"of another session": m.client.people.gate().Nonce(web.First, aboutRefusal("00other", m.refusal)),
 	} {
 		form := url.Values{"sid": {m.sid}, "refusal": {m.refusal}, "nonce": {nonce}}
 		if page := m.refuseForm(form); page.Code != http.StatusForbidden {
@@ -133,13 +134,13 @@ func TestRefuseNeedsItsNonce(t *testing.T) {
 	m.clock.Advance(2 * time.Hour)
 	again := m.refuseForm(good)
 	wantPage(t, again, http.StatusForbidden, "Please press once more")
-	if body := again.Body.String(); !strings.Contains(body, "Stop it</button>") || !strings.Contains(body, `action="`+RefusePath+`"`) {
+	if body := again.Body.String(); !strings.Contains(body, "End the request</button>") || !strings.Contains(body, `action="`+route.RefusePath+`"`) {
 		t.Errorf("the button does something else:\n%s", body)
 	}
 	if found, err := m.svc.InspectRefusal(t.Context(), m.sid, m.refusal); err != nil || found.State == verification.Revoked {
 		t.Fatalf("got %+v, %v: it was refused", found, err)
 	}
-	wantPage(t, m.pressRefuse(again), http.StatusOK, "Stopped")
+	wantPage(t, m.pressRefuse(again), http.StatusOK, "The request was ended")
 }
 
 const formType = "application/x-www-form-urlencoded"
@@ -161,7 +162,7 @@ func TestOneClick(t *testing.T) {
 	for kind, body := range map[string]string{formType: "List-Unsubscribe=One-Click", writer.FormDataContentType(): parts.String()} {
 		m := newRefuseRig(t)
 		var answers []string
-		for _, link := range []string{refuseQuery(m.sid, "wrong"), refuseQuery("x", m.refusal), RefusePath, m.link(), m.link()} {
+		for _, link := range []string{refuseQuery(m.sid, "wrong"), refuseQuery("x", m.refusal), route.RefusePath, m.link(), m.link()} {
 			if m.refused() != (len(answers) == 4) {
 				t.Errorf("%s: after %d links, refused: %v", kind, len(answers), m.refused())
 			}
@@ -207,9 +208,9 @@ func TestOneClickIsNotGuessed(t *testing.T) {
 func TestRefuseTellsNothing(t *testing.T) {
 	m := newRefuseRig(t)
 	pages := map[string]bool{}
-	for _, link := range []string{refuseQuery(m.sid, "x"), refuseQuery("x", m.refusal), RefusePath, refuseQuery("<b>", "<b>")} {
+	for _, link := range []string{refuseQuery(m.sid, "x"), refuseQuery("x", m.refusal), route.RefusePath, refuseQuery("<b>", "<b>")} {
 		page := m.do("GET", link, "")
-		wantPage(t, page, http.StatusBadRequest, "This has expired")
+		wantPage(t, page, http.StatusBadRequest, "This request is too old")
 		pages[page.Body.String()] = true
 	}
 	m.store.err = errors.New("disk is gone")
@@ -219,7 +220,7 @@ func TestRefuseTellsNothing(t *testing.T) {
 	for _, page := range []*httptest.ResponseRecorder{
 		m.do("GET", m.link(), ""), m.refuseForm(url.Values{"sid": {m.sid}, "refusal": {m.refusal}}),
 	} {
-		wantPage(t, page, http.StatusBadRequest, "This has expired")
+		wantPage(t, page, http.StatusBadRequest, "This request is too old")
 		pages[page.Body.String()] = true
 	}
 	if len(pages) != 1 {
@@ -239,7 +240,7 @@ func TestRefuseMethodsAndPaths(t *testing.T) {
 		}
 	}
 	for _, path := range []string{"/_threepid/refuse/", "/_threepid//refuse", "/_threepid/Refuse", "/_threepid/%72efuse"} {
-		wantPage(t, r.do("GET", path, ""), http.StatusBadRequest, "This has expired") // what is meant is clear
+		wantPage(t, r.do("GET", path, ""), http.StatusBadRequest, "This request is too old") // what is meant is clear
 		wantError(t, r.do("POST", path, "{}"), http.StatusNotFound, "M_UNRECOGNIZED")
 	}
 	for _, path := range []string{"/_threepid/x/../refuse", "/_threepid/refused", "/_threepid/"} {

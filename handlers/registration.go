@@ -7,6 +7,10 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -23,21 +27,19 @@ const (
 	GateOff Gate = "off"
 )
 
-const stageDummy = "m.login.dummy"
-
 var (
-	errRegistrationClosed = &MatrixError{
-		Status: http.StatusForbidden, Errcode: codeForbidden, Message: "Registration is disabled on this homeserver", Say: sayClosed,
+	errRegistrationClosed = &wire.MatrixError{
+		Status: http.StatusForbidden, Errcode: wire.CodeForbidden, Message: "Registration is disabled on this homeserver", Say: wire.SayClosed,
 	}
-	errStageNotOffered = &MatrixError{
-		Status: http.StatusForbidden, Errcode: codeForbidden, Message: "This homeserver asks for no address of this kind at registration", Say: sayUnsupported,
+	errStageNotOffered = &wire.MatrixError{
+		Status: http.StatusForbidden, Errcode: wire.CodeForbidden, Message: "This homeserver asks for no address of this kind at registration", Say: wire.SayUnsupported,
 	}
-	errNotBegun = &MatrixError{
-		Status: http.StatusForbidden, Errcode: codeForbidden,
+	errNotBegun = &wire.MatrixError{
+		Status: http.StatusForbidden, Errcode: wire.CodeForbidden,
 		Message: "Please begin the registration first: no registration is under way that this request belongs to",
 	}
-	errStagesMissing = &MatrixError{
-		Status: http.StatusForbidden, Errcode: codeForbidden, Message: "Please complete the earlier steps of the registration first", Say: sayBegin,
+	errStagesMissing = &wire.MatrixError{
+		Status: http.StatusForbidden, Errcode: wire.CodeForbidden, Message: "Please complete the earlier steps of the registration first", Say: wire.SayBegin,
 	}
 )
 
@@ -46,30 +48,30 @@ var (
 // stages have to be complete and are not, a mail is held back, as
 // [verification.Service.Hold] says: matrix-js-sdk asks for it as soon as it
 // knows the flows, and gives the registration up if it is refused.
-func (c *Client) mayRegister(r *http.Request, next Next, req *verification.Request) error {
+func (c *Client) mayRegister(call *wire.Call, req *verification.Request) error {
 	if req.Purpose != verification.Register || c.cfg.RegistrationGate == GateOff {
 		return nil
 	}
-	offered, err := c.offers.get(r.Context(), c.page.Now, func() (*offer, error) { return c.askOffer(r, next) })
+	offered, err := c.offers.Get(call.R.Context(), c.people.page.Now, func() (*hsapi.Offer, error) { return c.hs.AskOffer(call) })
 	switch {
 	case err != nil:
 		return err
-	case offered.closed:
+	case offered.Closed:
 		return errRegistrationClosed
-	case !offered.has(req.Medium):
+	case !offered.Has(req.Medium):
 		return errStageNotOffered
-	case c.cfg.RegistrationGate != GateCompleted || offered.free(req.Medium):
+	case c.cfg.RegistrationGate != GateCompleted || offered.Free(req.Medium):
 		return nil
 	}
 	if req.UIA == "" {
-		if req.UIA, err = c.svc.Tied(r.Context(), req.Client, r.UserAgent()); err != nil {
+		if req.UIA, err = c.svc.Tied(call.R.Context(), req.Client, call.R.UserAgent()); err != nil {
 			return err
 		}
 		if req.UIA == "" {
 			return errNotBegun
 		}
 	}
-	ready, err := c.svc.Reached(r.Context(), req.UIA, req.Medium)
+	ready, err := c.svc.Reached(call.R.Context(), req.UIA, req.Medium)
 	switch {
 	case err != nil || ready:
 		return err
@@ -80,40 +82,32 @@ func (c *Client) mayRegister(r *http.Request, next Next, req *verification.Reque
 	return nil
 }
 
-// askOffer asks the homeserver what it offers, the way that the client would. A
-// rule that refuses the question on this way may be about this client alone.
-func (c *Client) askOffer(r *http.Request, next Next) (*offer, error) {
-	answer, err := c.ask(r, next, http.MethodPost, c.cfg.UpstreamVersion+"/register", "", []byte("{}"))
-	if err == nil {
-		return readOffer(answer)
+// watched looks at the homeserver's answers to registrations: at what it offers
+// and, where that matters, at how far somebody has come.
+func (c *Client) watched(call *wire.Call) *wire.Call {
+	kind := call.R.URL.Query()["kind"]
+	guest := len(kind) > 0 && kind[0] != "user"
+	if c.cfg.RegistrationGate == GateOff || call.Route.Tail != route.TailRegister || call.Route.Ancient() || guest {
+		return call
 	}
-	if ue, ok := errors.AsType[*UpstreamError](err); ok && ue.Status/100 == 4 {
-		return nil, &personal{upstreamFailure(err)}
-	}
-	return nil, upstreamFailure(err)
+	return call.With(func(call *wire.Call) { call.Next = c.watch(call.Next) })
 }
 
-// watch looks at the homeserver's answers to registrations: at what it offers
-// and, where that matters, at how far somebody has come.
-func (c *Client) watch(r *http.Request, next Next, route route) Next {
-	kind := r.URL.Query()["kind"]
-	guest := len(kind) > 0 && kind[0] != "user"
-	if c.cfg.RegistrationGate == GateOff || route.tail != tailRegister || route.ancient() || guest {
-		return next
-	}
+// watch does so with one answer.
+func (c *Client) watch(next wire.Next) wire.Next {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		header := r.Header
 		r.Header = header.Clone()
 		defer func() { r.Header = header }()
 		r.Header.Set("Accept-Encoding", "identity") // an answer that can be read
-		held := &answerHolder{ResponseWriter: w, wanted: isChallenge}
+		held := &wire.AnswerHolder{ResponseWriter: w, Wanted: wire.IsChallenge}
 		if err := next(held, r); err != nil {
 			return err
 		}
-		if text, err := held.text(); err == nil {
+		if text, err := held.Text(); err == nil {
 			c.progress(r, text) // before the client learns of it, and asks for the mail
 		}
-		held.pass(nil)
+		held.Pass(nil)
 		return nil
 	}
 }
@@ -121,37 +115,37 @@ func (c *Client) watch(r *http.Request, next Next, route route) Next {
 // progress takes in the 401 of a registration.
 func (c *Client) progress(r *http.Request, body []byte) {
 	var told struct {
-		Session   string   `json:"session"`
-		Completed []string `json:"completed"`
-		Flows     []flow   `json:"flows"`
+		Session   string       `json:"session"`
+		Completed []string     `json:"completed"`
+		Flows     []hsapi.Flow `json:"flows"`
 	}
 	if json.Unmarshal(body, &told) != nil || len(told.Flows) == 0 {
 		return
 	}
-	offered := &offer{flows: told.Flows}
-	c.offers.learn(offered, c.page.Now())
+	offered := &hsapi.Offer{Flows: told.Flows}
+	c.offers.Learn(offered, c.people.page.Now())
 	if c.cfg.RegistrationGate != GateCompleted || told.Session == "" || len(told.Session) > maxUIASession {
 		return
 	}
-	beat := c.pace.begin()
-	ctx, cancel := detached(r.Context(), settleTime)
+	at := c.equalizer.start()
+	ctx, cancel := wire.Detached(r.Context(), wire.SettleTime)
 	defer cancel()
 	released := false
-	err := c.svc.Tie(ctx, c.clientAddr(r), r.UserAgent(), told.Session)
+	err := c.svc.Tie(ctx, c.cfg.clientAddr(r), r.UserAgent(), told.Session)
 	for _, medium := range []verification.Medium{verification.Email, verification.MSISDN} {
-		if offered.reached(medium, told.Completed) && !offered.free(medium) {
+		if offered.Reached(medium, told.Completed) && !offered.Free(medium) {
 			// A mail that cannot be sent is no reason to send no text message.
 			sent, failed := c.svc.Advance(ctx, told.Session, medium)
 			err, released = errors.Join(err, failed), released || sent
 		}
 	}
 	if released {
-		beat.wait(r.Context(), false) // how full the outbox is depends on who has which address
+		at.wait(r.Context(), false) // how full the outbox is depends on who has which address
 	}
 	if err != nil {
 		// The client's next request tries again.
-		e := Event{Face: "client", Endpoint: "release", Purpose: verification.Register, Limit: limitOf(err)}
-		e.Outcome, e.Status, e.Err = outcomeOf(err)
+		e := report.Event{Face: "client", Endpoint: "release", Purpose: verification.Register, Limit: report.LimitOf(err)}
+		e.Outcome, e.Status, e.Err = report.OutcomeOf(err)
 		c.obs.Request(r, e)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -97,10 +98,10 @@ func TestGate_MailWhileTheStageIsOffered(t *testing.T) {
 		if got := r.probes(); got != 1 {
 			t.Errorf("got the homeserver asked %d times, want once", got)
 		}
-		r.clock.Advance(offerTime)
+		r.clock.Advance(hsapi.OfferTime)
 		wantStatus(t, r.signUp("c"), http.StatusOK)
 		if got := r.probes(); got != 2 {
-			t.Errorf("got the homeserver asked %d times, want again after %s", got, offerTime)
+			t.Errorf("got the homeserver asked %d times, want again after %s", got, hsapi.OfferTime)
 		}
 	})
 }
@@ -198,7 +199,7 @@ func TestGate_DownAfterItWasUp(t *testing.T) {
 	r := gated(t, options{next: a.next}, GateOffered, nil)
 	wantStatus(t, r.signUp("a"), http.StatusOK)
 	a.say(0, "")
-	r.clock.Advance(offerTime)
+	r.clock.Advance(hsapi.OfferTime)
 	wantError(t, r.signUp("b"), http.StatusBadGateway, "M_UNKNOWN")
 	r.wantMails(1)
 	a.say(401, withEmail)
@@ -378,17 +379,17 @@ func TestGate_NothingToComplete(t *testing.T) {
 }
 
 func TestGate_Reached(t *testing.T) {
-	of := func(flows ...string) *offer {
-		o := &offer{}
+	of := func(flows ...string) *hsapi.Offer {
+		o := &hsapi.Offer{}
 		for _, f := range flows {
-			o.flows = append(o.flows, flow{strings.Fields(f)})
+			o.Flows = append(o.Flows, hsapi.Flow{Stages: strings.Fields(f)})
 		}
 		return o
 	}
 	const email, phone = " m.login.email.identity", " m.login.msisdn"
 	for _, c := range []struct {
 		name      string
-		offer     *offer
+		offer     *hsapi.Offer
 		completed string
 		email     bool
 		phone     bool
@@ -406,7 +407,7 @@ func TestGate_Reached(t *testing.T) {
 		{"one medium only", of("captcha"+email, phone), "", false, true},
 	} {
 		for medium, want := range map[verification.Medium]bool{verification.Email: c.email, verification.MSISDN: c.phone} {
-			if got := c.offer.reached(medium, strings.Fields(c.completed)); got != want {
+			if got := c.offer.Reached(medium, strings.Fields(c.completed)); got != want {
 				t.Errorf("%s: got %s reached %v, want %v", c.name, medium, got, want)
 			}
 		}

@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
@@ -43,7 +44,7 @@ func TestGate_WhichAnswersTeach(t *testing.T) {
 		req := httptest.NewRequest("POST", "/_matrix/client/"+c.path, strings.NewReader(`{"username":"a","type":"m.login.dummy"}`))
 		req.Header.Set("Accept-Encoding", "gzip")
 		wantStatus(t, r.send(req), http.StatusUnauthorized)
-		if got := r.client.offers.known != nil; got != c.teaches {
+		if got := r.taught(); got != c.teaches {
 			t.Errorf("%s, gate %s: teaches %v, want %v", c.path, c.gate, got, c.teaches)
 		}
 		if c.teaches && asked != "identity" || req.Header.Get("Accept-Encoding") != "gzip" {
@@ -52,13 +53,23 @@ func TestGate_WhichAnswersTeach(t *testing.T) {
 	}
 }
 
+// taught reports whether it is known what the homeserver offers.
+func (r *rig) taught() bool {
+	known := true
+	_, _ = r.client.offers.Get(r.t.Context(), r.clock.Now, func() (*hsapi.Offer, error) {
+		known = false
+		return nil, errDisk
+	})
+	return known
+}
+
 // TestGate_WhatIsNoRound teaches nothing, and goes to the client as it came.
 func TestGate_WhatIsNoRound(t *testing.T) {
 	for _, body := range []string{`{"session":"s"}`, `{"session":"s","flows":[]}`, `<html>`, `{"session":5,"flows":[{"stages":[]}]}`} {
 		r := gated(t, options{next: upstream(401, body)}, GateCompleted, nil)
 		rec := r.do("POST", "/_matrix/client/v3/register", `{"username":"a"}`)
-		if r.client.offers.known != nil || rec.Code != http.StatusUnauthorized {
-			t.Errorf("%s: taught %+v; the client got %d %s", body, r.client.offers.known, rec.Code, rec.Body)
+		if r.taught() || rec.Code != http.StatusUnauthorized {
+			t.Errorf("%s: taught %v; the client got %d %s", body, r.taught(), rec.Code, rec.Body)
 		}
 	}
 	failure := errors.New("refused")
@@ -88,14 +99,14 @@ func TestGate_WhoseRegistrationIsRemembered(t *testing.T) {
 		req := httptest.NewRequest("POST", "/", http.NoBody)
 		req.Header.Set("User-Agent", "app")
 		r.client.progress(req, []byte(`{"session":"`+c.session+`","completed":["captcha"],"flows":[{"stages":["captcha","m.login.email.identity"]}]}`))
-		got, err := r.svc.Tied(t.Context(), r.client.clientAddr(req), "app")
+		got, err := r.svc.Tied(t.Context(), r.client.cfg.clientAddr(req), "app")
 		if err != nil || (got == c.session && got != "") != c.want {
 			t.Errorf("%s, a session of %d signs: remembered is %q, %v", c.gate, len(c.session), got, err)
 		}
 		if reached, err := r.svc.Reached(t.Context(), c.session, verification.Email); err != nil || reached != c.want {
 			t.Errorf("%s, a session of %d signs: come so far %v, %v", c.gate, len(c.session), reached, err)
 		}
-		if r.client.offers.known == nil {
+		if !r.taught() {
 			t.Errorf("%s: what is offered is not learnt", c.gate)
 		}
 	}
@@ -116,26 +127,26 @@ func TestGate_AReleaseTakesAStep(t *testing.T) {
 		opts := callback
 		opts.service = func(c *verification.Config) { c.Store = sleepy{c.Store} }
 		r := gated(t, opts, GateCompleted, func(o *fakehs.Options) { o.CaptchaResponse = "solved" })
-		r.client.pace = newPace(leastPace)
+		r.client.equalizer = newEqualizer(leastStep)
 		took := func(f func()) time.Duration {
 			start := time.Now()
 			f()
 			return time.Since(start)
 		}
 		var session string
-		if got := took(func() { session = r.begin() }); got >= leastPace {
+		if got := took(func() { session = r.begin() }); got >= leastStep {
 			t.Errorf("the first round took %s", got)
 		}
 		wantStatus(t, r.signUp("s"), http.StatusOK)
-		usual := r.client.pace.usual
-		if got := took(func() { r.stage(session, `"type":"m.login.recaptcha","response":"solved"`) }); got != leastPace {
-			t.Errorf("the round that released the mail took %s, want %s", got, leastPace)
+		usual := r.client.equalizer.usual
+		if got := took(func() { r.stage(session, `"type":"m.login.recaptcha","response":"solved"`) }); got != leastStep {
+			t.Errorf("the round that released the mail took %s, want %s", got, leastStep)
 		}
 		r.wantMails(1)
-		if got := took(func() { r.stage(session, `"type":"m.login.dummy"`) }); got >= leastPace {
+		if got := took(func() { r.stage(session, `"type":"m.login.dummy"`) }); got >= leastStep {
 			t.Errorf("the round after it took %s", got)
 		}
-		if got := r.client.pace.usual; got != usual || usual == 0 {
+		if got := r.client.equalizer.usual; got != usual || usual == 0 {
 			t.Errorf("after it %s is usual for what the homeserver grants, before it was %s", got, usual)
 		}
 	})

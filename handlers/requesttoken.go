@@ -5,18 +5,16 @@ package handlers
 import (
 	"encoding/json"
 	"net/http"
-	"regexp"
 	"slices"
 	"strconv"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
-
-// clientSecret is the grammar of client_secret (IS API, "Establishing
-// associations"). The apostrophes in the examples of MSC2290 are a slip.
-var clientSecret = regexp.MustCompile(`^[0-9a-zA-Z.=_-]{1,255}$`)
 
 // tokenResponse is the 200 of requestToken. submit_url is there if and only
 // if the message carries a code (MSC2078). The last three are what Sydent
@@ -31,83 +29,68 @@ type tokenResponse struct {
 
 // requestToken serves the six endpoints of MSC2263, without authentication
 // and whether or not there is a Content-Type.
-func (c *Client) requestToken(w http.ResponseWriter, r *http.Request, next Next, route route) (int, error) {
-	if r.Method != http.MethodPost {
-		w.Header().Set("Allow", "POST, OPTIONS")
-		return 0, unrecognized(http.StatusMethodNotAllowed)
+func (c *Client) requestToken(call *wire.Call) (int, error) {
+	if call.R.Method != http.MethodPost {
+		return call.OnlyBy("POST, OPTIONS")
 	}
-	if route.purpose == verification.Password && c.cfg.NativeReset {
-		return 0, c.nativeToken(w, r, next, route)
+	if call.Route.Purpose == verification.Password && c.cfg.NativeReset {
+		return 0, c.nativeToken(call)
 	}
-	if err := c.cfg.supports(route.medium, route.purpose); err != nil {
+	if err := c.cfg.supports(call.Route.Medium, call.Route.Purpose); err != nil {
 		return 0, err // before anything else (MSC4178)
 	}
-	raw, err := readBody(w, r, c.cfg.MaxBody)
+	body, err := call.Object()
 	if err != nil {
 		return 0, err
 	}
-	body, err := parseObject(raw)
-	if err != nil {
-		return 0, err
-	}
-	req, to, err := c.tokenRequest(body, route)
+	req, to, err := c.tokenRequest(body, call.Route)
 	if err == nil {
-		err = c.cfg.carries(r.Context(), req.Medium, req.Address)
+		err = c.cfg.permits(call.R.Context(), req)
+	}
+	if err == nil {
+		err = c.hs.Distinguishes(call, req)
 	}
 	if err != nil {
 		return 0, err
 	}
-	if err := c.judge(r.Context(), req); err != nil {
+	c.identify(call.R, body, &req)
+	if err := c.mayRegister(call, &req); err != nil {
 		return 0, err
 	}
-	if err := c.distinguishes(r, next, req); err != nil {
-		return 0, err
-	}
-	if c.cfg.Match != nil {
-		req.Language = c.cfg.Match(r.Header.Get("Accept-Language"))
-	}
-	if c.cfg.Brand != nil {
-		req.Brand = c.cfg.Brand(r.Host)
-	}
-	c.identify(r, body, &req)
-	if err := c.mayRegister(r, next, &req); err != nil {
-		return 0, err
-	}
-	settle, err := c.admit(r, &req, to)
+	settle, err := c.admit(call.R, &req, to)
 	if err != nil {
 		return 0, err
 	}
-	opened, answered, err := c.open(w, r, next, route, req, to)
-	settle(r.Context(), opened.Sent)
+	opened, answered, err := c.open(call, req, to)
+	settle(call.R.Context(), opened.Sent)
 	if err != nil || answered != 0 {
 		return answered, err
 	}
-	if err := c.hold(r, req, opened.Decoy); err != nil {
+	if err := c.hold(call.R, req, opened.Decoy); err != nil {
 		return 0, err
 	}
-	writeJSON(w, http.StatusOK, c.tokenAnswer(opened.SID, req, to))
-	return http.StatusOK, nil
+	return call.OK(c.tokenAnswer(opened.SID, req, to))
 }
 
 // open opens the session, or has the homeserver decide about it. It returns the
 // status if the homeserver's answer was written.
-func (c *Client) open(w http.ResponseWriter, r *http.Request, next Next, route route, req verification.Request, to dialled) (verification.Opened, int, error) {
+func (c *Client) open(call *wire.Call, req verification.Request, to recipient) (verification.Opened, int, error) {
 	if c.cfg.Callback {
-		beat := c.pace.begin()
-		opened, answered, err := c.askHomeserver(w, r, next, route, req, to)
+		at := c.equalizer.start()
+		opened, answered, err := c.askHomeserver(call, req, to)
 		if answered == 0 && !early(err) {
-			beat.wait(r.Context(), err == nil && !opened.Decoy)
+			at.wait(call.R.Context(), err == nil && !opened.Decoy)
 		}
 		return opened, answered, err
 	}
-	if err := r.Context().Err(); err != nil {
+	if err := call.R.Context().Err(); err != nil {
 		return verification.Opened{}, 0, err
 	}
 	// Not cut off by the client: it would get messages that nobody has counted.
-	ctx, cancel := detached(r.Context(), settleTime)
+	ctx, cancel := wire.Detached(call.R.Context(), wire.SettleTime)
 	defer cancel()
 	opened, err := c.svc.RequestToken(ctx, req)
-	if err != nil && !mustWait(err) {
+	if err != nil && !wire.MustWait(err) {
 		opened.Sent = true // perhaps: it is not known
 	}
 	return opened, 0, err
@@ -121,10 +104,10 @@ func (c *Client) hold(r *http.Request, req verification.Request, decoy bool) err
 	return c.svc.Hold(r.Context(), req, decoy)
 }
 
-func (c *Client) tokenAnswer(sid string, req verification.Request, to dialled) tokenResponse {
+func (c *Client) tokenAnswer(sid string, req verification.Request, to recipient) tokenResponse {
 	resp := tokenResponse{SID: sid}
 	if req.Proof == verification.ProofCode {
-		resp.SubmitURL = c.cfg.PublicURL + submitPath(req.Medium)
+		resp.SubmitURL = c.cfg.PublicURL + route.PagePath(req.Medium)
 	}
 	if req.Medium == verification.MSISDN {
 		resp.MSISDN, resp.International, resp.Success = to.Digits, to.International(), true
@@ -132,81 +115,92 @@ func (c *Client) tokenAnswer(sid string, req verification.Request, to dialled) t
 	return resp
 }
 
+// recipient is the address that a message is asked for. It is read, and brought into its
+// canonical form, here and nowhere else.
+type recipient struct {
+	// address is canonical, and typed what it does not tell of what was typed.
+	address, typed string
+	// dialled is the number, if it is one.
+	dialled
+}
+
 // tokenRequest checks the body. Only known fields leave here: unknown ones
 // would be a TypeError in Synapse 1.0-1.3.1, and id_access_token is nobody
 // else's business.
-func (c *Client) tokenRequest(body object, route route) (req verification.Request, to dialled, err error) {
-	req = verification.Request{Purpose: route.purpose, Medium: route.medium, Proof: c.cfg.Proof, Discreet: c.cfg.discreet()}
+func (c *Client) tokenRequest(body wire.Object, at route.Route) (req verification.Request, to recipient, err error) {
+	req = verification.Request{Purpose: at.Purpose, Medium: at.Medium, Proof: c.cfg.Proof, Discreet: c.cfg.discreet()}
 	keys := []string{"client_secret", "email", "send_attempt"}
-	if route.medium == verification.MSISDN {
+	if at.Medium == verification.MSISDN {
 		keys = []string{"client_secret", "country", "phone_number", "send_attempt"}
 		req.Proof = verification.ProofCode // a link in a short message is what frauds send
 	}
 	for _, key := range keys {
-		if body.null(key) {
-			return req, to, badRequest(codeMissingParam, "Missing params: ['"+key+"']")
+		if body.Null(key) {
+			return req, to, wire.BadRequest(wire.CodeMissingParam, "Missing params: ['"+key+"']")
 		}
 	}
-	if req.ClientSecret, err = body.required("client_secret"); err != nil {
+	if req.ClientSecret, err = body.Required("client_secret"); err != nil {
 		return req, to, err
 	}
 	if req.SendAttempt, err = sendAttempt(body); err != nil {
 		return req, to, err
 	}
-	if !clientSecret.MatchString(req.ClientSecret) {
-		return req, to, badRequest(codeInvalidParam, "'client_secret' must be 1 to 255 characters of [0-9a-zA-Z.=_-]")
+	if !wire.ClientSecretForm.MatchString(req.ClientSecret) {
+		return req, to, wire.BadRequest(wire.CodeInvalidParam, "'client_secret' must be 1 to 255 characters of [0-9a-zA-Z.=_-]")
 	}
-	if req.Address, req.Typed, to, err = c.address(body, route.medium); err != nil {
+	if to, err = c.recipient(body, at.Medium); err != nil {
 		return req, to, err
 	}
-	req.NextLink = c.nextLink(body)
+	req.Address, req.Typed, req.NextLink = to.address, to.typed, c.cfg.nextLink(body)
 	return req, to, c.checkIDServer(body)
 }
 
-// address reads what is to be verified, in canonical form and as it was typed.
-func (c *Client) address(body object, medium verification.Medium) (canonical, typed string, to dialled, err error) {
+// recipient reads what is to be verified.
+func (c *Client) recipient(body wire.Object, medium verification.Medium) (recipient, error) {
 	if medium == verification.MSISDN {
-		to, err = c.phoneNumber(body)
-		return to.Digits, "", to, err
+		number, err := c.phoneNumber(body)
+		return recipient{address: number.Digits, dialled: number}, err
 	}
-	if typed, err = body.required("email"); err != nil {
-		return "", "", to, err
+	typed, err := body.Required("email")
+	if err != nil {
+		return recipient{}, err
 	}
 	typed = input.Address(typed)
-	if canonical, err = address.Email(typed); err != nil {
-		return "", "", to, saying(http.StatusBadRequest, codeInvalidParam, sayEmail, "'email' is not a valid address")
+	canonical, err := address.Email(typed)
+	if err != nil {
+		return recipient{}, wire.Saying(http.StatusBadRequest, wire.CodeInvalidParam, wire.SayEmail, "'email' is not a valid address")
 	}
-	return canonical, typedAs(typed, canonical), to, nil
+	return recipient{address: canonical, typed: hsapi.TypedAs(typed, canonical)}, nil
 }
 
 // sendAttempt reads an integer; the examples of r0.2 and r0.3 have it as a
 // string.
-func sendAttempt(body object) (int64, error) {
+func sendAttempt(body wire.Object) (int64, error) {
 	var n json.Number
 	if json.Unmarshal(body["send_attempt"], &n) == nil {
 		if v, err := strconv.ParseInt(n.String(), 10, 64); err == nil {
 			return v, nil
 		}
 	}
-	return 0, badRequest(codeInvalidParam, "'send_attempt' must be an integer")
+	return 0, wire.BadRequest(wire.CodeInvalidParam, "'send_attempt' must be an integer")
 }
 
 // checkIDServer applies the operator's policy to the deprecated parameters.
 // By default they are ignored (CS API: "ignored when the homeserver handles
 // 3PID verification").
-func (c *Client) checkIDServer(body object) error {
+func (c *Client) checkIDServer(body wire.Object) error {
 	if c.cfg.TrustedIDServers == nil && !c.cfg.RequireIDAccessToken {
 		return nil
 	}
-	server, given, err := body.text("id_server")
+	server, given, err := body.Text("id_server")
 	if err != nil || !given {
 		return err
 	}
 	if c.cfg.TrustedIDServers != nil && !slices.Contains(c.cfg.TrustedIDServers, server) {
-		return badRequest(codeServerNotTrusted, "Identity server is not trusted by this homeserver")
+		return wire.BadRequest(wire.CodeServerNotTrusted, "Identity server is not trusted by this homeserver")
 	}
-	if c.cfg.RequireIDAccessToken && body.null("id_access_token") {
-		return badRequest(codeMissingParam, "'id_access_token' is required if an 'id_server' is supplied")
+	if c.cfg.RequireIDAccessToken && body.Null("id_access_token") {
+		return wire.BadRequest(wire.CodeMissingParam, "'id_access_token' is required if an 'id_server' is supplied")
 	}
 	return nil
 }

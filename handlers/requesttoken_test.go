@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -329,11 +330,11 @@ func TestCallbackShowsTheHomeserverOnlyWhatItNeeds(t *testing.T) {
 	if len(got) != 1 || got[0].Path != "/_matrix/client/r0/register/email/requestToken" {
 		t.Fatalf("got upstream requests %+v", got)
 	}
-	seen, err := parseObject(got[0].Body)
+	seen, err := wire.ParseObject(got[0].Body)
 	if err != nil || len(seen) != 4 {
 		t.Fatalf("the homeserver saw %s", got[0].Body)
 	}
-	if nonce, _, _ := seen.text("client_secret"); nonce == "s3cret" || !clientSecret.MatchString(nonce) {
+	if nonce, _, _ := seen.Text("client_secret"); nonce == "s3cret" || !wire.ClientSecretForm.MatchString(nonce) {
 		t.Errorf("the homeserver saw client_secret %q", nonce)
 	}
 	if m := r.box.last(t); m.Address != "alice@x.org" {
@@ -344,11 +345,15 @@ func TestCallbackShowsTheHomeserverOnlyWhatItNeeds(t *testing.T) {
 func TestDeadHomeserver(t *testing.T) {
 	for _, c := range []struct {
 		name   string
-		next   Next
+		next   wire.Next
 		status int
 	}{
-		{"refused", func(http.ResponseWriter, *http.Request) error { return &UpstreamError{Status: 502, Err: errNoAnswer} }, 502},
-		{"busy", func(http.ResponseWriter, *http.Request) error { return &UpstreamError{Status: 503, Err: errNoAnswer} }, 503},
+		{"refused", func(http.ResponseWriter, *http.Request) error {
+			return &wire.UpstreamError{Status: 502, Err: wire.ErrNoAnswer}
+		}, 502},
+		{"busy", func(http.ResponseWriter, *http.Request) error {
+			return &wire.UpstreamError{Status: 503, Err: wire.ErrNoAnswer}
+		}, 503},
 		{"nothing behind", func(http.ResponseWriter, *http.Request) error { return nil }, 502},
 		{"broken off", func(http.ResponseWriter, *http.Request) error { panic(http.ErrAbortHandler) }, 502},
 	} {

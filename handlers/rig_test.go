@@ -5,6 +5,7 @@ package handlers
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -14,9 +15,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/identity"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/idservers"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
@@ -30,24 +35,24 @@ type rig struct {
 	svc    *verification.Service
 	keys   *keyring.Ring
 	client *Client
-	face   *Identity
+	face   *identity.Handler
 	hs     *fakehs.Server
-	next   Next
+	next   wire.Next
 	box    *heldOutbox
 	events *events
-	ids    *idServers
+	ids    *idservers.Servers
 }
 
 type options struct {
 	config  func(*Config)
 	service func(*verification.Config)
 	hs      func(*fakehs.Options)
-	next    Next
+	next    wire.Next
 }
 
 func newRig(t *testing.T, opts options) *rig {
 	t.Helper()
-	r := &rig{t: t, clock: &fakeClock{now: time.Unix(1_800_000_000, 0)}, box: &heldOutbox{}, events: &events{}, ids: newIDServers()}
+	r := &rig{t: t, clock: &fakeClock{now: time.Unix(1_800_000_000, 0)}, box: &heldOutbox{}, events: &events{}, ids: idservers.New()}
 	keys, err := keyring.New(keyring.Key{ID: 1, Secret: make([]byte, keyring.SecretSize)})
 	if err != nil {
 		t.Fatal(err)
@@ -69,8 +74,8 @@ func newRig(t *testing.T, opts options) *rig {
 		t.Fatal(err)
 	}
 	r.client = NewClient(cfg, r.svc, r.ids, r.events)
-	r.client.page.Now = r.clock.Now
-	r.client.pace = nil // what is not about time need not take time
+	r.client.people.page.Now = r.clock.Now
+	r.client.equalizer = nil // what is not about time need not take time
 	r.face = NewIdentity(cfg, r.svc, r.events)
 	ho := fakehs.Options{
 		ServerName: "example.org", TrustedIDServers: []string{cfg.IdentityName}, ResetMode: fakehs.ResetRemote,
@@ -95,8 +100,8 @@ func newRig(t *testing.T, opts options) *rig {
 type faceTransport struct{ r *rig }
 
 func (f faceTransport) RoundTrip(req *http.Request) (*http.Response, error) {
-	if f.r.ids.alive(req.URL.Host) {
-		return f.r.ids.unbindSigned(req)
+	if f.r.ids.Alive(req.URL.Host) {
+		return f.r.ids.UnbindSigned(req)
 	}
 	if req.URL.Host != "localhost:8443" {
 		return nil, &url.Error{Op: req.Method, URL: req.URL.Host, Err: io.ErrUnexpectedEOF}
@@ -121,7 +126,7 @@ func (r *rig) do(method, target, body string, header ...string) *httptest.Respon
 func (r *rig) send(req *http.Request) *httptest.ResponseRecorder {
 	r.t.Helper()
 	rec := httptest.NewRecorder()
-	var told Event
+	var told report.Event
 	*req = *req.WithContext(context.WithValue(req.Context(), toldKey{}, &told))
 	if err := r.client.ServeHTTP(rec, req, r.next); err != nil {
 		r.t.Fatalf("%s %s: %v", req.Method, req.URL, err)
@@ -239,28 +244,28 @@ func (o *heldOutbox) last(t *testing.T) verification.Message {
 
 type events struct {
 	mu      sync.Mutex
-	list    []Event
-	changes []Change
-	watch   func(Change) // of each change, if set
+	list    []report.Event
+	changes []report.Change
+	watch   func(report.Change) // of each change, if set
 }
 
 // onChange lets f see every change from now on.
-func (e *events) onChange(f func(Change)) {
+func (e *events) onChange(f func(report.Change)) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.watch = f
 }
 
-func (e *events) Request(r *http.Request, ev Event) {
+func (e *events) Request(r *http.Request, ev report.Event) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if told, ok := r.Context().Value(toldKey{}).(*Event); ok && ev.Face == "client" && ev.Endpoint != "log_out" {
+	if told, ok := r.Context().Value(toldKey{}).(*report.Event); ok && ev.Face == "client" && ev.Endpoint != "log_out" {
 		*told = ev
 	}
 	e.list = append(e.list, ev)
 }
 
-func (e *events) Changed(_ *http.Request, c Change) {
+func (e *events) Changed(_ *http.Request, c report.Change) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.changes = append(e.changes, c)
@@ -332,3 +337,11 @@ var callback = options{config: func(c *Config) { c.Callback = true }}
 // revealing also tells clients what the homeserver says of the owner of an
 // address.
 var revealing = options{config: func(c *Config) { c.Callback, c.Reveal = true, true }}
+
+// codeOf is that of an error, or empty.
+func codeOf(err error) string {
+	if me, ok := errors.AsType[*wire.MatrixError](err); ok {
+		return me.Errcode
+	}
+	return ""
+}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -54,22 +55,22 @@ func TestNoFormStaysInTheHistory(t *testing.T) {
 			form := fields(r.openLink(sid))
 			form.Set("token", "wrong")
 			return form
-		}, outcome{400, "That did not work"}},
+		}, outcome{400, "This link does not work"}},
 		"too late": {options{}, linkPath, func(r *rig, sid string) url.Values {
 			form := fields(r.openLink(sid))
 			r.clock.Advance(25 * time.Hour)
 			return form
-		}, outcome{400, "This has expired"}},
+		}, outcome{400, "This request is too old"}},
 		"ended": {options{}, linkPath, func(r *rig, sid string) url.Values {
 			form := fields(r.openLink(sid))
 			if err := r.svc.RevokeSession(r.t.Context(), sid); err != nil {
 				r.t.Fatal(err)
 			}
 			return form
-		}, outcome{400, "This has been ended"}},
-		"refused": {options{}, RefusePath, func(r *rig, sid string) url.Values {
+		}, outcome{400, "This request was ended"}},
+		"refused": {options{}, route.RefusePath, func(r *rig, sid string) url.Values {
 			return fields(r.do("GET", refuseQuery(sid, r.box.last(r.t).Refusal), ""))
-		}, outcome{200, "Stopped"}},
+		}, outcome{200, "The request was ended"}},
 	} {
 		r := newPageRig(t, c.options)
 		sid := r.request("register", "s", "a@x.org")
@@ -88,7 +89,7 @@ func TestNoFormStaysInTheHistory(t *testing.T) {
 			t.Errorf("%s: got headers %v", name, got)
 		}
 		for param := range u.Query() {
-			if param != "sid" && param != "end" && param != seenField {
+			if param != "sid" && param != "end" && param != web.SeenField {
 				t.Errorf("%s: the address has %s in it", name, param)
 			}
 		}
@@ -106,11 +107,11 @@ func TestAnAddressCannotClaimAnything(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	seen := u.Query().Get(seenField)
+	seen := u.Query().Get(web.SeenField)
 	sid := r.request("register", "s", "a@x.org")
 	name, seal, _ := strings.Cut(seen, ".")
 	for _, forged := range []string{seen, "done", "done.", "done." + seal, "already." + seal, name + "." + seal + "x", "wrong." + seal, "x." + seal} {
-		page := r.do("GET", linkQuery("sid", sid, seenField, forged), "")
+		page := r.do("GET", linkQuery("sid", sid, web.SeenField, forged), "")
 		wantPage(t, page, http.StatusOK, "Create your account?")
 		if strings.Contains(page.Body.String(), "a@x.org") || strings.Contains(page.Body.String(), `role="alert"`) {
 			t.Errorf("%s: the page believes it", forged)
@@ -119,8 +120,8 @@ func TestAnAddressCannotClaimAnything(t *testing.T) {
 	// A seal that is right says nothing of a session that is not confirmed, and none of a
 	// refusal is one of a link.
 	for _, state := range []string{"done", "already"} {
-		seal := r.client.gate().Nonce('1', aboutSeen(linkPath, web.State(state), sid))
-		wantPage(t, r.do("GET", linkQuery("sid", sid, seenField, state+"."+seal), ""), http.StatusOK, "Create your account?")
+		seal := r.client.people.gate().Nonce('1', sealOf(linkPath, state, sid))
+		wantPage(t, r.do("GET", linkQuery("sid", sid, web.SeenField, state+"."+seal), ""), http.StatusOK, "Create your account?")
 	}
 	r.stillPending(sid, "addresses that say so")
 	if page := r.do("GET", u.String(), "").Body.String(); !strings.Contains(page, "b@x.org") {
@@ -159,3 +160,6 @@ func (r *rig) svcConfirmed(sid string) {
 		r.t.Errorf("got %+v, %v: it is not confirmed", found, err)
 	}
 }
+
+// sealOf is what the seal of an address is about that says what has become of a form.
+func sealOf(path, state, sid string) string { return seen{path, web.State(state), sid}.about() }

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/phone"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
@@ -56,11 +57,7 @@ func TestWhatMustBeWrittenIsWaitedFor(t *testing.T) {
 		leave()
 		disk.hangs.Store(true)
 		for name, do := range map[string]func(){
-			"a proof": func() { proof.finish(gone, verification.Refused) },
-			"bindings": func() {
-				wd := &withdrawal{client: r.client, user: alice, targets: []verification.Binding{at("id.example.org", "1", time.Time{})}}
-				wd.done(gone, func(verification.Binding) bool { return true })
-			},
+			"a proof": func() { proof.settle(gone, verification.Refused) },
 			"a registration": func() {
 				req := httptest.NewRequest("POST", "/", http.NoBody).WithContext(gone)
 				r.client.progress(req, []byte(`{"session":"u","flows":[{"stages":["captcha","m.login.email.identity"]}]}`))
@@ -104,7 +101,7 @@ func TestPhones_WhatIsNotSentIsGivenBack(t *testing.T) {
 		guard := &lender{}
 		r.client.cfg.Phones.Guard = guard
 		req := verification.Request{Purpose: verification.Add, Medium: verification.MSISDN, Address: "447400123456", ClientSecret: "s", SendAttempt: 1}
-		settle, err := r.client.admit(httptest.NewRequest("POST", "/", http.NoBody), &req, dialled{})
+		settle, err := r.client.admit(httptest.NewRequest("POST", "/", http.NoBody), &req, recipient{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -126,7 +123,7 @@ func TestPace_WhatIsUsual(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, callback)
 		r.hs.AddUser("owner", "secret", "owner@x.org")
-		r.client.pace = newPace(leastPace)
+		r.client.equalizer = newEqualizer(leastStep)
 		legacy := r.next
 		r.next = func(w http.ResponseWriter, req *http.Request) error {
 			time.Sleep(takes)
@@ -139,17 +136,17 @@ func TestPace_WhatIsUsual(t *testing.T) {
 		}
 		for _, c := range []struct {
 			email       string
-			next        Next
+			next        wire.Next
 			took, usual time.Duration
 		}{
-			{"owner@x.org", r.next, leastPace, 0},
-			{"a@x.org", func(http.ResponseWriter, *http.Request) error { return errNoAnswer }, leastPace, 0},
+			{"owner@x.org", r.next, leastStep, 0},
+			{"a@x.org", func(http.ResponseWriter, *http.Request) error { return wire.ErrNoAnswer }, leastStep, 0},
 			{"b@x.org", upstream(500, `{"errcode":"M_UNKNOWN","error":"x"}`), 0, 0},
-			{"c@x.org", r.next, leastPace, takes},
+			{"c@x.org", r.next, leastStep, takes},
 		} {
 			r.next = c.next
-			if got := ask(c.email); got != c.took || r.client.pace.usual != c.usual {
-				t.Errorf("%s: answered after %s, and usual is %s; want %s and %s", c.email, got, r.client.pace.usual, c.took, c.usual)
+			if got := ask(c.email); got != c.took || r.client.equalizer.usual != c.usual {
+				t.Errorf("%s: answered after %s, and usual is %s; want %s and %s", c.email, got, r.client.equalizer.usual, c.took, c.usual)
 			}
 		}
 	})

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -51,10 +53,10 @@ func (r *rig) stands(c verification.Completion) string {
 
 // answers is a homeserver that answers with a status, and may have acted all the
 // same.
-func answers(acted bool, status int) func(Next) Next {
-	return func(hs Next) Next {
+func answers(acted bool, status int) func(wire.Next) wire.Next {
+	return func(hs wire.Next) wire.Next {
 		return func(w http.ResponseWriter, req *http.Request) error {
-			if req.Method != http.MethodPost || strings.HasSuffix(req.URL.Path, tailAdd) {
+			if req.Method != http.MethodPost || strings.HasSuffix(req.URL.Path, route.TailAdd) {
 				return hs(w, req)
 			}
 			if acted {
@@ -76,7 +78,7 @@ func TestSettledBeforeTheClientHasItsAnswer(t *testing.T) {
 	const reset, legacy = "account/password", "account/3pid"
 	for name, tt := range map[string]struct {
 		tail       string
-		homeserver func(Next) Next
+		homeserver func(wire.Next) wire.Next
 		used, left string // the session that is completed, and the other one
 	}{
 		"reset":                        {reset, nil, "consumed", "validated"},
@@ -86,10 +88,10 @@ func TestSettledBeforeTheClientHasItsAnswer(t *testing.T) {
 		"reset, failed after it acted": {reset, answers(true, http.StatusBadGateway), "consumed", "validated"},
 		"add":                          {legacy, nil, "consumed", "validated"},
 		"add, refused":                 {legacy, answers(false, http.StatusForbidden), "validated", "validated"},
-		"add by a proof":               {tailAdd, nil, "consumed", "consumed"},
-		"add by a proof, refused":      {tailAdd, answers(false, http.StatusForbidden), "validated", "validated"},
-		"add by a proof, failed":       {tailAdd, answers(false, http.StatusBadGateway), "validated", "validated"},
-		"add by a proof, failed after": {tailAdd, answers(true, http.StatusBadGateway), "consumed", "consumed"},
+		"add by a proof":               {route.TailAdd, nil, "consumed", "consumed"},
+		"add by a proof, refused":      {route.TailAdd, answers(false, http.StatusForbidden), "validated", "validated"},
+		"add by a proof, failed":       {route.TailAdd, answers(false, http.StatusBadGateway), "validated", "validated"},
+		"add by a proof, failed after": {route.TailAdd, answers(true, http.StatusBadGateway), "consumed", "consumed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, options{})

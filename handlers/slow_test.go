@@ -12,6 +12,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 )
 
 // pipes is a listener whose connections are pipes, so that their time is that
@@ -72,11 +74,11 @@ func TestSlowBodyEnds(t *testing.T) {
 			t.Fatal(err)
 		}
 		body, _ := io.ReadAll(resp.Body)
-		if resp.StatusCode != http.StatusBadRequest || !strings.Contains(string(body), codeNotJSON) {
-			t.Errorf("got %d %s, want 400 %s", resp.StatusCode, body, codeNotJSON)
+		if resp.StatusCode != http.StatusBadRequest || !strings.Contains(string(body), wire.CodeNotJSON) {
+			t.Errorf("got %d %s, want 400 %s", resp.StatusCode, body, wire.CodeNotJSON)
 		}
-		if took := time.Since(start); took != bodyTime {
-			t.Errorf("it took %v, want %v", took, bodyTime)
+		if took := time.Since(start); took != wire.BodyTime {
+			t.Errorf("it took %v, want %v", took, wire.BodyTime)
 		}
 		_ = conn.Close()
 		sender.Wait()
@@ -88,7 +90,7 @@ func TestSlowHomeserverIsWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, options{})
 		r.next = func(w http.ResponseWriter, req *http.Request) error {
-			time.Sleep(2 * bodyTime)
+			time.Sleep(2 * wire.BodyTime)
 			if err := req.Context().Err(); err != nil {
 				t.Errorf("the request has ended: %v", err)
 			}

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -18,7 +20,7 @@ import (
 // others nobody has them.
 type oracle struct {
 	codes map[string]string // by address; "" answers 500
-	add   Next              // answers whether it has MSC2290
+	add   wire.Next         // answers whether it has MSC2290
 	asked []string
 }
 
@@ -27,19 +29,19 @@ func (o *oracle) next(w http.ResponseWriter, req *http.Request) error {
 		o.asked = append(o.asked, "add")
 		return o.add(w, req)
 	}
-	var body forwardedToken
+	var body hsapi.TokenRequest
 	if err := json.NewDecoder(req.Body).Decode(&body); err != nil {
 		return err
 	}
 	address := body.Email + body.PhoneNumber
 	o.asked = append(o.asked, address)
-	if body.IDServer != probeServer || body.SendAttempt != 1 || len(body.ClientSecret) < 20 {
+	if body.IDServer != "probe.invalid" || body.SendAttempt != 1 || len(body.ClientSecret) < 20 {
 		return errors.New("a homeserver of then would mail")
 	}
 	code, told := o.codes[address]
 	switch {
 	case !told:
-		code = codeServerNotTrusted
+		code = wire.CodeServerNotTrusted
 	case code == "":
 		return upstream(500, `{}`)(w, req)
 	}
@@ -58,7 +60,7 @@ func TestSpellings_ThatAccountsHave(t *testing.T) {
 	all := []string{a, b, c}
 	for name, tt := range map[string]struct {
 		config    func(*Config)
-		add       Next
+		add       wire.Next
 		codes     map[string]string
 		spellings []string
 		known     []string
@@ -66,9 +68,9 @@ func TestSpellings_ThatAccountsHave(t *testing.T) {
 		fails     bool
 	}{
 		"none":                {config: callback.config, spellings: all, asked: all},
-		"two of three":        {config: callback.config, spellings: all, codes: map[string]string{a: codeThreepidInUse, c: codeThreepidInUse}, known: []string{a, c}, asked: all},
-		"a forbidden one":     {config: callback.config, spellings: all, codes: map[string]string{a: codeThreepidDenied, b: codeThreepidInUse}, known: []string{b}, asked: all},
-		"a limit":             {config: callback.config, spellings: all, codes: map[string]string{b: codeLimitExceeded}, asked: []string{a, b}, fails: true},
+		"two of three":        {config: callback.config, spellings: all, codes: map[string]string{a: wire.CodeThreepidInUse, c: wire.CodeThreepidInUse}, known: []string{a, c}, asked: all},
+		"a forbidden one":     {config: callback.config, spellings: all, codes: map[string]string{a: wire.CodeThreepidDenied, b: wire.CodeThreepidInUse}, known: []string{b}, asked: all},
+		"a limit":             {config: callback.config, spellings: all, codes: map[string]string{b: wire.CodeLimitExceeded}, asked: []string{a, b}, fails: true},
 		"a failure":           {config: callback.config, spellings: all, codes: map[string]string{a: ""}, asked: []string{a}, fails: true},
 		"another code":        {config: callback.config, spellings: all, codes: map[string]string{a: "M_UNKNOWN"}, asked: []string{a}, fails: true},
 		"only one":            {config: callback.config, spellings: all[:1]},
@@ -81,7 +83,7 @@ func TestSpellings_ThatAccountsHave(t *testing.T) {
 	} {
 		o := &oracle{codes: tt.codes, add: tt.add}
 		r := newRig(t, options{config: tt.config})
-		known, err := r.client.known(httptest.NewRequest("POST", "/", http.NoBody), o.next, tt.spellings)
+		known, err := r.client.hs.KnownSpellings(&wire.Call{R: httptest.NewRequest("POST", "/", http.NoBody), Next: o.next}, tt.spellings)
 		if !slices.Equal(known, tt.known) || (err != nil) != tt.fails || !slices.Equal(o.asked, tt.asked) {
 			t.Errorf("%s: got %q, %v after %q, want %q after %q", name, known, err, o.asked, tt.known, tt.asked)
 		}
@@ -99,17 +101,17 @@ func TestSpellings_HowTheHomeserverIsAsked(t *testing.T) {
 		fails bool
 	}{
 		"nobody's":     {req: verification.Request{Address: ascii, Typed: unicode}, want: ascii},
-		"somebody's":   {req: verification.Request{Address: ascii, Typed: unicode}, codes: map[string]string{unicode: codeThreepidInUse}, want: unicode},
+		"somebody's":   {req: verification.Request{Address: ascii, Typed: unicode}, codes: map[string]string{unicode: wire.CodeThreepidInUse}, want: unicode},
 		"a failure":    {req: verification.Request{Address: ascii, Typed: unicode}, codes: map[string]string{unicode: ""}, want: ascii, fails: true},
 		"a number":     {req: verification.Request{Medium: verification.MSISDN, Address: "447400123456"}, want: "447400123456"},
-		"alike":        {req: verification.Request{Address: "straße@x.org"}, codes: map[string]string{"strasse@x.org": codeThreepidInUse}, want: "strasse@x.org"},
+		"alike":        {req: verification.Request{Address: "straße@x.org"}, codes: map[string]string{"strasse@x.org": wire.CodeThreepidInUse}, want: "strasse@x.org"},
 		"alike, reset": {req: verification.Request{Purpose: verification.Password, Address: "straße@x.org"}, codes: map[string]string{"strasse@x.org": ""}, want: "straße@x.org"},
 	} {
 		if tt.req.Medium == "" {
 			tt.req.Medium = verification.Email
 		}
 		r := newRig(t, callback)
-		got, err := r.client.spelled(httptest.NewRequest("POST", "/", http.NoBody), (&oracle{codes: tt.codes}).next, tt.req)
+		got, err := r.client.hs.Spelled(&wire.Call{R: httptest.NewRequest("POST", "/", http.NoBody), Next: (&oracle{codes: tt.codes}).next}, tt.req)
 		if got != tt.want || (err != nil) != tt.fails {
 			t.Errorf("%s: got %s, %v, want %s", name, got, err, tt.want)
 		}
@@ -126,16 +128,16 @@ func TestSpellings_ThatAreTaken(t *testing.T) {
 		want  string
 	}{
 		{nil, ""},
-		{map[string]string{a: codeThreepidDenied}, ""},
-		{map[string]string{a: codeThreepidDenied, b: codeThreepidInUse}, codeThreepidInUse},
-		{map[string]string{a: codeLimitExceeded, b: codeThreepidInUse}, codeLimitExceeded},
-		{map[string]string{b: ""}, codeUnknown},
-		{map[string]string{a: codeForbidden}, ""},
+		{map[string]string{a: wire.CodeThreepidDenied}, ""},
+		{map[string]string{a: wire.CodeThreepidDenied, b: wire.CodeThreepidInUse}, wire.CodeThreepidInUse},
+		{map[string]string{a: wire.CodeLimitExceeded, b: wire.CodeThreepidInUse}, wire.CodeLimitExceeded},
+		{map[string]string{b: ""}, wire.CodeUnknown},
+		{map[string]string{a: wire.CodeForbidden}, ""},
 	} {
-		err := r.client.anyTaken(httptest.NewRequest("POST", "/", http.NoBody), (&oracle{codes: tt.codes}).next, "t", []string{a, b})
+		err := r.client.hs.AnyTaken(&wire.Call{R: httptest.NewRequest("POST", "/", http.NoBody), Next: (&oracle{codes: tt.codes}).next}, "t", []string{a, b})
 		got := codeOf(err)
-		if refused, ok := asRefusal(err); ok {
-			got = errcodeOf(refused.answer)
+		if refused, ok := wire.RefusalOf(err); ok {
+			got = wire.ErrcodeOf(refused.Answer)
 		}
 		if got != tt.want || (err == nil) != (tt.want == "") {
 			t.Errorf("%v: got %v, want %q", tt.codes, err, tt.want)
@@ -151,7 +153,7 @@ func TestStages_ByAnAddress(t *testing.T) {
 	list := upstream(200, `{"threepids":[{"medium":"email","address":"alice@x.org"},{"medium":"msisdn","address":"447400123456"}]}`)
 	for _, tt := range []struct {
 		auth, token string
-		list        Next
+		list        wire.Next
 		want        string // "": as it came
 	}{
 		{`{"type":"m.login.password",` + third + `}`, "t", list, named},
@@ -172,26 +174,27 @@ func TestStages_ByAnAddress(t *testing.T) {
 			r := newRig(t, options{})
 			j := &completion{client: r.client, auth: mustObject(t, []byte(tt.auth))}
 			if known {
-				j.who = &account{user: alice, token: "t", book: new(book)}
+				j.who = &hsapi.Account{User: alice, Token: "t"}
 			}
 			asked := 0
 			req := httptest.NewRequest("POST", "/", http.NoBody)
 			if tt.token != "" {
 				req.Header.Set("Authorization", "Bearer "+tt.token)
 			}
-			j.nameOwner(req, func(w http.ResponseWriter, req *http.Request) error {
+			j.call = &wire.Call{R: req, Next: func(w http.ResponseWriter, req *http.Request) error {
 				if strings.HasSuffix(req.URL.Path, "/whoami") {
 					asked++
 					return upstream(200, `{"user_id":"`+alice+`"}`)(w, req)
 				}
 				return tt.list(w, req)
-			})
+			}}
+			j.nameOwner()
 			want := tt.want
 			if want == "" {
 				want = tt.auth
 			}
-			if !sameJSON(t, string(member(j.auth)), want) || j.changed != (tt.want != "") || known && asked != 0 {
-				t.Errorf("%s, known %v: got %s, changed %v", tt.auth, known, member(j.auth), j.changed)
+			if !sameJSON(t, string(wire.Encoded(j.auth)), want) || j.changed != (tt.want != "") || known && asked != 0 {
+				t.Errorf("%s, known %v: got %s, changed %v", tt.auth, known, wire.Encoded(j.auth), j.changed)
 			}
 		}
 	}
@@ -199,8 +202,9 @@ func TestStages_ByAnAddress(t *testing.T) {
 	j := &completion{client: r.client, auth: mustObject(t, []byte(`{"type":"m.login.password",`+third+`}`))}
 	req := httptest.NewRequest("POST", "/", http.NoBody)
 	req.Header.Set("Authorization", "Bearer t")
-	if j.nameOwner(req, upstream(401, `{"errcode":"M_UNKNOWN_TOKEN"}`)); j.changed {
-		t.Errorf("got %s of a token that is nobody's", member(j.auth))
+	j.call = &wire.Call{R: req, Next: upstream(401, `{"errcode":"M_UNKNOWN_TOKEN"}`)}
+	if j.nameOwner(); j.changed {
+		t.Errorf("got %s of a token that is nobody's", wire.Encoded(j.auth))
 	}
 }
 
@@ -208,8 +212,8 @@ func TestStages_ByAnAddress(t *testing.T) {
 // on, takes for that of an account; and not while nobody says whether it is one.
 func TestSpellings_OfAFoldedMailbox(t *testing.T) {
 	for name, c := range map[string]struct {
-		owner  string // of strasse@
-		add    Next   // in place of the homeserver's own answer
+		owner  string    // of strasse@
+		add    wire.Next // in place of the homeserver's own answer
 		status int
 	}{
 		"nobody's":     {status: http.StatusOK},
@@ -222,7 +226,7 @@ func TestSpellings_OfAFoldedMailbox(t *testing.T) {
 		if c.owner != "" {
 			r.hs.AddUser(c.owner, "p", "strasse@example.org")
 		}
-		r.client.caps.known = map[string]capability{} // it was asked already
+		r.client.hs = homeserverOf(&r.client.cfg) // it was asked already
 		legacy := r.next
 		r.next = func(w http.ResponseWriter, req *http.Request) error {
 			if c.add != nil && strings.HasSuffix(req.URL.Path, "/3pid/add") {
@@ -252,7 +256,7 @@ func TestAddresses_AreComparedInOneForm(t *testing.T) {
 		{verification.MSISDN, "x Y", "x Y"},
 		{"fax", " +X ", " +X "},
 	} {
-		if got := canonicalAddress(c.medium, c.raw); got != c.want {
+		if got := hsapi.Canonical(c.medium, c.raw); got != c.want {
 			t.Errorf("%s %q: got %q, want %q", c.medium, c.raw, got, c.want)
 		}
 	}
@@ -262,10 +266,10 @@ func TestAddresses_AreComparedInOneForm(t *testing.T) {
 func TestSpellings_AHomeserverThatDoesNotAnswer(t *testing.T) {
 	r := newRig(t, callback)
 	for status, want := range map[int]int{502: 502, 503: 503} {
-		err := r.client.taken(httptest.NewRequest("POST", "/", http.NoBody), func(http.ResponseWriter, *http.Request) error {
-			return &UpstreamError{Status: status, Err: errNoAnswer}
-		}, "", verification.Email, "a@x.org")
-		if got := asMatrixError(err); got.Status != want || !errors.Is(err, errNoAnswer) {
+		err := r.client.hs.Taken(&wire.Call{R: httptest.NewRequest("POST", "/", http.NoBody), Next: func(http.ResponseWriter, *http.Request) error {
+			return &wire.UpstreamError{Status: status, Err: wire.ErrNoAnswer}
+		}}, "", verification.Email, "a@x.org")
+		if got := wire.ErrorOf(err); got.Status != want || !errors.Is(err, wire.ErrNoAnswer) {
 			t.Errorf("got %v, want %d", err, want)
 		}
 	}

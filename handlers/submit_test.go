@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -178,7 +179,7 @@ func TestR37_F12_Page(t *testing.T) {
 		}
 	}
 	r.clock.Advance(25 * time.Hour)
-	if rec := r.confirm(sid, token); rec.Code != http.StatusBadRequest || !strings.Contains(rec.Body.String(), "This has expired") {
+	if rec := r.confirm(sid, token); rec.Code != http.StatusBadRequest || !strings.Contains(rec.Body.String(), "This request is too old") {
 		t.Errorf("got status %d, page %s", rec.Code, rec.Body)
 	}
 }
@@ -255,7 +256,7 @@ func TestSubmitWrongMethod(t *testing.T) {
 func TestCodeLinkLeadsToThePageForTheCode(t *testing.T) {
 	r := newRig(t, withCodes)
 	sid := r.request("register", "s", "a@x.org")
-	link := Link("https://matrix.example.org", sid, "")
+	link := web.Link("https://matrix.example.org", sid, "")
 	form := fields(r.do("GET", strings.TrimPrefix(link, "https://matrix.example.org"), ""))
 	form.Set("token", r.box.last(t).Token)
 	wantPage(t, r.post(form), http.StatusOK, "Confirmed")

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
@@ -39,13 +40,13 @@ func TestRefusalsAreRelayed(t *testing.T) {
 		{``, "", "new"},
 		{`{"errcode":5}`, "", "new"},
 	} {
-		answer := &capture{header: http.Header{}, status: 418}
-		_, _ = answer.body.WriteString(c.body) // into memory
+		answer := &wire.Answer{Status: 418}
+		_, _ = answer.Body.WriteString(c.body) // into memory
 		if c.header != "" {
-			answer.header.Set("Retry-After", c.header)
+			answer.Header().Set("Retry-After", c.header)
 		}
 		rec := httptest.NewRecorder()
-		relayRefusal(rec, answer)
+		wire.RelayRefusal(rec, answer)
 		wantBody := c.body
 		if c.want == "new" {
 			c.want, wantBody = "", `{"errcode":"M_UNKNOWN","error":"The homeserver refused the request without a reason"}`
@@ -76,8 +77,8 @@ func TestWhatIsHidden(t *testing.T) {
 		{verification.Register, 200, inUse, false},
 		{verification.Register, 400, `<html>`, false},
 	} {
-		answer := &capture{status: c.status}
-		_, _ = answer.body.WriteString(c.body) // into memory
+		answer := &wire.Answer{Status: c.status}
+		_, _ = answer.Body.WriteString(c.body) // into memory
 		told := &Client{cfg: Config{Callback: true, Reveal: true}}
 		if got := judging().hides(c.purpose, answer); got != c.want || told.hides(c.purpose, answer) {
 			t.Errorf("%+v: got %v", c, got)
@@ -97,8 +98,8 @@ func TestTheHomeserverIsAskedInItsTerms(t *testing.T) {
 		r := newRig(t, callback)
 		legacy, asked := r.next, map[string]any{}
 		r.next = func(w http.ResponseWriter, req *http.Request) error {
-			raw, err := readBody(w, req, 1<<20)
-			setBody(req, raw)
+			raw, err := wire.ReadBody(w, req, 1<<20)
+			wire.SetBody(req, raw)
 			return errors.Join(err, json.Unmarshal(raw, &asked), legacy(httptest.NewRecorder(), req), upstream(status, refusal)(w, req))
 		}
 		rec := r.do("POST", registerToken, strings.Replace(validToken, `"send_attempt":1`, `"send_attempt":7`, 1))
@@ -168,7 +169,7 @@ func TestASessionOfTheHomeserversIsAdoptedOrRefused(t *testing.T) {
 		rec := r.do("POST", "/_matrix/client/r0/account/password/email/requestToken", emailBody("s", "alice@x.org"))
 		if sid := sidIn(rec); rec.Code == http.StatusOK {
 			done := r.reset(resetBody(sid, "s"))
-			nonce, _, _ := mustObject(t, r.hs.Requests()[0].Body).text("client_secret")
+			nonce, _, _ := mustObject(t, r.hs.Requests()[0].Body).Text("client_secret")
 			if got := bodies(r.hs.Requests()[1:]); done.Code < 500 && !strings.Contains(got, nonce) {
 				t.Errorf("%s: the homeserver does not know what it is shown: %s", broke, got)
 			}
@@ -201,7 +202,7 @@ func TestAnAdoptedSessionIsNotLostOnAFault(t *testing.T) {
 // TestNumbersNeedNoRelay: whether mail can be carried to a number is no question.
 func TestNumbersNeedNoRelay(t *testing.T) {
 	r, _ := phoneRig(t, options{config: func(c *Config) {
-		c.CannotCarry = func(context.Context, string) bool { return true }
+		c.Emails = rules{cannotCarry: func(context.Context, string) bool { return true }}
 	}})
 	wantStatus(t, r.requestPhone("register", phoneBody("s", "GB", "07400 123456", 1)), http.StatusOK)
 }

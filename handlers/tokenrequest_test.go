@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
 )
@@ -20,12 +22,12 @@ func TestTokenRequest_TheServersThatClientsName(t *testing.T) {
 	for body, want := range map[string][4]string{ // no rule, a list, a token with it, both
 		`{}`:                   {},
 		`{"id_server":null}`:   {},
-		`{"id_server":5}`:      {"", codeInvalidParam, codeInvalidParam, codeInvalidParam},
-		`{"id_server":"good"}`: {"", "", codeMissingParam, codeMissingParam},
-		`{"id_server":"evil"}`: {"", codeServerNotTrusted, codeMissingParam, codeServerNotTrusted},
-		`{"id_server":"good","id_access_token":null}`: {"", "", codeMissingParam, codeMissingParam},
+		`{"id_server":5}`:      {"", wire.CodeInvalidParam, wire.CodeInvalidParam, wire.CodeInvalidParam},
+		`{"id_server":"good"}`: {"", "", wire.CodeMissingParam, wire.CodeMissingParam},
+		`{"id_server":"evil"}`: {"", wire.CodeServerNotTrusted, wire.CodeMissingParam, wire.CodeServerNotTrusted},
+		`{"id_server":"good","id_access_token":null}`: {"", "", wire.CodeMissingParam, wire.CodeMissingParam},
 		`{"id_server":"good","id_access_token":"t"}`:  {},
-		`{"id_server":"evil","id_access_token":"t"}`:  {"", codeServerNotTrusted, "", codeServerNotTrusted},
+		`{"id_server":"evil","id_access_token":"t"}`:  {"", wire.CodeServerNotTrusted, "", wire.CodeServerNotTrusted},
 	} {
 		for i, cfg := range []Config{
 			{}, {TrustedIDServers: []string{"good"}}, {RequireIDAccessToken: true}, {TrustedIDServers: []string{"good"}, RequireIDAccessToken: true},
@@ -43,8 +45,8 @@ func TestTokenRequest_ABodyThatIsTooLarge(t *testing.T) {
 	for _, native := range []bool{false, true} {
 		r := newRig(t, options{config: func(c *Config) { c.NativeReset = native }})
 		req := httptest.NewRequest("POST", resetByMail, strings.NewReader(strings.Repeat(" ", DefaultMaxBody)+"{}"))
-		_, err := r.client.requestToken(httptest.NewRecorder(), req, r.next, route{purpose: verification.Password, medium: verification.Email})
-		if got := codeOf(err); got != codeTooLarge || len(r.hs.Requests()) != 0 {
+		_, err := r.client.requestToken(&wire.Call{W: httptest.NewRecorder(), R: req, Next: r.next, MaxBody: DefaultMaxBody, Route: route.Route{Purpose: verification.Password, Medium: verification.Email}})
+		if got := codeOf(err); got != wire.CodeTooLarge || len(r.hs.Requests()) != 0 {
 			t.Errorf("native %v: got %v and %d requests at the homeserver", native, err, len(r.hs.Requests()))
 		}
 	}
@@ -53,8 +55,8 @@ func TestTokenRequest_ABodyThatIsTooLarge(t *testing.T) {
 // TestTokenRequest_WhatIsRemembered of who asks, and how: as the operator has set it up.
 func TestTokenRequest_WhatIsRemembered(t *testing.T) {
 	r := newRig(t, options{config: func(c *Config) {
-		c.Match = func(accept string) string { return "language of " + accept }
-		c.Brand = func(host string) string { return "brand of " + host }
+		audienceOf(c).language = func(accept string) string { return "language of " + accept }
+		audienceOf(c).brand = func(host string) string { return "brand of " + host }
 	}})
 	wantStatus(t, r.do("POST", "http://acme.example"+registerToken, validToken, "Accept-Language", "de"), http.StatusOK)
 	if m := r.box.last(t); m.Language != "language of de" || m.Brand != "brand of acme.example" {
@@ -82,7 +84,7 @@ func TestTokenRequest_WhatIsSupported(t *testing.T) {
 	}{
 		"email":                  {Config{}, email, verification.Add, "", false},
 		"no email":               {Config{NoEmail: true}, email, verification.Add, "This server cannot verify addresses of this kind", true},
-		"a number, without":      {Config{}, number, verification.Add, errNoPhones.Message, false},
+		"a number, without":      {Config{}, number, verification.Add, wire.ErrNoPhones.Message, false},
 		"a number":               {Config{Phones: &Phones{}, NoEmail: true}, number, verification.Add, "", false},
 		"a reset by number":      {Config{Phones: &Phones{}}, number, verification.Password, errNoPhoneReset.Message, false},
 		"a reset by number, set": {Config{Phones: &Phones{Reset: true}}, number, verification.Password, "", false},
@@ -90,8 +92,8 @@ func TestTokenRequest_WhatIsSupported(t *testing.T) {
 		"fax":                    {Config{Phones: &Phones{}}, "fax", verification.Add, "This server cannot verify addresses of this kind", false},
 	} {
 		err := c.cfg.supports(c.medium, c.purpose)
-		me, _ := errors.AsType[*MatrixError](err)
-		if (err == nil) != (c.want == "") || me != nil && (me.Message != c.want || me.Errcode != codeMediumNotSupported) {
+		me, _ := errors.AsType[*wire.MatrixError](err)
+		if (err == nil) != (c.want == "") || me != nil && (me.Message != c.want || me.Errcode != wire.CodeMediumNotSupported) {
 			t.Errorf("%s: got %v, want %q", name, err, c.want)
 		}
 		if got := c.cfg.idle(); got != c.idle {
@@ -118,17 +120,12 @@ func TestPhones_WhichNumberIsMeant(t *testing.T) {
 		`{"phone_number":"07400 123456"}`:                  "Missing params: ['country']",
 	} {
 		got, err := r.client.phoneNumber(mustObject(t, []byte(body)))
-		if me, ok := errors.AsType[*MatrixError](err); ok {
+		if me, ok := errors.AsType[*wire.MatrixError](err); ok {
 			if me.Message != want || got != (dialled{}) {
 				t.Errorf("%s: got %v, want %s", body, me, want)
 			}
 		} else if found := got.Digits + " " + got.country; found != want {
 			t.Errorf("%s: got %s, want %s", body, found, want)
-		}
-	}
-	for number, want := range map[string]string{"447400123456": "GB", "33612345678": "FR", "80012345678": anyRegion, "x": anyRegion} {
-		if got := regionOf(number); got != want {
-			t.Errorf("%s is dialled from %s, want %s", number, got, want)
 		}
 	}
 	found := verification.Confirmed{Medium: verification.MSISDN, Address: "447400123456"}
@@ -179,7 +176,7 @@ func TestPhones_TooEarlyKeepsTheField(t *testing.T) {
 // of which it cannot be found out. The type of the body is the client's.
 func TestNative_LaterHomeserversAreToldWhatWasTyped(t *testing.T) {
 	const body = `{"client_secret":"s","send_attempt":1,"email":"me@b\u00fccher.example"}`
-	for name, add := range map[string]Next{
+	for name, add := range map[string]wire.Next{
 		"later": upstream(401, `{"errcode":"M_MISSING_TOKEN"}`), "unknown": upstream(502, `<html>`),
 	} {
 		r, _ := native(t, nil)
@@ -280,7 +277,7 @@ func TestPhones_NothingIsAdmittedByAStoreThatFails(t *testing.T) {
 	}})
 	broken.err = errDisk
 	req := verification.Request{Purpose: verification.Add, Medium: verification.MSISDN, Address: "447400123456", ClientSecret: "s", SendAttempt: 1}
-	if _, err := r.client.admit(mustRequest(t, "POST", "/"), &req, dialled{}); !errors.Is(err, errDisk) || req.RepeatOnly || p.spent() != 0 {
+	if _, err := r.client.admit(mustRequest(t, "POST", "/"), &req, recipient{}); !errors.Is(err, errDisk) || req.RepeatOnly || p.spent() != 0 {
 		t.Errorf("got %v; repeat only: %v; paid for were %d", err, req.RepeatOnly, p.spent())
 	}
 }

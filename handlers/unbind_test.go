@@ -12,8 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/identityserver"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/idservers"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -28,10 +30,10 @@ func bound(t *testing.T, server string) (*rig, string) {
 	t.Helper()
 	r := newRig(t, options{})
 	r.hs.AddUser("alice", "secret", "alice@x.org")
-	r.ids.start(server, "1", "s", "email", "alice@x.org")
+	r.ids.Start(server, "1", "s", "email", "alice@x.org")
 	token := r.login("alice", "secret")
 	wantStatus(t, r.as(token, "POST", bindPath, bindBody(server, "1", "s")), http.StatusOK)
-	r.ids.calls = nil
+	r.ids.Calls = nil
 	return r, token
 }
 
@@ -44,9 +46,9 @@ func (r *rig) wantResult(t *testing.T, token, path, body, result, owner string) 
 	wantStatus(t, rec, http.StatusOK)
 	wantCORS(t, rec)
 	if got := decoded(t, rec)["id_server_unbind_result"]; got != result {
-		t.Errorf("got result %v, want %s; calls %q", got, result, r.ids.made())
+		t.Errorf("got result %v, want %s; calls %q", got, result, r.ids.Made())
 	}
-	if got := r.ids.owner("id.example.org", "email", "alice@x.org"); got != owner {
+	if got := r.ids.Owner("id.example.org", "email", "alice@x.org"); got != owner {
 		t.Errorf("the address is bound to %q, want %q", got, owner)
 	}
 }
@@ -65,8 +67,8 @@ func TestF33_UnbindByTheRecordedSession(t *testing.T) {
 	for _, extra := range []string{``, `,"id_server":null`, `,"id_server":""`, `,"id_server":"id.example.org"`, `,"id_server":"ID.example.org:443"`} {
 		r, token := bound(t, "id.example.org")
 		r.wantResult(t, token, unbindPath, strings.Replace(ofAlice(extra), "alice@", "Alice@", 1), "success", "")
-		if want := []string{"unbind id.example.org"}; !slices.Equal(r.ids.made(), want) {
-			t.Errorf("got calls %q, want %q", r.ids.made(), want)
+		if want := []string{"unbind id.example.org"}; !slices.Equal(r.ids.Made(), want) {
+			t.Errorf("got calls %q, want %q", r.ids.Made(), want)
 		}
 		r.wantBindings(t, 0)
 		if got := r.hs.Emails("alice"); len(got) != 1 {
@@ -78,7 +80,7 @@ func TestF33_UnbindByTheRecordedSession(t *testing.T) {
 
 func TestF33_UnbindWithoutARecord(t *testing.T) {
 	r, token := bound(t, "id.example.org")
-	r.ids.start("other.example.org", "1", "s", "email", "alice@x.org")
+	r.ids.Start("other.example.org", "1", "s", "email", "alice@x.org")
 	r.wantResult(t, token, unbindPath, ofAlice(`,"id_server":"other.example.org"`), "no-support", "@alice:example.org")
 	r.hs.AddUser("bob", "secret", "bob@x.org")
 	r.wantResult(t, r.login("bob", "secret"), unbindPath, ofAlice(""), "no-support", "@alice:example.org")
@@ -90,18 +92,18 @@ func TestF33_UnbindWhenTheIdentityServerRefuses(t *testing.T) {
 		refusal error
 		status  int
 	}{
-		"expired":      {refused(http.StatusForbidden, "M_FORBIDDEN"), http.StatusOK},
+		"expired":      {idservers.Refused(http.StatusForbidden, "M_FORBIDDEN"), http.StatusOK},
 		"unsupported":  {identityserver.ErrUnsupported, http.StatusOK},
-		"broken":       {refused(http.StatusInternalServerError, "M_UNKNOWN"), http.StatusInternalServerError},
-		"limited":      {refused(http.StatusTooManyRequests, "M_LIMIT_EXCEEDED"), http.StatusTooManyRequests},
+		"broken":       {idservers.Refused(http.StatusInternalServerError, "M_UNKNOWN"), http.StatusInternalServerError},
+		"limited":      {idservers.Refused(http.StatusTooManyRequests, "M_LIMIT_EXCEEDED"), http.StatusTooManyRequests},
 		"unreachable":  {identityserver.ErrUnavailable, http.StatusBadGateway},
 		"other errors": {errors.New("other"), http.StatusBadGateway},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, token := bound(t, "id.example.org")
-			r.ids.start("two.example.org", "1", "s", "email", "alice@x.org")
+			r.ids.Start("two.example.org", "1", "s", "email", "alice@x.org")
 			wantStatus(t, r.as(token, "POST", bindPath, bindBody("two.example.org", "1", "s")), http.StatusOK)
-			r.ids.refusal = c.refusal
+			r.ids.Refusal = c.refusal
 			rec := r.as(token, "POST", unbindPath, ofAlice(""))
 			wantStatus(t, rec, c.status)
 			if c.status == http.StatusOK && decoded(t, rec)["id_server_unbind_result"] != "no-support" {
@@ -117,10 +119,10 @@ func TestF33_UnbindWhenTheIdentityServerRefuses(t *testing.T) {
 func TestF33_UnbindUnderTheSpellingThatWasValidated(t *testing.T) {
 	r := newRig(t, options{})
 	r.hs.AddUser("alice", "secret", "alice@x.org")
-	r.ids.start("id.example.org", "1", "s", "email", "Alice@X.org")
+	r.ids.Start("id.example.org", "1", "s", "email", "Alice@X.org")
 	token := r.login("alice", "secret")
 	wantStatus(t, r.as(token, "POST", bindPath, bindBody("id.example.org", "1", "s")), http.StatusOK)
-	if got := r.ids.owner("id.example.org", "email", "alice@x.org"); got != alice {
+	if got := r.ids.Owner("id.example.org", "email", "alice@x.org"); got != alice {
 		t.Fatalf("the address is bound to %q, want %q", got, alice)
 	}
 	r.wantResult(t, token, unbindPath, ofAlice(""), "success", "")
@@ -129,7 +131,7 @@ func TestF33_UnbindUnderTheSpellingThatWasValidated(t *testing.T) {
 // TestF33_UnbindAfterADay: Sydent answers 500 for a session that has expired.
 func TestF33_UnbindAfterADay(t *testing.T) {
 	r, token := bound(t, "id.example.org")
-	r.ids.refusal = refused(http.StatusInternalServerError, "M_UNKNOWN")
+	r.ids.Refusal = idservers.Refused(http.StatusInternalServerError, "M_UNKNOWN")
 	wantStatus(t, r.as(token, "POST", unbindPath, ofAlice("")), http.StatusInternalServerError)
 	r.clock.Advance(24 * time.Hour)
 	r.wantResult(t, token, unbindPath, ofAlice(""), "no-support", alice)
@@ -146,7 +148,7 @@ func TestF33_UnbindOnAHomeserverThatHasIt(t *testing.T) {
 		if !strings.Contains(req.URL.Path, "/unstable/") { // as Synapse 1.4
 			return upstream(404, `{"errcode":"M_UNRECOGNIZED"}`)(w, req)
 		}
-		raw, err := readBody(w, req, 1<<20)
+		raw, err := wire.ReadBody(w, req, 1<<20)
 		if err != nil || string(raw) == "{}" {
 			return errors.Join(err, upstream(401, `{"errcode":"M_MISSING_TOKEN"}`)(w, req))
 		}
@@ -158,8 +160,8 @@ func TestF33_UnbindOnAHomeserverThatHasIt(t *testing.T) {
 	if want := `{"address":"alice@x.org","id_server":"id.example.org","medium":"email"}`; seen != want {
 		t.Errorf("the homeserver saw %s, want %s", seen, want)
 	}
-	if want := []string{"probe id.example.org"}; !slices.Equal(r.ids.made(), want) {
-		t.Errorf("got calls %q, want %q: the homeserver unbinds by itself", r.ids.made(), want)
+	if want := []string{"probe id.example.org"}; !slices.Equal(r.ids.Made(), want) {
+		t.Errorf("got calls %q, want %q: the homeserver unbinds by itself", r.ids.Made(), want)
 	}
 	r.wantBindings(t, 0)
 }
@@ -167,10 +169,10 @@ func TestF33_UnbindOnAHomeserverThatHasIt(t *testing.T) {
 func TestF33_DeleteLetsTheHomeserverUnbind(t *testing.T) {
 	for _, extra := range []string{``, `,"id_server":"id.example.org"`} {
 		r, token := bound(t, "id.example.org")
-		r.ids.expire("id.example.org") // days later, our own proof is worth nothing
+		r.ids.Expire("id.example.org") // days later, our own proof is worth nothing
 		r.wantResult(t, token, deletePath, ofAlice(extra), "success", "")
-		if want := []string{"probe id.example.org", "signed unbind id.example.org"}; !slices.Equal(r.ids.made(), want) {
-			t.Errorf("got calls %q, want %q", r.ids.made(), want)
+		if want := []string{"probe id.example.org", "signed unbind id.example.org"}; !slices.Equal(r.ids.Made(), want) {
+			t.Errorf("got calls %q, want %q", r.ids.Made(), want)
 		}
 		if got := r.hs.Emails("alice"); len(got) != 0 {
 			t.Errorf("the account has %q, want nothing", got)
@@ -182,13 +184,13 @@ func TestF33_DeleteLetsTheHomeserverUnbind(t *testing.T) {
 func TestF33_DeleteWithADeadIdentityServer(t *testing.T) {
 	for _, extra := range []string{``, `,"id_server":"id.example.org"`} {
 		r, token := bound(t, "id.example.org")
-		r.ids.kill("id.example.org")
+		r.ids.Kill("id.example.org")
 		r.wantResult(t, token, deletePath, ofAlice(extra), "no-support", "@alice:example.org")
 		if got := r.hs.Emails("alice"); len(got) != 0 {
 			t.Errorf("the account has %q, want nothing", got)
 		}
 		// When it is back, the user can still unbind.
-		r.ids.start("id.example.org", "1", "s", "email", "alice@x.org")
+		r.ids.Start("id.example.org", "1", "s", "email", "alice@x.org")
 		r.wantResult(t, token, unbindPath, ofAlice(""), "success", "")
 	}
 }
@@ -222,7 +224,7 @@ func TestF33_DeleteThatFails(t *testing.T) {
 		})
 	wantError(t, r.as(token, "POST", deletePath, ofAlice("")), http.StatusInternalServerError, "M_UNKNOWN")
 	r.wantBindings(t, 1)
-	if r.ids.owner("id.example.org", "email", "alice@x.org") == "" {
+	if r.ids.Owner("id.example.org", "email", "alice@x.org") == "" {
 		t.Error("the address was unbound although it was not deleted")
 	}
 }
@@ -275,10 +277,10 @@ func TestUnbindBadInput(t *testing.T) {
 		wantError(t, r.do("POST", path, ofAlice("")), http.StatusUnauthorized, "M_MISSING_TOKEN")
 		wantError(t, r.as("x", "POST", path, ofAlice("")), http.StatusUnauthorized, "M_UNKNOWN_TOKEN")
 		for _, server := range []string{"127.0.0.1", "10.0.0.1:8090", "[::1]", "[fe80::1]:443"} {
-			r.ids.private[strings.TrimSuffix(server, ":443")] = true
+			r.ids.Private[strings.TrimSuffix(server, ":443")] = true
 			wantError(t, r.as(token, "POST", path, ofAlice(`,"id_server":"`+server+`"`)), http.StatusBadRequest, "M_SERVER_NOT_TRUSTED")
 		}
-		if got := r.hs.Emails("alice"); len(got) != 1 || r.ids.owner("id.example.org", "email", "alice@x.org") != alice {
+		if got := r.hs.Emails("alice"); len(got) != 1 || r.ids.Owner("id.example.org", "email", "alice@x.org") != alice {
 			t.Errorf("the account has %q; bad input must change nothing", got)
 		}
 	}
@@ -290,7 +292,7 @@ func deactivation(extra string) string {
 
 func TestF33_DeactivateUnbinds(t *testing.T) {
 	for name, before := range map[string]func(*rig, string){
-		"by signature": func(r *rig, _ string) { r.ids.expire("id.example.org") },
+		"by signature": func(r *rig, _ string) { r.ids.Expire("id.example.org") },
 		"by session": func(r *rig, token string) {
 			r.as(token, "POST", deletePath, `{"medium":"email","address":"alice@x.org","id_server":"x.org"}`)
 		},
@@ -314,7 +316,7 @@ func TestF33_DeactivateUnbinds(t *testing.T) {
 func TestF33_DeactivateWithADeadIdentityServer(t *testing.T) {
 	for _, extra := range []string{``, `,"id_server":"id.example.org"`, `,"id_server":"nowhere.example.org"`} {
 		r, token := bound(t, "id.example.org")
-		r.ids.kill("id.example.org")
+		r.ids.Kill("id.example.org")
 		r.wantResult(t, token, deactivatePath, deactivation(extra), "no-support", "@alice:example.org")
 		if r.hs.HasUser("alice") {
 			t.Error("the account is still there")
@@ -343,7 +345,7 @@ func TestDeactivateNeedsTheHomeserversConsent(t *testing.T) {
 	wantError(t, r.as(token, "POST", deactivatePath, deactivation(`,"id_server":"https://x.org"`)), http.StatusBadRequest, "M_INVALID_PARAM")
 	wantError(t, r.as(token, "POST", deactivatePath, "{"), http.StatusBadRequest, "M_NOT_JSON")
 	wantStatus(t, r.as(token, "POST", deactivatePath, ""), http.StatusUnauthorized)
-	if !r.hs.HasUser("alice") || r.ids.owner("id.example.org", "email", "alice@x.org") == "" {
+	if !r.hs.HasUser("alice") || r.ids.Owner("id.example.org", "email", "alice@x.org") == "" {
 		t.Error("a refused deactivation had an effect")
 	}
 	r.wantBindings(t, 1)
@@ -370,7 +372,7 @@ func TestDeactivateByEmailSession(t *testing.T) {
 		if !strings.HasSuffix(req.URL.Path, "/deactivate") {
 			return legacy(w, req)
 		}
-		raw, err := readBody(w, req, 1<<20)
+		raw, err := wire.ReadBody(w, req, 1<<20)
 		forwarded = string(raw)
 		return errors.Join(err, upstream(200, `{}`)(w, req))
 	}
@@ -385,12 +387,12 @@ func TestDeactivateByEmailSession(t *testing.T) {
 func TestDeactivateEndsBindingsAtSeveralServers(t *testing.T) {
 	r, token := bound(t, "id.example.org")
 	for _, server := range []string{"two.example.org", "three.example.org"} {
-		r.ids.start(server, "1", "s", "email", "other@x.org")
+		r.ids.Start(server, "1", "s", "email", "other@x.org")
 		wantStatus(t, r.as(token, "POST", bindPath, bindBody(server, "1", "s")), http.StatusOK)
 	}
-	r.ids.kill("two.example.org")
+	r.ids.Kill("two.example.org")
 	r.wantResult(t, token, deactivatePath, deactivation(""), "no-support", "")
-	if r.ids.owner("three.example.org", "email", "other@x.org") != "" || r.ids.owner("two.example.org", "email", "other@x.org") == "" {
+	if r.ids.Owner("three.example.org", "email", "other@x.org") != "" || r.ids.Owner("two.example.org", "email", "other@x.org") == "" {
 		t.Error("want the bindings at the two servers that are alive ended, and no other")
 	}
 	r.wantBindings(t, 0)
@@ -400,7 +402,7 @@ func TestDeactivateEndsBindingsAtSeveralServers(t *testing.T) {
 // must not keep its users from deleting what they have.
 func TestF33_ANameThatHasBecomePrivate(t *testing.T) {
 	r, token := bound(t, "id.example.org")
-	r.ids.private["inside.example.org"] = true
+	r.ids.Private["inside.example.org"] = true
 	named := `,"id_server":"inside.example.org"`
 	wantError(t, r.as(token, "POST", unbindPath, ofAlice(named)), http.StatusBadRequest, "M_SERVER_NOT_TRUSTED")
 	r.wantResult(t, token, deletePath, ofAlice(named), "no-support", alice)
@@ -423,12 +425,12 @@ func TestF33_ANameThatHasBecomePrivate(t *testing.T) {
 func TestF33_TheSignatureGoesWhereItIsNeeded(t *testing.T) {
 	r, token := bound(t, "old.example.org")
 	r.clock.Advance(49 * time.Hour)
-	r.ids.expire("old.example.org")
-	r.ids.start("new.example.org", "1", "s", "email", "alice@x.org")
+	r.ids.Expire("old.example.org")
+	r.ids.Start("new.example.org", "1", "s", "email", "alice@x.org")
 	wantStatus(t, r.as(token, "POST", bindPath, bindBody("new.example.org", "1", "s")), http.StatusOK)
 	r.wantResult(t, token, deletePath, ofAlice(""), "success", "")
 	for _, server := range []string{"old.example.org", "new.example.org"} {
-		if got := r.ids.owner(server, "email", "alice@x.org"); got != "" {
+		if got := r.ids.Owner(server, "email", "alice@x.org"); got != "" {
 			t.Errorf("%s still has %q", server, got)
 		}
 	}
@@ -441,11 +443,11 @@ func TestF33_AProxyThatLosesPatience(t *testing.T) {
 		r, token := bound(t, "id.example.org")
 		legacy := r.next
 		r.next = func(w http.ResponseWriter, req *http.Request) error {
-			raw, err := readBody(w, req, 1<<20)
+			raw, err := wire.ReadBody(w, req, 1<<20)
 			if err != nil || strings.Contains(string(raw), `"id_server":"id.example.org"`) {
-				return &UpstreamError{Status: http.StatusGatewayTimeout, Err: errNoAnswer}
+				return &wire.UpstreamError{Status: http.StatusGatewayTimeout, Err: wire.ErrNoAnswer}
 			}
-			setBody(req, raw)
+			wire.SetBody(req, raw)
 			return legacy(w, req)
 		}
 		r.wantResult(t, token, path, body, "success", "") // by the session
@@ -464,7 +466,7 @@ func TestDeactivateThatWasDoneBeforeTheAnswerWasLost(t *testing.T) {
 		if err := legacy(httptest.NewRecorder(), req); err != nil {
 			return err
 		}
-		return &UpstreamError{Status: http.StatusGatewayTimeout, Err: errNoAnswer}
+		return &wire.UpstreamError{Status: http.StatusGatewayTimeout, Err: wire.ErrNoAnswer}
 	}
 	r.wantResult(t, token, deactivatePath, deactivation(""), "success", "")
 	r.wantBindings(t, 0)
@@ -511,7 +513,7 @@ func TestDeactivateAsksNobodyBeforeItsAuthentication(t *testing.T) {
 	for range 20 {
 		wantStatus(t, r.as(token, "POST", deactivatePath, `{"id_server":"id.example.org"}`), http.StatusUnauthorized)
 	}
-	if got := r.ids.made(); len(got) != 0 {
+	if got := r.ids.Made(); len(got) != 0 {
 		t.Errorf("got calls %q, want none", got)
 	}
 	r.wantResult(t, token, deactivatePath, deactivation(`,"id_server":"id.example.org"`), "no-support", "")
@@ -527,12 +529,12 @@ func TestUnbindOfANamedServerIsLimited(t *testing.T) {
 	for _, n := range []string{"1", "2"} {
 		r.wantResult(t, token, deletePath, numbered(n, "22"), "no-support", "")
 	}
-	if got := r.ids.made(); len(got) != 2 {
+	if got := r.ids.Made(); len(got) != 2 {
 		t.Errorf("got calls %q, want two", got)
 	}
-	r.ids.calls = nil
+	r.ids.Calls = nil
 	r.wantResult(t, token, deletePath, numbered("3", "23"), "no-support", "")
-	if got := r.ids.made(); len(got) != 0 {
+	if got := r.ids.Made(); len(got) != 0 {
 		t.Errorf("got calls %q, want none any more", got)
 	}
 	wantError(t, r.as(token, "POST", unbindPath, ofAlice(`,"id_server":"scan.example.org:23"`)), http.StatusTooManyRequests, "M_LIMIT_EXCEEDED")
@@ -559,4 +561,58 @@ func TestUnbindOfANamedServerCountsOnce(t *testing.T) {
 		wantStatus(t, r.as(token, "POST", unbindPath, body), http.StatusOK)
 	}
 	wantError(t, r.as(token, "POST", unbindPath, body), http.StatusTooManyRequests, "M_LIMIT_EXCEEDED")
+}
+
+// TestWithdrawal_AStoreThatFails holds the request back: nobody knows what is bound.
+func TestWithdrawal_AStoreThatFails(t *testing.T) {
+	broken := &brokenStore{}
+	r := newRig(t, options{service: func(c *verification.Config) {
+		broken.Store = c.Store
+		c.Store = broken
+	}})
+	r.hs.AddUser("alice", "secret", "alice@x.org")
+	token := r.login("alice", "secret")
+	broken.err = errors.New("disk is gone")
+	for path, body := range map[string]string{deletePath: ofAlice(""), unbindPath: ofAlice(""), deactivatePath: deactivation("")} {
+		wantError(t, r.as(token, "POST", path, body), http.StatusInternalServerError, "M_UNKNOWN")
+	}
+	if got := strings.Join(r.hs.Emails("alice"), " "); got != "alice@x.org" || !r.hs.HasUser("alice") {
+		t.Errorf("the account has %q", got)
+	}
+}
+
+// TestWithdrawal_OtherMethodsArePassedOn: a path of ours that nobody posts to is passed on,
+// under the name that the homeserver knows.
+func TestWithdrawal_OtherMethodsArePassedOn(t *testing.T) {
+	r := newRig(t, options{})
+	for _, path := range []string{unbindPath, deletePath} {
+		r.do("PUT", path, ofAlice(""))
+		seen := r.hs.Requests()
+		if got, want := seen[len(seen)-1].Path, strings.Replace(path, "v3", "r0", 1); got != want || len(r.ids.Made()) != 0 {
+			t.Errorf("the homeserver was asked for %s, want %s; calls %q", got, want, r.ids.Made())
+		}
+		if len(r.events.list) != 0 {
+			t.Errorf("what the homeserver has answered by itself is reported: %+v", r.events.list)
+		}
+	}
+}
+
+// TestWithdrawal_AHomeserverThatDoesNotAnswer is told as such: whether it has the endpoint
+// is not known then, and nor is what it has done.
+func TestWithdrawal_AHomeserverThatDoesNotAnswer(t *testing.T) {
+	for path, silent := range map[string]string{unbindPath: "/3pid/unbind", deletePath: "/3pid/delete"} {
+		r, token := bound(t, "id.example.org")
+		legacy := r.next
+		r.next = func(w http.ResponseWriter, req *http.Request) error {
+			if strings.HasSuffix(req.URL.Path, silent) {
+				return &wire.UpstreamError{Status: http.StatusServiceUnavailable, Err: wire.ErrNoAnswer}
+			}
+			return legacy(w, req)
+		}
+		r.events.changes = nil
+		wantError(t, r.as(token, "POST", path, ofAlice("")), http.StatusServiceUnavailable, "M_UNKNOWN")
+		if r.wantBindings(t, 1); len(r.events.changes) != 0 {
+			t.Errorf("%s: reported was %+v", path, r.events.changes)
+		}
+	}
 }

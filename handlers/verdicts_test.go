@@ -14,6 +14,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
@@ -22,38 +24,38 @@ import (
 // TestVerdicts: what becomes of each error, and whose fault it is said to be.
 func TestVerdicts(t *testing.T) {
 	const full = "The server has sent as many messages as it may for now. Please try again later."
-	own := badRequest("M_X", "x")
+	own := wire.BadRequest("M_X", "x")
 	limit := func(kind verification.LimitKind) *verification.LimitError {
 		return &verification.LimitError{Limit: kind, RetryAfter: time.Minute}
 	}
-	disk, gone, far := errors.New("disk"), fmt.Errorf("write: %w", context.Canceled), &UpstreamError{Status: 504, Err: errNoAnswer}
+	disk, gone, far := errors.New("disk"), fmt.Errorf("write: %w", context.Canceled), &wire.UpstreamError{Status: 504, Err: wire.ErrNoAnswer}
 	messages, held, client := limit(verification.LimitMessages), limit(verification.LimitHeld), limit(verification.LimitClient)
 	for _, c := range []struct {
 		err  error
-		want MatrixError
+		want wire.MatrixError
 	}{
 		{fmt.Errorf("wrapped: %w", own), *own},
-		{messages, MatrixError{503, "M_UNKNOWN", full, sayBusy, time.Minute, messages}},
-		{held, MatrixError{503, "M_UNKNOWN", full, sayBusy, time.Minute, held}},
-		{client, MatrixError{429, "M_LIMIT_EXCEEDED", "Too many requests", sayLimit, time.Minute, client}},
-		{gone, MatrixError{499, "M_UNKNOWN", "Client closed the connection", "", 0, gone}},
-		{store.ErrClosed, MatrixError{503, "M_UNKNOWN", "The server is not ready. Please try again later.", "", 5 * time.Second, store.ErrClosed}},
-		{far, MatrixError{504, "M_UNKNOWN", "The homeserver cannot be reached. Please try again later.", sayFault, 0, far}},
-		{verification.ErrTooManyBindings, MatrixError{403, "M_FORBIDDEN", "There are too many bindings of this account; unbind some first", "", 0, nil}},
-		{busy{}, MatrixError{503, "M_UNKNOWN", "The server cannot send messages at the moment. Please try again later.", sayBusy, 6500 * time.Millisecond, busy{}}},
-		{disk, MatrixError{500, "M_UNKNOWN", "Internal server error", sayFault, 0, disk}},
+		{messages, wire.MatrixError{Status: 503, Errcode: "M_UNKNOWN", Message: full, Say: wire.SayBusy, RetryAfter: time.Minute, Err: messages}},
+		{held, wire.MatrixError{Status: 503, Errcode: "M_UNKNOWN", Message: full, Say: wire.SayBusy, RetryAfter: time.Minute, Err: held}},
+		{client, wire.MatrixError{Status: 429, Errcode: "M_LIMIT_EXCEEDED", Message: "Too many requests", Say: wire.SayLimit, RetryAfter: time.Minute, Err: client}},
+		{gone, wire.MatrixError{Status: 499, Errcode: "M_UNKNOWN", Message: "Client closed the connection", Err: gone}},
+		{store.ErrClosed, wire.MatrixError{Status: 503, Errcode: "M_UNKNOWN", Message: "The server is not ready. Please try again later.", RetryAfter: 5 * time.Second, Err: store.ErrClosed}},
+		{far, wire.MatrixError{Status: 504, Errcode: "M_UNKNOWN", Message: "The homeserver cannot be reached. Please try again later.", Say: wire.SayFault, Err: far}},
+		{verification.ErrTooManyBindings, wire.MatrixError{Status: 403, Errcode: "M_FORBIDDEN", Message: "There are too many bindings of this account; unbind some first"}},
+		{busy{}, wire.MatrixError{Status: 503, Errcode: "M_UNKNOWN", Message: "The server cannot send messages at the moment. Please try again later.", Say: wire.SayBusy, RetryAfter: 6500 * time.Millisecond, Err: busy{}}},
+		{disk, wire.MatrixError{Status: 500, Errcode: "M_UNKNOWN", Message: "Internal server error", Say: wire.SayFault, Err: disk}},
 	} {
-		if got := asMatrixError(c.err); !reflect.DeepEqual(*got, c.want) {
+		if got := wire.ErrorOf(c.err); !reflect.DeepEqual(*got, c.want) {
 			t.Errorf("%v: got %+v, want %+v", c.err, *got, c.want)
 		}
 	}
-	if got, want := internal(disk).Error(), "500 M_UNKNOWN: disk"; got != want || !errors.Is(internal(disk), disk) {
+	if got, want := wire.Internal(disk).Error(), "500 M_UNKNOWN: disk"; got != want || !errors.Is(wire.Internal(disk), disk) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	if got, want := own.Error(), "400 M_X: x"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if got, want := (&refusal{&capture{status: 418}}).Error(), "relay an answer of 418"; got != want {
+	if got, want := (&wire.RefusalError{Answer: &wire.Answer{Status: 418}}).Error(), "relay an answer of 418"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
@@ -64,10 +66,10 @@ func TestWaitsAreRoundedUp(t *testing.T) {
 	for wait, want := range map[time.Duration][2]string{
 		0: {"", "0"}, 1: {"1", "1"}, time.Millisecond: {"1", "1"}, time.Second: {"1", "1000"}, time.Second + 1: {"2", "1001"}, 90 * time.Second: {"90", "90000"},
 	} {
-		rec, e := httptest.NewRecorder(), &MatrixError{Status: 429, Errcode: "M_X", Message: "x", RetryAfter: wait}
-		writeError(rec, e, e.body())
-		if got := rec.Header().Get("Retry-After"); got != want[0] || fmt.Sprint(e.body().RetryAfterMS) != want[1] {
-			t.Errorf("%v: got Retry-After %q and %d ms, want %q", wait, got, e.body().RetryAfterMS, want)
+		rec, e := httptest.NewRecorder(), &wire.MatrixError{Status: 429, Errcode: "M_X", Message: "x", RetryAfter: wait}
+		wire.WriteError(rec, e, e.Body())
+		if got := rec.Header().Get("Retry-After"); got != want[0] || fmt.Sprint(e.Body().RetryAfterMS) != want[1] {
+			t.Errorf("%v: got Retry-After %q and %d ms, want %q", wait, got, e.Body().RetryAfterMS, want)
 		}
 		_, there := decoded(t, rec)["retry_after_ms"]
 		if there != (wait > 0) || rec.Header().Get("Cache-Control") != "no-store" || rec.Header().Get("X-Content-Type-Options") != "nosniff" {
@@ -88,11 +90,11 @@ func TestWhatIsALimit(t *testing.T) {
 		{busy{}, true, false},
 		{fmt.Errorf("x: %w", busy{}), true, false},
 		{&verification.LimitError{}, true, false},
-		{&verification.LimitError{Limit: unknownLimit}, true, false},
+		{&verification.LimitError{Limit: report.UnknownLimit}, true, false},
 		{fmt.Errorf("x: %w", &verification.LimitError{Limit: verification.LimitClient}), true, true},
 	} {
-		if mustWait(c.err) != c.wait || early(c.err) != c.early {
-			t.Errorf("%v: got %v, %v, want %v, %v", c.err, mustWait(c.err), early(c.err), c.wait, c.early)
+		if wire.MustWait(c.err) != c.wait || early(c.err) != c.early {
+			t.Errorf("%v: got %v, %v, want %v, %v", c.err, wire.MustWait(c.err), early(c.err), c.wait, c.early)
 		}
 	}
 }
@@ -106,17 +108,17 @@ func TestEveryAnswerIsReported(t *testing.T) {
 		proof := resetBody(r.validated("account/password", "s", "alice@x.org"), "s")
 		for _, c := range []struct {
 			method, path, body string
-			next               Next
-			want               Event
+			next               wire.Next
+			want               report.Event
 		}{
-			{"POST", registerToken, validToken, nil, Event{Endpoint: "request_token", Purpose: "register", Medium: "email", Outcome: "ok", Status: 200}},
-			{"POST", registerToken, `{`, nil, Event{Endpoint: "request_token", Purpose: "register", Medium: "email", Outcome: "not_json", Status: 400}},
-			{"POST", registerToken + "/", `{}`, nil, Event{Endpoint: "suspicious_path", Outcome: "unrecognized", Status: 404}},
-			{"POST", reset + "?a;b", `{}`, nil, Event{Endpoint: "complete", Purpose: "password", Outcome: "invalid_param", Status: 400}},
-			{"POST", reset, proof, upstream(400, `{"errcode":"M_X"}`), Event{Endpoint: "complete", Purpose: "password", Outcome: "upstream", Status: 400}},
-			{"POST", reset, proof, upstream(399, `{}`), Event{Endpoint: "complete", Purpose: "password", Outcome: "ok", Status: 399}},
-			{"POST", elsewhere, `{"auth":1,"Auth":2}`, nil, Event{Endpoint: "uia", Outcome: "bad_json", Status: 400}},
-			{"POST", registerToken, validToken, nil, Event{Endpoint: "request_token", Purpose: "register", Medium: "email", Outcome: "unknown", Status: 500, Err: errDisk}},
+			{"POST", registerToken, validToken, nil, report.Event{Endpoint: "request_token", Purpose: "register", Medium: "email", Outcome: "ok", Status: 200}},
+			{"POST", registerToken, `{`, nil, report.Event{Endpoint: "request_token", Purpose: "register", Medium: "email", Outcome: "not_json", Status: 400}},
+			{"POST", registerToken + "/", `{}`, nil, report.Event{Endpoint: "suspicious_path", Outcome: "unrecognized", Status: 404}},
+			{"POST", reset + "?a;b", `{}`, nil, report.Event{Endpoint: "complete", Purpose: "password", Outcome: "invalid_param", Status: 400}},
+			{"POST", reset, proof, upstream(400, `{"errcode":"M_X"}`), report.Event{Endpoint: "complete", Purpose: "password", Outcome: "upstream", Status: 400}},
+			{"POST", reset, proof, upstream(399, `{}`), report.Event{Endpoint: "complete", Purpose: "password", Outcome: "ok", Status: 399}},
+			{"POST", elsewhere, `{"auth":1,"Auth":2}`, nil, report.Event{Endpoint: "uia", Outcome: "bad_json", Status: 400}},
+			{"POST", registerToken, validToken, nil, report.Event{Endpoint: "request_token", Purpose: "register", Medium: "email", Outcome: "unknown", Status: 500, Err: errDisk}},
 		} {
 			r.events.list = nil
 			if disk.Arm(0); c.want.Err != nil {
@@ -148,7 +150,7 @@ func TestARuleOfTheAdministratorsIsNotOurs(t *testing.T) {
 		for _, path := range []string{"/_matrix/client/r0/account/password", elsewhere} {
 			r := newRig(t, options{})
 			sid := r.validated("account/password", "s", "alice@x.org")
-			rule := &UpstreamError{Status: status, Err: errNoAnswer}
+			rule := &wire.UpstreamError{Status: status, Err: wire.ErrNoAnswer}
 			req, rec := httptest.NewRequest("POST", path, strings.NewReader(resetBody(sid, "s"))), httptest.NewRecorder()
 			err := r.client.ServeHTTP(rec, req, func(http.ResponseWriter, *http.Request) error { return rule })
 			event := r.events.list[len(r.events.list)-1]

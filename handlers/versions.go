@@ -12,6 +12,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 )
 
 // features are what we add to the homeserver's unstable_features. All clients
@@ -28,57 +30,57 @@ var features = map[string]bool{
 // editVersions sets the flags in a /versions answer and leaves every other
 // member as it was. It reports false when the answer is not one it can edit.
 func editVersions(raw []byte) ([]byte, bool) {
-	body, err := parseAnswer(raw)
+	body, err := wire.ParseAnswer(raw)
 	if err != nil {
 		return nil, false
 	}
-	unstable := object{}
-	if !body.null("unstable_features") {
+	unstable := wire.Object{}
+	if !body.Null("unstable_features") {
 		if json.Unmarshal(body["unstable_features"], &unstable) != nil {
 			return nil, false
 		}
 	}
 	for name, value := range features {
-		unstable[name] = member(value)
+		unstable[name] = wire.Encoded(value)
 	}
-	body["unstable_features"] = member(unstable)
-	return body.encode(), true
+	body["unstable_features"] = wire.Encoded(unstable)
+	return body.Encode(), true
 }
 
 // versions serves /versions: the homeserver's answer with our flag in it. If
 // the answer is anything but an ordinary one it goes to the client untouched.
-func (c *Client) versions(w http.ResponseWriter, r *http.Request, next Next, route route) error {
-	if (r.Method != http.MethodGet && r.Method != http.MethodHead) || c.cfg.idle() {
-		return next(w, r)
+func (c *Client) versions(call *wire.Call) error {
+	if (call.R.Method != http.MethodGet && call.R.Method != http.MethodHead) || c.cfg.idle() {
+		return call.Next(call.W, call.R)
 	}
-	if route.prefix != c.cfg.UpstreamPrefix {
+	if call.Route.Prefix != c.cfg.UpstreamPrefix {
 		// A prefix that the homeserver may not know. Ask under its own first.
-		answer, err := exchange(r, next, c.upstreamPath(route), nil)
-		if err == nil && answer.status != http.StatusNotFound {
-			c.relayVersions(w, r, answer)
+		answer, err := call.Exchange(c.hs.Path(call.Route), nil)
+		if err == nil && answer.Status != http.StatusNotFound {
+			c.relayVersions(call, answer)
 			return nil
 		}
 	}
-	saved := r.Header
-	defer func() { r.Header = saved }()
-	r.Header = saved.Clone()
+	saved := call.R.Header
+	defer func() { call.R.Header = saved }()
+	call.R.Header = saved.Clone()
 	for _, h := range []string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range", "Range"} {
-		r.Header.Del(h)
+		call.R.Header.Del(h)
 	}
-	r.Header.Set("Accept-Encoding", "identity")
-	rec := &versionsRecorder{ResponseWriter: w, head: r.Method == http.MethodHead}
-	if err := next(rec, r); err != nil {
+	call.R.Header.Set("Accept-Encoding", "identity")
+	rec := &versionsRecorder{ResponseWriter: call.W, head: call.R.Method == http.MethodHead}
+	if err := call.Next(rec, call.R); err != nil {
 		return err
 	}
 	rec.finish()
 	return nil
 }
 
-func (c *Client) relayVersions(w http.ResponseWriter, r *http.Request, answer *capture) {
-	rec := &versionsRecorder{ResponseWriter: w, head: r.Method == http.MethodHead}
-	maps.Copy(w.Header(), answer.header)
-	rec.WriteHeader(answer.status)
-	_, _ = rec.Write(answer.body.Bytes()) // the client may be gone
+func (c *Client) relayVersions(call *wire.Call, answer *wire.Answer) {
+	rec := &versionsRecorder{ResponseWriter: call.W, head: call.R.Method == http.MethodHead}
+	maps.Copy(call.W.Header(), answer.Header())
+	rec.WriteHeader(answer.Status)
+	_, _ = rec.Write(answer.Body.Bytes()) // the client may be gone
 	rec.finish()
 }
 
@@ -139,7 +141,7 @@ func (v *versionsRecorder) editable() bool {
 func (v *versionsRecorder) Write(p []byte) (int, error) {
 	v.WriteHeader(http.StatusOK)
 	if !v.holding {
-		return v.ResponseWriter.Write(p) //nolint:gosec // G705: the homeserver's answer as it is
+		return v.ResponseWriter.Write(p)
 	}
 	if v.buf.Len()+len(p) <= maxVersions {
 		return v.buf.Write(p)
@@ -147,7 +149,7 @@ func (v *versionsRecorder) Write(p []byte) (int, error) {
 	if err := v.release(v.buf.Bytes()); err != nil {
 		return 0, err
 	}
-	return v.ResponseWriter.Write(p) //nolint:gosec // G705: the homeserver's answer as it is
+	return v.ResponseWriter.Write(p)
 }
 
 // Flush implements http.Flusher: what is held back is not flushed.
@@ -164,7 +166,7 @@ func (v *versionsRecorder) release(body []byte) error {
 	if len(body) == 0 {
 		return nil
 	}
-	_, err := v.ResponseWriter.Write(body) //nolint:gosec // the homeserver's answer as it is, edited if it was JSON
+	_, err := v.ResponseWriter.Write(body)
 	return err
 }
 
@@ -187,7 +189,7 @@ func (v *versionsRecorder) finish() {
 		h.Del("Content-Encoding")
 		h.Set("Content-Length", strconv.Itoa(len(body)))
 		stripValidators(h)
-		ensureCORS(h)
+		wire.EnsureCORS(h)
 	}
 	_ = v.release(body) // the client may be gone
 }

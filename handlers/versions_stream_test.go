@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 )
 
 // reading is a client's connection that notes what it was sent, and when.
@@ -180,14 +182,14 @@ func TestVersions_ByOtherMethodsOrOfNoUse(t *testing.T) {
 // the other one if it does not answer there; what it answers is the client's.
 func TestVersions_UnderAnotherPrefix(t *testing.T) {
 	for name, c := range map[string]struct {
-		own    Next
+		own    wire.Next
 		status int
 		asked  int
 	}{
 		"known":    {upstream(200, `{"versions":["own"]}`, "X-Own", "1"), 200, 1},
 		"failing":  {upstream(500, `{"errcode":"M_UNKNOWN"}`, "X-Own", "1"), 500, 1},
 		"unknown":  {upstream(404, `{"errcode":"M_UNRECOGNIZED"}`), 200, 2},
-		"not here": {func(http.ResponseWriter, *http.Request) error { return errNoAnswer }, 200, 2},
+		"not here": {func(http.ResponseWriter, *http.Request) error { return wire.ErrNoAnswer }, 200, 2},
 	} {
 		asked := 0
 		r := newRig(t, options{next: func(w http.ResponseWriter, req *http.Request) error {

@@ -13,11 +13,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
 )
 
 // upstream answers every request with one fixed answer.
-func upstream(status int, body string, header ...string) Next {
+func upstream(status int, body string, header ...string) wire.Next {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		w.Header().Set("Content-Type", "application/json")
 		for i := 0; i+1 < len(header); i += 2 {
@@ -210,7 +211,7 @@ func TestF34_ServedWhereAdvertised(t *testing.T) {
 	token := r.login("alice", "secret")
 	for i, version := range []string{"unstable", "r0", "v3"} {
 		base := "/_matrix/client/" + version + "/account/3pid/"
-		r.ids.start("id.example.org", "1", "s", "email", "alice@x.org")
+		r.ids.Start("id.example.org", "1", "s", "email", "alice@x.org")
 		wantStatus(t, r.as(token, "POST", base+"bind", bindBody("id.example.org", "1", "s")), http.StatusOK)
 		wantStatus(t, r.as(token, "POST", base+"unbind", ofAlice("")), http.StatusOK)
 		secret := "c" + strconv.Itoa(i)
@@ -247,7 +248,7 @@ func TestF35_IDAccessTokenIsToleratedEverywhere(t *testing.T) {
 					t.Errorf("the homeserver saw the token in %s", req.Path)
 				}
 			}
-			if got := r.ids.made(); len(got) != 0 {
+			if got := r.ids.Made(); len(got) != 0 {
 				t.Errorf("got calls %q, want none: bind is ignored", got)
 			}
 		})

@@ -14,7 +14,7 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
-	"github.com/caddy-threepid/caddy-threepid/handlers"
+	"github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/internal/words"
 )
@@ -145,7 +145,7 @@ func writeAll(set *words.Set, folder, server string) (written Written, err error
 	if written.SMS, err = writeSMS(set, folder); err != nil {
 		return written, err
 	}
-	err = handlers.EachSamplePage(server, set, func(name string, html []byte) error {
+	err = pages.EachSample(server, set, func(name string, html []byte) error {
 		written.Pages = append(written.Pages, name)
 		return write(name, string(html))
 	})

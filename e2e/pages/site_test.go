@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers"
+	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/provenance"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -93,7 +94,7 @@ func (s *site) local(link string) string { return s.base + strings.TrimPrefix(li
 
 // link is the link of the message.
 func (s *site) link(sid string) string {
-	return s.local(handlers.Link(publicURL, sid, s.box.last().Token))
+	return s.local(web.Link(publicURL, sid, s.box.last().Token))
 }
 
 // pressCode is the code beside the link of the message.
@@ -103,12 +104,12 @@ func (s *site) pressCode(sid string) string {
 
 // codeLink is the page that asks for the code.
 func (s *site) codeLink(sid string) string {
-	return s.local(handlers.Link(publicURL, sid, ""))
+	return s.local(web.Link(publicURL, sid, ""))
 }
 
 // refuseLink is the link of the message that ends the request.
 func (s *site) refuseLink(sid string) string {
-	return s.local(handlers.RefuseLink(publicURL, sid, s.box.last().Refusal))
+	return s.local(web.RefuseLink(publicURL, sid, s.box.last().Refusal))
 }
 
 // confirmed reports whether the session is validated.
@@ -132,7 +133,7 @@ func (s *site) spoil(sid string) {
 
 // wrongLink is a link with a token that was never sent.
 func (s *site) wrongLink(sid string) string {
-	return s.local(handlers.Link(publicURL, sid, url.QueryEscape("wrong")))
+	return s.local(web.Link(publicURL, sid, url.QueryEscape("wrong")))
 }
 
 type outbox struct {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers"
+	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/words"
 )
 
@@ -19,5 +20,5 @@ func pageOptions(t *testing.T) handlers.PageOptions {
 	t.Helper()
 	set, err := loaded()
 	must(t, err)
-	return handlers.PageOptions{Words: handlers.TemplateWords(set), Looks: handlers.TemplateLooks(set)}
+	return handlers.PageOptions{Words: web.FromTemplates(set), Looks: web.LooksOf(set)}
 }

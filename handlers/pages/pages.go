@@ -28,7 +28,7 @@ var (
 type Options struct {
 	// Server is the host of the public URL, by which readers know it; required.
 	Server string
-	// Words are the words; nil means English.
+	// Words are the words; nil means those that come with the program.
 	Words Dictionary
 	// Looks are the brands by name. That of "" is for all others.
 	Looks map[string]Look
@@ -53,7 +53,7 @@ func New(opts Options) (*Pages, error) {
 		return nil, errors.New("the name of the server is required")
 	}
 	if opts.Words == nil {
-		opts.Words = English(opts.Server)
+		opts.Words = Builtin(opts.Server)
 	}
 	if opts.Now == nil {
 		opts.Now = time.Now

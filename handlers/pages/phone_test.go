@@ -106,7 +106,7 @@ func TestPhonesAreNotToldOfMail(t *testing.T) {
 func TestPhonesHaveTheirWords(t *testing.T) {
 	for _, phone := range []bool{true, false} {
 		used := map[string]bool{}
-		words := English("x").Words("", "")
+		words := Builtin("x").Words("", "")
 		text := words.Text
 		words.Text = func(key, address string) (string, error) {
 			used[key] = true
@@ -117,7 +117,7 @@ func TestPhonesHaveTheirWords(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		for _, key := range Keys() {
+		for _, key := range pageKeys() {
 			instead, forPhones := strings.CutPrefix(key, phonePrefix)
 			if !forPhones {
 				continue
@@ -136,7 +136,7 @@ func TestPhonesHaveTheirWords(t *testing.T) {
 func TestAMailHasNotArrived(t *testing.T) {
 	p := newPages(t, Options{})
 	body := render(t, p, View{State: Help, Delivery: "arrived"}).Body.String()
-	if want := englishWords["delivery sent"]; !strings.Contains(body, want) {
+	if want, err := Builtin("x").Words("", "").Text("delivery sent", ""); err != nil || !strings.Contains(body, want) {
 		t.Errorf("the page does not say %q:\n%s", want, body)
 	}
 }

@@ -124,7 +124,7 @@ func (s *speaker) say(key string) string {
 }
 
 func (s *speaker) name(key, address string) string {
-	if _, other := englishWords[phonePrefix+key]; other && s.phone {
+	if s.phone && phoneKeys[key] {
 		key = phonePrefix + key
 	}
 	text, err := s.words.Text(key, address)

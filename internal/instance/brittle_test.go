@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers"
+	"github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/keycheck"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbox"
@@ -47,7 +48,7 @@ func newBrittle(t *testing.T) *brittle {
 	templates, err := words.New("matrix.example.org")
 	must(t, err)
 	i, err := New(Config{
-		HTTP: handlers.Config{PublicURL: "https://matrix.example.org"}, KeyFile: path, Words: templates, Looks: handlers.TemplateLooks(templates),
+		HTTP: handlers.Config{PublicURL: "https://matrix.example.org"}, KeyFile: path, Words: templates, Looks: pages.LooksOf(templates),
 		Logger: zap.NewNop(),
 	}, newShared(disk, keys, true, zap.NewNop()))
 	must(t, err)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/guest"
 	"github.com/caddy-threepid/caddy-threepid/handlers"
+	"github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/emailpolicy"
 	"github.com/caddy-threepid/caddy-threepid/internal/feedback"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbound"
@@ -35,7 +36,7 @@ type Config struct {
 	Labs []outbound.Name
 	// Words are those of mails, messages and pages, and Looks how pages look.
 	Words *words.Set
-	Looks map[string]handlers.Look
+	Looks map[string]pages.Look
 	// MaxQueued is how many messages may wait; zero means the default.
 	MaxQueued int
 	// EmailPolicy decides whose email addresses may be verified.
@@ -52,8 +53,8 @@ type Config struct {
 
 	// Logger is that of the configuration.
 	Logger *zap.Logger
-	// Misconfigured is told of a homeserver that does not ask us.
-	Misconfigured func(handlers.Misconfiguration)
+	// Operator is told of what only they can mend.
+	Operator handlers.Operator
 }
 
 // Feedback is what becomes of mails after the relay took them.
@@ -89,5 +90,5 @@ func Unavailable(cfg Config) (http.Handler, error) {
 
 // pages are the words and the looks of pages.
 func (c *Config) pages() handlers.PageOptions {
-	return handlers.PageOptions{Words: handlers.TemplateWords(c.Words), Looks: c.Looks}
+	return handlers.PageOptions{Words: pages.FromTemplates(c.Words), Looks: c.Looks}
 }

@@ -97,11 +97,7 @@ func (i *Instance) assemble() error {
 // http is the configuration of the client-facing side, with what needs the store.
 func (i *Instance) http() handlers.Config {
 	config := i.cfg.HTTP
-	config.EmailPolicy = i.allowed
-	config.Misconfigured = i.cfg.Misconfigured
-	if carrier, ok := i.cfg.Mailer.(guest.Carrier); ok {
-		config.CannotCarry = carrier.CannotCarry
-	}
+	config.Emails, config.Operator = emailRules{i}, i.cfg.Operator
 	if i.phones != nil {
 		with := *config.Phones
 		with.Guard, config.Phones = i.phones.guard, &with
@@ -109,9 +105,12 @@ func (i *Instance) http() handlers.Config {
 	return config
 }
 
-// allowed asks the policy about an email address, and tells the operator of one that
-// it is against.
-func (i *Instance) allowed(ctx context.Context, email string) (refused bool) {
+// emailRules are the policy, and what the mailer has to say of an address.
+type emailRules struct{ *Instance }
+
+// Refused implements [handlers.EmailRules]. The operator is told of an address that the
+// policy is against.
+func (i emailRules) Refused(ctx context.Context, email string) bool {
 	v := i.cfg.EmailPolicy.Check(ctx, email)
 	policyTotal.WithLabelValues(string(v.Rule), string(v.Action)).Inc()
 	if v.Action != emailpolicy.Allowed {
@@ -119,6 +118,12 @@ func (i *Instance) allowed(ctx context.Context, email string) (refused bool) {
 			zap.String("pseudonym", i.Service.Pseudonym(email)))
 	}
 	return v.Action == emailpolicy.Refused
+}
+
+// CannotCarry implements [handlers.EmailRules].
+func (i emailRules) CannotCarry(ctx context.Context, email string) bool {
+	carrier, ok := i.cfg.Mailer.(guest.Carrier)
+	return ok && carrier.CannotCarry(ctx, email)
 }
 
 // senders are the transports. They bound what the owner of an address gets for requests

@@ -4,7 +4,7 @@ package instance
 
 import (
 	"github.com/caddy-threepid/caddy-threepid/guest"
-	"github.com/caddy-threepid/caddy-threepid/handlers"
+	"github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/feedback"
 	"github.com/caddy-threepid/caddy-threepid/internal/mail"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbox"
@@ -15,9 +15,9 @@ func (i *Instance) mailSender() *outbox.MailSender {
 	publicURL := i.cfg.HTTP.PublicURL
 	return &outbox.MailSender{
 		From: i.cfg.Mailer.From(), Transport: i.cfg.Mailer, Templates: i.cfg.Words, Keys: i.Keys,
-		Link:   func(sid, token string) string { return handlers.Link(publicURL, sid, token) },
-		Page:   func(sid string) string { return handlers.Link(publicURL, sid, "") },
-		Refuse: func(sid, refusal string) string { return handlers.RefuseLink(publicURL, sid, refusal) },
+		Link:   func(sid, token string) string { return pages.Link(publicURL, sid, token) },
+		Page:   func(sid string) string { return pages.Link(publicURL, sid, "") },
+		Refuse: func(sid, refusal string) string { return pages.RefuseLink(publicURL, sid, refusal) },
 		Bounce: i.bounce(),
 		Tag:    i.providerTag(),
 	}

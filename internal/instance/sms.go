@@ -118,7 +118,7 @@ func (i *Instance) assemblePhones() error {
 	if err != nil {
 		return fmt.Errorf("sms: %w", err)
 	}
-	guard := &phoneGuard{shield: shield, client: i.cfg.HTTP.ClientAddr, logger: i.logger}
+	guard := &phoneGuard{shield: shield, client: i.cfg.HTTP.Audience.ClientAddr, logger: i.logger}
 	router, err := sms.NewRouter(i.cfg.routing(guard.charge, i.gatewayChanged))
 	if err != nil {
 		return fmt.Errorf("sms: %w", err)

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -39,7 +40,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	if flags.NArg() == 0 {
-		return errors.New("name the packages, as ./handlers")
+		return errors.New("name the packages, as ./handlers, or with those whose tests go through them, as ./handlers/bindings,./handlers")
 	}
 	dir, err := os.MkdirTemp("", "mutants-")
 	if err != nil {
@@ -48,8 +49,10 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	defer os.RemoveAll(dir)
 	fmt.Fprintf(out, "Seed %d, at most %d faults per package.\n\n| package | planted | noticed | rate |\n|---|---|---|---|\n", *seed, *number)
 	var left []mutant
-	for _, pkg := range flags.Args() {
-		t := &trial{dir: dir, pkg: pkg, tags: *tags}
+	for _, arg := range flags.Args() {
+		all := strings.Split(arg, ",")
+		pkg := all[0]
+		t := &trial{dir: dir, pkg: pkg, beside: all[1:], tags: *tags}
 		got, err := t.sample(ctx, *number, *seed, *workers)
 		if err != nil {
 			return fmt.Errorf("%s: %w", pkg, err)

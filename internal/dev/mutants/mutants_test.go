@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -88,5 +89,21 @@ func TestRunTellsWhatNobodyNoticed(t *testing.T) {
 	}
 	if got := out.String(); !strings.Contains(got, "| . | 2 | 1 | 50.0 % |") || !strings.Contains(got, "`sample.go:5`: `true` for `false`") {
 		t.Errorf("got %s", got)
+	}
+	// The tests of another package go through it as well, and a third one has none.
+	for name, text := range map[string]string{
+		"user/user_test.go": "package user\n\nimport (\n\t\"sample\"\n\t\"testing\"\n)\n\nfunc TestLoose(t *testing.T) {\n\tif sample.Loose() {\n\t\tt.Error()\n\t}\n}\n",
+		"none/none.go":      "package none\n",
+	} {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o700), os.WriteFile(name, []byte(text), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out.Reset()
+	if err := run(t.Context(), []string{"-seed", "1", ".,./none,./user"}, &out); err != nil {
+		t.Fatal(err)
+	}
+	if got := out.String(); !strings.Contains(got, "| . | 2 | 2 | 100.0 % |") {
+		t.Errorf("got %s, want that the user's test has noticed the other one", got)
 	}
 }

@@ -25,6 +25,8 @@ const (
 // trial runs the tests of one package over planted files.
 type trial struct {
 	dir, pkg, tags string
+	// beside are packages whose tests go through it as well.
+	beside []string
 	// limit is for one run, by the time that one without a fault takes: a mutant that
 	// never ends is noticed.
 	limit time.Duration
@@ -72,20 +74,34 @@ func (t *trial) run(ctx context.Context, number string, m mutant) (verdict, erro
 	return t.test(ctx, overlay, filepath.Join(t.dir, number+".test"))
 }
 
-// test builds the tests, and runs them if that could be done.
+// test runs all the tests, until some notice.
 func (t *trial) test(ctx context.Context, overlay, binary string) (verdict, error) {
-	build := exec.CommandContext(ctx, "go", "test", "-c", "-vet=off", "-tags", t.tags, "-overlay", overlay, "-o", binary, t.pkg)
+	for _, pkg := range append([]string{t.pkg}, t.beside...) {
+		if v, err := t.testOf(ctx, pkg, overlay, binary); err != nil || v != survived {
+			return v, err
+		}
+	}
+	return survived, nil
+}
+
+// testOf builds the tests of a package, and runs them if that could be done and if there
+// are any.
+func (t *trial) testOf(ctx context.Context, pkg, overlay, binary string) (verdict, error) {
+	build := exec.CommandContext(ctx, "go", "test", "-c", "-vet=off", "-tags", t.tags, "-overlay", overlay, "-o", binary, pkg)
 	if out, err := build.CombinedOutput(); err != nil {
 		if ctx.Err() != nil || !strings.Contains(string(out), ".go:") {
 			return 0, errors.Join(ctx.Err(), err, errors.New(string(out)))
 		}
 		return unfit, nil
 	}
+	if _, err := os.Stat(binary); errors.Is(err, os.ErrNotExist) {
+		return survived, nil
+	}
 	defer os.Remove(binary)
 	limited, cancel := context.WithTimeout(ctx, t.limit)
 	defer cancel()
 	tests := exec.CommandContext(limited, binary, "-test.failfast", "-test.short")
-	tests.Dir = t.pkg
+	tests.Dir = pkg
 	tests.WaitDelay = time.Second
 	err := tests.Run()
 	switch {
