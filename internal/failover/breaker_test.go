@@ -235,7 +235,9 @@ func TestConfigIsCompletedOrRefused(t *testing.T) {
 		bad  Config
 		want string
 	}{
-		{Config{Threshold: -1}, "must be positive"}, {Config{Delay: -1}, "must be positive"}, {Config{MaxDelay: -1}, "must be positive"},
+		{Config{Threshold: -1}, "must be positive"},
+		{Config{Delay: -1}, "must be positive"},
+		{Config{MaxDelay: -1}, "must be positive"},
 		{Config{Delay: 2, MaxDelay: 1}, "shorter than the first"},
 	} {
 		if _, err := tt.bad.WithDefaults(); err == nil || !strings.Contains(err.Error(), tt.want) {

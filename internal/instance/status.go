@@ -5,7 +5,7 @@ package instance
 import (
 	"context"
 
-	"github.com/caddy-threepid/caddy-threepid/guest"
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/guest"
 	"github.com/caddy-threepid/caddy-threepid/internal/smsfraud"
 )
 

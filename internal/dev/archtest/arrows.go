@@ -18,6 +18,8 @@ type arrow struct {
 	// Forbidden are import paths; each stands for its subtree as well. Paths
 	// inside the module are written relative to it, with a leading "./".
 	Forbidden []string
+	// Allowed are those below Forbidden that are not.
+	Allowed []string
 	// OnlyStandard turns the rule around: nothing outside the standard
 	// library may be imported.
 	OnlyStandard bool
@@ -36,6 +38,9 @@ var adapter = []string{"cmd", "caddymodule", "e2e", "bench"}
 // outside lists what is no part of the program that users run: tests, doubles,
 // real peers for tests, and tools.
 var outside = []string{"internal/lab", "internal/dev", "e2e", "bench", "cmd/demo"}
+
+// contract is what guests implement, wherever they are.
+const contract = "caddymodule/guest"
 
 // assembly puts the handlers and the domain together: the program without Caddy.
 const assembly = "internal/instance"
@@ -62,7 +67,7 @@ var arrows = []arrow{
 	},
 	{
 		Why:       "guest is a contract: whoever implements it needs nothing of ours but package store",
-		From:      func(dir string) bool { return dir == "guest" },
+		From:      func(dir string) bool { return dir == contract },
 		Forbidden: []string{caddy, "./internal", "./handlers", "./caddymodule"},
 	},
 	{
@@ -74,11 +79,13 @@ var arrows = []arrow{
 		Why:       "the domain and its stores do not know who uses them",
 		From:      func(dir string) bool { return under(dir, "internal", "store") && !under(dir, assembly) },
 		Forbidden: []string{"./handlers", "./" + assembly, "./caddymodule"},
+		Allowed:   []string{"./" + contract},
 	},
 	{
 		Why:       "what is assembled does not know who runs it",
 		From:      func(dir string) bool { return under(dir, assembly) },
 		Forbidden: []string{"./caddymodule"},
+		Allowed:   []string{"./" + contract},
 	},
 	{
 		Why:       "the program imports no doubles and no tools",
@@ -116,14 +123,19 @@ func (a arrow) forbids(g *graph) func(string) bool {
 			return p == nil || !p.Standard
 		}
 	}
-	var roots []string
-	for _, path := range a.Forbidden {
+	roots, allowed := g.absolutes(a.Forbidden), g.absolutes(a.Allowed)
+	return func(importPath string) bool { return under(importPath, roots...) && !under(importPath, allowed...) }
+}
+
+// absolutes are import paths, of which those inside the module begin with "./".
+func (g *graph) absolutes(paths []string) (list []string) {
+	for _, path := range paths {
 		if dir, inside := strings.CutPrefix(path, "./"); inside {
 			path = g.absolute(dir)
 		}
-		roots = append(roots, path)
+		list = append(list, path)
 	}
-	return func(importPath string) bool { return under(importPath, roots...) }
+	return list
 }
 
 // checkTestImports returns a message for every package outside the adapter

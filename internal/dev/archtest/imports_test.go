@@ -116,7 +116,8 @@ func TestCheckArrows(t *testing.T) {
 		{"a double knows another, and a tool", map[string][]string{
 			"m/internal/lab/stack": {"m/internal/lab/fakehs", "m/internal/dev/xbuild"}, "m/cmd/demo": {"m/internal/lab/stack"},
 		}, ""},
-		{"a contract that only we can implement", map[string][]string{"m/guest": {"m/internal/mail"}}, "guest -> internal/mail: guest is a contract"},
+		{"a contract that only we can implement", map[string][]string{"m/caddymodule/guest": {"m/internal/mail"}}, "caddymodule/guest -> internal/mail: guest is a contract"},
+		{"what is assembled knows the contract", map[string][]string{"m/internal/instance": {"m/caddymodule/guest"}, "m/internal/outbox": {"m/caddymodule/guest"}}, ""},
 		{"the domain knows what is made of it", map[string][]string{"m/internal/outbox": {"m/internal/instance"}}, "internal/outbox -> internal/instance: the domain"},
 		{"what is made of it knows the handlers", map[string][]string{"m/internal/instance": {"m/handlers", "m/internal/outbox"}}, ""},
 		{"what is assembled knows the adapter", map[string][]string{"m/internal/instance": {"m/caddymodule"}}, "internal/instance -> caddymodule: what is assembled"},
