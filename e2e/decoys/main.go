@@ -63,7 +63,7 @@ func beforeDouble(_ context.Context, pairs int) (err error) {
 		{"in steps", shortPace, func(r *rig) error { return hidden(bound, pairs, r.compare, say) }},
 	} {
 		say("%s", c.name)
-		r, err := start(dir+"/"+c.name, c.pace) //nolint:contextcheck // a store ends with Close
+		r, err := start(dir+"/"+c.name, c.pace)
 		if err != nil {
 			return err
 		}
