@@ -43,7 +43,7 @@ test: ## lint and run every test; under CI=true none may be skipped
 	$(GO) run ./internal/dev/conformance -run build/test.json -check
 
 lint: $(LINTER) ## run the linters and check the formatting
-	$(RELEASE) GOFLAGS="$(GOFLAGS) -trimpath" $(LINTER) run
+	$(RELEASE) GOFLAGS="$(GOFLAGS) -trimpath" $(LINTER) run --allow-parallel-runners
 
 fmt: $(LINTER) ## format the sources and Caddyfile.example
 	$(LINTER) fmt
