@@ -57,9 +57,13 @@ func Errors(t testing.TB) map[string]error {
 	return all
 }
 
-// lookUp asks nobody, and does not wait for the answer.
+// lookUp asks nobody, and does not wait for the answer, which there is only after it was
+// given up: what is there at once might be taken.
 func lookUp(t testing.TB) error {
-	nobody := net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) { return nil, net.ErrClosed }}
+	nobody := net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := (&net.Dialer{Resolver: &nobody}).DialContext(ctx, "tcp", net.JoinHostPort(Host, "443"))
