@@ -51,11 +51,12 @@ fmt: $(LINTER) ## format the sources and Caddyfile.example
 
 # The race detector makes everything three to ten times slower, so it watches where
 # something runs side by side in the tests' own process. It need not watch the tests of
-# texts and tables, nor those of the program that was built, nor walks: tests that go
+# texts and tables, nor those of the program that was built (what e2e runs of handlers and
+# outbox in its own process is watched in their own tests), nor walks: tests that go
 # through very much, mostly one thing after the other. Those take the flags of a release, with
 # which most is compiled already.
-UNWATCHED := /(bench|cmd/.*|e2e|e2e/.*|internal/(address|sms/gsm7|words|dev/.*|input|lab/(chromium|debian|dendrite|freeport|jssdk|kannel|postfix|sydent|synapse|twosample|venv)|phone|provenance))$$
-WALKS := ^(Fuzz|Test(Every|Forms_|F15_|Guessing|Readers|ManyNumbers|BudgetsHold|Faults|WhatIsValidated|AnythingValidated|Validate|Pasted|Exit|Command|CaddyKnows|AddressMeans|Golden))
+UNWATCHED := /(bench|cmd/.*|e2e|e2e/(adversary|chaos|decoys|dendrite|outbox|pages|paths|soak)|internal/(address|sms/gsm7|dev/.*|input|lab/(chromium|debian|dendrite|freeport|jssdk|kannel|postfix|sydent|synapse|twosample|venv)|phone|provenance))$$
+WALKS := ^(Fuzz|Test(Every|Forms_|F15_|Guessing|Readers|ManyNumbers|BudgetsHold|FaultsAreTold|WhatIsValidated|AnythingValidated|Validate|Pasted|ExitCodes|Command|CaddyKnows|AddressMeans|Golden))
 
 # -count=1: a result from the cache says nothing about the program that was just
 # built. -shuffle: no test may rely on another having run before it. -p: most packages

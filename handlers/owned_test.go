@@ -124,7 +124,7 @@ func TestNothingIsDeletedWhileNobodySaysWhoseItIs(t *testing.T) {
 	}
 }
 
-// TestOnlyOnesOwnAddressIsUnbound by a homeserver that has the endpoint; and
+// TestR48_OnlyOnesOwnAddressIsUnbound by a homeserver that has the endpoint; and
 // what was bound through us without being added (R48) is one's own, too.
 func TestR48_OnlyOnesOwnAddressIsUnbound(t *testing.T) {
 	for body, forwarded := range map[string]string{

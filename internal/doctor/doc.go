@@ -34,7 +34,7 @@
 //	tls_not_spoken         | error    | net                             | the port speaks something else
 //	tls_failed             | error    | net                             | the handshake fails
 //	cert_expired           | error    | net                             | outside of its validity
-//	cert_self_signed       | error    | net                             | nobody vouches for it
+//	cert_self_signed       | error    | net                             | signed by its own key
 //	cert_unknown_authority | error    | net                             | the authority is not trusted
 //	cert_wrong_name        | error    | net                             | for another host
 //	cert_expires_soon      | warning  | net                             | was not renewed when it was due

@@ -34,8 +34,8 @@ const (
 	LimitCodes LimitKind = "codes"
 	// LimitCooldown is the owner of an address who wants no more messages.
 	LimitCooldown LimitKind = "cooldown"
-	// LimitResend is the pause between two messages to one number, which the shield
-	// keeps.
+	// LimitResend is the pause between two messages to one number, which whoever
+	// guards against SMS fraud keeps.
 	LimitResend LimitKind = "resend"
 	// LimitRepeat is a repetition that turned out to be none.
 	LimitRepeat LimitKind = "repeat"

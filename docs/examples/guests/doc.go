@@ -5,7 +5,7 @@
 // module of their own, as yours will be, and need nothing but Caddy and the packages
 // guest and store:
 //
-//	xcaddy build --with github.com/caddy-threepid/caddy-threepid --with example.org/threepid-guests=./docs/examples/guests
+//	xcaddy build --with github.com/caddy-threepid/caddy-threepid=. --with example.org/threepid-guests=./docs/examples/guests
 //
 //	threepid {
 //		store journal {

@@ -20,7 +20,7 @@ import (
 type Next func(w http.ResponseWriter, r *http.Request) error
 
 // UpstreamError is a failure of Next that carries the HTTP status it stands
-// for. The adapter makes it from its framework's own error.
+// for. Package caddymodule makes it from its framework's own error.
 type UpstreamError struct {
 	Status int
 	Err    error

@@ -71,7 +71,7 @@ func TestRecipientsWithoutAGenuineTagAreRefused(t *testing.T) {
 	}
 }
 
-func TestEveryRecipientGetsItsOwnAnswer(t *testing.T) {
+func TestEachRecipientGetsItsOwnAnswer(t *testing.T) {
 	r := start(t, nil)
 	r.box.fail["good2"] = true
 	two := strings.Replace(good, "good1", "good2", 1)

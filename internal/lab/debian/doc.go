@@ -11,7 +11,7 @@
 // answer.
 //
 // [Start] runs such a program, until [Process.End] or until the process that
-// started it ends in whatever way. [FreePorts] finds it somewhere to listen, and
+// started it ends in whatever way. package freeport finds it somewhere to listen, and
 // [Output] keeps what it prints.
 //
 // It takes Linux with apt-get and dpkg-deb: Debian, or what is derived from it;

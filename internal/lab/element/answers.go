@@ -72,12 +72,3 @@ func ContinueOfAddress(status int, body []byte) Sees {
 	}
 	return ErrorShown
 }
-
-// TokenOfRegistration is what follows requestToken in a registration, by mail or by
-// phone (InteractiveAuth.doRequest of matrix-js-sdk, MsisdnAuthEntry).
-func TokenOfRegistration(status int) Sees {
-	if status/100 == 2 {
-		return GoesOn
-	}
-	return ThrownOut
-}
