@@ -27,7 +27,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/feedback"
 	"github.com/caddy-threepid/caddy-threepid/internal/instance"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
-	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // vault is a key file and a store, for a Caddy that has nothing but the app.
@@ -105,7 +105,7 @@ const remembered = "bob@example.test"
 
 func remember(t *testing.T, rt *instance.Instance) {
 	t.Helper()
-	err := rt.Suppression.Add(t.Context(), verification.Email, remembered, feedback.ReasonManual, time.Now().Add(time.Hour))
+	err := rt.Suppression.Add(t.Context(), threepid.Email, remembered, feedback.ReasonManual, time.Now().Add(time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +113,7 @@ func remember(t *testing.T, rt *instance.Instance) {
 
 func knows(t *testing.T, rt *instance.Instance) bool {
 	t.Helper()
-	_, listed, err := rt.Suppression.Lookup(t.Context(), verification.Email, remembered)
+	_, listed, err := rt.Suppression.Lookup(t.Context(), threepid.Email, remembered)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,7 +21,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/caddymodule/guests/badger"
 	"github.com/caddy-threepid/caddy-threepid/caddymodule/guests/filemailer"
 	"github.com/caddy-threepid/caddy-threepid/handlers"
-	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // appIn provisions an app whose files are in dir.
@@ -179,7 +179,7 @@ func TestRequestsWithoutAStore(t *testing.T) {
 		if rec.Code != http.StatusTeapot {
 			t.Errorf("%s: got %d for a request of the homeserver's, want its answer", name, rec.Code)
 		}
-		for _, path := range []string{handlers.PagePath(verification.Email) + "?sid=a&token=b", handlers.RefusePath, "/_threepid/x"} {
+		for _, path := range []string{handlers.PagePath(threepid.Email) + "?sid=a&token=b", handlers.RefusePath, "/_threepid/x"} {
 			page := httptest.NewRequest(http.MethodGet, path, nil)
 			page.Header.Set("Accept", "text/html")
 			page.Header.Set("Accept-Language", "de")

@@ -15,7 +15,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/caddymodule"
 	"github.com/caddy-threepid/caddy-threepid/internal/instance"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
-	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // counted reads the value of a metric, by its name and labels in order.
@@ -51,7 +51,7 @@ func TestMetricsSurviveRegistries(t *testing.T) {
 	const name = "caddy_threepid_sessions_total"
 	// Labels are sorted by their names: medium, purpose, transition.
 	before := counted(t, first, name, "email", "add", "validated")
-	o.Transition(verification.Add, verification.Email, "validated")
+	o.Transition(threepid.Add, threepid.Email, "validated")
 	for _, registry := range []prometheus.Gatherer{first, second} {
 		if got, want := counted(t, registry, name, "email", "add", "validated"), before+1; got != want {
 			t.Errorf("got %v, want %v", got, want)

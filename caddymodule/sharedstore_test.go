@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 	"github.com/caddy-threepid/caddy-threepid/store/badgerstore"
@@ -50,7 +51,7 @@ func TestAdvisory23_TwoServicesShareABadger(t *testing.T) {
 		}
 	}
 	opened, err := services[0].RequestToken(t.Context(), verification.Request{
-		Purpose: verification.Password, Medium: verification.Email, Address: "a@example.test", ClientSecret: "s", SendAttempt: 1,
+		Purpose: threepid.Password, Medium: threepid.Email, Address: "a@example.test", ClientSecret: "s", SendAttempt: 1,
 		Proof: verification.ProofLink,
 	})
 	if err != nil {
@@ -65,7 +66,7 @@ func TestAdvisory23_TwoServicesShareABadger(t *testing.T) {
 	for n := range 200 {
 		svc := services[n%len(services)]
 		wg.Go(func() {
-			alias, err := svc.Claim(t.Context(), verification.Completion{SID: opened.SID, ClientSecret: "s", Purpose: verification.Password})
+			alias, err := svc.Claim(t.Context(), verification.Completion{SID: opened.SID, ClientSecret: "s", Purpose: threepid.Password})
 			if err != nil {
 				t.Error(err)
 				return

@@ -14,7 +14,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/caddymodule/wiring"
 	"github.com/caddy-threepid/caddy-threepid/handlers"
 	"github.com/caddy-threepid/caddy-threepid/internal/doctor"
-	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // homeserverPause is how often a fault of the homeserver's configuration is told
@@ -60,10 +60,10 @@ func (a *App) wiringConfig() wiring.Config {
 		w.Required = handlers.DefaultPrefixes[:1] // the others are for clients that hardly anybody has
 	}
 	if !c.NoEmail {
-		w.Links = append(w.Links, handlers.PagePath(verification.Email), handlers.RefusePath)
+		w.Links = append(w.Links, handlers.PagePath(threepid.Email), handlers.RefusePath)
 	}
 	if c.Phones != nil {
-		w.Links = append(w.Links, handlers.PagePath(verification.MSISDN))
+		w.Links = append(w.Links, handlers.PagePath(threepid.MSISDN))
 	}
 	if _, embedded := a.store.(guest.Embedded); !embedded {
 		w.NeedsIdentity = false // another process may have it

@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -56,7 +57,7 @@ func (c *Client) confirmed(call *wire.Call, body wire.Object) error {
 		return nil // whoever goes on with it says what is wrong
 	}
 	ready, err := c.svc.Ready(call.R.Context(), verification.Completion{
-		SID: creds.SID, ClientSecret: creds.Secret, Purpose: verification.Add,
+		SID: creds.SID, ClientSecret: creds.Secret, Purpose: threepid.Add,
 	})
 	if ready || errors.Is(err, verification.ErrNoSession) {
 		return nil
@@ -85,7 +86,7 @@ func (c *Client) addHere(call *wire.Call, body wire.Object) (int, error) {
 		return 0, err
 	}
 	ready, err := c.svc.Ready(call.R.Context(), verification.Completion{
-		SID: creds.SID, ClientSecret: creds.Secret, Purpose: verification.Add,
+		SID: creds.SID, ClientSecret: creds.Secret, Purpose: threepid.Add,
 	})
 	if err != nil && !errors.Is(err, verification.ErrNoSession) {
 		return 0, err
@@ -120,7 +121,7 @@ func addCreds(body wire.Object) (*wire.Credentials, error) {
 			return nil, wire.BadRequest(wire.CodeMissingParam, "Missing params: ['"+f.key+"']")
 		}
 	}
-	creds.Purpose = verification.Add
+	creds.Purpose = threepid.Add
 	return creds, nil
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -497,7 +498,7 @@ func TestChangesArePseudonymous(t *testing.T) {
 			continue // see notices_test.go
 		}
 		actions = append(actions, c.Action)
-		if (c.Medium == verification.Email) != (c.Action != "deactivated") {
+		if (c.Medium == threepid.Email) != (c.Action != "deactivated") {
 			t.Errorf("got %+v, want the medium of the address", c)
 		}
 		if c.User == "" || strings.ContainsAny(c.User+c.Address, "@") || c.User != r.svc.Pseudonym(alice) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
 )
@@ -92,8 +93,8 @@ func TestAddByAProofCanBeTriedAgain(t *testing.T) {
 func TestWhatPanicsHasUsedItsProofs(t *testing.T) {
 	for _, tail := range []string{route.TailAdd, "account/3pid"} {
 		r, _, token := addFaulty(t)
-		proof := verification.Completion{SID: r.validated("account/password", "p", "alice@x.org"), ClientSecret: "p", Purpose: verification.Password}
-		added := verification.Completion{SID: r.validated("account/3pid", "c", "new@x.org"), ClientSecret: "c", Purpose: verification.Add}
+		proof := verification.Completion{SID: r.validated("account/password", "p", "alice@x.org"), ClientSecret: "p", Purpose: threepid.Password}
+		added := verification.Completion{SID: r.validated("account/3pid", "c", "new@x.org"), ClientSecret: "c", Purpose: threepid.Add}
 		legacy := r.next
 		r.next = func(w http.ResponseWriter, req *http.Request) error {
 			if req.Method != http.MethodPost || !strings.HasSuffix(req.URL.Path, "/account/3pid") {

@@ -10,7 +10,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
-	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // What the server around us has to know of the packages below.
@@ -57,7 +57,7 @@ const (
 var DefaultPrefixes = route.DefaultPrefixes
 
 // PagePath is the path of a medium's links and of its help page.
-func PagePath(medium verification.Medium) string { return route.PagePath(medium) }
+func PagePath(medium threepid.Medium) string { return route.PagePath(medium) }
 
 // Ours reports whether a path is one that a Client would answer or rewrite.
 func Ours(cfg Config, u *url.URL) bool {

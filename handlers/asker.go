@@ -10,6 +10,7 @@ import (
 	"golang.org/x/net/publicsuffix"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -26,7 +27,7 @@ func (c *Client) identify(r *http.Request, body wire.Object, req *verification.R
 	if token, err := wire.AccessToken(r); err == nil {
 		req.AccessToken = token
 	}
-	if req.Purpose == verification.Register {
+	if req.Purpose == threepid.Register {
 		// A registration in the names of the homeserver, as in what it answers.
 		opened, _ := c.svc.OpenConversation(uiaSession(linkOf(body)), registrationEndpoint)
 		req.UIA = opened.Session // empty if there is none

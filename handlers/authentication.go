@@ -12,6 +12,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -184,7 +185,7 @@ func (a *authentication) email(call *wire.Call) error {
 	ctx := call.R.Context()
 	waiting := a.refuse(wire.CodeUnauthorized, "The address is not confirmed")
 	alias, err := a.client.svc.Claim(ctx, verification.Completion{
-		SID: creds.SID, ClientSecret: creds.Secret, Purpose: verification.Password,
+		SID: creds.SID, ClientSecret: creds.Secret, Purpose: threepid.Password,
 	})
 	if errors.Is(err, verification.ErrNoSession) {
 		return waiting
@@ -193,7 +194,7 @@ func (a *authentication) email(call *wire.Call) error {
 		return err
 	}
 	a.shown = alias
-	if !alias.Live || alias.Medium != verification.Email {
+	if !alias.Live || alias.Medium != threepid.Email {
 		return waiting
 	}
 	own, err := a.client.hs.Owns(call, a.who, hsapi.Threepid{Medium: alias.Medium, Address: alias.Address})

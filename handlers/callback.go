@@ -10,6 +10,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -93,12 +94,12 @@ func (c *Client) adopt(ctx context.Context, answer *wire.Answer, nonce string, r
 // not see: it would tell whether an account has the address (CS API,
 // requestToken: the server may send a mail instead). M_THREEPID_DENIED is about
 // the address alone, and is told.
-func (c *Client) hides(purpose verification.Purpose, answer *wire.Answer) bool {
+func (c *Client) hides(purpose threepid.Purpose, answer *wire.Answer) bool {
 	if c.cfg.Reveal || answer.Status/100 != 4 {
 		return false
 	}
 	telling := wire.CodeThreepidInUse
-	if purpose == verification.Password {
+	if purpose == threepid.Password {
 		telling = wire.CodeThreepidNotFound
 	}
 	return wire.ErrcodeOf(answer) == telling

@@ -13,7 +13,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
-	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // complete serves the calls that use a validated session: /register,
@@ -57,7 +57,7 @@ func (c *Client) other(call *wire.Call) error {
 	}
 	// An address of an account can only have a session of this purpose: the
 	// other two are refused for an address in use.
-	call.Route.Kind, call.Route.Purpose = route.KindComplete, verification.Password
+	call.Route.Kind, call.Route.Purpose = route.KindComplete, threepid.Password
 	return c.observed(call, "uia", func() (int, error) { return c.completeElsewhere(call) })
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -76,7 +77,7 @@ func (j *completion) readAuth() error {
 }
 
 // shows notes credentials, if there are any.
-func (j *completion) shows(creds *wire.Credentials, purpose verification.Purpose) {
+func (j *completion) shows(creds *wire.Credentials, purpose threepid.Purpose) {
 	if creds == nil || creds.SID == "" {
 		return
 	}

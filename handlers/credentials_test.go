@@ -13,6 +13,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -159,23 +160,23 @@ func TestAnAncientRegistrationHasOneSession(t *testing.T) {
 func TestWhatAnAccountHasGot(t *testing.T) {
 	r := newRig(t, options{})
 	for _, c := range []struct {
-		purpose verification.Purpose
+		purpose threepid.Purpose
 		outcome verification.Outcome
 		answer  string
 		who     *hsapi.Account
 		want    []report.Change
 	}{
-		{verification.Add, verification.Completed, `{"user_id":"@x"}`, &hsapi.Account{User: "@a"}, []report.Change{{Action: "added", User: r.svc.Pseudonym("@a"), Medium: "email", Address: r.svc.Pseudonym("a")}}},
-		{verification.Add, verification.Completed, `<html>`, nil, []report.Change{{Action: "added", Medium: "email", Address: r.svc.Pseudonym("a")}}},
-		{verification.Register, verification.Completed, `{"user_id":"@x"}`, nil, []report.Change{{Action: "registered", User: r.svc.Pseudonym("@x"), Medium: "email", Address: r.svc.Pseudonym("a" + wire.StageEmail)}}},
-		{verification.Register, verification.Refused, `{"user_id":"@x"}`, nil, nil},
-		{verification.Register, verification.Unknown, `{"user_id":"@x"}`, nil, nil},
-		{verification.Password, verification.Completed, `{"user_id":"@x"}`, nil, nil},
+		{threepid.Add, verification.Completed, `{"user_id":"@x"}`, &hsapi.Account{User: "@a"}, []report.Change{{Action: "added", User: r.svc.Pseudonym("@a"), Medium: "email", Address: r.svc.Pseudonym("a")}}},
+		{threepid.Add, verification.Completed, `<html>`, nil, []report.Change{{Action: "added", Medium: "email", Address: r.svc.Pseudonym("a")}}},
+		{threepid.Register, verification.Completed, `{"user_id":"@x"}`, nil, []report.Change{{Action: "registered", User: r.svc.Pseudonym("@x"), Medium: "email", Address: r.svc.Pseudonym("a" + wire.StageEmail)}}},
+		{threepid.Register, verification.Refused, `{"user_id":"@x"}`, nil, nil},
+		{threepid.Register, verification.Unknown, `{"user_id":"@x"}`, nil, nil},
+		{threepid.Password, verification.Completed, `{"user_id":"@x"}`, nil, nil},
 	} {
 		j := &completion{client: r.client, call: &wire.Call{Route: route.Route{Purpose: c.purpose}}, who: c.who}
 		for _, live := range []bool{true, false} {
 			for _, stage := range []string{"", wire.StageEmail} {
-				j.credentials = append(j.credentials, shownAt(stage, verification.Alias{Live: live, Medium: verification.Email, Address: "a" + stage}))
+				j.credentials = append(j.credentials, shownAt(stage, verification.Alias{Live: live, Medium: threepid.Email, Address: "a" + stage}))
 			}
 		}
 		answer := &wire.Answer{Status: 200}
@@ -191,7 +192,7 @@ func TestWhatAnAccountHasGot(t *testing.T) {
 func TestWhoeverIsNotSureHasNoAnswer(t *testing.T) {
 	r := newRig(t, options{next: upstream(500, `{}`)})
 	req := httptest.NewRequest("POST", "/", nil)
-	own, err := r.client.hs.Owns(&wire.Call{R: req, Next: r.next}, &hsapi.Account{User: alice, Token: "t"}, hsapi.Threepid{Medium: verification.Email, Address: "alice@x.org"})
+	own, err := r.client.hs.Owns(&wire.Call{R: req, Next: r.next}, &hsapi.Account{User: alice, Token: "t"}, hsapi.Threepid{Medium: threepid.Email, Address: "alice@x.org"})
 	if _, refused := wire.RefusalOf(err); own || !refused {
 		t.Errorf("got %v, %v, want the homeserver's failure", own, err)
 	}

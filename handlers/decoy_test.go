@@ -15,6 +15,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
@@ -23,18 +24,18 @@ import (
 // homeserver grants the request.
 type hiding struct {
 	purpose string
-	medium  verification.Medium
+	medium  threepid.Medium
 	// owned says whether an account has the address where it is refused.
 	owned bool
 }
 
 var hidings = []hiding{
-	{"register", verification.Email, true},
-	{"account/3pid", verification.Email, true},
-	{"account/password", verification.Email, false},
-	{"register", verification.MSISDN, true},
-	{"account/3pid", verification.MSISDN, true},
-	{"account/password", verification.MSISDN, false},
+	{"register", threepid.Email, true},
+	{"account/3pid", threepid.Email, true},
+	{"account/password", threepid.Email, false},
+	{"register", threepid.MSISDN, true},
+	{"account/3pid", threepid.MSISDN, true},
+	{"account/password", threepid.MSISDN, false},
 }
 
 // observer is a client that writes down all that it gets, without what is drawn
@@ -71,7 +72,7 @@ func (o *observer) note(what string, rec *httptest.ResponseRecorder) *httptest.R
 func (o *observer) ask(secret string, attempt int) *httptest.ResponseRecorder {
 	o.t.Helper()
 	body := fmt.Sprintf(`{"client_secret":%q,"email":"who@x.org","send_attempt":%d}`, secret, attempt)
-	if o.medium == verification.MSISDN {
+	if o.medium == threepid.MSISDN {
 		body = phoneBody(secret, "GB", "07400123456", attempt)
 	}
 	return o.note(fmt.Sprint("request ", secret, attempt),
@@ -87,7 +88,7 @@ func (o *observer) submit(sid, secret, token string) {
 func (o *observer) complete(sid, secret string) {
 	o.t.Helper()
 	creds := fmt.Sprintf(`{"sid":%q,"client_secret":%q}`, sid, secret)
-	stage := map[verification.Medium]string{verification.Email: wire.StageEmail, verification.MSISDN: wire.StageMSISDN}[o.medium]
+	stage := map[threepid.Medium]string{threepid.Email: wire.StageEmail, threepid.MSISDN: wire.StageMSISDN}[o.medium]
 	auth := fmt.Sprintf(`{"type":%q,"threepid_creds":%s}`, stage, creds)
 	for _, c := range []struct{ path, body string }{
 		{"r0/register", `{"username":"new","password":"pw","auth":` + auth + `}`},
@@ -172,7 +173,7 @@ func (r *rig) faceGet(target string) *httptest.ResponseRecorder {
 // observe is what a client sees of an address that an account has, or not.
 func observe(t *testing.T, h hiding, owned bool, opts options) []string {
 	t.Helper()
-	if h.medium == verification.Email && opts.config == nil {
+	if h.medium == threepid.Email && opts.config == nil {
 		opts.config = callback.config
 	}
 	service := opts.service

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
-	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // hops tells how long the parts of a request take that are not ours: the way to
@@ -73,7 +73,7 @@ func (h hiding) ask(r *rig, n int, owned bool) {
 	}
 	secret := fmt.Sprint("s", n)
 	body := fmt.Sprintf(`{"client_secret":%q,"email":%q,"send_attempt":1}`, secret, email)
-	if h.medium == verification.MSISDN {
+	if h.medium == threepid.MSISDN {
 		body = phoneBody(secret, "GB", number, 1)
 	}
 	wantStatus(r.t, r.do("POST", "/_matrix/client/v3/"+h.purpose+"/"+string(h.medium)+"/requestToken", body), http.StatusOK)

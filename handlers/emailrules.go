@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -36,13 +37,13 @@ var (
 // A reset gives nobody an address that is not theirs yet, so a rule that came
 // later does not lock its owner out. Nor does one end a session that was open.
 func (c *Config) permits(ctx context.Context, req verification.Request) error {
-	if c.Emails == nil || req.Medium != verification.Email {
+	if c.Emails == nil || req.Medium != threepid.Email {
 		return nil
 	}
 	if c.Emails.CannotCarry(ctx, req.Address) {
 		return errNoWay
 	}
-	if req.Purpose != verification.Password && c.Emails.Refused(ctx, req.Address) {
+	if req.Purpose != threepid.Password && c.Emails.Refused(ctx, req.Address) {
 		return errDenied
 	}
 	return nil

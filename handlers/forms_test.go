@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -26,7 +27,7 @@ type trip struct {
 	containers              []int    // in which spellings credentials stand
 	secrets, servers        []string // how they say the secret, and our name
 	user                    dict     // how a password says whose it is
-	medium                  verification.Medium
+	medium                  threepid.Medium
 	proof                   verification.Proof
 	byMachine               bool // a code is not typed into the page
 	bind                    bool // it asks for what nobody may do: to publish the address
@@ -43,8 +44,8 @@ type goal struct {
 	// place is where the credentials stand: a member of the body, "auth" (of its stage),
 	// "" (they are members of the body) or "nowhere", if a password is all that is asked.
 	place   string
-	purpose verification.Purpose // of the proof
-	user    bool                 // somebody who is logged in
+	purpose threepid.Purpose // of the proof
+	user    bool             // somebody who is logged in
 	// password says that the user's password is asked for, and aside that a new address
 	// is proven beside what the trip is about.
 	password, aside bool
@@ -65,15 +66,15 @@ var aDevice = map[string]string{"POST": "delete_devices", "DELETE": "devices/OLD
 
 // goals by name. N in a parameter is another number each time.
 var goals = map[string]goal{
-	"register":             {tails: post("register"), place: "auth", purpose: verification.Register, params: dict{"username": "carolN", "password": "pN"}, binds: "bind_email bind_msisdn", changes: kinds(fakehs.Registered)},
-	"reset":                {tails: post("account/password"), place: "auth", purpose: verification.Password, params: dict{"new_password": "pN"}, changes: kinds(fakehs.PasswordSet)},
-	"set a password":       {tails: post("account/password"), place: "auth", purpose: verification.Password, user: true, params: dict{"new_password": "pN"}, changes: kinds(fakehs.PasswordSet)},
+	"register":             {tails: post("register"), place: "auth", purpose: threepid.Register, params: dict{"username": "carolN", "password": "pN"}, binds: "bind_email bind_msisdn", changes: kinds(fakehs.Registered)},
+	"reset":                {tails: post("account/password"), place: "auth", purpose: threepid.Password, params: dict{"new_password": "pN"}, changes: kinds(fakehs.PasswordSet)},
+	"set a password":       {tails: post("account/password"), place: "auth", purpose: threepid.Password, user: true, params: dict{"new_password": "pN"}, changes: kinds(fakehs.PasswordSet)},
 	"set by password":      {tails: post("account/password"), place: "nowhere", user: true, password: true, params: dict{"new_password": "pN"}, changes: kinds(fakehs.PasswordSet)},
-	"3pid":                 {tails: post("account/3pid"), place: "three_pid_creds", purpose: verification.Add, user: true, binds: "bind", changes: kinds(fakehs.AddressSet)},
-	"add by password":      {tails: post("account/3pid/add"), place: "", purpose: verification.Add, user: true, password: true, binds: "bind", changes: kinds(fakehs.AddressSet)},
-	"add by address":       {tails: post("account/3pid/add"), place: "auth", purpose: verification.Password, user: true, aside: true, binds: "bind", changes: kinds(fakehs.AddressSet)},
-	"deactivate":           {tails: post("account/deactivate"), place: "auth", purpose: verification.Password, user: true, changes: kinds(fakehs.Deactivated)},
-	"a device":             {tails: aDevice, place: "auth", purpose: verification.Password, user: true, params: dict{"devices": []string{"OLD"}}, changes: kinds(fakehs.DeviceGone, fakehs.KeysReplaced)},
+	"3pid":                 {tails: post("account/3pid"), place: "three_pid_creds", purpose: threepid.Add, user: true, binds: "bind", changes: kinds(fakehs.AddressSet)},
+	"add by password":      {tails: post("account/3pid/add"), place: "", purpose: threepid.Add, user: true, password: true, binds: "bind", changes: kinds(fakehs.AddressSet)},
+	"add by address":       {tails: post("account/3pid/add"), place: "auth", purpose: threepid.Password, user: true, aside: true, binds: "bind", changes: kinds(fakehs.AddressSet)},
+	"deactivate":           {tails: post("account/deactivate"), place: "auth", purpose: threepid.Password, user: true, changes: kinds(fakehs.Deactivated)},
+	"a device":             {tails: aDevice, place: "auth", purpose: threepid.Password, user: true, params: dict{"devices": []string{"OLD"}}, changes: kinds(fakehs.DeviceGone, fakehs.KeysReplaced)},
 	"a device by password": {tails: aDevice, place: "nowhere", user: true, password: true, params: dict{"devices": []string{"OLD"}}, changes: kinds(fakehs.DeviceGone, fakehs.KeysReplaced)},
 }
 
@@ -118,11 +119,11 @@ var axes = []axis{
 		{"address", func(j *trip) { j.user = byAddress }},
 	},
 	{
-		{"link", func(j *trip) { j.medium, j.proof = verification.Email, verification.ProofLink }},
-		{"code", func(j *trip) { j.medium, j.proof, j.byMachine = verification.Email, verification.ProofCode, true }},
-		{"code on the page", func(j *trip) { j.medium, j.proof = verification.Email, verification.ProofCode }},
-		{"phone", func(j *trip) { j.medium, j.byMachine = verification.MSISDN, true }},
-		{"phone on the page", func(j *trip) { j.medium = verification.MSISDN }},
+		{"link", func(j *trip) { j.medium, j.proof = threepid.Email, verification.ProofLink }},
+		{"code", func(j *trip) { j.medium, j.proof, j.byMachine = threepid.Email, verification.ProofCode, true }},
+		{"code on the page", func(j *trip) { j.medium, j.proof = threepid.Email, verification.ProofCode }},
+		{"phone", func(j *trip) { j.medium, j.byMachine = threepid.MSISDN, true }},
+		{"phone on the page", func(j *trip) { j.medium = threepid.MSISDN }},
 	},
 	each(func(j *trip, v string) { j.bind = v == "bind" }, "bind", "no bind"),
 	each(func(j *trip, v string) { j.callback = v == "callback" }, "off", "callback"),

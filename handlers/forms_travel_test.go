@@ -18,6 +18,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -120,13 +121,13 @@ func (j *trip) ours() bool { return j.goal.tails["PUT"] == "" }
 // identifier gets it as it came (ADR 10).
 func (j *trip) leads() bool {
 	asItCame := j.goal.place == "nowhere" && !j.ours() && j.user["user"] == nil && !reflect.DeepEqual(j.user, byAddress)
-	return !asItCame && (!j.goal.aside || j.later || j.medium == verification.Email)
+	return !asItCame && (!j.goal.aside || j.later || j.medium == threepid.Email)
 }
 
 // goesOn reports whether the homeserver goes on with a conversation: it is begun, and
 // it is not that of a reset by phone, see guardReset.
 func (v *traveller) goesOn() bool {
-	byPhone := v.medium == verification.MSISDN && v.goal.purpose == verification.Password && !v.goal.user
+	byPhone := v.medium == threepid.MSISDN && v.goal.purpose == threepid.Password && !v.goal.user
 	return v.name != "" && v.leads() && !byPhone
 }
 
@@ -138,13 +139,13 @@ func (v *traveller) sensibly() {
 }
 
 // address is what a session of a purpose is about, and how a client types it.
-func (j *trip) address(p verification.Purpose) (canonical string, typed dict) {
+func (j *trip) address(p threepid.Purpose) (canonical string, typed dict) {
 	switch {
-	case j.medium == verification.MSISDN && p == verification.Password:
+	case j.medium == threepid.MSISDN && p == threepid.Password:
 		return "447400123456", dict{"country": "GB", "phone_number": "07400 123456"}
-	case j.medium == verification.MSISDN:
+	case j.medium == threepid.MSISDN:
 		return "447400123457", dict{"country": "GB", "phone_number": "+447400123457"}
-	case p == verification.Password:
+	case p == threepid.Password:
 		return "alice@x.org", dict{"email": "Alice@X.org"}
 	}
 	return "new@x.org", dict{"email": "new@x.org"}
@@ -156,8 +157,8 @@ type proof struct {
 	differ                func(copied int, creds dict)
 }
 
-var purposePaths = map[verification.Purpose]string{
-	verification.Register: "register", verification.Password: "account/password", verification.Add: "account/3pid",
+var purposePaths = map[threepid.Purpose]string{
+	threepid.Register: "register", threepid.Password: "account/password", threepid.Add: "account/3pid",
 }
 
 // ask has a message sent, if the trip needs one.
@@ -198,11 +199,11 @@ func (v *traveller) confirmed() proof {
 }
 
 // proven is a confirmed session of any purpose, asked for past everybody.
-func (v *traveller) proven(purpose verification.Purpose, address, secret string) (sid string) {
+func (v *traveller) proven(purpose threepid.Purpose, address, secret string) (sid string) {
 	v.t.Helper()
 	medium := v.medium
 	if strings.Contains(address, "@") {
-		medium = verification.Email
+		medium = threepid.Email
 	}
 	opened, err := v.svc.RequestToken(v.t.Context(), verification.Request{
 		Purpose: purpose, Medium: medium, Address: address, ClientSecret: secret, SendAttempt: 1, Proof: verification.ProofLink,
@@ -221,7 +222,7 @@ func (v *traveller) proven(purpose verification.Purpose, address, secret string)
 func (v *traveller) converse(p proof) {
 	v.name, v.count = "", v.count+1
 	if v.goal.aside {
-		v.aside = v.proven(verification.Add, fmt.Sprintf("new%d@x.org", v.count), "aside")
+		v.aside = v.proven(threepid.Add, fmt.Sprintf("new%d@x.org", v.count), "aside")
 	}
 	if !v.names || v.goal.place == wire.AddSpellings[0] {
 		return
@@ -252,7 +253,7 @@ func (v *traveller) body(p proof) (body, auth dict) {
 	switch v.goal.place {
 	case "auth":
 		auth["type"] = wire.StageEmail
-		if v.medium == verification.MSISDN {
+		if v.medium == threepid.MSISDN {
 			auth["type"] = wire.StageMSISDN
 		}
 		v.put(auth, wire.UIASpellings, p)
@@ -413,7 +414,7 @@ func TestForms_NobodyArrivesWithoutAProof(t *testing.T) {
 		if v.goal.place == "auth" && v.goal.user {
 			v.hs.AddUser("bob", "secret", "bob@x.org")
 			v.seen = len(v.hs.Changes())
-			wrong("the address is another user's", proof{sid: v.proven(verification.Password, "bob@x.org", "b"), secret: "b"})
+			wrong("the address is another user's", proof{sid: v.proven(threepid.Password, "bob@x.org", "b"), secret: "b"})
 		}
 		p := v.confirmed()
 		if v.goal.password {

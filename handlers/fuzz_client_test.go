@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -67,11 +68,11 @@ func lay(t *testing.T, switches byte) *siege {
 	s.hs.AddUser("mallory", "mallory's", "mallory@example.org")
 	token := s.login("mallory", "mallory's")
 	pairs := []string{"$TOKEN", token}
-	for i, p := range []verification.Purpose{verification.Register, verification.Password, verification.Add} {
+	for i, p := range []threepid.Purpose{threepid.Register, threepid.Password, threepid.Add} {
 		for _, confirmed := range []bool{false, true} {
 			name := fmt.Sprintf("%d", i)
 			address := "new" + name + "@example.org"
-			if p == verification.Password {
+			if p == threepid.Password {
 				address = "alice@example.org"
 			}
 			secret := "waiting-" + name
@@ -79,7 +80,7 @@ func lay(t *testing.T, switches byte) *siege {
 				secret = "confirmed-" + name
 			}
 			opened, err := s.svc.RequestToken(t.Context(), verification.Request{
-				Purpose: p, Medium: verification.Email, Address: address, ClientSecret: secret, SendAttempt: 1, Proof: s.client.cfg.Proof,
+				Purpose: p, Medium: threepid.Email, Address: address, ClientSecret: secret, SendAttempt: 1, Proof: s.client.cfg.Proof,
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -332,13 +333,13 @@ func FuzzIdentity(f *testing.F) {
 	f.Fuzz(func(t *testing.T, switches byte, near bool, method, target, header, body string) {
 		s := lay(t, switches)
 		nonce, err := s.svc.Await(t.Context(), verification.Request{
-			Purpose: verification.Register, Medium: verification.Email, Address: "awaited@example.org", ClientSecret: "waiting-nonce", SendAttempt: 1,
+			Purpose: threepid.Register, Medium: threepid.Email, Address: "awaited@example.org", ClientSecret: "waiting-nonce", SendAttempt: 1,
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
 		sid := s.sidOf("confirmed-1")
-		alias, err := s.svc.Claim(t.Context(), verification.Completion{SID: sid, ClientSecret: "confirmed-1", Purpose: verification.Password})
+		alias, err := s.svc.Claim(t.Context(), verification.Completion{SID: sid, ClientSecret: "confirmed-1", Purpose: threepid.Password})
 		if err != nil || !alias.Live {
 			t.Fatalf("got alias %+v, %v", alias, err)
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -37,7 +38,7 @@ func FuzzSubmission(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, contentType, body string) {
 		post := func() *wire.Call {
-			req := httptest.NewRequest(http.MethodPost, route.PagePath(verification.Email), strings.NewReader(body))
+			req := httptest.NewRequest(http.MethodPost, route.PagePath(threepid.Email), strings.NewReader(body))
 			req.Header.Set("Content-Type", contentType)
 			return &wire.Call{W: httptest.NewRecorder(), R: req, MaxBody: 1 << 12}
 		}

@@ -7,6 +7,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -44,7 +45,7 @@ func (j *completion) guardReset() {
 // provesEmail reports whether a live alias of an email address is shown, at its stage.
 func (j *completion) provesEmail() bool {
 	for _, c := range j.live() {
-		if c.alias.Medium == verification.Email && c.Stage == wire.StageEmail {
+		if c.alias.Medium == threepid.Email && c.Stage == wire.StageEmail {
 			return true
 		}
 	}
@@ -67,7 +68,7 @@ func (j *completion) guardOwner() error {
 			j.who = who
 		}
 		spelling, err := j.client.hs.RefuseTaken(j.call, j.who, c.alias)
-		if err == nil && spelling != c.alias.Address && c.alias.Medium == verification.Email {
+		if err == nil && spelling != c.alias.Address && c.alias.Medium == threepid.Email {
 			err = j.client.svc.Spell(j.call.R.Context(), c.alias, spelling)
 		}
 		if err != nil {
@@ -81,7 +82,7 @@ func (j *completion) guardOwner() error {
 // is added, guardOwner has seen to that.
 func (j *completion) spell() error {
 	for _, c := range j.live() {
-		if c.alias.Medium != verification.Email || c.adds() {
+		if c.alias.Medium != threepid.Email || c.adds() {
 			continue
 		}
 		if err := j.freeOfAlike(c.alias); err != nil {
@@ -101,7 +102,7 @@ func (j *completion) spell() error {
 // freeOfAlike refuses a registration by an address to which one of an account is alike.
 func (j *completion) freeOfAlike(alias *verification.Alias) error {
 	alike := address.Alike(alias.Address)
-	if j.call.Route.Purpose != verification.Register || len(alike) == 0 {
+	if j.call.Route.Purpose != threepid.Register || len(alike) == 0 {
 		return nil
 	}
 	if may, err := j.client.hs.MayProbe(j.call); err != nil || !may {
@@ -143,7 +144,7 @@ func (j *completion) nameOwner() {
 	if err != nil {
 		return
 	}
-	named := hsapi.Threepid{Medium: verification.Medium(medium), Address: hsapi.Canonical(verification.Medium(medium), typed)}
+	named := hsapi.Threepid{Medium: threepid.Medium(medium), Address: hsapi.Canonical(threepid.Medium(medium), typed)}
 	if own, _ := j.client.hs.Owns(j.call, who, named); !own {
 		return
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -27,7 +28,7 @@ func TestHalfAnAnswerIsNoRefusal(t *testing.T) {
 		},
 	} {
 		r := newRig(t, options{hs: func(o *fakehs.Options) { o.CaptchaResponse = "solved" }})
-		c := verification.Completion{SID: r.validated("register", "s", "new@x.org"), ClientSecret: "s", Purpose: verification.Register}
+		c := verification.Completion{SID: r.validated("register", "s", "new@x.org"), ClientSecret: "s", Purpose: threepid.Register}
 		hs := r.next
 		r.next = func(w http.ResponseWriter, req *http.Request) error {
 			answer := httptest.NewRecorder()

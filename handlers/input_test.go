@@ -15,6 +15,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -303,7 +304,7 @@ func TestPastedInputIsPassedOnClean(t *testing.T) {
 			wantStatus(t, r.do("POST", path, body), http.StatusOK)
 			email, _ := got["email"].(string)
 			number, _ := got["phone_number"].(string)
-			if path == resetByMail && (hsapi.Canonical(verification.Email, email) != "alice@x.org" || input.Address(email) != email) || path == resetByPhone && strings.Trim(number, "+0123456789") != "" {
+			if path == resetByMail && (hsapi.Canonical(threepid.Email, email) != "alice@x.org" || input.Address(email) != email) || path == resetByPhone && strings.Trim(number, "+0123456789") != "" {
 				t.Errorf("%+q: the homeserver got %q, %q", one, email, number)
 			}
 		}

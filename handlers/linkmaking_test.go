@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -21,7 +22,7 @@ func TestNoLinkEndsInPunctuation(t *testing.T) {
 	links, odd := 0, 0
 	for i := range 500 {
 		opened, err := r.svc.RequestToken(t.Context(), verification.Request{
-			Purpose: verification.Register, Medium: verification.Email, Address: fmt.Sprintf("a%d@x%d.org", i, i), ClientSecret: "s", SendAttempt: 1,
+			Purpose: threepid.Register, Medium: threepid.Email, Address: fmt.Sprintf("a%d@x%d.org", i, i), ClientSecret: "s", SendAttempt: 1,
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -176,7 +177,7 @@ func TestLinksThatWereCut(t *testing.T) {
 	cut := 0
 	for i := 0; cut < 3 && i < 400; i++ {
 		opened, err := r.svc.RequestToken(t.Context(), verification.Request{
-			Purpose: verification.Register, Medium: verification.Email, Address: fmt.Sprintf("a%d@x%d.org", i, i), ClientSecret: "s", SendAttempt: 1,
+			Purpose: threepid.Register, Medium: threepid.Email, Address: fmt.Sprintf("a%d@x%d.org", i, i), ClientSecret: "s", SendAttempt: 1,
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -346,7 +347,7 @@ func FuzzMendLink(f *testing.F) {
 		if mended == nil {
 			return
 		}
-		if !slices.Contains([]string{linkPath, route.PagePath(verification.MSISDN), route.RefusePath}, mended.Path) || mended.Host != "" || mended.Scheme != "" {
+		if !slices.Contains([]string{linkPath, route.PagePath(threepid.MSISDN), route.RefusePath}, mended.Path) || mended.Host != "" || mended.Scheme != "" {
 			t.Errorf("%q became %s", raw, mended)
 		}
 		if _, err := url.ParseQuery(mended.RawQuery); err != nil {

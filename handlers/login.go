@@ -12,7 +12,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
-	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // Who logs in by an address has to spell it as the homeserver does, and nobody knows
@@ -48,10 +48,10 @@ func (c *Client) loginOf(call *wire.Call) *login {
 	holder := thirdParty(body)
 	medium, _, _ := holder.Text("medium")
 	typed, _, _ := holder.Text("address")
-	if medium != string(verification.Email) {
+	if medium != string(threepid.Email) {
 		return nil
 	}
-	all := address.Spellings(input.Address(typed), hsapi.Canonical(verification.Email, typed))
+	all := address.Spellings(input.Address(typed), hsapi.Canonical(threepid.Email, typed))
 	if len(all) == 0 || len(all) == 1 && all[0] == typed {
 		return nil
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
 	"github.com/caddy-threepid/caddy-threepid/internal/phone"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -56,7 +57,7 @@ func (c *Client) nativeToken(call *wire.Call) error {
 // canonical forms of its own is told what was typed, and lower case does no harm.
 func (c *Client) nativeSpelling(call *wire.Call, req verification.Request, body wire.Object) (wire.Object, error) {
 	typed, _, _ := body.Text("email")
-	if all := address.Spellings(typed, req.Address); req.Medium != verification.Email || len(all) == 0 || len(all) == 1 && all[0] == typed {
+	if all := address.Spellings(typed, req.Address); req.Medium != threepid.Email || len(all) == 0 || len(all) == 1 && all[0] == typed {
 		return nil, nil
 	}
 	req.Typed = hsapi.TypedAs(typed, req.Address)
@@ -74,8 +75,8 @@ func (c *Client) nativeSpelling(call *wire.Call, req verification.Request, body 
 // What is counted must be what the homeserver reads: where something was around it,
 // or in other digits, the body gets what is left (see package input), and cleaned
 // is true.
-func nativeAddress(body wire.Object, medium verification.Medium) (address string, cleaned bool, err error) {
-	if medium == verification.MSISDN {
+func nativeAddress(body wire.Object, medium threepid.Medium) (address string, cleaned bool, err error) {
+	if medium == threepid.MSISDN {
 		return nativeNumber(body)
 	}
 	typed, err := body.Required("email")

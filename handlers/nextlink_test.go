@@ -13,7 +13,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/element"
-	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // listed is a rig that follows links to one app.
@@ -41,7 +41,7 @@ func wantNotFollowed(t *testing.T, r *rig, sid, link string) {
 		t.Fatalf("no message was sent for the session with %q", link)
 	}
 	done := r.confirm(sid, m.Token)
-	if m.Medium == verification.MSISDN {
+	if m.Medium == threepid.MSISDN {
 		done = r.submitPhone(sid, "s", m.Token)
 	}
 	wantStatus(t, done, http.StatusOK)
@@ -49,7 +49,7 @@ func wantNotFollowed(t *testing.T, r *rig, sid, link string) {
 	if done.Header().Get("Location") != "" || strings.Contains(text, "href=") || strings.Contains(text, "evil.example") {
 		t.Errorf("%q is followed: %v\n%s", link, done.Header(), text)
 	}
-	if m.Medium == verification.Email && !strings.Contains(text, "Go back to the app where you started") {
+	if m.Medium == threepid.Email && !strings.Contains(text, "Go back to the app where you started") {
 		t.Errorf("the page does not say where to go on:\n%s", text)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -61,7 +62,7 @@ func (n *notices) Removed(r *http.Request, who *hsapi.Account, removed hsapi.Thr
 // readerOf is the reader at an address, if it is one of email: a text message
 // costs money each time, and says less.
 func readerOf(t hsapi.Threepid, notice verification.Notice) []verification.Reader {
-	if t.Medium != verification.Email {
+	if t.Medium != threepid.Email {
 		return nil
 	}
 	canonical, err := address.Email(t.Address)
@@ -116,7 +117,7 @@ func (n *notices) notify(ctx context.Context, r *http.Request, happened verifica
 	if len(readers) == 0 {
 		return
 	}
-	change := report.Change{Action: actionNotified, Medium: verification.Email, Address: n.svc.Pseudonym(readers[0].Address)}
+	change := report.Change{Action: actionNotified, Medium: threepid.Email, Address: n.svc.Pseudonym(readers[0].Address)}
 	if happened.Account != "" {
 		change.User = n.svc.Pseudonym(happened.Account)
 	}

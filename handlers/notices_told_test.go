@@ -15,6 +15,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -32,8 +33,8 @@ func TestNotice_IsReported(t *testing.T) {
 		}
 	}
 	want := []report.Change{
-		{Action: actionNotified, User: r.svc.Pseudonym(alice), Medium: verification.Email, Address: r.svc.Pseudonym("second@x.org")},
-		{Action: actionNotified, Medium: verification.Email, Address: r.svc.Pseudonym("alice@x.org")},
+		{Action: actionNotified, User: r.svc.Pseudonym(alice), Medium: threepid.Email, Address: r.svc.Pseudonym("second@x.org")},
+		{Action: actionNotified, Medium: threepid.Email, Address: r.svc.Pseudonym("alice@x.org")},
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("reported was %+v, want %+v", got, want)
@@ -55,7 +56,7 @@ func TestNotice_InTheLanguageAtHand(t *testing.T) {
 // TestNotice_GoesToAddressesOfEmail, as they are written to.
 func TestNotice_GoesToAddressesOfEmail(t *testing.T) {
 	for t3, want := range map[hsapi.Threepid]string{
-		{Medium: verification.Email, Address: "A@X.org"}: "a@x.org", {Medium: verification.Email, Address: "nobody"}: "", {Medium: verification.MSISDN, Address: "447400123456"}: "", {Medium: "fax", Address: "a@x.org"}: "",
+		{Medium: threepid.Email, Address: "A@X.org"}: "a@x.org", {Medium: threepid.Email, Address: "nobody"}: "", {Medium: threepid.MSISDN, Address: "447400123456"}: "", {Medium: "fax", Address: "a@x.org"}: "",
 	} {
 		var got string
 		for _, reader := range readerOf(t3, verification.NoticeGone) {

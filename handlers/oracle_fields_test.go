@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -21,7 +22,7 @@ func times(n int, m move) []move { return slices.Repeat([]move{m}, n) }
 // asking is a request; each has a client_secret of its own.
 func asking(purpose string, secrets ...string) (moves []move) {
 	for _, s := range secrets {
-		moves = append(moves, move{Kind: "ask", Purpose: purpose, Medium: verification.Email, Secret: s, Attempt: 1, Variant: 1})
+		moves = append(moves, move{Kind: "ask", Purpose: purpose, Medium: threepid.Email, Secret: s, Attempt: 1, Variant: 1})
 	}
 	return moves
 }
@@ -72,7 +73,7 @@ var oracleFields = map[string]func(purpose string) []move{
 	},
 	"refusal of the second message": func(p string) []move {
 		return together(asking(p, "one", "two"), wait(time.Minute), on("reader refuses", 1), all(2), all(2), asking(p, "two"),
-			[]move{{Kind: "ask", Purpose: p, Medium: verification.Email, Secret: "two", Attempt: 3, Variant: 1}}, all(2))
+			[]move{{Kind: "ask", Purpose: p, Medium: threepid.Email, Secret: "two", Attempt: 3, Variant: 1}}, all(2))
 	},
 	"cool-down: new requests": func(p string) []move {
 		return together(asking(p, "one", "two"), wait(time.Minute), on("reader refuses", 1), asking(p, "three"), wait(time.Minute), all(3), wait(12*time.Hour), asking(p, "three"), all(3))
@@ -85,10 +86,10 @@ var oracleFields = map[string]func(purpose string) []move{
 	},
 	"a full outbox": func(p string) []move {
 		return together(asking(p, "one"), wait(time.Minute), shift(relayDown), asking(p, "two", "three"), all(2),
-			[]move{{Kind: "ask", Purpose: p, Medium: verification.Email, Secret: "four", Attempt: 1, Variant: 1, Other: true}}, all(3))
+			[]move{{Kind: "ask", Purpose: p, Medium: threepid.Email, Secret: "four", Attempt: 1, Variant: 1, Other: true}}, all(3))
 	},
 	"limits": func(p string) []move {
-		return together(times(5, asking(p, "one")[0]), asking(p, "two", "three"), times(30, move{Kind: "ask", Purpose: p, Medium: verification.Email, Secret: "four", Attempt: 2, Variant: 1}),
+		return together(times(5, asking(p, "one")[0]), asking(p, "two", "three"), times(30, move{Kind: "ask", Purpose: p, Medium: threepid.Email, Secret: "four", Attempt: 2, Variant: 1}),
 			asking(p, "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"), wait(6*time.Minute), asking(p, "thirteen", "fourteen"))
 	},
 	"the end of the token": func(p string) []move { return together(asking(p, "one"), []move{{Kind: "edge"}}) },
@@ -96,7 +97,7 @@ var oracleFields = map[string]func(purpose string) []move{
 		return together(asking(p, "one"), []move{{Kind: "edge", Variant: 1}}, all(1), asking(p, "one"))
 	},
 	"phone: receipts": func(p string) []move {
-		m := move{Kind: "ask", Purpose: p, Medium: verification.MSISDN, Secret: "one", Attempt: 1, Variant: 1}
+		m := move{Kind: "ask", Purpose: p, Medium: threepid.MSISDN, Secret: "one", Attempt: 1, Variant: 1}
 		two := m
 		two.Secret = "two"
 		return together([]move{m}, on("watch", 0), []move{two}, on("watch", 0), shift(relayBouncing), wait(time.Hour), []move{m, two}, on("watch", 0), all(2))

@@ -17,6 +17,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -25,7 +26,7 @@ import (
 type move struct {
 	Kind    string
 	Purpose string
-	Medium  verification.Medium
+	Medium  threepid.Medium
 	Secret  string
 	Other   bool // about another address, which is nobody's
 	Attempt int
@@ -44,12 +45,12 @@ var moveKinds = []string{
 // where one step can show what came of another.
 func drawMoves(t *rapid.T) []move {
 	purposes := rapid.SliceOfN(rapid.SampledFrom([]string{"register", "account/password", "account/3pid"}), 1, 2).Draw(t, "purposes")
-	media := rapid.SliceOfN(rapid.SampledFrom([]verification.Medium{verification.Email, verification.Email, verification.MSISDN}), 1, 2).Draw(t, "media")
+	media := rapid.SliceOfN(rapid.SampledFrom([]threepid.Medium{threepid.Email, threepid.Email, threepid.MSISDN}), 1, 2).Draw(t, "media")
 	one := rapid.Custom(func(t *rapid.T) move { return drawMove(t, purposes, media) })
 	return rapid.SliceOfN(one, 5, 40).Draw(t, "history")
 }
 
-func drawMove(t *rapid.T, purposes []string, media []verification.Medium) move {
+func drawMove(t *rapid.T, purposes []string, media []threepid.Medium) move {
 	return move{
 		Kind:    rapid.SampledFrom(moveKinds).Draw(t, "kind"),
 		Purpose: rapid.SampledFrom(purposes).Draw(t, "purpose"),
@@ -106,7 +107,7 @@ func (q *requester) request(m move) {
 		next = `,"next_link":"https://app.example.org/#/register?session_id=` + q.uia + `"`
 	}
 	body := fmt.Sprintf(`{"client_secret":%q,"email":%q,"send_attempt":%d%s}`, m.Secret, map[bool]string{false: "who@x.org", true: "nobody@x.org"}[m.Other], m.Attempt, next)
-	if m.Medium == verification.MSISDN {
+	if m.Medium == threepid.MSISDN {
 		body = phoneBody(m.Secret, "GB", map[bool]string{false: "07400123456", true: "07400123457"}[m.Other], m.Attempt)
 	}
 	var header []string
@@ -204,7 +205,7 @@ func (q *requester) watch(m move) {
 func (q *requester) useUp(m move) {
 	s := q.about(m.Nth)
 	creds := fmt.Sprintf(`{"sid":%q,"client_secret":%q}`, s.sid, m.wrongly(s))
-	stage := map[verification.Medium]string{verification.Email: wire.StageEmail, verification.MSISDN: wire.StageMSISDN}[s.medium]
+	stage := map[threepid.Medium]string{threepid.Email: wire.StageEmail, threepid.MSISDN: wire.StageMSISDN}[s.medium]
 	auth := fmt.Sprintf(`{"type":%q,"threepid_creds":%s}`, stage, creds)
 	ways := []struct{ path, body string }{
 		{"r0/register", `{"username":"new","password":"pw","auth":` + auth + `}`},
@@ -341,7 +342,7 @@ func TestF15_FourteenTargets(t *testing.T) {
 // untilTold is how long it takes until the help page says something else, or zero.
 func (q *requester) untilTold(sid, secret string) time.Duration {
 	page := func() string {
-		return q.do("GET", route.PagePath(verification.Email)+"?"+web.HelpQuery(verification.Submission{SID: sid, ClientSecret: &secret}), "").Body.String()
+		return q.do("GET", route.PagePath(threepid.Email)+"?"+web.HelpQuery(verification.Submission{SID: sid, ClientSecret: &secret}), "").Body.String()
 	}
 	start := time.Now()
 	first := page()

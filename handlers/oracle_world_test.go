@@ -18,6 +18,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbox"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
@@ -97,7 +98,7 @@ func newOracleWorld(t *testing.T, opts oracleOptions) *oracleWorld {
 	})
 	w.client.people.page.Now = time.Now
 	w.client.equalizer = newEqualizer(leastStep)
-	for _, medium := range []verification.Medium{verification.Email, verification.MSISDN} {
+	for _, medium := range []threepid.Medium{threepid.Email, threepid.MSISDN} {
 		w.outbox.SetSender(medium, &outbox.Explaining{Sender: w, Explanations: w.svc})
 	}
 	w.outbox.Start()
@@ -129,7 +130,7 @@ func (w *oracleWorld) Send(ctx context.Context, m verification.Message) error {
 	case relayUnwanted:
 		time.AfterFunc(3*time.Second, func() { w.report(m, verification.Complained) })
 	case relayUp:
-		if m.Medium == verification.MSISDN {
+		if m.Medium == threepid.MSISDN {
 			time.AfterFunc(time.Second, func() { w.report(m, verification.Arrived) })
 		}
 	case relaySlow, relayJittery: // and that is all
@@ -253,7 +254,7 @@ type requester struct {
 
 type knownSID struct {
 	sid, secret string
-	medium      verification.Medium
+	medium      threepid.Medium
 }
 
 func (q *requester) send(what, method, target, body string, header ...string) *httptest.ResponseRecorder {
@@ -280,7 +281,7 @@ func (q *requester) send(what, method, target, body string, header ...string) *h
 // about is the session of a step, or one that never was.
 func (q *requester) about(n int) knownSID {
 	if len(q.sids) == 0 {
-		return knownSID{"nothing", "one", verification.Email}
+		return knownSID{"nothing", "one", threepid.Email}
 	}
 	return q.sids[n%len(q.sids)]
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/internal/words"
 )
@@ -238,7 +239,7 @@ func (p *people) wrongPage(call *wire.Call, sub verification.Submission) (int, e
 func viewOf(found verification.Confirmed, state web.State) web.View {
 	return web.View{
 		State: state, Purpose: string(found.Purpose), Brand: found.Brand, Language: found.Language,
-		Phone: found.Medium == verification.MSISDN,
+		Phone: found.Medium == threepid.MSISDN,
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
@@ -210,7 +211,7 @@ func TestPages_SmallParts(t *testing.T) {
 			t.Errorf("%q asks for a page: %v, want %v", accept, wire.Accepts(r, "text/html"), want)
 		}
 	}
-	for path, want := range map[string]verification.Medium{linkPath: verification.Email, phonePath: verification.MSISDN, "/_threepid/msisdn": verification.Email} {
+	for path, want := range map[string]threepid.Medium{linkPath: threepid.Email, phonePath: threepid.MSISDN, "/_threepid/msisdn": threepid.Email} {
 		if got := route.MediumOf(path); got != want {
 			t.Errorf("%s is of %s, want %s", path, got, want)
 		}

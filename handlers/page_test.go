@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
@@ -340,7 +341,7 @@ func TestPageOfABrand(t *testing.T) {
 	}
 	for brand, want := range map[string]string{"acme": "Acme", "": "Everybody", "gone": "Everybody"} {
 		opened, err := r.svc.RequestToken(t.Context(), verification.Request{
-			Purpose: verification.Register, Medium: verification.Email, Address: "a@x.org", ClientSecret: "s" + brand, SendAttempt: 1, Brand: brand,
+			Purpose: threepid.Register, Medium: threepid.Email, Address: "a@x.org", ClientSecret: "s" + brand, SendAttempt: 1, Brand: brand,
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -39,7 +40,7 @@ func (p *people) helpPage(call *wire.Call, sub verification.Submission) (int, er
 // the sid of a session with a code says enough, one with a link needs the
 // client_secret, too.
 func (p *people) helpView(r *http.Request, sub verification.Submission) (web.View, error) {
-	v := web.View{State: web.Help, Brand: p.cfg.brandOf(r), Phone: route.MediumOf(r.URL.Path) == verification.MSISDN}
+	v := web.View{State: web.Help, Brand: p.cfg.brandOf(r), Phone: route.MediumOf(r.URL.Path) == threepid.MSISDN}
 	found, err := p.svc.Inspect(r.Context(), sub)
 	switch {
 	case err == nil, errors.Is(err, verification.ErrTokenIncorrect) && sub.ClientSecret != nil:

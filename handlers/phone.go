@@ -12,6 +12,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
 	"github.com/caddy-threepid/caddy-threepid/internal/phone"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -43,15 +44,15 @@ var errPhoneNumber = wire.Saying(http.StatusBadRequest, wire.CodeInvalidParam, w
 var errNoPhoneReset = wire.Saying(http.StatusBadRequest, wire.CodeMediumNotSupported, wire.SayUnsupported, "This server cannot reset passwords by phone")
 
 // supports says whether addresses of a medium are verified for a purpose.
-func (c *Config) supports(medium verification.Medium, purpose verification.Purpose) error {
+func (c *Config) supports(medium threepid.Medium, purpose threepid.Purpose) error {
 	switch {
-	case medium == verification.Email && !c.NoEmail:
+	case medium == threepid.Email && !c.NoEmail:
 		return nil
-	case medium == verification.MSISDN && c.Phones == nil:
+	case medium == threepid.MSISDN && c.Phones == nil:
 		return wire.ErrNoPhones
-	case medium == verification.MSISDN && purpose == verification.Password && !c.Phones.Reset:
+	case medium == threepid.MSISDN && purpose == threepid.Password && !c.Phones.Reset:
 		return errNoPhoneReset
-	case medium == verification.MSISDN:
+	case medium == threepid.MSISDN:
 		return nil
 	}
 	return wire.Saying(http.StatusBadRequest, wire.CodeMediumNotSupported, wire.SayUnsupported, "This server cannot verify addresses of this kind")
@@ -105,7 +106,7 @@ func international(typed string) bool {
 // for a message that was not sent.
 func (c *Client) admit(r *http.Request, req *verification.Request, to recipient) (settle func(ctx context.Context, sent bool), err error) {
 	nothing := func(context.Context, bool) {}
-	if req.Medium != verification.MSISDN {
+	if req.Medium != threepid.MSISDN {
 		return nothing, nil
 	}
 	due, open, err := c.svc.Due(r.Context(), *req)
@@ -146,7 +147,7 @@ func (p *people) confirm(r *http.Request, sub verification.Submission) (verifica
 	ctx := r.Context()
 	sub.Client, sub.Discreet = p.cfg.clientAddr(r), p.cfg.discreet()
 	done, err := p.svc.Submit(ctx, sub)
-	if err == nil && !done.Already && done.Medium == verification.MSISDN && p.cfg.Phones != nil {
+	if err == nil && !done.Already && done.Medium == threepid.MSISDN && p.cfg.Phones != nil {
 		p.cfg.Phones.Guard.Verified(ctx, done.Address)
 	}
 	return done, err
@@ -154,7 +155,7 @@ func (p *people) confirm(r *http.Request, sub verification.Submission) (verifica
 
 // shown is an address as people write it.
 func shown(found verification.Confirmed) string {
-	if found.Medium == verification.MSISDN {
+	if found.Medium == threepid.MSISDN {
 		return "+" + found.Address
 	}
 	return found.Address

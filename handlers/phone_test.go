@@ -17,6 +17,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
 	"github.com/caddy-threepid/caddy-threepid/internal/phone"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -123,7 +124,7 @@ func TestR2_R4_R6_R34_R54_F1_RequestTokenForAPhone(t *testing.T) {
 					t.Errorf("%s%s: got sid %q and %v, want %s", prefix, purpose, sid, got, want)
 				}
 				m := r.box.last(t)
-				if m.Medium != verification.MSISDN || m.Address != "447400123456" || m.Proof != verification.ProofCode || len(m.Token) != 6 {
+				if m.Medium != threepid.MSISDN || m.Address != "447400123456" || m.Proof != verification.ProofCode || len(m.Token) != 6 {
 					t.Errorf("%s: got a message %+v, want a code to 447400123456", purpose, m)
 				}
 				if p.spent() != 1 || !strings.HasSuffix(p.paid[0], " GB 447400123456") {

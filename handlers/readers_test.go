@@ -20,6 +20,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
 )
@@ -232,13 +233,13 @@ var judging = sync.OnceValue(func() *Client {
 
 // ownRoutes are the routes whose bodies are made anew.
 var ownRoutes = []route.Route{
-	{Tail: route.TailRegister, Version: "r0", Kind: route.KindComplete, Purpose: verification.Register},
-	{Tail: route.TailRegister, Version: ancient, Kind: route.KindComplete, Purpose: verification.Register},
-	{Tail: route.TailPassword, Version: "r0", Kind: route.KindComplete, Purpose: verification.Password},
-	{Tail: route.TailThreepid, Version: "r0", Kind: route.KindComplete, Purpose: verification.Add},
-	{Tail: route.TailAdd, Version: "v3", Kind: route.KindAdd, Purpose: verification.Add},
-	{Tail: route.TailDeactivate, Version: "r0", Kind: route.KindDeactivate, Purpose: verification.Password},
-	{Tail: "delete_devices", Version: "r0", Kind: route.KindComplete, Purpose: verification.Password},
+	{Tail: route.TailRegister, Version: "r0", Kind: route.KindComplete, Purpose: threepid.Register},
+	{Tail: route.TailRegister, Version: ancient, Kind: route.KindComplete, Purpose: threepid.Register},
+	{Tail: route.TailPassword, Version: "r0", Kind: route.KindComplete, Purpose: threepid.Password},
+	{Tail: route.TailThreepid, Version: "r0", Kind: route.KindComplete, Purpose: threepid.Add},
+	{Tail: route.TailAdd, Version: "v3", Kind: route.KindAdd, Purpose: threepid.Add},
+	{Tail: route.TailDeactivate, Version: "r0", Kind: route.KindDeactivate, Purpose: threepid.Password},
+	{Tail: "delete_devices", Version: "r0", Kind: route.KindComplete, Purpose: threepid.Password},
 }
 
 // forwarded is what the homeserver is sent for a body, if it is sent anything.

@@ -11,6 +11,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -49,7 +50,7 @@ var (
 // [verification.Service.Hold] says: matrix-js-sdk asks for it as soon as it
 // knows the flows, and gives the registration up if it is refused.
 func (c *Client) mayRegister(call *wire.Call, req *verification.Request) error {
-	if req.Purpose != verification.Register || c.cfg.RegistrationGate == GateOff {
+	if req.Purpose != threepid.Register || c.cfg.RegistrationGate == GateOff {
 		return nil
 	}
 	offered, err := c.offers.Get(call.R.Context(), c.people.page.Now, func() (*hsapi.Offer, error) { return c.hs.AskOffer(call) })
@@ -75,7 +76,7 @@ func (c *Client) mayRegister(call *wire.Call, req *verification.Request) error {
 	switch {
 	case err != nil || ready:
 		return err
-	case req.Medium == verification.MSISDN:
+	case req.Medium == threepid.MSISDN:
 		return errStagesMissing // clients ask for it at its stage, and it is paid for at once
 	}
 	req.Held = true
@@ -132,7 +133,7 @@ func (c *Client) progress(r *http.Request, body []byte) {
 	defer cancel()
 	released := false
 	err := c.svc.Tie(ctx, c.cfg.clientAddr(r), r.UserAgent(), told.Session)
-	for _, medium := range []verification.Medium{verification.Email, verification.MSISDN} {
+	for _, medium := range []threepid.Medium{threepid.Email, threepid.MSISDN} {
 		if offered.Reached(medium, told.Completed) && !offered.Free(medium) {
 			// A mail that cannot be sent is no reason to send no text message.
 			sent, failed := c.svc.Advance(ctx, told.Session, medium)
@@ -144,7 +145,7 @@ func (c *Client) progress(r *http.Request, body []byte) {
 	}
 	if err != nil {
 		// The client's next request tries again.
-		e := report.Event{Face: "client", Endpoint: "release", Purpose: verification.Register, Limit: report.LimitOf(err)}
+		e := report.Event{Face: "client", Endpoint: "release", Purpose: threepid.Register, Limit: report.LimitOf(err)}
 		e.Outcome, e.Status, e.Err = report.OutcomeOf(err)
 		c.obs.Request(r, e)
 	}

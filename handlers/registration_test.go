@@ -15,7 +15,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
-	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // gated is a rig with a gate, in one of the two modes.
@@ -406,7 +406,7 @@ func TestGate_Reached(t *testing.T) {
 		{"a free flow beside", of("captcha"+email, "m.login.dummy"+email), "", true, false},
 		{"one medium only", of("captcha"+email, phone), "", false, true},
 	} {
-		for medium, want := range map[verification.Medium]bool{verification.Email: c.email, verification.MSISDN: c.phone} {
+		for medium, want := range map[threepid.Medium]bool{threepid.Email: c.email, threepid.MSISDN: c.phone} {
 			if got := c.offer.Reached(medium, strings.Fields(c.completed)); got != want {
 				t.Errorf("%s: got %s reached %v, want %v", c.name, medium, got, want)
 			}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
@@ -103,7 +104,7 @@ func TestGate_WhoseRegistrationIsRemembered(t *testing.T) {
 		if err != nil || (got == c.session && got != "") != c.want {
 			t.Errorf("%s, a session of %d signs: remembered is %q, %v", c.gate, len(c.session), got, err)
 		}
-		if reached, err := r.svc.Reached(t.Context(), c.session, verification.Email); err != nil || reached != c.want {
+		if reached, err := r.svc.Reached(t.Context(), c.session, threepid.Email); err != nil || reached != c.want {
 			t.Errorf("%s, a session of %d signs: come so far %v, %v", c.gate, len(c.session), reached, err)
 		}
 		if !r.taught() {
@@ -183,7 +184,7 @@ func TestGate_AFailedReleaseIsReported(t *testing.T) {
 	}}, GateCompleted, steps)
 	broken.err = errors.New("disk is gone")
 	wantStatus(t, r.do("POST", "/_matrix/client/v3/register", `{"username":"bob","password":"pw"}`), http.StatusUnauthorized)
-	if e := r.events.list[0]; e.Face != "client" || e.Endpoint != "release" || e.Purpose != verification.Register || e.Outcome != "unknown" || e.Status != 500 || !errors.Is(e.Err, broken.err) {
+	if e := r.events.list[0]; e.Face != "client" || e.Endpoint != "release" || e.Purpose != threepid.Register || e.Outcome != "unknown" || e.Status != 500 || !errors.Is(e.Err, broken.err) {
 		t.Errorf("reported was %+v", e)
 	}
 	wantError(t, r.signUp("s"), http.StatusInternalServerError, "M_UNKNOWN")

@@ -13,6 +13,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -33,7 +34,7 @@ func (c *Client) requestToken(call *wire.Call) (int, error) {
 	if call.R.Method != http.MethodPost {
 		return call.OnlyBy("POST, OPTIONS")
 	}
-	if call.Route.Purpose == verification.Password && c.cfg.NativeReset {
+	if call.Route.Purpose == threepid.Password && c.cfg.NativeReset {
 		return 0, c.nativeToken(call)
 	}
 	if err := c.cfg.supports(call.Route.Medium, call.Route.Purpose); err != nil {
@@ -109,7 +110,7 @@ func (c *Client) tokenAnswer(sid string, req verification.Request, to recipient)
 	if req.Proof == verification.ProofCode {
 		resp.SubmitURL = c.cfg.PublicURL + route.PagePath(req.Medium)
 	}
-	if req.Medium == verification.MSISDN {
+	if req.Medium == threepid.MSISDN {
 		resp.MSISDN, resp.International, resp.Success = to.Digits, to.International(), true
 	}
 	return resp
@@ -130,7 +131,7 @@ type recipient struct {
 func (c *Client) tokenRequest(body wire.Object, at route.Route) (req verification.Request, to recipient, err error) {
 	req = verification.Request{Purpose: at.Purpose, Medium: at.Medium, Proof: c.cfg.Proof, Discreet: c.cfg.discreet()}
 	keys := []string{"client_secret", "email", "send_attempt"}
-	if at.Medium == verification.MSISDN {
+	if at.Medium == threepid.MSISDN {
 		keys = []string{"client_secret", "country", "phone_number", "send_attempt"}
 		req.Proof = verification.ProofCode // a link in a short message is what frauds send
 	}
@@ -156,8 +157,8 @@ func (c *Client) tokenRequest(body wire.Object, at route.Route) (req verificatio
 }
 
 // recipient reads what is to be verified.
-func (c *Client) recipient(body wire.Object, medium verification.Medium) (recipient, error) {
-	if medium == verification.MSISDN {
+func (c *Client) recipient(body wire.Object, medium threepid.Medium) (recipient, error) {
+	if medium == threepid.MSISDN {
 		number, err := c.phoneNumber(body)
 		return recipient{address: number.Digits, dialled: number}, err
 	}

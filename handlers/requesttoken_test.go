@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -44,8 +45,8 @@ func TestR1_R3_R5_R13_RequestTokenWithoutIDServer(t *testing.T) {
 }
 
 func TestR28_R53_TheMailIsOurs(t *testing.T) {
-	for purpose, want := range map[string]verification.Purpose{
-		"register": verification.Register, "account/password": verification.Password, "account/3pid": verification.Add,
+	for purpose, want := range map[string]threepid.Purpose{
+		"register": threepid.Register, "account/password": threepid.Password, "account/3pid": threepid.Add,
 	} {
 		r := newRig(t, options{})
 		rec := r.do("POST", "/_matrix/client/r0/"+purpose+"/email/requestToken",

@@ -12,6 +12,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -104,7 +105,7 @@ func (p *people) confirmedPage(call *wire.Call, sub verification.Submission, fou
 // failedPage tells a person what went wrong.
 func (p *people) failedPage(call *wire.Call, err error) (int, error) {
 	verdict := wire.ErrorOf(wire.SubmitError(err))
-	v := web.View{State: failure(err, verdict), Brand: p.cfg.brandOf(call.R), Phone: route.MediumOf(call.R.URL.Path) == verification.MSISDN, Wait: verdict.RetryAfter}
+	v := web.View{State: failure(err, verdict), Brand: p.cfg.brandOf(call.R), Phone: route.MediumOf(call.R.URL.Path) == threepid.MSISDN, Wait: verdict.RetryAfter}
 	verdict.SetRetryAfter(call.W.Header())
 	if v.State == web.Invalid {
 		v.Help = route.PagePath(route.MediumOf(call.R.URL.Path)) + "?help=1"

@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/phone"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
@@ -100,7 +101,7 @@ func TestPhones_WhatIsNotSentIsGivenBack(t *testing.T) {
 		r, _ := phoneRig(t, options{})
 		guard := &lender{}
 		r.client.cfg.Phones.Guard = guard
-		req := verification.Request{Purpose: verification.Add, Medium: verification.MSISDN, Address: "447400123456", ClientSecret: "s", SendAttempt: 1}
+		req := verification.Request{Purpose: threepid.Add, Medium: threepid.MSISDN, Address: "447400123456", ClientSecret: "s", SendAttempt: 1}
 		settle, err := r.client.admit(httptest.NewRequest("POST", "/", http.NoBody), &req, recipient{})
 		if err != nil {
 			t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -97,8 +98,8 @@ func TestSettledBeforeTheClientHasItsAnswer(t *testing.T) {
 			r := newRig(t, options{})
 			r.hs.AddUser("alice", "old", "alice@x.org")
 			token := r.login("alice", "old")
-			proof := verification.Completion{SID: r.validated(reset, "s", "alice@x.org"), ClientSecret: "s", Purpose: verification.Password}
-			added := verification.Completion{SID: r.validated(legacy, "c", "new@x.org"), ClientSecret: "c", Purpose: verification.Add}
+			proof := verification.Completion{SID: r.validated(reset, "s", "alice@x.org"), ClientSecret: "s", Purpose: threepid.Password}
+			added := verification.Completion{SID: r.validated(legacy, "c", "new@x.org"), ClientSecret: "c", Purpose: threepid.Add}
 			auth := fmt.Sprintf(`{"type":"m.login.email.identity","threepid_creds":{"sid":%q,"client_secret":"s"}}`, proof.SID)
 			used, left, body := added, proof, addBody(added.SID, "c", auth)
 			switch tt.tail {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -103,12 +104,12 @@ func TestSpellings_HowTheHomeserverIsAsked(t *testing.T) {
 		"nobody's":     {req: verification.Request{Address: ascii, Typed: unicode}, want: ascii},
 		"somebody's":   {req: verification.Request{Address: ascii, Typed: unicode}, codes: map[string]string{unicode: wire.CodeThreepidInUse}, want: unicode},
 		"a failure":    {req: verification.Request{Address: ascii, Typed: unicode}, codes: map[string]string{unicode: ""}, want: ascii, fails: true},
-		"a number":     {req: verification.Request{Medium: verification.MSISDN, Address: "447400123456"}, want: "447400123456"},
+		"a number":     {req: verification.Request{Medium: threepid.MSISDN, Address: "447400123456"}, want: "447400123456"},
 		"alike":        {req: verification.Request{Address: "straße@x.org"}, codes: map[string]string{"strasse@x.org": wire.CodeThreepidInUse}, want: "strasse@x.org"},
-		"alike, reset": {req: verification.Request{Purpose: verification.Password, Address: "straße@x.org"}, codes: map[string]string{"strasse@x.org": ""}, want: "straße@x.org"},
+		"alike, reset": {req: verification.Request{Purpose: threepid.Password, Address: "straße@x.org"}, codes: map[string]string{"strasse@x.org": ""}, want: "straße@x.org"},
 	} {
 		if tt.req.Medium == "" {
-			tt.req.Medium = verification.Email
+			tt.req.Medium = threepid.Email
 		}
 		r := newRig(t, callback)
 		got, err := r.client.hs.Spelled(&wire.Call{R: httptest.NewRequest("POST", "/", http.NoBody), Next: (&oracle{codes: tt.codes}).next}, tt.req)
@@ -245,15 +246,15 @@ func TestSpellings_OfAFoldedMailbox(t *testing.T) {
 // TestAddresses_AreComparedInOneForm, and what has none is equal to itself.
 func TestAddresses_AreComparedInOneForm(t *testing.T) {
 	for _, c := range []struct {
-		medium    verification.Medium
+		medium    threepid.Medium
 		raw, want string
 	}{
-		{verification.Email, " Me@B\u00fccher.Example ", "me@xn--bcher-kva.example"},
-		{verification.Email, "Nobody ", "nobody"},
-		{verification.Email, "+44", "+44"},
-		{verification.MSISDN, "+44 7400 123-456", "447400123456"},
-		{verification.MSISDN, "447400123456", "447400123456"},
-		{verification.MSISDN, "x Y", "x Y"},
+		{threepid.Email, " Me@B\u00fccher.Example ", "me@xn--bcher-kva.example"},
+		{threepid.Email, "Nobody ", "nobody"},
+		{threepid.Email, "+44", "+44"},
+		{threepid.MSISDN, "+44 7400 123-456", "447400123456"},
+		{threepid.MSISDN, "447400123456", "447400123456"},
+		{threepid.MSISDN, "x Y", "x Y"},
 		{"fax", " +X ", " +X "},
 	} {
 		if got := hsapi.Canonical(c.medium, c.raw); got != c.want {
@@ -268,7 +269,7 @@ func TestSpellings_AHomeserverThatDoesNotAnswer(t *testing.T) {
 	for status, want := range map[int]int{502: 502, 503: 503} {
 		err := r.client.hs.Taken(&wire.Call{R: httptest.NewRequest("POST", "/", http.NoBody), Next: func(http.ResponseWriter, *http.Request) error {
 			return &wire.UpstreamError{Status: status, Err: wire.ErrNoAnswer}
-		}}, "", verification.Email, "a@x.org")
+		}}, "", threepid.Email, "a@x.org")
 		if got := wire.ErrorOf(err); got.Status != want || !errors.Is(err, wire.ErrNoAnswer) {
 			t.Errorf("got %v, want %d", err, want)
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -94,14 +95,14 @@ func submission(call *wire.Call) (verification.Submission, error) {
 // (docs/clients.md); any other answer ends what the person was at.
 func machineError(err error) error {
 	about, ok := errors.AsType[*verification.WrongTokenError](err)
-	if !ok || about.Medium != verification.MSISDN {
+	if !ok || about.Medium != threepid.MSISDN {
 		return wire.SubmitError(err)
 	}
 	wrong := wire.ErrorOf(wire.SubmitError(err))
-	if about.Purpose == verification.Register {
+	if about.Purpose == threepid.Register {
 		wrong.Status = http.StatusOK
 	}
-	if about.Purpose == verification.Add {
+	if about.Purpose == threepid.Add {
 		wrong.Errcode = wire.CodeThreepidAuthFailed
 	}
 	return wrong

@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
 )
@@ -62,20 +63,20 @@ func TestRefusalsAreRelayed(t *testing.T) {
 func TestWhatIsHidden(t *testing.T) {
 	const inUse, notFound = `{"errcode":"M_THREEPID_IN_USE"}`, `{"errcode":"M_THREEPID_NOT_FOUND"}`
 	for _, c := range []struct {
-		purpose verification.Purpose
+		purpose threepid.Purpose
 		status  int
 		body    string
 		want    bool
 	}{
-		{verification.Register, 400, inUse, true},
-		{verification.Add, 400, inUse, true},
-		{verification.Password, 400, notFound, true},
-		{verification.Register, 400, notFound, false},
-		{verification.Password, 400, inUse, false},
-		{verification.Add, 403, `{"errcode":"M_THREEPID_DENIED"}`, false},
-		{verification.Register, 500, inUse, false},
-		{verification.Register, 200, inUse, false},
-		{verification.Register, 400, `<html>`, false},
+		{threepid.Register, 400, inUse, true},
+		{threepid.Add, 400, inUse, true},
+		{threepid.Password, 400, notFound, true},
+		{threepid.Register, 400, notFound, false},
+		{threepid.Password, 400, inUse, false},
+		{threepid.Add, 403, `{"errcode":"M_THREEPID_DENIED"}`, false},
+		{threepid.Register, 500, inUse, false},
+		{threepid.Register, 200, inUse, false},
+		{threepid.Register, 400, `<html>`, false},
 	} {
 		answer := &wire.Answer{Status: c.status}
 		_, _ = answer.Body.WriteString(c.body) // into memory

@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
 )
@@ -45,7 +46,7 @@ func TestTokenRequest_ABodyThatIsTooLarge(t *testing.T) {
 	for _, native := range []bool{false, true} {
 		r := newRig(t, options{config: func(c *Config) { c.NativeReset = native }})
 		req := httptest.NewRequest("POST", resetByMail, strings.NewReader(strings.Repeat(" ", DefaultMaxBody)+"{}"))
-		_, err := r.client.requestToken(&wire.Call{W: httptest.NewRecorder(), R: req, Next: r.next, MaxBody: DefaultMaxBody, Route: route.Route{Purpose: verification.Password, Medium: verification.Email}})
+		_, err := r.client.requestToken(&wire.Call{W: httptest.NewRecorder(), R: req, Next: r.next, MaxBody: DefaultMaxBody, Route: route.Route{Purpose: threepid.Password, Medium: threepid.Email}})
 		if got := codeOf(err); got != wire.CodeTooLarge || len(r.hs.Requests()) != 0 {
 			t.Errorf("native %v: got %v and %d requests at the homeserver", native, err, len(r.hs.Requests()))
 		}
@@ -63,7 +64,7 @@ func TestTokenRequest_WhatIsRemembered(t *testing.T) {
 		t.Errorf("got %+v", m)
 	}
 	r.wantEvent("client", "request_token", "ok", http.StatusOK)
-	if e := r.events.list[0]; e.Purpose != verification.Register || e.Medium != verification.Email || e.Limit != "" {
+	if e := r.events.list[0]; e.Purpose != threepid.Register || e.Medium != threepid.Email || e.Limit != "" {
 		t.Errorf("reported was %+v", e)
 	}
 	rec := r.do("PUT", registerToken, validToken)
@@ -74,22 +75,22 @@ func TestTokenRequest_WhatIsRemembered(t *testing.T) {
 
 // TestTokenRequest_WhatIsSupported, of each medium and purpose.
 func TestTokenRequest_WhatIsSupported(t *testing.T) {
-	const email, number = verification.Email, verification.MSISDN
+	const email, number = threepid.Email, threepid.MSISDN
 	for name, c := range map[string]struct {
 		cfg     Config
-		medium  verification.Medium
-		purpose verification.Purpose
+		medium  threepid.Medium
+		purpose threepid.Purpose
 		want    string
 		idle    bool
 	}{
-		"email":                  {Config{}, email, verification.Add, "", false},
-		"no email":               {Config{NoEmail: true}, email, verification.Add, "This server cannot verify addresses of this kind", true},
-		"a number, without":      {Config{}, number, verification.Add, wire.ErrNoPhones.Message, false},
-		"a number":               {Config{Phones: &Phones{}, NoEmail: true}, number, verification.Add, "", false},
-		"a reset by number":      {Config{Phones: &Phones{}}, number, verification.Password, errNoPhoneReset.Message, false},
-		"a reset by number, set": {Config{Phones: &Phones{Reset: true}}, number, verification.Password, "", false},
-		"a reset by email":       {Config{Phones: &Phones{}}, email, verification.Password, "", false},
-		"fax":                    {Config{Phones: &Phones{}}, "fax", verification.Add, "This server cannot verify addresses of this kind", false},
+		"email":                  {Config{}, email, threepid.Add, "", false},
+		"no email":               {Config{NoEmail: true}, email, threepid.Add, "This server cannot verify addresses of this kind", true},
+		"a number, without":      {Config{}, number, threepid.Add, wire.ErrNoPhones.Message, false},
+		"a number":               {Config{Phones: &Phones{}, NoEmail: true}, number, threepid.Add, "", false},
+		"a reset by number":      {Config{Phones: &Phones{}}, number, threepid.Password, errNoPhoneReset.Message, false},
+		"a reset by number, set": {Config{Phones: &Phones{Reset: true}}, number, threepid.Password, "", false},
+		"a reset by email":       {Config{Phones: &Phones{}}, email, threepid.Password, "", false},
+		"fax":                    {Config{Phones: &Phones{}}, "fax", threepid.Add, "This server cannot verify addresses of this kind", false},
 	} {
 		err := c.cfg.supports(c.medium, c.purpose)
 		me, _ := errors.AsType[*wire.MatrixError](err)
@@ -128,7 +129,7 @@ func TestPhones_WhichNumberIsMeant(t *testing.T) {
 			t.Errorf("%s: got %s, want %s", body, found, want)
 		}
 	}
-	found := verification.Confirmed{Medium: verification.MSISDN, Address: "447400123456"}
+	found := verification.Confirmed{Medium: threepid.MSISDN, Address: "447400123456"}
 	if got := shown(found); got != "+447400123456" {
 		t.Errorf("got %s", got)
 	}
@@ -276,7 +277,7 @@ func TestPhones_NothingIsAdmittedByAStoreThatFails(t *testing.T) {
 		c.Store = broken
 	}})
 	broken.err = errDisk
-	req := verification.Request{Purpose: verification.Add, Medium: verification.MSISDN, Address: "447400123456", ClientSecret: "s", SendAttempt: 1}
+	req := verification.Request{Purpose: threepid.Add, Medium: threepid.MSISDN, Address: "447400123456", ClientSecret: "s", SendAttempt: 1}
 	if _, err := r.client.admit(mustRequest(t, "POST", "/"), &req, recipient{}); !errors.Is(err, errDisk) || req.RepeatOnly || p.spent() != 0 {
 		t.Errorf("got %v; repeat only: %v; paid for were %d", err, req.RepeatOnly, p.spent())
 	}

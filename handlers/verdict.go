@@ -11,6 +11,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -129,9 +130,9 @@ func (j *completion) changes(v verdict) []report.Change {
 	var change report.Change
 	adds := false
 	switch j.call.Route.Purpose {
-	case verification.Add:
+	case threepid.Add:
 		change.Action, adds = "added", true
-	case verification.Register:
+	case threepid.Register:
 		change.Action = "registered"
 	default:
 		return nil // an address was used, and none was changed

@@ -13,29 +13,29 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
 	"github.com/caddy-threepid/caddy-threepid/internal/instance"
 	"github.com/caddy-threepid/caddy-threepid/internal/phone"
-	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // AddressRequest names an address. The medium may be left out: an email address has
 // an "@", and a number has none.
 type AddressRequest struct {
-	Medium  verification.Medium `json:"medium"`
-	Address string              `json:"address"`
+	Medium  threepid.Medium `json:"medium"`
+	Address string          `json:"address"`
 }
 
 // canonical is the address as it is stored.
 func (req AddressRequest) canonical() (AddressRequest, error) {
 	var err error
 	if req.Medium == "" {
-		req.Medium = verification.MSISDN
+		req.Medium = threepid.MSISDN
 		if strings.Contains(input.Address(req.Address), "@") {
-			req.Medium = verification.Email
+			req.Medium = threepid.Email
 		}
 	}
 	switch req.Medium {
-	case verification.Email:
+	case threepid.Email:
 		req.Address, err = address.Email(input.Address(req.Address))
-	case verification.MSISDN:
+	case threepid.MSISDN:
 		dialled, _ := input.Number(req.Address)
 		var number phone.Number
 		number, err = phone.FromDigits(strings.TrimPrefix(dialled, "+"))

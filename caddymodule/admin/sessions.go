@@ -13,17 +13,18 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/caddymodule"
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
 	"github.com/caddy-threepid/caddy-threepid/internal/instance"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
 // SessionRequest names sessions. What it is about stands in the body, because
 // paths are logged.
 type SessionRequest struct {
-	SID       string              `json:"sid,omitempty"`
-	Pseudonym string              `json:"pseudonym,omitempty"`
-	Medium    verification.Medium `json:"medium,omitempty"`
-	Address   string              `json:"address,omitempty"`
-	All       bool                `json:"all,omitempty"`
+	SID       string          `json:"sid,omitempty"`
+	Pseudonym string          `json:"pseudonym,omitempty"`
+	Medium    threepid.Medium `json:"medium,omitempty"`
+	Address   string          `json:"address,omitempty"`
+	All       bool            `json:"all,omitempty"`
 }
 
 // One reports whether sessions are named in exactly one way.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/caddymodule/admin"
 	"github.com/caddy-threepid/caddy-threepid/internal/feedback"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -142,7 +143,7 @@ func printMessage(out io.Writer, m admin.FoundState) {
 		at = &m.Until
 	}
 	_, _ = fmt.Fprintf(out, "\n%s  %s: %s", clock(*at), m.Purpose, became(m))
-	if m.Purpose != string(verification.Notified) { // which proves nothing
+	if m.Purpose != string(threepid.Notified) { // which proves nothing
 		_, _ = fmt.Fprintf(out, "; the request is %s until %s; messages: %d, tries: %d", m.State, clock(m.Until), m.Sends, m.Tries)
 	}
 	_, _ = fmt.Fprintf(out, " (sid %s)\n", m.SID)

@@ -16,7 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/caddy-threepid/caddy-threepid/caddymodule/admin"
-	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // personFlags name a person by their address.
@@ -30,7 +30,7 @@ var errNoAddress = wrongUse("name the person with --address, an email address or
 
 // personOf reads them. Nothing is said of what was typed but that it is wrong.
 func personOf(flags caddycmd.Flags) (admin.AddressRequest, error) {
-	req := admin.AddressRequest{Medium: verification.Medium(flags.String("medium")), Address: flags.String("address")}
+	req := admin.AddressRequest{Medium: threepid.Medium(flags.String("medium")), Address: flags.String("address")}
 	if req.Address == "-" {
 		line, err := bufio.NewReader(os.Stdin).ReadString('\n')
 		if err != nil && !errors.Is(err, io.EOF) {

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/pages"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/internal/words"
 )
@@ -170,7 +171,7 @@ func writeSMS(set *words.Set, folder string) ([]RenderedSMS, error) {
 	var list []RenderedSMS
 	for _, cost := range set.SMSCosts() {
 		text, err := set.SMS(cost.Brand, verification.Message{
-			Purpose: verification.Purpose(cost.Purpose), Medium: verification.MSISDN, Proof: verification.ProofCode,
+			Purpose: threepid.Purpose(cost.Purpose), Medium: threepid.MSISDN, Proof: verification.ProofCode,
 			Token: "123456", Language: cost.Language,
 		})
 		if err != nil {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -55,7 +56,7 @@ func (c *scene) around(tail, body string) answer {
 }
 
 // clicked is a session whose mail was clicked; its creds are for a body.
-func (c *scene) clicked(purpose verification.Purpose, address string) (creds string) {
+func (c *scene) clicked(purpose threepid.Purpose, address string) (creds string) {
 	c.Helper()
 	got := c.post("r0/"+tails[purpose]+"/email/requestToken", "",
 		fmt.Sprintf(`{"client_secret":"s","email":%q,"send_attempt":1}`, address))
@@ -110,7 +111,7 @@ func TestAttack_OneClickManyResets(t *testing.T) {
 		for name, how := range captchas {
 			t.Run(fmt.Sprintf("register with session %q before a %s", session, name), func(t *testing.T) {
 				c := newScene(t, how)
-				creds := c.clicked(verification.Register, "victim@example.org")
+				creds := c.clicked(threepid.Register, "victim@example.org")
 				got := c.post("v3/register", "", `{"username":"x","password":"y","auth":`+emailStage(creds, session)+`}`)
 				if !strings.Contains(got.body, `"completed":["m.login.email.identity"]`) {
 					t.Fatalf("got %d %s, want the stage completed", got.status, got.body)
@@ -121,7 +122,7 @@ func TestAttack_OneClickManyResets(t *testing.T) {
 		}
 		t.Run(fmt.Sprintf("delete_devices with session %q", session), func(t *testing.T) {
 			c := newScene(t, setup{Callback: true})
-			creds := c.clicked(verification.Password, "victim@example.org")
+			creds := c.clicked(threepid.Password, "victim@example.org")
 			got := c.post("r0/delete_devices", c.token, `{"devices":[],"auth":`+emailStage(creds, session)+`}`)
 			if got.text("session") == "" {
 				t.Fatalf("got %d %s, want a session", got.status, got.body)
@@ -137,7 +138,7 @@ func TestAttack_OneClickManyResets(t *testing.T) {
 func TestAttack_OneProofOneReset(t *testing.T) {
 	c := newScene(t, setup{})
 	first := c.post("r0/account/password", "", `{"new_password":"one"}`).text("session")
-	creds := c.clicked(verification.Password, "victim@example.org")
+	creds := c.clicked(threepid.Password, "victim@example.org")
 	c.post("r0/account/password", "", `{"new_password":"the victim's","auth":`+emailStage(creds, first)+`}`)
 	for _, session := range []string{first, ""} {
 		c.post("r0/account/password", "", fmt.Sprintf(`{"new_password":%q,"auth":%s}`, thief, emailStage(creds, session)))
@@ -160,7 +161,7 @@ func TestAttack_OneProofOneReset(t *testing.T) {
 func (c *scene) proven() string {
 	c.Helper()
 	session := c.post("r0/register", "", `{"username":"x","password":"y"}`).text("session")
-	creds := c.clicked(verification.Register, "victim@example.org")
+	creds := c.clicked(threepid.Register, "victim@example.org")
 	got := c.post("r0/register", "", `{"auth":`+emailStage(creds, session)+`}`)
 	if got.status != 401 || !strings.Contains(got.body, `"completed":["m.login.email.identity"]`) {
 		c.Fatalf("got %d %s, want the stage completed", got.status, got.body)
@@ -218,7 +219,7 @@ func TestAttack_SecondWayToTheHomeserver(t *testing.T) {
 	}
 	// And what is named there is nothing to us.
 	raw := c.around("r0/register", `{"username":"x","password":"y"}`).text("session")
-	creds := c.clicked(verification.Register, "victim@example.org")
+	creds := c.clicked(threepid.Register, "victim@example.org")
 	c.post("r0/register", "", `{"auth":`+emailStage(creds, raw)+`}`)
 	c.around("r0/account/password", fmt.Sprintf(`{"new_password":%q,"auth":{"session":%q}}`, thief, raw))
 	c.wantSafe()

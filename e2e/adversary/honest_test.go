@@ -9,7 +9,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // What the attacker does as anybody would: it has to work, or the model would
@@ -36,7 +36,7 @@ func (w *world) attackerRegisters(*rapid.T) {
 		case "m.login.recaptcha":
 			auth["response"] = "solved"
 		case "m.login.email.identity":
-			p := w.ask(verification.Register, address, w.node())
+			p := w.ask(threepid.Register, address, w.node())
 			if p == nil || !w.click(p) {
 				return // the mail waits for an earlier stage, or there is none
 			}
@@ -113,7 +113,7 @@ func (w *world) nextStage(c challenge, proven bool) string {
 // address.
 func (w *world) attackerResets(*rapid.T) {
 	address := w.attackers()[0]
-	p := w.ask(verification.Password, address, w.node())
+	p := w.ask(threepid.Password, address, w.node())
 	if p == nil || !w.click(p) {
 		return
 	}

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
-	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // How old a proof may be when something is paid for with it. A validated session
@@ -61,14 +61,14 @@ func (j *judge) attackerDid(w *world, r request, got answer) {
 		switch c.Kind {
 		case fakehs.PasswordSet:
 			if !r.hasToken() {
-				j.pay(w, c, verification.Password, freshness, w.ownerOfProof(c.User))
+				j.pay(w, c, threepid.Password, freshness, w.ownerOfProof(c.User))
 			} else if w.holder(r) != c.User { // their password has paid for it
 				w.ruin("%s of %s by somebody else", c.Kind, c.User)
 			}
 		case fakehs.AddressSet:
-			purpose, age := verification.Add, freshness
+			purpose, age := threepid.Add, freshness
 			if i > 0 && changes[0].Kind == fakehs.Registered {
-				purpose, age = verification.Register, registration
+				purpose, age = threepid.Register, registration
 			}
 			j.pay(w, c, purpose, age, func(p *proof) bool { return p.address == c.Address })
 		case fakehs.Registered:
@@ -106,7 +106,7 @@ func (w *world) ownerOfProof(user string) func(*proof) bool {
 }
 
 // pay uses up one fresh proof of that purpose for a change.
-func (j *judge) pay(w *world, c fakehs.Change, purpose verification.Purpose, age time.Duration, about func(*proof) bool) {
+func (j *judge) pay(w *world, c fakehs.Change, purpose threepid.Purpose, age time.Duration, about func(*proof) bool) {
 	for _, p := range w.proofs {
 		unused := !p.confirmed.IsZero() && !p.spent && w.s.clock.Now().Sub(p.confirmed) <= age
 		if unused && p.purpose == purpose && about(p) {
@@ -131,9 +131,9 @@ func (j *judge) victimDid(w *world, r request, got answer) {
 		}
 		switch c.Kind {
 		case fakehs.PasswordSet:
-			j.pay(w, c, verification.Password, freshness, w.ownerOfProof(c.User))
+			j.pay(w, c, threepid.Password, freshness, w.ownerOfProof(c.User))
 		case fakehs.AddressSet:
-			j.pay(w, c, verification.Add, freshness, func(p *proof) bool { return p.address == c.Address })
+			j.pay(w, c, threepid.Add, freshness, func(p *proof) bool { return p.address == c.Address })
 		default:
 			w.ruin("the victim has made: %s", c.Kind)
 		}

@@ -11,6 +11,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -24,7 +25,7 @@ func (a *account) id() string { return "@" + a.name + ":" + serverName }
 // proof is one validation session: what a click on its mail is worth.
 type proof struct {
 	sid, secret, address string
-	purpose              verification.Purpose
+	purpose              threepid.Purpose
 	attackers            bool // the attacker knows it, having asked for it
 	confirmed            time.Time
 	spent                bool // something was paid for with it
@@ -92,12 +93,12 @@ func pick[T any](w *world, label string, from ...T) T { return from[w.index(labe
 func (w *world) often(label string, n int) bool { return w.index(label, n) == n-1 }
 
 // paths of purposes, below the version.
-var tails = map[verification.Purpose]string{
-	verification.Register: "register", verification.Password: "account/password", verification.Add: "account/3pid",
+var tails = map[threepid.Purpose]string{
+	threepid.Register: "register", threepid.Password: "account/password", threepid.Add: "account/3pid",
 }
 
 // ask opens a validation session; its proof is nil if it was refused.
-func (w *world) ask(purpose verification.Purpose, address string, node int) *proof {
+func (w *world) ask(purpose threepid.Purpose, address string, node int) *proof {
 	secret := w.fresh("s")
 	body, _ := json.Marshal(map[string]any{"client_secret": secret, "email": address, "send_attempt": 1})
 	got := w.s.send(request{
@@ -131,7 +132,7 @@ func (w *world) click(p *proof) bool {
 
 // attackerAsks opens a session for any purpose and address.
 func (w *world) attackerAsks(*rapid.T) {
-	purpose := pick(w, "purpose", verification.Register, verification.Password, verification.Add)
+	purpose := pick(w, "purpose", threepid.Register, threepid.Password, threepid.Add)
 	address := pick(w, "address", append(w.victims(), w.attackers()...)...)
 	p := w.ask(purpose, address, w.node())
 	w.tell("the attacker asks for a mail: %s %s -> %t", purpose, address, p != nil)
@@ -158,7 +159,7 @@ func (w *world) attackerClicks(*rapid.T) {
 // they have not asked for.
 func (w *world) victimReads(*rapid.T) {
 	for _, p := range w.proofs {
-		if !slices.Contains(w.victims(), p.address) || (p.attackers && p.purpose == verification.Password) {
+		if !slices.Contains(w.victims(), p.address) || (p.attackers && p.purpose == threepid.Password) {
 			continue
 		}
 		if w.click(p) {
@@ -169,7 +170,7 @@ func (w *world) victimReads(*rapid.T) {
 
 // victimResets is the victim's own new password, from beginning to end.
 func (w *world) victimResets(*rapid.T) {
-	p := w.ask(verification.Password, w.victims()[0], w.node())
+	p := w.ask(threepid.Password, w.victims()[0], w.node())
 	if p == nil || !w.click(p) {
 		return
 	}
@@ -194,7 +195,7 @@ func (w *world) victimAdds(*rapid.T) {
 
 // add gives an address to an account, from beginning to end.
 func (w *world) add(a *account, address string) (done bool) {
-	p := w.ask(verification.Add, address, w.node())
+	p := w.ask(threepid.Add, address, w.node())
 	if p == nil || !w.click(p) {
 		return false
 	}

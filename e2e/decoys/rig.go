@@ -20,6 +20,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbox"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store/badgerstore"
 )
@@ -135,7 +136,7 @@ func (r *rig) service(dir string) (*verification.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	box.SetSender(verification.Email, &outbox.Explaining{Sender: r, Explanations: svc})
+	box.SetSender(threepid.Email, &outbox.Explaining{Sender: r, Explanations: svc})
 	box.Start()
 	r.stops = append(r.stops, func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)

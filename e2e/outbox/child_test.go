@@ -20,6 +20,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/mail"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbox"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/internal/words"
 	"github.com/caddy-threepid/caddy-threepid/store"
@@ -99,7 +100,7 @@ func (m *machinery) awaitEmpty(out io.Writer) error {
 		if err != nil {
 			return err
 		}
-		if status.Waiting[verification.Email] == 0 {
+		if status.Waiting[threepid.Email] == 0 {
 			_, err := fmt.Fprintln(out, allDone)
 			return err
 		}
@@ -144,7 +145,7 @@ func assemble(o order) (*machinery, error) {
 		Lateness: 5 * time.Second,
 		Transports: outbox.Transports{
 			Observer: complaints{}, MaxQueued: maxQueued,
-			Senders: map[verification.Medium]outbox.Sender{verification.Email: &outbox.MailSender{
+			Senders: map[threepid.Medium]outbox.Sender{threepid.Email: &outbox.MailSender{
 				From: "Example <noreply@mail.example.org>", Transport: relays, Templates: words, Keys: keys,
 				Link: func(sid, token string) string { return "https://matrix.example.org/c?sid=" + sid + "&token=" + token },
 				Refuse: func(sid, refusal string) string {
@@ -213,7 +214,7 @@ func (m *machinery) requestAll(users []int, out io.Writer) error {
 func (m *machinery) request(user int) (sid string, err error) {
 	for {
 		opened, err := m.svc.RequestToken(context.Background(), verification.Request{
-			Purpose: verification.Register, Medium: verification.Email, Address: userAddress(user),
+			Purpose: threepid.Register, Medium: threepid.Email, Address: userAddress(user),
 			ClientSecret: fmt.Sprint("secret", user), SendAttempt: 1, Language: "de",
 		})
 		if !errors.Is(err, outbox.ErrFull) {

@@ -19,6 +19,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/smtptest"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbox"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -262,7 +263,7 @@ func (c *campaign) inspect(without []int) {
 	}
 	defer m.close()
 	status, err := m.outbox.Status(c.t.Context())
-	if err != nil || status.Waiting[verification.Email] != 0 || status.Unreadable != 0 {
+	if err != nil || status.Waiting[threepid.Email] != 0 || status.Unreadable != 0 {
 		c.t.Errorf("the outbox is left with %+v, %v", status, err)
 	}
 	states := map[verification.DeliveryState]int{}

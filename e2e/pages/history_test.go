@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/chromium"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -84,7 +85,7 @@ func TestBackAndForwardSendNothingAgain(t *testing.T) {
 		}, []string{ends, ended}, ended, 1},
 	} {
 		s := newSite(t, c.proof, pageOptions(t))
-		sid := s.open(verification.Password, c.proof)
+		sid := s.open(threepid.Password, c.proof)
 		must(t, c.act(s, sid))
 		seen, err := walk(ctx, page, there...)
 		if err != nil {
@@ -150,7 +151,7 @@ func TestMangledLinksInTheBrowser(t *testing.T) {
 		"a counter of clicks": func(l string) string { return l + "&utm_source=mail#top" },
 	} {
 		s := newSite(t, verification.ProofLink, pageOptions(t))
-		sid := s.open(verification.Password, verification.ProofLink)
+		sid := s.open(threepid.Password, verification.ProofLink)
 		must(t, page.Navigate(ctx, mangle(s.link(sid))))
 		text, err := heading(ctx, page)
 		if status, kind := page.Status("Content-Type"); err != nil || status != 200 || text != "Reset your password?" || kind != "text/html; charset=utf-8" {

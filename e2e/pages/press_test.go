@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/chromium"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -26,7 +27,7 @@ func TestRealClickWithoutJavaScript(t *testing.T) {
 	for _, mode := range []chromium.Mode{plain(desktop), plain(chromium.Mode{Width: 390, Height: 844, Mobile: true, Language: "en"})} {
 		must(t, page.Use(ctx, mode))
 		s := newSite(t, verification.ProofLink, pageOptions(t))
-		sid := s.open(verification.Register, verification.ProofLink)
+		sid := s.open(threepid.Register, verification.ProofLink)
 		must(t, page.Navigate(ctx, s.link(sid)))
 		if s.confirmed(sid) {
 			t.Fatal("looking at the page has confirmed")
@@ -49,7 +50,7 @@ func TestAQuickClickIsAPersons(t *testing.T) {
 	page, ctx := tab(t)
 	must(t, page.Use(ctx, plain(desktop)))
 	s := newSite(t, verification.ProofLink, pageOptions(t))
-	sid := s.open(verification.Register, verification.ProofLink)
+	sid := s.open(threepid.Register, verification.ProofLink)
 	must(t, page.Navigate(ctx, s.link(sid)), page.Loading(ctx, func() error { return page.Click(ctx, "button") }))
 	if status, _ := page.Status(""); status != 200 || !s.confirmed(sid) {
 		t.Errorf("status %d, confirmed %v", status, s.confirmed(sid))
@@ -62,7 +63,7 @@ func TestRefuseWithoutJavaScript(t *testing.T) {
 	page, ctx := tab(t)
 	must(t, page.Use(ctx, plain(desktop)))
 	s := newSite(t, verification.ProofLink, pageOptions(t))
-	sid := s.open(verification.Password, verification.ProofLink)
+	sid := s.open(threepid.Password, verification.ProofLink)
 	must(t, page.Navigate(ctx, s.refuseLink(sid)), page.Navigate(ctx, s.link(sid)))
 	if status, _ := page.Status(""); status != 200 {
 		t.Fatalf("looking has refused: status %d", status)
@@ -85,7 +86,7 @@ func TestScriptThatSubmits(t *testing.T) {
 	page, ctx := tab(t)
 	must(t, page.Use(ctx, desktop))
 	s := newSite(t, verification.ProofLink, pageOptions(t))
-	sid := s.open(verification.Register, verification.ProofLink)
+	sid := s.open(threepid.Register, verification.ProofLink)
 	must(t, page.Navigate(ctx, s.link(sid)))
 	s.clock.advance(reading)
 	must(t, page.Loading(ctx, func() error { return page.Evaluate(ctx, "document.forms[0].submit()", nil) }))
@@ -126,7 +127,7 @@ func TestKeyboardOnly(t *testing.T) {
 	page, ctx := tab(t)
 	must(t, page.Use(ctx, desktop))
 	s := newSite(t, verification.ProofCode, pageOptions(t))
-	sid := s.open(verification.Add, verification.ProofCode)
+	sid := s.open(threepid.Add, verification.ProofCode)
 	must(t, page.Navigate(ctx, s.codeLink(sid)))
 	var tour []string
 	for range 3 {
@@ -154,7 +155,7 @@ func TestKeyboardOnly(t *testing.T) {
 	}
 
 	links := newSite(t, verification.ProofLink, pageOptions(t))
-	sid = links.open(verification.Password, verification.ProofLink)
+	sid = links.open(threepid.Password, verification.ProofLink)
 	must(t, page.Navigate(ctx, links.link(sid)))
 	links.clock.advance(reading)
 	must(t, page.Press(ctx, "Tab"), page.Loading(ctx, func() error { return page.Press(ctx, "Enter") }))

@@ -10,6 +10,7 @@ import (
 
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/chromium"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
@@ -29,18 +30,18 @@ type scene struct {
 // scenes has one for every page; a test holds it to that.
 var scenes = []scene{
 	{web.Confirm, verification.ProofLink, 200, func(ctx context.Context, s *site, tab *chromium.Tab) error {
-		return tab.Navigate(ctx, s.link(s.open(verification.Password, verification.ProofLink)))
+		return tab.Navigate(ctx, s.link(s.open(threepid.Password, verification.ProofLink)))
 	}},
 	{web.Code, verification.ProofCode, 200, func(ctx context.Context, s *site, tab *chromium.Tab) error {
-		return tab.Navigate(ctx, s.codeLink(s.open(verification.Add, verification.ProofCode)))
+		return tab.Navigate(ctx, s.codeLink(s.open(threepid.Add, verification.ProofCode)))
 	}},
 	{web.Wrong, verification.ProofCode, 400, func(ctx context.Context, s *site, tab *chromium.Tab) error {
-		return errors.Join(tab.Navigate(ctx, s.codeLink(s.open(verification.Add, verification.ProofCode))),
+		return errors.Join(tab.Navigate(ctx, s.codeLink(s.open(threepid.Add, verification.ProofCode))),
 			tab.Click(ctx, "#token"), tab.Type(ctx, "nope"),
 			tab.Loading(ctx, func() error { return tab.Click(ctx, "button") }))
 	}},
 	{web.Again, verification.ProofLink, 403, func(ctx context.Context, s *site, tab *chromium.Tab) error {
-		return errors.Join(tab.Navigate(ctx, s.link(s.open(verification.Register, verification.ProofLink))),
+		return errors.Join(tab.Navigate(ctx, s.link(s.open(threepid.Register, verification.ProofLink))),
 			// By a program: there is no gesture of a person's.
 			tab.Loading(ctx, func() error { return tab.Evaluate(ctx, "document.forms[0].submit()", nil) }))
 	}},
@@ -52,42 +53,42 @@ var scenes = []scene{
 		return tab.Navigate(ctx, s.link(s.box.last().SID))
 	}},
 	{web.Expired, verification.ProofLink, 400, func(ctx context.Context, s *site, tab *chromium.Tab) error {
-		link := s.link(s.open(verification.Password, verification.ProofLink))
+		link := s.link(s.open(threepid.Password, verification.ProofLink))
 		s.clock.advance(25 * time.Hour)
 		return tab.Navigate(ctx, link)
 	}},
 	{web.Revoked, verification.ProofLink, 400, func(ctx context.Context, s *site, tab *chromium.Tab) error {
-		sid := s.open(verification.Password, verification.ProofLink)
+		sid := s.open(threepid.Password, verification.ProofLink)
 		s.spoil(sid)
 		return tab.Navigate(ctx, s.link(sid))
 	}},
 	{web.Invalid, verification.ProofLink, 400, func(ctx context.Context, s *site, tab *chromium.Tab) error {
-		return tab.Navigate(ctx, s.wrongLink(s.open(verification.Password, verification.ProofLink)))
+		return tab.Navigate(ctx, s.wrongLink(s.open(threepid.Password, verification.ProofLink)))
 	}},
 	{web.Failed, verification.ProofLink, 500, func(ctx context.Context, s *site, tab *chromium.Tab) error {
-		link := s.link(s.open(verification.Password, verification.ProofLink))
+		link := s.link(s.open(threepid.Password, verification.ProofLink))
 		s.store.fail(errors.New("the disk is gone"))
 		return tab.Navigate(ctx, link)
 	}},
 	{web.Busy, verification.ProofLink, 503, func(ctx context.Context, s *site, tab *chromium.Tab) error {
-		link := s.link(s.open(verification.Password, verification.ProofLink))
+		link := s.link(s.open(threepid.Password, verification.ProofLink))
 		s.store.fail(store.ErrClosed)
 		return tab.Navigate(ctx, link)
 	}},
 	{web.Refuse, verification.ProofLink, 200, func(ctx context.Context, s *site, tab *chromium.Tab) error {
-		return tab.Navigate(ctx, s.refuseLink(s.open(verification.Password, verification.ProofLink)))
+		return tab.Navigate(ctx, s.refuseLink(s.open(threepid.Password, verification.ProofLink)))
 	}},
 	{web.Insist, verification.ProofLink, 403, func(ctx context.Context, s *site, tab *chromium.Tab) error {
-		return errors.Join(tab.Navigate(ctx, s.refuseLink(s.open(verification.Password, verification.ProofLink))),
+		return errors.Join(tab.Navigate(ctx, s.refuseLink(s.open(threepid.Password, verification.ProofLink))),
 			tab.Loading(ctx, func() error { return tab.Evaluate(ctx, "document.forms[0].submit()", nil) }))
 	}},
 	{web.Refused, verification.ProofLink, 200, func(ctx context.Context, s *site, tab *chromium.Tab) error {
-		err := tab.Navigate(ctx, s.refuseLink(s.open(verification.Password, verification.ProofLink)))
+		err := tab.Navigate(ctx, s.refuseLink(s.open(threepid.Password, verification.ProofLink)))
 		s.clock.advance(reading)
 		return errors.Join(err, tab.Loading(ctx, func() error { return tab.Click(ctx, "button") }))
 	}},
 	{web.Help, verification.ProofCode, 200, func(ctx context.Context, s *site, tab *chromium.Tab) error {
-		sid := s.open(verification.Add, verification.ProofCode)
+		sid := s.open(threepid.Add, verification.ProofCode)
 		return errors.Join(s.svc.NoteFeedback(ctx, sid, verification.Bounced),
 			tab.Navigate(ctx, s.local(web.HelpLink(publicURL, sid, secret))))
 	}},
@@ -95,7 +96,7 @@ var scenes = []scene{
 
 // confirm reads the page and presses its button.
 func confirm(ctx context.Context, s *site, tab *chromium.Tab) error {
-	if err := tab.Navigate(ctx, s.link(s.open(verification.Register, verification.ProofLink))); err != nil {
+	if err := tab.Navigate(ctx, s.link(s.open(threepid.Register, verification.ProofLink))); err != nil {
 		return err
 	}
 	s.clock.advance(reading)

@@ -18,6 +18,7 @@ import (
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/provenance"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
@@ -79,10 +80,10 @@ func newSite(t *testing.T, proof verification.Proof, words handlers.PageOptions)
 }
 
 // open opens a session and returns its sid.
-func (s *site) open(purpose verification.Purpose, proof verification.Proof) string {
+func (s *site) open(purpose threepid.Purpose, proof verification.Proof) string {
 	s.t.Helper()
 	opened, err := s.svc.RequestToken(context.Background(), verification.Request{
-		Purpose: purpose, Medium: verification.Email, Address: address, ClientSecret: secret, SendAttempt: 1, Proof: proof,
+		Purpose: purpose, Medium: threepid.Email, Address: address, ClientSecret: secret, SendAttempt: 1, Proof: proof,
 		Origin: provenance.Origin{Program: "Element", System: "Android", Network: "203.0.x.x"},
 	})
 	must(s.t, err)

@@ -12,6 +12,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/identityserver"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbound"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -108,7 +109,7 @@ func (f *Handler) bindAs(r *http.Request, who *hsapi.Account, req BindRequest) (
 		return identityFailure(err)
 	}
 	binding := verification.Binding{
-		User: who.User, Medium: verification.Medium(bound.Medium), IDServer: req.Server.String(),
+		User: who.User, Medium: threepid.Medium(bound.Medium), IDServer: req.Server.String(),
 		SID: req.SID, ClientSecret: req.ClientSecret,
 	}
 	binding.Address = hsapi.Canonical(binding.Medium, bound.Address)

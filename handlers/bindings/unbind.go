@@ -15,6 +15,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/identityserver"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbound"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -79,7 +80,7 @@ func (f *Handler) Unbind(call *wire.Call) (int, error) {
 // unbindRequest is the address that a client wants unbound.
 type unbindRequest struct {
 	action  string
-	medium  verification.Medium
+	medium  threepid.Medium
 	address string // in the form in which addresses are compared
 	typed   string
 	server  *outbound.Name // nil: the one that it was bound through
@@ -99,8 +100,8 @@ func readUnbind(body wire.Object) (unbindRequest, error) {
 	if u.typed, err = body.Required("address"); err != nil {
 		return u, err
 	}
-	u.medium = verification.Medium(medium)
-	if u.medium != verification.Email && u.medium != verification.MSISDN {
+	u.medium = threepid.Medium(medium)
+	if u.medium != threepid.Email && u.medium != threepid.MSISDN {
 		return u, wire.BadRequest(wire.CodeInvalidParam, "'medium' must be email or msisdn")
 	}
 	u.address = hsapi.Canonical(u.medium, u.typed)

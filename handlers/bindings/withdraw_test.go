@@ -17,13 +17,14 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/identityserver"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/idservers"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbound"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
 // at is a binding of Alice's address at a server.
 func at(server, sid string, bound time.Time) verification.Binding {
-	return verification.Binding{User: alice, Medium: verification.Email, Address: "alice@x.org", IDServer: server, SID: sid, ClientSecret: "s", Bound: bound}
+	return verification.Binding{User: alice, Medium: threepid.Email, Address: "alice@x.org", IDServer: server, SID: sid, ClientSecret: "s", Bound: bound}
 }
 
 // TestWithdrawal_WhomTheHomeserverIsSentTo: where only its signature helps, before all

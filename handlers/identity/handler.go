@@ -16,6 +16,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
 	"github.com/caddy-threepid/caddy-threepid/internal/phone"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -132,7 +133,7 @@ func (i *Handler) validateEmail(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return wire.BadRequest("M_INVALID_EMAIL", "The email address is not valid")
 	}
-	return i.callback(w, r, nonce, hsapi.Threepid{Medium: verification.Email, Address: canonical})
+	return i.callback(w, r, nonce, hsapi.Threepid{Medium: threepid.Email, Address: canonical})
 }
 
 // callback opens the session that a nonce stands for.
@@ -185,7 +186,7 @@ func (i *Handler) validateMSISDN(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return wire.BadRequest("M_INVALID_ADDRESS", "The phone number is not valid")
 	}
-	return i.callback(w, r, nonce, hsapi.Threepid{Medium: verification.MSISDN, Address: number.Digits})
+	return i.callback(w, r, nonce, hsapi.Threepid{Medium: threepid.MSISDN, Address: number.Digits})
 }
 
 // validated is getValidated3pid. All three members must be there, or Synapse
@@ -208,9 +209,9 @@ func (i *Handler) validated(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	wire.WriteJSON(w, http.StatusOK, struct {
-		Medium      verification.Medium `json:"medium"`
-		Address     string              `json:"address"`
-		ValidatedAt int64               `json:"validated_at"`
+		Medium      threepid.Medium `json:"medium"`
+		Address     string          `json:"address"`
+		ValidatedAt int64           `json:"validated_at"`
 	}{proof.Medium, proof.Address, proof.ValidatedAt.UnixMilli()})
 	return nil
 }

@@ -8,13 +8,14 @@ import (
 	"strings"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
 // Link is the link of a mail: the page that asks its reader to confirm. Without a
 // token it is the page that asks for a code.
 func Link(publicURL, sid, token string) string {
-	return publicURL + route.PagePath(verification.Email) + "?" + Query("sid", sid, "token", token)
+	return publicURL + route.PagePath(threepid.Email) + "?" + Query("sid", sid, "token", token)
 }
 
 // RefuseLink is the link of that name. It is also what List-Unsubscribe names.
@@ -25,7 +26,7 @@ func RefuseLink(publicURL, sid, refusal string) string {
 // HelpLink is the page that says why no message has arrived, for a client to
 // show to the person who waits.
 func HelpLink(publicURL, sid, clientSecret string) string {
-	return publicURL + route.PagePath(verification.Email) + "?" + HelpQuery(verification.Submission{SID: sid, ClientSecret: &clientSecret})
+	return publicURL + route.PagePath(threepid.Email) + "?" + HelpQuery(verification.Submission{SID: sid, ClientSecret: &clientSecret})
 }
 
 func HelpQuery(sub verification.Submission) string {

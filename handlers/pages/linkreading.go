@@ -11,7 +11,7 @@ import (
 	"unicode"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
-	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // A link that was copied out of a mail may have been changed on the way: escaped
@@ -121,8 +121,8 @@ var pageForms = []struct {
 	path string
 	form *regexp.Regexp
 }{
-	{route.PagePath(verification.Email), pageForm(`validate[/\\]+email[/\\]+submittoken`)},
-	{route.PagePath(verification.MSISDN), pageForm(`validate[/\\]+msisdn[/\\]+submittoken`)},
+	{route.PagePath(threepid.Email), pageForm(`validate[/\\]+email[/\\]+submittoken`)},
+	{route.PagePath(threepid.MSISDN), pageForm(`validate[/\\]+msisdn[/\\]+submittoken`)},
 	{route.RefusePath, pageForm(`refuse`)},
 }
 

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
 )
 
@@ -21,13 +21,13 @@ func TestEveryOperationFailsOnce(t *testing.T) {
 	ctx, content := context.Background(), sha256.Sum256([]byte("content"))
 	until := start.Add(time.Hour)
 	for name, do := range map[string]func(b *bench) (any, error){
-		"Add":    func(b *bench) (any, error) { return false, b.Add(ctx, verification.Email, alice, ReasonBounce, until) },
-		"Record": func(b *bench) (any, error) { return false, b.Record(ctx, verification.Email, alice, hardBounce(start)) },
+		"Add":    func(b *bench) (any, error) { return false, b.Add(ctx, threepid.Email, alice, ReasonBounce, until) },
+		"Record": func(b *bench) (any, error) { return false, b.Record(ctx, threepid.Email, alice, hardBounce(start)) },
 		"Lookup": func(b *bench) (any, error) {
-			_, listed, err := b.Lookup(ctx, verification.Email, bob)
+			_, listed, err := b.Lookup(ctx, threepid.Email, bob)
 			return listed, err
 		},
-		"Remove":           func(b *bench) (any, error) { return b.Remove(ctx, verification.Email, bob) },
+		"Remove":           func(b *bench) (any, error) { return b.Remove(ctx, threepid.Email, bob) },
 		"Claim, as before": func(b *bench) (any, error) { return NewGuard(b.store, b.keys).Claim(ctx, "known", content, until) },
 		"Claim":            func(b *bench) (any, error) { return NewGuard(b.store, b.keys).Claim(ctx, "new", content, until) },
 	} {

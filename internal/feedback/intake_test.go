@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // office is an Intake with everything around it recorded.
@@ -58,7 +58,7 @@ func (o *office) Delivered(_ context.Context, sid string, r Report) error {
 	return nil
 }
 
-func (o *office) Record(_ context.Context, _ verification.Medium, addr string, _ Report) error {
+func (o *office) Record(_ context.Context, _ threepid.Medium, addr string, _ Report) error {
 	if o.fail["list"] {
 		return errBroken
 	}
@@ -246,7 +246,7 @@ func TestIntakeOverARealListSurvivesReplays(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	e, ok, err := b.Lookup(context.Background(), verification.Email, alice)
+	e, ok, err := b.Lookup(context.Background(), threepid.Email, alice)
 	if want := r.At.Add(90 * day); err != nil || !ok || !e.Until.Equal(want) {
 		t.Errorf("Lookup = %+v, %t, %v, want an end at %v", e, ok, err, want)
 	}

@@ -13,7 +13,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
-	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -108,7 +108,7 @@ func NewSuppression(cfg SuppressionConfig) (*Suppression, error) {
 
 // Add suppresses an address until a time. It never shortens: what is already
 // known stays, until [Suppression.Remove].
-func (s *Suppression) Add(ctx context.Context, medium verification.Medium, addr string, reason Reason, until time.Time) error {
+func (s *Suppression) Add(ctx context.Context, medium threepid.Medium, addr string, reason Reason, until time.Time) error {
 	now := s.cfg.Now()
 	if !slices.Contains(reasons, reason) {
 		return errReason
@@ -121,7 +121,7 @@ func (s *Suppression) Add(ctx context.Context, medium verification.Medium, addr 
 
 // Record does what the policy says of a report. A report that says nothing
 // against the address changes nothing.
-func (s *Suppression) Record(ctx context.Context, medium verification.Medium, addr string, report Report) error {
+func (s *Suppression) Record(ctx context.Context, medium threepid.Medium, addr string, report Report) error {
 	now, p := s.cfg.Now(), s.cfg.Policy
 	at := report.At
 	if at.IsZero() || at.After(now) {
@@ -140,7 +140,7 @@ func (s *Suppression) Record(ctx context.Context, medium verification.Medium, ad
 	return nil
 }
 
-func (s *Suppression) entry(ctx context.Context, medium verification.Medium, addr string, now time.Time, e Entry) error {
+func (s *Suppression) entry(ctx context.Context, medium threepid.Medium, addr string, now time.Time, e Entry) error {
 	if !e.Until.After(now) {
 		return nil // an old report that comes again
 	}
@@ -164,7 +164,7 @@ func (s *Suppression) eventID(known *record, r Report) []byte {
 }
 
 // Lookup reports whether an address gets no mail now, and why.
-func (s *Suppression) Lookup(ctx context.Context, medium verification.Medium, addr string) (Entry, bool, error) {
+func (s *Suppression) Lookup(ctx context.Context, medium threepid.Medium, addr string) (Entry, bool, error) {
 	places, _, err := s.locate(medium, addr)
 	if err != nil {
 		return Entry{}, false, err
@@ -179,7 +179,7 @@ func (s *Suppression) Lookup(ctx context.Context, medium verification.Medium, ad
 
 // Remove forgets everything about an address, strikes too, and reports whether
 // there was anything.
-func (s *Suppression) Remove(ctx context.Context, medium verification.Medium, addr string) (bool, error) {
+func (s *Suppression) Remove(ctx context.Context, medium threepid.Medium, addr string) (bool, error) {
 	places, _, err := s.locate(medium, addr)
 	if err != nil {
 		return false, err
@@ -210,7 +210,7 @@ type place struct {
 
 // locate returns where the record of an address is, by every key, the one in use
 // first, and its canonical form.
-func (s *Suppression) locate(medium verification.Medium, addr string) ([]place, string, error) {
+func (s *Suppression) locate(medium threepid.Medium, addr string) ([]place, string, error) {
 	names, addr, err := suppressionNames(s.cfg.Keys, medium, addr)
 	places := make([]place, len(names))
 	for i, name := range names {
@@ -219,8 +219,8 @@ func (s *Suppression) locate(medium verification.Medium, addr string) ([]place, 
 	return places, addr, err
 }
 
-func suppressionNames(keys *keyring.Ring, medium verification.Medium, addr string) (names []string, canonical string, err error) {
-	if medium == verification.Email {
+func suppressionNames(keys *keyring.Ring, medium threepid.Medium, addr string) (names []string, canonical string, err error) {
+	if medium == threepid.Email {
 		if addr, err = address.Email(addr); err != nil {
 			return nil, "", err
 		}

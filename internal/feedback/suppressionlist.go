@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -16,7 +16,7 @@ import (
 // address. The address itself is not told.
 type Listed struct {
 	Pseudonym string
-	Medium    verification.Medium
+	Medium    threepid.Medium
 	Entry
 }
 
@@ -38,7 +38,7 @@ func (s *Suppression) List(ctx context.Context, limit int) (list []Listed, more 
 			return false, nil
 		}
 		list = append(list, Listed{
-			Pseudonym: s.cfg.Keys.Pseudonym(now, r.Address), Medium: verification.Medium(r.Medium), Entry: e,
+			Pseudonym: s.cfg.Keys.Pseudonym(now, r.Address), Medium: threepid.Medium(r.Medium), Entry: e,
 		})
 		return true, nil
 	})

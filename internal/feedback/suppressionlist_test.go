@@ -11,7 +11,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
-	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -40,7 +40,7 @@ func TestListNamesPseudonymsOnly(t *testing.T) {
 	if got, want := list[0].Pseudonym, b.keys.Pseudonym(start, bob); got != want || list[0].Reason != ReasonBounce {
 		t.Errorf("the first to end is %+v, want that of bob, %q", list[0], want)
 	}
-	if got, want := list[1].Pseudonym, b.keys.Pseudonym(start, alice); got != want || list[1].Medium != verification.Email {
+	if got, want := list[1].Pseudonym, b.keys.Pseudonym(start, alice); got != want || list[1].Medium != threepid.Email {
 		t.Errorf("the second is %+v, want that of alice, %q", list[1], want)
 	}
 	b.clock.advance(day)

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
-	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -22,7 +22,7 @@ const maxStrikes = 32
 // suppressions are the records, each under a keyed hash of its address.
 var suppressions = sealed.Declare("suppressions", "x/", sealed.Sharded, sealed.Moved[*Suppression](), sealed.Kept,
 	sealed.Named(func(q *sealed.Query) ([]string, error) {
-		names, _, err := suppressionNames(q.Keys, verification.Medium(q.Medium), q.Address)
+		names, _, err := suppressionNames(q.Keys, threepid.Medium(q.Medium), q.Address)
 		return names, err
 	}))
 
@@ -122,7 +122,7 @@ func (r *record) prune(p Policy, now time.Time) {
 }
 
 // change reads, changes and writes the record of one address.
-func (s *Suppression) change(ctx context.Context, medium verification.Medium, addr string, edit func(*record)) error {
+func (s *Suppression) change(ctx context.Context, medium threepid.Medium, addr string, edit func(*record)) error {
 	places, addr, err := s.locate(medium, addr)
 	if err != nil {
 		return err

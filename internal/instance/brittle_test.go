@@ -22,6 +22,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/outbox"
 	"github.com/caddy-threepid/caddy-threepid/internal/phone"
 	"github.com/caddy-threepid/caddy-threepid/internal/smsfraud"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/internal/words"
 	"github.com/caddy-threepid/caddy-threepid/store"
@@ -89,7 +90,7 @@ func TestNothingIsSentThatMayBeUnwanted(t *testing.T) {
 	var err error
 	eachFails(t, func(b *brittle, n int) {
 		b.disk.Arm(n)
-		reason, err = b.suppressed(t.Context(), verification.Message{Medium: verification.Email, Address: remembered})
+		reason, err = b.suppressed(t.Context(), verification.Message{Medium: threepid.Email, Address: remembered})
 	}, func(b *brittle) {
 		if !errors.Is(err, errBrittle) {
 			t.Errorf("%s: got %q, %v, want the store's error", b.disk.Broke(), reason, err)
@@ -113,7 +114,7 @@ func TestNoMessageIsAdmittedUncounted(t *testing.T) {
 		guard := &phoneGuard{shield: guarding, sender: &outbox.SMSSender{Templates: words, Keys: b.Keys}, client: nobody, logger: zap.NewNop()}
 		b.disk.Arm(n)
 		release, err = guard.Admit(httptest.NewRequest("POST", "/", nil), verification.Request{
-			Purpose: verification.Register, Medium: verification.MSISDN, Proof: verification.ProofCode, Address: number.Digits,
+			Purpose: threepid.Register, Medium: threepid.MSISDN, Proof: verification.ProofCode, Address: number.Digits,
 		}, number)
 	}, func(b *brittle) {
 		if !errors.Is(err, errBrittle) || release != nil {
@@ -160,7 +161,7 @@ func (w watched) Scan(ctx context.Context, p store.Partition, prefix string, fn 
 func TestNothingMovesWhileAnAddressIsForgotten(t *testing.T) {
 	for name, do := range map[string]func(b *brittle) error{
 		"forget": func(b *brittle) error {
-			_, err := b.Forget(t.Context(), verification.Email, remembered)
+			_, err := b.Forget(t.Context(), threepid.Email, remembered)
 			return err
 		},
 		"reseal": func(b *brittle) error { _, err := b.reseal(t.Context()); return err },

@@ -12,6 +12,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/outbox"
 	"github.com/caddy-threepid/caddy-threepid/internal/phone"
 	"github.com/caddy-threepid/caddy-threepid/internal/smsfraud"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -35,7 +36,7 @@ type Found struct {
 // whoever makes them.
 type LimitUse struct {
 	Limit   string
-	Purpose verification.Purpose
+	Purpose threepid.Purpose
 	// Used and Of count requests; zero where it is not a count that refuses.
 	Used, Of int
 	Per      time.Duration
@@ -55,7 +56,7 @@ type FoundMessage struct {
 const MaxListed = 1000
 
 // Find says why a person has got a message or not. It changes nothing.
-func (i *Instance) Find(ctx context.Context, medium verification.Medium, address string) (*Found, error) {
+func (i *Instance) Find(ctx context.Context, medium threepid.Medium, address string) (*Found, error) {
 	found := &Found{Pseudonym: i.Service.Pseudonym(address)}
 	entry, listed, err := i.Suppression.Lookup(ctx, medium, address)
 	if err != nil {
@@ -64,7 +65,7 @@ func (i *Instance) Find(ctx context.Context, medium verification.Medium, address
 	if listed {
 		found.Suppressed = &entry
 	}
-	if medium == verification.Email {
+	if medium == threepid.Email {
 		if v := i.cfg.EmailPolicy.Check(ctx, address); v.Action == emailpolicy.Refused {
 			found.Denied = string(v.Rule)
 		}
@@ -75,9 +76,9 @@ func (i *Instance) Find(ctx context.Context, medium verification.Medium, address
 	return found, i.findMessages(ctx, medium, address, found)
 }
 
-func (i *Instance) findLimits(ctx context.Context, medium verification.Medium, address string, found *Found) error {
+func (i *Instance) findLimits(ctx context.Context, medium threepid.Medium, address string, found *Found) error {
 	domain := ""
-	if medium == verification.Email {
+	if medium == threepid.Email {
 		domain = handlers.Registrable(address)
 	}
 	limits, unwanted, err := i.Service.Limits(ctx, medium, address, domain)
@@ -90,7 +91,7 @@ func (i *Instance) findLimits(ctx context.Context, medium verification.Medium, a
 			Limit: string(l.Limit), Purpose: l.Purpose, Used: l.Used, Of: l.Limited.Burst, Per: l.Limited.Per, Until: l.Until,
 		})
 	}
-	if i.phones == nil || medium != verification.MSISDN {
+	if i.phones == nil || medium != threepid.MSISDN {
 		return nil
 	}
 	state, err := i.phones.shield.Ask(ctx, smsfraud.Request{Digits: address, Region: phone.RegionOf(address), Segments: 1})
@@ -108,7 +109,7 @@ func (i *Instance) findLimits(ctx context.Context, medium verification.Medium, a
 	return nil
 }
 
-func (i *Instance) findMessages(ctx context.Context, medium verification.Medium, address string, found *Found) error {
+func (i *Instance) findMessages(ctx context.Context, medium threepid.Medium, address string, found *Found) error {
 	list, err := i.Service.FindByAddress(ctx, medium, address)
 	if err != nil {
 		return err

@@ -11,7 +11,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/caddymodule/guest"
 	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
-	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -30,7 +30,7 @@ type Forgotten struct {
 
 // Forget erases an address wherever it is kept. Nothing is moved meanwhile, or
 // it could be missed on its way.
-func (i *Instance) Forget(ctx context.Context, medium verification.Medium, address string) (Forgotten, error) {
+func (i *Instance) Forget(ctx context.Context, medium threepid.Medium, address string) (Forgotten, error) {
 	i.Store.moving.Lock()
 	defer i.Store.moving.Unlock()
 	gone, err := sealed.Erase(ctx, i.Store, i.Keys, string(medium), address)
@@ -56,12 +56,12 @@ func folderOf(g any) string {
 }
 
 // folders are where messages of a medium are written for want of a transport.
-func (i *Instance) folders(medium verification.Medium) (list []string) {
-	if folder := folderOf(i.cfg.Mailer); folder != "" && medium == verification.Email {
+func (i *Instance) folders(medium threepid.Medium) (list []string) {
+	if folder := folderOf(i.cfg.Mailer); folder != "" && medium == threepid.Email {
 		list = append(list, folder)
 	}
 	for _, name := range slices.Sorted(maps.Keys(i.cfg.Gateways)) {
-		if folder := folderOf(i.cfg.Gateways[name]); folder != "" && medium == verification.MSISDN {
+		if folder := folderOf(i.cfg.Gateways[name]); folder != "" && medium == threepid.MSISDN {
 			list = append(list, folder)
 		}
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbound"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbox"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
@@ -128,14 +129,14 @@ func (i emailRules) CannotCarry(ctx context.Context, email string) bool {
 
 // senders are the transports. They bound what the owner of an address gets for requests
 // that the homeserver has refused, and let mails mention other requests.
-func (i *Instance) senders() map[verification.Medium]outbox.Sender {
-	senders := map[verification.Medium]outbox.Sender{}
+func (i *Instance) senders() map[threepid.Medium]outbox.Sender {
+	senders := map[threepid.Medium]outbox.Sender{}
 	if i.mail != nil {
 		mentioning := &outbox.Mentioning{Sender: i.mail, Open: i.Service}
-		senders[verification.Email] = &outbox.Explaining{Sender: mentioning, Explanations: i.Service}
+		senders[threepid.Email] = &outbox.Explaining{Sender: mentioning, Explanations: i.Service}
 	}
 	if i.phones != nil {
-		senders[verification.MSISDN] = &outbox.Explaining{Sender: i.phones.sender, Explanations: i.Service}
+		senders[threepid.MSISDN] = &outbox.Explaining{Sender: i.phones.sender, Explanations: i.Service}
 	}
 	return senders
 }

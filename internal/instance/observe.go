@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/handlers"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbox"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -86,7 +87,7 @@ func method(r *http.Request) string {
 }
 
 // Transition implements verification.Observer.
-func (o *Observer) Transition(purpose verification.Purpose, medium verification.Medium, to string) {
+func (o *Observer) Transition(purpose threepid.Purpose, medium threepid.Medium, to string) {
 	sessionsTotal.WithLabelValues(string(purpose), string(medium), to).Inc()
 }
 

@@ -17,7 +17,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/handlers"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbox"
-	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // registered is a registry with the collectors.
@@ -170,11 +170,11 @@ func TestDeliveriesAreObserved(t *testing.T) {
 		medium string
 		level  zapcore.Level
 	}{
-		{outbox.Event{Outcome: outbox.Sent, Medium: verification.Email, Duration: time.Second}, "email", zapcore.InfoLevel},
-		{outbox.Event{Outcome: outbox.Deferred, Medium: verification.Email, Duration: time.Second, Err: context.DeadlineExceeded}, "email", zapcore.WarnLevel},
+		{outbox.Event{Outcome: outbox.Sent, Medium: threepid.Email, Duration: time.Second}, "email", zapcore.InfoLevel},
+		{outbox.Event{Outcome: outbox.Deferred, Medium: threepid.Email, Duration: time.Second, Err: context.DeadlineExceeded}, "email", zapcore.WarnLevel},
 		{outbox.Event{Outcome: outbox.Deferred, Operator: true, Err: context.DeadlineExceeded}, "unknown", zapcore.ErrorLevel},
-		{outbox.Event{Outcome: outbox.Failed, Medium: verification.Email, Duration: time.Second}, "email", zapcore.ErrorLevel},
-		{outbox.Event{Outcome: outbox.Expired, Medium: verification.Email}, "email", zapcore.ErrorLevel},
+		{outbox.Event{Outcome: outbox.Failed, Medium: threepid.Email, Duration: time.Second}, "email", zapcore.ErrorLevel},
+		{outbox.Event{Outcome: outbox.Expired, Medium: threepid.Email}, "email", zapcore.ErrorLevel},
 		{outbox.Event{Outcome: outbox.Dropped}, "unknown", zapcore.ErrorLevel},
 	}
 	for _, test := range tests {

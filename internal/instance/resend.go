@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/internal/phone"
 	"github.com/caddy-threepid/caddy-threepid/internal/smsfraud"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -23,7 +24,7 @@ func (e *UnpaidError) Unwrap() error { return e.error }
 // any other.
 func (i *Instance) Resend(ctx context.Context, sid string) error {
 	medium, number, err := i.Service.Recipient(ctx, sid)
-	if err != nil || medium != verification.MSISDN || i.phones == nil {
+	if err != nil || medium != threepid.MSISDN || i.phones == nil {
 		return i.Service.Resend(ctx, sid)
 	}
 	session, err := i.Service.Describe(ctx, sid)

@@ -17,7 +17,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/sms"
 	"github.com/caddy-threepid/caddy-threepid/internal/sms/gsm7"
 	"github.com/caddy-threepid/caddy-threepid/internal/smsfraud"
-	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // What is wrong with a test message before anything is sent.
@@ -96,7 +96,7 @@ func (i *Instance) sendTestSMS(ctx context.Context, to string) (SentTest, error)
 	}
 	sent := SentTest{Phone: true}
 	_, _, sent.Err = i.phones.router.Send(ctx, number.Region, m)
-	if folders := i.folders(verification.MSISDN); len(folders) == len(i.cfg.Gateways) {
+	if folders := i.folders(threepid.MSISDN); len(folders) == len(i.cfg.Gateways) {
 		sent.Folder = folders[0]
 	}
 	return sent, nil

@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbox"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
@@ -91,11 +92,11 @@ func sending(t *testing.T, closed *atomic.Int32, do func(ctx context.Context) er
 	t.Helper()
 	s := newShared(&closingStore{storetest.NewMemory(time.Now), closed}, testKeys(t, 1), true, zap.NewNop())
 	m := verification.Message{
-		ID: "00SessionOfAlice.1", SID: "00SessionOfAlice", Purpose: verification.Register, Medium: verification.Email, Address: remembered,
+		ID: "00SessionOfAlice.1", SID: "00SessionOfAlice", Purpose: threepid.Register, Medium: threepid.Email, Address: remembered,
 		Created: time.Now(), Expires: time.Now().Add(time.Hour),
 	}
 	must(t, s.Update(t.Context(), "00", func(txn store.Txn) error { return s.Outbox.Put(txn, m) }))
-	s.Outbox.Use(outbox.Transports{Senders: map[verification.Medium]outbox.Sender{verification.Email: senderFunc(do)}})
+	s.Outbox.Use(outbox.Transports{Senders: map[threepid.Medium]outbox.Sender{threepid.Email: senderFunc(do)}})
 	synctest.Wait()
 	return s
 }

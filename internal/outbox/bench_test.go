@@ -12,6 +12,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/smtptest"
 	transport "github.com/caddy-threepid/caddy-threepid/internal/mail"
 	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/internal/words"
 	"github.com/caddy-threepid/caddy-threepid/store"
@@ -67,7 +68,7 @@ func BenchmarkMailsThroughTLS(b *testing.B) {
 	}
 	o := benchOutbox(b)
 	o.own.MaxQueued = b.N + 1
-	o.SetSender(verification.Email, &MailSender{
+	o.SetSender(threepid.Email, &MailSender{
 		From: "Example <noreply@mail.example.org>", Transport: smtp, Templates: words, Keys: o.cfg.Keys,
 		Link: func(sid, token string) string {
 			return "https://matrix.example.org/confirm?sid=" + sid + "&token=" + token
@@ -99,7 +100,7 @@ func BenchmarkRequestBesideRelay(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			o := benchOutbox(b)
 			o.own.MaxQueued = b.N + 1
-			o.SetSender(verification.Email, senderFunc(func(ctx context.Context, _ verification.Message) error {
+			o.SetSender(threepid.Email, senderFunc(func(ctx context.Context, _ verification.Message) error {
 				if takes == 0 {
 					return nil
 				}
@@ -142,7 +143,7 @@ func benchOutbox(b *testing.B) *Outbox {
 	b.Cleanup(func() { _ = s.Close() }) // the folder goes with it
 	return New(Config{
 		Store: s, Keys: testKeys(b, 1),
-		Transports: Transports{Senders: map[verification.Medium]Sender{verification.Email: senderFunc(
+		Transports: Transports{Senders: map[threepid.Medium]Sender{threepid.Email: senderFunc(
 			func(context.Context, verification.Message) error { return nil })}},
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
@@ -32,7 +33,7 @@ func (r *rig) service(o verification.Outbox, change ...func(*verification.Config
 
 func ask(secret string) verification.Request {
 	return verification.Request{
-		Purpose: verification.Register, Medium: verification.Email, Address: testAddress, ClientSecret: secret, SendAttempt: 1,
+		Purpose: threepid.Register, Medium: threepid.Email, Address: testAddress, ClientSecret: secret, SendAttempt: 1,
 	}
 }
 
@@ -51,7 +52,7 @@ func TestOldMessageIsSent(t *testing.T) {
 	got.Message.Created, got.Message.Expires = got.Message.Created.UTC(), got.Message.Expires.UTC()
 	sid := "00abcdefghijklmnopqrstuvTAGTAGTA"
 	want := record{Tries: 4, NotBefore: 5, Lease: "x", LeaseUntil: 6, Message: verification.Message{
-		ID: sid + ".2", SID: sid, Purpose: verification.Password, Medium: verification.Email, Address: "a@x.example",
+		ID: sid + ".2", SID: sid, Purpose: threepid.Password, Medium: threepid.Email, Address: "a@x.example",
 		Proof: verification.ProofCode, Token: "123456", Language: "de",
 		Created: time.Unix(1700000000, 0).UTC(), Expires: time.Unix(1700003600, 0).UTC(),
 	}}
@@ -297,7 +298,7 @@ func TestSuppressed(t *testing.T) {
 				switch {
 				case time.Now().Before(up):
 					return "", errors.New("the list of " + m.Address + " is out of reach")
-				case m.Medium == verification.Email && m.Address == testAddress:
+				case m.Medium == threepid.Email && m.Address == testAddress:
 					return "bounced before as " + m.Address, nil
 				}
 				return "", nil
@@ -320,7 +321,7 @@ func TestSuppressed(t *testing.T) {
 		if a, err := svc.Describe(t.Context(), opened.SID); err != nil || a.Delivery != verification.Failed {
 			t.Errorf("Describe = %+v, %v, want failed", a, err)
 		}
-		if found, err := svc.FindByAddress(t.Context(), verification.Email, testAddress); err != nil || len(found) != 1 || found[0].Reply.Text != "suppressed: bounced before as "+testAddress {
+		if found, err := svc.FindByAddress(t.Context(), threepid.Email, testAddress); err != nil || len(found) != 1 || found[0].Reply.Text != "suppressed: bounced before as "+testAddress {
 			t.Errorf("FindByAddress = %+v, %v, want what was said", found, err)
 		}
 		suppressed := 0

@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -122,7 +123,7 @@ func TestNoTransportForTheMedium(t *testing.T) {
 		r, box := newRig(t), &mailbox{}
 		o := r.outbox(box)
 		m := message(1)
-		m.Medium = verification.MSISDN
+		m.Medium = threepid.MSISDN
 		r.put(o, m)
 		o.Start()
 		synctest.Wait()
@@ -138,7 +139,7 @@ func TestSetSender(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, box := newRig(t), &mailbox{}
 		o := New(Config{Store: r.store, Keys: r.keys})
-		o.SetSender(verification.Email, box)
+		o.SetSender(threepid.Email, box)
 		r.put(o, message(1))
 		o.Start()
 		synctest.Wait()
@@ -203,7 +204,7 @@ func TestExpiredIsDroppedAndReported(t *testing.T) {
 		r.wantStored(1)
 		time.Sleep(time.Millisecond)
 		r.wantStored(0) // nobody was there to see
-		if e := r.diary.all()[0]; e.Pseudonym == "" || e.Duration != 0 || e.Purpose != verification.Password {
+		if e := r.diary.all()[0]; e.Pseudonym == "" || e.Duration != 0 || e.Purpose != threepid.Password {
 			t.Errorf("event = %+v, want one that says whose message it was", e)
 		}
 	})

@@ -5,7 +5,7 @@ package outbox
 import (
 	"time"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // The outcomes of an [Event]: there are no others, so they can be the values
@@ -35,8 +35,8 @@ type Event struct {
 	// Purpose, Medium and Pseudonym are empty when no message could be read:
 	// with Dropped, and with Deferred when the store failed, in which case
 	// every message waits.
-	Purpose verification.Purpose
-	Medium  verification.Medium
+	Purpose threepid.Purpose
+	Medium  threepid.Medium
 	// Pseudonym stands for the address; see [keyring.Ring.Pseudonym].
 	Pseudonym string
 	// Tries counts the sends so far, this one included.

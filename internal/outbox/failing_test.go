@@ -12,6 +12,7 @@ import (
 	"time"
 
 	transport "github.com/caddy-threepid/caddy-threepid/internal/mail"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
@@ -132,7 +133,7 @@ func TestOutcomeIsWrittenWholly(t *testing.T) {
 			if over = broke == ""; err != nil || r.stored() != 0 || o.tally.total.Load() != counted {
 				t.Errorf("settle = %v, %d are left, %d are counted", err, r.stored(), o.tally.total.Load())
 			}
-			found, err := svc.FindByAddress(t.Context(), verification.Email, testAddress)
+			found, err := svc.FindByAddress(t.Context(), threepid.Email, testAddress)
 			if err != nil || len(found) != 1 || found[0].Delivery != verification.Failed || found[0].Reply.Text != rec.said {
 				t.Errorf("FindByAddress = %+v, %v", found, err)
 			}
@@ -289,7 +290,7 @@ func TestCheckComposesOneMailOfEachKind(t *testing.T) {
 	}
 	s.Tag = func(m verification.Message) string {
 		proves, answers := !m.Decoy && m.Notice == "", m.Notice == ""
-		if m.ID == "" || m.SID == "" || m.Medium != verification.Email || m.Address == "" || m.Created.IsZero() || m.Expires.Sub(m.Created) != time.Hour ||
+		if m.ID == "" || m.SID == "" || m.Medium != threepid.Email || m.Address == "" || m.Created.IsZero() || m.Expires.Sub(m.Created) != time.Hour ||
 			(m.Token != "") != proves || (m.Refusal != "") != answers {
 			t.Errorf("%+v is not like any message", m)
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
@@ -189,7 +190,7 @@ func TestStatus(t *testing.T) {
 		held.Address = "held@mail.example"
 		r.put(o, held)
 		sms := message(5)
-		sms.Medium = verification.MSISDN
+		sms.Medium = threepid.MSISDN
 		r.put(o, sms)
 		stranger := r.outbox(nil, func(c *Config) { c.Keys = testKeys(t, 9) })
 		r.put(stranger, message(6))
@@ -200,8 +201,8 @@ func TestStatus(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got.Waiting[verification.Email] != 4 || got.Deferred != 3 || got.Unreadable != 2 || got.InFlight != 1 ||
-			got.Oldest != 3*time.Second || got.MaxQueued != 77 || got.Waiting[verification.MSISDN] != 0 {
+		if got.Waiting[threepid.Email] != 4 || got.Deferred != 3 || got.Unreadable != 2 || got.InFlight != 1 ||
+			got.Oldest != 3*time.Second || got.MaxQueued != 77 || got.Waiting[threepid.MSISDN] != 0 {
 			t.Errorf("status = %+v", got)
 		}
 		if idle, err := r.outbox(nil, func(c *Config) { c.Store = storetest.NewMemory(nil) }).Status(t.Context()); err != nil || len(idle.Waiting) != 1 || idle.Oldest != 0 {
@@ -217,7 +218,7 @@ func TestStatus(t *testing.T) {
 		for _, e := range got.Errors {
 			texts[e.Text] = e
 		}
-		if e := texts["451 4.7.1 <[address]> greylisted"]; e.Count != 3 || !e.Operator || e.Outcome != Deferred || e.Medium != verification.Email {
+		if e := texts["451 4.7.1 <[address]> greylisted"]; e.Count != 3 || !e.Operator || e.Outcome != Deferred || e.Medium != threepid.Email {
 			t.Errorf("errors = %+v", got.Errors)
 		}
 		if len(texts) != 3 || texts[errNoSender.Error()].Outcome != Failed || texts[errUnreadable.Error()].Outcome != Dropped {
@@ -244,11 +245,11 @@ func TestHistoryIsShort(t *testing.T) {
 		t.Errorf("last errors = %+v", got)
 	}
 	h = history{}
-	for _, e := range []Event{{Outcome: Failed}, {Outcome: Deferred}, {Outcome: Failed, Medium: verification.Email}} {
+	for _, e := range []Event{{Outcome: Failed}, {Outcome: Deferred}, {Outcome: Failed, Medium: threepid.Email}} {
 		e.Err = errDiskFull
 		h.add(time.Unix(1, 0), e)
 	}
-	if got := h.last(); len(got) != 3 || got[0] != (LastError{At: time.Unix(1, 0), Count: 1, Medium: verification.Email, Outcome: Failed, Text: errDiskFull.Error()}) {
+	if got := h.last(); len(got) != 3 || got[0] != (LastError{At: time.Unix(1, 0), Count: 1, Medium: threepid.Email, Outcome: Failed, Text: errDiskFull.Error()}) {
 		t.Errorf("of one text = %+v, want each medium and outcome", got)
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
@@ -153,7 +154,7 @@ func (c codec) plain(t tb, r *record) []byte {
 func (r *rig) outbox(s Sender, change ...func(*Config)) *Outbox {
 	cfg := Config{
 		Store: r.store, Keys: r.keys,
-		Transports: Transports{Observer: r.diary, Senders: map[verification.Medium]Sender{verification.Email: s}},
+		Transports: Transports{Observer: r.diary, Senders: map[threepid.Medium]Sender{threepid.Email: s}},
 	}
 	for _, c := range change {
 		c(&cfg)
@@ -183,7 +184,7 @@ func message(n int) verification.Message {
 	sid := fmt.Sprintf("%sSessionOfAlice%08d", sealed.PartitionName(n), n)
 	now := time.Now()
 	return verification.Message{
-		ID: sid + ".1", SID: sid, Purpose: verification.Password, Medium: verification.Email,
+		ID: sid + ".1", SID: sid, Purpose: threepid.Password, Medium: threepid.Email,
 		Address: testAddress, Token: testToken, Created: now, Expires: now.Add(time.Hour),
 		Refusal: testRefusal, Attempt: 1,
 	}

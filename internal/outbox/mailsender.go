@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/mail"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/internal/words"
 )
@@ -71,10 +72,10 @@ func (s *MailSender) Check() error {
 func samples() (all []verification.Message) {
 	now := time.Now()
 	m := verification.Message{
-		ID: "sample", SID: "sample", Medium: verification.Email, Address: "sample@sample.example", Token: "123456", Refusal: "sample",
+		ID: "sample", SID: "sample", Medium: threepid.Email, Address: "sample@sample.example", Token: "123456", Refusal: "sample",
 		Created: now, Expires: now.Add(time.Hour),
 	}
-	for _, purpose := range []verification.Purpose{verification.Register, verification.Password, verification.Add} {
+	for _, purpose := range []threepid.Purpose{threepid.Register, threepid.Password, threepid.Add} {
 		link, code, decoy := m, m, m
 		link.Purpose, code.Purpose, decoy.Purpose = purpose, purpose, purpose
 		link.Proof, code.Proof = verification.ProofLink, verification.ProofCode
@@ -83,7 +84,7 @@ func samples() (all []verification.Message) {
 	}
 	for _, notice := range verification.Notices {
 		about := m
-		about.Purpose, about.Notice, about.Token, about.Refusal = verification.Notified, notice, "", ""
+		about.Purpose, about.Notice, about.Token, about.Refusal = threepid.Notified, notice, "", ""
 		all = append(all, about)
 	}
 	return all

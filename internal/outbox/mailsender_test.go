@@ -15,6 +15,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/smtptest"
 	transport "github.com/caddy-threepid/caddy-threepid/internal/mail"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/internal/words"
 )
@@ -81,7 +82,7 @@ func mailed(t *testing.T, m verification.Message) smtptest.Message {
 // TestR23_EmailIsSentByOurselves: from the outbox over SMTP to the reader,
 // with no identity server in between; all three purposes, link and code.
 func TestR23_EmailIsSentByOurselves(t *testing.T) {
-	for _, purpose := range []verification.Purpose{verification.Register, verification.Password, verification.Add} {
+	for _, purpose := range []threepid.Purpose{threepid.Register, threepid.Password, threepid.Add} {
 		for _, proof := range []verification.Proof{verification.ProofLink, verification.ProofCode} {
 			m := message(1)
 			m.Purpose, m.Proof = purpose, proof
@@ -322,7 +323,7 @@ func TestAMailWithACodeLeadsToItsPage(t *testing.T) {
 	s.Page = func(sid string) string { return "https://matrix.example.org/code?sid=" + sid + "&with=code" }
 	for proof, want := range map[verification.Proof]bool{verification.ProofCode: true, verification.ProofLink: false} {
 		words, links, err := s.words(verification.Message{
-			ID: "0aSid.1", SID: "0aSid", Purpose: verification.Register, Medium: verification.Email, Proof: proof, Address: "a@example.org",
+			ID: "0aSid.1", SID: "0aSid", Purpose: threepid.Register, Medium: threepid.Email, Proof: proof, Address: "a@example.org",
 			Token: "123456", Created: time.Unix(0, 0), Expires: time.Unix(3600, 0), Refusal: "x",
 		})
 		if err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/smtptest"
 	transport "github.com/caddy-threepid/caddy-threepid/internal/mail"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/internal/words"
 )
@@ -74,7 +75,7 @@ func TestNoticeIsMailed(t *testing.T) {
 	}
 	now := time.Now()
 	err := s.Send(t.Context(), verification.Message{
-		ID: "00abc.1", SID: "00abc", Purpose: verification.Notified, Medium: verification.Email, Notice: verification.NoticeGone, Brand: "removed",
+		ID: "00abc.1", SID: "00abc", Purpose: threepid.Notified, Medium: threepid.Email, Notice: verification.NoticeGone, Brand: "removed",
 		Address: "alice@example.com", Language: "de", Created: now, Expires: now.Add(time.Hour),
 	})
 	if err != nil || len(tr.mails) != 1 {
@@ -104,7 +105,7 @@ func TestLinksOfEachKind(t *testing.T) {
 		"decoy of a link": {func(m *verification.Message) { m.Decoy, m.Token = true, "" }, "refuse"},
 		"decoy of a code": {func(m *verification.Message) { m.Decoy, m.Token, m.Proof = true, "", verification.ProofCode }, "refuse"},
 		"notice": {func(m *verification.Message) {
-			m.Purpose, m.Notice, m.Token, m.Refusal = verification.Notified, verification.NoticeGone, "", ""
+			m.Purpose, m.Notice, m.Token, m.Refusal = threepid.Notified, verification.NoticeGone, "", ""
 		}, ""},
 		"of an old version": {func(m *verification.Message) { m.Refusal = "" }, "confirm check"},
 	} {

@@ -11,6 +11,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
@@ -85,8 +86,8 @@ func newModelRun(t *rapid.T) *modelRun {
 	run := &modelRun{now: start, begun: start, sessions: map[string]*modelSession{}}
 	clock := func() time.Time { return run.now }
 	keys, memory := testKeys(t, 1), storetest.NewMemory(clock)
-	run.outbox = New(Config{Store: memory, Keys: keys, Now: clock, Random: &topmost{}, Transports: Transports{Senders: map[verification.Medium]Sender{
-		verification.Email: senderFunc(func(_ context.Context, m verification.Message) error {
+	run.outbox = New(Config{Store: memory, Keys: keys, Now: clock, Random: &topmost{}, Transports: Transports{Senders: map[threepid.Medium]Sender{
+		threepid.Email: senderFunc(func(_ context.Context, m verification.Message) error {
 			run.heard = append(run.heard, m.ID)
 			return run.relay(m)
 		}),

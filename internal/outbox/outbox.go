@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
@@ -158,7 +159,7 @@ var errID = errors.New("message id is too short")
 
 // SetSender sets the transport of a medium. It is for the time before Start:
 // a transport that is made after the outbox.
-func (o *Outbox) SetSender(m verification.Medium, s Sender) { o.own.Senders[m] = s }
+func (o *Outbox) SetSender(m threepid.Medium, s Sender) { o.own.Senders[m] = s }
 
 // Put writes a message into the transaction of its session, or returns ErrFull.
 // It sends nothing, and works whether or not the outbox has been started.

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 	"github.com/caddy-threepid/caddy-threepid/store/badgerstore"
@@ -36,7 +37,7 @@ func TestNothingIsSentInsideTheRequest(t *testing.T) {
 		r.wantStored(0)
 		e := r.diary.all()
 		if len(e) != 1 || e[0].Outcome != Sent || e[0].Tries != 1 || e[0].Err != nil || e[0].Age != time.Minute ||
-			e[0].Purpose != verification.Password || e[0].Medium != verification.Email {
+			e[0].Purpose != threepid.Password || e[0].Medium != threepid.Email {
 			t.Errorf("events = %+v, want one that is sent", e)
 		}
 	})
@@ -241,7 +242,7 @@ func TestConfigIsCompleted(t *testing.T) {
 		}
 	}
 	least := numbers{1, 1, 1, 1, 1}
-	senders := map[verification.Medium]Sender{verification.Email: &mailbox{}}
+	senders := map[threepid.Medium]Sender{threepid.Email: &mailbox{}}
 	got := New(Config{Workers: 1, Sweep: 1, SendTimeout: 1, Lateness: 1, Random: maximal{}, Transports: Transports{MaxQueued: 1, Senders: senders, Observer: &diary{}}})
 	if of(got) != least || got.cfg.Random != (maximal{}) {
 		t.Errorf("got %+v, want %+v", of(got), least)
@@ -249,8 +250,8 @@ func TestConfigIsCompleted(t *testing.T) {
 	if _, ok := got.own.Observer.(*diary); !ok {
 		t.Errorf("the observer is %T", got.own.Observer)
 	}
-	got.SetSender(verification.Email, nil)
-	if senders[verification.Email] == nil {
+	got.SetSender(threepid.Email, nil)
+	if senders[threepid.Email] == nil {
 		t.Error("the caller's senders were changed")
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -59,7 +60,7 @@ func (maximal) Read(p []byte) (int, error) { return copy(p, bytes.Repeat([]byte{
 func TestBackoffInsideTheTokensLife(t *testing.T) {
 	for name, fails := range map[string]func(c *Config, tried func()){
 		"relay": func(c *Config, tried func()) {
-			c.Senders[verification.Email] = senderFunc(func(context.Context, verification.Message) error {
+			c.Senders[threepid.Email] = senderFunc(func(context.Context, verification.Message) error {
 				tried()
 				return sendError{text: "try later", temporary: true}
 			})

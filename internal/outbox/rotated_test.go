@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
 )
@@ -23,7 +24,7 @@ func TestMessageIDAcrossARotation(t *testing.T) {
 	}
 	open := func(secret string) verification.Message {
 		opened, err := svc.RequestToken(t.Context(), verification.Request{
-			Purpose: verification.Register, Medium: verification.Email, Address: "alice@example.org", ClientSecret: secret, SendAttempt: 1,
+			Purpose: threepid.Register, Medium: threepid.Email, Address: "alice@example.org", ClientSecret: secret, SendAttempt: 1,
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/internal/mail"
 	"github.com/caddy-threepid/caddy-threepid/internal/sms"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
@@ -64,7 +65,7 @@ func TestSaidIsKept(t *testing.T) {
 				o.Start()
 				time.Sleep(time.Second)
 				synctest.Wait()
-				found, err := svc.FindByAddress(t.Context(), verification.Email, testAddress)
+				found, err := svc.FindByAddress(t.Context(), threepid.Email, testAddress)
 				if err != nil || len(found) != 1 || found[0].SID != opened.SID || found[0].Delivery != c.delivery {
 					t.Fatalf("got %+v, %v, want one message that is %s", found, err, c.delivery)
 				}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/sms"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -42,7 +43,7 @@ func smsSender(t *testing.T, h *handset) *SMSSender {
 // toPhone is the n-th message of a test, to a phone.
 func toPhone(n int) verification.Message {
 	m := message(n)
-	m.Medium, m.Address, m.Token, m.Proof = verification.MSISDN, "447400123456", "012345", verification.ProofCode
+	m.Medium, m.Address, m.Token, m.Proof = threepid.MSISDN, "447400123456", "012345", verification.ProofCode
 	return m
 }
 
@@ -113,7 +114,7 @@ func TestUncertainOutcomeIsRemembered(t *testing.T) {
 				r := newRig(t)
 				var seen []bool
 				o := r.outbox(nil, func(c *Config) {
-					c.Senders = map[verification.Medium]Sender{verification.MSISDN: senderFunc(func(_ context.Context, m verification.Message) error {
+					c.Senders = map[threepid.Medium]Sender{threepid.MSISDN: senderFunc(func(_ context.Context, m verification.Message) error {
 						seen = append(seen, m.Uncertain)
 						if len(seen) == 1 {
 							return tt.first

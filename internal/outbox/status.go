@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -17,7 +18,7 @@ import (
 type Status struct {
 	// Waiting is how many messages are in the store, those included that are
 	// being sent.
-	Waiting map[verification.Medium]int `json:"waiting"`
+	Waiting map[threepid.Medium]int `json:"waiting"`
 	// Deferred is how many of them have been tried and wait for another try.
 	Deferred int `json:"deferred"`
 	// Unreadable is how many more there are that cannot be read.
@@ -36,19 +37,19 @@ type Status struct {
 // words. Addresses and secrets are taken out.
 type LastError struct {
 	// At is when it last did.
-	At       time.Time           `json:"at"`
-	Count    int                 `json:"count"`
-	Medium   verification.Medium `json:"medium,omitempty"`
-	Outcome  string              `json:"outcome"`
-	Operator bool                `json:"operator"`
-	Text     string              `json:"text"`
+	At       time.Time       `json:"at"`
+	Count    int             `json:"count"`
+	Medium   threepid.Medium `json:"medium,omitempty"`
+	Outcome  string          `json:"outcome"`
+	Operator bool            `json:"operator"`
+	Text     string          `json:"text"`
 }
 
 // Status reads all messages that wait.
 func (o *Outbox) Status(ctx context.Context) (Status, error) {
 	u := o.inForce()
 	s := Status{
-		Waiting: map[verification.Medium]int{}, InFlight: len(u.slots), MaxQueued: u.MaxQueued, Errors: u.history.last(),
+		Waiting: map[threepid.Medium]int{}, InFlight: len(u.slots), MaxQueued: u.MaxQueued, Errors: u.history.last(),
 	}
 	for medium := range u.Senders {
 		s.Waiting[medium] = 0

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -15,7 +16,7 @@ import (
 type Transports struct {
 	// Senders has one for each medium that there is a transport for. A message
 	// of another medium fails.
-	Senders  map[verification.Medium]Sender
+	Senders  map[threepid.Medium]Sender
 	Observer Observer
 	// MaxQueued is how many messages may wait in the store before Put refuses
 	// more with ErrFull. It is counted in memory, and exactly with every sweep.
@@ -59,7 +60,7 @@ func (o *Outbox) prepare(t Transports) *inUse {
 	}
 	t.Senders = maps.Clone(t.Senders)
 	if t.Senders == nil {
-		t.Senders = make(map[verification.Medium]Sender)
+		t.Senders = make(map[threepid.Medium]Sender)
 	}
 	return &inUse{Transports: t, slots: make(chan struct{}, o.cfg.Workers)}
 }

@@ -9,12 +9,13 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
 // by are transports that send with a mailbox.
 func (r *rig) by(box *mailbox) Transports {
-	return Transports{Observer: r.diary, Senders: map[verification.Medium]Sender{verification.Email: box}}
+	return Transports{Observer: r.diary, Senders: map[threepid.Medium]Sender{threepid.Email: box}}
 }
 
 // rare is an outbox that has no transports yet, and hardly ever searches by itself.

@@ -13,6 +13,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/failover"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/smtptest"
 	transport "github.com/caddy-threepid/caddy-threepid/internal/mail"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
@@ -121,7 +122,7 @@ func TestSecondTimeGoesByAnotherRelay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.outbox.SetSender(verification.Email, newMailSender(t, relays))
+	p.outbox.SetSender(threepid.Email, newMailSender(t, relays))
 	p.send(message(1))
 	p.wantOutcomes("deferred sent")
 	if first, second := p.ids(), good.ids(); len(first) != 1 || len(second) != 1 || first[0] != second[0] {
@@ -176,7 +177,7 @@ func TestUncertainNearItsEnd(t *testing.T) {
 	for _, life := range []time.Duration{5 * time.Second, time.Minute, 10 * time.Minute, time.Hour} {
 		p := newPost(t, behaviour{})
 		sent := 0
-		p.outbox.SetSender(verification.Email, senderFunc(func(context.Context, verification.Message) error {
+		p.outbox.SetSender(threepid.Email, senderFunc(func(context.Context, verification.Message) error {
 			sent++
 			return lateError{sendError{text: "lost", temporary: true}}
 		}))

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
@@ -282,7 +283,7 @@ func TestFullOutboxCounts(t *testing.T) {
 		}
 		told := r.diary.all()
 		if len(told) != 3 || !errors.Is(told[0].Err, ErrFull) || !told[0].Operator || told[0].Outcome != Failed ||
-			told[0].Purpose != verification.Password || told[0].Medium != verification.Email || !errors.Is(told[2].Err, errDiskFull) {
+			told[0].Purpose != threepid.Password || told[0].Medium != threepid.Email || !errors.Is(told[2].Err, errDiskFull) {
 			t.Errorf("events = %+v, want that it is full, and once that it cannot be counted", told)
 		}
 		w.scan = nil

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -17,8 +18,8 @@ import (
 // under today's pseudonym only.
 type Admin struct {
 	SID       string
-	Purpose   Purpose
-	Medium    Medium
+	Purpose   threepid.Purpose
+	Medium    threepid.Medium
 	Pseudonym string
 	// State is the state at this moment; of an expired session, the last one.
 	State    State

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // TestDescribe: the operator sees how a session stands, and nothing that would
@@ -18,9 +19,9 @@ import (
 func TestDescribe(t *testing.T) {
 	f := newFixture(t)
 	opened := f.clock.Now()
-	sid := f.open(ask(purpose(Password), func(r *Request) { r.Language, r.Brand = "de", "club" })).SID
+	sid := f.open(ask(purpose(threepid.Password), func(r *Request) { r.Language, r.Brand = "de", "club" })).SID
 	f.clock.Advance(time.Minute)
-	f.open(ask(purpose(Password), attempt(2), func(r *Request) { r.Language, r.Brand = "fr", "club" }))
+	f.open(ask(purpose(threepid.Password), attempt(2), func(r *Request) { r.Language, r.Brand = "fr", "club" }))
 	_, _ = f.Submit(bg, Submission{SID: sid, Token: "wrong"})
 	got, err := f.Describe(bg, sid)
 	if err != nil {
@@ -34,7 +35,7 @@ func TestDescribe(t *testing.T) {
 	}
 	got.Created, got.Until, got.Asked = time.Time{}, time.Time{}, time.Time{}
 	want := Admin{
-		SID: sid, Purpose: Password, Medium: Email, Pseudonym: f.Pseudonym("alice@example.com"), State: Pending,
+		SID: sid, Purpose: threepid.Password, Medium: threepid.Email, Pseudonym: f.Pseudonym("alice@example.com"), State: Pending,
 		Delivery: Waiting, Sends: 2, Tries: 1, Language: "fr", Brand: "club",
 	}
 	if got != want {
@@ -74,7 +75,7 @@ func TestFindByPseudonym(t *testing.T) {
 	first := f.open(ask()).SID
 	f.open(ask(mailbox("bob@example.com")))
 	f.clock.Advance(23 * time.Hour) // the next day
-	second := f.open(ask(secret("other"), purpose(Password))).SID
+	second := f.open(ask(secret("other"), purpose(threepid.Password))).SID
 	today := f.Pseudonym("alice@example.com")
 	if today == yesterday {
 		t.Fatal("the pseudonym did not change overnight")
@@ -134,7 +135,7 @@ func TestForget(t *testing.T) {
 	life := func(address, client string) {
 		sid := f.validated(ask(mailbox(address), secret(client), func(r *Request) { r.Language = "de" }))
 		f.proves(f.claim(completes(sid, func(c *Completion) { c.ClientSecret = client })))
-		f.open(ask(mailbox(address), secret(client), purpose(Password), proof(ProofCode)))
+		f.open(ask(mailbox(address), secret(client), purpose(threepid.Password), proof(ProofCode)))
 		m := f.outbox.last(t)
 		f.hold(ask(mailbox(address), secret("held "+client), held("uia of "+client)))
 		if _, err := f.Explain(bg, m); err != nil {
@@ -147,13 +148,13 @@ func TestForget(t *testing.T) {
 		if err := f.Notify(bg, Happened{}, []Reader{{address, NoticeGone}}); err != nil {
 			t.Fatal(err)
 		}
-		f.await(ask(mailbox(address), secret(client), purpose(Add)))
+		f.await(ask(mailbox(address), secret(client), purpose(threepid.Add)))
 		wantErr(t, "Adopt", f.Adopt(bg, "sid-of-"+client, "nonce", ask(mailbox(address), secret(client))), nil)
 		if err := f.Refuse(bg, m.SID, m.Refusal); err != nil {
 			t.Fatal(err)
 		}
 		for _, spelled := range []Binding{{Address: address}, {Address: strings.ToUpper(address), Validated: address}} {
-			spelled.User, spelled.Medium, spelled.IDServer = "@user:example.com", Email, "id.example"
+			spelled.User, spelled.Medium, spelled.IDServer = "@user:example.com", threepid.Email, "id.example"
 			if err := f.Bind(bg, spelled); err != nil {
 				t.Fatal(err)
 			}
@@ -164,7 +165,7 @@ func TestForget(t *testing.T) {
 	life("alice@example.com", "secret-of-alice")
 	both := len(dump(t, f.cfg.Store))
 
-	gone, err := f.Forget(bg, Email, "alice@example.com")
+	gone, err := f.Forget(bg, threepid.Email, "alice@example.com")
 	if err != nil || gone.Total() != both-len(before) {
 		t.Errorf("Forget = %v, %v, want the %d entries that alice brought", gone, err, both-len(before))
 	}
@@ -177,10 +178,10 @@ func TestForget(t *testing.T) {
 		}
 	}
 	f.wantStored(before)
-	if gone, err := f.Forget(bg, Email, "alice@example.com"); gone.Total() != 0 || err != nil {
+	if gone, err := f.Forget(bg, threepid.Email, "alice@example.com"); gone.Total() != 0 || err != nil {
 		t.Errorf("Forget again = %v, %v", gone, err)
 	}
-	if gone, err := f.Forget(bg, MSISDN, "bob@example.com"); gone.Total() != 0 || err != nil {
+	if gone, err := f.Forget(bg, threepid.MSISDN, "bob@example.com"); gone.Total() != 0 || err != nil {
 		t.Errorf("Forget of the same text as a number = %v, %v", gone, err)
 	}
 	f.open(ask()) // she may come back
@@ -209,16 +210,16 @@ func (f *fixture) wantStored(want map[string]string) {
 // TestForgetOfANumber leaves as little of it as of an address.
 func TestForgetOfANumber(t *testing.T) {
 	f := newFixture(t, func(c *Config) { c.PerAddress = Limit{Burst: 50, Per: time.Hour} })
-	number := func(r *Request) { r.Medium, r.Address, r.Proof = MSISDN, "447400123456", ProofCode }
+	number := func(r *Request) { r.Medium, r.Address, r.Proof = threepid.MSISDN, "447400123456", ProofCode }
 	f.open(ask())
 	before := dump(t, f.cfg.Store)
 	sid := f.validated(ask(number))
 	f.proves(f.claim(completes(sid)))
-	f.await(ask(number, purpose(Add)))
+	f.await(ask(number, purpose(threepid.Add)))
 	f.hold(ask(number, secret("held"), held("u1")))
 	f.wrong(1, number)
-	wantErr(t, "Bind", f.Bind(bg, Binding{User: "@u:example.com", Medium: MSISDN, Address: "447400123456", IDServer: "is.example"}), nil)
-	gone, err := f.Forget(bg, MSISDN, "447400123456")
+	wantErr(t, "Bind", f.Bind(bg, Binding{User: "@u:example.com", Medium: threepid.MSISDN, Address: "447400123456", IDServer: "is.example"}), nil)
+	gone, err := f.Forget(bg, threepid.MSISDN, "447400123456")
 	if err != nil || gone["sessions"] != 3 || gone["messages"]+gone["bindings"] == 0 {
 		t.Errorf("Forget = %v, %v, want three sessions among what is gone", gone, err)
 	}
@@ -233,7 +234,7 @@ func TestForgetPastUnreadable(t *testing.T) {
 	for i := range 500/sealed.Partitions + 3 {
 		f.open(ask(secret(fmt.Sprint("s", i))))
 	}
-	gone, err := f.Forget(bg, Email, "alice@example.com")
+	gone, err := f.Forget(bg, threepid.Email, "alice@example.com")
 	if err != nil || gone.Total() != 3*(500/sealed.Partitions+3) {
 		t.Errorf("Forget = %v, %v", gone, err)
 	}

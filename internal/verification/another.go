@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -28,7 +29,7 @@ type openRequests struct {
 	SIDs []string
 }
 
-func (n naming) openNames(purpose Purpose, medium Medium, addr string) []string {
+func (n naming) openNames(purpose threepid.Purpose, medium threepid.Medium, addr string) []string {
 	return n.keys.HashTexts("open requests", string(purpose), string(medium), addr)
 }
 

@@ -7,13 +7,14 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/provenance"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // told is a request that says everything, and another one that says something else.
 func told(t tb, n int64) Request {
 	t.Helper()
 	text := string(rune('a' + n))
-	return ask(purpose(Add), attempt(n), func(r *Request) {
+	return ask(purpose(threepid.Add), attempt(n), func(r *Request) {
 		r.Typed, r.NextLink, r.Language, r.Brand = text+"lice", "https://"+text+".example/", text, "brand "+text
 		r.Origin = provenance.Origin{Program: text, System: "s" + text, Network: "n" + text}
 	})
@@ -39,7 +40,7 @@ func TestWhatIsAskedArrives(t *testing.T) {
 			m, s := f.outbox.last(t), f.record(sid)
 			sends, opened := int(n)+1, now.Add(-time.Duration(n)*time.Minute)
 			want := Message{
-				ID: messageID(sid, sends), SID: sid, Purpose: Add, Medium: Email, Address: req.Address, Token: m.Token,
+				ID: messageID(sid, sends), SID: sid, Purpose: threepid.Add, Medium: threepid.Email, Address: req.Address, Token: m.Token,
 				Language: req.Language, Created: f.clock.Now(), Expires: now.Add(DefaultTokenLifetime), Brand: req.Brand,
 				Refusal: f.refusal(sid), Attempt: n, Origin: req.Origin,
 			}
@@ -51,14 +52,14 @@ func TestWhatIsAskedArrives(t *testing.T) {
 			}
 			page, err := f.Inspect(bg, Submission{SID: sid, Token: m.Token})
 			if want := (Confirmed{
-				Purpose: Add, Medium: Email, Address: req.Address, NextLink: req.NextLink, Language: req.Language, Brand: req.Brand,
+				Purpose: threepid.Add, Medium: threepid.Email, Address: req.Address, NextLink: req.NextLink, Language: req.Language, Brand: req.Brand,
 				State: Pending, Delivery: Waiting, Asked: now, Origin: req.Origin,
 			}); err != nil || page != want {
 				t.Errorf("%s, %d: the page says\n%+v, %v, want\n%+v", way, n, page, err, want)
 			}
 			sight, err := f.Describe(bg, sid)
 			if want := (Admin{
-				SID: sid, Purpose: Add, Medium: Email, Pseudonym: f.Pseudonym(req.Address), State: Pending, Delivery: Waiting,
+				SID: sid, Purpose: threepid.Add, Medium: threepid.Email, Pseudonym: f.Pseudonym(req.Address), State: Pending, Delivery: Waiting,
 				Created: opened, Until: opened.Add(MaxLifetime), Sends: sends, Language: req.Language, Brand: req.Brand, Asked: now,
 			}); err != nil || sight != want {
 				t.Errorf("%s, %d: the operator sees\n%+v, %v, want\n%+v", way, n, sight, err, want)
@@ -110,7 +111,7 @@ func TestNoticeIsWhole(t *testing.T) {
 	}
 	m, now := f.outbox.last(t), f.clock.Now()
 	want := Message{
-		ID: messageID(m.SID, 1), SID: m.SID, Purpose: Notified, Medium: Email, Address: "alice@example.com", Language: "fr", Brand: "club",
+		ID: messageID(m.SID, 1), SID: m.SID, Purpose: threepid.Notified, Medium: threepid.Email, Address: "alice@example.com", Language: "fr", Brand: "club",
 		Created: now, Expires: now.Add(24 * time.Hour), Origin: h.Origin, Notice: NoticeAdded,
 	}
 	if m != want {
@@ -118,7 +119,7 @@ func TestNoticeIsWhole(t *testing.T) {
 	}
 	got, err := f.Describe(bg, m.SID)
 	if want := (Admin{
-		SID: m.SID, Purpose: Notified, Medium: Email, Pseudonym: f.Pseudonym("alice@example.com"), State: Revoked, Delivery: Waiting,
+		SID: m.SID, Purpose: threepid.Notified, Medium: threepid.Email, Pseudonym: f.Pseudonym("alice@example.com"), State: Revoked, Delivery: Waiting,
 		Created: now.Local(), Until: now.Add(24 * time.Hour).Local(), Sends: 1, Language: "fr", Brand: "club", Asked: now.Local(),
 	}); err != nil || got != want {
 		t.Errorf("the operator sees\n%+v, %v, want\n%+v", got, err, want)

@@ -15,12 +15,13 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
 func binding(change ...func(*Binding)) Binding {
 	b := Binding{
-		User: "@alice:example.org", Medium: Email, Address: "alice@example.com", IDServer: "id.example.org",
+		User: "@alice:example.org", Medium: threepid.Email, Address: "alice@example.com", IDServer: "id.example.org",
 		SID: "abc123987", ClientSecret: "d0nt-T3ll",
 	}
 	for _, c := range change {
@@ -78,7 +79,7 @@ func TestR45_BindingsAreKeptPerUser(t *testing.T) {
 func TestR45_BindingsAreOfOneAddressAtOneServer(t *testing.T) {
 	f := newFixture(t)
 	f.bind(binding(), binding(at("two.example.org")), binding(func(b *Binding) { b.Address = "other@example.com" }),
-		binding(func(b *Binding) { b.Medium = MSISDN }), binding())
+		binding(func(b *Binding) { b.Medium = threepid.MSISDN }), binding())
 	if got := f.bindings("@alice:example.org"); len(got) != 4 {
 		t.Errorf("got %+v, want four", got)
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -26,13 +27,13 @@ type nonceRecord struct {
 // foreignRecord is a session that the homeserver opened for itself, under a
 // nonce as its client_secret.
 type foreignRecord struct {
-	Nonce   string  `cbor:"1,keyasint"`
-	Secret  hash    `cbor:"2,keyasint"`
-	Purpose Purpose `cbor:"3,keyasint"`
+	Nonce   string           `cbor:"1,keyasint"`
+	Secret  hash             `cbor:"2,keyasint"`
+	Purpose threepid.Purpose `cbor:"3,keyasint"`
 	// Medium and Address are there to be found, and forgotten. Records of an
 	// earlier version lack them; they live for a day.
-	Medium  Medium `cbor:"4,keyasint,omitempty"`
-	Address string `cbor:"5,keyasint,omitempty"`
+	Medium  threepid.Medium `cbor:"4,keyasint,omitempty"`
+	Address string          `cbor:"5,keyasint,omitempty"`
 }
 
 func nonceKey(s *Service, nonce string) string {
@@ -85,7 +86,7 @@ func (s *Service) Await(ctx context.Context, req Request) (nonce string, err err
 // message and the note that the nonce was used are one transaction. A second
 // call with the same nonce (the homeserver's HTTP client tried again) answers
 // the same sid and sends nothing.
-func (s *Service) Callback(ctx context.Context, nonce string, medium Medium, address string) (Opened, error) {
+func (s *Service) Callback(ctx context.Context, nonce string, medium threepid.Medium, address string) (Opened, error) {
 	return s.decided(ctx, nonce, func(req openingRequest) bool { return req.Medium == medium && req.Address == address }, false)
 }
 
@@ -196,7 +197,7 @@ func (s *Service) Adopt(ctx context.Context, sid, nonce string, req Request) err
 
 // Adopted returns the nonce under which the homeserver knows one of its own
 // sessions, or ErrNoSession.
-func (s *Service) Adopted(ctx context.Context, sid, clientSecret string, purpose Purpose) (string, error) {
+func (s *Service) Adopted(ctx context.Context, sid, clientSecret string, purpose threepid.Purpose) (string, error) {
 	var rec foreignRecord
 	err := s.anywhere(ctx, s.keys.HashTexts(foreignLabel, sid), func(txn store.Txn, name string) error {
 		return kindForeign.Get(txn, s.keys, kindForeign.Key(name), &rec)

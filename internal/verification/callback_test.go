@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"testing"
 	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 func (f *fixture) await(req Request) string {
@@ -39,7 +41,7 @@ func (f *fixture) settle(nonce string) Opened {
 // however often the homeserver calls, and ends with its request.
 func TestCallbackOpensOneSession(t *testing.T) {
 	f := newFixture(t)
-	req := ask(purpose(Add), func(r *Request) { r.NextLink = "https://app.example/" })
+	req := ask(purpose(threepid.Add), func(r *Request) { r.NextLink = "https://app.example/" })
 	nonce := f.await(req)
 	if !regexp.MustCompile(`^[0-9a-zA-Z_-]{24,255}$`).MatchString(nonce) || f.Owns(nonce) {
 		t.Errorf("nonce %q: out of grammar, or taken for a session", nonce)
@@ -67,11 +69,11 @@ func TestCallbackOpensOneSession(t *testing.T) {
 	if got := f.settle(nonce); got != (Opened{}) {
 		t.Errorf("Settle again = %+v, want nothing", got)
 	}
-	if s := f.record(first.SID); s.Purpose != Add || s.NextLink != req.NextLink {
+	if s := f.record(first.SID); s.Purpose != threepid.Add || s.NextLink != req.NextLink {
 		t.Errorf("the session is for %q with next_link %q", s.Purpose, s.NextLink)
 	}
 	f.confirm(first.SID, f.outbox.last(t).Token)
-	c := completes(first.SID, func(c *Completion) { c.Purpose = Add })
+	c := completes(first.SID, func(c *Completion) { c.Purpose = threepid.Add })
 	if !f.claim(c).Live {
 		t.Errorf("the client's own client_secret does not complete the session")
 	}
@@ -109,24 +111,30 @@ func TestCallbackRefusals(t *testing.T) {
 	req := ask()
 	tests := []struct {
 		name    string
-		prepare func(f *fixture, nonce string) (string, Medium, string)
+		prepare func(f *fixture, nonce string) (string, threepid.Medium, string)
 	}{
-		{"another address", func(_ *fixture, n string) (string, Medium, string) { return n, Email, "eve@example.com" }},
-		{"another medium", func(_ *fixture, n string) (string, Medium, string) { return n, MSISDN, req.Address }},
-		{"unknown nonce", func(_ *fixture, n string) (string, Medium, string) { return n + "x", Email, req.Address }},
-		{"empty nonce", func(*fixture, string) (string, Medium, string) { return "", Email, req.Address }},
-		{"not a nonce", func(*fixture, string) (string, Medium, string) { return "zz", Email, req.Address }},
-		{"the client's secret", func(*fixture, string) (string, Medium, string) { return req.ClientSecret, Email, req.Address }},
-		{"a sid", func(f *fixture, _ string) (string, Medium, string) {
-			return f.open(ask(secret("second"))).SID, Email, req.Address
+		{"another address", func(_ *fixture, n string) (string, threepid.Medium, string) {
+			return n, threepid.Email, "eve@example.com"
 		}},
-		{"too late", func(f *fixture, n string) (string, Medium, string) {
+		{"another medium", func(_ *fixture, n string) (string, threepid.Medium, string) { return n, threepid.MSISDN, req.Address }},
+		{"unknown nonce", func(_ *fixture, n string) (string, threepid.Medium, string) {
+			return n + "x", threepid.Email, req.Address
+		}},
+		{"empty nonce", func(*fixture, string) (string, threepid.Medium, string) { return "", threepid.Email, req.Address }},
+		{"not a nonce", func(*fixture, string) (string, threepid.Medium, string) { return "zz", threepid.Email, req.Address }},
+		{"the client's secret", func(*fixture, string) (string, threepid.Medium, string) {
+			return req.ClientSecret, threepid.Email, req.Address
+		}},
+		{"a sid", func(f *fixture, _ string) (string, threepid.Medium, string) {
+			return f.open(ask(secret("second"))).SID, threepid.Email, req.Address
+		}},
+		{"too late", func(f *fixture, n string) (string, threepid.Medium, string) {
 			f.clock.Advance(DefaultInFlight)
-			return n, Email, req.Address
+			return n, threepid.Email, req.Address
 		}},
-		{"settled", func(f *fixture, n string) (string, Medium, string) {
+		{"settled", func(f *fixture, n string) (string, threepid.Medium, string) {
 			f.settle(n)
-			return n, Email, req.Address
+			return n, threepid.Email, req.Address
 		}},
 	}
 	for _, tt := range tests {
@@ -159,21 +167,21 @@ func TestSettleWithoutCallback(t *testing.T) {
 // for the purpose it was opened for, for a day.
 func TestAdopted(t *testing.T) {
 	f := newFixture(t)
-	req := ask(purpose(Password))
+	req := ask(purpose(threepid.Password))
 	if err := f.Adopt(bg, "hs-sid-1", "nonce-1", req); err != nil {
 		t.Fatal(err)
 	}
 	tests := []struct {
 		name, sid, secret string
-		purpose           Purpose
+		purpose           threepid.Purpose
 		want              string
 	}{
-		{"its own", "hs-sid-1", req.ClientSecret, Password, "nonce-1"},
-		{"another secret", "hs-sid-1", "other", Password, ""},
-		{"the nonce as secret", "hs-sid-1", "nonce-1", Password, ""},
-		{"another purpose", "hs-sid-1", req.ClientSecret, Register, ""},
-		{"another sid", "hs-sid-2", req.ClientSecret, Password, ""},
-		{"empty sid", "", req.ClientSecret, Password, ""},
+		{"its own", "hs-sid-1", req.ClientSecret, threepid.Password, "nonce-1"},
+		{"another secret", "hs-sid-1", "other", threepid.Password, ""},
+		{"the nonce as secret", "hs-sid-1", "nonce-1", threepid.Password, ""},
+		{"another purpose", "hs-sid-1", req.ClientSecret, threepid.Register, ""},
+		{"another sid", "hs-sid-2", req.ClientSecret, threepid.Password, ""},
+		{"empty sid", "", req.ClientSecret, threepid.Password, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -189,10 +197,10 @@ func TestAdopted(t *testing.T) {
 		})
 	}
 	f.clock.Advance(MaxLifetime - time.Second)
-	if _, err := f.Adopted(bg, "hs-sid-1", req.ClientSecret, Password); err != nil {
+	if _, err := f.Adopted(bg, "hs-sid-1", req.ClientSecret, threepid.Password); err != nil {
 		t.Errorf("just before a day is over: %v", err)
 	}
 	f.clock.Advance(time.Second)
-	_, err := f.Adopted(bg, "hs-sid-1", req.ClientSecret, Password)
+	_, err := f.Adopted(bg, "hs-sid-1", req.ClientSecret, threepid.Password)
 	wantErr(t, "after a day", err, ErrNoSession)
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -19,7 +20,7 @@ var wrongCodes = Limit{Burst: 50, Per: 24 * time.Hour}
 
 // codeNames stand for an address and a purpose in the key of that limit. It is the
 // address as it would be proven: other spellings are other addresses there.
-func (n naming) codeNames(purpose Purpose, medium Medium, address string) []string {
+func (n naming) codeNames(purpose threepid.Purpose, medium threepid.Medium, address string) []string {
 	return n.keys.HashTexts("limit codes", string(purpose), string(medium), address)
 }
 

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // mostCodes is how many wrong codes may be compared for an address and a purpose in
@@ -16,7 +18,7 @@ import (
 const mostCodes = 100
 
 // byPhone makes a request one about a number.
-func byPhone(r *Request) { r.Medium, r.Address, r.Proof = MSISDN, "447700900123", ProofCode }
+func byPhone(r *Request) { r.Medium, r.Address, r.Proof = threepid.MSISDN, "447700900123", ProofCode }
 
 // coded are requests whose proof is a code.
 var coded = map[string]func(*Request){"email": proof(ProofCode), "phone": byPhone}
@@ -67,7 +69,7 @@ func TestWrongCodesCountForTheAddress(t *testing.T) {
 			t.Errorf("%s: got %d wrong codes compared, want %d at most", name, got, mostCodes)
 		}
 		wantErr(t, name+": the right code", f.right("right", code), ErrRevoked)
-		wantErr(t, name+": another purpose", f.right("add", code, purpose(Add)), nil)
+		wantErr(t, name+": another purpose", f.right("add", code, purpose(threepid.Add)), nil)
 		wantErr(t, name+": a link", f.right("link", code, proof(ProofLink)), nil)
 		other := mailbox("bob@example.com")
 		if name == "phone" {
@@ -205,7 +207,7 @@ func TestCodesThatNobodyCompares(t *testing.T) {
 	if got := f.entries(kindLimit); got != 0 {
 		t.Errorf("got %d counts, want none", got)
 	}
-	if wrong, ok := errors.AsType[*WrongTokenError](err); !ok || *wrong != (WrongTokenError{Register, Email}) || wrong.Error() != ErrTokenIncorrect.Error() {
+	if wrong, ok := errors.AsType[*WrongTokenError](err); !ok || *wrong != (WrongTokenError{threepid.Register, threepid.Email}) || wrong.Error() != ErrTokenIncorrect.Error() {
 		t.Errorf("got %#v, want to be told of which session", err)
 	}
 }
@@ -229,7 +231,7 @@ func TestForgetWrongCodes(t *testing.T) {
 	if got := f.entries(kindLimit); got != 1 {
 		t.Fatalf("got %d counts, want 1", got)
 	}
-	if _, err := f.Forget(bg, Email, "alice@example.com"); err != nil {
+	if _, err := f.Forget(bg, threepid.Email, "alice@example.com"); err != nil {
 		t.Fatal(err)
 	}
 	if got := f.entries(kindLimit); got != 0 {

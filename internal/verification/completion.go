@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -38,7 +39,7 @@ type Alias struct {
 	// a registration: the client repeats a stage that the homeserver has.
 	Replayed bool
 	// Medium and Address are what a live alias proves.
-	Medium  Medium
+	Medium  threepid.Medium
 	Address string
 	// Typed is how the address was typed, see Request.
 	Typed string
@@ -47,7 +48,7 @@ type Alias struct {
 	Unasked bool
 
 	sid     string
-	purpose Purpose
+	purpose threepid.Purpose
 	claim   hash
 	uia     hash
 }
@@ -70,7 +71,7 @@ const (
 type Completion struct {
 	SID          string
 	ClientSecret string
-	Purpose      Purpose
+	Purpose      threepid.Purpose
 	UIASession   string
 }
 
@@ -157,14 +158,14 @@ func (s *Service) usable(ctx context.Context, p store.Partition, c Completion, a
 
 // Validated is the homeserver asking what an alias proves. Every refusal is
 // ErrNotValidated.
-func (s *Service) Validated(ctx context.Context, aliasSID, aliasSecret string) (ThreePID, error) {
+func (s *Service) Validated(ctx context.Context, aliasSID, aliasSecret string) (Proven, error) {
 	p, ok := sealed.PartitionIn(aliasSID)
 	if !ok {
-		return ThreePID{}, ErrNotValidated
+		return Proven{}, ErrNotValidated
 	}
-	var proof ThreePID
+	var proof Proven
 	err := s.store.Update(ctx, p, func(txn store.Txn) error {
-		proof = ThreePID{}
+		proof = Proven{}
 		var rec aliasRecord
 		if _, err := s.recall(txn, kindAlias, aliasLabel, aliasSID, &rec); err != nil {
 			return err
@@ -179,14 +180,14 @@ func (s *Service) Validated(ctx context.Context, aliasSID, aliasSecret string) (
 		if err := session.answer(rec.Claim, s.now()); err != nil {
 			return err
 		}
-		proof = ThreePID{Medium: session.Medium, Address: cmp.Or(rec.Spelling, session.Address), ValidatedAt: time.UnixMilli(session.ValidatedAt)}
+		proof = Proven{Medium: session.Medium, Address: cmp.Or(rec.Spelling, session.Address), ValidatedAt: time.UnixMilli(session.ValidatedAt)}
 		return s.putSession(txn, session)
 	})
 	if errors.Is(err, store.ErrNotFound) {
-		return ThreePID{}, ErrNotValidated
+		return Proven{}, ErrNotValidated
 	}
 	if err != nil {
-		return ThreePID{}, err // what is not committed proves nothing
+		return Proven{}, err // what is not committed proves nothing
 	}
 	return proof, nil
 }

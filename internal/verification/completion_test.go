@@ -9,13 +9,14 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
 )
 
 // completes is how alice's client completes a session.
 func completes(sid string, change ...func(*Completion)) Completion {
-	c := Completion{SID: sid, ClientSecret: ask().ClientSecret, Purpose: Register, UIASession: "uia"}
+	c := Completion{SID: sid, ClientSecret: ask().ClientSecret, Purpose: threepid.Register, UIASession: "uia"}
 	for _, f := range change {
 		f(&c)
 	}
@@ -26,8 +27,8 @@ func completes(sid string, change ...func(*Completion)) Completion {
 // used again: not by its sid, not by its alias, not for anything.
 func TestF39_UsedOnce(t *testing.T) {
 	f := newFixture(t)
-	sid := f.validated(ask(purpose(Password)))
-	reset := completes(sid, func(c *Completion) { c.Purpose = Password })
+	sid := f.validated(ask(purpose(threepid.Password)))
+	reset := completes(sid, func(c *Completion) { c.Purpose = threepid.Password })
 	a := f.claim(reset)
 	if !a.Live || a.Replayed {
 		t.Fatalf("alias of a validated session: live %v, replayed %v", a.Live, a.Replayed)
@@ -36,7 +37,7 @@ func TestF39_UsedOnce(t *testing.T) {
 		t.Errorf("%d aliases are stored, want 1", n)
 	}
 	got, err := f.Validated(bg, a.SID, a.ClientSecret)
-	want := ThreePID{Medium: Email, Address: "alice@example.com", ValidatedAt: f.clock.Now()}
+	want := Proven{Medium: threepid.Email, Address: "alice@example.com", ValidatedAt: f.clock.Now()}
 	if err != nil || got.Medium != want.Medium || got.Address != want.Address || !got.ValidatedAt.Equal(want.ValidatedAt) {
 		t.Fatalf("Validated = %+v, %v, want %+v", got, err, want)
 	}
@@ -48,7 +49,7 @@ func TestF39_UsedOnce(t *testing.T) {
 	if f.proves(a) {
 		t.Errorf("the alias proves something after its request has ended")
 	}
-	for _, p := range []Purpose{Register, Password, Add} {
+	for _, p := range []threepid.Purpose{threepid.Register, threepid.Password, threepid.Add} {
 		for _, uia := range []string{"", "uia", "another"} {
 			again := f.claim(completes(sid, func(c *Completion) { c.Purpose, c.UIASession = p, uia }))
 			if again.Live || again.Replayed || f.proves(again) {
@@ -84,7 +85,7 @@ func TestReplayed(t *testing.T) {
 		{"another UIA session", func(c *Completion) { c.UIASession = "another" }, false},
 		{"no UIA session", func(c *Completion) { c.UIASession = "" }, false},
 		{"another client_secret", func(c *Completion) { c.ClientSecret = "another" }, false},
-		{"another purpose", func(c *Completion) { c.Purpose = Password }, false},
+		{"another purpose", func(c *Completion) { c.Purpose = threepid.Password }, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -132,10 +133,10 @@ func TestClaimRefusals(t *testing.T) {
 	}{
 		{"not validated yet", func(f *fixture) Completion { return completes(f.open(ask()).SID) }},
 		{"a register session resets a password", func(f *fixture) Completion {
-			return completes(f.validated(ask()), func(c *Completion) { c.Purpose = Password })
+			return completes(f.validated(ask()), func(c *Completion) { c.Purpose = threepid.Password })
 		}},
 		{"an add session registers", func(f *fixture) Completion {
-			return completes(f.validated(ask(purpose(Add))))
+			return completes(f.validated(ask(purpose(threepid.Add))))
 		}},
 		{"wrong client_secret", func(f *fixture) Completion {
 			return completes(f.validated(ask()), func(c *Completion) { c.ClientSecret = "another" })
@@ -199,7 +200,7 @@ func TestClaimOfForeignSID(t *testing.T) {
 // is known.
 func TestUnasked(t *testing.T) {
 	reset := func(sid string) Completion {
-		return completes(sid, func(c *Completion) { c.Purpose = Password })
+		return completes(sid, func(c *Completion) { c.Purpose = threepid.Password })
 	}
 	tests := []struct {
 		name  string
@@ -223,7 +224,7 @@ func TestUnasked(t *testing.T) {
 	}
 	for _, tt := range tests {
 		f := newFixture(t)
-		sid := f.validated(ask(purpose(Password)))
+		sid := f.validated(ask(purpose(threepid.Password)))
 		a := f.claim(reset(sid))
 		tt.while(f, sid, a)
 		f.finish(a, Refused)

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // together runs n functions that all start at the same moment.
@@ -29,10 +31,10 @@ func together(n int, fn func(i int)) {
 func TestCompletesOnce(t *testing.T) {
 	for round := range 5 {
 		f := newFixture(t)
-		sid := f.validated(ask(purpose(Password)))
+		sid := f.validated(ask(purpose(threepid.Password)))
 		var live, proven, failed atomic.Int32
 		together(200, func(i int) {
-			c := completes(sid, func(c *Completion) { c.Purpose, c.UIASession = Password, fmt.Sprint(i) })
+			c := completes(sid, func(c *Completion) { c.Purpose, c.UIASession = threepid.Password, fmt.Sprint(i) })
 			a, err := f.Claim(bg, c)
 			if err != nil {
 				failed.Add(1)

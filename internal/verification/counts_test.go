@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -59,7 +60,7 @@ func TestCountTakesNothingFromTheBudget(t *testing.T) {
 	if got := f.open(ask(mailbox("bob@example.com"))); !got.Sent {
 		t.Error("the budget was used up")
 	}
-	wantErr(t, "cool", f.cool(bg, Email, "carol@example.com", f.clock.Now().Add(time.Hour)), nil)
+	wantErr(t, "cool", f.cool(bg, threepid.Email, "carol@example.com", f.clock.Now().Add(time.Hour)), nil)
 	if got := refusedBy(t, f.Count(bg, ask(mailbox("carol@example.com")))); got != LimitCooldown {
 		t.Errorf("of an address that cools down: refused by %q, want by that", got)
 	}
@@ -96,8 +97,8 @@ func TestSpoiltCountsAreNone(t *testing.T) {
 		err := f.cfg.Store.Update(bg, limitsPartition, func(txn store.Txn) error { return txn.Set(key, []byte("x"), time.Time{}) })
 		wantErr(t, "spoil", err, nil)
 	}
-	spoil(kindLimit.Key(f.mailboxNames(Email, ask().Address)[0]))
-	spoil(kindCool.Key(f.addressNames(Email, ask().Address)[0]))
+	spoil(kindLimit.Key(f.mailboxNames(threepid.Email, ask().Address)[0]))
+	spoil(kindCool.Key(f.addressNames(threepid.Email, ask().Address)[0]))
 	if got := f.open(ask()); !got.Sent {
 		t.Error("nothing was sent")
 	}
@@ -107,8 +108,8 @@ func TestSpoiltCountsAreNone(t *testing.T) {
 func TestCooldownIsNotShortened(t *testing.T) {
 	f := newFixture(t)
 	for _, end := range []time.Duration{2 * time.Hour, time.Hour} {
-		wantErr(t, "cool", f.cool(bg, Email, ask().Address, f.clock.Now().Add(end)), nil)
-		if got, err := f.Cooling(bg, Message{Medium: Email, Address: ask().Address}); got != 2*time.Hour || err != nil {
+		wantErr(t, "cool", f.cool(bg, threepid.Email, ask().Address, f.clock.Now().Add(end)), nil)
+		if got, err := f.Cooling(bg, Message{Medium: threepid.Email, Address: ask().Address}); got != 2*time.Hour || err != nil {
 			t.Errorf("got %v, %v, want two hours", got, err)
 		}
 	}
@@ -118,12 +119,12 @@ func TestCooldownIsNotShortened(t *testing.T) {
 func TestCooldownIsNotShortenedUnread(t *testing.T) {
 	s := newShaky(t)
 	end := s.clock.Now().Add(2 * time.Hour)
-	wantErr(t, "cool", s.cool(bg, Email, ask().Address, end), nil)
+	wantErr(t, "cool", s.cool(bg, threepid.Email, ask().Address, end), nil)
 	for n := range 4 {
 		s.disk.Arm(n)
-		_ = s.cool(bg, Email, ask().Address, end.Add(-time.Hour))
+		_ = s.cool(bg, threepid.Email, ask().Address, end.Add(-time.Hour))
 		s.disk.Arm(0)
-		if got, err := s.Cooling(bg, Message{Medium: Email, Address: ask().Address}); got != 2*time.Hour || err != nil {
+		if got, err := s.Cooling(bg, Message{Medium: threepid.Email, Address: ask().Address}); got != 2*time.Hour || err != nil {
 			t.Errorf("operation %d failed: got %v, %v, want two hours", n, got, err)
 		}
 	}
@@ -135,7 +136,7 @@ func TestLimitsAreToldExactly(t *testing.T) {
 	f := newFixture(t, func(c *Config) { c.PerAddress, c.PerDomain, c.Messages = hourly, hourly, hourly })
 	want := func(used int, until time.Time) {
 		t.Helper()
-		list, cooling, err := f.Limits(bg, Email, ask().Address, "example.com")
+		list, cooling, err := f.Limits(bg, threepid.Email, ask().Address, "example.com")
 		if err != nil || !cooling.IsZero() || len(list) != 3 {
 			t.Fatalf("got %+v, %v, %v, want three limits", list, cooling, err)
 		}
@@ -158,10 +159,10 @@ func TestLimitsAreToldExactly(t *testing.T) {
 	f.clock.Advance(14 * time.Minute)
 	want(3, time.Time{})
 	// Wrong codes are told where there are some.
-	sid := f.open(ask(secret("code"), proof(ProofCode), purpose(Add))).SID
+	sid := f.open(ask(secret("code"), proof(ProofCode), purpose(threepid.Add))).SID
 	_, _ = f.Submit(bg, Submission{SID: sid, Token: "wrong"})
-	list, _, err := f.Limits(bg, Email, ask().Address, "")
-	if want := (LimitState{Limit: LimitCodes, Purpose: Add, Used: 1, Limited: wrongCodes}); err != nil || len(list) != 3 || list[2] != want {
+	list, _, err := f.Limits(bg, threepid.Email, ask().Address, "")
+	if want := (LimitState{Limit: LimitCodes, Purpose: threepid.Add, Used: 1, Limited: wrongCodes}); err != nil || len(list) != 3 || list[2] != want {
 		t.Errorf("got %+v, %v, want the wrong code at the end", list, err)
 	}
 }
@@ -170,7 +171,7 @@ func TestLimitsAreToldExactly(t *testing.T) {
 func TestRevokeByAddressIsOfOneMedium(t *testing.T) {
 	f := newFixture(t)
 	f.open(ask(byPhone))
-	if n, err := f.RevokeByAddress(bg, Email, ask(byPhone).Address); n != 0 || err != nil {
+	if n, err := f.RevokeByAddress(bg, threepid.Email, ask(byPhone).Address); n != 0 || err != nil {
 		t.Errorf("got %d, %v, want none", n, err)
 	}
 }

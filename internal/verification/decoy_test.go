@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -49,7 +50,7 @@ func TestF15_DecoyIsAnOrdinarySession(t *testing.T) {
 		records := map[string]Session{}
 		for _, way := range []string{"granted", "decoy"} {
 			f := newFixture(t)
-			got := ways(f)[way](ask(purpose(Password), proof(kind)))
+			got := ways(f)[way](ask(purpose(threepid.Password), proof(kind)))
 			m, s := f.outbox.last(t), *f.record(got.SID)
 			decoy := way == "decoy"
 			if !got.Sent || got.Decoy != decoy || s.Decoy != decoy || m.Decoy != decoy || (m.Token == "") != decoy || m.Refusal == "" {
@@ -128,7 +129,7 @@ func TestF15_DecoyCostsTheSame(t *testing.T) {
 		if way == "decoy" {
 			_, err = f.Decoy(bg, nonce)
 		} else {
-			_, err = f.Callback(bg, nonce, Email, ask().Address)
+			_, err = f.Callback(bg, nonce, threepid.Email, ask().Address)
 		}
 		wantErr(t, "a full outbox", err, fullError{})
 		_, err = f.Settle(bg, nonce)
@@ -308,14 +309,14 @@ func TestOneExplanationADay(t *testing.T) {
 	expect("third", messages[2], false)
 	var rec explained
 	err := f.store.View(bg, limitsPartition, func(txn store.Txn) error {
-		_, err := kindExplained.First(txn, f.keys, f.explainedNames(Register, Email, ask().Address), &rec)
+		_, err := kindExplained.First(txn, f.keys, f.explainedNames(threepid.Register, threepid.Email, ask().Address), &rec)
 		return err
 	})
 	if err != nil || rec.Message != messages[1].ID || !rec.Sent {
 		t.Errorf("noted is %+v, %v, want the second, and that it was sent", rec, err)
 	}
 	other := messages[2]
-	other.Purpose = Add
+	other.Purpose = threepid.Add
 	expect("another purpose", other, true)
 	other = messages[2]
 	other.Address = "bob@example.com"
@@ -332,10 +333,10 @@ func TestOneExplanationADay(t *testing.T) {
 	if n := f.entries(kindExplained); n == 0 {
 		t.Fatal("this test no longer sees the notes")
 	}
-	if _, err := f.Forget(bg, Email, ask().Address); err != nil {
+	if _, err := f.Forget(bg, threepid.Email, ask().Address); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.Forget(bg, Email, "bob@example.com"); err != nil {
+	if _, err := f.Forget(bg, threepid.Email, "bob@example.com"); err != nil {
 		t.Fatal(err)
 	}
 	if n := f.entries(kindExplained); n != 0 {

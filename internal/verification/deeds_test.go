@@ -5,6 +5,8 @@ package verification
 import (
 	"net/netip"
 	"slices"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // deeds are all of them.
@@ -42,7 +44,7 @@ func known(change ...func(*Request)) Request {
 }
 
 // bounded is a binding.
-var bounded = Binding{User: "@u:example.com", Medium: Email, Address: "alice@example.com", IDServer: "is.example"}
+var bounded = Binding{User: "@u:example.com", Medium: threepid.Email, Address: "alice@example.com", IDServer: "is.example"}
 
 // message is the newest one.
 func (s *shaky) message() Message { s.Helper(); return s.outbox.last(s) }
@@ -94,18 +96,18 @@ var clientDeeds = []deed{
 	}, counts: true},
 	{name: "Callback", prepare: func(s *shaky) func() (any, error) {
 		nonce := s.await(known())
-		return answers(func() (Opened, error) { return s.Callback(bg, nonce, Email, "alice@example.com") })
+		return answers(func() (Opened, error) { return s.Callback(bg, nonce, threepid.Email, "alice@example.com") })
 	}},
 	{name: "Callback with no room", prepare: func(s *shaky) func() (any, error) {
 		nonce := s.await(known())
 		s.outbox.refuse = &BusyError{1}
-		return answers(func() (Opened, error) { return s.Callback(bg, nonce, Email, "alice@example.com") })
+		return answers(func() (Opened, error) { return s.Callback(bg, nonce, threepid.Email, "alice@example.com") })
 	}},
 	{name: "Callback with no room, which nobody is told", prepare: func(s *shaky) func() (any, error) {
 		req := known(func(r *Request) { r.Discreet = true })
 		nonce := s.await(req)
 		s.outbox.refuse = &BusyError{1}
-		return answers(func() (Opened, error) { return s.Callback(bg, nonce, Email, req.Address) })
+		return answers(func() (Opened, error) { return s.Callback(bg, nonce, threepid.Email, req.Address) })
 	}},
 	{name: "Decoy", prepare: func(s *shaky) func() (any, error) {
 		nonce := s.await(known())
@@ -125,7 +127,7 @@ var clientDeeds = []deed{
 	}},
 	{name: "Adopted", prepare: func(s *shaky) func() (any, error) {
 		wantNone(s, s.Adopt(bg, "theirs", "nonce", known()))
-		return answers(func() (string, error) { return s.Adopted(bg, "theirs", known().ClientSecret, Register) })
+		return answers(func() (string, error) { return s.Adopted(bg, "theirs", known().ClientSecret, threepid.Register) })
 	}},
 	{name: "Submit of a link", prepare: func(s *shaky) func() (any, error) {
 		sub := Submission{SID: s.open(known()).SID, Token: s.message().Token, Client: somebody}
@@ -155,7 +157,7 @@ var clientDeeds = []deed{
 		_, err := s.NoteOpen(bg, s.message())
 		wantNone(s, err)
 		return answers(func() (bool, error) {
-			return s.Another(bg, "no sid", Confirmed{Purpose: Register, Medium: Email, Address: "alice@example.com"})
+			return s.Another(bg, "no sid", Confirmed{Purpose: threepid.Register, Medium: threepid.Email, Address: "alice@example.com"})
 		})
 	}},
 	{name: "Claim", prepare: func(s *shaky) func() (any, error) {
@@ -175,7 +177,7 @@ var clientDeeds = []deed{
 	}},
 	{name: "Validated", prepare: func(s *shaky) func() (any, error) {
 		a := s.claim(completes(s.validated(known())))
-		return answers(func() (ThreePID, error) { return s.Validated(bg, a.SID, a.ClientSecret) })
+		return answers(func() (Proven, error) { return s.Validated(bg, a.SID, a.ClientSecret) })
 	}},
 	{name: "Finish", prepare: func(s *shaky) func() (any, error) {
 		a := s.claim(completes(s.validated(known())))
@@ -193,15 +195,15 @@ var clientDeeds = []deed{
 	}},
 	{name: "Advance", prepare: func(s *shaky) func() (any, error) {
 		s.hold(known(held("u1")))
-		return answers(func() (bool, error) { return s.Advance(bg, "u1", Email) })
+		return answers(func() (bool, error) { return s.Advance(bg, "u1", threepid.Email) })
 	}, parts: true, tells: true},
 	{name: "Advance of a session that is gone", prepare: func(s *shaky) func() (any, error) {
 		wantNone(s, s.RevokeSession(bg, s.hold(known(held("u1")))))
-		return answers(func() (bool, error) { return s.Advance(bg, "u1", Email) })
+		return answers(func() (bool, error) { return s.Advance(bg, "u1", threepid.Email) })
 	}, tells: true},
 	{name: "Reached", prepare: func(s *shaky) func() (any, error) {
 		s.advance("u1")
-		return answers(func() (bool, error) { return s.Reached(bg, "u1", Email) })
+		return answers(func() (bool, error) { return s.Reached(bg, "u1", threepid.Email) })
 	}},
 	{name: "Tie", prepare: func(s *shaky) func() (any, error) {
 		return nothing(func() error { return s.Tie(bg, somebody, "agent", "u1") })

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -49,7 +50,7 @@ func (o *opening) put(txn store.Txn) error {
 // coolNames are the names under which a request finds out whether its address
 // cools down. A discreet one does not ask: its message is stopped where all are,
 // see [Service.Cooling].
-func (s *Service) coolNames(medium Medium, address string, discreet bool) []string {
+func (s *Service) coolNames(medium threepid.Medium, address string, discreet bool) []string {
 	if discreet {
 		return nil
 	}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"testing"
 	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 func discreet(r *Request) { r.Discreet = true }
@@ -93,10 +95,10 @@ func TestCoolingIsAskedWhereMessagesAreSent(t *testing.T) {
 	f := newFixture(t)
 	req := ask(discreet, held("u1"))
 	f.hold(req)
-	if err := f.cool(bg, Email, req.Address, f.clock.Now().Add(time.Hour)); err != nil {
+	if err := f.cool(bg, threepid.Email, req.Address, f.clock.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.Advance(bg, "u1", Email); err != nil {
+	if _, err := f.Advance(bg, "u1", threepid.Email); err != nil {
 		t.Errorf("Advance = %v, want the message let go", err)
 	}
 	f.open(ask(discreet, secret("another")))
@@ -105,10 +107,10 @@ func TestCoolingIsAskedWhereMessagesAreSent(t *testing.T) {
 		t.Errorf("a request that is not discreet: %v, want it refused", err)
 	}
 	for _, want := range []time.Duration{time.Hour, 0} {
-		if got, err := f.Cooling(bg, Message{Medium: Email, Address: req.Address}); err != nil || got != want {
+		if got, err := f.Cooling(bg, Message{Medium: threepid.Email, Address: req.Address}); err != nil || got != want {
 			t.Errorf("Cooling = %s, %v, want %s", got, err, want)
 		}
-		if got, err := f.Cooling(bg, Message{Medium: Email, Address: req.Address, Notice: NoticePassword}); err != nil || got != 0 {
+		if got, err := f.Cooling(bg, Message{Medium: threepid.Email, Address: req.Address, Notice: NoticePassword}); err != nil || got != 0 {
 			t.Errorf("Cooling of a notice = %s, %v, want none", got, err)
 		}
 		f.clock.Advance(time.Hour)

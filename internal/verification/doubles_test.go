@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -125,7 +126,7 @@ type watcher struct {
 	seen map[string]int
 }
 
-func (w *watcher) Transition(p Purpose, m Medium, to string) {
+func (w *watcher) Transition(p threepid.Purpose, m threepid.Medium, to string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.seen[string(p)+" "+string(m)+" "+to]++

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
 )
@@ -64,9 +65,9 @@ func TestResendRefuses(t *testing.T) {
 		})
 		sid := f.validated(ask())
 		c.end(f, sid)
-		address, budget := f.room(t, f.mailbox(Email, ask().Address, 1)), f.room(t, f.budget(Email))
+		address, budget := f.room(t, f.mailbox(threepid.Email, ask().Address, 1)), f.room(t, f.budget(threepid.Email))
 		wantErr(t, name, f.Resend(bg, sid), c.want)
-		if a, b := f.room(t, f.mailbox(Email, ask().Address, 1)), f.room(t, f.budget(Email)); a != address || b != budget {
+		if a, b := f.room(t, f.mailbox(threepid.Email, ask().Address, 1)), f.room(t, f.budget(threepid.Email)); a != address || b != budget {
 			t.Errorf("%s: it has cost %d and %d", name, address-a, budget-b)
 		}
 		// It may end between the look and the message.
@@ -75,10 +76,10 @@ func TestResendRefuses(t *testing.T) {
 		if name == "abandoned" {
 			f.proves(f.claim(completes(sid)))
 		}
-		sent, budget := len(f.outbox.messages()), f.room(t, f.budget(Email))
+		sent, budget := len(f.outbox.messages()), f.room(t, f.budget(threepid.Email))
 		f.meanwhile(func() { f.meanwhile(func() { c.end(f, sid) }) })
 		wantErr(t, name+" meanwhile", f.Resend(bg, sid), c.want)
-		if b := f.room(t, f.budget(Email)); b != budget || len(f.outbox.messages()) != sent {
+		if b := f.room(t, f.budget(threepid.Email)); b != budget || len(f.outbox.messages()) != sent {
 			t.Errorf("%s meanwhile: it has cost %d, and sent %d", name, budget-b, len(f.outbox.messages())-sent)
 		}
 	}
@@ -144,7 +145,7 @@ func TestAnotherEnds(t *testing.T) {
 		note(f.outbox.last(t))
 	}
 	err := f.store.View(bg, limitsPartition, func(txn store.Txn) error {
-		_, err := kindOpen.First(txn, f.keys, f.openNames(Register, Email, ask().Address), &rec)
+		_, err := kindOpen.First(txn, f.keys, f.openNames(threepid.Register, threepid.Email, ask().Address), &rec)
 		return err
 	})
 	if err != nil || len(rec.SIDs) != maxOpen || rec.SIDs[maxOpen-1] != f.outbox.last(t).SID {
@@ -158,7 +159,7 @@ func TestFailuresThatAreOver(t *testing.T) {
 	f := newFixture(t)
 	nonce := f.await(ask())
 	f.outbox.refuse = fullError{}
-	_, err := f.Callback(bg, nonce, Email, ask().Address)
+	_, err := f.Callback(bg, nonce, threepid.Email, ask().Address)
 	wantErr(t, "Callback without room", err, fullError{})
 	f.outbox.refuse = nil
 	if got := f.callback(nonce, ask()); f.settle(nonce) != got || !got.Sent {
@@ -167,7 +168,7 @@ func TestFailuresThatAreOver(t *testing.T) {
 	nonce = f.await(ask(secret("gone")))
 	f.outbox.refuse = fullError{}
 	f.meanwhile(func() { f.meanwhile(func() { f.settle(nonce) }) })
-	_, err = f.Callback(bg, nonce, Email, ask().Address)
+	_, err = f.Callback(bg, nonce, threepid.Email, ask().Address)
 	wantErr(t, "Callback without room, whose client goes", err, fullError{})
 	if errors.Is(err, store.ErrNotFound) {
 		t.Errorf("got %v, want nothing said of the client", err)
@@ -175,10 +176,10 @@ func TestFailuresThatAreOver(t *testing.T) {
 	nonce = f.await(ask(secret("other")))
 	f.clock.Advance(DefaultInFlight / 2)
 	f.outbox.refuse = errors.New("broken")
-	_, err = f.Callback(bg, nonce, Email, ask().Address)
+	_, err = f.Callback(bg, nonce, threepid.Email, ask().Address)
 	wantErr(t, "Callback that fails", err, f.outbox.refuse)
 	f.clock.Advance(DefaultInFlight / 2)
-	_, err = f.Callback(bg, nonce, Email, ask().Address)
+	_, err = f.Callback(bg, nonce, threepid.Email, ask().Address)
 	wantErr(t, "Callback after its time", err, ErrUnknownNonce)
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -56,6 +57,6 @@ func (s *Service) Explained(ctx context.Context, m Message, sent bool) error {
 }
 
 // explainedNames are those of that note, beside the limits, by every key.
-func (n naming) explainedNames(purpose Purpose, medium Medium, address string) []string {
+func (n naming) explainedNames(purpose threepid.Purpose, medium threepid.Medium, address string) []string {
 	return n.keys.HashTexts("explained", string(purpose), string(medium), address)
 }

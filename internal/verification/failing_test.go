@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
 )
 
@@ -99,7 +100,7 @@ func (s *shaky) spent() map[string]uint64 {
 func (s *shaky) budgeted() (until uint64) {
 	s.Helper()
 	all := s.spent()
-	for _, name := range s.budget(Email).names {
+	for _, name := range s.budget(threepid.Email).names {
 		until = max(until, all[name])
 	}
 	return until

@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
 )
@@ -68,7 +69,7 @@ func newFixture(t tb, change ...func(*Config)) *fixture {
 // ask is a registration by email with a link; change what differs.
 func ask(change ...func(*Request)) Request {
 	req := Request{
-		Purpose: Register, Medium: Email, Address: "alice@example.com",
+		Purpose: threepid.Register, Medium: threepid.Email, Address: "alice@example.com",
 		ClientSecret: "monkeys_are_GREAT", SendAttempt: 1, Proof: ProofLink,
 	}
 	for _, c := range change {
@@ -79,7 +80,7 @@ func ask(change ...func(*Request)) Request {
 
 func attempt(n int64) func(*Request) { return func(r *Request) { r.SendAttempt = n } }
 
-func purpose(p Purpose) func(*Request) { return func(r *Request) { r.Purpose = p } }
+func purpose(p threepid.Purpose) func(*Request) { return func(r *Request) { r.Purpose = p } }
 
 func secret(s string) func(*Request) { return func(r *Request) { r.ClientSecret = s } }
 
@@ -146,7 +147,7 @@ func (f *fixture) proves(a *Alias) bool {
 	if err != nil && !errors.Is(err, ErrNotValidated) {
 		f.Fatalf("Validated: %v", err)
 	}
-	if (err == nil) == (got == ThreePID{}) {
+	if (err == nil) == (got == Proven{}) {
 		f.Fatalf("Validated = %+v, %v: a proof and an error, or neither", got, err)
 	}
 	return err == nil
@@ -203,7 +204,7 @@ func kindOf(key string) string {
 }
 
 // Forget is what the operator can have done, of all kinds that this package declares.
-func (f *fixture) Forget(ctx context.Context, medium Medium, address string) (sealed.Forgotten, error) {
+func (f *fixture) Forget(ctx context.Context, medium threepid.Medium, address string) (sealed.Forgotten, error) {
 	f.Helper()
 	return sealed.Erase(ctx, f.store, f.keys, string(medium), address)
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/internal/provenance"
 	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // golden is a record and its kind.
@@ -33,34 +34,34 @@ func goldenRecords(s *Service) map[string]golden {
 	zero := int64(0)
 	origin := provenance.Origin{Program: "Element", System: "Linux", Network: "192.0.2.x"}
 	held := openingRequest{
-		Purpose: Register, Medium: Email, Address: "a@x.example", Index: "index", Secret: fill(1), SendAttempt: 2,
+		Purpose: threepid.Register, Medium: threepid.Email, Address: "a@x.example", Index: "index", Secret: fill(1), SendAttempt: 2,
 		NextLink: "https://n.example", Language: "de", Proof: ProofCode, Brand: "brand", RepeatOnly: true, Held: true, Decoy: true,
 		Discreet: true, Asked: 3, Origin: origin, Early: true, Typed: "A@x.example",
 	}
 	binding := Binding{
-		User: "@u:x.example", Medium: Email, Address: "a@x.example", IDServer: "id.example", SID: "s", ClientSecret: "c",
+		User: "@u:x.example", Medium: threepid.Email, Address: "a@x.example", IDServer: "id.example", SID: "s", ClientSecret: "c",
 		Bound: time.Unix(1_700_000_000, 500_000_000), Validated: "A@x.example",
 	}
 	on := s.shelves(binding.User)[0]
 	name := func(names []string) string { return names[0] }
 	return map[string]golden{
 		sessionKey(sid): {kindSession, &Session{
-			SID: sid, Purpose: Password, Medium: Email, Address: "a@x.example", Proof: ProofCode, State: Validated, Secret: fill(1),
+			SID: sid, Purpose: threepid.Password, Medium: threepid.Email, Address: "a@x.example", Proof: ProofCode, State: Validated, Secret: fill(1),
 			SendAttempt: 2, Sends: 3, Tokens: []Token{{Hash: fill(2), Expires: 4}}, Tries: 1, Until: 5, ValidatedAt: 6,
 			NextLink: "https://n.example", Language: "de", Claim: &Claim{ID: fill(3), Until: 7, Answered: true}, ConsumedIn: fill(4),
 			Brand: "brand", Created: 8, Refused: 9, Decoy: true, HeldAttempt: &zero, Lapsed: []Token{{Hash: fill(5), Expires: 10}},
 			Origin: origin, Asked: 11, Typed: "A@x.example",
 		}},
-		nonceKey(s, "nonce"):                                     {kindNonce, &nonceRecord{Request: held, SID: "s", Sent: true, Failure: &failure{Wait: 1, Busy: true}, Decoy: true}},
-		aliasKey(s, "alias"):                                     {kindAlias, &aliasRecord{SID: "s", Secret: fill(1), Claim: fill(2), Spelling: "A@x.example"}},
-		"h/" + s.keys.HashText(foreignLabel, "sid"):              {kindForeign, &foreignRecord{Nonce: "n", Secret: fill(1), Purpose: Add, Medium: Email, Address: "a@x.example"}},
-		s.bindingKey(on, binding):                                {kindBinding, &binding},
-		replyKey(sid):                                            {kindReply, &Reply{Text: "550 no \xff", At: 3}},
-		"g/" + name(s.progressNames("uia", Email)):               {kindProgress, &progressRecord{Ready: true, Held: &held, Paid: 4}},
-		"t/" + s.keys.HashText("registration tie", "192.0.2.1"):  {kindTie, &tieRecord{UIA: "uia", At: 5}},
-		"e/" + name(s.explainedNames(Add, Email, "a@x.example")): {kindExplained, &explained{Message: "m", Sent: true}},
-		"q/" + name(s.openNames(Add, Email, "a@x.example")):      {kindOpen, &openRequests{SIDs: []string{sid}}},
-		"w/" + name(s.languageNames(Email, "a@x.example")):       {kindLanguage, &spoken{Language: "de"}},
+		nonceKey(s, "nonce"):                                    {kindNonce, &nonceRecord{Request: held, SID: "s", Sent: true, Failure: &failure{Wait: 1, Busy: true}, Decoy: true}},
+		aliasKey(s, "alias"):                                    {kindAlias, &aliasRecord{SID: "s", Secret: fill(1), Claim: fill(2), Spelling: "A@x.example"}},
+		"h/" + s.keys.HashText(foreignLabel, "sid"):             {kindForeign, &foreignRecord{Nonce: "n", Secret: fill(1), Purpose: threepid.Add, Medium: threepid.Email, Address: "a@x.example"}},
+		s.bindingKey(on, binding):                               {kindBinding, &binding},
+		replyKey(sid):                                           {kindReply, &Reply{Text: "550 no \xff", At: 3}},
+		"g/" + name(s.progressNames("uia", threepid.Email)):     {kindProgress, &progressRecord{Ready: true, Held: &held, Paid: 4}},
+		"t/" + s.keys.HashText("registration tie", "192.0.2.1"): {kindTie, &tieRecord{UIA: "uia", At: 5}},
+		"e/" + name(s.explainedNames(threepid.Add, threepid.Email, "a@x.example")): {kindExplained, &explained{Message: "m", Sent: true}},
+		"q/" + name(s.openNames(threepid.Add, threepid.Email, "a@x.example")):      {kindOpen, &openRequests{SIDs: []string{sid}}},
+		"w/" + name(s.languageNames(threepid.Email, "a@x.example")):                {kindLanguage, &spoken{Language: "de"}},
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -37,7 +38,7 @@ func (s *Service) holding() cell {
 }
 
 // paid are the cells that a held message has paid for.
-func (s *Service) paid(medium Medium) []cell {
+func (s *Service) paid(medium threepid.Medium) []cell {
 	if s.cfg.Messages.off() {
 		return []cell{s.holding()}
 	}
@@ -47,7 +48,7 @@ func (s *Service) paid(medium Medium) []cell {
 }
 
 // room are the same, to be looked at.
-func (s *Service) room(medium Medium) []cell {
+func (s *Service) room(medium threepid.Medium) []cell {
 	cells := s.paid(medium)
 	for i := range cells {
 		cells[i].glance = true
@@ -102,7 +103,7 @@ func (s *Service) Hold(ctx context.Context, req Request, decoy bool) error {
 // the message that was held for it. It may be repeated, and is by clients that
 // poll; only the first time costs anything. Whether a message was released is not
 // whether it was sent, and takes a time that depends on it.
-func (s *Service) Advance(ctx context.Context, uia string, medium Medium) (released bool, err error) {
+func (s *Service) Advance(ctx context.Context, uia string, medium threepid.Medium) (released bool, err error) {
 	names := s.progressNames(uia, medium)
 	rec, err := s.progress(ctx, names)
 	for err == nil && !rec.Ready {

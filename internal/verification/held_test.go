@@ -5,6 +5,8 @@ package verification
 import (
 	"testing"
 	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // TestGate_HeldMessageOfASessionThatIsGone is not sent in another one: no client
@@ -43,7 +45,7 @@ func TestGate_HeldRequestsMayBeRepeated(t *testing.T) {
 	}
 	f := newFixture(t, func(c *Config) { c.PerAddress = Limit{Burst: 3, Per: time.Hour} })
 	repeat(f)
-	if got := f.open(ask(purpose(Password))); !got.Sent {
+	if got := f.open(ask(purpose(threepid.Password))); !got.Sent {
 		t.Error("got nothing sent for another purpose")
 	}
 	f.advance("u1")
@@ -57,7 +59,7 @@ func TestGate_HeldRequestsMayBeRepeated(t *testing.T) {
 	for range 8 {
 		f.hold(ask(held("u1"), attempt(2)))
 	}
-	if got := f.open(ask(purpose(Password))); !got.Sent {
+	if got := f.open(ask(purpose(threepid.Password))); !got.Sent {
 		t.Error("got nothing sent for another purpose, after repetitions of what was sent")
 	}
 
@@ -66,7 +68,7 @@ func TestGate_HeldRequestsMayBeRepeated(t *testing.T) {
 	for range 9 {
 		f.granted(ask(held("u1")))
 	}
-	if got := f.open(ask(purpose(Password))); !got.Sent {
+	if got := f.open(ask(purpose(threepid.Password))); !got.Sent {
 		t.Error("got nothing sent for another purpose, after the homeserver was asked")
 	}
 
@@ -110,13 +112,13 @@ func TestGate_HeldWhileItIsReported(t *testing.T) {
 	f := newFixture(t)
 	f.open(ask(held("u1")))
 	f.meanwhile(func() { wantErr(t, "Hold", f.Hold(bg, ask(held("u1")), false), nil) })
-	if released, err := f.Advance(bg, "u1", Email); !released || err != nil {
+	if released, err := f.Advance(bg, "u1", threepid.Email); !released || err != nil {
 		t.Errorf("Advance = %v, %v, want it released", released, err)
 	}
 	if got := len(f.outbox.messages()); got != 1 {
 		t.Errorf("got %d messages, want one", got)
 	}
-	if released, err := f.Advance(bg, "u1", Email); released || err != nil {
+	if released, err := f.Advance(bg, "u1", threepid.Email); released || err != nil {
 		t.Errorf("Advance again = %v, %v, want nothing released", released, err)
 	}
 }

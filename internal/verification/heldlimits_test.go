@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // tryHold opens a session whose message is held, and returns which limit has refused.
@@ -56,7 +58,7 @@ func TestGate_HeldRequestsAreBounded(t *testing.T) {
 				t.Fatalf("%s: got %d held, want %d at most", name, got, c.atAll)
 			}
 		}
-		if got := f.open(ask(purpose(Password))); !got.Sent {
+		if got := f.open(ask(purpose(threepid.Password))); !got.Sent {
 			t.Errorf("%s: nothing is left for those who hold nothing", name)
 		}
 	}
@@ -72,7 +74,7 @@ func TestGate_HeldRequestsTakeFromTheBudget(t *testing.T) {
 	}
 	sent := 0
 	for n := range 10 {
-		_, err := f.RequestToken(bg, ask(purpose(Password), secret(fmt.Sprint(n))))
+		_, err := f.RequestToken(bg, ask(purpose(threepid.Password), secret(fmt.Sprint(n))))
 		if refusedBy(t, err) == "" {
 			sent++
 		}
@@ -120,7 +122,7 @@ func TestGate_AHeldRequestIsPaidForOnce(t *testing.T) {
 	f := newFixture(t, func(c *Config) { c.Messages = Limit{Burst: 8, Per: time.Hour} })
 	left := func() int {
 		t.Helper()
-		room := f.room(t, f.budget(Email))
+		room := f.room(t, f.budget(threepid.Email))
 		return room
 	}
 	f.hold(nth(1))
@@ -133,7 +135,7 @@ func TestGate_AHeldRequestIsPaidForOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 20 {
 		wg.Go(func() {
-			if _, err := f.Advance(bg, "u1", Email); err != nil {
+			if _, err := f.Advance(bg, "u1", threepid.Email); err != nil {
 				t.Error(err)
 			}
 		})
@@ -168,12 +170,12 @@ func TestGate_WhatIsNotSentIsGivenBack(t *testing.T) {
 	sid := f.hold(nth(1))
 	f.outbox.refuse = errors.New("full")
 	for range 5 { // clients poll
-		if _, err := f.Advance(bg, "u1", Email); !errors.Is(err, f.outbox.refuse) {
+		if _, err := f.Advance(bg, "u1", threepid.Email); !errors.Is(err, f.outbox.refuse) {
 			t.Fatalf("got %v, want the outbox's error", err)
 		}
 	}
 	f.outbox.refuse = nil
-	if got := f.room(t, f.budget(Email)); got != 11 {
+	if got := f.room(t, f.budget(threepid.Email)); got != 11 {
 		t.Errorf("got room for %d while it waits, want 11", got)
 	}
 	wantErr(t, "revoke", f.RevokeSession(bg, sid), nil)
@@ -181,10 +183,10 @@ func TestGate_WhatIsNotSentIsGivenBack(t *testing.T) {
 	f.hold(nth(2))
 	f.hold(nth(3))
 	for range 10 {
-		wg.Go(func() { _, _ = f.Advance(bg, "u1", Email) })
+		wg.Go(func() { _, _ = f.Advance(bg, "u1", threepid.Email) })
 	}
 	wg.Wait()
-	if got := f.room(t, f.budget(Email)); got != 10 {
+	if got := f.room(t, f.budget(threepid.Email)); got != 10 {
 		t.Errorf("got room for %d after one of three was revoked, want 10", got)
 	}
 	// What expires gives nothing back: the limit on it has refilled by then.
@@ -208,7 +210,7 @@ func TestGate_AnExpiredHoldIsPaidForAnew(t *testing.T) {
 		}
 		f.clock.Advance(progressTime)
 	}
-	if got := f.room(t, f.budget(Email)); got > 3 {
+	if got := f.room(t, f.budget(threepid.Email)); got > 3 {
 		t.Errorf("got room for %d, want what a third of the day refills at most", got)
 	}
 }
@@ -234,7 +236,7 @@ func TestGate_ARenewedHoldIsPaidForAnew(t *testing.T) {
 	f.hold(nth(1))
 	f.clock.Advance(30 * time.Minute)
 	f.hold(ask(held("u1"), attempt(2)))
-	if got := f.room(t, f.budget(Email)); got != 40 {
+	if got := f.room(t, f.budget(threepid.Email)); got != 40 {
 		t.Errorf("got room for %d, want what has refilled: all", got)
 	}
 	f.clock.Advance(29 * time.Minute)
@@ -246,7 +248,7 @@ func TestGate_ARenewedHoldIsPaidForAnew(t *testing.T) {
 	f.hold(nth(1))
 	f.clock.Advance(31 * time.Minute)
 	f.hold(ask(held("u1"), attempt(2)))
-	if got := f.room(t, f.budget(Email)); got != 39 {
+	if got := f.room(t, f.budget(threepid.Email)); got != 39 {
 		t.Errorf("got room for %d, want what has refilled but for the renewed one", got)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -24,7 +25,7 @@ type spoken struct {
 	Language string
 }
 
-func (n naming) languageNames(medium Medium, addr string) []string {
+func (n naming) languageNames(medium threepid.Medium, addr string) []string {
 	return n.keys.HashTexts("language of address", string(medium), addr)
 }
 
@@ -42,7 +43,7 @@ func (s *Service) noteLanguage(ctx context.Context, c Confirmed) {
 
 // languageOf is the language of an address's owner, or empty. One that cannot be
 // read is not known.
-func (s *Service) languageOf(ctx context.Context, medium Medium, addr string) string {
+func (s *Service) languageOf(ctx context.Context, medium threepid.Medium, addr string) string {
 	var rec spoken
 	_ = s.anywhere(ctx, s.languageNames(medium, addr), func(txn store.Txn, name string) error {
 		return kindLanguage.Get(txn, s.keys, kindLanguage.Key(name), &rec)

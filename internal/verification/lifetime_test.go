@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"testing"
 	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // TestAliasOnlyInFlight: an alias is two secrets, unlike any others, and valid
@@ -106,7 +108,7 @@ func TestOutcomes(t *testing.T) {
 // TestKeptProof: what a homeserver keeps with a UIA session is worth something to that
 // one alone, for whatever purpose; without one it keeps nothing.
 func TestKeptProof(t *testing.T) {
-	for _, p := range []Purpose{Register, Password} {
+	for _, p := range []threepid.Purpose{threepid.Register, threepid.Password} {
 		for _, uia := range []string{"uia", ""} {
 			f := newFixture(t)
 			c := completes(f.validated(ask(purpose(p))), func(c *Completion) { c.Purpose, c.UIASession = p, uia })

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // conforms is the limit by its meaning: any stretch of time that ends now, and
@@ -79,8 +81,11 @@ func TestF21_Limit(t *testing.T) {
 	next := func(r *Request) { n++; r.SendAttempt = n } // each would send
 	ways := []func() error{
 		func() error { _, err := f.RequestToken(bg, ask(next)); return err },
-		func() error { _, err := f.RequestToken(bg, ask(next, secret("other"), purpose(Password))); return err },
-		func() error { _, err := f.Await(bg, ask(next, purpose(Add))); return err },
+		func() error {
+			_, err := f.RequestToken(bg, ask(next, secret("other"), purpose(threepid.Password)))
+			return err
+		},
+		func() error { _, err := f.Await(bg, ask(next, purpose(threepid.Add))); return err },
 		func() error { _, err := f.RequestToken(bg, ask(next, mailbox("alice+tag@example.com"))); return err },
 	}
 	for i, way := range ways {

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -140,12 +141,12 @@ func (s *Service) cells(req Request, share int) []cell {
 }
 
 // mailbox is the cell of an address.
-func (s *Service) mailbox(medium Medium, addr string, share int) cell {
+func (s *Service) mailbox(medium threepid.Medium, addr string, share int) cell {
 	return cell{limit: s.cfg.PerAddress, kind: LimitAddress, names: s.mailboxNames(medium, addr), share: share}
 }
 
 // budget is the cell that every message of a medium counts against.
-func (s *Service) budget(medium Medium) cell {
+func (s *Service) budget(medium threepid.Medium) cell {
 	return cell{limit: s.cfg.Messages, kind: LimitMessages, names: s.keys.HashTexts("limit messages", string(medium)), share: 1}
 }
 
@@ -186,13 +187,13 @@ func (s *Service) CountUser(ctx context.Context, action, user string) error {
 
 // addressNames stand for an address in the key of its cool-down, by every key of
 // the ring, the one in use first.
-func (n naming) addressNames(medium Medium, addr string) []string {
+func (n naming) addressNames(medium threepid.Medium, addr string) []string {
 	return n.keys.HashTexts("limit address", string(medium), addr)
 }
 
 // mailboxNames stand for all spellings of an address in the key of its limit.
-func (n naming) mailboxNames(medium Medium, addr string) []string {
-	if medium == Email {
+func (n naming) mailboxNames(medium threepid.Medium, addr string) []string {
+	if medium == threepid.Email {
 		addr = address.AbuseKey(addr)
 	}
 	return n.keys.HashTexts("limit mailbox", string(medium), addr)

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 func from(client string) func(*Request) {
@@ -38,7 +40,7 @@ func TestF21_LimitsBySubject(t *testing.T) {
 	token := func(s string) func(*Request) { return func(r *Request) { r.AccessToken = s } }
 	uia := func(s string) func(*Request) { return func(r *Request) { r.UIA = s } }
 	domain := func(s string) func(*Request) { return func(r *Request) { r.Domain = s } }
-	phone := func(r *Request) { r.Medium, r.Address, r.Proof = MSISDN, "447700900123", ProofCode }
+	phone := func(r *Request) { r.Medium, r.Address, r.Proof = threepid.MSISDN, "447700900123", ProofCode }
 	for _, tt := range []struct {
 		kind               LimitKind
 		set                func(*Config)
@@ -148,7 +150,7 @@ func TestF21_BudgetCountsOnlyWhatIsSent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.Callback(bg, nonce, Email, ask().Address); err != nil {
+	if _, err := f.Callback(bg, nonce, threepid.Email, ask().Address); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := f.Settle(bg, nonce); err != nil || !got.Sent {

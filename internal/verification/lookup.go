@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -27,7 +28,7 @@ type Found struct {
 // spellings of its mailbox included. It reads all sessions: the store has no
 // addresses in the clear, and the hashes in it are for clients, who know a secret
 // besides.
-func (s *Service) FindByAddress(ctx context.Context, medium Medium, addr string) ([]Found, error) {
+func (s *Service) FindByAddress(ctx context.Context, medium threepid.Medium, addr string) ([]Found, error) {
 	mailbox := mailboxOf(medium, addr)
 	exact := map[string]bool{}
 	list, err := s.search(ctx, func(session *Session) bool {
@@ -55,8 +56,8 @@ func (s *Service) FindByAddress(ctx context.Context, medium Medium, addr string)
 }
 
 // mailboxOf is the same for all spellings of one mailbox.
-func mailboxOf(medium Medium, addr string) string {
-	if medium == Email {
+func mailboxOf(medium threepid.Medium, addr string) string {
+	if medium == threepid.Email {
 		return address.AbuseKey(addr)
 	}
 	return addr
@@ -64,7 +65,7 @@ func mailboxOf(medium Medium, addr string) string {
 
 // RevokeByAddress ends all open sessions of exactly this address, and returns how
 // many it was.
-func (s *Service) RevokeByAddress(ctx context.Context, medium Medium, addr string) (n int, err error) {
+func (s *Service) RevokeByAddress(ctx context.Context, medium threepid.Medium, addr string) (n int, err error) {
 	list, err := s.search(ctx, func(session *Session) bool {
 		session.settle(s.now())
 		return session.Medium == medium && session.Address == addr && session.open(s.now()) == nil
@@ -83,7 +84,7 @@ func (s *Service) RevokeByAddress(ctx context.Context, medium Medium, addr strin
 type LimitState struct {
 	Limit LimitKind
 	// Purpose is there if each has its own.
-	Purpose Purpose
+	Purpose threepid.Purpose
 	Used    int
 	Limited Limit
 	// Until is when the next request will pass; zero if it would now.
@@ -93,7 +94,7 @@ type LimitState struct {
 // Limits are those that requests for an address, of a registered domain, meet
 // now, whoever makes them; and until when its owner wants no messages, or zero.
 // The limits of clients and users are not among them: nobody is named here.
-func (s *Service) Limits(ctx context.Context, medium Medium, addr, domain string) (list []LimitState, cooling time.Time, err error) {
+func (s *Service) Limits(ctx context.Context, medium threepid.Medium, addr, domain string) (list []LimitState, cooling time.Time, err error) {
 	asked := s.cells(Request{Medium: medium, Address: addr, Domain: domain}, 1)
 	if budget := s.budget(medium); !budget.limit.off() {
 		asked = append(asked, budget)
@@ -115,7 +116,7 @@ func (s *Service) Limits(ctx context.Context, medium Medium, addr, domain string
 			}
 			list = append(list, state)
 		}
-		for _, purpose := range []Purpose{Register, Password, Add} {
+		for _, purpose := range []threepid.Purpose{threepid.Register, threepid.Password, threepid.Add} {
 			state, err := cell{limit: wrongCodes, kind: LimitCodes, names: s.codeNames(purpose, medium, addr)}.state(txn, now)
 			if err != nil {
 				return err

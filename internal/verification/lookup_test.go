@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -33,10 +34,10 @@ func TestFindByAddress(t *testing.T) {
 	f.clock.Advance(time.Minute)
 	tagged := f.open(ask(secret("2"), mailbox("alice+matrix@example.com"))).SID
 	f.clock.Advance(time.Minute)
-	reset := f.open(ask(secret("3"), purpose(Password))).SID
+	reset := f.open(ask(secret("3"), purpose(threepid.Password))).SID
 	f.open(ask(secret("4"), mailbox("bob@example.com")))
-	f.open(ask(secret("5"), func(r *Request) { r.Medium, r.Address = MSISDN, "447400123456" }))
-	got, err := f.FindByAddress(bg, Email, "alice@example.com")
+	f.open(ask(secret("5"), func(r *Request) { r.Medium, r.Address = threepid.MSISDN, "447400123456" }))
+	got, err := f.FindByAddress(bg, threepid.Email, "alice@example.com")
 	if err != nil || len(got) != 3 {
 		t.Fatalf("got %+v, %v, want three sessions", got, err)
 	}
@@ -48,10 +49,10 @@ func TestFindByAddress(t *testing.T) {
 			t.Errorf("%d: got %+v, want %+v", i, g, want)
 		}
 	}
-	if got, err := f.FindByAddress(bg, MSISDN, "447400123456"); err != nil || len(got) != 1 {
+	if got, err := f.FindByAddress(bg, threepid.MSISDN, "447400123456"); err != nil || len(got) != 1 {
 		t.Errorf("got %+v, %v for a number, want one session", got, err)
 	}
-	if got, err := f.FindByAddress(bg, MSISDN, "alice@example.com"); err != nil || len(got) != 0 {
+	if got, err := f.FindByAddress(bg, threepid.MSISDN, "alice@example.com"); err != nil || len(got) != 0 {
 		t.Errorf("got %+v, %v for the same text of another medium", got, err)
 	}
 }
@@ -61,7 +62,7 @@ func TestFindByAddress(t *testing.T) {
 func TestHeldIsFound(t *testing.T) {
 	f := newFixture(t)
 	f.hold(ask(held("uia")))
-	got, err := f.FindByAddress(bg, Email, "alice@example.com")
+	got, err := f.FindByAddress(bg, threepid.Email, "alice@example.com")
 	if err != nil || len(got) != 1 || !got[0].Held || got[0].MessageID != "" {
 		t.Errorf("got %+v, %v, want a held message", got, err)
 	}
@@ -110,7 +111,7 @@ func TestRevokeByAddress(t *testing.T) {
 	f.proves(f.claim(completes(used, func(c *Completion) { c.ClientSecret = "2" })))
 	f.clock.Advance(DefaultInFlight)
 	other := f.open(ask(secret("3"), mailbox("alice+matrix@example.com"))).SID
-	if n, err := f.RevokeByAddress(bg, Email, "alice@example.com"); n != 1 || err != nil {
+	if n, err := f.RevokeByAddress(bg, threepid.Email, "alice@example.com"); n != 1 || err != nil {
 		t.Errorf("got %d, %v, want one", n, err)
 	}
 	for sid, want := range map[string]State{open: Revoked, used: Consumed, other: Pending} {
@@ -118,7 +119,7 @@ func TestRevokeByAddress(t *testing.T) {
 			t.Errorf("got %v, %v, want %v", got.State, err, want)
 		}
 	}
-	if n, err := f.RevokeByAddress(bg, Email, "alice@example.com"); n != 0 || err != nil {
+	if n, err := f.RevokeByAddress(bg, threepid.Email, "alice@example.com"); n != 0 || err != nil {
 		t.Errorf("got %d, %v the second time", n, err)
 	}
 }
@@ -143,7 +144,7 @@ func TestLimitsSayWhenTheNextPasses(t *testing.T) {
 			f.clock.Advance(time.Duration(rapid.IntRange(0, 3600).Draw(rt, "pause")) * time.Second)
 		}
 		until := func() time.Time {
-			list, cooling, err := f.Limits(bg, Email, "alice@example.com", "")
+			list, cooling, err := f.Limits(bg, threepid.Email, "alice@example.com", "")
 			if err != nil || !cooling.IsZero() || len(list) != 2 || list[0].Limit != LimitAddress || list[1].Limit != LimitMessages {
 				rt.Fatalf("got %+v, %v, %v, want the limit of the address and the budget", list, cooling, err)
 			}
@@ -188,12 +189,12 @@ func TestLimitsKnowTheOwnersWord(t *testing.T) {
 	if err := f.Refuse(bg, m.SID, m.Refusal); err != nil {
 		t.Fatal(err)
 	}
-	list, cooling, err := f.Limits(bg, Email, "alice@example.com", "example.com")
+	list, cooling, err := f.Limits(bg, threepid.Email, "alice@example.com", "example.com")
 	if err != nil || !cooling.Equal(f.clock.Now().Add(DefaultCooldown)) {
 		t.Errorf("got %v, %v, want a day", cooling, err)
 	}
 	codes := list[len(list)-1]
-	if codes.Limit != LimitCodes || codes.Purpose != Register || codes.Used != 1 {
+	if codes.Limit != LimitCodes || codes.Purpose != threepid.Register || codes.Used != 1 {
 		t.Errorf("got %+v, want the wrong code", codes)
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // doConfirm submits the newest token: most sessions get on that way.
@@ -76,7 +78,7 @@ func (m *machine) doClaim(t *rapid.T) {
 	s := oneOf(t, "session", m.sessions)
 	m.checkClaim(t, s, Completion{
 		SID: s.sid, ClientSecret: pick(t, "claimed secret", s.secret, s.secret, s.secret, "s1", "x"),
-		Purpose: pick(t, "claimed purpose", s.purpose, s.purpose, Register, Password, Add), UIASession: pick(t, "uia", "", "u1", "u2"),
+		Purpose: pick(t, "claimed purpose", s.purpose, s.purpose, threepid.Register, threepid.Password, threepid.Add), UIASession: pick(t, "uia", "", "u1", "u2"),
 	})
 }
 

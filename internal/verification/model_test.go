@@ -5,6 +5,8 @@ package verification
 import (
 	"slices"
 	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // model says what the service must do, from the specification and the design
@@ -19,7 +21,7 @@ type model struct {
 
 // scope is what one session is for.
 type scope struct {
-	purpose Purpose
+	purpose threepid.Purpose
 	secret  string
 	address string
 }
@@ -206,7 +208,7 @@ func (m *model) claim(s *modelSession, c Completion, now time.Time) (live, repla
 		return false, false
 	}
 	if s.state == Consumed {
-		return false, s.purpose == Register && c.UIASession != "" && c.UIASession == s.consumer
+		return false, s.purpose == threepid.Register && c.UIASession != "" && c.UIASession == s.consumer
 	}
 	return s.stands(now) == Validated && !s.over(now) && !s.held(now), false
 }
@@ -234,7 +236,7 @@ func (m *model) finish(a *modelAlias, outcome Outcome) {
 	}
 	if outcome == Completed || outcome == Unknown && a.answered {
 		s.state = Consumed
-		if s.purpose == Register {
+		if s.purpose == threepid.Register {
 			s.consumer = a.uia
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // TestNoticesAreCountedByChange, and not by reader; a change that nobody is said to
@@ -90,7 +92,7 @@ func TestConfirmingWithoutALanguageForgetsNone(t *testing.T) {
 	speaks := func(lang string) func(*Request) { return func(r *Request) { r.Language = lang } }
 	want := func(when, want string) {
 		t.Helper()
-		if got := f.languageOf(bg, Email, ask().Address); got != want {
+		if got := f.languageOf(bg, threepid.Email, ask().Address); got != want {
 			t.Errorf("%s: got %q, want %q", when, got, want)
 		}
 	}
@@ -106,7 +108,7 @@ func TestConfirmingWithoutALanguageForgetsNone(t *testing.T) {
 	if after := dump(t, f.cfg.Store); fmt.Sprint(before) != fmt.Sprint(after) {
 		t.Error("a second click has written something")
 	}
-	if got := f.languageOf(bg, MSISDN, ask().Address); got != "" {
+	if got := f.languageOf(bg, threepid.MSISDN, ask().Address); got != "" {
 		t.Errorf("of another medium: got %q", got)
 	}
 }

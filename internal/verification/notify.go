@@ -11,6 +11,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
 	"github.com/caddy-threepid/caddy-threepid/internal/provenance"
 	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -174,17 +175,17 @@ func (s *Service) commitNotice(ctx context.Context, h Happened, r Reader) error 
 	if err != nil {
 		return err
 	}
-	language := s.languageOf(ctx, Email, r.Address)
+	language := s.languageOf(ctx, threepid.Email, r.Address)
 	if language == "" {
 		language = h.Language
 	}
 	now := s.now()
 	session := &Session{
-		SID: sid, Purpose: Notified, Medium: Email, Address: r.Address, State: Revoked, Sends: 1,
+		SID: sid, Purpose: threepid.Notified, Medium: threepid.Email, Address: r.Address, State: Revoked, Sends: 1,
 		Until: now.Add(noticeLifetime).UnixMilli(), Language: language, Brand: h.Brand, Created: now.UnixMilli(), Origin: h.Origin,
 	}
 	message := Message{
-		ID: messageID(sid, session.Sends), SID: sid, Purpose: Notified, Medium: Email, Address: r.Address,
+		ID: messageID(sid, session.Sends), SID: sid, Purpose: threepid.Notified, Medium: threepid.Email, Address: r.Address,
 		Language: language, Brand: h.Brand, Created: now, Expires: now.Add(noticeLifetime),
 		Origin: h.Origin, Notice: r.Notice,
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/provenance"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 const mxid = "@alice:example.com"
@@ -110,7 +111,7 @@ func TestNoticeProvesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := f.notices()[0]
-	if m.Token != "" || m.Refusal != "" || m.Purpose != Notified {
+	if m.Token != "" || m.Refusal != "" || m.Purpose != threepid.Notified {
 		t.Errorf("the notice is %+v, want no token and no refusal", m)
 	}
 	for _, token := range []string{"", "0", m.ID} {
@@ -118,16 +119,16 @@ func TestNoticeProvesNothing(t *testing.T) {
 			t.Errorf("Submit with %q: %v, want %v", token, err, ErrRevoked)
 		}
 	}
-	for _, p := range []Purpose{Register, Password, Add, Notified} {
+	for _, p := range []threepid.Purpose{threepid.Register, threepid.Password, threepid.Add, threepid.Notified} {
 		if a, err := f.Claim(bg, Completion{SID: m.SID, Purpose: p}); err != nil || a.Live {
 			t.Errorf("claimed for %q: %+v, %v", p, a, err)
 		}
 	}
 	wantErr(t, "Resend", f.Resend(bg, m.SID), ErrRevoked)
-	if medium, addr, err := f.Recipient(bg, m.SID); medium != Email || addr != "alice@example.com" || err != nil {
+	if medium, addr, err := f.Recipient(bg, m.SID); medium != threepid.Email || addr != "alice@example.com" || err != nil {
 		t.Errorf("a bounce finds %q, %q, %v", medium, addr, err)
 	}
-	if got, err := f.Describe(bg, m.SID); err != nil || got.Delivery != Waiting || got.Purpose != Notified {
+	if got, err := f.Describe(bg, m.SID); err != nil || got.Delivery != Waiting || got.Purpose != threepid.Notified {
 		t.Errorf("the operator sees %+v, %v", got, err)
 	}
 }
@@ -212,7 +213,7 @@ func TestAnotherRequestIsTold(t *testing.T) {
 		t.Error("a second message of one session is another request")
 	}
 	for name, req := range map[string]Request{
-		"another purpose": ask(secret("two"), purpose(Password)), "another address": ask(secret("two"), mailbox("bob@example.com")),
+		"another purpose": ask(secret("two"), purpose(threepid.Password)), "another address": ask(secret("two"), mailbox("bob@example.com")),
 	} {
 		if f.open(req); note(f.outbox.last(f)) {
 			t.Errorf("%s counts as another", name)

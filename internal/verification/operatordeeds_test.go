@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // operatorDeeds are what operators, readers and the outbox do.
@@ -52,7 +53,7 @@ var operatorDeeds = []deed{
 	{name: "RevokeByAddress", prepare: func(s *shaky) func() (any, error) {
 		s.open(known())
 		s.open(known(secret("other")))
-		return answers(func() (int, error) { return s.RevokeByAddress(bg, Email, "alice@example.com") })
+		return answers(func() (int, error) { return s.RevokeByAddress(bg, threepid.Email, "alice@example.com") })
 	}, parts: true, tells: true},
 	{name: "Resend", prepare: func(s *shaky) func() (any, error) {
 		sid := s.open(known()).SID
@@ -78,12 +79,12 @@ var operatorDeeds = []deed{
 	}},
 	{name: "FindByAddress", prepare: func(s *shaky) func() (any, error) {
 		s.open(known())
-		return answers(func() ([]Found, error) { return s.FindByAddress(bg, Email, "alice@example.com") })
+		return answers(func() ([]Found, error) { return s.FindByAddress(bg, threepid.Email, "alice@example.com") })
 	}},
 	{name: "Limits", prepare: func(s *shaky) func() (any, error) {
 		s.open(known())
 		return answers(func() ([]LimitState, error) {
-			list, _, err := s.Limits(bg, Email, "alice@example.com", "example.com")
+			list, _, err := s.Limits(bg, threepid.Email, "alice@example.com", "example.com")
 			return list, err
 		})
 	}, tells: true},
@@ -107,7 +108,7 @@ var operatorDeeds = []deed{
 		s.open(known(secret("other")))
 		wantNone(s, s.Refuse(bg, s.message().SID, s.message().Refusal))
 		wantNone(s, s.Bind(bg, bounded))
-		return answers(func() (sealed.Forgotten, error) { return s.Forget(bg, Email, "alice@example.com") })
+		return answers(func() (sealed.Forgotten, error) { return s.Forget(bg, threepid.Email, "alice@example.com") })
 	}, parts: true, tells: true},
 	{name: "SealedBy", prepare: func(s *shaky) func() (any, error) {
 		s.open(known())

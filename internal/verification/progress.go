@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -44,7 +45,7 @@ type tieRecord struct {
 // be found after a change of keys as well.
 var progressPartition = limitsPartition
 
-func (s *Service) progressNames(uia string, medium Medium) []string {
+func (s *Service) progressNames(uia string, medium threepid.Medium) []string {
 	return s.keys.HashTexts("registration progress", uia, string(medium))
 }
 
@@ -91,7 +92,7 @@ func (s *Service) tie(ctx context.Context, names []string) (rec tieRecord, err e
 }
 
 // Reached reports whether a registration has come to the stage of a medium.
-func (s *Service) Reached(ctx context.Context, uia string, medium Medium) (bool, error) {
+func (s *Service) Reached(ctx context.Context, uia string, medium threepid.Medium) (bool, error) {
 	rec, err := s.progress(ctx, s.progressNames(uia, medium))
 	return rec.Ready, err
 }

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 func held(uia string) func(*Request) {
@@ -30,7 +32,7 @@ func (f *fixture) hold(req Request) string {
 
 func (f *fixture) advance(uia string) {
 	f.Helper()
-	if _, err := f.Advance(bg, uia, Email); err != nil {
+	if _, err := f.Advance(bg, uia, threepid.Email); err != nil {
 		f.Fatalf("Advance: %v", err)
 	}
 }
@@ -55,13 +57,13 @@ func TestGate_AHeldMessageIsSentOnce(t *testing.T) {
 		t.Errorf("got a message of session %s, want %s", last.SID, sid)
 	}
 	f.confirm(sid, last.Token)
-	if ready, err := f.Reached(bg, "u1", Email); err != nil || !ready {
+	if ready, err := f.Reached(bg, "u1", threepid.Email); err != nil || !ready {
 		t.Errorf("Reached = %v, %v, want true", ready, err)
 	}
 	for _, c := range []struct {
 		uia    string
-		medium Medium
-	}{{"u1", MSISDN}, {"u2", Email}, {"", Email}} {
+		medium threepid.Medium
+	}{{"u1", threepid.MSISDN}, {"u2", threepid.Email}, {"", threepid.Email}} {
 		if ready, err := f.Reached(bg, c.uia, c.medium); err != nil || ready {
 			t.Errorf("Reached(%q, %s) = %v, %v, want false", c.uia, c.medium, ready, err)
 		}
@@ -75,7 +77,7 @@ func TestGate_HeldInCallback(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	opened, err := f.Callback(bg, nonce, Email, req.Address)
+	opened, err := f.Callback(bg, nonce, threepid.Email, req.Address)
 	if err != nil || opened.Sent || opened.SID == "" {
 		t.Fatalf("Callback = %+v, %v, want a session and no message", opened, err)
 	}
@@ -117,7 +119,7 @@ func TestGate_HeldAndReadyAtOnce(t *testing.T) {
 		if err := f.Hold(bg, ask(held("u1")), false); err != nil {
 			t.Fatal(err)
 		}
-		if got, room := len(f.outbox.messages()), f.room(t, f.budget(Email)); got != 1 || room != 4 {
+		if got, room := len(f.outbox.messages()), f.room(t, f.budget(threepid.Email)); got != 1 || room != 4 {
 			t.Errorf("got %d messages, and room for %d more, want 1 and 4", got, room)
 		}
 	}
@@ -157,10 +159,10 @@ func TestGate_HeldMessagesKeepToTheBudget(t *testing.T) {
 func TestGate_HeldMessagesRespectACooldown(t *testing.T) {
 	f := newFixture(t)
 	f.hold(ask(held("u1")))
-	if err := f.cool(bg, Email, "alice@example.com", f.clock.Now().Add(time.Hour)); err != nil {
+	if err := f.cool(bg, threepid.Email, "alice@example.com", f.clock.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
-	_, err := f.Advance(bg, "u1", Email)
+	_, err := f.Advance(bg, "u1", threepid.Email)
 	if got := refusedBy(t, err); got != LimitCooldown {
 		t.Errorf("got refused by %q, want by the cool-down", got)
 	}
@@ -173,7 +175,7 @@ func TestGate_ConcurrentReports(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 20 {
 		wg.Go(func() {
-			if _, err := f.Advance(bg, "u1", Email); err != nil {
+			if _, err := f.Advance(bg, "u1", threepid.Email); err != nil {
 				t.Error(err)
 			}
 		})
@@ -189,7 +191,7 @@ func TestGate_AFailureDoesNotLoseTheMessage(t *testing.T) {
 	f := newFixture(t)
 	f.hold(ask(held("u1")))
 	f.outbox.refuse = errors.New("full")
-	if _, err := f.Advance(bg, "u1", Email); !errors.Is(err, f.outbox.refuse) {
+	if _, err := f.Advance(bg, "u1", threepid.Email); !errors.Is(err, f.outbox.refuse) {
 		t.Fatalf("got %v, want the outbox's error", err)
 	}
 	f.outbox.refuse = nil
@@ -257,7 +259,7 @@ func TestGate_Ends(t *testing.T) {
 	if got := f.entries(kindProgress); got != 5 {
 		t.Fatalf("got %d entries, want 5", got)
 	}
-	if _, err := f.Forget(bg, Email, "a3@example.com"); err != nil {
+	if _, err := f.Forget(bg, threepid.Email, "a3@example.com"); err != nil {
 		t.Fatal(err)
 	}
 	if got := f.entries(kindProgress); got != 4 {
@@ -266,7 +268,7 @@ func TestGate_Ends(t *testing.T) {
 	f.advance("ready")
 	for _, want := range []bool{true, false} { // for as long as a message is held
 		f.clock.Advance(progressTime / 2)
-		if got, err := f.Reached(bg, "ready", Email); got != want || err != nil {
+		if got, err := f.Reached(bg, "ready", threepid.Email); got != want || err != nil {
 			t.Errorf("Reached = %v, %v, want %v", got, err, want)
 		}
 	}
@@ -294,7 +296,7 @@ func TestHeldDecoyStaysOne(t *testing.T) {
 	if err := f.Hold(bg, req, opened.Decoy); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.Advance(bg, "u1", Email); err != nil {
+	if _, err := f.Advance(bg, "u1", threepid.Email); err != nil {
 		t.Fatal(err)
 	}
 	sent := f.outbox.messages()

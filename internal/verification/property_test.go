@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // machine drives a service and the model through the same events.
@@ -84,7 +86,7 @@ func oneOf[T any](t *rapid.T, what string, from []T) T {
 
 func (m *machine) drawRequest(t *rapid.T) Request {
 	return ask(
-		purpose(pick(t, "purpose", Register, Password)), secret(pick(t, "secret", "s1", "s2")),
+		purpose(pick(t, "purpose", threepid.Register, threepid.Password)), secret(pick(t, "secret", "s1", "s2")),
 		mailbox(pick(t, "address", "alice@example.com", "bob@example.com")),
 		attempt(rapid.Int64Range(0, 5).Draw(t, "attempt")), proof(pick(t, "proof", ProofLink, ProofLink, ProofCode)),
 	)
@@ -164,7 +166,7 @@ func (m *machine) doCallback(t *rapid.T) {
 	address := pick(t, "called address", n.request.Address, n.request.Address, n.request.Address, "eve@example.com")
 	now := m.clock.Now()
 	before := m.continues(n.request, now)
-	got, err := m.Callback(bg, n.nonce, Email, address)
+	got, err := m.Callback(bg, n.nonce, threepid.Email, address)
 	switch {
 	case n.settled || !now.Before(n.end) || address != n.request.Address:
 		if !errors.Is(err, ErrUnknownNonce) || got != (Opened{}) {

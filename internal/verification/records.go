@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -54,7 +55,7 @@ var (
 	kindLanguage = sealed.Declare("languages", "w/", sealed.Sharded, sealed.Left, sealed.Kept, named(naming.languageNames))
 )
 
-func is(q *sealed.Query, medium Medium, addr string) bool { return q.Is(string(medium), addr) }
+func is(q *sealed.Query, medium threepid.Medium, addr string) bool { return q.Is(string(medium), addr) }
 
 // ofAddress finds a session, by which others are found.
 func ofAddress(q *sealed.Query, s *Session) bool {
@@ -72,16 +73,16 @@ func ofSession(q *sealed.Query, e sealed.Entry) bool {
 }
 
 // named finds what has the name of an address.
-func named(names func(naming, Medium, string) []string) sealed.Forget {
+func named(names func(naming, threepid.Medium, string) []string) sealed.Forget {
 	return sealed.Named(func(q *sealed.Query) ([]string, error) {
-		return names(naming{q.Keys}, Medium(q.Medium), q.Address), nil
+		return names(naming{q.Keys}, threepid.Medium(q.Medium), q.Address), nil
 	})
 }
 
 // each are the names for whatever a token is asked for.
-func each(names func(naming, Purpose, Medium, string) []string) func(naming, Medium, string) []string {
-	return func(n naming, medium Medium, addr string) (all []string) {
-		for _, purpose := range []Purpose{Register, Password, Add} {
+func each(names func(naming, threepid.Purpose, threepid.Medium, string) []string) func(naming, threepid.Medium, string) []string {
+	return func(n naming, medium threepid.Medium, addr string) (all []string) {
+		for _, purpose := range []threepid.Purpose{threepid.Register, threepid.Password, threepid.Add} {
 			all = append(all, names(n, purpose, medium, addr)...)
 		}
 		return all
@@ -92,10 +93,10 @@ func each(names func(naming, Purpose, Medium, string) []string) func(naming, Med
 type naming struct{ keys *keyring.Ring }
 
 // limits are the names of all that is counted for an address.
-func (n naming) limits(medium Medium, addr string) []string {
+func (n naming) limits(medium threepid.Medium, addr string) []string {
 	names := append(n.mailboxNames(medium, addr), each(naming.codeNames)(n, medium, addr)...)
 	for _, notice := range Notices {
-		if medium != Email {
+		if medium != threepid.Email {
 			break // there are none
 		}
 		names = append(names, n.noticeNames(notice, addr)...)

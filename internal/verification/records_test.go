@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -65,7 +66,7 @@ func drawHash(t *rapid.T, what string) (h hash) {
 func drawSession(t *rapid.T) *Session {
 	text, num := rapid.String(), rapid.Int64()
 	s := &Session{
-		SID: text.Draw(t, "sid"), Purpose: Purpose(text.Draw(t, "purpose")), Medium: Medium(text.Draw(t, "medium")),
+		SID: text.Draw(t, "sid"), Purpose: threepid.Purpose(text.Draw(t, "purpose")), Medium: threepid.Medium(text.Draw(t, "medium")),
 		Address: text.Draw(t, "address"), Proof: Proof(rapid.Byte().Draw(t, "proof")), State: State(rapid.Byte().Draw(t, "state")),
 		Secret: drawHash(t, "secret"), SendAttempt: num.Draw(t, "attempt"), Sends: rapid.Int().Draw(t, "sends"),
 		Tries: rapid.Int().Draw(t, "tries"), Until: num.Draw(t, "until"), ValidatedAt: num.Draw(t, "validated"),
@@ -156,7 +157,7 @@ func TestDecodeIsStrict(t *testing.T) {
 // readable by the next version.
 func TestRecordForm(t *testing.T) {
 	raw, err := encode(&Session{
-		SID: "00x", Purpose: Register, Medium: Email, Address: "a@x", State: Pending, SendAttempt: 1, Sends: 1,
+		SID: "00x", Purpose: threepid.Register, Medium: threepid.Email, Address: "a@x", State: Pending, SendAttempt: 1, Sends: 1,
 		Tokens: []Token{{Expires: 2}}, Until: 3,
 	})
 	if err != nil {
@@ -204,7 +205,7 @@ func TestOldRecordsAreRead(t *testing.T) {
 				"020202020202020202040b010c050d060e6968747470733a2f2f6e0f6264651083500303030303030303030303030303030307f5" +
 				"115004040404040404040404040404040404",
 			new(Session), &Session{
-				SID: "00abcdefghijklmnopqrstuvTAGTAGTA", Purpose: Password, Medium: Email, Address: "a@x.example", Proof: ProofCode,
+				SID: "00abcdefghijklmnopqrstuvTAGTAGTA", Purpose: threepid.Password, Medium: threepid.Email, Address: "a@x.example", Proof: ProofCode,
 				State: Validated, Secret: fill(1), SendAttempt: 2, Sends: 3, Tokens: []Token{{Hash: fill(2), Expires: 4}}, Tries: 1, Until: 5,
 				ValidatedAt: 6, NextLink: "https://n", Language: "de", Claim: &Claim{ID: fill(3), Until: 7, Answered: true}, ConsumedIn: fill(4),
 			},
@@ -213,7 +214,7 @@ func TestOldRecordsAreRead(t *testing.T) {
 			"nonce", "01a301a901636164640265656d61696c036b6140782e6578616d706c650463696478055001010101010101010101010101010101" +
 				"0602076968747470733a2f2f6e08626465090102617303f5",
 			new(nonceRecord), &nonceRecord{Request: openingRequest{
-				Purpose: Add, Medium: Email, Address: "a@x.example", Index: "idx", Secret: fill(1), SendAttempt: 2,
+				Purpose: threepid.Add, Medium: threepid.Email, Address: "a@x.example", Index: "idx", Secret: fill(1), SendAttempt: 2,
 				NextLink: "https://n", Language: "de", Proof: ProofCode,
 			}, SID: "s", Sent: true},
 		},

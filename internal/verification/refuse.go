@@ -10,6 +10,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -163,7 +164,7 @@ func withdraw(txn store.Txn, session *Session) error {
 }
 
 // cool lets no message go to an address until then.
-func (s *Service) cool(ctx context.Context, medium Medium, address string, until time.Time) error {
+func (s *Service) cool(ctx context.Context, medium threepid.Medium, address string, until time.Time) error {
 	names := s.addressNames(medium, address)
 	return s.store.Update(ctx, limitsPartition, func(txn store.Txn) error {
 		wait, err := s.cooling(txn, names)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -157,7 +158,7 @@ func TestCooldown(t *testing.T) {
 			f.clock.Advance(time.Hour - time.Millisecond)
 		}
 		var refused *LimitError
-		_, err := f.Await(bg, ask(purpose(Password)))
+		_, err := f.Await(bg, ask(purpose(threepid.Password)))
 		if !errors.As(err, &refused) || refused.RetryAfter != 3*time.Millisecond {
 			t.Errorf("Await = %v, want to wait 3ms", err)
 		}
@@ -225,7 +226,7 @@ func TestDelivery(t *testing.T) {
 	}
 	want("after nonsense", Bounced)
 	wantErr(t, "feedback on nothing", f.NoteFeedback(bg, "foreign", Bounced), ErrNoSession)
-	if medium, address, err := f.Recipient(bg, sid); err != nil || medium != Email || address != first.Address {
+	if medium, address, err := f.Recipient(bg, sid); err != nil || medium != threepid.Email || address != first.Address {
 		t.Errorf("Recipient = %q, %q, %v", medium, address, err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/internal/provenance"
 	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -66,18 +67,18 @@ func (s *Service) openNow(ctx context.Context, req openingRequest, going bool) (
 // openingRequest is a Request whose secret is already a hash: it is what a
 // nonce remembers.
 type openingRequest struct {
-	Purpose     Purpose `cbor:"1,keyasint"`
-	Medium      Medium  `cbor:"2,keyasint"`
-	Address     string  `cbor:"3,keyasint"`
-	Index       string  `cbor:"4,keyasint"`
-	Secret      hash    `cbor:"5,keyasint"`
-	SendAttempt int64   `cbor:"6,keyasint"`
-	NextLink    string  `cbor:"7,keyasint,omitempty"`
-	Language    string  `cbor:"8,keyasint,omitempty"`
-	Proof       Proof   `cbor:"9,keyasint,omitempty"`
-	Brand       string  `cbor:"10,keyasint,omitempty"`
-	RepeatOnly  bool    `cbor:"11,keyasint,omitempty"`
-	Held        bool    `cbor:"12,keyasint,omitempty"`
+	Purpose     threepid.Purpose `cbor:"1,keyasint"`
+	Medium      threepid.Medium  `cbor:"2,keyasint"`
+	Address     string           `cbor:"3,keyasint"`
+	Index       string           `cbor:"4,keyasint"`
+	Secret      hash             `cbor:"5,keyasint"`
+	SendAttempt int64            `cbor:"6,keyasint"`
+	NextLink    string           `cbor:"7,keyasint,omitempty"`
+	Language    string           `cbor:"8,keyasint,omitempty"`
+	Proof       Proof            `cbor:"9,keyasint,omitempty"`
+	Brand       string           `cbor:"10,keyasint,omitempty"`
+	RepeatOnly  bool             `cbor:"11,keyasint,omitempty"`
+	Held        bool             `cbor:"12,keyasint,omitempty"`
 	// Decoy says that the homeserver has refused what is held.
 	Decoy    bool `cbor:"13,keyasint,omitempty"`
 	Discreet bool `cbor:"14,keyasint,omitempty"`

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // TestF8_SendAttempt: the same or a lower send_attempt answers the same sid
@@ -37,7 +39,7 @@ func TestF8_SendAttempt(t *testing.T) {
 	ids := map[string]bool{}
 	for _, m := range f.outbox.messages() {
 		ids[m.ID] = true
-		if m.SID != first.SID || m.Address != "alice@example.com" || m.Purpose != Register || m.Medium != Email {
+		if m.SID != first.SID || m.Address != "alice@example.com" || m.Purpose != threepid.Register || m.Medium != threepid.Email {
 			t.Errorf("message %+v is not of this session", m)
 		}
 	}
@@ -81,11 +83,11 @@ func TestF8_EndedSessionIsReplaced(t *testing.T) {
 		}},
 		{"consumed", func(f *fixture, sid string) {
 			f.confirm(sid, f.outbox.last(f).Token)
-			f.finish(f.claim(Completion{SID: sid, ClientSecret: ask().ClientSecret, Purpose: Register}), Completed)
+			f.finish(f.claim(Completion{SID: sid, ClientSecret: ask().ClientSecret, Purpose: threepid.Register}), Completed)
 		}},
 		{"abandoned after the proof was given", func(f *fixture, sid string) {
 			f.confirm(sid, f.outbox.last(f).Token)
-			f.proves(f.claim(Completion{SID: sid, ClientSecret: ask().ClientSecret, Purpose: Register}))
+			f.proves(f.claim(Completion{SID: sid, ClientSecret: ask().ClientSecret, Purpose: threepid.Register}))
 			f.clock.Advance(DefaultInFlight)
 		}},
 	}
@@ -114,7 +116,7 @@ func TestEarlyRequestIsAnswered(t *testing.T) {
 	if got := f.open(ask(early, attempt(2))); !first.Sent || got != (Opened{SID: first.SID}) || len(f.outbox.messages()) != 1 {
 		t.Errorf("got %+v after %+v, and %d messages, want the same session, and one", got, first, len(f.outbox.messages()))
 	}
-	if got := f.room(t, f.budget(Email)); got != 4 {
+	if got := f.room(t, f.budget(threepid.Email)); got != 4 {
 		t.Errorf("got room for %d more, want 4", got)
 	}
 	_, err := f.RequestToken(bg, ask(attempt(2), func(r *Request) { r.RepeatOnly = true }))
@@ -136,9 +138,9 @@ func TestF9_SendAttemptScope(t *testing.T) {
 		"another secret":         ask(secret("another")),
 		"secret in capitals":     ask(secret("MONKEYS_ARE_GREAT")),
 		"another address":        ask(mailbox("bob@example.com")),
-		"another purpose":        ask(purpose(Password)),
-		"a third purpose":        ask(purpose(Add)),
-		"another medium":         ask(func(r *Request) { r.Medium = MSISDN }),
+		"another purpose":        ask(purpose(threepid.Password)),
+		"a third purpose":        ask(purpose(threepid.Add)),
+		"another medium":         ask(func(r *Request) { r.Medium = threepid.MSISDN }),
 		"boundary of the fields": ask(secret("monkeys_are_GREA"), mailbox("Talice@example.com")),
 	}
 	seen := map[string]string{first.SID: "the first request"}
@@ -165,7 +167,7 @@ func TestMessage(t *testing.T) {
 			sid := f.open(ask(proof(p), attempt(7), func(r *Request) { r.Language, r.Brand = "de", "club" })).SID
 			m := f.outbox.last(t)
 			want := Message{
-				ID: sid + ".1", SID: sid, Purpose: Register, Medium: Email, Address: "alice@example.com",
+				ID: sid + ".1", SID: sid, Purpose: threepid.Register, Medium: threepid.Email, Address: "alice@example.com",
 				Proof: p, Token: m.Token, Language: "de", Created: f.clock.Now(), Expires: f.clock.Now().Add(DefaultTokenLifetime).Local(),
 				Brand: "club", Refusal: m.Refusal, Attempt: 7,
 			}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
 )
@@ -22,7 +23,7 @@ import (
 func (f *fixture) bindAll(user string, n int) {
 	f.Helper()
 	for i := range n {
-		b := Binding{User: user, Medium: Email, Address: "alice@example.com", IDServer: fmt.Sprintf("id%d.example", i)}
+		b := Binding{User: user, Medium: threepid.Email, Address: "alice@example.com", IDServer: fmt.Sprintf("id%d.example", i)}
 		if err := f.Bind(bg, b); err != nil {
 			f.Fatalf("Bind: %v", err)
 		}
@@ -109,7 +110,7 @@ func TestResealDiesAnywhere(t *testing.T) {
 // TestResealAndUnbind: a binding that is undone, or bound anew, while it is being
 // moved stays so.
 func TestResealAndUnbind(t *testing.T) {
-	b := Binding{User: "@u:example.com", Medium: Email, Address: "alice@example.com", IDServer: "id0.example"}
+	b := Binding{User: "@u:example.com", Medium: threepid.Email, Address: "alice@example.com", IDServer: "id0.example"}
 	for _, when := range []string{"before it is written", "before it is deleted"} {
 		for what, do := range map[string]func(*fixture) error{
 			"undone":     func(f *fixture) error { return f.Unbind(bg, b.User, b) },
@@ -183,7 +184,7 @@ func TestResealTouchesNothingUnreadable(t *testing.T) {
 // TestResealHidesNothing: whoever looks while a binding is being moved finds it, and
 // whoever undoes it does so wherever it is.
 func TestResealHidesNothing(t *testing.T) {
-	b := Binding{User: "@u:example.com", Medium: Email, Address: "alice@example.com", IDServer: "id0.example"}
+	b := Binding{User: "@u:example.com", Medium: threepid.Email, Address: "alice@example.com", IDServer: "id0.example"}
 	for what, do := range map[string]func(f *fixture) (left int){
 		"looked for": func(f *fixture) int {
 			list, err := f.Bindings(bg, b.User)
@@ -237,10 +238,10 @@ func TestRetention(t *testing.T) {
 	f = newFixture(t)
 	begin := f.clock.Now()
 	sid := f.validated(ask())
-	f.await(ask(purpose(Add)))
+	f.await(ask(purpose(threepid.Add)))
 	f.proves(f.claim(completes(sid)))
 	wantErr(t, "Adopt", f.Adopt(bg, "12", "nonce", ask()), nil)
-	f.open(ask(purpose(Password)))
+	f.open(ask(purpose(threepid.Password)))
 	m := f.outbox.last(t)
 	wantErr(t, "Refuse", f.Refuse(bg, m.SID, m.Refusal), nil)
 	if len(dump(t, f.cfg.Store)) < 8 {
@@ -260,9 +261,9 @@ func TestForgetAcrossARotation(t *testing.T) {
 		client := secret(fmt.Sprint("client", len(f.keys.Keys())))
 		sid := f.validated(ask(client))
 		f.proves(f.claim(completes(sid, func(c *Completion) { c.ClientSecret = ask(client).ClientSecret })))
-		f.open(ask(client, purpose(Password)))
+		f.open(ask(client, purpose(threepid.Password)))
 		m := f.outbox.last(t)
-		f.await(ask(client, purpose(Add)))
+		f.await(ask(client, purpose(threepid.Add)))
 		wantErr(t, "Refuse", f.Refuse(bg, m.SID, m.Refusal), nil)
 		f.clock.Advance(DefaultCooldown) // or nothing is sent any more
 		f.rotate()
@@ -271,13 +272,13 @@ func TestForgetAcrossARotation(t *testing.T) {
 	f.rotate()
 	f.bindAll("@u:example.com", 2)
 	f.open(ask(secret("now")))
-	f.await(ask(secret("now"), purpose(Add)))
+	f.await(ask(secret("now"), purpose(threepid.Add)))
 	m := f.outbox.last(t)
 	wantErr(t, "Adopt", f.Adopt(bg, "12", "nonce", ask()), nil)
 	wantErr(t, "Refuse", f.Refuse(bg, m.SID, m.Refusal), nil)
 	f.rotate()
 	all := dump(t, f.cfg.Store)
-	gone, err := f.Forget(bg, Email, "alice@example.com")
+	gone, err := f.Forget(bg, threepid.Email, "alice@example.com")
 	if err != nil || gone.Total() != len(all) {
 		t.Errorf("Forget = %v, %v, want all %d entries", gone, err, len(all))
 	}
@@ -300,11 +301,11 @@ func TestSessionEntry(t *testing.T) {
 	f := newFixture(t, func(c *Config) { c.PerAddress = Limit{Burst: 50, Per: time.Hour} })
 	sid := f.validated(ask())
 	f.claim(completes(sid))
-	f.await(ask(purpose(Add)))
+	f.await(ask(purpose(threepid.Add)))
 	f.hold(ask(secret("another"), held("u1")))
 	wantErr(t, "Tie", f.Tie(bg, netip.MustParseAddr("192.0.2.1"), "agent", "u1"), nil)
 	f.bindAll("@u:example.com", 1)
-	f.open(ask(purpose(Password)))
+	f.open(ask(purpose(threepid.Password)))
 	m := f.outbox.last(t)
 	wantErr(t, "Refuse", f.Refuse(bg, m.SID, m.Refusal), nil)
 	kept := map[string]int{}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // rotate puts another key in front of those of the fixture, as the running
@@ -58,14 +59,14 @@ var steps = []struct {
 		return err
 	}},
 	{"callback", func(j *journey) error {
-		opened, err := j.Callback(bg, j.nonce, Email, "alice@example.com")
+		opened, err := j.Callback(bg, j.nonce, threepid.Email, "alice@example.com")
 		j.sid = opened.SID
 		if err == nil {
 			j.message = j.outbox.last(j)
 		}
 		return err
 	}},
-	{"callback again", func(j *journey) error { return j.same(j.Callback(bg, j.nonce, Email, "alice@example.com")) }},
+	{"callback again", func(j *journey) error { return j.same(j.Callback(bg, j.nonce, threepid.Email, "alice@example.com")) }},
 	{"settle", func(j *journey) error {
 		opened, err := j.Settle(bg, j.nonce)
 		if opened.SID != j.sid || !opened.Sent {
@@ -228,7 +229,7 @@ func TestLanguageAcrossARotation(t *testing.T) {
 	f := newFixture(t)
 	f.validated(ask(func(r *Request) { r.Language = "de" }))
 	f.rotate()
-	if got := f.languageOf(bg, Email, ask().Address); got != "de" {
+	if got := f.languageOf(bg, threepid.Email, ask().Address); got != "de" {
 		t.Errorf("got %q, want de", got)
 	}
 }
@@ -240,10 +241,10 @@ func TestAdoptedAcrossARotation(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.rotate()
-	if got, err := f.Adopted(bg, "12", "monkeys_are_GREAT", Register); err != nil || got != "nonce" {
+	if got, err := f.Adopted(bg, "12", "monkeys_are_GREAT", threepid.Register); err != nil || got != "nonce" {
 		t.Errorf("Adopted = %q, %v", got, err)
 	}
-	_, err := f.Adopted(bg, "12", "other", Register)
+	_, err := f.Adopted(bg, "12", "other", threepid.Register)
 	wantErr(t, "Adopted with another secret", err, ErrNoSession)
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -137,7 +138,7 @@ func setDefault[T ~int | ~int64](v *T, def T) {
 
 type silent struct{}
 
-func (silent) Transition(Purpose, Medium, string) {}
+func (silent) Transition(threepid.Purpose, threepid.Medium, string) {}
 
 // index is the keyed hash under which a session is found again by what scopes
 // send_attempt: address and client_secret (IS API, send_attempt), and here the

@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/provenance"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // State is where a session stands. Expiry is not a state but a fact of the
@@ -49,12 +50,12 @@ const maxTokens = 4
 // Session is one validation. Its methods are the state machine: they change
 // nothing but the session and are told the time.
 type Session struct {
-	SID     string  `cbor:"1,keyasint"`
-	Purpose Purpose `cbor:"2,keyasint"`
-	Medium  Medium  `cbor:"3,keyasint"`
-	Address string  `cbor:"4,keyasint"`
-	Proof   Proof   `cbor:"5,keyasint,omitempty"`
-	State   State   `cbor:"6,keyasint"`
+	SID     string           `cbor:"1,keyasint"`
+	Purpose threepid.Purpose `cbor:"2,keyasint"`
+	Medium  threepid.Medium  `cbor:"3,keyasint"`
+	Address string           `cbor:"4,keyasint"`
+	Proof   Proof            `cbor:"5,keyasint,omitempty"`
+	State   State            `cbor:"6,keyasint"`
 	// Secret is the keyed hash of the client_secret.
 	Secret      hash    `cbor:"7,keyasint"`
 	SendAttempt int64   `cbor:"8,keyasint"`
@@ -240,7 +241,7 @@ func (s *Session) match(token tokens, now time.Time) error {
 }
 
 // claim reserves a validated session for one completing request.
-func (s *Session) claim(id hash, purpose Purpose, now time.Time, life time.Duration) error {
+func (s *Session) claim(id hash, purpose threepid.Purpose, now time.Time, life time.Duration) error {
 	s.settle(now)
 	if s.Expired(now) || s.State != Validated || s.Purpose != purpose || s.Claim != nil {
 		return ErrNotValidated
@@ -298,7 +299,7 @@ func (s *Session) finish(id hash, outcome Outcome, uia hash) {
 	kept := outcome == Kept && s.Claim.Answered && uia != hash{}
 	if kept || outcome == Completed || (outcome == Unknown && s.Claim.Answered) {
 		s.State = Consumed
-		if s.Purpose == Register || kept {
+		if s.Purpose == threepid.Register || kept {
 			// Registration may go on with other stages in the same UIA session.
 			s.ConsumedIn = uia
 		}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"testing"
 	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // transitions is the drawing in doc.go: what each event makes of a session in
@@ -55,9 +57,9 @@ func TestTransitions(t *testing.T) {
 	events := map[string]func(*Session) error{
 		"right token": func(s *Session) error { return s.confirm(tokens{token}, now, time.Hour, 2, false) },
 		"wrong token": func(s *Session) error { return s.confirm(tokens{{9}}, now, time.Hour, 2, false) },
-		"claim":       func(s *Session) error { return s.claim(id, Register, now, time.Minute) },
+		"claim":       func(s *Session) error { return s.claim(id, threepid.Register, now, time.Minute) },
 		"claim for another purpose": func(s *Session) error {
-			return s.claim(id, Password, now, time.Minute)
+			return s.claim(id, threepid.Password, now, time.Minute)
 		},
 		"answer":            func(s *Session) error { return s.answer(id, now) },
 		"answer to another": func(s *Session) error { return s.answer(hash{9}, now) },
@@ -68,7 +70,7 @@ func TestTransitions(t *testing.T) {
 	for _, tt := range transitions {
 		t.Run(tt.state.String()+"/"+tt.event, func(t *testing.T) {
 			end := now.Add(time.Hour).UnixMilli()
-			s := &Session{Purpose: Register, State: tt.state, Until: end, Tokens: []Token{{Hash: token, Expires: end}}}
+			s := &Session{Purpose: threepid.Register, State: tt.state, Until: end, Tokens: []Token{{Hash: token, Expires: end}}}
 			if tt.claimed {
 				s.Claim = &Claim{ID: id, Until: now.Add(time.Minute).UnixMilli()}
 			}
@@ -169,7 +171,7 @@ func TestLostRacesOfTheHomeserver(t *testing.T) {
 		f := newFixture(t)
 		nonce := f.await(ask())
 		f.meanwhile(func() { f.settle(nonce) })
-		got, err := f.Callback(bg, nonce, Email, ask().Address)
+		got, err := f.Callback(bg, nonce, threepid.Email, ask().Address)
 		if !errors.Is(err, ErrUnknownNonce) || got != (Opened{}) || len(f.outbox.messages()) != 0 {
 			t.Errorf("Callback = %+v, %v, %d messages", got, err, len(f.outbox.messages()))
 		}
@@ -210,17 +212,17 @@ func TestStoreFails(t *testing.T) {
 		"Claim": func() (bool, error) { got, err := f.Claim(bg, completes(sid)); return got != nil && got.Live, err },
 		"Validated": func() (bool, error) {
 			got, err := f.Validated(bg, a.SID, a.ClientSecret)
-			return got != ThreePID{}, err
+			return got != Proven{}, err
 		},
 		"Finish": func() (bool, error) { return false, f.Finish(bg, a, Completed) },
 		"Await":  func() (bool, error) { got, err := f.Await(bg, ask()); return got != "", err },
 		"Callback": func() (bool, error) {
-			got, err := f.Callback(bg, nonce, Email, ask().Address)
+			got, err := f.Callback(bg, nonce, threepid.Email, ask().Address)
 			return got != Opened{}, err
 		},
 		"Settle":  func() (bool, error) { got, err := f.Settle(bg, nonce); return got != Opened{}, err },
 		"Adopt":   func() (bool, error) { return false, f.Adopt(bg, "sid", nonce, ask()) },
-		"Adopted": func() (bool, error) { got, err := f.Adopted(bg, "sid", "secret", Add); return got != "", err },
+		"Adopted": func() (bool, error) { got, err := f.Adopted(bg, "sid", "secret", threepid.Add); return got != "", err },
 	} {
 		told, err := call()
 		if err == nil || told || errors.Is(err, ErrNotValidated) || errors.Is(err, ErrNoSession) || errors.Is(err, ErrUnknownNonce) {

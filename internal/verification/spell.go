@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
 	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -17,7 +18,7 @@ var errOtherMailbox = errors.New("a spelling is not one of the mailbox that was 
 // it knows the address. A spelling of another mailbox is refused, whoever names it: that
 // one was not proven.
 func (s *Service) Spell(ctx context.Context, a *Alias, spelling string) error {
-	if a.Medium != Email || !address.IsSpelling(spelling, a.Address) {
+	if a.Medium != threepid.Email || !address.IsSpelling(spelling, a.Address) {
 		return errOtherMailbox
 	}
 	p, _ := sealed.PartitionIn(a.SID)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -179,7 +180,7 @@ func (s *Service) noteFeedback(ctx context.Context, sid string, n int, state Del
 
 // Recipient is the address that a session's messages go to: whoever handles a
 // bounce needs it, to suppress further ones.
-func (s *Service) Recipient(ctx context.Context, sid string) (Medium, string, error) {
+func (s *Service) Recipient(ctx context.Context, sid string) (threepid.Medium, string, error) {
 	session, _, err := s.look(ctx, sid)
 	if err != nil {
 		return "", "", err

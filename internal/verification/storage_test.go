@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
 )
@@ -90,7 +91,7 @@ func wholeLife(f *fixture) (secrets map[string]string) {
 		"refused alias": refused.SID, "secret of refused alias": refused.ClientSecret,
 		"alias": done.SID, "secret of alias": done.ClientSecret,
 		"nonce": nonce, "homeserver's sid": "homeserver-sid", "homeserver's nonce": "homeserver-nonce",
-		"purpose": string(Register), "refusal": refusal.Refusal,
+		"purpose": string(threepid.Register), "refusal": refusal.Refusal,
 	}
 	for _, m := range f.outbox.messages() {
 		if m.Proof == ProofLink && m.Token != "" {

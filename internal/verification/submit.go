@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/provenance"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -28,8 +29,8 @@ type Submission struct {
 
 // Confirmed is what the person who submitted a token may be shown.
 type Confirmed struct {
-	Purpose  Purpose
-	Medium   Medium
+	Purpose  threepid.Purpose
+	Medium   threepid.Medium
 	Address  string
 	NextLink string
 	Language string

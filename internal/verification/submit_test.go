@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // verdicts are ways to submit a token, and what each is told.
@@ -86,11 +88,11 @@ func TestF5_Verdicts(t *testing.T) {
 // second click is no error.
 func TestSubmitTells(t *testing.T) {
 	f := newFixture(t)
-	sid := f.open(ask(purpose(Add), func(r *Request) {
+	sid := f.open(ask(purpose(threepid.Add), func(r *Request) {
 		r.NextLink, r.Language, r.Brand = "https://app.example/", "fr", "club"
 	})).SID
 	want := Confirmed{
-		Purpose: Add, Medium: Email, Address: "alice@example.com", NextLink: "https://app.example/",
+		Purpose: threepid.Add, Medium: threepid.Email, Address: "alice@example.com", NextLink: "https://app.example/",
 		Language: "fr", Brand: "club", Proof: ProofLink, State: Validated, Delivery: Delivered, Asked: f.clock.Now().Local(),
 	}
 	token := f.outbox.last(t).Token
@@ -100,7 +102,7 @@ func TestSubmitTells(t *testing.T) {
 			t.Errorf("Submit = %+v, want %+v", got, want)
 		}
 	}
-	byCode := f.open(ask(purpose(Add), secret("by code"), proof(ProofCode))).SID
+	byCode := f.open(ask(purpose(threepid.Add), secret("by code"), proof(ProofCode))).SID
 	if got := f.confirm(byCode, f.outbox.last(t).Token); got.Proof != ProofCode {
 		t.Errorf("Submit of a code = %+v", got)
 	}

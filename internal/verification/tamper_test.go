@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -110,8 +111,8 @@ func TestTamperedIndex(t *testing.T) {
 	for _, change := range []func(Request) Request{
 		func(r Request) Request { r.Address = "victim@example.com"; return r },
 		func(r Request) Request { r.ClientSecret += "another"; return r },
-		func(r Request) Request { r.Purpose = Password; return r },
-		func(r Request) Request { r.Medium = MSISDN; return r },
+		func(r Request) Request { r.Purpose = threepid.Password; return r },
+		func(r Request) Request { r.Medium = threepid.MSISDN; return r },
 	} {
 		f := newFixture(t)
 		// Both in one partition, or the entry would lead nowhere anyway.
@@ -127,7 +128,7 @@ func TestTamperedIndex(t *testing.T) {
 			t.Errorf("a swapped index led to the session of %+v", change(req))
 		}
 		f.point(req, "x")
-		if _, err := f.Forget(bg, Email, "nobody@example.com"); err != nil {
+		if _, err := f.Forget(bg, threepid.Email, "nobody@example.com"); err != nil {
 			t.Errorf("Forget past a spoilt index: %v", err)
 		}
 	}

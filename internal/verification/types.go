@@ -9,30 +9,8 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/provenance"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
-)
-
-// Purpose says what a session is for. It comes from the path of requestToken
-// and is checked at completion: neither homeservers nor identity servers do
-// that, so a session opened to register could reset a password elsewhere.
-type Purpose string
-
-// The three purposes of the six requestToken endpoints (CS API §5.6, §5.7).
-const (
-	Register Purpose = "register"
-	Password Purpose = "password"
-	Add      Purpose = "add"
-	// Notified is that of a notice, which proves nothing; see notify.go.
-	Notified Purpose = "notice"
-)
-
-// Medium is the kind of a third-party identifier.
-type Medium string
-
-// The media of the Matrix specification (appendices, "3PID types").
-const (
-	Email  Medium = "email"
-	MSISDN Medium = "msisdn"
 )
 
 // Proof is what a message carries.
@@ -69,8 +47,8 @@ var (
 // WrongTokenError is ErrTokenIncorrect, and says of which session: clients differ in
 // how they have to be told.
 type WrongTokenError struct {
-	Purpose Purpose
-	Medium  Medium
+	Purpose threepid.Purpose
+	Medium  threepid.Medium
 }
 
 // Error implements error.
@@ -95,8 +73,8 @@ func (e *LimitError) Error() string {
 // Request is a checked requestToken: its address is canonical and its fields
 // are within their grammar.
 type Request struct {
-	Purpose Purpose
-	Medium  Medium
+	Purpose threepid.Purpose
+	Medium  threepid.Medium
 	Address string
 	// Typed is the address as a homeserver has it that keeps what was typed, if that
 	// is not Address; see [address.Spellings].
@@ -144,9 +122,9 @@ type Opened struct {
 	Decoy bool
 }
 
-// ThreePID is what a completed validation proves.
-type ThreePID struct {
-	Medium      Medium
+// Proven is what a completed validation proves.
+type Proven struct {
+	Medium      threepid.Medium
 	Address     string
 	ValidatedAt time.Time
 }
@@ -154,15 +132,15 @@ type ThreePID struct {
 // Message is what goes into the outbox together with its session.
 type Message struct {
 	// ID is stable per session and send: a retry is the same message.
-	ID       string    `cbor:"1,keyasint"`
-	SID      string    `cbor:"2,keyasint"`
-	Purpose  Purpose   `cbor:"3,keyasint"`
-	Medium   Medium    `cbor:"4,keyasint"`
-	Address  string    `cbor:"5,keyasint"`
-	Proof    Proof     `cbor:"6,keyasint,omitempty"`
-	Token    string    `cbor:"7,keyasint"`
-	Language string    `cbor:"8,keyasint,omitempty"`
-	Created  time.Time `cbor:"9,keyasint"`
+	ID       string           `cbor:"1,keyasint"`
+	SID      string           `cbor:"2,keyasint"`
+	Purpose  threepid.Purpose `cbor:"3,keyasint"`
+	Medium   threepid.Medium  `cbor:"4,keyasint"`
+	Address  string           `cbor:"5,keyasint"`
+	Proof    Proof            `cbor:"6,keyasint,omitempty"`
+	Token    string           `cbor:"7,keyasint"`
+	Language string           `cbor:"8,keyasint,omitempty"`
+	Created  time.Time        `cbor:"9,keyasint"`
 	// Expires is when the token ends; a message is not worth sending after it.
 	Expires time.Time `cbor:"10,keyasint"`
 	Brand   string    `cbor:"11,keyasint,omitempty"`
@@ -201,5 +179,5 @@ type Observer interface {
 	// Transition is called once for each committed change of state; to is one
 	// of "pending", "decoy" (in place of "pending"), "resent", "unsent" (in place
 	// of all three, see discreet.go), "validated", "consumed", "revoked".
-	Transition(purpose Purpose, medium Medium, to string)
+	Transition(purpose threepid.Purpose, medium threepid.Medium, to string)
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 func TestF30_UIASessionIsForOneUserAndOperation(t *testing.T) {
@@ -67,7 +69,7 @@ func TestF30_UIASessionCannotBeMade(t *testing.T) {
 
 func TestReadyChangesNothing(t *testing.T) {
 	f := newFixture(t)
-	c := Completion{SID: "unknown", ClientSecret: "monkeys_are_GREAT", Purpose: Register}
+	c := Completion{SID: "unknown", ClientSecret: "monkeys_are_GREAT", Purpose: threepid.Register}
 	if ready, err := f.Ready(bg, c); ready || !errors.Is(err, ErrNoSession) {
 		t.Errorf("got %v, %v for somebody else's sid, want ErrNoSession", ready, err)
 	}
@@ -91,10 +93,10 @@ func TestReadyChangesNothing(t *testing.T) {
 	other.ClientSecret = "wrong"
 	want(false, other)
 	other = c
-	other.Purpose = Password
+	other.Purpose = threepid.Password
 	want(false, other)
 	alias, err := f.Claim(bg, c)
-	if err != nil || !alias.Live || alias.Address != "alice@example.com" || alias.Medium != Email {
+	if err != nil || !alias.Live || alias.Address != "alice@example.com" || alias.Medium != threepid.Email {
 		t.Fatalf("got %+v, %v, want a live alias for the address", alias, err)
 	}
 	ended := c

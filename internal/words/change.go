@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/provenance"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -81,7 +82,7 @@ func knownChange(m verification.Message) error {
 	switch {
 	case !known:
 		return fmt.Errorf("there is no mail that tells of %q", m.Notice)
-	case m.Medium != verification.Email:
+	case m.Medium != threepid.Email:
 		return fmt.Errorf("there is no mail for the medium %q", m.Medium)
 	case m.Token != "" || m.Refusal != "" || m.Decoy:
 		return errors.New("a mail about a change has no code and no link")
@@ -108,7 +109,7 @@ func composeChange[T any](s *scribe, m verification.Message, v *values, say func
 func changeOf(n verification.Notice) verification.Message {
 	made := time.Date(2026, time.January, 2, 12, 0, 0, 0, time.UTC)
 	return verification.Message{
-		ID: "sample.1", SID: "sample", Purpose: verification.Notified, Medium: verification.Email, Notice: n,
+		ID: "sample.1", SID: "sample", Purpose: threepid.Notified, Medium: threepid.Email, Notice: n,
 		Created: made, Expires: made.Add(24 * time.Hour), Origin: sampleOrigin,
 	}
 }

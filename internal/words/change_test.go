@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/provenance"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -85,7 +86,7 @@ func TestChangeMailHasNoLink(t *testing.T) {
 		"a token":       func(m *verification.Message) { m.Token = "123456" },
 		"a refusal":     func(m *verification.Message) { m.Refusal = "x" },
 		"no such thing": func(m *verification.Message) { m.Notice = "other" },
-		"a phone":       func(m *verification.Message) { m.Medium = verification.MSISDN },
+		"a phone":       func(m *verification.Message) { m.Medium = threepid.MSISDN },
 	} {
 		m := changeOf(verification.NoticeGone)
 		if spoil(&m); m.Notice == "" {

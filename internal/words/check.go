@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -66,7 +67,7 @@ func ofBrand(brand string) string {
 // should get that far.
 func (s *scribe) check(k kind) error {
 	expires := time.Date(2026, time.March, 4, 5, 6, 7, 0, time.UTC)
-	m := verification.Message{Purpose: k.purpose, Medium: verification.Email, Proof: k.proof, Created: expires.Add(-time.Hour), Expires: expires}
+	m := verification.Message{Purpose: k.purpose, Medium: threepid.Email, Proof: k.proof, Created: expires.Add(-time.Hour), Expires: expires}
 	m.Origin, m.Another = sampleOrigin, true // decoys are rendered without
 	links := Links{Confirm: probeLink, Check: probeCheck, Refuse: probeRefuse}
 	if k.proof == verification.ProofCode {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -155,7 +156,7 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 // none of them is a client's.
 func TestLayoutsGetNothingElse(t *testing.T) {
 	w := newSet(t).brands[""]["en"]
-	m, links := sample(kind{verification.Add, verification.ProofCode}, "en")
+	m, links := sample(kind{threepid.Add, verification.ProofCode}, "en")
 	f := compose(w, m, links, &values{server: testServer, life: "LIFE", until: "UNTIL"}, func(p phrase) string { return p.plain(&values{server: testServer}) })
 	all := fmt.Sprintf("%+v", f)
 	for _, name := range []string{"Lang", "Dir", "RTL", "Server", "Logo", "Subject", "Link", "Code", "Refuse", "Page", "PageDo", "Title", "Asked", "Effect", "Do", "Button", "Copy", "Keep", "Until", "Ignore", "RefuseDo", "RefuseButton", "Look"} {

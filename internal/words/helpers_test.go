@@ -10,6 +10,7 @@ import (
 	"testing/fstest"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -30,7 +31,7 @@ var sampleExpiry = time.Date(2026, 11, 23, 15, 5, 59, 0, time.FixedZone("CET", 3
 // sample is a message of a kind in a language, and the links that go with it.
 func sample(k kind, lang string) (verification.Message, Links) {
 	m := verification.Message{
-		ID: "0fAbCdEf.1", SID: "0fAbCdEf", Purpose: k.purpose, Medium: verification.Email, Language: lang,
+		ID: "0fAbCdEf.1", SID: "0fAbCdEf", Purpose: k.purpose, Medium: threepid.Email, Language: lang,
 		Address: "reader@mail.example", Proof: k.proof, Token: "s3cr3t_token-1",
 		Created: sampleExpiry.Add(-time.Hour), Expires: sampleExpiry,
 	}
@@ -41,7 +42,7 @@ func sample(k kind, lang string) (verification.Message, Links) {
 	return m, Links{Confirm: sampleLink, Check: sampleCheck, Refuse: sampleRefuse}
 }
 
-var linkMail = kind{verification.Password, verification.ProofLink}
+var linkMail = kind{threepid.Password, verification.ProofLink}
 
 // builtIn is the templates as they come, which do not change.
 var builtIn = sync.OnceValues(func() (*Set, error) { return New(testServer) })

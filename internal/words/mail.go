@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -59,7 +60,7 @@ type fields[T any] struct {
 
 // kind is a mail apart from its language and brand.
 type kind struct {
-	purpose verification.Purpose
+	purpose threepid.Purpose
 	proof   verification.Proof
 }
 
@@ -87,11 +88,11 @@ func isLink(s string) bool {
 // not arrive as it is. No error tells the proof.
 func known(m verification.Message, links Links) error {
 	switch m.Purpose {
-	case verification.Register, verification.Password, verification.Add:
+	case threepid.Register, threepid.Password, threepid.Add:
 	default:
 		return fmt.Errorf("there is no mail for the purpose %q", m.Purpose)
 	}
-	if m.Medium != verification.Email {
+	if m.Medium != threepid.Email {
 		return fmt.Errorf("there is no mail for the medium %q", m.Medium)
 	}
 	if m.Notice != "" {

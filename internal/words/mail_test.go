@@ -11,6 +11,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -18,15 +19,15 @@ import (
 // same: for which server, what for, what happens, until when, and what to do
 // if it was somebody else.
 func TestMailSaysWhatItIsFor(t *testing.T) {
-	asked := map[verification.Purpose]string{
-		verification.Register: "asked to create an account on matrix.example.org",
-		verification.Password: "asked to reset the password of the account that uses this address on matrix.example.org",
-		verification.Add:      "asked to add this email address to an account on matrix.example.org",
+	asked := map[threepid.Purpose]string{
+		threepid.Register: "asked to create an account on matrix.example.org",
+		threepid.Password: "asked to reset the password of the account that uses this address on matrix.example.org",
+		threepid.Add:      "asked to add this email address to an account on matrix.example.org",
 	}
-	effect := map[verification.Purpose]string{
-		verification.Register: "can create the account with this address",
-		verification.Password: "can set a new password for that account",
-		verification.Add:      "the address belongs to that account",
+	effect := map[threepid.Purpose]string{
+		threepid.Register: "can create the account with this address",
+		threepid.Password: "can set a new password for that account",
+		threepid.Add:      "the address belongs to that account",
 	}
 	s := newSet(t)
 	for _, k := range kinds() {
@@ -176,7 +177,7 @@ func TestMessagesThatAreNotMail(t *testing.T) {
 	}{
 		{"unknown purpose", verification.ProofLink, func(m *message, _ *Links) { m.Purpose = "bind" }},
 		{"no purpose", verification.ProofCode, func(m *message, _ *Links) { m.Purpose = "" }},
-		{"another medium", verification.ProofCode, func(m *message, _ *Links) { m.Medium = verification.MSISDN }},
+		{"another medium", verification.ProofCode, func(m *message, _ *Links) { m.Medium = threepid.MSISDN }},
 		{"unknown proof", verification.ProofCode, func(m *message, _ *Links) { m.Proof = 9 }},
 		{"no link", verification.ProofLink, func(_ *message, l *Links) { l.Confirm = "" }},
 		{"relative link", verification.ProofLink, func(_ *message, l *Links) { l.Confirm = "/confirm" }},
@@ -199,7 +200,7 @@ func TestMessagesThatAreNotMail(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			m, links := sample(kind{verification.Password, tt.proof}, "de")
+			m, links := sample(kind{threepid.Password, tt.proof}, "de")
 			tt.spoil(&m, &links)
 			_, err := s.Mail(m, links)
 			if err == nil {

@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/sms/gsm7"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -36,10 +37,10 @@ func knownNotice(m verification.Message, links Links) error {
 }
 
 // noticeOf is a notice as a reader might get it.
-func noticeOf(purpose string, m verification.Medium) verification.Message {
+func noticeOf(purpose string, m threepid.Medium) verification.Message {
 	sent := time.Date(2026, time.January, 2, 12, 0, 0, 0, time.UTC)
 	return verification.Message{
-		ID: "sample.1", SID: "sample", Purpose: verification.Purpose(purpose), Medium: m, Decoy: true,
+		ID: "sample.1", SID: "sample", Purpose: threepid.Purpose(purpose), Medium: m, Decoy: true,
 		Created: sent, Expires: sent.Add(time.Hour),
 	}
 }
@@ -49,7 +50,7 @@ func (s *Set) eachNotice(brand, tag, prefix string, fn func(name string, r Rende
 	for _, purpose := range purposes {
 		w := s.brands[brand][tag]
 		links := Links{Refuse: "https://" + strings.ToLower(w.server) + "/_threepid/refuse?sid=sample&token=sample-token"}
-		r, err := w.write(noticeOf(purpose, verification.Email), links)
+		r, err := w.write(noticeOf(purpose, threepid.Email), links)
 		if err != nil {
 			return err
 		}
@@ -76,7 +77,7 @@ func (s *Set) checkNotices() error {
 
 // checkNotice holds one against what a reader needs of it.
 func (s *scribe) checkNotice(purpose string) error {
-	m, links := noticeOf(purpose, verification.Email), Links{Refuse: probeRefuse}
+	m, links := noticeOf(purpose, threepid.Email), Links{Refuse: probeRefuse}
 	r, err := s.write(m, links)
 	if err != nil {
 		return err

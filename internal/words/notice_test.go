@@ -8,13 +8,13 @@ import (
 	"testing"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/sms/gsm7"
-	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // noticeIn renders a notice in a language.
 func noticeIn(t *testing.T, s *Set, purpose, lang string) Rendered {
 	t.Helper()
-	m := noticeOf(purpose, verification.Email)
+	m := noticeOf(purpose, threepid.Email)
 	m.Language = lang
 	r, err := s.Mail(m, Links{Refuse: "https://matrix.example.org/_threepid/refuse?sid=sample&refusal=sample"})
 	if err != nil {
@@ -53,12 +53,12 @@ func TestF15_NoticeHasNothingToConfirm(t *testing.T) {
 			said[r.Subject] = purpose
 		}
 	}
-	m := noticeOf("add", verification.Email)
+	m := noticeOf("add", threepid.Email)
 	m.Token = "123456"
 	if r, err := s.Mail(m, Links{Refuse: probeRefuse}); err == nil {
 		t.Errorf("with a token: rendered %q", r.Text)
 	}
-	if r, err := s.Mail(noticeOf("add", verification.Email), Links{Refuse: probeRefuse, Confirm: probeLink}); err == nil {
+	if r, err := s.Mail(noticeOf("add", threepid.Email), Links{Refuse: probeRefuse, Confirm: probeLink}); err == nil {
 		t.Errorf("with a link: rendered %q", r.Text)
 	}
 }
@@ -69,7 +69,7 @@ func TestNoticeByPhoneCostsOne(t *testing.T) {
 	s := serving(t, Options{Server: usualServer})
 	for _, lang := range s.Languages() {
 		for _, purpose := range purposes {
-			m := noticeOf(purpose, verification.MSISDN)
+			m := noticeOf(purpose, threepid.MSISDN)
 			m.Language = lang.Tag
 			text, err := s.SMS("", m)
 			if err != nil {

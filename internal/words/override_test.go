@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -224,7 +225,7 @@ func TestEach(t *testing.T) {
 	if err := s.Each(func(string, Rendered) error { calls++; return fs.ErrClosed }); err == nil || calls != 1 {
 		t.Errorf("Each = %v after %d calls, want the error of the first", err, calls)
 	}
-	if k := (kind{verification.Add, verification.ProofCode}); !fs.ValidPath("de/" + string(k.purpose) + "_" + k.proofWord()) {
+	if k := (kind{threepid.Add, verification.ProofCode}); !fs.ValidPath("de/" + string(k.purpose) + "_" + k.proofWord()) {
 		t.Error("names are no paths")
 	}
 }

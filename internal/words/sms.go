@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/sms/gsm7"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -51,11 +52,11 @@ func (s *Set) SMS(brand string, m verification.Message) (string, error) {
 // code.
 func knownSMS(m verification.Message) error {
 	switch m.Purpose {
-	case verification.Register, verification.Password, verification.Add:
+	case threepid.Register, threepid.Password, threepid.Add:
 	default:
 		return fmt.Errorf("there is no short message for the purpose %q", m.Purpose)
 	}
-	if m.Medium != verification.MSISDN {
+	if m.Medium != threepid.MSISDN {
 		return fmt.Errorf("there is no short message for the medium %q", m.Medium)
 	}
 	if m.Decoy {

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/sms/gsm7"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -19,7 +20,7 @@ var ucs2 = map[string]bool{"ar": true, "fa": true, "he": true, "ja": true, "ko":
 
 func smsMessage(purpose, lang string) verification.Message {
 	return verification.Message{
-		ID: "0fAbCdEf.1", SID: "0fAbCdEf", Purpose: verification.Purpose(purpose), Medium: verification.MSISDN, Language: lang,
+		ID: "0fAbCdEf.1", SID: "0fAbCdEf", Purpose: threepid.Purpose(purpose), Medium: threepid.MSISDN, Language: lang,
 		Address: "491701234567", Proof: verification.ProofCode, Token: sampleCode, Created: sampleExpiry, Expires: sampleExpiry,
 	}
 }
@@ -199,7 +200,7 @@ func TestMessagesThatAreNoSMS(t *testing.T) {
 		name   string
 		change func(*verification.Message)
 	}{
-		{"a mail", func(m *verification.Message) { m.Medium = verification.Email }},
+		{"a mail", func(m *verification.Message) { m.Medium = threepid.Email }},
 		{"no medium", func(m *verification.Message) { m.Medium = "" }},
 		{"another purpose", func(m *verification.Message) { m.Purpose = "bind" }},
 		{"a link", func(m *verification.Message) { m.Proof = verification.ProofLink }},

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -248,7 +249,7 @@ func kinds() []kind {
 	all := make([]kind, 0, 2*len(purposes))
 	for _, p := range purposes {
 		for _, proof := range []verification.Proof{verification.ProofLink, verification.ProofCode} {
-			all = append(all, kind{verification.Purpose(p), proof})
+			all = append(all, kind{threepid.Purpose(p), proof})
 		}
 	}
 	return all
@@ -258,7 +259,7 @@ func kinds() []kind {
 func (k kind) sample(server string) (verification.Message, Links) {
 	sent := time.Date(2026, time.January, 2, 12, 0, 0, 0, time.UTC)
 	m := verification.Message{
-		ID: "sample.1", SID: "sample", Purpose: k.purpose, Medium: verification.Email, Proof: k.proof,
+		ID: "sample.1", SID: "sample", Purpose: k.purpose, Medium: threepid.Email, Proof: k.proof,
 		Address: "reader@mail.example", Token: "sample-token", Created: sent, Expires: sent.Add(time.Hour),
 	}
 	page := "https://" + strings.ToLower(server) + "/_threepid/"

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
-	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 const (
@@ -34,15 +34,15 @@ type Offer struct {
 }
 
 // stageOf is the stage of a flow that proves an address.
-func stageOf(medium verification.Medium) string {
-	if medium == verification.MSISDN {
+func stageOf(medium threepid.Medium) string {
+	if medium == threepid.MSISDN {
 		return wire.StageMSISDN
 	}
 	return wire.StageEmail
 }
 
 // Has reports whether an address of the medium can be part of a registration.
-func (o *Offer) Has(medium verification.Medium) bool {
+func (o *Offer) Has(medium threepid.Medium) bool {
 	return slices.ContainsFunc(o.Flows, func(f Flow) bool { return slices.Contains(f.Stages, stageOf(medium)) })
 }
 
@@ -50,7 +50,7 @@ func (o *Offer) Has(medium verification.Medium) bool {
 // the one of a medium, in one flow at least. The stages before it that count
 // are those which keep programs and strangers out: not the dummy, and not the
 // other medium's, whose message has a gate of its own.
-func (o *Offer) Reached(medium verification.Medium, completed []string) bool {
+func (o *Offer) Reached(medium threepid.Medium, completed []string) bool {
 	return slices.ContainsFunc(o.Flows, func(f Flow) bool {
 		end := slices.Index(f.Stages, stageOf(medium))
 		return end >= 0 && !slices.ContainsFunc(f.Stages[:end], func(stage string) bool {
@@ -64,7 +64,7 @@ func (o *Offer) Reached(medium verification.Medium, completed []string) bool {
 }
 
 // Free reports whether nothing has to be done before.
-func (o *Offer) Free(medium verification.Medium) bool { return o.Reached(medium, nil) }
+func (o *Offer) Free(medium threepid.Medium) bool { return o.Reached(medium, nil) }
 
 // errNoFlows is an answer to a registration that is none of the API's.
 var errNoFlows = errors.New("the homeserver's answer to a registration is not understood")

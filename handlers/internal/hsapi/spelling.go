@@ -10,6 +10,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -32,7 +33,7 @@ func (h *Homeserver) KnownSpellings(call *wire.Call, spellings []string) (known 
 		return nil, err
 	}
 	for _, spelling := range spellings {
-		err := h.Taken(call, "", verification.Email, spelling)
+		err := h.Taken(call, "", threepid.Email, spelling)
 		switch {
 		case wire.RefusesWith(err, wire.CodeThreepidInUse):
 			known = append(known, spelling)
@@ -66,7 +67,7 @@ func (h *Homeserver) Older(call *wire.Call) (bool, error) {
 // Distinguishes refuses an address that is another one to a homeserver which folds
 // case in full. There the proof of the one mailbox would be the proof of the other.
 func (h *Homeserver) Distinguishes(call *wire.Call, req verification.Request) error {
-	if req.Medium != verification.Email || !address.Folds(req.Address) {
+	if req.Medium != threepid.Email || !address.Folds(req.Address) {
 		return nil
 	}
 	older, err := h.Older(call)
@@ -80,11 +81,11 @@ func (h *Homeserver) Distinguishes(call *wire.Call, req verification.Request) er
 // does. An address that nobody may have yet is not given to a second account because it
 // is spelled, or folded, in another way.
 func (h *Homeserver) Spelled(call *wire.Call, req verification.Request) (string, error) {
-	if req.Medium != verification.Email {
+	if req.Medium != threepid.Email {
 		return req.Address, nil
 	}
 	spellings := address.Spellings(req.Typed, req.Address)
-	if req.Purpose != verification.Password {
+	if req.Purpose != threepid.Password {
 		spellings = append(spellings, address.Alike(req.Address)...)
 	}
 	known, err := h.KnownSpellings(call, spellings)
@@ -116,7 +117,7 @@ func (h *Homeserver) RefuseTaken(call *wire.Call, who *Account, alias *verificat
 			return t.Address, nil
 		}
 	}
-	if err := h.Taken(call, who.Token, alias.Medium, alias.Address); err != nil || alias.Medium != verification.Email {
+	if err := h.Taken(call, who.Token, alias.Medium, alias.Address); err != nil || alias.Medium != threepid.Email {
 		return alias.Address, err
 	}
 	others := append(address.Spellings(alias.Typed, alias.Address), address.Alike(alias.Address)...)
@@ -126,7 +127,7 @@ func (h *Homeserver) RefuseTaken(call *wire.Call, who *Account, alias *verificat
 // AnyTaken returns the refusal of the first of some spellings that an account has.
 func (h *Homeserver) AnyTaken(call *wire.Call, token string, spellings []string) error {
 	for _, spelling := range spellings {
-		err := h.Taken(call, token, verification.Email, spelling)
+		err := h.Taken(call, token, threepid.Email, spelling)
 		if err != nil && !wire.RefusesWith(err, wire.CodeThreepidDenied) {
 			return err
 		}
@@ -140,7 +141,7 @@ func (h *Homeserver) AnyTaken(call *wire.Call, token string, spellings []string)
 // It is asked for one more token, through an identity server that
 // it cannot trust. From 1.4 on, Synapse asks its own delegate instead, which is
 // us; we refuse what nobody has requested.
-func (h *Homeserver) Taken(call *wire.Call, token string, medium verification.Medium, addr string) error {
+func (h *Homeserver) Taken(call *wire.Call, token string, medium threepid.Medium, addr string) error {
 	answer, err := h.Post(call, "account/3pid/"+string(medium)+"/requestToken", token, probeBody(medium, addr))
 	if err != nil {
 		return wire.UpstreamFailure(err)
@@ -155,7 +156,7 @@ func (h *Homeserver) Taken(call *wire.Call, token string, medium verification.Me
 }
 
 // probeBody asks about an address in the name of nobody.
-func probeBody(medium verification.Medium, addr string) []byte {
+func probeBody(medium threepid.Medium, addr string) []byte {
 	probe := TokenRequest{ClientSecret: rand.Text(), SendAttempt: 1, IDServer: probeServer}
 	probe.About(medium, addr, regionOf(addr))
 	return wire.Encoded(probe)

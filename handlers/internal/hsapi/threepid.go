@@ -9,20 +9,20 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
 	"github.com/caddy-threepid/caddy-threepid/internal/phone"
-	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // Canonical is the form in which addresses are compared. One that has
 // no such form is left as it is: it equals itself.
-func Canonical(medium verification.Medium, raw string) string {
+func Canonical(medium threepid.Medium, raw string) string {
 	switch medium {
-	case verification.Email:
+	case threepid.Email:
 		raw = input.Address(raw)
 		if canonical, err := address.Email(raw); err == nil {
 			return canonical
 		}
 		return strings.ToLower(raw)
-	case verification.MSISDN:
+	case threepid.MSISDN:
 		if dialled, ok := input.Number(raw); ok {
 			raw = dialled
 		}
@@ -65,8 +65,8 @@ type TokenRequest struct {
 
 // About names the address. A phone number is international, so that the
 // homeserver reads the same one wherever it was dialled from.
-func (f *TokenRequest) About(medium verification.Medium, address, country string) {
-	if medium == verification.MSISDN {
+func (f *TokenRequest) About(medium threepid.Medium, address, country string) {
+	if medium == threepid.MSISDN {
 		f.Country, f.PhoneNumber = country, "+"+address
 		return
 	}
@@ -75,8 +75,8 @@ func (f *TokenRequest) About(medium verification.Medium, address, country string
 
 // Threepid is an address that an account has.
 type Threepid struct {
-	Medium  verification.Medium `json:"medium"`
-	Address string              `json:"address"`
+	Medium  threepid.Medium `json:"medium"`
+	Address string          `json:"address"`
 }
 
 func canonicalOf(list []Threepid) []Threepid {

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
-	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // TestRegions_ANumberIsDialledFrom: that of its own country, or any.
@@ -22,7 +22,7 @@ func TestRegions_ANumberIsDialledFrom(t *testing.T) {
 // TestF31_TheProbeNamesAServerThatNeverIs (RFC 2606): a homeserver that trusts everybody
 // would have any other send a mail.
 func TestF31_TheProbeNamesAServerThatNeverIs(t *testing.T) {
-	raw := probeBody(verification.Email, "bob@x.org")
+	raw := probeBody(threepid.Email, "bob@x.org")
 	if body, err := wire.ParseObject(raw); err != nil || !strings.HasSuffix(string(body["id_server"]), `.invalid"`) {
 		t.Errorf("got %s, want a name below .invalid", raw)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -21,8 +22,8 @@ type Event struct {
 	Face string
 	// Endpoint is one of a closed set, see packages route and identity.
 	Endpoint string
-	Purpose  verification.Purpose
-	Medium   verification.Medium
+	Purpose  threepid.Purpose
+	Medium   threepid.Medium
 	// Outcome is "ok" or an error code in lower case without its "m_", out of
 	// the closed set of package wire; "upstream" for an answer of the
 	// homeserver's that refuses.
@@ -43,7 +44,7 @@ type Change struct {
 	Action string
 	// User is empty where the homeserver has not said who it is.
 	User    string
-	Medium  verification.Medium
+	Medium  threepid.Medium
 	Address string
 	// IDServer is the identity server that a binding was asked of.
 	IDServer string

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // kind is what a path of ours is for. It is also a metric label, so the set is
@@ -64,8 +64,8 @@ const (
 // Route is one classified path.
 type Route struct {
 	Kind    kind
-	Purpose verification.Purpose
-	Medium  verification.Medium
+	Purpose threepid.Purpose
+	Medium  threepid.Medium
 	Prefix  string // as configured, e.g. /_matrix/client; empty if it lies elsewhere
 	Version string // one segment, or "api/v1"
 	Tail    string // what follows the version
@@ -76,25 +76,25 @@ type Route struct {
 type entry struct {
 	Segments []string
 	kind     kind
-	purpose  verification.Purpose
+	purpose  threepid.Purpose
 }
 
 // Table lists every path below prefix and version that is ours. The version
 // is a wildcard, as in MSC2263: a closed list would be a way around us on a
 // homeserver that knows one more.
 var Table = []entry{
-	{strings.Split("register/{medium}/requestToken", "/"), KindRequestToken, verification.Register},
-	{strings.Split("account/password/{medium}/requestToken", "/"), KindRequestToken, verification.Password},
-	{strings.Split("account/3pid/{medium}/requestToken", "/"), KindRequestToken, verification.Add},
-	{strings.Split("register", "/"), KindComplete, verification.Register},
-	{strings.Split("account/password", "/"), KindComplete, verification.Password},
-	{strings.Split("account/3pid", "/"), KindComplete, verification.Add},
-	{strings.Split("account/3pid/add", "/"), KindAdd, verification.Add},
+	{strings.Split("register/{medium}/requestToken", "/"), KindRequestToken, threepid.Register},
+	{strings.Split("account/password/{medium}/requestToken", "/"), KindRequestToken, threepid.Password},
+	{strings.Split("account/3pid/{medium}/requestToken", "/"), KindRequestToken, threepid.Add},
+	{strings.Split("register", "/"), KindComplete, threepid.Register},
+	{strings.Split("account/password", "/"), KindComplete, threepid.Password},
+	{strings.Split("account/3pid", "/"), KindComplete, threepid.Add},
+	{strings.Split("account/3pid/add", "/"), KindAdd, threepid.Add},
 	{strings.Split("account/3pid/bind", "/"), KindBind, ""},
 	{strings.Split("account/3pid/identity/bind", "/"), KindBind, ""},
 	{strings.Split("account/3pid/unbind", "/"), KindUnbind, ""},
 	{strings.Split("account/3pid/delete", "/"), KindUnbind, ""},
-	{strings.Split("account/deactivate", "/"), KindDeactivate, verification.Password},
+	{strings.Split("account/deactivate", "/"), KindDeactivate, threepid.Password},
 }
 
 // maxSegments is how many there are in the longest row.
@@ -265,10 +265,10 @@ func matchSubmit(rest string, same comparison) Route {
 
 func (r *Route) setMedium(segment string, same comparison) {
 	switch {
-	case same(segment, string(verification.Email)):
-		r.Medium = verification.Email
-	case same(segment, string(verification.MSISDN)):
-		r.Medium = verification.MSISDN
+	case same(segment, string(threepid.Email)):
+		r.Medium = threepid.Email
+	case same(segment, string(threepid.MSISDN)):
+		r.Medium = threepid.MSISDN
 	default:
 		r.Kind = kindUnknown
 	}
@@ -319,14 +319,14 @@ func startsInOwnSpace(p string) bool {
 
 // PagePath is the path of a medium's links and of its help page: where its tokens
 // come back, and where the forms of its pages lead.
-func PagePath(medium verification.Medium) string { return SubmitPath + string(medium) + submitTail }
+func PagePath(medium threepid.Medium) string { return SubmitPath + string(medium) + submitTail }
 
 // MediumOf is that of a path that was asked for, for pages about no session.
-func MediumOf(path string) verification.Medium {
-	if strings.Contains(path, "/"+string(verification.MSISDN)+"/") {
-		return verification.MSISDN
+func MediumOf(path string) threepid.Medium {
+	if strings.Contains(path, "/"+string(threepid.MSISDN)+"/") {
+		return threepid.MSISDN
 	}
-	return verification.Email
+	return threepid.Email
 }
 
 // Owned reports whether we know what the body of a request is for.
@@ -342,9 +342,9 @@ func (r Route) Owned() bool {
 func (r Route) Ancient() bool { return r.Version == ancientVersion && r.Tail == TailRegister }
 
 // ProofPurpose is what credentials in "auth" have to be for.
-func (r Route) ProofPurpose() verification.Purpose {
+func (r Route) ProofPurpose() threepid.Purpose {
 	if r.Kind == KindAdd {
-		return verification.Password // proof of an address that the account has
+		return threepid.Password // proof of an address that the account has
 	}
 	return r.Purpose
 }

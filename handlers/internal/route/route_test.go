@@ -8,28 +8,28 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // TestRoutes_WhatEachPathIsFor: who answers, for which purpose and medium, and what the
 // homeserver is asked for in its place.
 func TestRoutes_WhatEachPathIsFor(t *testing.T) {
 	rt := &Router{Prefixes: []string{"/_matrix/client", "/chat/client"}, Identity: true}
-	const password = verification.Password
+	const password = threepid.Password
 	for tail, want := range map[string]Route{
-		"register":                        {Kind: KindComplete, Purpose: verification.Register},
+		"register":                        {Kind: KindComplete, Purpose: threepid.Register},
 		"account/password":                {Kind: KindComplete, Purpose: password},
-		"account/3pid":                    {Kind: KindComplete, Purpose: verification.Add},
-		"account/3pid/add":                {Kind: KindAdd, Purpose: verification.Add},
+		"account/3pid":                    {Kind: KindComplete, Purpose: threepid.Add},
+		"account/3pid/add":                {Kind: KindAdd, Purpose: threepid.Add},
 		"account/3pid/bind":               {Kind: KindBind},
 		"account/3pid/identity/bind":      {Kind: KindBind},
 		"account/3pid/unbind":             {Kind: KindUnbind},
 		"account/3pid/delete":             {Kind: KindUnbind},
 		"account/deactivate":              {Kind: KindDeactivate, Purpose: password},
-		"register/email/requestToken":     {Kind: KindRequestToken, Purpose: verification.Register, Medium: verification.Email},
-		"register/msisdn/requestToken":    {Kind: KindRequestToken, Purpose: verification.Register, Medium: verification.MSISDN},
-		"register/fax/requestToken":       {Kind: kindUnknown, Purpose: verification.Register},
-		"account/3pid/email/requestToken": {Kind: KindRequestToken, Purpose: verification.Add, Medium: verification.Email},
+		"register/email/requestToken":     {Kind: KindRequestToken, Purpose: threepid.Register, Medium: threepid.Email},
+		"register/msisdn/requestToken":    {Kind: KindRequestToken, Purpose: threepid.Register, Medium: threepid.MSISDN},
+		"register/fax/requestToken":       {Kind: kindUnknown, Purpose: threepid.Register},
+		"account/3pid/email/requestToken": {Kind: KindRequestToken, Purpose: threepid.Add, Medium: threepid.Email},
 		"account/password/x/requestToken": {Kind: kindUnknown, Purpose: password},
 		"account":                         {},
 		"account/3pid/add/add":            {},
@@ -53,11 +53,11 @@ func TestRoutes_WhatEachPathIsFor(t *testing.T) {
 		"/_matrix/client/versions":                             {Kind: KindVersions, Prefix: "/_matrix/client", Tail: "versions"},
 		"/_threepid/refuse":                                    {Kind: KindRefuse},
 		"/_threepid/probe":                                     {Kind: KindProbe},
-		"/_threepid/validate/email/submitToken":                {Kind: KindSubmit, Medium: verification.Email, Tail: "email/submitToken"},
+		"/_threepid/validate/email/submitToken":                {Kind: KindSubmit, Medium: threepid.Email, Tail: "email/submitToken"},
 		"/_threepid/validate/fax/submitToken":                  {Kind: kindUnknown, Tail: "fax/submitToken"},
 		"/_threepid/validate/email":                            {},
 		"/_threepid/validate/email/submitToken/x":              {},
-		"/_matrix/identity/api/v1/validate/msisdn/submitToken": {Kind: KindSubmit, Medium: verification.MSISDN, Tail: "msisdn/submitToken"},
+		"/_matrix/identity/api/v1/validate/msisdn/submitToken": {Kind: KindSubmit, Medium: threepid.MSISDN, Tail: "msisdn/submitToken"},
 		"/_matrix/federation/v1/version":                       {},
 		"/_matrix/clientele/r0/register":                       {},
 		"/_matrix/client/r0":                                   {},

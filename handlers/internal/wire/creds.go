@@ -7,7 +7,7 @@ import (
 	"encoding/json"
 	"regexp"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // The stages whose credentials are a validation session (CS API, "Email-based
@@ -29,7 +29,7 @@ var (
 type Credentials struct {
 	SID, Secret string
 	IDServer    string
-	Purpose     verification.Purpose
+	Purpose     threepid.Purpose
 	Stage       string // of UIA; empty elsewhere
 	UIASession  string
 	// Place writes new credentials in its place.
