@@ -105,7 +105,7 @@ const remembered = "bob@example.test"
 
 func remember(t *testing.T, rt *instance.Instance) {
 	t.Helper()
-	err := rt.Suppression.Add(t.Context(), threepid.Email, remembered, feedback.ReasonManual, time.Now().Add(time.Hour))
+	err := rt.Suppression.Add(t.Context(), threepid.ThreePID{Medium: threepid.Email, Address: remembered}, feedback.ReasonManual, time.Now().Add(time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +113,7 @@ func remember(t *testing.T, rt *instance.Instance) {
 
 func knows(t *testing.T, rt *instance.Instance) bool {
 	t.Helper()
-	_, listed, err := rt.Suppression.Lookup(t.Context(), threepid.Email, remembered)
+	_, listed, err := rt.Suppression.Lookup(t.Context(), threepid.ThreePID{Medium: threepid.Email, Address: remembered})
 	if err != nil {
 		t.Fatal(err)
 	}

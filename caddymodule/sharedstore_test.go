@@ -51,7 +51,7 @@ func TestAdvisory23_TwoServicesShareABadger(t *testing.T) {
 		}
 	}
 	opened, err := services[0].RequestToken(t.Context(), verification.Request{
-		Purpose: threepid.Password, Medium: threepid.Email, Address: "a@example.test", ClientSecret: "s", SendAttempt: 1,
+		Purpose: threepid.Password, ThreePID: threepid.ThreePID{Medium: threepid.Email, Address: "a@example.test"}, ClientSecret: "s", SendAttempt: 1,
 		Proof: verification.ProofLink,
 	})
 	if err != nil {

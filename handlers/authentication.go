@@ -197,7 +197,7 @@ func (a *authentication) email(call *wire.Call) error {
 	if !alias.Live || alias.Medium != threepid.Email {
 		return waiting
 	}
-	own, err := a.client.hs.Owns(call, a.who, hsapi.Threepid{Medium: alias.Medium, Address: alias.Address})
+	own, err := a.client.hs.Owns(call, a.who, alias.ThreePID)
 	if err != nil {
 		return err
 	}

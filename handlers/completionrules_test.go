@@ -106,7 +106,7 @@ func shownAt(stage string, alias verification.Alias) *credential {
 // TestASessionAloneResetsNothing: that of somebody who is not logged in is passed on with
 // the live proof of an address of email, at its stage, and otherwise not.
 func TestASessionAloneResetsNothing(t *testing.T) {
-	email, phone := verification.Alias{Live: true, Medium: threepid.Email}, verification.Alias{Live: true, Medium: threepid.MSISDN}
+	email, phone := verification.Alias{Live: true, ThreePID: threepid.ThreePID{Medium: threepid.Email}}, verification.Alias{Live: true, ThreePID: threepid.ThreePID{Medium: threepid.MSISDN}}
 	for _, c := range []struct {
 		name, tail, token string
 		alias             verification.Alias
@@ -114,7 +114,7 @@ func TestASessionAloneResetsNothing(t *testing.T) {
 		passes            bool
 	}{
 		{"a proof", route.TailPassword, "", email, wire.StageEmail, true},
-		{"no proof", route.TailPassword, "", verification.Alias{Medium: threepid.Email}, wire.StageEmail, false},
+		{"no proof", route.TailPassword, "", verification.Alias{ThreePID: threepid.ThreePID{Medium: threepid.Email}}, wire.StageEmail, false},
 		{"by phone", route.TailPassword, "", phone, wire.StageEmail, false},
 		{"by phone, at its stage", route.TailPassword, "", phone, wire.StageMSISDN, false},
 		{"at another stage", route.TailPassword, "", email, wire.StageMSISDN, false},

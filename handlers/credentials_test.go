@@ -176,7 +176,7 @@ func TestWhatAnAccountHasGot(t *testing.T) {
 		j := &completion{client: r.client, call: &wire.Call{Route: route.Route{Purpose: c.purpose}}, who: c.who}
 		for _, live := range []bool{true, false} {
 			for _, stage := range []string{"", wire.StageEmail} {
-				j.credentials = append(j.credentials, shownAt(stage, verification.Alias{Live: live, Medium: threepid.Email, Address: "a" + stage}))
+				j.credentials = append(j.credentials, shownAt(stage, verification.Alias{Live: live, ThreePID: threepid.ThreePID{Medium: threepid.Email, Address: "a" + stage}}))
 			}
 		}
 		answer := &wire.Answer{Status: 200}
@@ -192,7 +192,7 @@ func TestWhatAnAccountHasGot(t *testing.T) {
 func TestWhoeverIsNotSureHasNoAnswer(t *testing.T) {
 	r := newRig(t, options{next: upstream(500, `{}`)})
 	req := httptest.NewRequest("POST", "/", nil)
-	own, err := r.client.hs.Owns(&wire.Call{R: req, Next: r.next}, &hsapi.Account{User: alice, Token: "t"}, hsapi.Threepid{Medium: threepid.Email, Address: "alice@x.org"})
+	own, err := r.client.hs.Owns(&wire.Call{R: req, Next: r.next}, &hsapi.Account{User: alice, Token: "t"}, threepid.ThreePID{Medium: threepid.Email, Address: "alice@x.org"})
 	if _, refused := wire.RefusalOf(err); own || !refused {
 		t.Errorf("got %v, %v, want the homeserver's failure", own, err)
 	}

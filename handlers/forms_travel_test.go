@@ -206,7 +206,7 @@ func (v *traveller) proven(purpose threepid.Purpose, address, secret string) (si
 		medium = threepid.Email
 	}
 	opened, err := v.svc.RequestToken(v.t.Context(), verification.Request{
-		Purpose: purpose, Medium: medium, Address: address, ClientSecret: secret, SendAttempt: 1, Proof: verification.ProofLink,
+		Purpose: purpose, ThreePID: threepid.ThreePID{Medium: medium, Address: address}, ClientSecret: secret, SendAttempt: 1, Proof: verification.ProofLink,
 	})
 	if err == nil {
 		_, err = v.svc.Submit(v.t.Context(), verification.Submission{SID: opened.SID, Token: v.box.last(v.t).Token, ClientSecret: &secret})

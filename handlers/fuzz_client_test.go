@@ -80,7 +80,7 @@ func lay(t *testing.T, switches byte) *siege {
 				secret = "confirmed-" + name
 			}
 			opened, err := s.svc.RequestToken(t.Context(), verification.Request{
-				Purpose: p, Medium: threepid.Email, Address: address, ClientSecret: secret, SendAttempt: 1, Proof: s.client.cfg.Proof,
+				Purpose: p, ThreePID: threepid.ThreePID{Medium: threepid.Email, Address: address}, ClientSecret: secret, SendAttempt: 1, Proof: s.client.cfg.Proof,
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -333,7 +333,7 @@ func FuzzIdentity(f *testing.F) {
 	f.Fuzz(func(t *testing.T, switches byte, near bool, method, target, header, body string) {
 		s := lay(t, switches)
 		nonce, err := s.svc.Await(t.Context(), verification.Request{
-			Purpose: threepid.Register, Medium: threepid.Email, Address: "awaited@example.org", ClientSecret: "waiting-nonce", SendAttempt: 1,
+			Purpose: threepid.Register, ThreePID: threepid.ThreePID{Medium: threepid.Email, Address: "awaited@example.org"}, ClientSecret: "waiting-nonce", SendAttempt: 1,
 		})
 		if err != nil {
 			t.Fatal(err)

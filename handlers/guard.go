@@ -144,7 +144,7 @@ func (j *completion) nameOwner() {
 	if err != nil {
 		return
 	}
-	named := hsapi.Threepid{Medium: threepid.Medium(medium), Address: hsapi.Canonical(threepid.Medium(medium), typed)}
+	named := hsapi.Canonical(threepid.Medium(medium), typed)
 	if own, _ := j.client.hs.Owns(j.call, who, named); !own {
 		return
 	}

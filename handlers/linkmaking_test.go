@@ -22,7 +22,7 @@ func TestNoLinkEndsInPunctuation(t *testing.T) {
 	links, odd := 0, 0
 	for i := range 500 {
 		opened, err := r.svc.RequestToken(t.Context(), verification.Request{
-			Purpose: threepid.Register, Medium: threepid.Email, Address: fmt.Sprintf("a%d@x%d.org", i, i), ClientSecret: "s", SendAttempt: 1,
+			Purpose: threepid.Register, ThreePID: threepid.ThreePID{Medium: threepid.Email, Address: fmt.Sprintf("a%d@x%d.org", i, i)}, ClientSecret: "s", SendAttempt: 1,
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -177,7 +177,7 @@ func TestLinksThatWereCut(t *testing.T) {
 	cut := 0
 	for i := 0; cut < 3 && i < 400; i++ {
 		opened, err := r.svc.RequestToken(t.Context(), verification.Request{
-			Purpose: threepid.Register, Medium: threepid.Email, Address: fmt.Sprintf("a%d@x%d.org", i, i), ClientSecret: "s", SendAttempt: 1,
+			Purpose: threepid.Register, ThreePID: threepid.ThreePID{Medium: threepid.Email, Address: fmt.Sprintf("a%d@x%d.org", i, i)}, ClientSecret: "s", SendAttempt: 1,
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -51,7 +51,7 @@ func (c *Client) loginOf(call *wire.Call) *login {
 	if medium != string(threepid.Email) {
 		return nil
 	}
-	all := address.Spellings(input.Address(typed), hsapi.Canonical(threepid.Email, typed))
+	all := address.Spellings(input.Address(typed), hsapi.Canonical(threepid.Email, typed).Address)
 	if len(all) == 0 || len(all) == 1 && all[0] == typed {
 		return nil
 	}

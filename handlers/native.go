@@ -27,11 +27,11 @@ func (c *Client) nativeToken(call *wire.Call) error {
 	if err != nil {
 		return err
 	}
-	req := verification.Request{Purpose: call.Route.Purpose, Medium: call.Route.Medium}
-	var cleaned bool
-	if req.Address, cleaned, err = nativeAddress(body, call.Route.Medium); err != nil {
+	id, cleaned, err := nativeAddress(body, call.Route.Medium)
+	if err != nil {
 		return err
 	}
+	req := verification.Request{Purpose: call.Route.Purpose, ThreePID: id}
 	c.identify(call.R, body, &req)
 	if err := c.svc.Count(call.R.Context(), req); err != nil {
 		return err
@@ -75,13 +75,15 @@ func (c *Client) nativeSpelling(call *wire.Call, req verification.Request, body 
 // What is counted must be what the homeserver reads: where something was around it,
 // or in other digits, the body gets what is left (see package input), and cleaned
 // is true.
-func nativeAddress(body wire.Object, medium threepid.Medium) (address string, cleaned bool, err error) {
+func nativeAddress(body wire.Object, medium threepid.Medium) (id threepid.ThreePID, cleaned bool, err error) {
 	if medium == threepid.MSISDN {
-		return nativeNumber(body)
+		id.Medium = medium
+		id.Address, cleaned, err = nativeNumber(body)
+		return id, cleaned, err
 	}
 	typed, err := body.Required("email")
 	if err != nil {
-		return "", false, err
+		return id, false, err
 	}
 	plain := input.Address(typed)
 	return hsapi.Canonical(medium, plain), body.Replace("email", typed, plain), nil

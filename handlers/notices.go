@@ -33,7 +33,7 @@ const noticeWait = 250 * time.Millisecond
 
 // readersOfAddition are those to be told of a new address. One that the account
 // had already is not new.
-func readersOfAddition(before []hsapi.Threepid, added hsapi.Threepid) []verification.Reader {
+func readersOfAddition(before []threepid.ThreePID, added threepid.ThreePID) []verification.Reader {
 	if slices.Contains(before, added) {
 		return nil
 	}
@@ -46,7 +46,7 @@ func readersOfAddition(before []hsapi.Threepid, added hsapi.Threepid) []verifica
 
 // Removed tells of an address that was removed from an account. One that the account does
 // not have was not.
-func (n *notices) Removed(r *http.Request, who *hsapi.Account, removed hsapi.Threepid) {
+func (n *notices) Removed(r *http.Request, who *hsapi.Account, removed threepid.ThreePID) {
 	if !n.any() || !slices.Contains(who.Listed, removed) {
 		return
 	}
@@ -61,7 +61,7 @@ func (n *notices) Removed(r *http.Request, who *hsapi.Account, removed hsapi.Thr
 
 // readerOf is the reader at an address, if it is one of email: a text message
 // costs money each time, and says less.
-func readerOf(t hsapi.Threepid, notice verification.Notice) []verification.Reader {
+func readerOf(t threepid.ThreePID, notice verification.Notice) []verification.Reader {
 	if t.Medium != threepid.Email {
 		return nil
 	}

@@ -12,7 +12,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
@@ -55,7 +54,7 @@ func TestNotice_InTheLanguageAtHand(t *testing.T) {
 
 // TestNotice_GoesToAddressesOfEmail, as they are written to.
 func TestNotice_GoesToAddressesOfEmail(t *testing.T) {
-	for t3, want := range map[hsapi.Threepid]string{
+	for t3, want := range map[threepid.ThreePID]string{
 		{Medium: threepid.Email, Address: "A@X.org"}: "a@x.org", {Medium: threepid.Email, Address: "nobody"}: "", {Medium: threepid.MSISDN, Address: "447400123456"}: "", {Medium: "fax", Address: "a@x.org"}: "",
 	} {
 		var got string

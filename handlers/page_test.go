@@ -341,7 +341,7 @@ func TestPageOfABrand(t *testing.T) {
 	}
 	for brand, want := range map[string]string{"acme": "Acme", "": "Everybody", "gone": "Everybody"} {
 		opened, err := r.svc.RequestToken(t.Context(), verification.Request{
-			Purpose: threepid.Register, Medium: threepid.Email, Address: "a@x.org", ClientSecret: "s" + brand, SendAttempt: 1, Brand: brand,
+			Purpose: threepid.Register, ThreePID: threepid.ThreePID{Medium: threepid.Email, Address: "a@x.org"}, ClientSecret: "s" + brand, SendAttempt: 1, Brand: brand,
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -119,8 +119,9 @@ func (c *Client) tokenAnswer(sid string, req verification.Request, to recipient)
 // recipient is the address that a message is asked for. It is read, and brought into its
 // canonical form, here and nowhere else.
 type recipient struct {
-	// address is canonical, and typed what it does not tell of what was typed.
-	address, typed string
+	threepid.ThreePID
+	// typed is what the address does not tell of what was typed.
+	typed string
 	// dialled is the number, if it is one.
 	dialled
 }
@@ -129,7 +130,7 @@ type recipient struct {
 // would be a TypeError in Synapse 1.0-1.3.1, and id_access_token is nobody
 // else's business.
 func (c *Client) tokenRequest(body wire.Object, at route.Route) (req verification.Request, to recipient, err error) {
-	req = verification.Request{Purpose: at.Purpose, Medium: at.Medium, Proof: c.cfg.Proof, Discreet: c.cfg.discreet()}
+	req = verification.Request{Purpose: at.Purpose, Proof: c.cfg.Proof, Discreet: c.cfg.discreet()}
 	keys := []string{"client_secret", "email", "send_attempt"}
 	if at.Medium == threepid.MSISDN {
 		keys = []string{"client_secret", "country", "phone_number", "send_attempt"}
@@ -152,7 +153,7 @@ func (c *Client) tokenRequest(body wire.Object, at route.Route) (req verificatio
 	if to, err = c.recipient(body, at.Medium); err != nil {
 		return req, to, err
 	}
-	req.Address, req.Typed, req.NextLink = to.address, to.typed, c.cfg.nextLink(body)
+	req.ThreePID, req.Typed, req.NextLink = to.ThreePID, to.typed, c.cfg.nextLink(body)
 	return req, to, c.checkIDServer(body)
 }
 
@@ -160,7 +161,7 @@ func (c *Client) tokenRequest(body wire.Object, at route.Route) (req verificatio
 func (c *Client) recipient(body wire.Object, medium threepid.Medium) (recipient, error) {
 	if medium == threepid.MSISDN {
 		number, err := c.phoneNumber(body)
-		return recipient{address: number.Digits, dialled: number}, err
+		return recipient{ThreePID: threepid.ThreePID{Medium: medium, Address: number.Digits}, dialled: number}, err
 	}
 	typed, err := body.Required("email")
 	if err != nil {
@@ -171,7 +172,7 @@ func (c *Client) recipient(body wire.Object, medium threepid.Medium) (recipient,
 	if err != nil {
 		return recipient{}, wire.Saying(http.StatusBadRequest, wire.CodeInvalidParam, wire.SayEmail, "'email' is not a valid address")
 	}
-	return recipient{address: canonical, typed: hsapi.TypedAs(typed, canonical)}, nil
+	return recipient{ThreePID: threepid.ThreePID{Medium: medium, Address: canonical}, typed: hsapi.TypedAs(typed, canonical)}, nil
 }
 
 // sendAttempt reads an integer; the examples of r0.2 and r0.3 have it as a

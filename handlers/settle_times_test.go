@@ -101,7 +101,7 @@ func TestPhones_WhatIsNotSentIsGivenBack(t *testing.T) {
 		r, _ := phoneRig(t, options{})
 		guard := &lender{}
 		r.client.cfg.Phones.Guard = guard
-		req := verification.Request{Purpose: threepid.Add, Medium: threepid.MSISDN, Address: "447400123456", ClientSecret: "s", SendAttempt: 1}
+		req := verification.Request{Purpose: threepid.Add, ThreePID: threepid.ThreePID{Medium: threepid.MSISDN, Address: "447400123456"}, ClientSecret: "s", SendAttempt: 1}
 		settle, err := r.client.admit(httptest.NewRequest("POST", "/", http.NoBody), &req, recipient{})
 		if err != nil {
 			t.Fatal(err)

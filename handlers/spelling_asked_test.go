@@ -101,12 +101,12 @@ func TestSpellings_HowTheHomeserverIsAsked(t *testing.T) {
 		want  string
 		fails bool
 	}{
-		"nobody's":     {req: verification.Request{Address: ascii, Typed: unicode}, want: ascii},
-		"somebody's":   {req: verification.Request{Address: ascii, Typed: unicode}, codes: map[string]string{unicode: wire.CodeThreepidInUse}, want: unicode},
-		"a failure":    {req: verification.Request{Address: ascii, Typed: unicode}, codes: map[string]string{unicode: ""}, want: ascii, fails: true},
-		"a number":     {req: verification.Request{Medium: threepid.MSISDN, Address: "447400123456"}, want: "447400123456"},
-		"alike":        {req: verification.Request{Address: "straße@x.org"}, codes: map[string]string{"strasse@x.org": wire.CodeThreepidInUse}, want: "strasse@x.org"},
-		"alike, reset": {req: verification.Request{Purpose: threepid.Password, Address: "straße@x.org"}, codes: map[string]string{"strasse@x.org": ""}, want: "straße@x.org"},
+		"nobody's":     {req: verification.Request{ThreePID: threepid.ThreePID{Address: ascii}, Typed: unicode}, want: ascii},
+		"somebody's":   {req: verification.Request{ThreePID: threepid.ThreePID{Address: ascii}, Typed: unicode}, codes: map[string]string{unicode: wire.CodeThreepidInUse}, want: unicode},
+		"a failure":    {req: verification.Request{ThreePID: threepid.ThreePID{Address: ascii}, Typed: unicode}, codes: map[string]string{unicode: ""}, want: ascii, fails: true},
+		"a number":     {req: verification.Request{ThreePID: threepid.ThreePID{Medium: threepid.MSISDN, Address: "447400123456"}}, want: "447400123456"},
+		"alike":        {req: verification.Request{ThreePID: threepid.ThreePID{Address: "straße@x.org"}}, codes: map[string]string{"strasse@x.org": wire.CodeThreepidInUse}, want: "strasse@x.org"},
+		"alike, reset": {req: verification.Request{Purpose: threepid.Password, ThreePID: threepid.ThreePID{Address: "straße@x.org"}}, codes: map[string]string{"strasse@x.org": ""}, want: "straße@x.org"},
 	} {
 		if tt.req.Medium == "" {
 			tt.req.Medium = threepid.Email
@@ -257,8 +257,8 @@ func TestAddresses_AreComparedInOneForm(t *testing.T) {
 		{threepid.MSISDN, "x Y", "x Y"},
 		{"fax", " +X ", " +X "},
 	} {
-		if got := hsapi.Canonical(c.medium, c.raw); got != c.want {
-			t.Errorf("%s %q: got %q, want %q", c.medium, c.raw, got, c.want)
+		if got := hsapi.Canonical(c.medium, c.raw); got != (threepid.ThreePID{Medium: c.medium, Address: c.want}) {
+			t.Errorf("%s %q: got %v, want %q", c.medium, c.raw, got, c.want)
 		}
 	}
 }
@@ -269,7 +269,7 @@ func TestSpellings_AHomeserverThatDoesNotAnswer(t *testing.T) {
 	for status, want := range map[int]int{502: 502, 503: 503} {
 		err := r.client.hs.Taken(&wire.Call{R: httptest.NewRequest("POST", "/", http.NoBody), Next: func(http.ResponseWriter, *http.Request) error {
 			return &wire.UpstreamError{Status: status, Err: wire.ErrNoAnswer}
-		}}, "", threepid.Email, "a@x.org")
+		}}, "", threepid.ThreePID{Medium: threepid.Email, Address: "a@x.org"})
 		if got := wire.ErrorOf(err); got.Status != want || !errors.Is(err, wire.ErrNoAnswer) {
 			t.Errorf("got %v, want %d", err, want)
 		}

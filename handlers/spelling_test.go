@@ -131,7 +131,7 @@ func TestF19_OneMailboxDoesNotProveAnother(t *testing.T) {
 		r := newRig(t, options{}) // nobody is asked before the proof
 		r.hs.AddUser("alice", "p", stored)
 		sid := r.validated("account/password", "s", typed)
-		if got := r.box.last(t).Address; got != hsapi.Canonical("email", typed) {
+		if got := r.box.last(t).Address; got != hsapi.Canonical("email", typed).Address {
 			t.Errorf("mail for %s went to %s", typed, got)
 		}
 		if rec := r.reset(resetBody(sid, "s")); rec.Code == http.StatusOK || !r.hs.CheckPassword("alice", "p") {

@@ -129,7 +129,7 @@ func TestPhones_WhichNumberIsMeant(t *testing.T) {
 			t.Errorf("%s: got %s, want %s", body, found, want)
 		}
 	}
-	found := verification.Confirmed{Medium: threepid.MSISDN, Address: "447400123456"}
+	found := verification.Confirmed{ThreePID: threepid.ThreePID{Medium: threepid.MSISDN, Address: "447400123456"}}
 	if got := shown(found); got != "+447400123456" {
 		t.Errorf("got %s", got)
 	}
@@ -277,7 +277,7 @@ func TestPhones_NothingIsAdmittedByAStoreThatFails(t *testing.T) {
 		c.Store = broken
 	}})
 	broken.err = errDisk
-	req := verification.Request{Purpose: threepid.Add, Medium: threepid.MSISDN, Address: "447400123456", ClientSecret: "s", SendAttempt: 1}
+	req := verification.Request{Purpose: threepid.Add, ThreePID: threepid.ThreePID{Medium: threepid.MSISDN, Address: "447400123456"}, ClientSecret: "s", SendAttempt: 1}
 	if _, err := r.client.admit(mustRequest(t, "POST", "/"), &req, recipient{}); !errors.Is(err, errDisk) || req.RepeatOnly || p.spent() != 0 {
 		t.Errorf("got %v; repeat only: %v; paid for were %d", err, req.RepeatOnly, p.spent())
 	}

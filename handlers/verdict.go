@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"slices"
 
-	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
@@ -165,7 +164,7 @@ func (j *completion) readers(v verdict) []verification.Reader {
 	}
 	var list []verification.Reader
 	for _, c := range j.live() {
-		proven := hsapi.Threepid{Medium: c.alias.Medium, Address: c.alias.Address}
+		proven := c.alias.ThreePID
 		switch {
 		case j.call.Route.Tail == route.TailPassword:
 			list = append(list, readerOf(proven, verification.NoticePassword)...)

@@ -24,34 +24,33 @@ type AddressRequest struct {
 }
 
 // canonical is the address as it is stored.
-func (req AddressRequest) canonical() (AddressRequest, error) {
-	var err error
+func (req AddressRequest) canonical() (id threepid.ThreePID, err error) {
 	if req.Medium == "" {
 		req.Medium = threepid.MSISDN
 		if strings.Contains(input.Address(req.Address), "@") {
 			req.Medium = threepid.Email
 		}
 	}
-	switch req.Medium {
+	switch id.Medium = req.Medium; id.Medium {
 	case threepid.Email:
-		req.Address, err = address.Email(input.Address(req.Address))
+		id.Address, err = address.Email(input.Address(req.Address))
 	case threepid.MSISDN:
 		dialled, _ := input.Number(req.Address)
 		var number phone.Number
 		number, err = phone.FromDigits(strings.TrimPrefix(dialled, "+"))
-		req.Address = number.Digits
+		id.Address = number.Digits
 	default:
-		err = fmt.Errorf("medium %q is neither email nor msisdn", req.Medium)
+		err = fmt.Errorf("medium %q is neither email nor msisdn", id.Medium)
 	}
 	if err != nil {
-		return req, refused(errors.New("this is neither an email address nor a phone number with its country code, like +447400123456"))
+		return id, refused(errors.New("this is neither an email address nor a phone number with its country code, like +447400123456"))
 	}
-	return req, nil
+	return id, nil
 }
 
 func forget(ctx context.Context, app *caddymodule.App, req AddressRequest) (any, error) {
-	return onAddress(app, req, func(inst *instance.Instance, person AddressRequest) (any, error) {
-		gone, err := inst.Forget(ctx, person.Medium, person.Address)
+	return onAddress(app, req, func(inst *instance.Instance, id threepid.ThreePID) (any, error) {
+		gone, err := inst.Forget(ctx, id)
 		return Forgotten{Entries: gone.Entries, Erased: gone.Erased, Compacted: gone.Compacted, Left: gone.Left}, err
 	})
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/caddymodule"
 	"github.com/caddy-threepid/caddy-threepid/internal/instance"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // FoundAddress is why a person has got a message or not: everything that is known
@@ -60,12 +61,12 @@ type FoundState struct {
 }
 
 func findAddress(ctx context.Context, app *caddymodule.App, req AddressRequest) (any, error) {
-	return onAddress(app, req, func(inst *instance.Instance, person AddressRequest) (any, error) {
-		found, err := inst.Find(ctx, person.Medium, person.Address)
+	return onAddress(app, req, func(inst *instance.Instance, id threepid.ThreePID) (any, error) {
+		found, err := inst.Find(ctx, id)
 		if err != nil {
 			return nil, err
 		}
-		return foundOf(string(person.Medium), found), nil
+		return foundOf(string(id.Medium), found), nil
 	})
 }
 

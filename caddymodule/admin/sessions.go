@@ -107,11 +107,11 @@ func sessionsOf(ctx context.Context, inst *instance.Instance, req SessionRequest
 		one, err := inst.Service.Describe(ctx, req.SID)
 		return []verification.Admin{one}, err
 	}
-	person, err := AddressRequest{req.Medium, req.Address}.canonical()
+	id, err := AddressRequest{req.Medium, req.Address}.canonical()
 	if err != nil {
 		return nil, err
 	}
-	found, err := inst.Service.FindByAddress(ctx, person.Medium, person.Address)
+	found, err := inst.Service.FindByAddress(ctx, id)
 	for _, f := range found {
 		list = append(list, f.Admin)
 	}
@@ -162,8 +162,8 @@ func revoke(ctx context.Context, app *caddymodule.App, req SessionRequest) (any,
 	if !req.One() {
 		return nil, refused(errors.New("name the session by its sid, or those of an address"))
 	}
-	return onAddress(app, AddressRequest{req.Medium, req.Address}, func(inst *instance.Instance, person AddressRequest) (any, error) {
-		n, err := inst.Service.RevokeByAddress(ctx, person.Medium, person.Address)
+	return onAddress(app, AddressRequest{req.Medium, req.Address}, func(inst *instance.Instance, id threepid.ThreePID) (any, error) {
+		n, err := inst.Service.RevokeByAddress(ctx, id)
 		return Revoked{n}, err
 	})
 }

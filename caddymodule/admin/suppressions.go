@@ -9,6 +9,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/caddymodule"
 	"github.com/caddy-threepid/caddy-threepid/internal/feedback"
 	"github.com/caddy-threepid/caddy-threepid/internal/instance"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // Suppressions are the addresses that get no mail.
@@ -56,22 +57,22 @@ type Suppressing struct {
 const manualTime = 365 * 24 * time.Hour
 
 func suppress(ctx context.Context, app *caddymodule.App, req AddressRequest) (any, error) {
-	return onAddress(app, req, func(inst *instance.Instance, req AddressRequest) (any, error) {
+	return onAddress(app, req, func(inst *instance.Instance, id threepid.ThreePID) (any, error) {
 		until := time.Now().Add(manualTime)
-		return Suppressing{Until: &until}, inst.Suppression.Add(ctx, req.Medium, req.Address, feedback.ReasonManual, until)
+		return Suppressing{Until: &until}, inst.Suppression.Add(ctx, id, feedback.ReasonManual, until)
 	})
 }
 
 func unsuppress(ctx context.Context, app *caddymodule.App, req AddressRequest) (any, error) {
-	return onAddress(app, req, func(inst *instance.Instance, req AddressRequest) (any, error) {
-		removed, err := inst.Suppression.Remove(ctx, req.Medium, req.Address)
+	return onAddress(app, req, func(inst *instance.Instance, id threepid.ThreePID) (any, error) {
+		removed, err := inst.Suppression.Remove(ctx, id)
 		return Suppressing{Removed: removed}, err
 	})
 }
 
 // onAddress does something with an address as it is stored.
-func onAddress(app *caddymodule.App, req AddressRequest, do func(*instance.Instance, AddressRequest) (any, error)) (any, error) {
-	req, err := req.canonical()
+func onAddress(app *caddymodule.App, req AddressRequest, do func(*instance.Instance, threepid.ThreePID) (any, error)) (any, error) {
+	id, err := req.canonical()
 	if err != nil {
 		return nil, err
 	}
@@ -80,5 +81,5 @@ func onAddress(app *caddymodule.App, req AddressRequest, do func(*instance.Insta
 		return nil, err
 	}
 	defer release()
-	return do(inst, req)
+	return do(inst, id)
 }

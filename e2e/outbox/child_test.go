@@ -214,7 +214,7 @@ func (m *machinery) requestAll(users []int, out io.Writer) error {
 func (m *machinery) request(user int) (sid string, err error) {
 	for {
 		opened, err := m.svc.RequestToken(context.Background(), verification.Request{
-			Purpose: threepid.Register, Medium: threepid.Email, Address: userAddress(user),
+			Purpose: threepid.Register, ThreePID: threepid.ThreePID{Medium: threepid.Email, Address: userAddress(user)},
 			ClientSecret: fmt.Sprint("secret", user), SendAttempt: 1, Language: "de",
 		})
 		if !errors.Is(err, outbox.ErrFull) {

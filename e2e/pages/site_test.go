@@ -83,7 +83,7 @@ func newSite(t *testing.T, proof verification.Proof, words handlers.PageOptions)
 func (s *site) open(purpose threepid.Purpose, proof verification.Proof) string {
 	s.t.Helper()
 	opened, err := s.svc.RequestToken(context.Background(), verification.Request{
-		Purpose: purpose, Medium: threepid.Email, Address: address, ClientSecret: secret, SendAttempt: 1, Proof: proof,
+		Purpose: purpose, ThreePID: threepid.ThreePID{Medium: threepid.Email, Address: address}, ClientSecret: secret, SendAttempt: 1, Proof: proof,
 		Origin: provenance.Origin{Program: "Element", System: "Android", Network: "203.0.x.x"},
 	})
 	must(s.t, err)

@@ -28,7 +28,7 @@ type IdentityServers interface {
 
 // Removals are told of an address that is removed from an account.
 type Removals interface {
-	Removed(r *http.Request, who *hsapi.Account, removed hsapi.Threepid)
+	Removed(r *http.Request, who *hsapi.Account, removed threepid.ThreePID)
 }
 
 // Handler serve what binds addresses at identity servers, and what ends that.
@@ -108,12 +108,11 @@ func (f *Handler) bindAs(r *http.Request, who *hsapi.Account, req BindRequest) (
 	if err != nil {
 		return identityFailure(err)
 	}
+	published := hsapi.Canonical(threepid.Medium(bound.Medium), bound.Address)
 	binding := verification.Binding{
-		User: who.User, Medium: threepid.Medium(bound.Medium), IDServer: req.Server.String(),
-		SID: req.SID, ClientSecret: req.ClientSecret,
+		User: who.User, Medium: published.Medium, Address: published.Address, IDServer: req.Server.String(),
+		SID: req.SID, ClientSecret: req.ClientSecret, Validated: bound.Address,
 	}
-	binding.Address = hsapi.Canonical(binding.Medium, bound.Address)
-	binding.Validated = bound.Address
 	if proven, err := f.Servers.Proven(ctx, req.Server, req.token, req.SID, req.ClientSecret); err == nil {
 		binding.Validated = proven.Address // not every server says, and most need not
 	}

@@ -25,14 +25,14 @@ func (f *Handler) spelling(call *wire.Call, who *hsapi.Account, asked unbindRequ
 		return "", false, cannotSay(err)
 	}
 	for _, t := range list {
-		if t.Medium != asked.medium || hsapi.Canonical(t.Medium, t.Address) != asked.address {
+		if t.ThreePID() != asked.ThreePID {
 			continue
 		}
-		if t.Address == asked.typed {
-			return t.Address, true, nil
+		if t.Spelling == asked.typed {
+			return t.Spelling, true, nil
 		}
 		if !owned {
-			spelling, owned = t.Address, true
+			spelling, owned = t.Spelling, true
 		}
 	}
 	return spelling, owned, nil
@@ -68,7 +68,7 @@ func (f *Handler) notOwned(call *wire.Call, wd *Withdrawal, asked unbindRequest)
 
 // body is the request as the homeserver gets it, made anew.
 func (u unbindRequest) body(spelling string) wire.Object {
-	return wire.Object{"medium": wire.Encoded(string(u.medium)), "address": wire.Encoded(spelling)}
+	return wire.Object{"medium": wire.Encoded(string(u.Medium)), "address": wire.Encoded(spelling)}
 }
 
 // spelledAs is the homeserver's spelling of an address that is bound and not in
@@ -79,5 +79,5 @@ func (u unbindRequest) spelledAs(targets []verification.Binding) string {
 			return b.Validated
 		}
 	}
-	return u.address
+	return u.Address
 }

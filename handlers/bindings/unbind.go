@@ -72,23 +72,22 @@ func (f *Handler) Unbind(call *wire.Call) (int, error) {
 	wd.alsoAt(call.R.Context(), asked.server)
 	status, err := wd.passOn(call, path, asked.body(spelling), asked)
 	if err == nil && !wd.alone {
-		f.Removals.Removed(call.R, who, hsapi.Threepid{Medium: asked.medium, Address: asked.address})
+		f.Removals.Removed(call.R, who, asked.ThreePID)
 	}
 	return status, err
 }
 
 // unbindRequest is the address that a client wants unbound.
 type unbindRequest struct {
-	action  string
-	medium  threepid.Medium
-	address string // in the form in which addresses are compared
-	typed   string
-	server  *outbound.Name // nil: the one that it was bound through
+	action string
+	threepid.ThreePID
+	typed  string
+	server *outbound.Name // nil: the one that it was bound through
 }
 
 // of selects the bindings that a request is about.
 func (u unbindRequest) of(b verification.Binding) bool {
-	return b.Medium == u.medium && b.Address == u.address && (u.server == nil || b.IDServer == u.server.String())
+	return b.ThreePID() == u.ThreePID && (u.server == nil || b.IDServer == u.server.String())
 }
 
 func readUnbind(body wire.Object) (unbindRequest, error) {
@@ -100,11 +99,10 @@ func readUnbind(body wire.Object) (unbindRequest, error) {
 	if u.typed, err = body.Required("address"); err != nil {
 		return u, err
 	}
-	u.medium = threepid.Medium(medium)
-	if u.medium != threepid.Email && u.medium != threepid.MSISDN {
+	u.ThreePID = hsapi.Canonical(threepid.Medium(medium), u.typed)
+	if u.Medium != threepid.Email && u.Medium != threepid.MSISDN {
 		return u, wire.BadRequest(wire.CodeInvalidParam, "'medium' must be email or msisdn")
 	}
-	u.address = hsapi.Canonical(u.medium, u.typed)
 	u.server, err = namedServer(body)
 	return u, err
 }
@@ -135,8 +133,8 @@ func (f *Handler) unbindHere(call *wire.Call, wd *Withdrawal, asked unbindReques
 		result, err = wd.unbindAll(ctx)
 	}
 	f.Observer.Changed(call.R, report.Change{
-		Action: asked.action, User: f.Service.Pseudonym(wd.user), Medium: asked.medium,
-		Address: f.Service.Pseudonym(asked.address), Result: result, Err: err,
+		Action: asked.action, User: f.Service.Pseudonym(wd.user), Medium: asked.Medium,
+		Address: f.Service.Pseudonym(asked.Address), Result: result, Err: err,
 	})
 	if wd.hopeless(err) {
 		err = nil

@@ -17,6 +17,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbound"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -136,8 +137,8 @@ func (wd *Withdrawal) passOn(call *wire.Call, path string, body wire.Object, ask
 	}
 	result := wd.Settle(call.R.Context(), answer, unbindNoSupport, false)
 	wd.face.Observer.Changed(call.R, report.Change{
-		Action: asked.action, User: wd.face.Service.Pseudonym(wd.user), Medium: asked.medium,
-		Address: wd.face.Service.Pseudonym(asked.address), Result: result,
+		Action: asked.action, User: wd.face.Service.Pseudonym(wd.user), Medium: asked.Medium,
+		Address: wd.face.Service.Pseudonym(asked.Address), Result: result,
 	})
 	return call.Relay(answer)
 }
@@ -325,12 +326,12 @@ func (f *Handler) Leaving(call *wire.Call, who *hsapi.Account, body wire.Object)
 		return nil, err
 	}
 	wd.alsoAt(call.R.Context(), named)
-	var list []hsapi.Threepid // without it the homeserver's word counts for none
+	var list []threepid.ThreePID // without it the homeserver's word counts for none
 	if len(wd.targets) > 0 {
 		list, _ = f.Homeserver.Threepids(call, who)
 	}
 	wd.signed = func(b verification.Binding) bool {
-		return slices.Contains(list, hsapi.Threepid{Medium: b.Medium, Address: b.Address})
+		return slices.Contains(list, b.ThreePID())
 	}
 	return wd, nil
 }

@@ -319,7 +319,7 @@ func TestWithdrawal_SpellingsOfWhatIsBound(t *testing.T) {
 	plain, odd := at("one.example.org", "1", time.Time{}), at("two.example.org", "1", time.Time{})
 	odd.Validated = "Alice@X.org"
 	for want, targets := range map[string][]verification.Binding{"alice@x.org": {plain}, "Alice@X.org": {plain, odd}} {
-		if got := (unbindRequest{address: "alice@x.org"}).spelledAs(targets); got != want {
+		if got := (unbindRequest{ThreePID: threepid.ThreePID{Address: "alice@x.org"}}).spelledAs(targets); got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
 	}

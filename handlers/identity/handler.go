@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
@@ -133,12 +132,12 @@ func (i *Handler) validateEmail(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return wire.BadRequest("M_INVALID_EMAIL", "The email address is not valid")
 	}
-	return i.callback(w, r, nonce, hsapi.Threepid{Medium: threepid.Email, Address: canonical})
+	return i.callback(w, r, nonce, threepid.ThreePID{Medium: threepid.Email, Address: canonical})
 }
 
 // callback opens the session that a nonce stands for.
-func (i *Handler) callback(w http.ResponseWriter, r *http.Request, nonce string, to hsapi.Threepid) error {
-	opened, err := i.svc.Callback(r.Context(), nonce, to.Medium, to.Address)
+func (i *Handler) callback(w http.ResponseWriter, r *http.Request, nonce string, to threepid.ThreePID) error {
+	opened, err := i.svc.Callback(r.Context(), nonce, to)
 	if errors.Is(err, verification.ErrUnknownNonce) {
 		return &wire.MatrixError{Status: http.StatusForbidden, Errcode: wire.CodeForbidden, Message: "No client has requested this token"}
 	}
@@ -186,7 +185,7 @@ func (i *Handler) validateMSISDN(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return wire.BadRequest("M_INVALID_ADDRESS", "The phone number is not valid")
 	}
-	return i.callback(w, r, nonce, hsapi.Threepid{Medium: threepid.MSISDN, Address: number.Digits})
+	return i.callback(w, r, nonce, threepid.ThreePID{Medium: threepid.MSISDN, Address: number.Digits})
 }
 
 // validated is getValidated3pid. All three members must be there, or Synapse

@@ -21,13 +21,19 @@ func TestEveryOperationFailsOnce(t *testing.T) {
 	ctx, content := context.Background(), sha256.Sum256([]byte("content"))
 	until := start.Add(time.Hour)
 	for name, do := range map[string]func(b *bench) (any, error){
-		"Add":    func(b *bench) (any, error) { return false, b.Add(ctx, threepid.Email, alice, ReasonBounce, until) },
-		"Record": func(b *bench) (any, error) { return false, b.Record(ctx, threepid.Email, alice, hardBounce(start)) },
+		"Add": func(b *bench) (any, error) {
+			return false, b.Add(ctx, threepid.ThreePID{Medium: threepid.Email, Address: alice}, ReasonBounce, until)
+		},
+		"Record": func(b *bench) (any, error) {
+			return false, b.Record(ctx, threepid.ThreePID{Medium: threepid.Email, Address: alice}, hardBounce(start))
+		},
 		"Lookup": func(b *bench) (any, error) {
-			_, listed, err := b.Lookup(ctx, threepid.Email, bob)
+			_, listed, err := b.Lookup(ctx, threepid.ThreePID{Medium: threepid.Email, Address: bob})
 			return listed, err
 		},
-		"Remove":           func(b *bench) (any, error) { return b.Remove(ctx, threepid.Email, bob) },
+		"Remove": func(b *bench) (any, error) {
+			return b.Remove(ctx, threepid.ThreePID{Medium: threepid.Email, Address: bob})
+		},
 		"Claim, as before": func(b *bench) (any, error) { return NewGuard(b.store, b.keys).Claim(ctx, "known", content, until) },
 		"Claim":            func(b *bench) (any, error) { return NewGuard(b.store, b.keys).Claim(ctx, "new", content, until) },
 	} {

@@ -45,10 +45,14 @@ func TestStoreFailsOnceAtEachOperation(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		do("record", func() error { return b.Record(ctx, threepid.Email, alice, softBounce(start, "2")) })
-		do("add", func() error { return b.Add(ctx, threepid.Email, bob, ReasonManual, start.Add(900*day)) })
+		do("record", func() error {
+			return b.Record(ctx, threepid.ThreePID{Medium: threepid.Email, Address: alice}, softBounce(start, "2"))
+		})
+		do("add", func() error {
+			return b.Add(ctx, threepid.ThreePID{Medium: threepid.Email, Address: bob}, ReasonManual, start.Add(900*day))
+		})
 		do("look up", func() error {
-			e, ok, err := b.Lookup(ctx, threepid.Email, alice)
+			e, ok, err := b.Lookup(ctx, threepid.ThreePID{Medium: threepid.Email, Address: alice})
 			if err == nil && (!ok || e.Reason != ReasonSoft) {
 				return fmt.Errorf("got %+v, %t", e, ok)
 			}
@@ -62,7 +66,7 @@ func TestStoreFailsOnceAtEachOperation(t *testing.T) {
 			return err
 		})
 		do("remove", func() error {
-			_, err := b.Remove(ctx, threepid.Email, bob)
+			_, err := b.Remove(ctx, threepid.ThreePID{Medium: threepid.Email, Address: bob})
 			return err
 		})
 		do("move", func() error { _, err := b.Reseal(ctx); return err })
@@ -112,7 +116,7 @@ func TestEntriesSayAll(t *testing.T) {
 		for _, r := range tt.reports {
 			b.record(t, alice, r)
 		}
-		if e, ok, err := b.Lookup(context.Background(), threepid.Email, alice); err != nil || ok != (tt.want != Entry{}) || e != tt.want {
+		if e, ok, err := b.Lookup(context.Background(), threepid.ThreePID{Medium: threepid.Email, Address: alice}); err != nil || ok != (tt.want != Entry{}) || e != tt.want {
 			t.Errorf("%s: got %+v, %t, %v, want %+v", name, e, ok, err, tt.want)
 		}
 		if tt.want.Until.IsZero() {
@@ -125,10 +129,10 @@ func TestEntriesSayAll(t *testing.T) {
 	}
 	b := newBench(t, p)
 	want := Entry{Reason: ReasonManual, Since: start, Until: start.Add(day)}
-	if err := b.Add(context.Background(), threepid.Email, alice, want.Reason, want.Until); err != nil {
+	if err := b.Add(context.Background(), threepid.ThreePID{Medium: threepid.Email, Address: alice}, want.Reason, want.Until); err != nil {
 		t.Fatal(err)
 	}
-	if e, _, err := b.Lookup(context.Background(), threepid.Email, alice); err != nil || e != want {
+	if e, _, err := b.Lookup(context.Background(), threepid.ThreePID{Medium: threepid.Email, Address: alice}); err != nil || e != want {
 		t.Errorf("got %+v, %v, want %+v", e, err, want)
 	}
 }
@@ -136,7 +140,7 @@ func TestEntriesSayAll(t *testing.T) {
 // read is what is stored of an address, whose record is where it should be.
 func (b *bench) read(t *testing.T, addr string) (r record) {
 	t.Helper()
-	places, _, err := b.locate(threepid.Email, addr)
+	places, _, err := b.locate(threepid.ThreePID{Medium: threepid.Email, Address: addr})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,12 +199,12 @@ func TestResealMovesWhatIsInOneRespectOfBefore(t *testing.T) {
 	}
 	b.renew(t, 8, 7)
 	for addr, odd := range map[string]int{alice: 0, bob: 1} {
-		places, _, err := b.locate(threepid.Email, addr)
+		places, _, err := b.locate(threepid.ThreePID{Medium: threepid.Email, Address: addr})
 		if err != nil {
 			t.Fatal(err)
 		}
 		b.place(t, places[odd], map[int]*keyring.Ring{0: former, 1: b.keys}[odd], record{
-			Medium: string(threepid.Email), Address: addr, Reason: ReasonBounce, Until: start.Add(day).UnixMilli(),
+			Medium: threepid.Email, Address: addr, Reason: ReasonBounce, Until: start.Add(day).UnixMilli(),
 		})
 	}
 	write(t, b, sealed.PartitionName(0), suppressions.Key("!"), "of a key that is gone")

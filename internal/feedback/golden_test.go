@@ -25,7 +25,7 @@ const (
 // written as it was.
 func TestRecordsStayAsTheyAre(t *testing.T) {
 	ctx, b := context.Background(), newBench(t, Policy{})
-	if err := b.Add(ctx, threepid.Email, alice, ReasonManual, start.Add(day)); err != nil {
+	if err := b.Add(ctx, threepid.ThreePID{Medium: threepid.Email, Address: alice}, ReasonManual, start.Add(day)); err != nil {
 		t.Fatal(err)
 	}
 	b.record(t, alice, Report{Kind: Bounce, Permanent: true, Code: "5.1.1", At: start, ID: "1"})

@@ -94,7 +94,7 @@ func (b *bench) SealedBy(ctx context.Context, counts map[byte]int) error {
 
 func (b *bench) record(t fatal, addr string, r Report) {
 	t.Helper()
-	if err := b.Record(context.Background(), threepid.Email, addr, r); err != nil {
+	if err := b.Record(context.Background(), threepid.ThreePID{Medium: threepid.Email, Address: addr}, r); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -102,7 +102,7 @@ func (b *bench) record(t fatal, addr string, r Report) {
 // reason is why an address gets no mail now; "" if it does.
 func (b *bench) reason(t fatal, addr string) Reason {
 	t.Helper()
-	e, ok, err := b.Lookup(context.Background(), threepid.Email, addr)
+	e, ok, err := b.Lookup(context.Background(), threepid.ThreePID{Medium: threepid.Email, Address: addr})
 	if err != nil {
 		t.Fatal(err)
 	}

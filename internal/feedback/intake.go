@@ -60,7 +60,7 @@ type Sink interface {
 
 // Suppressor keeps the list of addresses that get no mail; see [Suppression].
 type Suppressor interface {
-	Record(ctx context.Context, medium threepid.Medium, address string, r Report) error
+	Record(ctx context.Context, id threepid.ThreePID, r Report) error
 }
 
 // Target is the session that a report is about. The address may be empty if
@@ -151,7 +151,7 @@ func (i *Intake) one(ctx context.Context, from Provider, r Report) (Outcome, err
 	}
 	// The list comes first: it protects the reader, the session only informs.
 	if r.Address != "" {
-		if err := i.cfg.Suppress.Record(ctx, threepid.Email, r.Address, r); err != nil {
+		if err := i.cfg.Suppress.Record(ctx, threepid.ThreePID{Medium: threepid.Email, Address: r.Address}, r); err != nil {
 			return Failed, err
 		}
 	}

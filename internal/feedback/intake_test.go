@@ -58,11 +58,11 @@ func (o *office) Delivered(_ context.Context, sid string, r Report) error {
 	return nil
 }
 
-func (o *office) Record(_ context.Context, _ threepid.Medium, addr string, _ Report) error {
+func (o *office) Record(_ context.Context, id threepid.ThreePID, _ Report) error {
 	if o.fail["list"] {
 		return errBroken
 	}
-	o.list = append(o.list, addr)
+	o.list = append(o.list, id.Address)
 	return nil
 }
 
@@ -246,7 +246,7 @@ func TestIntakeOverARealListSurvivesReplays(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	e, ok, err := b.Lookup(context.Background(), threepid.Email, alice)
+	e, ok, err := b.Lookup(context.Background(), threepid.ThreePID{Medium: threepid.Email, Address: alice})
 	if want := r.At.Add(90 * day); err != nil || !ok || !e.Until.Equal(want) {
 		t.Errorf("Lookup = %+v, %t, %v, want an end at %v", e, ok, err, want)
 	}

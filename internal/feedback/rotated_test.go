@@ -56,7 +56,7 @@ func TestSuppressionAcrossARotation(t *testing.T) {
 	if n := len(b.everything(t)); n != 2 {
 		t.Errorf("%d entries for two addresses", n)
 	}
-	if found, err := b.Remove(context.Background(), threepid.Email, bob); err != nil || !found || b.reason(t, bob) != "" {
+	if found, err := b.Remove(context.Background(), threepid.ThreePID{Medium: threepid.Email, Address: bob}); err != nil || !found || b.reason(t, bob) != "" {
 		t.Errorf("Remove = %v, %v, want it found and gone", found, err)
 	}
 }
@@ -146,7 +146,7 @@ func TestResealHidesNothing(t *testing.T) {
 			return ReasonBounce
 		},
 		"removed": func(b *bench) Reason {
-			if found, err := b.Remove(ctx, threepid.Email, bob); err != nil || !found {
+			if found, err := b.Remove(ctx, threepid.ThreePID{Medium: threepid.Email, Address: bob}); err != nil || !found {
 				t.Errorf("Remove = %v, %v, want it found", found, err)
 			}
 			return ""

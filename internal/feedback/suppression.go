@@ -108,7 +108,7 @@ func NewSuppression(cfg SuppressionConfig) (*Suppression, error) {
 
 // Add suppresses an address until a time. It never shortens: what is already
 // known stays, until [Suppression.Remove].
-func (s *Suppression) Add(ctx context.Context, medium threepid.Medium, addr string, reason Reason, until time.Time) error {
+func (s *Suppression) Add(ctx context.Context, id threepid.ThreePID, reason Reason, until time.Time) error {
 	now := s.cfg.Now()
 	if !slices.Contains(reasons, reason) {
 		return errReason
@@ -116,12 +116,12 @@ func (s *Suppression) Add(ctx context.Context, medium threepid.Medium, addr stri
 	if !until.After(now) {
 		return errors.New("suppression would end before it starts")
 	}
-	return s.change(ctx, medium, addr, func(r *record) { r.merge(Entry{Reason: reason, Since: now, Until: until}) })
+	return s.change(ctx, id, func(r *record) { r.merge(Entry{Reason: reason, Since: now, Until: until}) })
 }
 
 // Record does what the policy says of a report. A report that says nothing
 // against the address changes nothing.
-func (s *Suppression) Record(ctx context.Context, medium threepid.Medium, addr string, report Report) error {
+func (s *Suppression) Record(ctx context.Context, id threepid.ThreePID, report Report) error {
 	now, p := s.cfg.Now(), s.cfg.Policy
 	at := report.At
 	if at.IsZero() || at.After(now) {
@@ -129,22 +129,22 @@ func (s *Suppression) Record(ctx context.Context, medium threepid.Medium, addr s
 	}
 	switch {
 	case report.Kind == Complaint:
-		return s.entry(ctx, medium, addr, now, Entry{Reason: ReasonComplaint, Since: at, Until: at.Add(p.Complaint), Code: report.Code})
+		return s.entry(ctx, id, now, Entry{Reason: ReasonComplaint, Since: at, Until: at.Add(p.Complaint), Code: report.Code})
 	case report.Hard():
-		return s.entry(ctx, medium, addr, now, Entry{Reason: ReasonBounce, Since: at, Until: at.Add(p.Bounce), Code: report.Code})
+		return s.entry(ctx, id, now, Entry{Reason: ReasonBounce, Since: at, Until: at.Add(p.Bounce), Code: report.Code})
 	case report.Kind == Bounce && at.Add(p.Window+p.Soft).After(now):
-		return s.change(ctx, medium, addr, func(r *record) {
+		return s.change(ctx, id, func(r *record) {
 			r.strike(strike{At: at.UnixMilli(), ID: s.eventID(r, report), Code: report.Code})
 		})
 	}
 	return nil
 }
 
-func (s *Suppression) entry(ctx context.Context, medium threepid.Medium, addr string, now time.Time, e Entry) error {
+func (s *Suppression) entry(ctx context.Context, id threepid.ThreePID, now time.Time, e Entry) error {
 	if !e.Until.After(now) {
 		return nil // an old report that comes again
 	}
-	return s.change(ctx, medium, addr, func(r *record) { r.merge(e) })
+	return s.change(ctx, id, func(r *record) { r.merge(e) })
 }
 
 // eventID tells two bounces apart and knows a repetition again, by the id that
@@ -164,8 +164,8 @@ func (s *Suppression) eventID(known *record, r Report) []byte {
 }
 
 // Lookup reports whether an address gets no mail now, and why.
-func (s *Suppression) Lookup(ctx context.Context, medium threepid.Medium, addr string) (Entry, bool, error) {
-	places, _, err := s.locate(medium, addr)
+func (s *Suppression) Lookup(ctx context.Context, id threepid.ThreePID) (Entry, bool, error) {
+	places, _, err := s.locate(id)
 	if err != nil {
 		return Entry{}, false, err
 	}
@@ -179,8 +179,8 @@ func (s *Suppression) Lookup(ctx context.Context, medium threepid.Medium, addr s
 
 // Remove forgets everything about an address, strikes too, and reports whether
 // there was anything.
-func (s *Suppression) Remove(ctx context.Context, medium threepid.Medium, addr string) (bool, error) {
-	places, _, err := s.locate(medium, addr)
+func (s *Suppression) Remove(ctx context.Context, id threepid.ThreePID) (bool, error) {
+	places, _, err := s.locate(id)
 	if err != nil {
 		return false, err
 	}
@@ -210,23 +210,23 @@ type place struct {
 
 // locate returns where the record of an address is, by every key, the one in use
 // first, and its canonical form.
-func (s *Suppression) locate(medium threepid.Medium, addr string) ([]place, string, error) {
-	names, addr, err := suppressionNames(s.cfg.Keys, medium, addr)
+func (s *Suppression) locate(id threepid.ThreePID) ([]place, threepid.ThreePID, error) {
+	names, id, err := suppressionNames(s.cfg.Keys, id)
 	places := make([]place, len(names))
 	for i, name := range names {
 		places[i] = place{suppressions.Partition(name), suppressions.Key(name)}
 	}
-	return places, addr, err
+	return places, id, err
 }
 
-func suppressionNames(keys *keyring.Ring, medium threepid.Medium, addr string) (names []string, canonical string, err error) {
-	if medium == threepid.Email {
-		if addr, err = address.Email(addr); err != nil {
-			return nil, "", err
+func suppressionNames(keys *keyring.Ring, id threepid.ThreePID) (names []string, canonical threepid.ThreePID, err error) {
+	if id.Medium == threepid.Email {
+		if id.Address, err = address.Email(id.Address); err != nil {
+			return nil, id, err
 		}
 	}
-	if addr == "" {
-		return nil, "", address.ErrInvalid
+	if id.Address == "" {
+		return nil, id, address.ErrInvalid
 	}
-	return keys.HashTexts("suppression", string(medium), addr), addr, nil
+	return keys.HashTexts("suppression", string(id.Medium), id.Address), id, nil
 }

@@ -17,7 +17,7 @@ import (
 func TestHardBounceSuppressesFor90Days(t *testing.T) {
 	b := newBench(t, Policy{})
 	b.record(t, alice, hardBounce(start))
-	e, ok, err := b.Lookup(context.Background(), threepid.Email, alice)
+	e, ok, err := b.Lookup(context.Background(), threepid.ThreePID{Medium: threepid.Email, Address: alice})
 	want := Entry{Reason: ReasonBounce, Since: start, Until: start.Add(90 * day), Code: "5.1.1"}
 	if err != nil || !ok || e != want {
 		t.Errorf("Lookup = %+v, %t, %v, want %+v", e, ok, err, want)
@@ -96,7 +96,7 @@ func TestRepetitionChangesNothing(t *testing.T) {
 	if got := b.reason(t, alice); got != "" {
 		t.Errorf("one soft bounce, told ten times: %q", got)
 	}
-	e, _, err := b.Lookup(context.Background(), threepid.Email, bob)
+	e, _, err := b.Lookup(context.Background(), threepid.ThreePID{Medium: threepid.Email, Address: bob})
 	if want := start.Add(90 * day); err != nil || !e.Until.Equal(want) {
 		t.Errorf("until = %v, %v, want %v", e.Until, err, want)
 	}
@@ -135,7 +135,7 @@ func TestOldReportsSuppressNobody(t *testing.T) {
 func TestReportsFromTheFutureAreOfNow(t *testing.T) {
 	b := newBench(t, Policy{})
 	b.record(t, alice, hardBounce(start.Add(1000*day)))
-	e, _, err := b.Lookup(context.Background(), threepid.Email, alice)
+	e, _, err := b.Lookup(context.Background(), threepid.ThreePID{Medium: threepid.Email, Address: alice})
 	if want := start.Add(90 * day); err != nil || !e.Until.Equal(want) {
 		t.Errorf("until = %v, %v, want %v", e.Until, err, want)
 	}
@@ -154,11 +154,11 @@ func TestDeliveredAndDeferredSuppressNobody(t *testing.T) {
 func TestAddNeverShortens(t *testing.T) {
 	b, ctx := newBench(t, Policy{}), context.Background()
 	for _, d := range []time.Duration{2 * day, day} {
-		if err := b.Add(ctx, threepid.Email, "ALICE@example.org", ReasonManual, start.Add(d)); err != nil {
+		if err := b.Add(ctx, threepid.ThreePID{Medium: threepid.Email, Address: "ALICE@example.org"}, ReasonManual, start.Add(d)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	e, ok, err := b.Lookup(ctx, threepid.Email, alice)
+	e, ok, err := b.Lookup(ctx, threepid.ThreePID{Medium: threepid.Email, Address: alice})
 	if err != nil || !ok || !e.Until.Equal(start.Add(2*day)) || e.Reason != ReasonManual {
 		t.Errorf("Lookup = %+v, %t, %v", e, ok, err)
 	}
@@ -167,37 +167,37 @@ func TestAddNeverShortens(t *testing.T) {
 func TestAddRefusesWhatMakesNoSense(t *testing.T) {
 	b, ctx := newBench(t, Policy{}), context.Background()
 	later := start.Add(day)
-	if err := b.Add(ctx, threepid.Email, alice, "whim", later); !errors.Is(err, errReason) {
+	if err := b.Add(ctx, threepid.ThreePID{Medium: threepid.Email, Address: alice}, "whim", later); !errors.Is(err, errReason) {
 		t.Errorf("unknown reason: %v", err)
 	}
-	if err := b.Add(ctx, threepid.Email, alice, ReasonManual, start); err == nil {
+	if err := b.Add(ctx, threepid.ThreePID{Medium: threepid.Email, Address: alice}, ReasonManual, start); err == nil {
 		t.Error("an end that has passed was accepted")
 	}
 	for _, addr := range []string{"", "nobody", "a@b@c"} {
-		if err := b.Add(ctx, threepid.Email, addr, ReasonManual, later); !errors.Is(err, address.ErrInvalid) {
+		if err := b.Add(ctx, threepid.ThreePID{Medium: threepid.Email, Address: addr}, ReasonManual, later); !errors.Is(err, address.ErrInvalid) {
 			t.Errorf("Add(%q): %v", addr, err)
 		}
-		if _, _, err := b.Lookup(ctx, threepid.Email, addr); !errors.Is(err, address.ErrInvalid) {
+		if _, _, err := b.Lookup(ctx, threepid.ThreePID{Medium: threepid.Email, Address: addr}); !errors.Is(err, address.ErrInvalid) {
 			t.Errorf("Lookup(%q): %v", addr, err)
 		}
-		if _, err := b.Remove(ctx, threepid.Email, addr); !errors.Is(err, address.ErrInvalid) {
+		if _, err := b.Remove(ctx, threepid.ThreePID{Medium: threepid.Email, Address: addr}); !errors.Is(err, address.ErrInvalid) {
 			t.Errorf("Remove(%q): %v", addr, err)
 		}
 	}
-	if err := b.Add(ctx, threepid.MSISDN, "", ReasonManual, later); !errors.Is(err, address.ErrInvalid) {
+	if err := b.Add(ctx, threepid.ThreePID{Medium: threepid.MSISDN, Address: ""}, ReasonManual, later); !errors.Is(err, address.ErrInvalid) {
 		t.Errorf("no number: %v", err)
 	}
 }
 
 func TestMediaDoNotMix(t *testing.T) {
 	b, ctx := newBench(t, Policy{}), context.Background()
-	if err := b.Add(ctx, threepid.MSISDN, "447700900123", ReasonManual, start.Add(day)); err != nil {
+	if err := b.Add(ctx, threepid.ThreePID{Medium: threepid.MSISDN, Address: "447700900123"}, ReasonManual, start.Add(day)); err != nil {
 		t.Fatal(err)
 	}
-	if _, ok, err := b.Lookup(ctx, threepid.MSISDN, "447700900123"); err != nil || !ok {
+	if _, ok, err := b.Lookup(ctx, threepid.ThreePID{Medium: threepid.MSISDN, Address: "447700900123"}); err != nil || !ok {
 		t.Errorf("number: %t, %v", ok, err)
 	}
-	if _, ok, err := b.Lookup(ctx, "fax", "447700900123"); err != nil || ok {
+	if _, ok, err := b.Lookup(ctx, threepid.ThreePID{Medium: "fax", Address: "447700900123"}); err != nil || ok {
 		t.Errorf("the same under another medium: %t, %v", ok, err)
 	}
 }
@@ -207,7 +207,7 @@ func TestRemoveForgetsEverything(t *testing.T) {
 	b.record(t, alice, hardBounce(start))
 	b.record(t, alice, softBounce(start, "1"))
 	for _, want := range []bool{true, false} {
-		if got, err := b.Remove(ctx, threepid.Email, alice); err != nil || got != want {
+		if got, err := b.Remove(ctx, threepid.ThreePID{Medium: threepid.Email, Address: alice}); err != nil || got != want {
 			t.Errorf("Remove = %t, %v, want %t", got, err, want)
 		}
 	}
@@ -252,13 +252,13 @@ func TestRecordsExpireInTheStore(t *testing.T) {
 func TestSuppressionReportsABrokenStoreWithoutTheAddress(t *testing.T) {
 	b, ctx := newBench(t, Policy{}), context.Background()
 	b.cfg.Store = brokenStore{}
-	_, _, lookup := b.Lookup(ctx, threepid.Email, alice)
-	_, remove := b.Remove(ctx, threepid.Email, alice)
+	_, _, lookup := b.Lookup(ctx, threepid.ThreePID{Medium: threepid.Email, Address: alice})
+	_, remove := b.Remove(ctx, threepid.ThreePID{Medium: threepid.Email, Address: alice})
 	_, _, list := b.List(ctx, 10)
 	for name, err := range map[string]error{
 		"look up": lookup, "remove": remove, "list": list,
-		"add":    b.Add(ctx, threepid.Email, alice, ReasonManual, start.Add(day)),
-		"record": b.Record(ctx, threepid.Email, alice, hardBounce(start)),
+		"add":    b.Add(ctx, threepid.ThreePID{Medium: threepid.Email, Address: alice}, ReasonManual, start.Add(day)),
+		"record": b.Record(ctx, threepid.ThreePID{Medium: threepid.Email, Address: alice}, hardBounce(start)),
 	} {
 		if !errors.Is(err, errBroken) {
 			t.Errorf("%s: %v, want errBroken", name, err)
@@ -274,7 +274,7 @@ const recordVersion = 1
 func TestTamperedRecordsAreErrors(t *testing.T) {
 	b, ctx := newBench(t, Policy{}), context.Background()
 	b.record(t, alice, hardBounce(start))
-	places, _, err := b.locate(threepid.Email, bob)
+	places, _, err := b.locate(threepid.ThreePID{Medium: threepid.Email, Address: bob})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -290,7 +290,7 @@ func TestTamperedRecordsAreErrors(t *testing.T) {
 			"no length":          string(b.keys.Seal(other, []byte{recordVersion, 0xbf, 0xff})),
 		} {
 			write(t, b, p, other, forged)
-			if _, ok, err := b.Lookup(ctx, threepid.Email, bob); err == nil || ok {
+			if _, ok, err := b.Lookup(ctx, threepid.ThreePID{Medium: threepid.Email, Address: bob}); err == nil || ok {
 				t.Errorf("%s (%s): %t, %v", name, key, ok, err)
 			}
 		}

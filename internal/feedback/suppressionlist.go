@@ -38,7 +38,7 @@ func (s *Suppression) List(ctx context.Context, limit int) (list []Listed, more 
 			return false, nil
 		}
 		list = append(list, Listed{
-			Pseudonym: s.cfg.Keys.Pseudonym(now, r.Address), Medium: threepid.Medium(r.Medium), Entry: e,
+			Pseudonym: s.cfg.Keys.Pseudonym(now, r.Address), Medium: r.Medium, Entry: e,
 		})
 		return true, nil
 	})

@@ -83,7 +83,7 @@ func TestPropertyPolicyIsThatOfTheModelInAnyOrderAndNumber(t *testing.T) {
 		for range 80 { // to the end of the last of them
 			now := b.clock.Now()
 			wantReason, wantUntil := expected(reports, testPolicy, now)
-			e, ok, err := b.Lookup(context.Background(), threepid.Email, alice)
+			e, ok, err := b.Lookup(context.Background(), threepid.ThreePID{Medium: threepid.Email, Address: alice})
 			if err != nil || ok != (wantReason != "") || e.Reason != wantReason || ok && !e.Until.Equal(wantUntil) {
 				t.Fatalf("at %v: %+v, %t, %v, want %q until %v", now, e, ok, err, wantReason, wantUntil)
 			}
@@ -114,7 +114,7 @@ func TestPropertyNothingSuppressesLongerThanThePolicyFromNow(t *testing.T) {
 		for _, r := range drawReports(t) { // most of them lie in the future
 			b.record(t, alice, r)
 		}
-		e, ok, err := b.Lookup(context.Background(), threepid.Email, alice)
+		e, ok, err := b.Lookup(context.Background(), threepid.ThreePID{Medium: threepid.Email, Address: alice})
 		if err != nil || ok && e.Until.After(start.Add(testPolicy.Complaint)) {
 			t.Fatalf("%+v, %v", e, err)
 		}

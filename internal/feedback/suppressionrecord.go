@@ -22,7 +22,7 @@ const maxStrikes = 32
 // suppressions are the records, each under a keyed hash of its address.
 var suppressions = sealed.Declare("suppressions", "x/", sealed.Sharded, sealed.Moved[*Suppression](), sealed.Kept,
 	sealed.Named(func(q *sealed.Query) ([]string, error) {
-		names, _, err := suppressionNames(q.Keys, threepid.Medium(q.Medium), q.Address)
+		names, _, err := suppressionNames(q.Keys, q.ThreePID)
 		return names, err
 	}))
 
@@ -32,13 +32,18 @@ var suppressions = sealed.Declare("suppressions", "x/", sealed.Sharded, sealed.M
 // reasons the stronger one stays, and strikes are a set. That too many strikes
 // suppress is not stored but follows, at every look.
 type record struct {
-	Medium  string   `cbor:"1,keyasint"`
-	Address string   `cbor:"2,keyasint"`
-	Reason  Reason   `cbor:"3,keyasint,omitempty"`
-	Since   int64    `cbor:"4,keyasint,omitempty"`
-	Until   int64    `cbor:"5,keyasint,omitempty"`
-	Code    string   `cbor:"6,keyasint,omitempty"`
-	Strikes []strike `cbor:"7,keyasint,omitempty"`
+	Medium  threepid.Medium `cbor:"1,keyasint"`
+	Address string          `cbor:"2,keyasint"`
+	Reason  Reason          `cbor:"3,keyasint,omitempty"`
+	Since   int64           `cbor:"4,keyasint,omitempty"`
+	Until   int64           `cbor:"5,keyasint,omitempty"`
+	Code    string          `cbor:"6,keyasint,omitempty"`
+	Strikes []strike        `cbor:"7,keyasint,omitempty"`
+}
+
+// ThreePID is the address that it is about.
+func (r *record) ThreePID() threepid.ThreePID {
+	return threepid.ThreePID{Medium: r.Medium, Address: r.Address}
 }
 
 // strike is one bounce that does not suppress alone.
@@ -122,8 +127,8 @@ func (r *record) prune(p Policy, now time.Time) {
 }
 
 // change reads, changes and writes the record of one address.
-func (s *Suppression) change(ctx context.Context, medium threepid.Medium, addr string, edit func(*record)) error {
-	places, addr, err := s.locate(medium, addr)
+func (s *Suppression) change(ctx context.Context, id threepid.ThreePID, edit func(*record)) error {
+	places, id, err := s.locate(id)
 	if err != nil {
 		return err
 	}
@@ -138,7 +143,7 @@ func (s *Suppression) change(ctx context.Context, medium threepid.Medium, addr s
 			return err
 		}
 		r.take(former)
-		r.Medium, r.Address = string(medium), addr
+		r.Medium, r.Address = id.Medium, id.Address
 		r.prune(s.cfg.Policy, now)
 		edit(&r)
 		return suppressions.Put(txn, s.cfg.Keys, key, &r, r.expires(s.cfg.Policy))

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -70,7 +69,7 @@ func (s *Suppression) Reseal(ctx context.Context) (moved int, err error) {
 		if suppressions.Open(s.cfg.Keys, key, value, &r) != nil {
 			return true, nil // of a key that is gone
 		}
-		places, _, err := s.locate(threepid.Medium(r.Medium), r.Address)
+		places, _, err := s.locate(r.ThreePID())
 		if err == nil && (places[0] != place{p, key} || !s.cfg.Keys.InUse(value)) {
 			stale = append(stale, r)
 		}
@@ -80,7 +79,7 @@ func (s *Suppression) Reseal(ctx context.Context) (moved int, err error) {
 		return 0, fmt.Errorf("search suppressions: %w", err)
 	}
 	for _, r := range stale {
-		err := s.change(ctx, threepid.Medium(r.Medium), r.Address, func(*record) {})
+		err := s.change(ctx, r.ThreePID(), func(*record) {})
 		if err != nil {
 			return moved, err
 		}

@@ -114,7 +114,7 @@ func TestNoMessageIsAdmittedUncounted(t *testing.T) {
 		guard := &phoneGuard{shield: guarding, sender: &outbox.SMSSender{Templates: words, Keys: b.Keys}, client: nobody, logger: zap.NewNop()}
 		b.disk.Arm(n)
 		release, err = guard.Admit(httptest.NewRequest("POST", "/", nil), verification.Request{
-			Purpose: threepid.Register, Medium: threepid.MSISDN, Proof: verification.ProofCode, Address: number.Digits,
+			Purpose: threepid.Register, ThreePID: threepid.ThreePID{Medium: threepid.MSISDN, Address: number.Digits}, Proof: verification.ProofCode,
 		}, number)
 	}, func(b *brittle) {
 		if !errors.Is(err, errBrittle) || release != nil {
@@ -161,7 +161,7 @@ func (w watched) Scan(ctx context.Context, p store.Partition, prefix string, fn 
 func TestNothingMovesWhileAnAddressIsForgotten(t *testing.T) {
 	for name, do := range map[string]func(b *brittle) error{
 		"forget": func(b *brittle) error {
-			_, err := b.Forget(t.Context(), threepid.Email, remembered)
+			_, err := b.Forget(t.Context(), threepid.ThreePID{Medium: threepid.Email, Address: remembered})
 			return err
 		},
 		"reseal": func(b *brittle) error { _, err := b.reseal(t.Context()); return err },

@@ -81,11 +81,11 @@ func (i *Instance) target(ctx context.Context, tag string) (feedback.Target, boo
 	if !ok {
 		return feedback.Target{}, false, nil
 	}
-	_, addr, err := i.Service.Recipient(ctx, sid)
+	to, err := i.Service.Recipient(ctx, sid)
 	if errors.Is(err, verification.ErrNoSession) || errors.Is(err, verification.ErrExpired) {
 		return feedback.Target{SID: sid}, true, nil // genuine, and too late
 	}
-	return feedback.Target{SID: sid, Address: addr}, err == nil, err
+	return feedback.Target{SID: sid, Address: to.Address}, err == nil, err
 }
 
 // webhooks makes the handlers of the providers that are configured, by their names.

@@ -56,32 +56,32 @@ type FoundMessage struct {
 const MaxListed = 1000
 
 // Find says why a person has got a message or not. It changes nothing.
-func (i *Instance) Find(ctx context.Context, medium threepid.Medium, address string) (*Found, error) {
-	found := &Found{Pseudonym: i.Service.Pseudonym(address)}
-	entry, listed, err := i.Suppression.Lookup(ctx, medium, address)
+func (i *Instance) Find(ctx context.Context, id threepid.ThreePID) (*Found, error) {
+	found := &Found{Pseudonym: i.Service.Pseudonym(id.Address)}
+	entry, listed, err := i.Suppression.Lookup(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	if listed {
 		found.Suppressed = &entry
 	}
-	if medium == threepid.Email {
-		if v := i.cfg.EmailPolicy.Check(ctx, address); v.Action == emailpolicy.Refused {
+	if id.Medium == threepid.Email {
+		if v := i.cfg.EmailPolicy.Check(ctx, id.Address); v.Action == emailpolicy.Refused {
 			found.Denied = string(v.Rule)
 		}
 	}
-	if err := i.findLimits(ctx, medium, address, found); err != nil {
+	if err := i.findLimits(ctx, id, found); err != nil {
 		return nil, err
 	}
-	return found, i.findMessages(ctx, medium, address, found)
+	return found, i.findMessages(ctx, id, found)
 }
 
-func (i *Instance) findLimits(ctx context.Context, medium threepid.Medium, address string, found *Found) error {
+func (i *Instance) findLimits(ctx context.Context, id threepid.ThreePID, found *Found) error {
 	domain := ""
-	if medium == threepid.Email {
-		domain = handlers.Registrable(address)
+	if id.Medium == threepid.Email {
+		domain = handlers.Registrable(id.Address)
 	}
-	limits, unwanted, err := i.Service.Limits(ctx, medium, address, domain)
+	limits, unwanted, err := i.Service.Limits(ctx, id, domain)
 	if err != nil {
 		return err
 	}
@@ -91,10 +91,10 @@ func (i *Instance) findLimits(ctx context.Context, medium threepid.Medium, addre
 			Limit: string(l.Limit), Purpose: l.Purpose, Used: l.Used, Of: l.Limited.Burst, Per: l.Limited.Per, Until: l.Until,
 		})
 	}
-	if i.phones == nil || medium != threepid.MSISDN {
+	if i.phones == nil || id.Medium != threepid.MSISDN {
 		return nil
 	}
-	state, err := i.phones.shield.Ask(ctx, smsfraud.Request{Digits: address, Region: phone.RegionOf(address), Segments: 1})
+	state, err := i.phones.shield.Ask(ctx, smsfraud.Request{Digits: id.Address, Region: phone.RegionOf(id.Address), Segments: 1})
 	if err != nil {
 		return err
 	}
@@ -109,8 +109,8 @@ func (i *Instance) findLimits(ctx context.Context, medium threepid.Medium, addre
 	return nil
 }
 
-func (i *Instance) findMessages(ctx context.Context, medium threepid.Medium, address string, found *Found) error {
-	list, err := i.Service.FindByAddress(ctx, medium, address)
+func (i *Instance) findMessages(ctx context.Context, id threepid.ThreePID, found *Found) error {
+	list, err := i.Service.FindByAddress(ctx, id)
 	if err != nil {
 		return err
 	}

@@ -30,14 +30,14 @@ type Forgotten struct {
 
 // Forget erases an address wherever it is kept. Nothing is moved meanwhile, or
 // it could be missed on its way.
-func (i *Instance) Forget(ctx context.Context, medium threepid.Medium, address string) (Forgotten, error) {
+func (i *Instance) Forget(ctx context.Context, id threepid.ThreePID) (Forgotten, error) {
 	i.Store.moving.Lock()
 	defer i.Store.moving.Unlock()
-	gone, err := sealed.Erase(ctx, i.Store, i.Keys, string(medium), address)
+	gone, err := sealed.Erase(ctx, i.Store, i.Keys, id)
 	if err != nil {
 		return Forgotten{}, err
 	}
-	forgotten := Forgotten{Entries: gone.Total(), Erased: gone, Left: i.folders(medium)}
+	forgotten := Forgotten{Entries: gone.Total(), Erased: gone, Left: i.folders(id.Medium)}
 	if files, ok := i.Store.Store.(store.Compacter); ok {
 		err := files.Compact(ctx)
 		if forgotten.Compacted = err == nil; !forgotten.Compacted {

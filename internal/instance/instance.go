@@ -150,7 +150,7 @@ func (i *Instance) suppressed(ctx context.Context, m verification.Message) (stri
 	if wait, err := i.Service.Cooling(ctx, m); err != nil || wait > 0 {
 		return coolingDown, err
 	}
-	entry, listed, err := i.Suppression.Lookup(ctx, m.Medium, m.Address)
+	entry, listed, err := i.Suppression.Lookup(ctx, m.ThreePID())
 	if err != nil || !listed {
 		return "", err
 	}

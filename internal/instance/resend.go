@@ -23,8 +23,8 @@ func (e *UnpaidError) Unwrap() error { return e.error }
 // Resend sends another message of a session. One to a phone is paid for like
 // any other.
 func (i *Instance) Resend(ctx context.Context, sid string) error {
-	medium, number, err := i.Service.Recipient(ctx, sid)
-	if err != nil || medium != threepid.MSISDN || i.phones == nil {
+	to, err := i.Service.Recipient(ctx, sid)
+	if err != nil || to.Medium != threepid.MSISDN || i.phones == nil {
 		return i.Service.Resend(ctx, sid)
 	}
 	session, err := i.Service.Describe(ctx, sid)
@@ -32,12 +32,12 @@ func (i *Instance) Resend(ctx context.Context, sid string) error {
 		return err
 	}
 	segments, err := i.phones.guard.segments(verification.Request{
-		Purpose: session.Purpose, Medium: medium, Proof: verification.ProofCode, Language: session.Language, Brand: session.Brand,
+		Purpose: session.Purpose, ThreePID: to, Proof: verification.ProofCode, Language: session.Language, Brand: session.Brand,
 	})
 	if err != nil {
 		return err
 	}
-	paid, err := i.phones.shield.Reserve(ctx, smsfraud.Request{Digits: number, Region: phone.RegionOf(number), Segments: segments})
+	paid, err := i.phones.shield.Reserve(ctx, smsfraud.Request{Digits: to.Address, Region: phone.RegionOf(to.Address), Segments: segments})
 	if err != nil {
 		return &UnpaidError{err}
 	}

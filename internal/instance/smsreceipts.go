@@ -119,9 +119,9 @@ func (h *receipts) record(r *http.Request, id string, receipt guest.Receipt) (st
 		h.logger.Error("cannot record a delivery receipt", zap.Error(err))
 		return kind, feedback.Failed, http.StatusServiceUnavailable
 	}
-	if _, number, err := h.service.Recipient(r.Context(), sid); err == nil {
+	if to, err := h.service.Recipient(r.Context(), sid); err == nil {
 		h.logger.Info("a delivery receipt has come", zap.String("sender", h.name), zap.String("state", string(state)),
-			zap.String("code", receipt.Code), zap.String("pseudonym", h.service.Pseudonym(number)))
+			zap.String("code", receipt.Code), zap.String("pseudonym", h.service.Pseudonym(to.Address)))
 	}
 	return kind, feedback.Recorded, http.StatusOK
 }

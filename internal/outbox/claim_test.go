@@ -33,7 +33,7 @@ func (r *rig) service(o verification.Outbox, change ...func(*verification.Config
 
 func ask(secret string) verification.Request {
 	return verification.Request{
-		Purpose: threepid.Register, Medium: threepid.Email, Address: testAddress, ClientSecret: secret, SendAttempt: 1,
+		Purpose: threepid.Register, ThreePID: threepid.ThreePID{Medium: threepid.Email, Address: testAddress}, ClientSecret: secret, SendAttempt: 1,
 	}
 }
 
@@ -321,7 +321,7 @@ func TestSuppressed(t *testing.T) {
 		if a, err := svc.Describe(t.Context(), opened.SID); err != nil || a.Delivery != verification.Failed {
 			t.Errorf("Describe = %+v, %v, want failed", a, err)
 		}
-		if found, err := svc.FindByAddress(t.Context(), threepid.Email, testAddress); err != nil || len(found) != 1 || found[0].Reply.Text != "suppressed: bounced before as "+testAddress {
+		if found, err := svc.FindByAddress(t.Context(), threepid.ThreePID{Medium: threepid.Email, Address: testAddress}); err != nil || len(found) != 1 || found[0].Reply.Text != "suppressed: bounced before as "+testAddress {
 			t.Errorf("FindByAddress = %+v, %v, want what was said", found, err)
 		}
 		suppressed := 0

@@ -133,7 +133,7 @@ func TestOutcomeIsWrittenWholly(t *testing.T) {
 			if over = broke == ""; err != nil || r.stored() != 0 || o.tally.total.Load() != counted {
 				t.Errorf("settle = %v, %d are left, %d are counted", err, r.stored(), o.tally.total.Load())
 			}
-			found, err := svc.FindByAddress(t.Context(), threepid.Email, testAddress)
+			found, err := svc.FindByAddress(t.Context(), threepid.ThreePID{Medium: threepid.Email, Address: testAddress})
 			if err != nil || len(found) != 1 || found[0].Delivery != verification.Failed || found[0].Reply.Text != rec.said {
 				t.Errorf("FindByAddress = %+v, %v", found, err)
 			}

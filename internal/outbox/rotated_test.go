@@ -24,7 +24,7 @@ func TestMessageIDAcrossARotation(t *testing.T) {
 	}
 	open := func(secret string) verification.Message {
 		opened, err := svc.RequestToken(t.Context(), verification.Request{
-			Purpose: threepid.Register, Medium: threepid.Email, Address: "alice@example.org", ClientSecret: secret, SendAttempt: 1,
+			Purpose: threepid.Register, ThreePID: threepid.ThreePID{Medium: threepid.Email, Address: "alice@example.org"}, ClientSecret: secret, SendAttempt: 1,
 		})
 		if err != nil {
 			t.Fatal(err)

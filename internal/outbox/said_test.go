@@ -65,7 +65,7 @@ func TestSaidIsKept(t *testing.T) {
 				o.Start()
 				time.Sleep(time.Second)
 				synctest.Wait()
-				found, err := svc.FindByAddress(t.Context(), threepid.Email, testAddress)
+				found, err := svc.FindByAddress(t.Context(), threepid.ThreePID{Medium: threepid.Email, Address: testAddress})
 				if err != nil || len(found) != 1 || found[0].SID != opened.SID || found[0].Delivery != c.delivery {
 					t.Fatalf("got %+v, %v, want one message that is %s", found, err, c.delivery)
 				}

@@ -50,7 +50,7 @@ func (k *Kind) String() string {
 		text += "searched"
 	}
 	if k.forget.medium != "" {
-		text += " of " + k.forget.medium
+		text += " of " + string(k.forget.medium)
 	}
 	return text
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -21,7 +22,7 @@ type Forget struct {
 	names  func(*Query) ([]string, error)
 	tells  func(*Query, Entry) bool
 	anew   func(q *Query, k *Kind, txn store.Txn, key string) (done bool, err error)
-	medium string // none but of this one; or empty
+	medium threepid.Medium // none but of this one; or empty
 }
 
 // Never forgets nothing of a kind, and says why.
@@ -64,7 +65,7 @@ func Edited[T any](edit func(*Query, *T) (expires time.Time, told bool)) Forget 
 }
 
 // Of is the same for the addresses of one medium only.
-func (f Forget) Of(medium string) Forget {
+func (f Forget) Of(medium threepid.Medium) Forget {
 	f.medium = medium
 	return f
 }
@@ -81,13 +82,13 @@ type Entry struct {
 
 // Query is an address that is looked for.
 type Query struct {
-	Medium, Address string
-	Keys            *keyring.Ring
-	leads           map[string]bool
+	threepid.ThreePID
+	Keys  *keyring.Ring
+	leads map[string]bool
 }
 
 // Is reports whether it is this one.
-func (q *Query) Is(medium, address string) bool { return medium == q.Medium && address == q.Address }
+func (q *Query) Is(id threepid.ThreePID) bool { return id == q.ThreePID }
 
 // Follow notes what belongs to the address, so that entries of kinds that are declared
 // later, in the same partition, can be found by it.
@@ -128,8 +129,8 @@ func (p place) together(o place) bool {
 // Erase forgets an address: whatever there is in a store that tells of it. It returns
 // how many entries it has erased, also with an error. What is asked for while it runs
 // may be left.
-func Erase(ctx context.Context, s store.Store, keys *keyring.Ring, medium, address string) (Forgotten, error) {
-	q := &Query{Medium: medium, Address: address, Keys: keys}
+func Erase(ctx context.Context, s store.Store, keys *keyring.Ring, id threepid.ThreePID) (Forgotten, error) {
+	q := &Query{ThreePID: id, Keys: keys}
 	gone := Forgotten{}
 	var named []place
 	for _, k := range kinds {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
 )
@@ -31,7 +32,7 @@ func kindsToForget(t *testing.T) (groups, people *sealed.Kind) {
 	t.Helper()
 	sealed.Alone(t)
 	people = sealed.Declare("people", "p/", sealed.Sharded, sealed.Expires, sealed.Kept, sealed.Read(func(q *sealed.Query, r *record) bool {
-		mine := q.Is("email", r.Text)
+		mine := q.Is(threepid.ThreePID{Medium: threepid.Email, Address: r.Text})
 		if mine {
 			q.Follow("friend")
 		}
@@ -109,12 +110,12 @@ func TestEraseFindsEachSort(t *testing.T) {
 	s, keys := storetest.NewMemory(nil), ring(2, 1)
 	lives(t, s, ring(1), "alice", groups, people, "bob")
 	before := all(t, s)
-	gone, err := sealed.Erase(t.Context(), s, keys, "msisdn", "alice")
+	gone, err := sealed.Erase(t.Context(), s, keys, threepid.ThreePID{Medium: "msisdn", Address: "alice"})
 	if want := (sealed.Forgotten{"people": 0, "friends": 0, "places": 1, "homes": 1}); err != nil || !maps.Equal(gone, want) {
 		t.Errorf("of a number: %v, %v, want %v, and nothing said of groups", gone, err, want)
 	}
 	lives(t, s, ring(1), "alice", groups, people, "bob")
-	gone, err = sealed.Erase(t.Context(), s, keys, "email", "alice")
+	gone, err = sealed.Erase(t.Context(), s, keys, threepid.ThreePID{Medium: "email", Address: "alice"})
 	if want := (sealed.Forgotten{"people": 1, "friends": 1, "places": 1, "homes": 1, "groups": 1}); err != nil || !maps.Equal(gone, want) || gone.Total() != 5 {
 		t.Errorf("got %v, %v, want %v", gone, err, want)
 	}
@@ -127,10 +128,10 @@ func TestEraseFindsEachSort(t *testing.T) {
 	if err != nil || fmt.Sprint(g.Members) != "[bob]" {
 		t.Errorf("of the group is left %+v, %v", g, err)
 	}
-	if gone, err = sealed.Erase(t.Context(), s, keys, "email", "alice"); err != nil || gone.Total() != 0 {
+	if gone, err = sealed.Erase(t.Context(), s, keys, threepid.ThreePID{Medium: "email", Address: "alice"}); err != nil || gone.Total() != 0 {
 		t.Errorf("got %v, %v the second time", gone, err)
 	}
-	if gone, err = sealed.Erase(t.Context(), s, keys, "email", "nobody"); !errors.Is(err, errNobody) || gone.Total() != 0 {
+	if gone, err = sealed.Erase(t.Context(), s, keys, threepid.ThreePID{Medium: "email", Address: "nobody"}); !errors.Is(err, errNobody) || gone.Total() != 0 {
 		t.Errorf("got %v, %v", gone, err)
 	}
 }
@@ -158,7 +159,7 @@ func TestEraseInPieces(t *testing.T) {
 		t.Fatal(err)
 	}
 	counting := &counter{Store: s}
-	gone, err := sealed.Erase(t.Context(), counting, keys, "email", "alice")
+	gone, err := sealed.Erase(t.Context(), counting, keys, threepid.ThreePID{Medium: "email", Address: "alice"})
 	if err != nil || gone["people"] != many || gone["groups"] != 3 || gone.Total() != many+3 || len(all(t, s)) != 3 {
 		t.Errorf("got %v, %v, and %d left", gone, err, len(all(t, s)))
 	}
@@ -201,7 +202,7 @@ func TestEraseCountsWhatItHasDone(t *testing.T) {
 		gone, err := sealed.Erase(t.Context(), &meanwhile{s, func() {
 			change(func(txn store.Txn) error { return do(txn, groups, keys) })
 			after = all(t, s)
-		}}, keys, "email", "alice")
+		}}, keys, threepid.ThreePID{Medium: "email", Address: "alice"})
 		if err != nil || gone.Total() != 0 || !maps.Equal(all(t, s), after) {
 			t.Errorf("%s: got %v, %v, and %v, want nothing done after that", name, gone, err, all(t, s))
 		}
@@ -227,7 +228,7 @@ func TestEraseFailsOnceAtEachOperation(t *testing.T) {
 		disk, keys := &storetest.Breaking{Store: storetest.NewMemory(nil), Err: errBroken}, ring(1)
 		lives(t, disk.Store, keys, "alice", groups, people)
 		disk.Arm(at)
-		gone, err := sealed.Erase(t.Context(), disk, keys, "email", "alice")
+		gone, err := sealed.Erase(t.Context(), disk, keys, threepid.ThreePID{Medium: "email", Address: "alice"})
 		broke := disk.Broke()
 		if broke == "" {
 			if at < 20 || gone.Total() != 5 || err != nil {
@@ -238,7 +239,7 @@ func TestEraseFailsOnceAtEachOperation(t *testing.T) {
 		if !errors.Is(err, errBroken) || strings.Contains(err.Error(), "alice") {
 			t.Errorf("%s: got %v", broke, err)
 		}
-		again, err := sealed.Erase(t.Context(), disk, keys, "email", "alice")
+		again, err := sealed.Erase(t.Context(), disk, keys, threepid.ThreePID{Medium: "email", Address: "alice"})
 		unknown := strings.HasPrefix(broke, storetest.Committed) // how many that were
 		if sum := gone.Total() + again.Total(); err != nil || sum > 5 || sum < 5 && !unknown || len(all(t, disk.Store)) != 3 {
 			t.Errorf("%s: got %v and %v, %v, with %v left", broke, gone, again, err, all(t, disk.Store))

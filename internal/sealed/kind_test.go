@@ -132,7 +132,8 @@ func newMemory(t *testing.T, entries map[string]string) store.Store {
 
 // TestFirstIsTheNewestName that there is something under.
 func TestFirstIsTheNewestName(t *testing.T) {
-	k, keys := sealed.Kinds()[0], ring(2, 1)
+	sealed.Alone(t)
+	k, keys := sealed.Declare("first", "f/", sealed.Sharded, sealed.Expires, sealed.Kept, never), ring(2, 1)
 	for _, tt := range []struct {
 		there []string
 		want  string

@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
 )
@@ -230,7 +231,7 @@ func wantRefusal(t tb, err error, why Why, after time.Duration) {
 // Forget is what the operator can have done with a number.
 func (f *fixture) Forget(ctx context.Context, digits string) (int, error) {
 	f.Helper()
-	gone, err := sealed.Erase(ctx, f.cfg.Store, f.keys, "msisdn", digits)
+	gone, err := sealed.Erase(ctx, f.cfg.Store, f.keys, threepid.ThreePID{Medium: threepid.MSISDN, Address: digits})
 	return gone.Total(), err
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -22,8 +23,8 @@ const partition store.Partition = "shield"
 var (
 	kindCounter = sealed.Declare("shield", "c/", sealed.In(partition), sealed.Expires, sealed.Kept, sealed.Never("it is a sum"))
 	kindPrefix  = sealed.Declare("shield", "p/", sealed.In(partition), sealed.Expires, sealed.Kept, sealed.Never("it is a sum"))
-	kindNumber  = sealed.Declare("shield", "n/", sealed.In(partition), sealed.Expires, sealed.Kept, sealed.Named(numbersOf).Of("msisdn"))
-	kindClient  = sealed.Declare("shield", "a/", sealed.In(partition), sealed.Expires, sealed.Kept, sealed.Edited(forgetUse).Of("msisdn"))
+	kindNumber  = sealed.Declare("shield", "n/", sealed.In(partition), sealed.Expires, sealed.Kept, sealed.Named(numbersOf).Of(threepid.MSISDN))
+	kindClient  = sealed.Declare("shield", "a/", sealed.In(partition), sealed.Expires, sealed.Kept, sealed.Edited(forgetUse).Of(threepid.MSISDN))
 )
 
 // numbersOf are the names of a number that is forgotten.

@@ -165,7 +165,7 @@ func TestForget(t *testing.T) {
 	life("alice@example.com", "secret-of-alice")
 	both := len(dump(t, f.cfg.Store))
 
-	gone, err := f.Forget(bg, threepid.Email, "alice@example.com")
+	gone, err := f.Forget(bg, threepid.ThreePID{Medium: threepid.Email, Address: "alice@example.com"})
 	if err != nil || gone.Total() != both-len(before) {
 		t.Errorf("Forget = %v, %v, want the %d entries that alice brought", gone, err, both-len(before))
 	}
@@ -178,10 +178,10 @@ func TestForget(t *testing.T) {
 		}
 	}
 	f.wantStored(before)
-	if gone, err := f.Forget(bg, threepid.Email, "alice@example.com"); gone.Total() != 0 || err != nil {
+	if gone, err := f.Forget(bg, threepid.ThreePID{Medium: threepid.Email, Address: "alice@example.com"}); gone.Total() != 0 || err != nil {
 		t.Errorf("Forget again = %v, %v", gone, err)
 	}
-	if gone, err := f.Forget(bg, threepid.MSISDN, "bob@example.com"); gone.Total() != 0 || err != nil {
+	if gone, err := f.Forget(bg, threepid.ThreePID{Medium: threepid.MSISDN, Address: "bob@example.com"}); gone.Total() != 0 || err != nil {
 		t.Errorf("Forget of the same text as a number = %v, %v", gone, err)
 	}
 	f.open(ask()) // she may come back
@@ -219,7 +219,7 @@ func TestForgetOfANumber(t *testing.T) {
 	f.hold(ask(number, secret("held"), held("u1")))
 	f.wrong(1, number)
 	wantErr(t, "Bind", f.Bind(bg, Binding{User: "@u:example.com", Medium: threepid.MSISDN, Address: "447400123456", IDServer: "is.example"}), nil)
-	gone, err := f.Forget(bg, threepid.MSISDN, "447400123456")
+	gone, err := f.Forget(bg, threepid.ThreePID{Medium: threepid.MSISDN, Address: "447400123456"})
 	if err != nil || gone["sessions"] != 3 || gone["messages"]+gone["bindings"] == 0 {
 		t.Errorf("Forget = %v, %v, want three sessions among what is gone", gone, err)
 	}
@@ -234,7 +234,7 @@ func TestForgetPastUnreadable(t *testing.T) {
 	for i := range 500/sealed.Partitions + 3 {
 		f.open(ask(secret(fmt.Sprint("s", i))))
 	}
-	gone, err := f.Forget(bg, threepid.Email, "alice@example.com")
+	gone, err := f.Forget(bg, threepid.ThreePID{Medium: threepid.Email, Address: "alice@example.com"})
 	if err != nil || gone.Total() != 3*(500/sealed.Partitions+3) {
 		t.Errorf("Forget = %v, %v", gone, err)
 	}

@@ -29,14 +29,14 @@ type openRequests struct {
 	SIDs []string
 }
 
-func (n naming) openNames(purpose threepid.Purpose, medium threepid.Medium, addr string) []string {
-	return n.keys.HashTexts("open requests", string(purpose), string(medium), addr)
+func (n naming) openNames(purpose threepid.Purpose, id threepid.ThreePID) []string {
+	return n.keys.HashTexts("open requests", string(purpose), string(id.Medium), id.Address)
 }
 
 // NoteOpen remembers the session of a message that is about to be sent, and
 // reports whether another one like it is open.
 func (s *Service) NoteOpen(ctx context.Context, m Message) (bool, error) {
-	names := s.openNames(m.Purpose, m.Medium, m.Address)
+	names := s.openNames(m.Purpose, m.ThreePID())
 	var rec openRequests
 	err := store.UpdateSoon(ctx, s.store, limitsPartition, func(txn store.Txn) error {
 		rec = openRequests{}
@@ -58,7 +58,7 @@ func (s *Service) NoteOpen(ctx context.Context, m Message) (bool, error) {
 // purpose and address is open.
 func (s *Service) Another(ctx context.Context, sid string, found Confirmed) (bool, error) {
 	var rec openRequests
-	names := s.openNames(found.Purpose, found.Medium, found.Address)
+	names := s.openNames(found.Purpose, found.ThreePID)
 	err := s.glance(ctx, limitsPartition, func(txn store.Txn) error {
 		rec = openRequests{}
 		_, err := kindOpen.First(txn, s.keys, names, &rec)

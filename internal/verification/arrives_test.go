@@ -52,7 +52,7 @@ func TestWhatIsAskedArrives(t *testing.T) {
 			}
 			page, err := f.Inspect(bg, Submission{SID: sid, Token: m.Token})
 			if want := (Confirmed{
-				Purpose: threepid.Add, Medium: threepid.Email, Address: req.Address, NextLink: req.NextLink, Language: req.Language, Brand: req.Brand,
+				Purpose: threepid.Add, ThreePID: req.ThreePID, NextLink: req.NextLink, Language: req.Language, Brand: req.Brand,
 				State: Pending, Delivery: Waiting, Asked: now, Origin: req.Origin,
 			}); err != nil || page != want {
 				t.Errorf("%s, %d: the page says\n%+v, %v, want\n%+v", way, n, page, err, want)

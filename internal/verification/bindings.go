@@ -40,10 +40,15 @@ type Binding struct {
 	Validated string `cbor:"8,keyasint,omitempty"`
 }
 
+// ThreePID is the address that is published.
+func (b Binding) ThreePID() threepid.ThreePID {
+	return threepid.ThreePID{Medium: b.Medium, Address: b.Address}
+}
+
 // same reports whether two of one user are the binding of one address at one server,
 // as a bindingKey is.
 func (b Binding) same(o Binding) bool {
-	return b.Medium == o.Medium && b.Address == o.Address && b.IDServer == o.IDServer
+	return b.ThreePID() == o.ThreePID() && b.IDServer == o.IDServer
 }
 
 // shelf is where the bindings of a user are: a partition, and the beginning of

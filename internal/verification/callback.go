@@ -36,6 +36,11 @@ type foreignRecord struct {
 	Address string          `cbor:"5,keyasint,omitempty"`
 }
 
+// ThreePID is what the session is about.
+func (r *foreignRecord) ThreePID() threepid.ThreePID {
+	return threepid.ThreePID{Medium: r.Medium, Address: r.Address}
+}
+
 func nonceKey(s *Service, nonce string) string {
 	return kindNonce.Key(s.keys.HashText(nonceLabel, nonce))
 }
@@ -86,8 +91,8 @@ func (s *Service) Await(ctx context.Context, req Request) (nonce string, err err
 // message and the note that the nonce was used are one transaction. A second
 // call with the same nonce (the homeserver's HTTP client tried again) answers
 // the same sid and sends nothing.
-func (s *Service) Callback(ctx context.Context, nonce string, medium threepid.Medium, address string) (Opened, error) {
-	return s.decided(ctx, nonce, func(req openingRequest) bool { return req.Medium == medium && req.Address == address }, false)
+func (s *Service) Callback(ctx context.Context, nonce string, id threepid.ThreePID) (Opened, error) {
+	return s.decided(ctx, nonce, func(req openingRequest) bool { return req.ThreePID() == id }, false)
 }
 
 // decided opens the session of a nonce, once the homeserver has decided.

@@ -21,7 +21,7 @@ func (f *fixture) await(req Request) string {
 
 func (f *fixture) callback(nonce string, req Request) Opened {
 	f.Helper()
-	got, err := f.Callback(bg, nonce, req.Medium, req.Address)
+	got, err := f.Callback(bg, nonce, req.ThreePID)
 	if err != nil {
 		f.Fatalf("Callback: %v", err)
 	}
@@ -64,7 +64,7 @@ func TestCallbackOpensOneSession(t *testing.T) {
 	if got := f.settle(nonce); got != first || f.entries(kindNonce) != 0 {
 		t.Errorf("Settle = %+v, want %+v; %d nonces are left", got, first, f.entries(kindNonce))
 	}
-	_, err := f.Callback(bg, nonce, req.Medium, req.Address)
+	_, err := f.Callback(bg, nonce, req.ThreePID)
 	wantErr(t, "Callback after Settle", err, ErrUnknownNonce)
 	if got := f.settle(nonce); got != (Opened{}) {
 		t.Errorf("Settle again = %+v, want nothing", got)
@@ -142,7 +142,7 @@ func TestCallbackRefusals(t *testing.T) {
 			f := newFixture(t)
 			nonce, medium, address := tt.prepare(f, f.await(req))
 			before := len(f.outbox.messages())
-			got, err := f.Callback(bg, nonce, medium, address)
+			got, err := f.Callback(bg, nonce, threepid.ThreePID{Medium: medium, Address: address})
 			wantErr(t, "Callback", err, ErrUnknownNonce)
 			if got != (Opened{}) || len(f.outbox.messages()) != before {
 				t.Errorf("Callback = %+v, %d messages sent", got, len(f.outbox.messages())-before)

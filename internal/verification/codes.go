@@ -20,8 +20,8 @@ var wrongCodes = Limit{Burst: 50, Per: 24 * time.Hour}
 
 // codeNames stand for an address and a purpose in the key of that limit. It is the
 // address as it would be proven: other spellings are other addresses there.
-func (n naming) codeNames(purpose threepid.Purpose, medium threepid.Medium, address string) []string {
-	return n.keys.HashTexts("limit codes", string(purpose), string(medium), address)
+func (n naming) codeNames(purpose threepid.Purpose, id threepid.ThreePID) []string {
+	return n.keys.HashTexts("limit codes", string(purpose), string(id.Medium), id.Address)
 }
 
 // submit compares a token, and counts it before that if it can be guessed. A link
@@ -34,7 +34,7 @@ func (s *Service) submit(ctx context.Context, p store.Partition, sub Submission)
 	}
 	code := cell{
 		limit: wrongCodes, share: 1, refund: wrongCodes.cost(1),
-		names: s.codeNames(guessable.Purpose, guessable.Medium, guessable.Address),
+		names: s.codeNames(guessable.Purpose, guessable.ThreePID()),
 	}
 	err = s.spend(ctx, nil, code)
 	if _, many := errors.AsType[*LimitError](err); many {

@@ -231,7 +231,7 @@ func TestForgetWrongCodes(t *testing.T) {
 	if got := f.entries(kindLimit); got != 1 {
 		t.Fatalf("got %d counts, want 1", got)
 	}
-	if _, err := f.Forget(bg, threepid.Email, "alice@example.com"); err != nil {
+	if _, err := f.Forget(bg, threepid.ThreePID{Medium: threepid.Email, Address: "alice@example.com"}); err != nil {
 		t.Fatal(err)
 	}
 	if got := f.entries(kindLimit); got != 0 {

@@ -38,9 +38,8 @@ type Alias struct {
 	// Replayed says that this session was consumed by this very UIA session of
 	// a registration: the client repeats a stage that the homeserver has.
 	Replayed bool
-	// Medium and Address are what a live alias proves.
-	Medium  threepid.Medium
-	Address string
+	// ThreePID is what a live alias proves.
+	threepid.ThreePID
 	// Typed is how the address was typed, see Request.
 	Typed string
 	// Unasked is set by Finish: the alias was live for as long as the request
@@ -180,7 +179,7 @@ func (s *Service) Validated(ctx context.Context, aliasSID, aliasSecret string) (
 		if err := session.answer(rec.Claim, s.now()); err != nil {
 			return err
 		}
-		proof = Proven{Medium: session.Medium, Address: cmp.Or(rec.Spelling, session.Address), ValidatedAt: time.UnixMilli(session.ValidatedAt)}
+		proof = Proven{ThreePID: threepid.ThreePID{Medium: session.Medium, Address: cmp.Or(rec.Spelling, session.Address)}, ValidatedAt: time.UnixMilli(session.ValidatedAt)}
 		return s.putSession(txn, session)
 	})
 	if errors.Is(err, store.ErrNotFound) {

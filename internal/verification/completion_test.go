@@ -37,7 +37,7 @@ func TestF39_UsedOnce(t *testing.T) {
 		t.Errorf("%d aliases are stored, want 1", n)
 	}
 	got, err := f.Validated(bg, a.SID, a.ClientSecret)
-	want := Proven{Medium: threepid.Email, Address: "alice@example.com", ValidatedAt: f.clock.Now()}
+	want := Proven{ThreePID: threepid.ThreePID{Medium: threepid.Email, Address: "alice@example.com"}, ValidatedAt: f.clock.Now()}
 	if err != nil || got.Medium != want.Medium || got.Address != want.Address || !got.ValidatedAt.Equal(want.ValidatedAt) {
 		t.Fatalf("Validated = %+v, %v, want %+v", got, err, want)
 	}

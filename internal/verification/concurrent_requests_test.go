@@ -86,7 +86,7 @@ func TestCallbackOnce(t *testing.T) {
 		sent atomic.Int32
 	)
 	together(100, func(int) {
-		got, err := f.Callback(bg, nonce, req.Medium, req.Address)
+		got, err := f.Callback(bg, nonce, req.ThreePID)
 		if err != nil {
 			t.Errorf("Callback: %v", err)
 			return

@@ -60,7 +60,7 @@ func TestCountTakesNothingFromTheBudget(t *testing.T) {
 	if got := f.open(ask(mailbox("bob@example.com"))); !got.Sent {
 		t.Error("the budget was used up")
 	}
-	wantErr(t, "cool", f.cool(bg, threepid.Email, "carol@example.com", f.clock.Now().Add(time.Hour)), nil)
+	wantErr(t, "cool", f.cool(bg, threepid.ThreePID{Medium: threepid.Email, Address: "carol@example.com"}, f.clock.Now().Add(time.Hour)), nil)
 	if got := refusedBy(t, f.Count(bg, ask(mailbox("carol@example.com")))); got != LimitCooldown {
 		t.Errorf("of an address that cools down: refused by %q, want by that", got)
 	}
@@ -97,8 +97,8 @@ func TestSpoiltCountsAreNone(t *testing.T) {
 		err := f.cfg.Store.Update(bg, limitsPartition, func(txn store.Txn) error { return txn.Set(key, []byte("x"), time.Time{}) })
 		wantErr(t, "spoil", err, nil)
 	}
-	spoil(kindLimit.Key(f.mailboxNames(threepid.Email, ask().Address)[0]))
-	spoil(kindCool.Key(f.addressNames(threepid.Email, ask().Address)[0]))
+	spoil(kindLimit.Key(f.mailboxNames(ask().ThreePID)[0]))
+	spoil(kindCool.Key(f.addressNames(ask().ThreePID)[0]))
 	if got := f.open(ask()); !got.Sent {
 		t.Error("nothing was sent")
 	}
@@ -108,7 +108,7 @@ func TestSpoiltCountsAreNone(t *testing.T) {
 func TestCooldownIsNotShortened(t *testing.T) {
 	f := newFixture(t)
 	for _, end := range []time.Duration{2 * time.Hour, time.Hour} {
-		wantErr(t, "cool", f.cool(bg, threepid.Email, ask().Address, f.clock.Now().Add(end)), nil)
+		wantErr(t, "cool", f.cool(bg, ask().ThreePID, f.clock.Now().Add(end)), nil)
 		if got, err := f.Cooling(bg, Message{Medium: threepid.Email, Address: ask().Address}); got != 2*time.Hour || err != nil {
 			t.Errorf("got %v, %v, want two hours", got, err)
 		}
@@ -119,10 +119,10 @@ func TestCooldownIsNotShortened(t *testing.T) {
 func TestCooldownIsNotShortenedUnread(t *testing.T) {
 	s := newShaky(t)
 	end := s.clock.Now().Add(2 * time.Hour)
-	wantErr(t, "cool", s.cool(bg, threepid.Email, ask().Address, end), nil)
+	wantErr(t, "cool", s.cool(bg, ask().ThreePID, end), nil)
 	for n := range 4 {
 		s.disk.Arm(n)
-		_ = s.cool(bg, threepid.Email, ask().Address, end.Add(-time.Hour))
+		_ = s.cool(bg, ask().ThreePID, end.Add(-time.Hour))
 		s.disk.Arm(0)
 		if got, err := s.Cooling(bg, Message{Medium: threepid.Email, Address: ask().Address}); got != 2*time.Hour || err != nil {
 			t.Errorf("operation %d failed: got %v, %v, want two hours", n, got, err)
@@ -136,7 +136,7 @@ func TestLimitsAreToldExactly(t *testing.T) {
 	f := newFixture(t, func(c *Config) { c.PerAddress, c.PerDomain, c.Messages = hourly, hourly, hourly })
 	want := func(used int, until time.Time) {
 		t.Helper()
-		list, cooling, err := f.Limits(bg, threepid.Email, ask().Address, "example.com")
+		list, cooling, err := f.Limits(bg, ask().ThreePID, "example.com")
 		if err != nil || !cooling.IsZero() || len(list) != 3 {
 			t.Fatalf("got %+v, %v, %v, want three limits", list, cooling, err)
 		}
@@ -161,7 +161,7 @@ func TestLimitsAreToldExactly(t *testing.T) {
 	// Wrong codes are told where there are some.
 	sid := f.open(ask(secret("code"), proof(ProofCode), purpose(threepid.Add))).SID
 	_, _ = f.Submit(bg, Submission{SID: sid, Token: "wrong"})
-	list, _, err := f.Limits(bg, threepid.Email, ask().Address, "")
+	list, _, err := f.Limits(bg, ask().ThreePID, "")
 	if want := (LimitState{Limit: LimitCodes, Purpose: threepid.Add, Used: 1, Limited: wrongCodes}); err != nil || len(list) != 3 || list[2] != want {
 		t.Errorf("got %+v, %v, want the wrong code at the end", list, err)
 	}
@@ -171,7 +171,7 @@ func TestLimitsAreToldExactly(t *testing.T) {
 func TestRevokeByAddressIsOfOneMedium(t *testing.T) {
 	f := newFixture(t)
 	f.open(ask(byPhone))
-	if n, err := f.RevokeByAddress(bg, threepid.Email, ask(byPhone).Address); n != 0 || err != nil {
+	if n, err := f.RevokeByAddress(bg, threepid.ThreePID{Medium: threepid.Email, Address: ask(byPhone).Address}); n != 0 || err != nil {
 		t.Errorf("got %d, %v, want none", n, err)
 	}
 }

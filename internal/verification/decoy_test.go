@@ -129,7 +129,7 @@ func TestF15_DecoyCostsTheSame(t *testing.T) {
 		if way == "decoy" {
 			_, err = f.Decoy(bg, nonce)
 		} else {
-			_, err = f.Callback(bg, nonce, threepid.Email, ask().Address)
+			_, err = f.Callback(bg, nonce, ask().ThreePID)
 		}
 		wantErr(t, "a full outbox", err, fullError{})
 		_, err = f.Settle(bg, nonce)
@@ -160,7 +160,7 @@ func TestDecoyFailsLikeTheCallback(t *testing.T) {
 		if way == "decoy" {
 			_, err = f.Decoy(bg, nonce)
 		} else {
-			_, err = f.Callback(bg, nonce, req.Medium, req.Address)
+			_, err = f.Callback(bg, nonce, req.ThreePID)
 		}
 		if !errors.As(err, &limit) {
 			t.Errorf("%s: got %v, want a limit", way, err)
@@ -309,7 +309,7 @@ func TestOneExplanationADay(t *testing.T) {
 	expect("third", messages[2], false)
 	var rec explained
 	err := f.store.View(bg, limitsPartition, func(txn store.Txn) error {
-		_, err := kindExplained.First(txn, f.keys, f.explainedNames(threepid.Register, threepid.Email, ask().Address), &rec)
+		_, err := kindExplained.First(txn, f.keys, f.explainedNames(threepid.Register, ask().ThreePID), &rec)
 		return err
 	})
 	if err != nil || rec.Message != messages[1].ID || !rec.Sent {
@@ -333,10 +333,10 @@ func TestOneExplanationADay(t *testing.T) {
 	if n := f.entries(kindExplained); n == 0 {
 		t.Fatal("this test no longer sees the notes")
 	}
-	if _, err := f.Forget(bg, threepid.Email, ask().Address); err != nil {
+	if _, err := f.Forget(bg, ask().ThreePID); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.Forget(bg, threepid.Email, "bob@example.com"); err != nil {
+	if _, err := f.Forget(bg, threepid.ThreePID{Medium: threepid.Email, Address: "bob@example.com"}); err != nil {
 		t.Fatal(err)
 	}
 	if n := f.entries(kindExplained); n != 0 {

@@ -96,18 +96,24 @@ var clientDeeds = []deed{
 	}, counts: true},
 	{name: "Callback", prepare: func(s *shaky) func() (any, error) {
 		nonce := s.await(known())
-		return answers(func() (Opened, error) { return s.Callback(bg, nonce, threepid.Email, "alice@example.com") })
+		return answers(func() (Opened, error) {
+			return s.Callback(bg, nonce, threepid.ThreePID{Medium: threepid.Email, Address: "alice@example.com"})
+		})
 	}},
 	{name: "Callback with no room", prepare: func(s *shaky) func() (any, error) {
 		nonce := s.await(known())
 		s.outbox.refuse = &BusyError{1}
-		return answers(func() (Opened, error) { return s.Callback(bg, nonce, threepid.Email, "alice@example.com") })
+		return answers(func() (Opened, error) {
+			return s.Callback(bg, nonce, threepid.ThreePID{Medium: threepid.Email, Address: "alice@example.com"})
+		})
 	}},
 	{name: "Callback with no room, which nobody is told", prepare: func(s *shaky) func() (any, error) {
 		req := known(func(r *Request) { r.Discreet = true })
 		nonce := s.await(req)
 		s.outbox.refuse = &BusyError{1}
-		return answers(func() (Opened, error) { return s.Callback(bg, nonce, threepid.Email, req.Address) })
+		return answers(func() (Opened, error) {
+			return s.Callback(bg, nonce, req.ThreePID)
+		})
 	}},
 	{name: "Decoy", prepare: func(s *shaky) func() (any, error) {
 		nonce := s.await(known())
@@ -157,7 +163,7 @@ var clientDeeds = []deed{
 		_, err := s.NoteOpen(bg, s.message())
 		wantNone(s, err)
 		return answers(func() (bool, error) {
-			return s.Another(bg, "no sid", Confirmed{Purpose: threepid.Register, Medium: threepid.Email, Address: "alice@example.com"})
+			return s.Another(bg, "no sid", Confirmed{Purpose: threepid.Register, ThreePID: threepid.ThreePID{Medium: threepid.Email, Address: "alice@example.com"}})
 		})
 	}},
 	{name: "Claim", prepare: func(s *shaky) func() (any, error) {

@@ -50,11 +50,11 @@ func (o *opening) put(txn store.Txn) error {
 // coolNames are the names under which a request finds out whether its address
 // cools down. A discreet one does not ask: its message is stopped where all are,
 // see [Service.Cooling].
-func (s *Service) coolNames(medium threepid.Medium, address string, discreet bool) []string {
+func (s *Service) coolNames(id threepid.ThreePID, discreet bool) []string {
 	if discreet {
 		return nil
 	}
-	return s.addressNames(medium, address)
+	return s.addressNames(id)
 }
 
 // Cooling is how long a message may not go to its address, because its owner has
@@ -65,7 +65,7 @@ func (s *Service) Cooling(ctx context.Context, m Message) (wait time.Duration, e
 		return 0, nil
 	}
 	err = s.store.View(ctx, limitsPartition, func(txn store.Txn) (err error) {
-		wait, err = s.cooling(txn, s.addressNames(m.Medium, m.Address))
+		wait, err = s.cooling(txn, s.addressNames(m.ThreePID()))
 		return err
 	})
 	return wait, err

@@ -95,7 +95,7 @@ func TestCoolingIsAskedWhereMessagesAreSent(t *testing.T) {
 	f := newFixture(t)
 	req := ask(discreet, held("u1"))
 	f.hold(req)
-	if err := f.cool(bg, threepid.Email, req.Address, f.clock.Now().Add(time.Hour)); err != nil {
+	if err := f.cool(bg, req.ThreePID, f.clock.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := f.Advance(bg, "u1", threepid.Email); err != nil {

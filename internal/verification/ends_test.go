@@ -65,9 +65,9 @@ func TestResendRefuses(t *testing.T) {
 		})
 		sid := f.validated(ask())
 		c.end(f, sid)
-		address, budget := f.room(t, f.mailbox(threepid.Email, ask().Address, 1)), f.room(t, f.budget(threepid.Email))
+		address, budget := f.room(t, f.mailbox(ask().ThreePID, 1)), f.room(t, f.budget(threepid.Email))
 		wantErr(t, name, f.Resend(bg, sid), c.want)
-		if a, b := f.room(t, f.mailbox(threepid.Email, ask().Address, 1)), f.room(t, f.budget(threepid.Email)); a != address || b != budget {
+		if a, b := f.room(t, f.mailbox(ask().ThreePID, 1)), f.room(t, f.budget(threepid.Email)); a != address || b != budget {
 			t.Errorf("%s: it has cost %d and %d", name, address-a, budget-b)
 		}
 		// It may end between the look and the message.
@@ -145,7 +145,7 @@ func TestAnotherEnds(t *testing.T) {
 		note(f.outbox.last(t))
 	}
 	err := f.store.View(bg, limitsPartition, func(txn store.Txn) error {
-		_, err := kindOpen.First(txn, f.keys, f.openNames(threepid.Register, threepid.Email, ask().Address), &rec)
+		_, err := kindOpen.First(txn, f.keys, f.openNames(threepid.Register, ask().ThreePID), &rec)
 		return err
 	})
 	if err != nil || len(rec.SIDs) != maxOpen || rec.SIDs[maxOpen-1] != f.outbox.last(t).SID {
@@ -159,7 +159,7 @@ func TestFailuresThatAreOver(t *testing.T) {
 	f := newFixture(t)
 	nonce := f.await(ask())
 	f.outbox.refuse = fullError{}
-	_, err := f.Callback(bg, nonce, threepid.Email, ask().Address)
+	_, err := f.Callback(bg, nonce, ask().ThreePID)
 	wantErr(t, "Callback without room", err, fullError{})
 	f.outbox.refuse = nil
 	if got := f.callback(nonce, ask()); f.settle(nonce) != got || !got.Sent {
@@ -168,7 +168,7 @@ func TestFailuresThatAreOver(t *testing.T) {
 	nonce = f.await(ask(secret("gone")))
 	f.outbox.refuse = fullError{}
 	f.meanwhile(func() { f.meanwhile(func() { f.settle(nonce) }) })
-	_, err = f.Callback(bg, nonce, threepid.Email, ask().Address)
+	_, err = f.Callback(bg, nonce, ask().ThreePID)
 	wantErr(t, "Callback without room, whose client goes", err, fullError{})
 	if errors.Is(err, store.ErrNotFound) {
 		t.Errorf("got %v, want nothing said of the client", err)
@@ -176,10 +176,10 @@ func TestFailuresThatAreOver(t *testing.T) {
 	nonce = f.await(ask(secret("other")))
 	f.clock.Advance(DefaultInFlight / 2)
 	f.outbox.refuse = errors.New("broken")
-	_, err = f.Callback(bg, nonce, threepid.Email, ask().Address)
+	_, err = f.Callback(bg, nonce, ask().ThreePID)
 	wantErr(t, "Callback that fails", err, f.outbox.refuse)
 	f.clock.Advance(DefaultInFlight / 2)
-	_, err = f.Callback(bg, nonce, threepid.Email, ask().Address)
+	_, err = f.Callback(bg, nonce, ask().ThreePID)
 	wantErr(t, "Callback after its time", err, ErrUnknownNonce)
 }
 

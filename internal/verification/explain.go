@@ -26,7 +26,7 @@ type explained struct {
 // day. The first message that asks is, until it is too old to be sent.
 func (s *Service) Explain(ctx context.Context, m Message) (ours bool, err error) {
 	var note explained
-	names := s.explainedNames(m.Purpose, m.Medium, m.Address)
+	names := s.explainedNames(m.Purpose, m.ThreePID())
 	err = s.store.Update(ctx, limitsPartition, func(txn store.Txn) error {
 		note = explained{}
 		_, err := kindExplained.First(txn, s.keys, names, &note)
@@ -42,7 +42,7 @@ func (s *Service) Explain(ctx context.Context, m Message) (ours bool, err error)
 // Explained notes what became of that message. One that was not sent leaves the
 // day to the next.
 func (s *Service) Explained(ctx context.Context, m Message, sent bool) error {
-	names := s.explainedNames(m.Purpose, m.Medium, m.Address)
+	names := s.explainedNames(m.Purpose, m.ThreePID())
 	return s.store.Update(ctx, limitsPartition, func(txn store.Txn) error {
 		if sent {
 			return kindExplained.Put(txn, s.keys, kindExplained.Key(names[0]), explained{Message: m.ID, Sent: true}, s.now().Add(explainEvery))
@@ -57,6 +57,6 @@ func (s *Service) Explained(ctx context.Context, m Message, sent bool) error {
 }
 
 // explainedNames are those of that note, beside the limits, by every key.
-func (n naming) explainedNames(purpose threepid.Purpose, medium threepid.Medium, address string) []string {
-	return n.keys.HashTexts("explained", string(purpose), string(medium), address)
+func (n naming) explainedNames(purpose threepid.Purpose, id threepid.ThreePID) []string {
+	return n.keys.HashTexts("explained", string(purpose), string(id.Medium), id.Address)
 }

@@ -69,7 +69,7 @@ func newFixture(t tb, change ...func(*Config)) *fixture {
 // ask is a registration by email with a link; change what differs.
 func ask(change ...func(*Request)) Request {
 	req := Request{
-		Purpose: threepid.Register, Medium: threepid.Email, Address: "alice@example.com",
+		Purpose: threepid.Register, ThreePID: threepid.ThreePID{Medium: threepid.Email, Address: "alice@example.com"},
 		ClientSecret: "monkeys_are_GREAT", SendAttempt: 1, Proof: ProofLink,
 	}
 	for _, c := range change {
@@ -204,9 +204,9 @@ func kindOf(key string) string {
 }
 
 // Forget is what the operator can have done, of all kinds that this package declares.
-func (f *fixture) Forget(ctx context.Context, medium threepid.Medium, address string) (sealed.Forgotten, error) {
+func (f *fixture) Forget(ctx context.Context, id threepid.ThreePID) (sealed.Forgotten, error) {
 	f.Helper()
-	return sealed.Erase(ctx, f.store, f.keys, string(medium), address)
+	return sealed.Erase(ctx, f.store, f.keys, id)
 }
 
 // SealedBy adds up what a rotation waits for.

@@ -59,9 +59,9 @@ func goldenRecords(s *Service) map[string]golden {
 		replyKey(sid):                                           {kindReply, &Reply{Text: "550 no \xff", At: 3}},
 		"g/" + name(s.progressNames("uia", threepid.Email)):     {kindProgress, &progressRecord{Ready: true, Held: &held, Paid: 4}},
 		"t/" + s.keys.HashText("registration tie", "192.0.2.1"): {kindTie, &tieRecord{UIA: "uia", At: 5}},
-		"e/" + name(s.explainedNames(threepid.Add, threepid.Email, "a@x.example")): {kindExplained, &explained{Message: "m", Sent: true}},
-		"q/" + name(s.openNames(threepid.Add, threepid.Email, "a@x.example")):      {kindOpen, &openRequests{SIDs: []string{sid}}},
-		"w/" + name(s.languageNames(threepid.Email, "a@x.example")):                {kindLanguage, &spoken{Language: "de"}},
+		"e/" + name(s.explainedNames(threepid.Add, threepid.ThreePID{Medium: threepid.Email, Address: "a@x.example"})): {kindExplained, &explained{Message: "m", Sent: true}},
+		"q/" + name(s.openNames(threepid.Add, threepid.ThreePID{Medium: threepid.Email, Address: "a@x.example"})):      {kindOpen, &openRequests{SIDs: []string{sid}}},
+		"w/" + name(s.languageNames(threepid.ThreePID{Medium: threepid.Email, Address: "a@x.example"})):                {kindLanguage, &spoken{Language: "de"}},
 	}
 }
 

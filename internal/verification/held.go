@@ -151,7 +151,7 @@ func (s *Service) markReady(ctx context.Context, names []string, sent *openingRe
 // still there: its client knows no other.
 func (s *Service) release(ctx context.Context, held openingRequest) (gone bool, err error) {
 	held.RepeatOnly = false
-	if err := s.spend(ctx, s.coolNames(held.Medium, held.Address, held.Discreet)); err != nil {
+	if err := s.spend(ctx, s.coolNames(held.ThreePID(), held.Discreet)); err != nil {
 		return false, err // its address cools down
 	}
 	o, _, err := s.openNow(ctx, held, true)
@@ -165,7 +165,7 @@ func (s *Service) releaseNow(ctx context.Context, held openingRequest) error {
 	if s.charged(held) {
 		cells = append(cells, s.budget(held.Medium))
 	}
-	if err := s.spend(ctx, s.coolNames(held.Medium, held.Address, held.Discreet), cells...); err != nil {
+	if err := s.spend(ctx, s.coolNames(held.ThreePID(), held.Discreet), cells...); err != nil {
 		return err
 	}
 	o, unsure, err := s.openNow(ctx, held, true)

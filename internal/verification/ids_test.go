@@ -121,7 +121,10 @@ func FuzzSID(f *testing.F) {
 			"Inspect":   func() error { _, err := fx.Inspect(bg, Submission{SID: sid}); return err },
 			"Claim":     func() error { _, err := fx.Claim(bg, Completion{SID: sid}); return err },
 			"Validated": func() error { _, err := fx.Validated(bg, sid, sid); return err },
-			"Callback":  func() error { _, err := fx.Callback(bg, sid, threepid.Email, sid); return err },
+			"Callback": func() error {
+				_, err := fx.Callback(bg, sid, threepid.ThreePID{Medium: threepid.Email, Address: sid})
+				return err
+			},
 		} {
 			if err := call(); err == nil && !(what == "Claim" && ok) {
 				t.Errorf("%s with sid %q succeeds", what, sid)

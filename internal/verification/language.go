@@ -25,8 +25,8 @@ type spoken struct {
 	Language string
 }
 
-func (n naming) languageNames(medium threepid.Medium, addr string) []string {
-	return n.keys.HashTexts("language of address", string(medium), addr)
+func (n naming) languageNames(id threepid.ThreePID) []string {
+	return n.keys.HashTexts("language of address", string(id.Medium), id.Address)
 }
 
 // noteLanguage remembers the language of a session that was just confirmed.
@@ -35,7 +35,7 @@ func (s *Service) noteLanguage(ctx context.Context, c Confirmed) {
 	if c.Language == "" {
 		return
 	}
-	name := s.languageNames(c.Medium, c.Address)[0]
+	name := s.languageNames(c.ThreePID)[0]
 	_ = store.UpdateSoon(context.WithoutCancel(ctx), s.store, sealed.PartitionOf(name), func(txn store.Txn) error {
 		return kindLanguage.Put(txn, s.keys, kindLanguage.Key(name), spoken{Language: c.Language}, s.now().Add(languageMemory))
 	})
@@ -43,9 +43,9 @@ func (s *Service) noteLanguage(ctx context.Context, c Confirmed) {
 
 // languageOf is the language of an address's owner, or empty. One that cannot be
 // read is not known.
-func (s *Service) languageOf(ctx context.Context, medium threepid.Medium, addr string) string {
+func (s *Service) languageOf(ctx context.Context, id threepid.ThreePID) string {
 	var rec spoken
-	_ = s.anywhere(ctx, s.languageNames(medium, addr), func(txn store.Txn, name string) error {
+	_ = s.anywhere(ctx, s.languageNames(id), func(txn store.Txn, name string) error {
 		return kindLanguage.Get(txn, s.keys, kindLanguage.Key(name), &rec)
 	})
 	return rec.Language

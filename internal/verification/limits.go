@@ -8,7 +8,6 @@ import (
 	"errors"
 	"net/netip"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/address"
 	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
@@ -53,7 +52,7 @@ const repeatShare = 10
 // is looked up only if it would be refused: then it is marked as such, so that
 // it will send nothing, and costs little.
 func (s *Service) admit(ctx context.Context, req Request, opening *openingRequest) ([]cell, error) {
-	cool := s.coolNames(req.Medium, req.Address, req.Discreet)
+	cool := s.coolNames(req.ThreePID, req.Discreet)
 	if opening.RepeatOnly {
 		return nil, s.spend(ctx, cool, s.cells(req, repeatShare)...)
 	}
@@ -90,18 +89,18 @@ func (s *Service) repeated(ctx context.Context, counted []cell) {
 func (s *Service) admitAgain(ctx context.Context, session *Session) error {
 	var cells []cell
 	if !s.cfg.PerAddress.off() {
-		cells = append(cells, s.mailbox(session.Medium, session.Address, 1))
+		cells = append(cells, s.mailbox(session.ThreePID(), 1))
 	}
 	if budget := s.budget(session.Medium); !budget.limit.off() {
 		cells = append(cells, budget)
 	}
-	return s.spend(ctx, s.addressNames(session.Medium, session.Address), cells...)
+	return s.spend(ctx, s.addressNames(session.ThreePID()), cells...)
 }
 
 // Count counts a request that somebody else will answer and send the message of: it
 // is refused with a LimitError as one of ours would be. The budget is for what we send.
 func (s *Service) Count(ctx context.Context, req Request) error {
-	return s.spend(ctx, s.addressNames(req.Medium, req.Address), s.cells(req, 1)...)
+	return s.spend(ctx, s.addressNames(req.ThreePID), s.cells(req, 1)...)
 }
 
 // glance is a View that sees what [store.Soon] has written, too, of which a View
@@ -123,7 +122,7 @@ func (s *Service) cells(req Request, share int) []cell {
 		}
 	}
 	if !s.cfg.PerAddress.off() {
-		cells = append(cells, s.mailbox(req.Medium, req.Address, share))
+		cells = append(cells, s.mailbox(req.ThreePID, share))
 	}
 	if req.Client.IsValid() {
 		add(LimitClient, s.cfg.PerClient, network(req.Client))
@@ -141,8 +140,8 @@ func (s *Service) cells(req Request, share int) []cell {
 }
 
 // mailbox is the cell of an address.
-func (s *Service) mailbox(medium threepid.Medium, addr string, share int) cell {
-	return cell{limit: s.cfg.PerAddress, kind: LimitAddress, names: s.mailboxNames(medium, addr), share: share}
+func (s *Service) mailbox(id threepid.ThreePID, share int) cell {
+	return cell{limit: s.cfg.PerAddress, kind: LimitAddress, names: s.mailboxNames(id), share: share}
 }
 
 // budget is the cell that every message of a medium counts against.
@@ -187,16 +186,14 @@ func (s *Service) CountUser(ctx context.Context, action, user string) error {
 
 // addressNames stand for an address in the key of its cool-down, by every key of
 // the ring, the one in use first.
-func (n naming) addressNames(medium threepid.Medium, addr string) []string {
-	return n.keys.HashTexts("limit address", string(medium), addr)
+func (n naming) addressNames(id threepid.ThreePID) []string {
+	return n.keys.HashTexts("limit address", string(id.Medium), id.Address)
 }
 
 // mailboxNames stand for all spellings of an address in the key of its limit.
-func (n naming) mailboxNames(medium threepid.Medium, addr string) []string {
-	if medium == threepid.Email {
-		addr = address.AbuseKey(addr)
-	}
-	return n.keys.HashTexts("limit mailbox", string(medium), addr)
+func (n naming) mailboxNames(id threepid.ThreePID) []string {
+	id = mailboxOf(id)
+	return n.keys.HashTexts("limit mailbox", string(id.Medium), id.Address)
 }
 
 // network is as much of an address as one subscriber has: all of an IPv4

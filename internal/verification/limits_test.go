@@ -150,7 +150,7 @@ func TestF21_BudgetCountsOnlyWhatIsSent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.Callback(bg, nonce, threepid.Email, ask().Address); err != nil {
+	if _, err := f.Callback(bg, nonce, ask().ThreePID); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := f.Settle(bg, nonce); err != nil || !got.Sent {

@@ -28,14 +28,14 @@ type Found struct {
 // spellings of its mailbox included. It reads all sessions: the store has no
 // addresses in the clear, and the hashes in it are for clients, who know a secret
 // besides.
-func (s *Service) FindByAddress(ctx context.Context, medium threepid.Medium, addr string) ([]Found, error) {
-	mailbox := mailboxOf(medium, addr)
+func (s *Service) FindByAddress(ctx context.Context, id threepid.ThreePID) ([]Found, error) {
+	mailbox := mailboxOf(id)
 	exact := map[string]bool{}
 	list, err := s.search(ctx, func(session *Session) bool {
-		if session.Medium != medium || mailboxOf(medium, session.Address) != mailbox {
+		if mailboxOf(session.ThreePID()) != mailbox {
 			return false
 		}
-		exact[session.SID] = session.Address == addr
+		exact[session.SID] = session.ThreePID() == id
 		return true
 	})
 	if err != nil {
@@ -56,19 +56,19 @@ func (s *Service) FindByAddress(ctx context.Context, medium threepid.Medium, add
 }
 
 // mailboxOf is the same for all spellings of one mailbox.
-func mailboxOf(medium threepid.Medium, addr string) string {
-	if medium == threepid.Email {
-		return address.AbuseKey(addr)
+func mailboxOf(id threepid.ThreePID) threepid.ThreePID {
+	if id.Medium == threepid.Email {
+		id.Address = address.AbuseKey(id.Address)
 	}
-	return addr
+	return id
 }
 
 // RevokeByAddress ends all open sessions of exactly this address, and returns how
 // many it was.
-func (s *Service) RevokeByAddress(ctx context.Context, medium threepid.Medium, addr string) (n int, err error) {
+func (s *Service) RevokeByAddress(ctx context.Context, id threepid.ThreePID) (n int, err error) {
 	list, err := s.search(ctx, func(session *Session) bool {
 		session.settle(s.now())
-		return session.Medium == medium && session.Address == addr && session.open(s.now()) == nil
+		return session.ThreePID() == id && session.open(s.now()) == nil
 	})
 	for _, a := range list {
 		if err == nil {
@@ -94,15 +94,15 @@ type LimitState struct {
 // Limits are those that requests for an address, of a registered domain, meet
 // now, whoever makes them; and until when its owner wants no messages, or zero.
 // The limits of clients and users are not among them: nobody is named here.
-func (s *Service) Limits(ctx context.Context, medium threepid.Medium, addr, domain string) (list []LimitState, cooling time.Time, err error) {
-	asked := s.cells(Request{Medium: medium, Address: addr, Domain: domain}, 1)
-	if budget := s.budget(medium); !budget.limit.off() {
+func (s *Service) Limits(ctx context.Context, id threepid.ThreePID, domain string) (list []LimitState, cooling time.Time, err error) {
+	asked := s.cells(Request{ThreePID: id, Domain: domain}, 1)
+	if budget := s.budget(id.Medium); !budget.limit.off() {
 		asked = append(asked, budget)
 	}
 	err = s.store.View(ctx, limitsPartition, func(txn store.Txn) error {
 		list, cooling = nil, time.Time{}
 		now := s.now()
-		wait, err := s.cooling(txn, s.addressNames(medium, addr))
+		wait, err := s.cooling(txn, s.addressNames(id))
 		if err != nil {
 			return err
 		}
@@ -117,7 +117,7 @@ func (s *Service) Limits(ctx context.Context, medium threepid.Medium, addr, doma
 			list = append(list, state)
 		}
 		for _, purpose := range []threepid.Purpose{threepid.Register, threepid.Password, threepid.Add} {
-			state, err := cell{limit: wrongCodes, kind: LimitCodes, names: s.codeNames(purpose, medium, addr)}.state(txn, now)
+			state, err := cell{limit: wrongCodes, kind: LimitCodes, names: s.codeNames(purpose, id)}.state(txn, now)
 			if err != nil {
 				return err
 			}

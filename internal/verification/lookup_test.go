@@ -37,7 +37,7 @@ func TestFindByAddress(t *testing.T) {
 	reset := f.open(ask(secret("3"), purpose(threepid.Password))).SID
 	f.open(ask(secret("4"), mailbox("bob@example.com")))
 	f.open(ask(secret("5"), func(r *Request) { r.Medium, r.Address = threepid.MSISDN, "447400123456" }))
-	got, err := f.FindByAddress(bg, threepid.Email, "alice@example.com")
+	got, err := f.FindByAddress(bg, threepid.ThreePID{Medium: threepid.Email, Address: "alice@example.com"})
 	if err != nil || len(got) != 3 {
 		t.Fatalf("got %+v, %v, want three sessions", got, err)
 	}
@@ -49,10 +49,10 @@ func TestFindByAddress(t *testing.T) {
 			t.Errorf("%d: got %+v, want %+v", i, g, want)
 		}
 	}
-	if got, err := f.FindByAddress(bg, threepid.MSISDN, "447400123456"); err != nil || len(got) != 1 {
+	if got, err := f.FindByAddress(bg, threepid.ThreePID{Medium: threepid.MSISDN, Address: "447400123456"}); err != nil || len(got) != 1 {
 		t.Errorf("got %+v, %v for a number, want one session", got, err)
 	}
-	if got, err := f.FindByAddress(bg, threepid.MSISDN, "alice@example.com"); err != nil || len(got) != 0 {
+	if got, err := f.FindByAddress(bg, threepid.ThreePID{Medium: threepid.MSISDN, Address: "alice@example.com"}); err != nil || len(got) != 0 {
 		t.Errorf("got %+v, %v for the same text of another medium", got, err)
 	}
 }
@@ -62,7 +62,7 @@ func TestFindByAddress(t *testing.T) {
 func TestHeldIsFound(t *testing.T) {
 	f := newFixture(t)
 	f.hold(ask(held("uia")))
-	got, err := f.FindByAddress(bg, threepid.Email, "alice@example.com")
+	got, err := f.FindByAddress(bg, threepid.ThreePID{Medium: threepid.Email, Address: "alice@example.com"})
 	if err != nil || len(got) != 1 || !got[0].Held || got[0].MessageID != "" {
 		t.Errorf("got %+v, %v, want a held message", got, err)
 	}
@@ -111,7 +111,7 @@ func TestRevokeByAddress(t *testing.T) {
 	f.proves(f.claim(completes(used, func(c *Completion) { c.ClientSecret = "2" })))
 	f.clock.Advance(DefaultInFlight)
 	other := f.open(ask(secret("3"), mailbox("alice+matrix@example.com"))).SID
-	if n, err := f.RevokeByAddress(bg, threepid.Email, "alice@example.com"); n != 1 || err != nil {
+	if n, err := f.RevokeByAddress(bg, threepid.ThreePID{Medium: threepid.Email, Address: "alice@example.com"}); n != 1 || err != nil {
 		t.Errorf("got %d, %v, want one", n, err)
 	}
 	for sid, want := range map[string]State{open: Revoked, used: Consumed, other: Pending} {
@@ -119,7 +119,7 @@ func TestRevokeByAddress(t *testing.T) {
 			t.Errorf("got %v, %v, want %v", got.State, err, want)
 		}
 	}
-	if n, err := f.RevokeByAddress(bg, threepid.Email, "alice@example.com"); n != 0 || err != nil {
+	if n, err := f.RevokeByAddress(bg, threepid.ThreePID{Medium: threepid.Email, Address: "alice@example.com"}); n != 0 || err != nil {
 		t.Errorf("got %d, %v the second time", n, err)
 	}
 }
@@ -144,7 +144,7 @@ func TestLimitsSayWhenTheNextPasses(t *testing.T) {
 			f.clock.Advance(time.Duration(rapid.IntRange(0, 3600).Draw(rt, "pause")) * time.Second)
 		}
 		until := func() time.Time {
-			list, cooling, err := f.Limits(bg, threepid.Email, "alice@example.com", "")
+			list, cooling, err := f.Limits(bg, threepid.ThreePID{Medium: threepid.Email, Address: "alice@example.com"}, "")
 			if err != nil || !cooling.IsZero() || len(list) != 2 || list[0].Limit != LimitAddress || list[1].Limit != LimitMessages {
 				rt.Fatalf("got %+v, %v, %v, want the limit of the address and the budget", list, cooling, err)
 			}
@@ -189,7 +189,7 @@ func TestLimitsKnowTheOwnersWord(t *testing.T) {
 	if err := f.Refuse(bg, m.SID, m.Refusal); err != nil {
 		t.Fatal(err)
 	}
-	list, cooling, err := f.Limits(bg, threepid.Email, "alice@example.com", "example.com")
+	list, cooling, err := f.Limits(bg, threepid.ThreePID{Medium: threepid.Email, Address: "alice@example.com"}, "example.com")
 	if err != nil || !cooling.Equal(f.clock.Now().Add(DefaultCooldown)) {
 		t.Errorf("got %v, %v, want a day", cooling, err)
 	}

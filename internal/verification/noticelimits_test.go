@@ -92,7 +92,7 @@ func TestConfirmingWithoutALanguageForgetsNone(t *testing.T) {
 	speaks := func(lang string) func(*Request) { return func(r *Request) { r.Language = lang } }
 	want := func(when, want string) {
 		t.Helper()
-		if got := f.languageOf(bg, threepid.Email, ask().Address); got != want {
+		if got := f.languageOf(bg, ask().ThreePID); got != want {
 			t.Errorf("%s: got %q, want %q", when, got, want)
 		}
 	}
@@ -108,7 +108,7 @@ func TestConfirmingWithoutALanguageForgetsNone(t *testing.T) {
 	if after := dump(t, f.cfg.Store); fmt.Sprint(before) != fmt.Sprint(after) {
 		t.Error("a second click has written something")
 	}
-	if got := f.languageOf(bg, threepid.MSISDN, ask().Address); got != "" {
+	if got := f.languageOf(bg, threepid.ThreePID{Medium: threepid.MSISDN, Address: ask().Address}); got != "" {
 		t.Errorf("of another medium: got %q", got)
 	}
 }

@@ -175,7 +175,7 @@ func (s *Service) commitNotice(ctx context.Context, h Happened, r Reader) error 
 	if err != nil {
 		return err
 	}
-	language := s.languageOf(ctx, threepid.Email, r.Address)
+	language := s.languageOf(ctx, threepid.ThreePID{Medium: threepid.Email, Address: r.Address})
 	if language == "" {
 		language = h.Language
 	}

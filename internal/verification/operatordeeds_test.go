@@ -53,7 +53,9 @@ var operatorDeeds = []deed{
 	{name: "RevokeByAddress", prepare: func(s *shaky) func() (any, error) {
 		s.open(known())
 		s.open(known(secret("other")))
-		return answers(func() (int, error) { return s.RevokeByAddress(bg, threepid.Email, "alice@example.com") })
+		return answers(func() (int, error) {
+			return s.RevokeByAddress(bg, threepid.ThreePID{Medium: threepid.Email, Address: "alice@example.com"})
+		})
 	}, parts: true, tells: true},
 	{name: "Resend", prepare: func(s *shaky) func() (any, error) {
 		sid := s.open(known()).SID
@@ -79,12 +81,14 @@ var operatorDeeds = []deed{
 	}},
 	{name: "FindByAddress", prepare: func(s *shaky) func() (any, error) {
 		s.open(known())
-		return answers(func() ([]Found, error) { return s.FindByAddress(bg, threepid.Email, "alice@example.com") })
+		return answers(func() ([]Found, error) {
+			return s.FindByAddress(bg, threepid.ThreePID{Medium: threepid.Email, Address: "alice@example.com"})
+		})
 	}},
 	{name: "Limits", prepare: func(s *shaky) func() (any, error) {
 		s.open(known())
 		return answers(func() ([]LimitState, error) {
-			list, _, err := s.Limits(bg, threepid.Email, "alice@example.com", "example.com")
+			list, _, err := s.Limits(bg, threepid.ThreePID{Medium: threepid.Email, Address: "alice@example.com"}, "example.com")
 			return list, err
 		})
 	}, tells: true},
@@ -98,17 +102,16 @@ var operatorDeeds = []deed{
 	}},
 	{name: "Recipient", prepare: func(s *shaky) func() (any, error) {
 		sid := s.open(known()).SID
-		return answers(func() (string, error) {
-			_, addr, err := s.Recipient(bg, sid)
-			return addr, err
-		})
+		return answers(func() (threepid.ThreePID, error) { return s.Recipient(bg, sid) })
 	}},
 	{name: "Forget", prepare: func(s *shaky) func() (any, error) {
 		s.proves(s.claim(completes(s.validated(known()))))
 		s.open(known(secret("other")))
 		wantNone(s, s.Refuse(bg, s.message().SID, s.message().Refusal))
 		wantNone(s, s.Bind(bg, bounded))
-		return answers(func() (sealed.Forgotten, error) { return s.Forget(bg, threepid.Email, "alice@example.com") })
+		return answers(func() (sealed.Forgotten, error) {
+			return s.Forget(bg, threepid.ThreePID{Medium: threepid.Email, Address: "alice@example.com"})
+		})
 	}, parts: true, tells: true},
 	{name: "SealedBy", prepare: func(s *shaky) func() (any, error) {
 		s.open(known())

@@ -77,7 +77,7 @@ func TestGate_HeldInCallback(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	opened, err := f.Callback(bg, nonce, threepid.Email, req.Address)
+	opened, err := f.Callback(bg, nonce, req.ThreePID)
 	if err != nil || opened.Sent || opened.SID == "" {
 		t.Fatalf("Callback = %+v, %v, want a session and no message", opened, err)
 	}
@@ -159,7 +159,7 @@ func TestGate_HeldMessagesKeepToTheBudget(t *testing.T) {
 func TestGate_HeldMessagesRespectACooldown(t *testing.T) {
 	f := newFixture(t)
 	f.hold(ask(held("u1")))
-	if err := f.cool(bg, threepid.Email, "alice@example.com", f.clock.Now().Add(time.Hour)); err != nil {
+	if err := f.cool(bg, threepid.ThreePID{Medium: threepid.Email, Address: "alice@example.com"}, f.clock.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	_, err := f.Advance(bg, "u1", threepid.Email)
@@ -259,7 +259,7 @@ func TestGate_Ends(t *testing.T) {
 	if got := f.entries(kindProgress); got != 5 {
 		t.Fatalf("got %d entries, want 5", got)
 	}
-	if _, err := f.Forget(bg, threepid.Email, "a3@example.com"); err != nil {
+	if _, err := f.Forget(bg, threepid.ThreePID{Medium: threepid.Email, Address: "a3@example.com"}); err != nil {
 		t.Fatal(err)
 	}
 	if got := f.entries(kindProgress); got != 4 {

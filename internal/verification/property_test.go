@@ -166,7 +166,7 @@ func (m *machine) doCallback(t *rapid.T) {
 	address := pick(t, "called address", n.request.Address, n.request.Address, n.request.Address, "eve@example.com")
 	now := m.clock.Now()
 	before := m.continues(n.request, now)
-	got, err := m.Callback(bg, n.nonce, threepid.Email, address)
+	got, err := m.Callback(bg, n.nonce, threepid.ThreePID{Medium: threepid.Email, Address: address})
 	switch {
 	case n.settled || !now.Before(n.end) || address != n.request.Address:
 		if !errors.Is(err, ErrUnknownNonce) || got != (Opened{}) {

@@ -28,19 +28,19 @@ var (
 	kindAlias = sealed.Declare("aliases", "a/", sealed.Sharded, sealed.Expires, sealed.Dropped,
 		sealed.Read(func(q *sealed.Query, rec *aliasRecord) bool { return q.Follows(rec.SID) }))
 	kindNonce = sealed.Declare("token_requests", "n/", sealed.Sharded, sealed.Expires, sealed.Dropped,
-		sealed.Read(func(q *sealed.Query, rec *nonceRecord) bool { return is(q, rec.Request.Medium, rec.Request.Address) }))
+		sealed.Read(func(q *sealed.Query, rec *nonceRecord) bool { return q.Is(rec.Request.ThreePID()) }))
 	// sid of the homeserver's own session → nonce
 	kindForeign = sealed.Declare("homeserver_sessions", "h/", sealed.Sharded, sealed.Expires, sealed.Kept,
-		sealed.Read(func(q *sealed.Query, rec *foreignRecord) bool { return is(q, rec.Medium, rec.Address) }))
+		sealed.Read(func(q *sealed.Query, rec *foreignRecord) bool { return q.Is(rec.ThreePID()) }))
 	// (user, address, identity server)
 	kindBinding = sealed.Declare("bindings", "b/", sealed.Sharded, sealed.Moved[*Service](), sealed.Kept,
 		sealed.Read(func(q *sealed.Query, b *Binding) bool {
-			return is(q, b.Medium, b.Address) || is(q, b.Medium, b.Validated)
+			return q.Is(b.ThreePID()) || q.Is(threepid.ThreePID{Medium: b.Medium, Address: b.Validated})
 		}))
 	// How far a registration has come, and whose it is.
 	kindProgress = sealed.Declare("held_requests", "g/", sealed.Together, sealed.Expires, sealed.Dropped,
 		sealed.Read(func(q *sealed.Query, rec *progressRecord) bool {
-			return rec.Held != nil && is(q, rec.Held.Medium, rec.Held.Address)
+			return rec.Held != nil && q.Is(rec.Held.ThreePID())
 		}))
 	kindTie = sealed.Declare("registrations", "t/", sealed.Together, sealed.Expires, sealed.Dropped,
 		sealed.Never("it has the homeserver's name of a registration, and no address"))
@@ -55,11 +55,9 @@ var (
 	kindLanguage = sealed.Declare("languages", "w/", sealed.Sharded, sealed.Left, sealed.Kept, named(naming.languageNames))
 )
 
-func is(q *sealed.Query, medium threepid.Medium, addr string) bool { return q.Is(string(medium), addr) }
-
 // ofAddress finds a session, by which others are found.
 func ofAddress(q *sealed.Query, s *Session) bool {
-	mine := is(q, s.Medium, s.Address)
+	mine := q.Is(s.ThreePID())
 	if mine {
 		q.Follow(s.SID)
 	}
@@ -73,17 +71,17 @@ func ofSession(q *sealed.Query, e sealed.Entry) bool {
 }
 
 // named finds what has the name of an address.
-func named(names func(naming, threepid.Medium, string) []string) sealed.Forget {
+func named(names func(naming, threepid.ThreePID) []string) sealed.Forget {
 	return sealed.Named(func(q *sealed.Query) ([]string, error) {
-		return names(naming{q.Keys}, threepid.Medium(q.Medium), q.Address), nil
+		return names(naming{q.Keys}, q.ThreePID), nil
 	})
 }
 
 // each are the names for whatever a token is asked for.
-func each(names func(naming, threepid.Purpose, threepid.Medium, string) []string) func(naming, threepid.Medium, string) []string {
-	return func(n naming, medium threepid.Medium, addr string) (all []string) {
+func each(names func(naming, threepid.Purpose, threepid.ThreePID) []string) func(naming, threepid.ThreePID) []string {
+	return func(n naming, id threepid.ThreePID) (all []string) {
 		for _, purpose := range []threepid.Purpose{threepid.Register, threepid.Password, threepid.Add} {
-			all = append(all, names(n, purpose, medium, addr)...)
+			all = append(all, names(n, purpose, id)...)
 		}
 		return all
 	}
@@ -93,13 +91,13 @@ func each(names func(naming, threepid.Purpose, threepid.Medium, string) []string
 type naming struct{ keys *keyring.Ring }
 
 // limits are the names of all that is counted for an address.
-func (n naming) limits(medium threepid.Medium, addr string) []string {
-	names := append(n.mailboxNames(medium, addr), each(naming.codeNames)(n, medium, addr)...)
+func (n naming) limits(id threepid.ThreePID) []string {
+	names := append(n.mailboxNames(id), each(naming.codeNames)(n, id)...)
 	for _, notice := range Notices {
-		if medium != threepid.Email {
+		if id.Medium != threepid.Email {
 			break // there are none
 		}
-		names = append(names, n.noticeNames(notice, addr)...)
+		names = append(names, n.noticeNames(notice, id.Address)...)
 	}
 	return names
 }

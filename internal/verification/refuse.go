@@ -81,7 +81,7 @@ func (s *Service) Refuse(ctx context.Context, sid, refusal string) error {
 	}
 	// Should this not be reached, the next click does it: to the same end.
 	until := time.UnixMilli(session.Refused).Add(s.cfg.Cooldown)
-	if err := s.cool(ctx, session.Medium, session.Address, until); err != nil {
+	if err := s.cool(ctx, session.ThreePID(), until); err != nil {
 		return err
 	}
 	return verdict
@@ -164,8 +164,8 @@ func withdraw(txn store.Txn, session *Session) error {
 }
 
 // cool lets no message go to an address until then.
-func (s *Service) cool(ctx context.Context, medium threepid.Medium, address string, until time.Time) error {
-	names := s.addressNames(medium, address)
+func (s *Service) cool(ctx context.Context, id threepid.ThreePID, until time.Time) error {
+	names := s.addressNames(id)
 	return s.store.Update(ctx, limitsPartition, func(txn store.Txn) error {
 		wait, err := s.cooling(txn, names)
 		if err != nil || !until.After(s.now().Add(wait)) {

@@ -226,8 +226,8 @@ func TestDelivery(t *testing.T) {
 	}
 	want("after nonsense", Bounced)
 	wantErr(t, "feedback on nothing", f.NoteFeedback(bg, "foreign", Bounced), ErrNoSession)
-	if medium, address, err := f.Recipient(bg, sid); err != nil || medium != threepid.Email || address != first.Address {
-		t.Errorf("Recipient = %q, %q, %v", medium, address, err)
+	if to, err := f.Recipient(bg, sid); err != nil || to != first.ThreePID() {
+		t.Errorf("Recipient = %v, %v", to, err)
 	}
 }
 

@@ -89,6 +89,11 @@ type openingRequest struct {
 	Typed  string            `cbor:"18,keyasint,omitempty"`
 }
 
+// ThreePID is what is asked for.
+func (r *openingRequest) ThreePID() threepid.ThreePID {
+	return threepid.ThreePID{Medium: r.Medium, Address: r.Address}
+}
+
 func openingRequestOf(req Request, index string, secret hash) openingRequest {
 	return openingRequest{
 		Purpose: req.Purpose, Medium: req.Medium, Address: req.Address, Typed: req.Typed,
@@ -229,7 +234,7 @@ func (o *opening) send(txn store.Txn, session *Session, now time.Time) error {
 // already, but unlike the session it is not sealed: whoever can write to the
 // store must not lead a request to somebody else's session.
 func (r *openingRequest) opened(s *Session) bool {
-	return s.Purpose == r.Purpose && s.Medium == r.Medium && s.Address == r.Address && equal(s.Secret, r.Secret)
+	return s.Purpose == r.Purpose && s.ThreePID() == r.ThreePID() && equal(s.Secret, r.Secret)
 }
 
 // find returns the session that this request continues, or nil.

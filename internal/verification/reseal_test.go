@@ -278,7 +278,7 @@ func TestForgetAcrossARotation(t *testing.T) {
 	wantErr(t, "Refuse", f.Refuse(bg, m.SID, m.Refusal), nil)
 	f.rotate()
 	all := dump(t, f.cfg.Store)
-	gone, err := f.Forget(bg, threepid.Email, "alice@example.com")
+	gone, err := f.Forget(bg, threepid.ThreePID{Medium: threepid.Email, Address: "alice@example.com"})
 	if err != nil || gone.Total() != len(all) {
 		t.Errorf("Forget = %v, %v, want all %d entries", gone, err, len(all))
 	}

@@ -59,14 +59,16 @@ var steps = []struct {
 		return err
 	}},
 	{"callback", func(j *journey) error {
-		opened, err := j.Callback(bg, j.nonce, threepid.Email, "alice@example.com")
+		opened, err := j.Callback(bg, j.nonce, threepid.ThreePID{Medium: threepid.Email, Address: "alice@example.com"})
 		j.sid = opened.SID
 		if err == nil {
 			j.message = j.outbox.last(j)
 		}
 		return err
 	}},
-	{"callback again", func(j *journey) error { return j.same(j.Callback(bg, j.nonce, threepid.Email, "alice@example.com")) }},
+	{"callback again", func(j *journey) error {
+		return j.same(j.Callback(bg, j.nonce, threepid.ThreePID{Medium: threepid.Email, Address: "alice@example.com"}))
+	}},
 	{"settle", func(j *journey) error {
 		opened, err := j.Settle(bg, j.nonce)
 		if opened.SID != j.sid || !opened.Sent {
@@ -229,7 +231,7 @@ func TestLanguageAcrossARotation(t *testing.T) {
 	f := newFixture(t)
 	f.validated(ask(func(r *Request) { r.Language = "de" }))
 	f.rotate()
-	if got := f.languageOf(bg, threepid.Email, ask().Address); got != "de" {
+	if got := f.languageOf(bg, ask().ThreePID); got != "de" {
 		t.Errorf("got %q, want de", got)
 	}
 }

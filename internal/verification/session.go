@@ -93,6 +93,11 @@ type Session struct {
 	Typed string `cbor:"26,keyasint,omitempty"`
 }
 
+// ThreePID is what the session is about.
+func (s *Session) ThreePID() threepid.ThreePID {
+	return threepid.ThreePID{Medium: s.Medium, Address: s.Address}
+}
+
 // Token is one link or code that was sent.
 type Token struct {
 	_       struct{} `cbor:",toarray"`

@@ -171,7 +171,7 @@ func TestLostRacesOfTheHomeserver(t *testing.T) {
 		f := newFixture(t)
 		nonce := f.await(ask())
 		f.meanwhile(func() { f.settle(nonce) })
-		got, err := f.Callback(bg, nonce, threepid.Email, ask().Address)
+		got, err := f.Callback(bg, nonce, ask().ThreePID)
 		if !errors.Is(err, ErrUnknownNonce) || got != (Opened{}) || len(f.outbox.messages()) != 0 {
 			t.Errorf("Callback = %+v, %v, %d messages", got, err, len(f.outbox.messages()))
 		}
@@ -217,7 +217,7 @@ func TestStoreFails(t *testing.T) {
 		"Finish": func() (bool, error) { return false, f.Finish(bg, a, Completed) },
 		"Await":  func() (bool, error) { got, err := f.Await(bg, ask()); return got != "", err },
 		"Callback": func() (bool, error) {
-			got, err := f.Callback(bg, nonce, threepid.Email, ask().Address)
+			got, err := f.Callback(bg, nonce, ask().ThreePID)
 			return got != Opened{}, err
 		},
 		"Settle":  func() (bool, error) { got, err := f.Settle(bg, nonce); return got != Opened{}, err },

@@ -180,10 +180,10 @@ func (s *Service) noteFeedback(ctx context.Context, sid string, n int, state Del
 
 // Recipient is the address that a session's messages go to: whoever handles a
 // bounce needs it, to suppress further ones.
-func (s *Service) Recipient(ctx context.Context, sid string) (threepid.Medium, string, error) {
+func (s *Service) Recipient(ctx context.Context, sid string) (threepid.ThreePID, error) {
 	session, _, err := s.look(ctx, sid)
 	if err != nil {
-		return "", "", err
+		return threepid.ThreePID{}, err
 	}
-	return session.Medium, session.Address, nil
+	return session.ThreePID(), nil
 }

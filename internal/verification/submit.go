@@ -29,9 +29,8 @@ type Submission struct {
 
 // Confirmed is what the person who submitted a token may be shown.
 type Confirmed struct {
-	Purpose  threepid.Purpose
-	Medium   threepid.Medium
-	Address  string
+	Purpose threepid.Purpose
+	threepid.ThreePID
 	NextLink string
 	Language string
 	Brand    string
@@ -49,7 +48,7 @@ type Confirmed struct {
 
 func describe(session *Session, delivery DeliveryState) Confirmed {
 	found := Confirmed{
-		Purpose: session.Purpose, Medium: session.Medium, Address: session.Address,
+		Purpose: session.Purpose, ThreePID: session.ThreePID(),
 		NextLink: session.NextLink, Language: session.Language, Brand: session.Brand, Proof: session.Proof,
 		State: session.State, Already: session.State != Pending, Delivery: delivery, Origin: session.Origin,
 	}

@@ -92,7 +92,7 @@ func TestSubmitTells(t *testing.T) {
 		r.NextLink, r.Language, r.Brand = "https://app.example/", "fr", "club"
 	})).SID
 	want := Confirmed{
-		Purpose: threepid.Add, Medium: threepid.Email, Address: "alice@example.com", NextLink: "https://app.example/",
+		Purpose: threepid.Add, ThreePID: threepid.ThreePID{Medium: threepid.Email, Address: "alice@example.com"}, NextLink: "https://app.example/",
 		Language: "fr", Brand: "club", Proof: ProofLink, State: Validated, Delivery: Delivered, Asked: f.clock.Now().Local(),
 	}
 	token := f.outbox.last(t).Token

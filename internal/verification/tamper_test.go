@@ -128,7 +128,7 @@ func TestTamperedIndex(t *testing.T) {
 			t.Errorf("a swapped index led to the session of %+v", change(req))
 		}
 		f.point(req, "x")
-		if _, err := f.Forget(bg, threepid.Email, "nobody@example.com"); err != nil {
+		if _, err := f.Forget(bg, threepid.ThreePID{Medium: threepid.Email, Address: "nobody@example.com"}); err != nil {
 			t.Errorf("Forget past a spoilt index: %v", err)
 		}
 	}

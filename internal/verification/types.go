@@ -74,8 +74,7 @@ func (e *LimitError) Error() string {
 // are within their grammar.
 type Request struct {
 	Purpose threepid.Purpose
-	Medium  threepid.Medium
-	Address string
+	threepid.ThreePID
 	// Typed is the address as a homeserver has it that keeps what was typed, if that
 	// is not Address; see [address.Spellings].
 	Typed        string
@@ -124,8 +123,7 @@ type Opened struct {
 
 // Proven is what a completed validation proves.
 type Proven struct {
-	Medium      threepid.Medium
-	Address     string
+	threepid.ThreePID
 	ValidatedAt time.Time
 }
 
@@ -161,6 +159,11 @@ type Message struct {
 	// Uncertain says that an earlier try may have sent it. It is not stored: the
 	// outbox knows, and tells the transport.
 	Uncertain bool `cbor:"-"`
+}
+
+// ThreePID is where it goes.
+func (m Message) ThreePID() threepid.ThreePID {
+	return threepid.ThreePID{Medium: m.Medium, Address: m.Address}
 }
 
 // Outbox takes messages. It is implemented by the delivery side, which keeps

@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // Homeserver is what we ask of the homeserver by ourselves, beside what clients ask. It
@@ -103,7 +104,7 @@ type Account struct {
 	User, Token string
 	// Listed are the addresses that the homeserver has last listed, in the form in
 	// which they are compared.
-	Listed []Threepid
+	Listed []threepid.ThreePID
 }
 
 // Whoami asks the homeserver whose token this is.
@@ -126,13 +127,13 @@ func (h *Homeserver) Whoami(call *wire.Call) (*Account, error) {
 
 // Threepids are the addresses of this account, in the form in which they are
 // compared.
-func (h *Homeserver) Threepids(call *wire.Call, who *Account) ([]Threepid, error) {
+func (h *Homeserver) Threepids(call *wire.Call, who *Account) ([]threepid.ThreePID, error) {
 	list, err := h.List(call, who)
 	return canonicalOf(list), err
 }
 
 // Owns reports whether the homeserver has an address for this account.
-func (h *Homeserver) Owns(call *wire.Call, who *Account, asked Threepid) (bool, error) {
+func (h *Homeserver) Owns(call *wire.Call, who *Account, asked threepid.ThreePID) (bool, error) {
 	list, err := h.Threepids(call, who)
 	return slices.Contains(list, asked), err
 }
@@ -141,14 +142,14 @@ var errNoList = errors.New("the homeserver's list of addresses is not what it sh
 
 // List asks the homeserver for the addresses of this account, in its own
 // spelling. Dendrite's list is null when there is none.
-func (h *Homeserver) List(call *wire.Call, who *Account) ([]Threepid, error) {
+func (h *Homeserver) List(call *wire.Call, who *Account) ([]Entry, error) {
 	var body struct {
 		Threepids json.RawMessage `json:"threepids"`
 	}
 	if err := h.get(call, "account/3pid", who.Token, &body); err != nil {
 		return nil, err
 	}
-	var list []Threepid
+	var list []Entry
 	if json.Unmarshal(body.Threepids, &list) != nil {
 		return nil, wire.UpstreamFailure(errNoList)
 	}

@@ -33,7 +33,7 @@ func (h *Homeserver) KnownSpellings(call *wire.Call, spellings []string) (known 
 		return nil, err
 	}
 	for _, spelling := range spellings {
-		err := h.Taken(call, "", threepid.Email, spelling)
+		err := h.Taken(call, "", threepid.ThreePID{Medium: threepid.Email, Address: spelling})
 		switch {
 		case wire.RefusesWith(err, wire.CodeThreepidInUse):
 			known = append(known, spelling)
@@ -113,11 +113,11 @@ func (h *Homeserver) RefuseTaken(call *wire.Call, who *Account, alias *verificat
 		return "", err
 	}
 	for _, t := range list {
-		if t.Medium == alias.Medium && Canonical(t.Medium, t.Address) == alias.Address {
-			return t.Address, nil
+		if t.ThreePID() == alias.ThreePID {
+			return t.Spelling, nil
 		}
 	}
-	if err := h.Taken(call, who.Token, alias.Medium, alias.Address); err != nil || alias.Medium != threepid.Email {
+	if err := h.Taken(call, who.Token, alias.ThreePID); err != nil || alias.Medium != threepid.Email {
 		return alias.Address, err
 	}
 	others := append(address.Spellings(alias.Typed, alias.Address), address.Alike(alias.Address)...)
@@ -127,7 +127,7 @@ func (h *Homeserver) RefuseTaken(call *wire.Call, who *Account, alias *verificat
 // AnyTaken returns the refusal of the first of some spellings that an account has.
 func (h *Homeserver) AnyTaken(call *wire.Call, token string, spellings []string) error {
 	for _, spelling := range spellings {
-		err := h.Taken(call, token, threepid.Email, spelling)
+		err := h.Taken(call, token, threepid.ThreePID{Medium: threepid.Email, Address: spelling})
 		if err != nil && !wire.RefusesWith(err, wire.CodeThreepidDenied) {
 			return err
 		}
@@ -141,8 +141,8 @@ func (h *Homeserver) AnyTaken(call *wire.Call, token string, spellings []string)
 // It is asked for one more token, through an identity server that
 // it cannot trust. From 1.4 on, Synapse asks its own delegate instead, which is
 // us; we refuse what nobody has requested.
-func (h *Homeserver) Taken(call *wire.Call, token string, medium threepid.Medium, addr string) error {
-	answer, err := h.Post(call, "account/3pid/"+string(medium)+"/requestToken", token, probeBody(medium, addr))
+func (h *Homeserver) Taken(call *wire.Call, token string, id threepid.ThreePID) error {
+	answer, err := h.Post(call, "account/3pid/"+string(id.Medium)+"/requestToken", token, probeBody(id))
 	if err != nil {
 		return wire.UpstreamFailure(err)
 	}
@@ -156,8 +156,8 @@ func (h *Homeserver) Taken(call *wire.Call, token string, medium threepid.Medium
 }
 
 // probeBody asks about an address in the name of nobody.
-func probeBody(medium threepid.Medium, addr string) []byte {
+func probeBody(id threepid.ThreePID) []byte {
 	probe := TokenRequest{ClientSecret: rand.Text(), SendAttempt: 1, IDServer: probeServer}
-	probe.About(medium, addr, regionOf(addr))
+	probe.About(id.Medium, id.Address, regionOf(id.Address))
 	return wire.Encoded(probe)
 }

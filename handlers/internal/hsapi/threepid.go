@@ -3,7 +3,6 @@
 package hsapi
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
@@ -12,9 +11,13 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
-// Canonical is the form in which addresses are compared. One that has
+// Canonical is an address in the form in which they are compared. One that has
 // no such form is left as it is: it equals itself.
-func Canonical(medium threepid.Medium, raw string) string {
+func Canonical(medium threepid.Medium, raw string) threepid.ThreePID {
+	return threepid.ThreePID{Medium: medium, Address: canonicalText(medium, raw)}
+}
+
+func canonicalText(medium threepid.Medium, raw string) string {
 	switch medium {
 	case threepid.Email:
 		raw = input.Address(raw)
@@ -65,24 +68,27 @@ type TokenRequest struct {
 
 // About names the address. A phone number is international, so that the
 // homeserver reads the same one wherever it was dialled from.
-func (f *TokenRequest) About(medium threepid.Medium, address, country string) {
+func (f *TokenRequest) About(medium threepid.Medium, spelling, country string) {
 	if medium == threepid.MSISDN {
-		f.Country, f.PhoneNumber = country, "+"+address
+		f.Country, f.PhoneNumber = country, "+"+spelling
 		return
 	}
-	f.Email = address
+	f.Email = spelling
 }
 
-// Threepid is an address that an account has.
-type Threepid struct {
-	Medium  threepid.Medium `json:"medium"`
-	Address string          `json:"address"`
+// Entry is an address that an account has, as the homeserver spells it.
+type Entry struct {
+	Medium   threepid.Medium `json:"medium"`
+	Spelling string          `json:"address"`
 }
 
-func canonicalOf(list []Threepid) []Threepid {
-	canonical := slices.Clone(list)
-	for i, t := range canonical {
-		canonical[i].Address = Canonical(t.Medium, t.Address)
+// ThreePID is the address in the form in which they are compared.
+func (e Entry) ThreePID() threepid.ThreePID { return Canonical(e.Medium, e.Spelling) }
+
+func canonicalOf(list []Entry) []threepid.ThreePID {
+	canonical := make([]threepid.ThreePID, len(list))
+	for i, e := range list {
+		canonical[i] = e.ThreePID()
 	}
 	return canonical
 }

@@ -22,7 +22,7 @@ func TestRegions_ANumberIsDialledFrom(t *testing.T) {
 // TestF31_TheProbeNamesAServerThatNeverIs (RFC 2606): a homeserver that trusts everybody
 // would have any other send a mail.
 func TestF31_TheProbeNamesAServerThatNeverIs(t *testing.T) {
-	raw := probeBody(threepid.Email, "bob@x.org")
+	raw := probeBody(threepid.ThreePID{Medium: threepid.Email, Address: "bob@x.org"})
 	if body, err := wire.ParseObject(raw); err != nil || !strings.HasSuffix(string(body["id_server"]), `.invalid"`) {
 		t.Errorf("got %s, want a name below .invalid", raw)
 	}
