@@ -91,13 +91,18 @@ func (e *era) showForgotten(people []string) {
 		if e.name == forgotten {
 			e.forget(person)
 		}
-		found := e.finds(person)
-		known := len(found.Messages) > 0 || found.Unwanted != nil || found.Suppressed != nil || e.uses(person, "address") > 0
-		want(e, person+" is known", known, e.name != forgotten && who != "bound")
+		want(e, person+" is known", e.knows(person), e.name != forgotten && who != "bound")
 	}
 }
 
-// forget erases what there is of a person, of which a suppression is the last. Then the
+// knows reports whether there is anything of a person.
+func (e *era) knows(person string) bool {
+	found := e.finds(person)
+	used := func(l admin.LimitUse) bool { return (l.Limit == "number" || l.Limit == "address") && l.Used > 0 }
+	return len(found.Messages) > 0 || found.Unwanted != nil || found.Suppressed != nil || slices.ContainsFunc(found.Limits, used)
+}
+
+// forget erases what there is of a person. Then the
 // files of the store are written anew, which goes by a clock: that is left to be.
 func (e *era) forget(person string) {
 	e.admins("POST", "suppressions/add", stack.Object{"address": person}, http.StatusOK)
@@ -107,10 +112,7 @@ func (e *era) forget(person string) {
 		defer close(ended)
 		_, _ = e.operator().Do(ctx, "POST", admin.Base+"addresses/forget", "", stack.Object{"address": person}) // it may be cut off
 	}()
-	e.until("the end of "+person, func() bool {
-		found := e.finds(person)
-		return found.Suppressed == nil && !slices.ContainsFunc(found.Limits, func(l admin.LimitUse) bool { return l.Limit == "number" && l.Used > 0 })
-	})
+	e.until("the end of "+person, func() bool { return !e.knows(person) })
 	cancel()
 	<-ended
 }
