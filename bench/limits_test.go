@@ -57,7 +57,7 @@ func BenchmarkLimits(b *testing.B) {
 					for n := next.Add(1); n <= int64(b.N); n = next.Add(1) {
 						_, err := svc.RequestToken(b.Context(), verification.Request{
 							Purpose: threepid.Register, ThreePID: threepid.ThreePID{Medium: threepid.Email, Address: fmt.Sprintf("reader%d@host%d.test", n, n%20)},
-							ClientSecret: fmt.Sprint("secret", n), SendAttempt: 1, Domain: fmt.Sprintf("host%d.test", n%20),
+							ClientSecret: threepid.ClientSecret(fmt.Sprint("secret", n)), SendAttempt: 1, Domain: fmt.Sprintf("host%d.test", n%20),
 							Client: netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)}),
 						})
 						if err != nil {

@@ -188,7 +188,7 @@ func TestSessionsOfTheOperator(t *testing.T) {
 	sid := w.ask("v3", "register", "secret", email)
 	link := w.link(email)
 	info := w.session(sid)
-	if info.SID != sid || info.Purpose != "register" || info.State != "pending" || info.Sends != 1 || info.Pseudonym == "" {
+	if string(info.SID) != sid || info.Purpose != "register" || info.State != "pending" || info.Sends != 1 || info.Pseudonym == "" {
 		t.Errorf("got %+v", info)
 	}
 	byName := w.admins("POST", "sessions/find", stack.Object{"pseudonym": info.Pseudonym}, http.StatusOK)

@@ -76,12 +76,12 @@ func TestJoeGotNoMail(t *testing.T) {
 	if len(found.Messages) != 3 || found.Suppressed != nil || found.Messages[1].Reply == "" || found.Messages[1].ReplyAt == nil {
 		t.Fatalf("got %+v, want three messages, the second refused", found)
 	}
-	for _, args := range []string{"sessions list", "sessions list --pseudonym " + found.Pseudonym, "sessions list --sid " + found.Messages[0].SID, "sessions list --address " + address, "suppressions list"} {
-		if got := joe.run(0, args); strings.Contains(got, "joe") || strings.HasPrefix(args, "sessions") && !strings.Contains(got, found.Messages[0].SID) {
+	for _, args := range []string{"sessions list", "sessions list --pseudonym " + found.Pseudonym, "sessions list --sid " + string(found.Messages[0].SID), "sessions list --address " + address, "suppressions list"} {
+		if got := joe.run(0, args); strings.Contains(got, "joe") || strings.HasPrefix(args, "sessions") && !strings.Contains(got, string(found.Messages[0].SID)) {
 			t.Errorf("%s: got\n%s, want the session under its pseudonym", args, got)
 		}
 	}
-	joe.says(0, "sessions revoke --sid "+found.Messages[2].SID, "ended: 1")
+	joe.says(0, "sessions revoke --sid "+string(found.Messages[2].SID), "ended: 1")
 	joe.says(0, "sessions revoke --address "+address, "ended: 2")
 	joe.says(1, "sessions revoke --address "+address, "ended: 0")
 	joe.says(0, "find --address "+address, "is revoked until")

@@ -17,7 +17,7 @@ import (
 // keptMessage is an outbox that keeps the token of its last message.
 type keptMessage struct {
 	mu    sync.Mutex
-	token string
+	token threepid.Token
 }
 
 func (k *keptMessage) Put(_ store.Txn, m verification.Message) error {

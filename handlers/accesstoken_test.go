@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // TestOneAccessTokenIsRead, from where clients write it; whoever writes none, or more
@@ -39,7 +40,7 @@ func TestOneAccessTokenIsRead(t *testing.T) {
 		req.Header["Authorization"] = c.headers
 		got, err := wire.AccessToken(req)
 		if c.message == "" {
-			if got != c.want || err != nil || !wire.HasToken(req) {
+			if got != threepid.AccessToken(c.want) || err != nil || !wire.HasToken(req) {
 				t.Errorf("%+v: got %q, %v", c, got, err)
 			}
 			continue
@@ -77,7 +78,7 @@ func TestWhatWeAskIsOurOwn(t *testing.T) {
 				t.Errorf("%q: the homeserver saw %v, %d bytes %v", token, got.Header, got.ContentLength, got.TransferEncoding)
 			}
 			return upstream(200, `{}`)(w, got)
-		}}, hsapi.Question{Method: "GET", Path: "tail", Token: token})
+		}}, hsapi.Question{Method: "GET", Path: "tail", Token: threepid.AccessToken(token)})
 		if err != nil || answer.Status != 200 || asked != 1 {
 			t.Fatalf("got %v, %v", answer, err)
 		}

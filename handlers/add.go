@@ -105,7 +105,7 @@ func (c *Client) addHere(call *wire.Call, body wire.Object) (int, error) {
 		j.replace(shown, c.svc.DeadAlias())
 	} else {
 		creds.Place(wire.Object{"sid": wire.Encoded(creds.SID), "client_secret": wire.Encoded(creds.Secret)})
-		j.confirmation = &authentication{client: c, who: who, operation: "add " + creds.SID + " " + creds.Secret, auth: auth}
+		j.confirmation = &authentication{client: c, who: who, operation: "add " + string(creds.SID) + " " + string(creds.Secret), auth: auth}
 	}
 	return j.run(c.hs.Path(at))
 }
@@ -116,7 +116,7 @@ func addCreds(body wire.Object) (*wire.Credentials, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, f := range []struct{ key, value string }{{"sid", creds.SID}, {"client_secret", creds.Secret}} {
+	for _, f := range []struct{ key, value string }{{"sid", string(creds.SID)}, {"client_secret", string(creds.Secret)}} {
 		if f.value == "" {
 			return nil, wire.BadRequest(wire.CodeMissingParam, "Missing params: ['"+f.key+"']")
 		}

@@ -132,7 +132,7 @@ func TestF30_AddWithAnAddressOfTheAccount(t *testing.T) {
 		sid := r.validated("account/3pid", "c", "new@x.org")
 		auth := fmt.Sprintf(`{"type":"m.login.email.identity","session":%q,"threepid_creds":{"sid":%q,"client_secret":"p"}}`, r.challenged(t, token, sid, "c"), proof)
 		wantError(t, r.as(token, "POST", addPath, addBody(sid, "c", auth)), http.StatusUnauthorized, "M_UNAUTHORIZED")
-		wantStatus(t, r.confirm(proof, click), http.StatusOK)
+		wantStatus(t, r.confirm(proof, string(click)), http.StatusOK)
 		wantStatus(t, r.as(token, "POST", addPath, addBody(sid, "c", auth)), http.StatusOK)
 		r.wantEmails(t, "alice", "alice@x.org", "new@x.org")
 		wantStatus(t, r.reset(resetBody(proof, "p")), http.StatusUnauthorized) // it was used
@@ -326,7 +326,7 @@ func TestF30_AHomeserverThatHasAddAsksItself(t *testing.T) {
 	rec := r.as("t", "POST", addPath, `{"sid":"`+sid+`","client_secret":"s"}`)
 	wantStatus(t, rec, http.StatusUnauthorized)
 	told, _ := decoded(t, rec)["session"].(string)
-	if opened, ok := r.svc.OpenConversation(told, "POST account/3pid/add"); !ok || opened.Session != "theirs" {
+	if opened, ok := r.svc.OpenConversation(threepid.SealedUIASession(told), "POST account/3pid/add"); !ok || opened.Session != "theirs" {
 		t.Errorf("got %s, want the homeserver's own challenge", rec.Body)
 	}
 	if len(seen) != 1 || strings.Contains(seen[0], sid) || !strings.Contains(seen[0], `"client_secret"`) ||

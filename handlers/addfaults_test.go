@@ -93,8 +93,8 @@ func TestAddByAProofCanBeTriedAgain(t *testing.T) {
 func TestWhatPanicsHasUsedItsProofs(t *testing.T) {
 	for _, tail := range []string{route.TailAdd, "account/3pid"} {
 		r, _, token := addFaulty(t)
-		proof := verification.Completion{SID: r.validated("account/password", "p", "alice@x.org"), ClientSecret: "p", Purpose: threepid.Password}
-		added := verification.Completion{SID: r.validated("account/3pid", "c", "new@x.org"), ClientSecret: "c", Purpose: threepid.Add}
+		proof := verification.Completion{SID: threepid.SID(r.validated("account/password", "p", "alice@x.org")), ClientSecret: "p", Purpose: threepid.Password}
+		added := verification.Completion{SID: threepid.SID(r.validated("account/3pid", "c", "new@x.org")), ClientSecret: "c", Purpose: threepid.Add}
 		legacy := r.next
 		r.next = func(w http.ResponseWriter, req *http.Request) error {
 			if req.Method != http.MethodPost || !strings.HasSuffix(req.URL.Path, "/account/3pid") {
@@ -103,9 +103,9 @@ func TestWhatPanicsHasUsedItsProofs(t *testing.T) {
 			_ = legacy(httptest.NewRecorder(), req) // it panics all the same
 			panic("on purpose")
 		}
-		body := mailProof(added.SID, "c", proof.SID, "p")
+		body := mailProof(string(added.SID), "c", string(proof.SID), "p")
 		if tail != route.TailAdd {
-			body = oldCreds(added.SID, "c")
+			body = oldCreds(string(added.SID), "c")
 		}
 		func() {
 			defer func() {
@@ -135,7 +135,7 @@ func TestAProofThatIsTakenBackIsNone(t *testing.T) {
 	legacy, refused := r.next, 0
 	r.next = func(w http.ResponseWriter, req *http.Request) error {
 		if req.Method == http.MethodGet && strings.HasSuffix(req.URL.Path, "/account/3pid") {
-			refused = r.do("POST", route.RefusePath+"?sid="+proof+"&refusal="+refusal, "List-Unsubscribe=One-Click", "Content-Type", "application/x-www-form-urlencoded").Code
+			refused = r.do("POST", route.RefusePath+"?sid="+proof+"&refusal="+string(refusal), "List-Unsubscribe=One-Click", "Content-Type", "application/x-www-form-urlencoded").Code
 		}
 		return legacy(w, req)
 	}

@@ -138,7 +138,7 @@ func TestAdvisory23_OneOfTwoHundredWinsOnTwoNodes(t *testing.T) {
 		// Confirmed at the other node than the one that it was opened at.
 		nodes[1].clock = first.clock
 		nodes[1].client.people.page.Now = first.clock.Now
-		wantStatus(t, nodes[1].confirm(sid, nodes[0].box.last(t).Token), http.StatusOK)
+		wantStatus(t, nodes[1].confirm(sid, string(nodes[0].box.last(t).Token)), http.StatusOK)
 
 		var wg sync.WaitGroup
 		won := make(chan int, 200)

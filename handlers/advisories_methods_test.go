@@ -52,7 +52,7 @@ func (m method) open(r *rig, purpose, secret string) (sid, token string) {
 	r.t.Helper()
 	rec := m.ask(r, purpose, secret, "")
 	wantStatus(r.t, rec, http.StatusOK)
-	return decoded(r.t, rec)["sid"].(string), r.box.last(r.t).Token
+	return decoded(r.t, rec)["sid"].(string), string(r.box.last(r.t).Token)
 }
 
 func (m method) submit(r *rig, sid, secret, token string) *httptest.ResponseRecorder {

@@ -82,7 +82,7 @@ func TestAnswers_ContinueBeforeTheClick(t *testing.T) {
 		}
 		wantError(t, r.as("made-up", "POST", addPath, addBody(sid, "c", "")), http.StatusUnauthorized, "M_UNKNOWN_TOKEN")
 		wantError(t, r.do("POST", addPath, addBody(sid, "c", "")), http.StatusUnauthorized, "M_MISSING_TOKEN")
-		wantStatus(t, r.confirm(sid, r.box.last(t).Token), http.StatusOK)
+		wantStatus(t, r.confirm(sid, string(r.box.last(t).Token)), http.StatusOK)
 		if got := carryOn(""); got != element.PasswordAsked {
 			t.Errorf("after the click Element shows %s", got)
 		}
@@ -120,7 +120,7 @@ func TestAnswers_AskedAgainWithinThePause(t *testing.T) {
 		if r.box.count() != 2 {
 			t.Errorf("%d messages were sent, want the one that was asked for too early", r.box.count())
 		}
-		wantStatus(t, r.submitPhone(sid, "s", r.box.last(t).Token), http.StatusOK)
+		wantStatus(t, r.submitPhone(sid, "s", string(r.box.last(t).Token)), http.StatusOK)
 		p.refuse = &verification.LimitError{RetryAfter: time.Hour} // any other limit
 		wantError(t, ask("s", 8), http.StatusTooManyRequests, "M_LIMIT_EXCEEDED")
 	})

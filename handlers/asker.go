@@ -50,7 +50,7 @@ func Registrable(canonical string) string {
 // registration and has its session as "session_id", in the query or in the
 // query of the fragment: ".../#/register?...&session_id=...". The link is read for
 // that whether or not anybody will follow it.
-func uiaSession(nextLink string) string {
+func uiaSession(nextLink string) threepid.SealedUIASession {
 	u, err := url.Parse(nextLink)
 	if err != nil {
 		return ""
@@ -71,5 +71,5 @@ func uiaSession(nextLink string) string {
 			}
 		}
 	}
-	return found
+	return threepid.SealedUIASession(found)
 }

@@ -19,13 +19,13 @@ import (
 // challenge is the 401 of a User-Interactive Authentication that we run
 // ourselves (CS API, "User-interactive API in the REST API").
 type challenge struct {
-	Errcode   string       `json:"errcode,omitempty"`
-	Message   string       `json:"error,omitempty"`
-	Completed []string     `json:"completed"`
-	Flows     []hsapi.Flow `json:"flows"`
-	Params    struct{}     `json:"params"`
-	Session   string       `json:"session"`
-	say       string       // see MatrixError.Say
+	Errcode   string              `json:"errcode,omitempty"`
+	Message   string              `json:"error,omitempty"`
+	Completed []string            `json:"completed"`
+	Flows     []hsapi.Flow        `json:"flows"`
+	Params    struct{}            `json:"params"`
+	Session   threepid.UIASession `json:"session"`
+	say       string              // see MatrixError.Say
 }
 
 // Error implements error.
@@ -70,7 +70,7 @@ func (a *authentication) check(call *wire.Call) error {
 	if err != nil {
 		return err
 	}
-	if given && session != "" && !a.client.svc.UIASessionValid(session, a.who.User, a.operation) {
+	if given && session != "" && !a.client.svc.UIASessionValid(threepid.UIASession(session), a.who.User, a.operation) {
 		return a.refuse(wire.CodeUnauthorized, "The session has ended, or belongs to another request")
 	}
 	stage, _, err := a.auth.Text("type")
@@ -149,8 +149,8 @@ func (a *authentication) namesUser() bool {
 // logOut removes the device that the log-in has made.
 func (a *authentication) logOut(call *wire.Call, answer *wire.Answer) error {
 	var made struct {
-		UserID      string `json:"user_id"`
-		AccessToken string `json:"access_token"`
+		UserID      string               `json:"user_id"`
+		AccessToken threepid.AccessToken `json:"access_token"`
 	}
 	if err := json.Unmarshal(answer.Body.Bytes(), &made); err != nil || made.AccessToken == "" {
 		return wire.UpstreamFailure(errors.New("the homeserver's log-in has no access token"))

@@ -18,6 +18,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/identityserver"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/idservers"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbound"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // oddServer is an identity server that binds what is typed and says little, or nothing
@@ -28,7 +29,7 @@ type oddServer struct {
 	ended error
 }
 
-func (s *oddServer) Bind(ctx context.Context, _ outbound.Name, _ string, _ identityserver.Bind) (identityserver.Bound, error) {
+func (s *oddServer) Bind(ctx context.Context, _ outbound.Name, _ threepid.IDAccessToken, _ identityserver.Bind) (identityserver.Bound, error) {
 	if s.hangs {
 		<-ctx.Done()
 		s.ended = ctx.Err()
@@ -37,7 +38,7 @@ func (s *oddServer) Bind(ctx context.Context, _ outbound.Name, _ string, _ ident
 	return identityserver.Bound{Medium: "email", Address: "Alice@Lookup.org"}, nil
 }
 
-func (s *oddServer) Proven(context.Context, outbound.Name, string, string, string) (identityserver.Bound, error) {
+func (s *oddServer) Proven(context.Context, outbound.Name, threepid.IDAccessToken, threepid.SID, threepid.ClientSecret) (identityserver.Bound, error) {
 	return identityserver.Bound{}, identityserver.ErrUnavailable
 }
 

@@ -62,7 +62,7 @@ func (c *Client) askHomeserver(call *wire.Call, req verification.Request, to rec
 }
 
 // forward asks the homeserver for a token, for the address as it spells it.
-func (c *Client) forward(call *wire.Call, req verification.Request, nonce string, to recipient) (*wire.Answer, error) {
+func (c *Client) forward(call *wire.Call, req verification.Request, nonce threepid.Nonce, to recipient) (*wire.Answer, error) {
 	spelling, err := c.hs.Spelled(call, req)
 	if refused, ok := wire.RefusalOf(err); ok {
 		return refused.Answer, nil // it says so before it was asked in earnest
@@ -80,9 +80,9 @@ func (c *Client) forward(call *wire.Call, req verification.Request, nonce string
 // adopt handles a homeserver that agreed and did not call us: it has mailed
 // its own link (Synapse 1.0-1.3.1 with its own mailer). It knows the session
 // under our nonce, so that is put back when the client completes.
-func (c *Client) adopt(ctx context.Context, answer *wire.Answer, nonce string, req verification.Request) error {
+func (c *Client) adopt(ctx context.Context, answer *wire.Answer, nonce threepid.Nonce, req verification.Request) error {
 	var body struct {
-		SID string `json:"sid"`
+		SID threepid.SID `json:"sid"`
 	}
 	if _ = json.Unmarshal(answer.Body.Bytes(), &body); body.SID == "" {
 		return nil

@@ -16,6 +16,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
 )
@@ -207,8 +208,8 @@ func (c *chaos) mails() []verification.Message {
 // tokenOf is the token of the newest message of a session.
 func (c *chaos) tokenOf(sid string) string {
 	for _, m := range slices.Backward(c.mails()) {
-		if m.SID == sid {
-			return m.Token
+		if m.SID == threepid.SID(sid) {
+			return string(m.Token)
 		}
 	}
 	return "none"
@@ -301,13 +302,13 @@ func (c *chaos) settled(when string) {
 			c.t.Errorf("%s: the homeserver was told %d times that %s is proven", when, c.told(m.Address), m.Address)
 		}
 		for _, secret := range c.secrets {
-			alias, err := c.svc.Claim(c.t.Context(), verification.Completion{SID: m.SID, ClientSecret: secret, Purpose: m.Purpose})
+			alias, err := c.svc.Claim(c.t.Context(), verification.Completion{SID: m.SID, ClientSecret: threepid.ClientSecret(secret), Purpose: m.Purpose})
 			if err != nil {
 				c.t.Errorf("%s: %v", when, err)
 				continue
 			}
-			if alias.Live && (!c.pressed[m.SID] || c.told(m.Address) > 0) {
-				c.t.Errorf("%s: a session is good, although it was confirmed: %v, and the homeserver was told of it %d times", when, c.pressed[m.SID], c.told(m.Address))
+			if alias.Live && (!c.pressed[string(m.SID)] || c.told(m.Address) > 0) {
+				c.t.Errorf("%s: a session is good, although it was confirmed: %v, and the homeserver was told of it %d times", when, c.pressed[string(m.SID)], c.told(m.Address))
 			}
 			_ = c.svc.Finish(c.t.Context(), alias, verification.Refused)
 		}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -51,7 +52,7 @@ func spent(t *testing.T) (r *rig, sids, tokens [2]string) {
 	t.Helper()
 	r = newRig(t, options{config: func(c *Config) { c.Proof = verification.ProofCode }})
 	open := func(secret, email string) (sid, token string) {
-		return r.request("register", secret, email), r.box.last(t).Token
+		return r.request("register", secret, email), string(r.box.last(t).Token)
 	}
 	sids[0], tokens[0] = open("last", "alice@x.org")
 	sids[1], tokens[1] = open("last", "bob@x.org")
@@ -79,7 +80,7 @@ func TestSpentCodesLookLikeAnEndedSession(t *testing.T) {
 			}
 			machine[which] = r.do("POST", linkPath, `{"sid":"`+sids[which]+`","client_secret":"last","token":"`+code+`"}`)
 			wantError(t, machine[which], http.StatusBadRequest, "M_SESSION_EXPIRED")
-			page[which] = r.post(map[string][]string{"sid": {sids[which]}, "token": {code}, "client_secret": {"last"}, "nonce": {r.client.people.gate().Nonce(web.First, aboutCode(verification.Submission{SID: sids[which]}))}})
+			page[which] = r.post(map[string][]string{"sid": {sids[which]}, "token": {code}, "client_secret": {"last"}, "nonce": {string(r.client.people.gate().Nonce(web.First, aboutCode(verification.Submission{SID: threepid.SID(sids[which])})))}})
 		}
 		for what, pair := range map[string][2]*httptest.ResponseRecorder{"machine": machine, "page": page} {
 			got, want := pair[0], pair[1]
@@ -101,12 +102,12 @@ func TestSpentCodesLeaveTheOwnersLink(t *testing.T) {
 	r, _, _ := spent(t)
 	r.client.cfg.Proof = verification.ProofLink
 	sid := r.request("register", "mine", "alice@x.org")
-	wantStatus(t, r.confirm(sid, r.box.last(t).Token), http.StatusOK)
+	wantStatus(t, r.confirm(sid, string(r.box.last(t).Token)), http.StatusOK)
 	rec := r.do("POST", "/_matrix/client/r0/register", `{"auth":{"type":"m.login.email.identity","threepid_creds":{"sid":"`+sid+`","client_secret":"mine"}}}`)
 	if rec.Code >= 500 {
 		t.Errorf("got %d %s", rec.Code, rec.Body)
 	}
-	state, err := r.svc.Inspect(t.Context(), verification.Submission{SID: sid, Token: r.box.last(t).Token})
+	state, err := r.svc.Inspect(t.Context(), verification.Submission{SID: threepid.SID(sid), Token: r.box.last(t).Token})
 	if err != nil || state.State == verification.Pending {
 		t.Errorf("got %+v (%v), want it confirmed", state, err)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 func TestR15_R17_R32_F39_ResetPassword(t *testing.T) {
@@ -95,7 +96,7 @@ func TestR26_F38_NotValidatedIs401(t *testing.T) {
 			wantStatus(t, rec, http.StatusUnauthorized)
 			wantCORS(t, rec)
 		}
-		wantStatus(t, r.confirm(sid, r.box.last(t).Token), http.StatusOK)
+		wantStatus(t, r.confirm(sid, string(r.box.last(t).Token)), http.StatusOK)
 		wantStatus(t, r.reset(resetBody(sid, "s")), http.StatusOK)
 	})
 }
@@ -211,7 +212,7 @@ func TestR55_R57_AddBeforeTheClick(t *testing.T) {
 	if got := r.hs.Emails("alice"); len(got) != 0 {
 		t.Errorf("got addresses %q, want none", got)
 	}
-	wantStatus(t, r.confirm(sid, r.box.last(t).Token), http.StatusOK)
+	wantStatus(t, r.confirm(sid, string(r.box.last(t).Token)), http.StatusOK)
 	wantStatus(t, r.add(token, "r0", body), http.StatusOK)
 }
 
@@ -226,7 +227,7 @@ func TestR12_R25_Register(t *testing.T) {
 		body := `{"username":"alice","password":"correct horse","bind_email":true,"auth":{"type":"m.login.email.identity","session":"` + session +
 			`","threepid_creds":{"sid":"` + sid + `","client_secret":"s"},"threepidCreds":{"sid":"` + sid + `","client_secret":"s"}}}`
 		wantStatus(t, r.do("POST", "/_matrix/client/v3/register", body), http.StatusUnauthorized)
-		wantStatus(t, r.confirm(sid, r.box.last(t).Token), http.StatusOK)
+		wantStatus(t, r.confirm(sid, string(r.box.last(t).Token)), http.StatusOK)
 		wantStatus(t, r.do("POST", "/_matrix/client/v3/register", body), http.StatusOK)
 		if !r.hs.CheckPassword("alice", "correct horse") {
 			t.Error("no account was made")
@@ -389,7 +390,7 @@ func TestHomeserversOwnSessionGetsItsNonceBack(t *testing.T) {
 	r := newRig(t, options{config: callback.config, hs: func(o *fakehs.Options) { o.ResetMode = fakehs.ResetLocal }})
 	r.hs.AddUser("alice", "old", "alice@x.org")
 	sid := r.request("account/password", "s", "alice@x.org")
-	if r.svc.Owns(sid) || r.box.count() != 0 {
+	if r.svc.Owns(threepid.SID(sid)) || r.box.count() != 0 {
 		t.Fatal("the session should be the homeserver's own")
 	}
 	nonce, _, _ := mustObject(t, r.hs.Requests()[0].Body).Text("client_secret")

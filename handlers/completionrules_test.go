@@ -246,7 +246,7 @@ func TestWhoIsAskedByTheLimits(t *testing.T) {
 		"https://x.org/?session_id=a&b=%zz": "", "https://x.org/?session_id=&session=a": "", "https://x.org/?session=a&session_id=a": "a",
 		"https://x.org/?b=%zz#/?session=a": "a", "https://x.org/#session=a": "",
 	} {
-		if got := uiaSession(link); got != want {
+		if got := uiaSession(link); got != threepid.SealedUIASession(want) {
 			t.Errorf("%s: got %q, want %q", link, got, want)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -103,7 +104,7 @@ type uiaRequest struct {
 	raw           []byte
 	authenticates bool
 	// given is the name that the client gave, and opened what it stands for.
-	given  string
+	given  threepid.SealedUIASession
 	opened verification.Conversation
 }
 
@@ -193,7 +194,8 @@ func (x *uiaRequest) openMember(holder wire.Object) bool {
 	if _, there := holder["session"]; !there {
 		return false
 	}
-	name, _, _ := holder.Text("session") // what is no text opens nothing
+	text, _, _ := holder.Text("session") // what is no text opens nothing
+	name := threepid.SealedUIASession(text)
 	if opened, ok := x.client.svc.OpenConversation(name, x.endpoint.name()); ok {
 		x.given, x.opened = name, opened
 		holder["session"] = wire.Encoded(opened.Session)
@@ -229,7 +231,7 @@ func (x *uiaRequest) seal(raw []byte) ([]byte, error) {
 		if wire.Lenient(key) != "session" {
 			continue
 		}
-		var name string
+		var name threepid.UIASession
 		if json.Unmarshal(value, &name) != nil || name == "" {
 			delete(body, key)
 			continue
@@ -241,8 +243,8 @@ func (x *uiaRequest) seal(raw []byte) ([]byte, error) {
 
 // sealed is the name for the client: the one that it has, if that stands for the
 // same conversation.
-func (x *uiaRequest) sealed(name string) string {
-	if name == x.opened.Session || name == x.given {
+func (x *uiaRequest) sealed(name threepid.UIASession) threepid.SealedUIASession {
+	if name == x.opened.Session || string(name) == string(x.given) {
 		return x.given
 	}
 	return x.client.svc.SealConversation(verification.Conversation{Session: name, Endpoint: x.endpoint.name()})

@@ -18,6 +18,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -94,13 +95,13 @@ func (r *rig) challengedAt(method, path string) string {
 // registrationName is the client's name for a registration that the homeserver
 // calls session.
 func (r *rig) registrationName(session string) string {
-	return r.svc.SealConversation(verification.Conversation{Session: session, Endpoint: registrationEndpoint})
+	return string(r.svc.SealConversation(verification.Conversation{Session: threepid.UIASession(session), Endpoint: registrationEndpoint}))
 }
 
 // inConversation is a body with the client's name for a conversation in the place of
 // the homeserver's.
 func (r *rig) inConversation(body, session, tail string) string {
-	name := r.svc.SealConversation(verification.Conversation{Session: session, Endpoint: "POST " + tail})
+	name := r.svc.SealConversation(verification.Conversation{Session: threepid.UIASession(session), Endpoint: "POST " + tail})
 	return strings.ReplaceAll(body, fmt.Sprintf(`"session":%q`, session), fmt.Sprintf(`"session":%q`, name))
 }
 
@@ -109,11 +110,11 @@ func (r *rig) wantUnsealed(rec *httptest.ResponseRecorder, want string) {
 	r.t.Helper()
 	got, wanted := decoded(r.t, rec), map[string]any{}
 	name, _ := got["session"].(string)
-	opened, ok := r.svc.OpenAnyConversation(name)
+	opened, ok := r.svc.OpenAnyConversation(threepid.SealedUIASession(name))
 	if err := json.Unmarshal([]byte(want), &wanted); err != nil || !ok {
 		r.t.Fatalf("%s: no name of ours, or %v", rec.Body, err)
 	}
-	if got["session"] = opened.Session; !reflect.DeepEqual(got, wanted) {
+	if got["session"] = string(opened.Session); !reflect.DeepEqual(got, wanted) {
 		r.t.Errorf("got %s, want %s but for the name", rec.Body, want)
 	}
 }
@@ -181,7 +182,7 @@ func TestConversationNamesThatAreNone(t *testing.T) {
 	for name, session := range map[string]string{
 		"raw": `"` + homeserverName + `"`, "invented": `"bogus"`, "empty": `""`, "null": `null`, "number": `5`, "list": `["` + good + `"]`,
 		"object": `{"session":"` + good + `"}`, "cut": `"` + good[:len(good)-1] + `"`, "longer": `"` + good + `A"`, "padded": `"` + good + `="`,
-		"other keys": `"` + foreign.svc.SealConversation(verification.Conversation{Session: homeserverName, Endpoint: "POST delete_devices"}) + `"`,
+		"other keys": string(`"` + foreign.svc.SealConversation(verification.Conversation{Session: homeserverName, Endpoint: "POST delete_devices"}) + `"`),
 		"in clear":   `"POST delete_devices ` + homeserverName + `"`, "huge": `"` + strings.Repeat("A", 5000) + `"`,
 	} {
 		wantStatus(t, r.do("POST", path, `{"auth":{"type":"m.login.password","session":`+session+`}}`), http.StatusUnauthorized)
@@ -353,7 +354,7 @@ func TestConversationAnswers(t *testing.T) {
 			continue
 		}
 		for key, value := range decoded(t, rec) {
-			if opened, ok := r.svc.OpenConversation(fmt.Sprint(value), "POST delete_devices"); strings.EqualFold(key, "session") && (!ok || opened.Session != homeserverName) {
+			if opened, ok := r.svc.OpenConversation(threepid.SealedUIASession(fmt.Sprint(value)), "POST delete_devices"); strings.EqualFold(key, "session") && (!ok || opened.Session != homeserverName) {
 				t.Errorf("%s: %s is no name that opens: %v", name, key, value)
 			}
 		}

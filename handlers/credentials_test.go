@@ -57,7 +57,7 @@ func TestCredentialsInAContainer(t *testing.T) {
 		creds, err := wire.CredsIn(holder, wire.UIASpellings)
 		got := toldOf(err)
 		if creds != nil {
-			got = creds.SID + " " + creds.Secret + " " + creds.IDServer
+			got = string(creds.SID) + " " + string(creds.Secret) + " " + creds.IDServer
 			creds.Place(nil)
 			if string(holder["threepid_creds"]) != "null" || string(holder["threepidCreds"]) != "null" {
 				t.Errorf("%s: they are replaced in one place: %s", body, holder)

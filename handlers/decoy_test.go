@@ -152,8 +152,8 @@ func (o *observer) everything() []string {
 	o.clock.Advance(time.Hour)
 	three, _ := decoded(o.t, o.ask("three", 1))["sid"].(string)
 	refusal := o.box.last(o.t).Refusal
-	o.note("refusal", o.do("GET", "/_threepid/refuse?sid="+three+"&refusal="+refusal, ""))
-	o.note("refused", o.do("POST", "/_threepid/refuse?sid="+three+"&refusal="+refusal, "List-Unsubscribe=One-Click",
+	o.note("refusal", o.do("GET", "/_threepid/refuse?sid="+three+"&refusal="+string(refusal), ""))
+	o.note("refused", o.do("POST", "/_threepid/refuse?sid="+three+"&refusal="+string(refusal), "List-Unsubscribe=One-Click",
 		"Content-Type", "application/x-www-form-urlencoded"))
 	o.ask("three", 2)
 	o.submit(three, "three", "123456")
@@ -328,7 +328,7 @@ func TestDecoyIsNoMessageMore(t *testing.T) {
 		if r.box.count() != 1 || !m.Decoy || m.Token != "" || m.Refusal == "" || m.Medium != h.medium {
 			t.Errorf("%v: %d messages, the last %+v, want one notice", h, r.box.count(), m)
 		}
-		a, err := r.svc.Describe(t.Context(), sid)
+		a, err := r.svc.Describe(t.Context(), threepid.SID(sid))
 		if err != nil || !a.Decoy {
 			t.Errorf("%v: the operator sees %+v, %v, want a decoy", h, a, err)
 		}
@@ -344,7 +344,7 @@ func TestDeliveryIsToldWhereThereAreNoDecoys(t *testing.T) {
 		r, _ := phoneRig(t, options{config: func(c *Config) { c.Callback, c.Reveal = tt.callback, tt.reveal }})
 		sid, _ := decoded(t, r.requestPhone("register", phoneBody("s", "GB", "07400123456", 1)))["sid"].(string)
 		for _, state := range []verification.DeliveryState{verification.Arrived, verification.Bounced, verification.Complained} {
-			if err := r.svc.NoteFeedback(t.Context(), sid, state); err != nil {
+			if err := r.svc.NoteFeedback(t.Context(), threepid.SID(sid), state); err != nil {
 				t.Fatal(err)
 			}
 			words := map[verification.DeliveryState]string{
@@ -354,7 +354,7 @@ func TestDeliveryIsToldWhereThereAreNoDecoys(t *testing.T) {
 			if got := strings.Contains(page.Body.String(), words); page.Code != 200 || got != tt.told {
 				t.Errorf("callback %v, reveal %v: status %d, %q is told %v, want %v:\n%s", tt.callback, tt.reveal, page.Code, words, got, tt.told, page.Body)
 			}
-			if a, err := r.svc.Describe(t.Context(), sid); err != nil || a.Delivery != state {
+			if a, err := r.svc.Describe(t.Context(), threepid.SID(sid)); err != nil || a.Delivery != state {
 				t.Errorf("the operator sees %+v, %v, want %s", a, err, state)
 			}
 		}

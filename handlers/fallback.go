@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // fallbackOf returns the stage whose page a request asks for, or sends the form
@@ -72,7 +73,8 @@ func isText(_ int, h http.Header) bool {
 type fallbackPage struct {
 	client *Client
 	// given is the client's name, and name the homeserver's; empty if there is none.
-	given, name string
+	given threepid.SealedUIASession
+	name  threepid.UIASession
 }
 
 // open replaces the name in the query and in the form.
@@ -115,17 +117,17 @@ func (p *fallbackPage) openValues(values url.Values) (changed bool, err error) {
 	switch {
 	case len(names) == 0:
 		return false, nil
-	case len(names) > 1, p.given != "" && p.given != names[0]:
+	case len(names) > 1, p.given != "" && string(p.given) != names[0]:
 		return false, wire.BadRequest(wire.CodeInvalidParam, "'session' is given twice")
 	}
-	p.given = names[0]
+	p.given = threepid.SealedUIASession(names[0])
 	opened, ok := p.client.svc.OpenAnyConversation(p.given)
 	if !ok {
 		values.Del("session")
 		return true, nil
 	}
 	p.name = opened.Session
-	values.Set("session", p.name)
+	values.Set("session", string(p.name))
 	return true, nil
 }
 
@@ -139,11 +141,11 @@ func (p *fallbackPage) seal(page []byte) ([]byte, error) {
 const shortName = 8
 
 // replaceName replaces a name of the homeserver's, in each way of writing it.
-func replaceName(text []byte, name, by string) []byte {
+func replaceName(text []byte, name threepid.UIASession, by threepid.SealedUIASession) []byte {
 	if len(name) < shortName {
 		return text
 	}
-	for _, written := range []string{name, html.EscapeString(name), url.QueryEscape(name), url.PathEscape(name)} {
+	for _, written := range []string{string(name), html.EscapeString(string(name)), url.QueryEscape(string(name)), url.PathEscape(string(name))} {
 		text = bytes.ReplaceAll(text, []byte(written), []byte(by))
 	}
 	return text

@@ -15,6 +15,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -53,7 +54,7 @@ func TestNamesInPages(t *testing.T) {
 		{"seven_c", "seven_c", "seven_c"},
 		{"", "text", "text"},
 	} {
-		if got := string(replaceName([]byte(c.text), c.name, "N")); got != c.want {
+		if got := string(replaceName([]byte(c.text), threepid.UIASession(c.name), "N")); got != c.want {
 			t.Errorf("%q: got %q, want %q", c.name, got, c.want)
 		}
 	}
@@ -91,16 +92,16 @@ func TestFallbackPagesSayWhatTheyAreSaid(t *testing.T) {
 		answer                     wire.Next
 		seen, location, body       string
 	}{
-		"redirect":   {"GET", "m.login.terms", "?session=" + name, "", redirect, "session=" + homeserverName + "||" + form + "|0|" + where + "?session=" + homeserverName, "https://x.org/?session=" + name, name},
-		"an image":   {"GET", "m.login.terms", "?session=" + name, "", image, "session=" + homeserverName + "||" + form + "|0|" + where + "?session=" + homeserverName, "", homeserverName},
+		"redirect":   {"GET", "m.login.terms", string("?session=" + name), "", redirect, "session=" + homeserverName + "||" + form + "|0|" + where + "?session=" + homeserverName, string("https://x.org/?session=" + name), string(name)},
+		"an image":   {"GET", "m.login.terms", string("?session=" + name), "", image, "session=" + homeserverName + "||" + form + "|0|" + where + "?session=" + homeserverName, "", homeserverName},
 		"no name":    {"GET", "m.login.terms", "?a=b;", "", redirect, "", "", ""},
 		"of none":    {"GET", "m.login.terms", "?a=%20b", "", redirect, "a=%20b||" + form + "|0|" + where + "?a=%20b", "https://x.org/?session=" + homeserverName, homeserverName},
-		"sso":        {"GET", "m.login.sso", "?session=" + name, "", redirect, "session=" + homeserverName + "||" + form + "|0|" + strings.Replace(where, "terms", "sso", 1) + "?session=" + homeserverName, "https://x.org/?session=" + homeserverName, homeserverName},
-		"a form":     {"POST", "m.login.terms", "", "x=%20a&session=" + name, redirect, "|session=" + homeserverName + "&x=+a|" + form + "|" + fmt.Sprint(len("session=&x=+a")+len(homeserverName)) + "|" + where, "https://x.org/?session=" + name, name},
-		"both":       {"POST", "m.login.terms", "?session=" + name, "session=" + name, redirect, "session=" + homeserverName + "|session=" + homeserverName + "|" + form + "|" + fmt.Sprint(len("session=")+len(homeserverName)) + "|" + where + "?session=" + homeserverName, "https://x.org/?session=" + name, name},
+		"sso":        {"GET", "m.login.sso", string("?session=" + name), "", redirect, "session=" + homeserverName + "||" + form + "|0|" + strings.Replace(where, "terms", "sso", 1) + "?session=" + homeserverName, "https://x.org/?session=" + homeserverName, homeserverName},
+		"a form":     {"POST", "m.login.terms", "", string("x=%20a&session=" + name), redirect, "|session=" + homeserverName + "&x=+a|" + form + "|" + fmt.Sprint(len("session=&x=+a")+len(homeserverName)) + "|" + where, string("https://x.org/?session=" + name), string(name)},
+		"both":       {"POST", "m.login.terms", string("?session=" + name), string("session=" + name), redirect, "session=" + homeserverName + "|session=" + homeserverName + "|" + form + "|" + fmt.Sprint(len("session=")+len(homeserverName)) + "|" + where + "?session=" + homeserverName, string("https://x.org/?session=" + name), string(name)},
 		"other form": {"POST", "m.login.terms", "", "x=%20a", redirect, "|x=%20a|" + form + "|6|" + where, "https://x.org/?session=" + homeserverName, homeserverName},
 		"empty form": {"POST", "m.login.terms", "", "", redirect, "||" + form + "|0|" + where, "https://x.org/?session=" + homeserverName, homeserverName},
-		"two forms":  {"POST", "m.login.terms", "", "x=a;session=" + name, redirect, "", "", ""},
+		"two forms":  {"POST", "m.login.terms", "", string("x=a;session=" + name), redirect, "", "", ""},
 	} {
 		rec, seen := r.fallbackPage(c.method, c.stage, c.query, c.form, c.answer)
 		if c.seen == "" {
@@ -129,7 +130,7 @@ func TestFallbackPagesSayWhatTheyAreSaid(t *testing.T) {
 func TestAPageThatFailsIsNobodys(t *testing.T) {
 	r := newRig(t, options{})
 	name := r.svc.SealConversation(verification.Conversation{Session: homeserverName, Endpoint: registrationEndpoint})
-	req := httptest.NewRequest("GET", "/_matrix/client/r0/auth/m.login.terms/fallback/web?"+url.Values{"session": {name}}.Encode(), bytes.NewReader(nil))
+	req := httptest.NewRequest("GET", "/_matrix/client/r0/auth/m.login.terms/fallback/web?"+url.Values{"session": {string(name)}}.Encode(), bytes.NewReader(nil))
 	if err := r.client.ServeHTTP(httptest.NewRecorder(), req, func(http.ResponseWriter, *http.Request) error { return errDisk }); !errors.Is(err, errDisk) {
 		t.Errorf("got %v, want the homeserver's failure", err)
 	}

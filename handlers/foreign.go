@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 var (
@@ -44,7 +45,7 @@ func (j *completion) judgeServers() error {
 			foreign = foreign || !j.client.trusts(server)
 			sid, _, _ := n.creds.Text("sid") // one that is no text is not of ours
 			switch {
-			case foreign && (!n.used || !j.client.svc.Owns(sid)):
+			case foreign && (!n.used || !j.client.svc.Owns(threepid.SID(sid))):
 				return errNotTrusted
 			case seen != "" && seen != server:
 				return errTwoServers

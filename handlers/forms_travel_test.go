@@ -173,7 +173,7 @@ func (v *traveller) ask() (p proof, code string) {
 	rec := v.send("POST", purposePaths[v.goal.purpose]+"/"+string(v.medium)+"/requestToken", body)
 	wantStatus(v.t, rec, http.StatusOK)
 	p.sid, _ = decoded(v.t, rec)["sid"].(string)
-	return p, v.box.last(v.t).Token
+	return p, string(v.box.last(v.t).Token)
 }
 
 // confirmed asks for a message and does what it says.
@@ -206,15 +206,15 @@ func (v *traveller) proven(purpose threepid.Purpose, address, secret string) (si
 		medium = threepid.Email
 	}
 	opened, err := v.svc.RequestToken(v.t.Context(), verification.Request{
-		Purpose: purpose, ThreePID: threepid.ThreePID{Medium: medium, Address: address}, ClientSecret: secret, SendAttempt: 1, Proof: verification.ProofLink,
+		Purpose: purpose, ThreePID: threepid.ThreePID{Medium: medium, Address: address}, ClientSecret: threepid.ClientSecret(secret), SendAttempt: 1, Proof: verification.ProofLink,
 	})
 	if err == nil {
-		_, err = v.svc.Submit(v.t.Context(), verification.Submission{SID: opened.SID, Token: v.box.last(v.t).Token, ClientSecret: &secret})
+		_, err = v.svc.Submit(v.t.Context(), verification.Submission{SID: opened.SID, Token: v.box.last(v.t).Token, ClientSecret: new(threepid.ClientSecret(secret))})
 	}
 	if err != nil {
 		v.t.Fatal(err)
 	}
-	return opened.SID
+	return string(opened.SID)
 }
 
 // converse has a conversation begun, if the trip has one, and an address that is

@@ -80,7 +80,7 @@ func lay(t *testing.T, switches byte) *siege {
 				secret = "confirmed-" + name
 			}
 			opened, err := s.svc.RequestToken(t.Context(), verification.Request{
-				Purpose: p, ThreePID: threepid.ThreePID{Medium: threepid.Email, Address: address}, ClientSecret: secret, SendAttempt: 1, Proof: s.client.cfg.Proof,
+				Purpose: p, ThreePID: threepid.ThreePID{Medium: threepid.Email, Address: address}, ClientSecret: threepid.ClientSecret(secret), SendAttempt: 1, Proof: s.client.cfg.Proof,
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -89,11 +89,11 @@ func lay(t *testing.T, switches byte) *siege {
 			letter := "W"
 			if confirmed {
 				letter = "C"
-				s.prove(opened.SID, secret)
+				s.prove(string(opened.SID), secret)
 			} else {
-				s.pending = append(s.pending, opened.SID)
+				s.pending = append(s.pending, string(opened.SID))
 			}
-			pairs = append(pairs, "$"+letter+name, opened.SID, "$S"+letter+name, secret)
+			pairs = append(pairs, "$"+letter+name, string(opened.SID), "$S"+letter+name, secret)
 		}
 	}
 	s.names = strings.NewReplacer(pairs...)
@@ -110,7 +110,7 @@ func lay(t *testing.T, switches byte) *siege {
 
 func (s *siege) prove(sid, secret string) {
 	s.t.Helper()
-	if _, err := s.svc.Submit(s.t.Context(), verification.Submission{SID: sid, Token: s.box.last(s.t).Token}); err != nil {
+	if _, err := s.svc.Submit(s.t.Context(), verification.Submission{SID: threepid.SID(sid), Token: s.box.last(s.t).Token}); err != nil {
 		s.t.Fatal(err)
 	}
 	s.proven[sid] = secret
@@ -180,7 +180,7 @@ func (s *siege) held(rec *httptest.ResponseRecorder, input, path string) {
 		s.t.Errorf("got status %d: %s", rec.Code, rec.Body)
 	}
 	for _, sid := range s.pending {
-		a, err := s.svc.Describe(s.t.Context(), sid)
+		a, err := s.svc.Describe(s.t.Context(), threepid.SID(sid))
 		if err != nil || a.State != verification.Pending {
 			s.t.Errorf("the session %s that nobody has confirmed is %v, %v", sid, a.State, err)
 		}
@@ -206,7 +206,7 @@ func (s *siege) named(input, secret string) bool {
 // homeserver is told "validated" only then.
 func (s *siege) usedOnlyByItsOwner(input, path string) {
 	for sid, secret := range s.proven {
-		a, err := s.svc.Describe(s.t.Context(), sid)
+		a, err := s.svc.Describe(s.t.Context(), threepid.SID(sid))
 		if err != nil || a.State != verification.Validated && !s.named(input, secret) {
 			s.t.Errorf("the session of %q is %v, %v, after a request without it", secret, a.State, err)
 		}
@@ -253,7 +253,7 @@ func (s *siege) quiet(rec *httptest.ResponseRecorder) {
 	}
 	for _, m := range s.box.messages {
 		// A message that explains why there is nothing to prove has none.
-		if m.Proof == verification.ProofLink && m.Token != "" && strings.Contains(said+rec.Body.String(), m.Token) {
+		if m.Proof == verification.ProofLink && m.Token != "" && strings.Contains(said+rec.Body.String(), string(m.Token)) {
 			s.t.Error("a token is in the answer")
 		}
 	}
@@ -339,11 +339,11 @@ func FuzzIdentity(f *testing.F) {
 			t.Fatal(err)
 		}
 		sid := s.sidOf("confirmed-1")
-		alias, err := s.svc.Claim(t.Context(), verification.Completion{SID: sid, ClientSecret: "confirmed-1", Purpose: threepid.Password})
+		alias, err := s.svc.Claim(t.Context(), verification.Completion{SID: threepid.SID(sid), ClientSecret: "confirmed-1", Purpose: threepid.Password})
 		if err != nil || !alias.Live {
 			t.Fatalf("got alias %+v, %v", alias, err)
 		}
-		swap := strings.NewReplacer("$NONCE", nonce, "$ALIAS", alias.SID, "$HIDDEN", alias.ClientSecret)
+		swap := strings.NewReplacer("$NONCE", string(nonce), "$ALIAS", string(alias.SID), "$HIDDEN", string(alias.ClientSecret))
 		r, ok := parseRequest(s.names.Replace(method), swap.Replace(s.names.Replace(target)), header, swap.Replace(s.names.Replace(body)))
 		if !ok {
 			return
@@ -355,7 +355,7 @@ func FuzzIdentity(f *testing.F) {
 		r.Body = io.NopCloser(bytes.NewReader(raw))
 		before, rec := s.box.count(), httptest.NewRecorder()
 		s.face.ServeHTTP(rec, r)
-		s.faceHeld(rec, r, near, alias, nonce, string(raw), s.box.count()-before)
+		s.faceHeld(rec, r, near, alias, string(nonce), string(raw), s.box.count()-before)
 	})
 }
 
@@ -379,19 +379,19 @@ func (s *siege) faceHeld(rec *httptest.ResponseRecorder, r *http.Request, near b
 		s.t.Errorf("a stranger got %d: %s", rec.Code, rec.Body)
 	}
 	q := r.URL.Query()
-	if strings.Contains(rec.Body.String(), "validated_at") && (q.Get("sid") != alias.SID || q.Get("client_secret") != alias.ClientSecret || !near) {
+	if strings.Contains(rec.Body.String(), "validated_at") && (threepid.AliasSID(q.Get("sid")) != alias.SID || threepid.AliasSecret(q.Get("client_secret")) != alias.ClientSecret || !near) {
 		s.t.Errorf("%s was answered %s", r.URL, rec.Body)
 	}
 	if sent != 0 && (!near || sent != 1 || !strings.Contains(body, nonce) || s.box.last(s.t).Address != "awaited@example.org") {
 		s.t.Errorf("%d messages were sent for %q", sent, body)
 	}
-	for _, secret := range append(s.secrets, nonce, alias.ClientSecret) {
+	for _, secret := range append(s.secrets, nonce, string(alias.ClientSecret)) {
 		if strings.Contains(rec.Body.String(), secret) {
 			s.t.Errorf("%q is repeated in %s", secret, rec.Body)
 		}
 	}
 	for _, sid := range s.pending {
-		if a, err := s.svc.Describe(s.t.Context(), sid); err != nil || a.State != verification.Pending {
+		if a, err := s.svc.Describe(s.t.Context(), threepid.SID(sid)); err != nil || a.State != verification.Pending {
 			s.t.Errorf("the session that nobody has confirmed is %v, %v", a.State, err)
 		}
 	}

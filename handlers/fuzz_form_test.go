@@ -50,14 +50,14 @@ func FuzzSubmission(f *testing.F) {
 			if sub.ClientSecret == nil {
 				t.Error("a machine's submission without a client_secret")
 			}
-			mustBeNormal(t, sub.Token)
+			mustBeNormal(t, string(sub.Token))
 		}
 		for name, parse := range map[string]func(*wire.Call) (url.Values, error){"form": postedForm, "refusal": refusalForm} {
 			values, err := parse(post())
 			if err != nil && !errors.Is(err, verification.ErrNoSession) && wire.ErrorOf(err).Status >= 500 {
 				t.Errorf("%s: %v", name, err)
 			}
-			mustBeNormal(t, pageSubmission(values).Token)
+			mustBeNormal(t, string(pageSubmission(values).Token))
 		}
 	})
 }

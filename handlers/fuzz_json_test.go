@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/bindings"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // firstWins decodes valid JSON as a parser does that keeps the first of two
@@ -169,7 +170,7 @@ func readers(holder wire.Object, spellings [2]string) (all []wire.Object) {
 func mustAgree(t *testing.T, creds *wire.Credentials, all []wire.Object) {
 	t.Helper()
 	for _, o := range all {
-		for key, want := range map[string]string{"sid": creds.SID, "client_secret": creds.Secret, "clientSecret": creds.Secret} {
+		for key, want := range map[string]string{"sid": string(creds.SID), "client_secret": string(creds.Secret), "clientSecret": string(creds.Secret)} {
 			// One that is empty proves nothing.
 			if got, ok, _ := o.Text(key); ok && got != "" && got != want {
 				t.Errorf("%s is %q for us and %q for another reader of %v", key, want, got, o)
@@ -228,7 +229,7 @@ func mustBindAsRead(t *testing.T, raw []byte) {
 	if err != nil {
 		t.Fatalf("accepted once, then %v", err)
 	}
-	if req.SID == "" || len(req.SID) > bindings.MaxSID || !wire.ClientSecretForm.MatchString(req.ClientSecret) || req.Server.String() == "" {
+	if req.SID == "" || len(req.SID) > bindings.MaxSID || !threepid.ClientSecret(req.ClientSecret).Valid() || req.Server.String() == "" {
 		t.Errorf("%q is taken for %+v", raw, req)
 	}
 	original, _ := wire.ParseObject(raw)

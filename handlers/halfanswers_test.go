@@ -28,7 +28,7 @@ func TestHalfAnAnswerIsNoRefusal(t *testing.T) {
 		},
 	} {
 		r := newRig(t, options{hs: func(o *fakehs.Options) { o.CaptchaResponse = "solved" }})
-		c := verification.Completion{SID: r.validated("register", "s", "new@x.org"), ClientSecret: "s", Purpose: threepid.Register}
+		c := verification.Completion{SID: threepid.SID(r.validated("register", "s", "new@x.org")), ClientSecret: "s", Purpose: threepid.Register}
 		hs := r.next
 		r.next = func(w http.ResponseWriter, req *http.Request) error {
 			answer := httptest.NewRecorder()
@@ -41,7 +41,7 @@ func TestHalfAnAnswerIsNoRefusal(t *testing.T) {
 			return err
 		}
 		body := `{"username":"new","password":"p","auth":{"type":"m.login.email.identity","threepid_creds":{"sid":"` + c.SID + `","client_secret":"s"}}}`
-		wantError(t, r.do("POST", "/_matrix/client/r0/register", body), http.StatusBadGateway, "M_UNKNOWN")
+		wantError(t, r.do("POST", "/_matrix/client/r0/register", string(body)), http.StatusBadGateway, "M_UNKNOWN")
 		if got := r.stands(c); got != "consumed" {
 			t.Errorf("%s: the session is %s, want consumed", name, got)
 		}

@@ -219,7 +219,7 @@ func TestPastedCodes(t *testing.T) {
 		for i, paste := range pastedCode {
 			r, _ := phoneRig(t, options{config: func(c *Config) { c.Proof, c.IdentitySubmit = verification.ProofCode, true }})
 			sid := r.request("register", "s", "alice@x.org")
-			typed := paste(r.box.last(t).Token)
+			typed := paste(string(r.box.last(t).Token))
 			if rec := submit(r, linkPath, sid, typed); rec.Code != http.StatusOK {
 				t.Errorf("%s, mail, %d: %+q: got %d %s", name, i, typed, rec.Code, rec.Body)
 			}
@@ -239,8 +239,8 @@ func TestPastedCodeBesideALink(t *testing.T) {
 		r := newRig(t, options{})
 		sid := r.request("register", "s", "alice@x.org")
 		token := r.box.last(t).Token
-		page := r.post(url.Values{"sid": {sid}, "token": {token}})
-		typed := paste(verification.PressCode(r.keys, sid, token))
+		page := r.post(url.Values{"sid": {sid}, "token": {string(token)}})
+		typed := paste(string(verification.PressCode(r.keys, threepid.SID(sid), token)))
 		if rec := r.typed(page, typed); rec.Code != http.StatusOK {
 			t.Errorf("%+q: got %d %s", typed, rec.Code, rec.Body)
 		}

@@ -180,7 +180,7 @@ func TestF21_WrongTokens(t *testing.T) {
 		secret := fmt.Sprint("s", i)
 		sid := r.request("register", secret, fmt.Sprintf("a%d@x.org", i))
 		if token == "" {
-			token = r.box.last(t).Token
+			token = string(r.box.last(t).Token)
 		}
 		rec := r.do("POST", linkPath, `{"sid":"`+sid+`","client_secret":"`+secret+`","token":"`+token+`"}`, "X-Client", client)
 		if rec.Code == http.StatusTooManyRequests {
@@ -204,7 +204,7 @@ func TestF21_WrongTokens(t *testing.T) {
 	if page.Code != http.StatusTooManyRequests || page.Header().Get("Retry-After") != "1795" || !strings.Contains(page.Header().Get("Content-Type"), "text/html") {
 		t.Errorf("got %d, Retry-After %q, want a page of 429 and 1795, as five seconds have passed", page.Code, page.Header().Get("Retry-After"))
 	}
-	other := r.typed(r.do("GET", linkQuery("sid", sid), ""), r.box.last(t).Token, "X-Client", "192.0.2.8")
+	other := r.typed(r.do("GET", linkQuery("sid", sid), ""), string(r.box.last(t).Token), "X-Client", "192.0.2.8")
 	wantStatus(t, other, http.StatusOK)
 }
 

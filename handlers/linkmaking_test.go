@@ -38,7 +38,7 @@ func TestNoLinkEndsInPunctuation(t *testing.T) {
 			if !regexp.MustCompile(`^[0-9A-Za-z]$`).MatchString(string(link[len(link)-1])) {
 				t.Errorf("%s ends in punctuation", link)
 			}
-			if m.Token != "" && links%6 == 1 && link != server+linkPath+"?sid="+m.SID+"&token="+m.Token {
+			if m.Token != "" && links%6 == 1 && link != server+linkPath+"?sid="+string(m.SID)+"&token="+string(m.Token) {
 				t.Errorf("%s has more in it than it needs", link)
 			}
 		}

@@ -122,7 +122,7 @@ func TestMangledLinksConfirm(t *testing.T) {
 	for name, mangle := range mangles {
 		r := newPageRig(t, options{})
 		sid := r.request("register", "s", "a@x.org")
-		link := strings.TrimPrefix(web.Link(server, sid, r.box.last(t).Token), server)
+		link := strings.TrimPrefix(web.Link(server, threepid.SID(sid), r.box.last(t).Token), server)
 		for _, accept := range [][]string{browser, nil} {
 			page := r.do("GET", mangled(t, mangle(link)), "", accept...)
 			if page.Code != http.StatusOK {
@@ -158,8 +158,8 @@ func TestMangledLinksRefuse(t *testing.T) {
 func TestMangledLinksOfCodes(t *testing.T) {
 	r := newPageRig(t, withCodes)
 	sid := r.request("register", "s", "a@x.org")
-	for _, token := range []string{"", r.box.last(t).Token} {
-		link := strings.TrimPrefix(web.Link(server, sid, token), server)
+	for _, token := range []string{"", string(r.box.last(t).Token)} {
+		link := strings.TrimPrefix(web.Link(server, threepid.SID(sid), threepid.Token(token)), server)
 		for _, name := range []string{"&amp;", "quoted-printable", "a slash at the end", "followed by .", "followed by )", "upper-case names", "all escaped"} {
 			page := r.do("GET", mangles[name](link), "", browser...)
 			wantPage(t, page, http.StatusOK, "Create your account?")
@@ -182,13 +182,13 @@ func TestLinksThatWereCut(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		short := strings.TrimRight(opened.SID, "-_")
-		if short == opened.SID || len(opened.SID)-len(short) > 2 {
+		short := strings.TrimRight(string(opened.SID), "-_")
+		if threepid.SID(short) == opened.SID || len(opened.SID)-len(short) > 2 {
 			continue
 		}
 		cut++
-		link := route.RefusePath + "?refusal=" + r.box.last(t).Refusal + "&sid=" + short
-		if page := r.do("GET", link, "", browser...); page.Code != http.StatusOK {
+		link := route.RefusePath + "?refusal=" + r.box.last(t).Refusal + "&sid=" + threepid.RefusalToken(short)
+		if page := r.do("GET", string(link), "", browser...); page.Code != http.StatusOK {
 			t.Errorf("got status %d for %s of %s", page.Code, short, opened.SID)
 		}
 	}
@@ -202,9 +202,9 @@ func TestLinksThatWereCut(t *testing.T) {
 func TestLinksInDoubt(t *testing.T) {
 	r := newPageRig(t, options{})
 	other := r.request("register", "s2", "b@x.org")
-	otherToken := r.box.last(t).Token
+	otherToken := string(r.box.last(t).Token)
 	sid := r.request("register", "s", "a@x.org")
-	token := r.box.last(t).Token
+	token := string(r.box.last(t).Token)
 	for name, link := range map[string]string{
 		"two sessions":           linkPath + "?sid=" + sid + "&sid=" + other + "&token=" + token,
 		"two tokens":             linkPath + "?sid=" + sid + "&token=" + token + "&Token=" + otherToken,
@@ -249,7 +249,7 @@ func TestNoManglingChangesWhatIsMeant(t *testing.T) {
 	r := newRig(t, options{})
 	sid := r.request("register", "s", "a@x.org")
 	token := r.box.last(t).Token
-	link := strings.TrimPrefix(web.Link(server, sid, token), server)
+	link := strings.TrimPrefix(web.Link(server, threepid.SID(sid), token), server)
 	names := make([]string, 0, len(mangles))
 	for name := range mangles {
 		names = append(names, name)
@@ -277,13 +277,13 @@ func TestNoManglingChangesWhatIsMeant(t *testing.T) {
 			return
 		}
 		values := u.Query()
-		if got := values.Get("sid"); r.svc.Owns(got) && got != sid {
+		if got := values.Get("sid"); r.svc.Owns(threepid.SID(got)) && got != sid {
 			t.Fatalf("%s is read as the session %s", text, got)
 		}
 		if got := values.Get("token"); secret.MatchString(got) && !inOrder(got, web.PlainText(sent)+" "+route.DecodeOnce(sent.RawQuery)) {
 			t.Fatalf("%s is read as the token %s", text, got)
 		}
-		if values.Get("sid") == sid && values.Get("token") == token {
+		if values.Get("sid") == sid && threepid.Token(values.Get("token")) == token {
 			understood++
 		}
 	})
@@ -300,8 +300,8 @@ func TestAWholeLinkIsLeftAlone(t *testing.T) {
 	m := r.box.last(t)
 	secret := "a.b=c_d-e"
 	for _, link := range []string{
-		web.Link(server, sid, m.Token), web.Link(server, sid, ""), web.RefuseLink(server, sid, m.Refusal), web.HelpLink(server, sid, secret), web.HelpLink(server, sid, ""),
-		server + linkQuery("sid", sid, "token", m.Token), server + linkQuery("sid", sid, "token", m.Token, "utm_source", "x;y"),
+		web.Link(server, threepid.SID(sid), m.Token), web.Link(server, threepid.SID(sid), ""), web.RefuseLink(server, threepid.SID(sid), m.Refusal), web.HelpLink(server, threepid.SID(sid), threepid.ClientSecret(secret)), web.HelpLink(server, threepid.SID(sid), ""),
+		server + linkQuery("sid", sid, "token", string(m.Token)), server + linkQuery("sid", sid, "token", string(m.Token), "utm_source", "x;y"),
 	} {
 		u, err := url.Parse(link)
 		if err != nil {
@@ -311,7 +311,7 @@ func TestAWholeLinkIsLeftAlone(t *testing.T) {
 			t.Errorf("%s became %s", link, mended)
 		}
 	}
-	u, err := url.Parse(strings.Replace(web.HelpLink(server, sid, secret), "submitToken", "submitToken/", 1))
+	u, err := url.Parse(strings.Replace(web.HelpLink(server, threepid.SID(sid), threepid.ClientSecret(secret)), "submitToken", "submitToken/", 1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -337,7 +337,7 @@ func FuzzMendLink(f *testing.F) {
 	for _, mangle := range mangles {
 		f.Add(mangle(linkPath + "?sid=00abc&token=123456"))
 	}
-	owns := func(sid string) bool { return len(sid) == web.SIDLength }
+	owns := func(sid threepid.SID) bool { return len(sid) == web.SIDLength }
 	f.Fuzz(func(t *testing.T, raw string) {
 		u, err := url.ParseRequestURI(raw)
 		if err != nil || !strings.HasPrefix(raw, "/") {

@@ -156,7 +156,7 @@ func TestOtherRefusalsAreNotMisconfigurations(t *testing.T) {
 	// Before the click, and with a proof that is none, refusals are ordinary.
 	sid := r.request("account/password", "s", "alice@x.org")
 	wantStatus(t, r.reset(resetBody(sid, "s")), http.StatusUnauthorized)
-	wantStatus(t, r.confirm(sid, r.box.last(t).Token), http.StatusOK)
+	wantStatus(t, r.confirm(sid, string(r.box.last(t).Token)), http.StatusOK)
 	wantStatus(t, r.reset(resetBody(sid, "another")), http.StatusUnauthorized)
 	token := `{"three_pid_creds":{"sid":"` + r.validated("account/3pid", "s", "d@x.org") + `","client_secret":"s"}}`
 	wantStatus(t, r.add("no such token", "r0", token), http.StatusUnauthorized) // refused before it was looked at

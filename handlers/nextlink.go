@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -64,7 +65,7 @@ func (c *Config) nextLinkOrigin(link string) (string, bool) {
 // wayOn is where the reader of a confirmed session goes on, or empty: then a page of
 // ours says that it is where they started. The list may have changed since the link
 // was kept.
-func (p *people) wayOn(found verification.Confirmed, sid string) string {
+func (p *people) wayOn(found verification.Confirmed, sid threepid.SID) string {
 	if !p.cfg.nextLinkAllowed(found.NextLink) {
 		return ""
 	}
@@ -75,7 +76,7 @@ func (p *people) wayOn(found verification.Confirmed, sid string) string {
 // the sid only after it named the link. It goes to the very end, as Synapse and Sydent
 // write it, for that is where clients look: in the fragment, if there is one, as in
 // ".../#/register?client_secret=...&sid=...".
-func withSID(link, sid string) string {
+func withSID(link string, sid threepid.SID) string {
 	last := link
 	if i := strings.IndexByte(link, '#'); i >= 0 {
 		last = link[i:]
@@ -87,7 +88,7 @@ func withSID(link, sid string) string {
 	if strings.HasSuffix(last, "?") || strings.HasSuffix(last, "&") {
 		glue = ""
 	}
-	return ascii(link) + glue + "sid=" + url.QueryEscape(sid)
+	return ascii(link) + glue + "sid=" + url.QueryEscape(string(sid))
 }
 
 // ascii writes a link as a header has to have it.

@@ -37,12 +37,12 @@ func (r *rig) askWith(secret, link string) (sid string) {
 func wantNotFollowed(t *testing.T, r *rig, sid, link string) {
 	t.Helper()
 	m := r.box.last(t)
-	if m.SID != sid || m.Token == "" {
+	if m.SID != threepid.SID(sid) || m.Token == "" {
 		t.Fatalf("no message was sent for the session with %q", link)
 	}
-	done := r.confirm(sid, m.Token)
+	done := r.confirm(sid, string(m.Token))
 	if m.Medium == threepid.MSISDN {
-		done = r.submitPhone(sid, "s", m.Token)
+		done = r.submitPhone(sid, "s", string(m.Token))
 	}
 	wantStatus(t, done, http.StatusOK)
 	text := html.UnescapeString(done.Body.String())
@@ -85,7 +85,7 @@ func TestF10_F11_NextLink(t *testing.T) {
 	if strings.Contains(page.Body.String(), "href=") {
 		t.Error("a page that asks leads past its question")
 	}
-	machine := r.submitJSON(submitBody(sid, "s", r.box.last(t).Token))
+	machine := r.submitJSON(submitBody(sid, "s", string(r.box.last(t).Token)))
 	wantStatus(t, machine, http.StatusOK) // POST by a machine ignores next_link
 	done := r.press(page)
 	if h := done.Header(); h.Get("Cache-Control") != "no-store" || h.Get("Referrer-Policy") != "no-referrer" {
@@ -188,7 +188,7 @@ func TestF10_ElementGoesOnInAnotherTab(t *testing.T) {
 func TestAPageOfAUsedLinkOffersTheWayOn(t *testing.T) {
 	r := listed(t)
 	sid := r.askWith("s", `"https://app.example/#/register?client_secret=s&session_id=x"`)
-	wantStatus(t, r.submitJSON(submitBody(sid, "s", r.box.last(t).Token)), http.StatusOK)
+	wantStatus(t, r.submitJSON(submitBody(sid, "s", string(r.box.last(t).Token))), http.StatusOK)
 	page := r.openLink(sid)
 	wantPage(t, page, http.StatusOK, "Already confirmed")
 	want := `href="https://app.example/#/register?client_secret=s&session_id=x&sid=` + sid + `"`

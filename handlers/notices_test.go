@@ -17,6 +17,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/provenance"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/internal/words"
 	"github.com/caddy-threepid/caddy-threepid/store"
@@ -72,7 +73,7 @@ func TestNotice_AResetIsTold(t *testing.T) {
 			token := r.box.last(t).Token
 			wantStatus(t, r.reset(resetBody(sid, "s")), http.StatusUnauthorized)
 			r.wantTold() // nothing has happened yet
-			wantStatus(t, r.confirm(sid, token), http.StatusOK)
+			wantStatus(t, r.confirm(sid, string(token)), http.StatusOK)
 			r.wantTold()
 			wantStatus(t, r.reset(resetBody(sid, "s")), http.StatusOK)
 			r.wantTold("password alice@x.org")
@@ -303,7 +304,7 @@ func TestNotice_TellsWhoAndWhere(t *testing.T) {
 		if got := r.box.last(t).Origin; got != want {
 			t.Errorf("%q: the mail of a request comes from %+v, want %+v", detail, got, want)
 		}
-		wantStatus(t, r.confirm(decoded(t, rec)["sid"].(string), r.box.last(t).Token), http.StatusOK)
+		wantStatus(t, r.confirm(decoded(t, rec)["sid"].(string), string(r.box.last(t).Token)), http.StatusOK)
 		rec = r.do("POST", deletePath, ofAlice(""), "Authorization", "Bearer "+token, "Accept-Language", "ja", "User-Agent", agent)
 		wantStatus(t, rec, http.StatusOK)
 		got := r.box.last(t)
@@ -337,7 +338,7 @@ func TestPageSaysWhenAndWhere(t *testing.T) {
 			if _, err := r.svc.NoteOpen(t.Context(), m); err != nil { // it is sent
 				t.Fatal(err)
 			}
-			return m.SID, m.Token
+			return string(m.SID), string(m.Token)
 		}
 		const made, app, network, another = "2027-01-15 08:00 UTC", "Firefox (Linux)", "2001:db8::/32", "Another request like this one is open"
 		page := func(sid, token string) string {
@@ -368,7 +369,7 @@ func TestPageSaysWhenAndWhere(t *testing.T) {
 		ask("two")
 		want[another] = proof == verification.ProofLink
 		check("with another", page(sid, token))
-		help := r.do("GET", strings.TrimPrefix(web.HelpLink("https://matrix.example.org", sid, "one"), "https://matrix.example.org"), "")
+		help := r.do("GET", strings.TrimPrefix(web.HelpLink("https://matrix.example.org", threepid.SID(sid), "one"), "https://matrix.example.org"), "")
 		if body := help.Body.String(); strings.Contains(body, another) || strings.Contains(body, app) {
 			t.Errorf("the help page, which the client sees, tells of it:\n%s", body)
 		}

@@ -189,7 +189,7 @@ func TestCooldownStopsWhatNobodyIsToldOf(t *testing.T) {
 		first := w.request("register", "one", "new@x.org")
 		wantMails("before", 1)
 		mail := w.inbox()[0]
-		wantStatus(t, w.do("POST", refuseQuery(mail.SID, mail.Refusal), "List-Unsubscribe=One-Click", "Content-Type", "application/x-www-form-urlencoded"), 200)
+		wantStatus(t, w.do("POST", refuseQuery(string(mail.SID), string(mail.Refusal)), "List-Unsubscribe=One-Click", "Content-Type", "application/x-www-form-urlencoded"), 200)
 		again := w.do("POST", "/_matrix/client/v3/register/email/requestToken", `{"client_secret":"one","email":"new@x.org","send_attempt":2}`)
 		wantStatus(t, again, 200)
 		if got := decoded(t, again)["sid"]; got != first {
@@ -198,13 +198,13 @@ func TestCooldownStopsWhatNobodyIsToldOf(t *testing.T) {
 		second := w.request("register", "two", "new@x.org")
 		wantMails("while it cools down", 1)
 		for sid, want := range map[string]verification.State{first: verification.Revoked, second: verification.Pending} {
-			if a, err := w.svc.Describe(t.Context(), sid); err != nil || a.State != want || second == sid && a.Delivery != verification.Failed {
+			if a, err := w.svc.Describe(t.Context(), threepid.SID(sid)); err != nil || a.State != want || second == sid && a.Delivery != verification.Failed {
 				t.Errorf("the operator sees %+v, %v", a, err)
 			}
 		}
 		// The reader of the mail is told, and confirms nothing.
-		wantPage(t, w.do("GET", linkQuery("sid", first, "token", mail.Token), ""), 400, "This request was ended")
-		wantError(t, w.do("POST", linkPath, submitBody(first, "one", mail.Token)), 400, "M_SESSION_EXPIRED")
+		wantPage(t, w.do("GET", linkQuery("sid", first, "token", string(mail.Token)), ""), 400, "This request was ended")
+		wantError(t, w.do("POST", linkPath, submitBody(first, "one", string(mail.Token))), 400, "M_SESSION_EXPIRED")
 		wantError(t, w.do("POST", linkPath, submitBody(first, "one", "wrong")), 400, "M_TOKEN_INCORRECT")
 		time.Sleep(verification.DefaultCooldown)
 		w.request("register", "three", "new@x.org")

@@ -238,10 +238,10 @@ func (q *requester) read(m move) {
 }
 
 func (q *requester) readOne(m move, mail verification.Message) {
-	target := route.RefusePath + "?" + url.Values{"sid": {mail.SID}, "refusal": {mail.Refusal}}.Encode()
+	target := route.RefusePath + "?" + url.Values{"sid": {string(mail.SID)}, "refusal": {string(mail.Refusal)}}.Encode()
 	if m.Kind == "reader opens" {
 		q.do("GET", target, "")
-		q.do("GET", route.PagePath(mail.Medium)+"?"+url.Values{"sid": {mail.SID}, "token": {mail.Token}}.Encode(), "")
+		q.do("GET", route.PagePath(mail.Medium)+"?"+url.Values{"sid": {string(mail.SID)}, "token": {string(mail.Token)}}.Encode(), "")
 		return
 	}
 	q.do("POST", target, "List-Unsubscribe=One-Click", "Content-Type", "application/x-www-form-urlencoded")
@@ -342,7 +342,7 @@ func TestF15_FourteenTargets(t *testing.T) {
 // untilTold is how long it takes until the help page says something else, or zero.
 func (q *requester) untilTold(sid, secret string) time.Duration {
 	page := func() string {
-		return q.do("GET", route.PagePath(threepid.Email)+"?"+web.HelpQuery(verification.Submission{SID: sid, ClientSecret: &secret}), "").Body.String()
+		return q.do("GET", route.PagePath(threepid.Email)+"?"+web.HelpQuery(verification.Submission{SID: threepid.SID(sid), ClientSecret: new(threepid.ClientSecret(secret))}), "").Body.String()
 	}
 	start := time.Now()
 	first := page()

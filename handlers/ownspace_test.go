@@ -110,7 +110,7 @@ func TestPagesThatAskToWait(t *testing.T) {
 	broken.err = store.ErrClosed
 	for name, page := range map[string]*httptest.ResponseRecorder{
 		"the link": r.openLink(sid, browser...), "its button": r.press(ask), "its help": r.do("GET", linkQuery("sid", sid, "help", "1"), ""),
-		"to refuse": r.do("GET", refuseQuery(sid, refusal), ""),
+		"to refuse": r.do("GET", refuseQuery(sid, string(refusal)), ""),
 	} {
 		wantPage(t, page, http.StatusServiceUnavailable, "Please try again later")
 		if page.Header().Get("Retry-After") != "5" || !strings.Contains(page.Body.String(), "try again in 1 minute.") {

@@ -123,8 +123,8 @@ func (p *people) confirmPage(call *wire.Call) (int, error) {
 		return p.failedPage(call, verification.ErrNoSession) // there is no page to send to
 	}
 	if link := values.Get(linkField); link != "" {
-		typed := sub.Token
-		sub.Token, _ = input.Code(link)
+		typed := threepid.PressCode(sub.Token)
+		sub.Token = tokenIn(link)
 		if !p.typed(call.R, values, sub, typed) {
 			return p.askAgain(call, sub)
 		}
@@ -167,7 +167,7 @@ func postedForm(call *wire.Call) (url.Values, error) {
 // meant reports whether a person has sent this form. Where the token was typed
 // in, it is enough that the page was ours: no program types what is in a mail.
 func (p *people) meant(r *http.Request, values url.Values, sub verification.Submission) bool {
-	nonce, gate := values.Get("nonce"), p.gate()
+	nonce, gate := web.Nonce(values.Get("nonce")), p.gate()
 	return gate.Human(r, nonce, aboutPress(sub)) || gate.Genuine(r, nonce, aboutCode(sub))
 }
 
@@ -175,22 +175,22 @@ func (p *people) meant(r *http.Request, values url.Values, sub verification.Subm
 const linkField = "link"
 
 // typed reports whether the code beside the link was typed into a page of ours.
-func (p *people) typed(r *http.Request, values url.Values, sub verification.Submission, code string) bool {
-	return p.gate().Genuine(r, values.Get("nonce"), aboutCheck(sub)) && p.svc.PressCodeValid(sub.SID, sub.Token, code)
+func (p *people) typed(r *http.Request, values url.Values, sub verification.Submission, code threepid.PressCode) bool {
+	return p.gate().Genuine(r, web.Nonce(values.Get("nonce")), aboutCheck(sub)) && p.svc.PressCodeValid(sub.SID, sub.Token, code)
 }
 
 // aboutCheck is what the nonce of a page that asks for that code is about.
 func aboutCheck(sub verification.Submission) string {
-	return "check\x00" + sub.SID + "\x00" + sub.Token
+	return "check\x00" + string(sub.SID) + "\x00" + string(sub.Token)
 }
 
 // aboutPress is what the nonce of a page with a button is about.
 func aboutPress(sub verification.Submission) string {
-	return "press\x00" + sub.SID + "\x00" + sub.Token
+	return "press\x00" + string(sub.SID) + "\x00" + string(sub.Token)
 }
 
 // aboutCode is what the nonce of a page that asks for a code is about.
-func aboutCode(sub verification.Submission) string { return "code\x00" + sub.SID }
+func aboutCode(sub verification.Submission) string { return "code\x00" + string(sub.SID) }
 
 // errMachine is the verdict on a press that may have been a program's.
 var errMachine = &wire.MatrixError{Status: http.StatusForbidden, Errcode: wire.CodeForbidden, Message: "A person has to press the button"}
@@ -213,7 +213,7 @@ func (p *people) askAgain(call *wire.Call, sub verification.Submission) (int, er
 		return p.sendToPage(call, sub, web.Already, nil)
 	}
 	v := p.formView(sub, found, web.Again, p.gate().Nonce(web.First, aboutCheck(sub)))
-	v.Fields = append(v.Fields, web.Field{Name: linkField, Value: sub.Token})
+	v.Fields = append(v.Fields, web.Field{Name: linkField, Value: string(sub.Token)})
 	v.Address, v.Asked = shown(found), p.askedOf(call.R, sub, found) // the link proves that its reader knows it
 	return p.showFailure(call, errMachine, v)
 }
@@ -246,7 +246,7 @@ func viewOf(found verification.Confirmed, state web.State) web.View {
 // pressView is a page with a button for the token of the link.
 func (p *people) pressView(r *http.Request, sub verification.Submission, found verification.Confirmed) web.View {
 	v := p.formView(sub, found, web.Confirm, p.gate().Nonce(web.First, aboutPress(sub)))
-	v.Fields = append(v.Fields, web.Field{Name: "token", Value: sub.Token})
+	v.Fields = append(v.Fields, web.Field{Name: "token", Value: string(sub.Token)})
 	if found.Proof == verification.ProofLink {
 		v.Address = shown(found) // the link proves that its reader knows it
 		v.Asked = p.askedOf(r, sub, found)
@@ -261,12 +261,12 @@ func (p *people) codeView(sub verification.Submission, found verification.Confir
 	return v
 }
 
-func (p *people) formView(sub verification.Submission, found verification.Confirmed, state web.State, nonce string) web.View {
+func (p *people) formView(sub verification.Submission, found verification.Confirmed, state web.State, nonce web.Nonce) web.View {
 	v := viewOf(found, state)
 	v.Action = route.PagePath(found.Medium)
-	v.Fields = []web.Field{{Name: "sid", Value: sub.SID}, {Name: "nonce", Value: nonce}}
+	v.Fields = []web.Field{{Name: "sid", Value: string(sub.SID)}, {Name: "nonce", Value: string(nonce)}}
 	if sub.ClientSecret != nil {
-		v.Fields = append(v.Fields, web.Field{Name: "client_secret", Value: *sub.ClientSecret})
+		v.Fields = append(v.Fields, web.Field{Name: "client_secret", Value: string(*sub.ClientSecret)})
 	}
 	v.FormTarget, _ = p.cfg.nextLinkOrigin(found.NextLink)
 	return v
@@ -274,19 +274,24 @@ func (p *people) formView(sub verification.Submission, found verification.Confir
 
 // code reports whether a token may be one that we sent as a code: others are
 // not repeated in a page.
-func code(token string) bool {
-	return token != "" && len(token) <= 16 && strings.Trim(token, "0123456789") == ""
+func code(token threepid.Token) bool {
+	return token != "" && len(token) <= 16 && strings.Trim(string(token), "0123456789") == ""
 }
 
 // pageSubmission reads a link's query or a form. The link in a mail has no
 // client_secret; one that is there must be right.
 func pageSubmission(values url.Values) verification.Submission {
-	sub := verification.Submission{SID: values.Get("sid")}
-	sub.Token, _ = input.Code(values.Get("token"))
-	if secret := values.Get("client_secret"); secret != "" {
+	sub := verification.Submission{SID: threepid.SID(values.Get("sid")), Token: tokenIn(values.Get("token"))}
+	if secret := threepid.ClientSecret(values.Get("client_secret")); secret != "" {
 		sub.ClientSecret = &secret
 	}
 	return sub
+}
+
+// tokenIn is what a person may have typed or pasted for a token.
+func tokenIn(text string) threepid.Token {
+	token, _ := input.Code(text)
+	return threepid.Token(token)
 }
 
 // askedOf is what a page says of the request that its link is from. Only whoever

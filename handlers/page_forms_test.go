@@ -39,13 +39,15 @@ func TestPages_AreReported(t *testing.T) {
 		{func() *httptest.ResponseRecorder { return r.do("GET", linkPath, "") }, "page", "invalid_param", 400},
 		{func() *httptest.ResponseRecorder { return r.do("PUT", linkPath, "") }, "submit", "unrecognized", 405},
 		{func() *httptest.ResponseRecorder { return r.submitJSON("x") }, "submit", "not_json", 400},
-		{func() *httptest.ResponseRecorder { return r.do("GET", refuseQuery(sid, refusal), "") }, "refuse_page", "ok", 200},
+		{func() *httptest.ResponseRecorder { return r.do("GET", refuseQuery(sid, string(refusal)), "") }, "refuse_page", "ok", 200},
 		{func() *httptest.ResponseRecorder { return r.do("GET", route.RefusePath, "") }, "refuse_page", "session_expired", 400},
 		{func() *httptest.ResponseRecorder { return r.do("PUT", route.RefusePath, "") }, "refuse", "unrecognized", 405},
 		{func() *httptest.ResponseRecorder { return oneClick(route.RefusePath) }, "refuse", "invalid_param", 400},
-		{func() *httptest.ResponseRecorder { return r.sent(linkPath, url.Values{"sid": {sid}, "token": {token}}) }, "confirm", "forbidden", 403},
+		{func() *httptest.ResponseRecorder {
+			return r.sent(linkPath, url.Values{"sid": {sid}, "token": {string(token)}})
+		}, "confirm", "forbidden", 403},
 		{func() *httptest.ResponseRecorder { return r.sent(linkPath, fields(r.openLink(sid))) }, "confirm", "ok", 303},
-		{func() *httptest.ResponseRecorder { return oneClick(refuseQuery(sid, refusal)) }, "refuse", "ok", 200},
+		{func() *httptest.ResponseRecorder { return oneClick(refuseQuery(sid, string(refusal))) }, "refuse", "ok", 200},
 		{func() *httptest.ResponseRecorder { return r.openLink(sid) }, "page", "session_expired", 400},
 	} {
 		c.ask()
@@ -58,7 +60,7 @@ func TestPages_AreReported(t *testing.T) {
 	if allow := machine.Header().Get("Allow"); allow != "GET, HEAD, POST" || machine.Body.Len() != 0 {
 		t.Errorf("got Allow %q and %s", allow, machine.Body)
 	}
-	for name, answer := range map[string]*httptest.ResponseRecorder{"another method": machine, "one click": oneClick(refuseQuery(sid, refusal))} {
+	for name, answer := range map[string]*httptest.ResponseRecorder{"another method": machine, "one click": oneClick(refuseQuery(sid, string(refusal)))} {
 		if h := answer.Header(); h.Get("Cache-Control") != "no-store" || h.Get("Referrer-Policy") != "no-referrer" {
 			t.Errorf("%s: got headers %v", name, h)
 		}
@@ -90,7 +92,7 @@ func TestPages_WhatIsNotWrittenIsNotDone(t *testing.T) {
 		c.Store = full
 	}})
 	sid := r.request("register", "s", "a@x.org")
-	link := refuseQuery(sid, r.box.last(t).Refusal)
+	link := refuseQuery(sid, string(r.box.last(t).Refusal))
 	refuse, confirm := fields(r.do("GET", link, "")), fields(r.openLink(sid))
 	full.err = errors.New("the disk is full")
 	wantPage(t, r.sent(route.RefusePath, refuse), http.StatusInternalServerError, "Something went wrong")
@@ -127,9 +129,9 @@ func TestPages_KeepTheSecretOfTheirLink(t *testing.T) {
 	r := newPageRig(t, options{})
 	sid := r.request("register", "s", "a@x.org")
 	token := r.box.last(t).Token
-	for link, want := range map[string]string{linkQuery("sid", sid, "token", token, "client_secret", "s"): "s", linkQuery("sid", sid, "token", token): ""} {
+	for link, want := range map[string]string{linkQuery("sid", sid, "token", string(token), "client_secret", "s"): "s", linkQuery("sid", sid, "token", string(token)): ""} {
 		form := fields(r.do("GET", link, ""))
-		if got := form.Get("client_secret"); got != want || form.Has("client_secret") != (want != "") || form.Get("sid") != sid || form.Get("token") != token {
+		if got := form.Get("client_secret"); got != want || form.Has("client_secret") != (want != "") || form.Get("sid") != sid || threepid.Token(form.Get("token")) != token {
 			t.Errorf("%s: got the fields %v", link, form)
 		}
 	}
@@ -152,8 +154,8 @@ func TestPages_OfWhatIsOverMeanwhile(t *testing.T) {
 	sid := r.request("register", "s", "a@x.org")
 	m := r.box.last(t)
 	wantPage(t, r.press(r.openLink(sid)), http.StatusOK, "Confirmed")
-	wantPage(t, r.post(url.Values{"sid": {sid}, "token": {m.Token}}), http.StatusOK, "Already confirmed") // a program's
-	refused := r.sent(route.RefusePath, fields(r.do("GET", refuseQuery(sid, m.Refusal), ""))).Header().Get("Location")
+	wantPage(t, r.post(url.Values{"sid": {sid}, "token": {string(m.Token)}}), http.StatusOK, "Already confirmed") // a program's
+	refused := r.sent(route.RefusePath, fields(r.do("GET", refuseQuery(sid, string(m.Refusal)), ""))).Header().Get("Location")
 	wantPage(t, r.do("GET", refused, ""), http.StatusOK, "The request was ended")
 	broken.err = errDisk
 	wantPage(t, r.do("GET", refused, ""), http.StatusInternalServerError, "Something went wrong")
@@ -164,7 +166,7 @@ func TestPages_OfWhatIsOverMeanwhile(t *testing.T) {
 	form.Set("token", "nope")
 	wrong := r.sent(linkPath, form).Header().Get("Location")
 	wantPage(t, r.do("GET", wrong, ""), http.StatusBadRequest, "Create your account?")
-	if err := r.svc.RevokeSession(t.Context(), sid); err != nil {
+	if err := r.svc.RevokeSession(t.Context(), threepid.SID(sid)); err != nil {
 		t.Fatal(err)
 	}
 	wantPage(t, r.do("GET", wrong, ""), http.StatusBadRequest, "This request was ended")
@@ -187,7 +189,7 @@ func TestPages_SmallParts(t *testing.T) {
 		}
 	}
 	for token, want := range map[string]bool{"": false, "1": true, "0123456789": true, strings.Repeat("1", 16): true, strings.Repeat("1", 17): false, "12a": false, "-1": false} {
-		if got := code(token); got != want {
+		if got := code(threepid.Token(token)); got != want {
 			t.Errorf("%q is a code: %v, want %v", token, got, want)
 		}
 	}

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -54,13 +56,13 @@ func TestScannersConfirmNothing(t *testing.T) {
 	token := r.box.last(t).Token
 	for range 5 {
 		r.openLink(sid)
-		r.do("HEAD", linkQuery("sid", sid, "token", token), "")
+		r.do("HEAD", linkQuery("sid", sid, "token", string(token)), "")
 	}
 	r.stillPending(sid, "links followed")
 
 	ask := r.openLink(sid)
 	wantCodePage(t, r.post(fields(ask), scanner...))
-	wantCodePage(t, r.post(url.Values{"sid": {sid}, "token": {token}}))
+	wantCodePage(t, r.post(url.Values{"sid": {sid}, "token": {string(token)}}))
 	r.stillPending(sid, "a form that was sent at once, and one without a nonce")
 
 	for name, header := range map[string][]string{
@@ -101,7 +103,7 @@ func TestNobodyIsLockedOut(t *testing.T) {
 		page := r.press(r.openLink(sid), c.header...)
 		if c.second {
 			wantCodePage(t, page)
-			page = r.typed(page, verification.PressCode(r.keys, sid, r.box.last(t).Token), c.header...)
+			page = r.typed(page, string(verification.PressCode(r.keys, threepid.SID(sid), r.box.last(t).Token)), c.header...)
 		}
 		if page.Code != http.StatusOK {
 			t.Errorf("%s: locked out", name)
@@ -115,37 +117,37 @@ func TestNobodyIsLockedOut(t *testing.T) {
 func TestTheCodeBesideTheLink(t *testing.T) {
 	r := newPageRig(t, options{})
 	other := r.request("register", "s2", "b@x.org")
-	foreign := verification.PressCode(r.keys, other, r.box.last(t).Token)
+	foreign := verification.PressCode(r.keys, threepid.SID(other), r.box.last(t).Token)
 	sid := r.request("register", "s", "a@x.org")
 	token := r.box.last(t).Token
-	code := verification.PressCode(r.keys, sid, token)
+	code := verification.PressCode(r.keys, threepid.SID(sid), token)
 	again := r.press(r.openLink(sid), chrome[:2]...)
 	good := fields(again)
-	if good.Get("link") != token || !strings.Contains(again.Body.String(), "a@x.org") || strings.Contains(again.Body.String(), code) {
+	if threepid.Token(good.Get("link")) != token || !strings.Contains(again.Body.String(), "a@x.org") || strings.Contains(again.Body.String(), string(code)) {
 		t.Errorf("got fields %v, want the link's token, the address, and not the code", good)
 	}
 	for range 2 * verification.DefaultMaxTries { // no try of the session's is used up
-		wantCodePage(t, r.typed(again, foreign, chrome...))
+		wantCodePage(t, r.typed(again, string(foreign), chrome...))
 	}
 	for name, change := range map[string]func(url.Values){
 		"no nonce":           func(v url.Values) { v.Del("nonce") },
 		"the button's nonce": func(v url.Values) { v.Set("nonce", fields(r.openLink(sid)).Get("nonce")) },
 		"no code":            func(v url.Values) { v.Del("token") },
-		"the token for code": func(v url.Values) { v.Set("token", token) },
+		"the token for code": func(v url.Values) { v.Set("token", string(token)) },
 	} {
-		form := url.Values{"sid": good["sid"], "link": good["link"], "nonce": good["nonce"], "token": {code}}
+		form := url.Values{"sid": good["sid"], "link": good["link"], "nonce": good["nonce"], "token": {string(code)}}
 		change(form)
 		wantCodePage(t, r.post(form, chrome...))
 		r.stillPending(sid, name)
 	}
-	form := url.Values{"sid": good["sid"], "nonce": good["nonce"], "link": {"x" + token}, "token": {code}}
+	form := url.Values{"sid": good["sid"], "nonce": good["nonce"], "link": {string("x" + token)}, "token": {string(code)}}
 	wantPage(t, r.post(form, chrome...), http.StatusBadRequest, "This link does not work")
-	if answer := r.do("POST", linkPath, `{"sid":"`+sid+`","token":"`+code+`"}`, "Content-Type", "application/json"); strings.Contains(answer.Body.String(), "true") {
+	if answer := r.do("POST", linkPath, `{"sid":"`+sid+`","token":"`+string(code)+`"}`, "Content-Type", "application/json"); strings.Contains(answer.Body.String(), "true") {
 		t.Errorf("the code alone has confirmed: %s", answer.Body)
 	}
 	r.stillPending(sid, "all of these")
-	wantPage(t, r.typed(again, " "+code[:3]+" "+code[3:], chrome[:2]...), http.StatusOK, "Confirmed")
-	wantPage(t, r.typed(again, code, chrome[:2]...), http.StatusOK, "Already confirmed")
+	wantPage(t, r.typed(again, string(" "+code[:3]+" "+code[3:]), chrome[:2]...), http.StatusOK, "Confirmed")
+	wantPage(t, r.typed(again, string(code), chrome[:2]...), http.StatusOK, "Already confirmed")
 }
 
 // TestLateReaders: a page that was open for hours is shown again, and counts
@@ -176,10 +178,10 @@ func TestNonceForgeries(t *testing.T) {
 	for name, forged := range map[string]string{
 		"none": "", "nonsense": "x", "a dot": ".", "no press": "." + mac, "of another session": foreign.Get("nonce"),
 		"made a second press": "2" + nonce[1:], "made older": older + "." + mac, "cut": nonce[:len(nonce)-1], "longer": nonce + "A",
-		"another key": head + "." + mac[:len(mac)-4] + "AAAA", "a user's session": r.svc.UIASession("@alice:example.org", "page"),
-		"of the right user": head + "." + r.svc.UIASession("page", "press\x00"+sid+"\x00"+token), "huge": strings.Repeat(nonce, 10000),
+		"another key": head + "." + mac[:len(mac)-4] + "AAAA", "a user's session": string(r.svc.UIASession("@alice:example.org", "page")),
+		"of the right user": head + "." + string(r.svc.UIASession("page", "press\x00"+sid+"\x00"+string(token))), "huge": strings.Repeat(nonce, 10000),
 	} {
-		form := url.Values{"sid": {sid}, "token": {token}, "nonce": {forged}}
+		form := url.Values{"sid": {sid}, "token": {string(token)}, "nonce": {forged}}
 		if page := r.post(form); page.Code != http.StatusForbidden && page.Code != http.StatusRequestEntityTooLarge {
 			t.Errorf("%s: got status %d", name, page.Code)
 		}
@@ -197,12 +199,12 @@ func TestNonceWorksOnEveryNode(t *testing.T) {
 	sid := a.request("register", "s", "a@x.org")
 	page := fields(a.openLink(sid))
 	b.clock.Advance(5 * time.Second)
-	req := url.Values{"sid": {sid}, "token": {a.box.last(t).Token}, "nonce": {page.Get("nonce")}}
+	req := url.Values{"sid": {sid}, "token": {string(a.box.last(t).Token)}, "nonce": {page.Get("nonce")}}
 	// The other store does not have the session: to be told so is to have
 	// passed the gate.
 	wantPage(t, b.post(req), http.StatusBadRequest, "This request is too old")
 	plain := httptest.NewRequest("POST", linkPath, http.NoBody)
-	if !b.client.people.gate().Human(plain, page.Get("nonce"), "press\x00"+sid+"\x00"+a.box.last(t).Token) {
+	if !b.client.people.gate().Human(plain, web.Nonce(page.Get("nonce")), "press\x00"+sid+"\x00"+string(a.box.last(t).Token)) {
 		t.Error("the nonce of one node is refused by the other")
 	}
 }
@@ -220,11 +222,11 @@ func TestMachineThatClicksACodeHasToType(t *testing.T) {
 			t.Errorf("the page has no %q:\n%s", want, page.Body)
 		}
 	}
-	if strings.Contains(page.Body.String(), token) {
+	if strings.Contains(page.Body.String(), string(token)) {
 		t.Error("the page tells the machine the code")
 	}
 	form := fields(page)
-	form.Set("token", token)
+	form.Set("token", string(token))
 	wantPage(t, r.post(form), http.StatusOK, "Confirmed")
 }
 
@@ -232,5 +234,5 @@ func TestMachineThatClicksACodeHasToType(t *testing.T) {
 func TestMachinesOfOurOwnNeedNoPage(t *testing.T) {
 	r := newPageRig(t, options{})
 	sid := r.request("register", "s", "a@x.org")
-	wantStatus(t, r.submitJSON(submitBody(sid, "s", r.box.last(t).Token)), http.StatusOK)
+	wantStatus(t, r.submitJSON(submitBody(sid, "s", string(r.box.last(t).Token))), http.StatusOK)
 }

@@ -50,7 +50,7 @@ func fields(page *httptest.ResponseRecorder) url.Values {
 // openLink opens the link of the last mail.
 func (r *rig) openLink(sid string, header ...string) *httptest.ResponseRecorder {
 	r.t.Helper()
-	return r.do("GET", linkQuery("sid", sid, "token", r.box.last(r.t).Token), "", header...)
+	return r.do("GET", linkQuery("sid", sid, "token", string(r.box.last(r.t).Token)), "", header...)
 }
 
 // press reads a page for some seconds and presses its button.

@@ -96,7 +96,7 @@ func TestPagesThatCannotBeMade(t *testing.T) {
 	if err := r.client.SetPages(PageOptions{Words: wordless{}, Now: r.clock.Now}); err != nil {
 		t.Fatal(err)
 	}
-	for _, link := range []string{linkQuery("sid", sid, "token", r.box.last(t).Token), linkPath} {
+	for _, link := range []string{linkQuery("sid", sid, "token", string(r.box.last(t).Token)), linkPath} {
 		r.events.list = nil
 		page := r.do("GET", link, "")
 		wantStatus(t, page, http.StatusInternalServerError)

@@ -73,14 +73,14 @@ func TestPageWrongCode(t *testing.T) {
 		}
 	}
 	wantPage(t, page, http.StatusBadRequest, "This request was ended")
-	wantPage(t, r.do("GET", linkQuery("sid", sid, "token", right), ""), http.StatusBadRequest, "This request was ended")
+	wantPage(t, r.do("GET", linkQuery("sid", sid, "token", string(right)), ""), http.StatusBadRequest, "This request was ended")
 }
 
 func TestPageCodeIsTyped(t *testing.T) {
 	r := newPageRig(t, withCodes)
 	sid := r.request("register", "s", "a@x.org")
 	form := fields(r.do("GET", linkQuery("sid", sid), ""))
-	form.Set("token", " "+r.box.last(t).Token+" ")
+	form.Set("token", string(" "+r.box.last(t).Token+" "))
 	wantPage(t, r.post(form), http.StatusOK, "Confirmed") // at once: autofill is fast
 }
 
@@ -234,7 +234,7 @@ func TestPageBrands(t *testing.T) {
 func TestHelpPage(t *testing.T) {
 	r := newPageRig(t, withCodes)
 	sid := r.request("register", "s", "a@x.org")
-	link := web.HelpLink("https://matrix.example.org", sid, "s")
+	link := web.HelpLink("https://matrix.example.org", threepid.SID(sid), "s")
 	if !strings.HasPrefix(link, "https://matrix.example.org"+linkPath+"?") {
 		t.Errorf("got %s", link)
 	}
@@ -268,14 +268,14 @@ func TestHelpPageTellsWhatBecameOfTheMail(t *testing.T) {
 			r := newPageRig(t, opts)
 			sid := r.request("register", "s", "a@x.org")
 			noteDelivery(t, kept, r.box.last(t), state)
-			page := r.do("GET", web.HelpLink("https://matrix.example.org", sid, "s"), "")
+			page := r.do("GET", web.HelpLink("https://matrix.example.org", threepid.SID(sid), "s"), "")
 			wantPage(t, page, http.StatusOK, "Why did no mail arrive?")
 			if !strings.Contains(page.Body.String(), want) {
 				t.Errorf("%s: the page does not say %q:\n%s", state, want, page.Body)
 			}
-			strangers := []string{web.HelpLink("https://matrix.example.org", sid, "t"), linkQuery("help", "1", "sid", another(sid))}
+			strangers := []string{web.HelpLink("https://matrix.example.org", threepid.SID(sid), "t"), linkQuery("help", "1", "sid", another(sid))}
 			if !codes {
-				strangers = append(strangers, web.HelpLink("https://matrix.example.org", sid, ""))
+				strangers = append(strangers, web.HelpLink("https://matrix.example.org", threepid.SID(sid), ""))
 			}
 			for _, link := range strangers {
 				if page := r.do("GET", link, ""); page.Code != http.StatusOK || strings.Contains(page.Body.String(), want) {
@@ -283,7 +283,7 @@ func TestHelpPageTellsWhatBecameOfTheMail(t *testing.T) {
 				}
 			}
 			r.clock.Advance(48 * time.Hour)
-			if page := r.do("GET", web.HelpLink("https://matrix.example.org", sid, "s"), ""); !strings.Contains(page.Body.String(), "We know of no mail for this request.") {
+			if page := r.do("GET", web.HelpLink("https://matrix.example.org", threepid.SID(sid), "s"), ""); !strings.Contains(page.Body.String(), "We know of no mail for this request.") {
 				t.Errorf("%s: of a session that is gone the page says\n%s", state, page.Body)
 			}
 		}
@@ -341,13 +341,13 @@ func TestPageOfABrand(t *testing.T) {
 	}
 	for brand, want := range map[string]string{"acme": "Acme", "": "Everybody", "gone": "Everybody"} {
 		opened, err := r.svc.RequestToken(t.Context(), verification.Request{
-			Purpose: threepid.Register, ThreePID: threepid.ThreePID{Medium: threepid.Email, Address: "a@x.org"}, ClientSecret: "s" + brand, SendAttempt: 1, Brand: brand,
+			Purpose: threepid.Register, ThreePID: threepid.ThreePID{Medium: threepid.Email, Address: "a@x.org"}, ClientSecret: threepid.ClientSecret("s" + brand), SendAttempt: 1, Brand: brand,
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		refuse := refuseQuery(opened.SID, r.box.last(t).Refusal)
-		for _, page := range []*httptest.ResponseRecorder{r.openLink(opened.SID), r.do("GET", refuse, ""), r.press(r.openLink(opened.SID))} {
+		refuse := refuseQuery(string(opened.SID), string(r.box.last(t).Refusal))
+		for _, page := range []*httptest.ResponseRecorder{r.openLink(string(opened.SID)), r.do("GET", refuse, ""), r.press(r.openLink(string(opened.SID)))} {
 			if !strings.Contains(page.Body.String(), "<bdi>"+want+"</bdi>") {
 				t.Errorf("brand %q: got page\n%s", brand, page.Body)
 			}

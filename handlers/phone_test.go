@@ -14,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
 	"github.com/caddy-threepid/caddy-threepid/internal/phone"
 	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
@@ -94,7 +93,7 @@ func (r *rig) openPhone(purpose, secret string) (sid, code string) {
 	r.t.Helper()
 	rec := r.requestPhone(purpose, phoneBody(secret, "GB", "07400 123456", 1))
 	wantStatus(r.t, rec, http.StatusOK)
-	return decoded(r.t, rec)["sid"].(string), r.box.last(r.t).Token
+	return decoded(r.t, rec)["sid"].(string), string(r.box.last(r.t).Token)
 }
 
 func (r *rig) submitPhone(sid, secret, code string) *httptest.ResponseRecorder {
@@ -120,7 +119,7 @@ func TestR2_R4_R6_R34_R54_F1_RequestTokenForAPhone(t *testing.T) {
 				want := fmt.Sprint(map[string]any{
 					"submit_url": "https://matrix.example.org" + phonePath, "msisdn": "447400123456", "intl_fmt": "+44 7400 123456", "success": true,
 				})
-				if !wire.ClientSecretForm.MatchString(sid) || fmt.Sprint(got) != want {
+				if !threepid.ClientSecret(sid).Valid() || fmt.Sprint(got) != want {
 					t.Errorf("%s%s: got sid %q and %v, want %s", prefix, purpose, sid, got, want)
 				}
 				m := r.box.last(t)
@@ -270,7 +269,7 @@ func TestR58_F30_F31_AddAPhone(t *testing.T) {
 		rec := r.requestPhone("account/3pid", phoneBody("d", "GB", "07400123456", 1))
 		wantStatus(t, rec, http.StatusOK)
 		stolen := decoded(t, rec)["sid"].(string)
-		wantStatus(t, r.submitPhone(stolen, "d", r.box.last(t).Token), http.StatusOK)
+		wantStatus(t, r.submitPhone(stolen, "d", string(r.box.last(t).Token)), http.StatusOK)
 		bob := r.login("bob", "secret")
 		auth := strings.Replace(passwordAuth(r.challenged(t, bob, stolen, "d"), "secret"), "alice", "bob", 1)
 		wantError(t, r.as(bob, "POST", addPath, addBody(stolen, "d", auth)), http.StatusBadRequest, "M_THREEPID_IN_USE")

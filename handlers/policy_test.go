@@ -87,7 +87,7 @@ func TestPolicyLeavesOpenSessionsAlone(t *testing.T) {
 		token := r.login("alice", "pw")
 		sid := r.request("account/3pid", "s", "alice@evil.example")
 		d.off = false
-		wantStatus(t, r.confirm(sid, r.box.last(t).Token), http.StatusOK)
+		wantStatus(t, r.confirm(sid, string(r.box.last(t).Token)), http.StatusOK)
 		wantStatus(t, r.add(token, "r0", `{"three_pid_creds":{"sid":"`+sid+`","client_secret":"s"}}`), http.StatusOK)
 		wantError(t, r.do("POST", "/_matrix/client/r0/account/3pid/email/requestToken", emailBody("t", "alice@evil.example")),
 			http.StatusForbidden, "M_THREEPID_DENIED")

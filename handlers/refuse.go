@@ -14,6 +14,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -67,7 +68,7 @@ func (p *people) showRefusal(call *wire.Call) (int, error) {
 }
 
 // refusalView is the page that asks, or that says it is done already.
-func (p *people) refusalView(found verification.Confirmed, sid, refusal string, press web.Press) web.View {
+func (p *people) refusalView(found verification.Confirmed, sid threepid.SID, refusal threepid.RefusalToken, press web.Press) web.View {
 	if found.State == verification.Revoked {
 		return viewOf(found, web.Refused)
 	}
@@ -77,9 +78,9 @@ func (p *people) refusalView(found verification.Confirmed, sid, refusal string, 
 	}
 	v.Action = route.RefusePath
 	v.Fields = []web.Field{
-		{Name: "sid", Value: sid},
-		{Name: "refusal", Value: refusal},
-		{Name: "nonce", Value: p.gate().Nonce(press, aboutRefusal(sid, refusal))},
+		{Name: "sid", Value: string(sid)},
+		{Name: "refusal", Value: string(refusal)},
+		{Name: "nonce", Value: string(p.gate().Nonce(press, aboutRefusal(sid, refusal)))},
 	}
 	return v
 }
@@ -93,7 +94,7 @@ func (p *people) confirmRefusal(call *wire.Call, values url.Values) (int, error)
 	if err != nil {
 		return p.failedRefusal(call, err)
 	}
-	if !p.gate().Human(call.R, values.Get("nonce"), aboutRefusal(sid, refusal)) {
+	if !p.gate().Human(call.R, web.Nonce(values.Get("nonce")), aboutRefusal(sid, refusal)) {
 		if found.State == verification.Revoked { // the same form again
 			return p.sendOn(call.W, seen{route.RefusePath, web.Refused, sid}, nil)
 		}
@@ -110,7 +111,9 @@ func (p *people) confirmRefusal(call *wire.Call, values url.Values) (int, error)
 }
 
 // aboutRefusal is what the nonce of that page is about.
-func aboutRefusal(sid, refusal string) string { return "refuse\x00" + sid + "\x00" + refusal }
+func aboutRefusal(sid threepid.SID, refusal threepid.RefusalToken) string {
+	return "refuse\x00" + string(sid) + "\x00" + string(refusal)
+}
 
 // refuseAtOnce is a mail program's own button. It cannot show a page, and it
 // only wants to know whether to try again, so an old or a wrong link is
@@ -146,8 +149,8 @@ func (p *people) failedRefusal(call *wire.Call, err error) (int, error) {
 }
 
 // refusalOf reads a link's query or a form.
-func refusalOf(values url.Values) (sid, refusal string) {
-	return values.Get("sid"), values.Get("refusal")
+func refusalOf(values url.Values) (sid threepid.SID, refusal threepid.RefusalToken) {
+	return threepid.SID(values.Get("sid")), threepid.RefusalToken(values.Get("refusal"))
 }
 
 // refusalForm reads the body of a form; mail programs may send it in parts

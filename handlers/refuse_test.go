@@ -15,6 +15,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -33,7 +34,7 @@ func newRefuseRig(t *testing.T) *mail {
 		c.Store = m.store
 	}})
 	m.sid = m.request("account/password", "s", "alice@x.org")
-	m.refusal = m.box.last(t).Refusal
+	m.refusal = string(m.box.last(t).Refusal)
 	return m
 }
 
@@ -43,7 +44,7 @@ func (m *mail) link() string { return refuseQuery(m.sid, m.refusal) }
 // refused reports whether the session was ended.
 func (m *mail) refused() bool {
 	m.t.Helper()
-	_, err := m.svc.Inspect(m.t.Context(), verification.Submission{SID: m.sid, Token: m.box.last(m.t).Token})
+	_, err := m.svc.Inspect(m.t.Context(), verification.Submission{SID: threepid.SID(m.sid), Token: m.box.last(m.t).Token})
 	if err != nil && !errors.Is(err, verification.ErrRevoked) {
 		m.t.Fatal(err)
 	}
@@ -51,7 +52,7 @@ func (m *mail) refused() bool {
 }
 
 func refuseQuery(sid, refusal string) string {
-	return strings.TrimPrefix(web.RefuseLink("https://matrix.example.org", sid, refusal), "https://matrix.example.org")
+	return strings.TrimPrefix(web.RefuseLink("https://matrix.example.org", threepid.SID(sid), threepid.RefusalToken(refusal)), "https://matrix.example.org")
 }
 
 func (r *rig) refuseForm(values url.Values, header ...string) *httptest.ResponseRecorder {
@@ -122,11 +123,11 @@ func TestRefuseNeedsItsNonce(t *testing.T) {
 	m.clock.Advance(5 * time.Second)
 	wantPage(t, m.refuseForm(good, crossSite...), http.StatusForbidden, "Please press once more")
 	wantPage(t, m.refuseForm(good, chrome[:2]...), http.StatusForbidden, "Please press once more")
-	for name, nonce := range map[string]string{
+	for name, nonce := range map[string]web.Nonce{
 		"none": "", "nonsense": "1x.y", "of another page": m.client.people.gate().Nonce(web.First, "press\x00"+m.sid+"\x00"+m.refusal),
-		"of another session": m.client.people.gate().Nonce(web.First, aboutRefusal("00other", m.refusal)),
+		"of another session": m.client.people.gate().Nonce(web.First, aboutRefusal("00other", threepid.RefusalToken(m.refusal))),
 	} {
-		form := url.Values{"sid": {m.sid}, "refusal": {m.refusal}, "nonce": {nonce}}
+		form := url.Values{"sid": {m.sid}, "refusal": {m.refusal}, "nonce": {string(nonce)}}
 		if page := m.refuseForm(form); page.Code != http.StatusForbidden {
 			t.Errorf("%s: got status %d", name, page.Code)
 		}
@@ -137,7 +138,7 @@ func TestRefuseNeedsItsNonce(t *testing.T) {
 	if body := again.Body.String(); !strings.Contains(body, "End the request</button>") || !strings.Contains(body, `action="`+route.RefusePath+`"`) {
 		t.Errorf("the button does something else:\n%s", body)
 	}
-	if found, err := m.svc.InspectRefusal(t.Context(), m.sid, m.refusal); err != nil || found.State == verification.Revoked {
+	if found, err := m.svc.InspectRefusal(t.Context(), threepid.SID(m.sid), threepid.RefusalToken(m.refusal)); err != nil || found.State == verification.Revoked {
 		t.Fatalf("got %+v, %v: it was refused", found, err)
 	}
 	wantPage(t, m.pressRefuse(again), http.StatusOK, "The request was ended")

@@ -116,9 +116,9 @@ func (c *Client) watch(next wire.Next) wire.Next {
 // progress takes in the 401 of a registration.
 func (c *Client) progress(r *http.Request, body []byte) {
 	var told struct {
-		Session   string       `json:"session"`
-		Completed []string     `json:"completed"`
-		Flows     []hsapi.Flow `json:"flows"`
+		Session   threepid.UIASession `json:"session"`
+		Completed []string            `json:"completed"`
+		Flows     []hsapi.Flow        `json:"flows"`
 	}
 	if json.Unmarshal(body, &told) != nil || len(told.Flows) == 0 {
 		return

@@ -304,13 +304,13 @@ func TestGate_TheMailWaitsForTheEarlierStages(t *testing.T) {
 			wantStatus(t, r.stage(session, auth), http.StatusUnauthorized)
 		}
 		r.wantMails(1)
-		if got := r.box.last(t).SID; got != sid {
+		if got := r.box.last(t).SID; got != threepid.SID(sid) {
 			t.Errorf("got a mail of session %s, want %s", got, sid)
 		}
 		creds := `"type":"m.login.email.identity","threepid_creds":{"sid":"` + sid + `","client_secret":"s"}`
 		wantStatus(t, r.stage(session, creds), http.StatusUnauthorized)
 		r.wantMails(1)
-		wantStatus(t, r.confirm(sid, r.box.last(t).Token), http.StatusOK)
+		wantStatus(t, r.confirm(sid, string(r.box.last(t).Token)), http.StatusOK)
 		wantStatus(t, r.stage(session, creds), http.StatusOK)
 		if got := r.hs.Emails("bob"); len(got) != 1 || got[0] != "s@x.org" {
 			t.Errorf("got addresses %v, want that of the registration", got)
@@ -428,7 +428,7 @@ func TestGate_SessionsThatClientsName(t *testing.T) {
 		{"https://app.example.org/?session_id=%zz", ""},
 		{"://", ""},
 	} {
-		if got := uiaSession(c.link); got != c.want {
+		if got := uiaSession(c.link); got != threepid.SealedUIASession(c.want) {
 			t.Errorf("uiaSession(%q) = %q, want %q", c.link, got, c.want)
 		}
 	}

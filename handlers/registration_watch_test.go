@@ -101,10 +101,10 @@ func TestGate_WhoseRegistrationIsRemembered(t *testing.T) {
 		req.Header.Set("User-Agent", "app")
 		r.client.progress(req, []byte(`{"session":"`+c.session+`","completed":["captcha"],"flows":[{"stages":["captcha","m.login.email.identity"]}]}`))
 		got, err := r.svc.Tied(t.Context(), r.client.cfg.clientAddr(req), "app")
-		if err != nil || (got == c.session && got != "") != c.want {
+		if err != nil || (got == threepid.UIASession(c.session) && got != "") != c.want {
 			t.Errorf("%s, a session of %d signs: remembered is %q, %v", c.gate, len(c.session), got, err)
 		}
-		if reached, err := r.svc.Reached(t.Context(), c.session, threepid.Email); err != nil || reached != c.want {
+		if reached, err := r.svc.Reached(t.Context(), threepid.UIASession(c.session), threepid.Email); err != nil || reached != c.want {
 			t.Errorf("%s, a session of %d signs: come so far %v, %v", c.gate, len(c.session), reached, err)
 		}
 		if !r.taught() {

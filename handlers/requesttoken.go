@@ -21,11 +21,11 @@ import (
 // if the message carries a code (MSC2078). The last three are what Sydent
 // answers for a phone number, and what clients of then show.
 type tokenResponse struct {
-	SID           string `json:"sid"`
-	SubmitURL     string `json:"submit_url,omitempty"`
-	MSISDN        string `json:"msisdn,omitempty"`
-	International string `json:"intl_fmt,omitempty"`
-	Success       bool   `json:"success,omitempty"`
+	SID           threepid.SID `json:"sid"`
+	SubmitURL     string       `json:"submit_url,omitempty"`
+	MSISDN        string       `json:"msisdn,omitempty"`
+	International string       `json:"intl_fmt,omitempty"`
+	Success       bool         `json:"success,omitempty"`
 }
 
 // requestToken serves the six endpoints of MSC2263, without authentication
@@ -105,7 +105,7 @@ func (c *Client) hold(r *http.Request, req verification.Request, decoy bool) err
 	return c.svc.Hold(r.Context(), req, decoy)
 }
 
-func (c *Client) tokenAnswer(sid string, req verification.Request, to recipient) tokenResponse {
+func (c *Client) tokenAnswer(sid threepid.SID, req verification.Request, to recipient) tokenResponse {
 	resp := tokenResponse{SID: sid}
 	if req.Proof == verification.ProofCode {
 		resp.SubmitURL = c.cfg.PublicURL + route.PagePath(req.Medium)
@@ -141,13 +141,15 @@ func (c *Client) tokenRequest(body wire.Object, at route.Route) (req verificatio
 			return req, to, wire.BadRequest(wire.CodeMissingParam, "Missing params: ['"+key+"']")
 		}
 	}
-	if req.ClientSecret, err = body.Required("client_secret"); err != nil {
+	secret, err := body.Required("client_secret")
+	if err != nil {
 		return req, to, err
 	}
+	req.ClientSecret = threepid.ClientSecret(secret)
 	if req.SendAttempt, err = sendAttempt(body); err != nil {
 		return req, to, err
 	}
-	if !wire.ClientSecretForm.MatchString(req.ClientSecret) {
+	if !req.ClientSecret.Valid() {
 		return req, to, wire.BadRequest(wire.CodeInvalidParam, "'client_secret' must be 1 to 255 characters of [0-9a-zA-Z.=_-]")
 	}
 	if to, err = c.recipient(body, at.Medium); err != nil {

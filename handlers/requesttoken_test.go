@@ -335,7 +335,7 @@ func TestCallbackShowsTheHomeserverOnlyWhatItNeeds(t *testing.T) {
 	if err != nil || len(seen) != 4 {
 		t.Fatalf("the homeserver saw %s", got[0].Body)
 	}
-	if nonce, _, _ := seen.Text("client_secret"); nonce == "s3cret" || !wire.ClientSecretForm.MatchString(nonce) {
+	if nonce, _, _ := seen.Text("client_secret"); nonce == "s3cret" || !threepid.ClientSecret(nonce).Valid() {
 		t.Errorf("the homeserver saw client_secret %q", nonce)
 	}
 	if m := r.box.last(t); m.Address != "alice@x.org" {

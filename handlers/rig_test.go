@@ -165,7 +165,7 @@ func (r *rig) request(purpose, secret, email string) string {
 func (r *rig) validated(purpose, secret, email string) string {
 	r.t.Helper()
 	sid := r.request(purpose, secret, email)
-	wantStatus(r.t, r.confirm(sid, r.box.last(r.t).Token), http.StatusOK)
+	wantStatus(r.t, r.confirm(sid, string(r.box.last(r.t).Token)), http.StatusOK)
 	return sid
 }
 

@@ -52,7 +52,7 @@ var life = []struct {
 	{"open the link", func(l *lived) { l.page = l.openLink(l.sid) }},
 	{"open the link to refuse", func(l *lived) {
 		m := l.box.last(l.t)
-		l.refusal = l.do("GET", refuseQuery(m.SID, m.Refusal), "")
+		l.refusal = l.do("GET", refuseQuery(string(m.SID), string(m.Refusal)), "")
 		wantStatus(l.t, l.refusal, http.StatusOK)
 	}},
 	{"press the button", func(l *lived) { wantStatus(l.t, l.press(l.page), http.StatusOK) }},

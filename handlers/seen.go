@@ -27,8 +27,8 @@ var aftermath = []web.State{
 // going back, going forward and reloading do not ask whether to send it again. The
 // verdict on a form that has failed is reported here.
 func (p *people) sendOn(w http.ResponseWriter, to seen, verdict *wire.MatrixError) (int, error) {
-	name := string(to.state) + "." + p.gate().Nonce(web.First, to.about())
-	query := web.Query("sid", to.sid, web.SeenField, name)
+	name := string(to.state) + "." + string(p.gate().Nonce(web.First, to.about()))
+	query := web.Query("sid", string(to.sid), web.SeenField, name)
 	web.Headers(w.Header())
 	w.Header().Set("Location", to.path+"?"+query)
 	w.WriteHeader(http.StatusSeeOther)
@@ -42,19 +42,19 @@ func (p *people) sendOn(w http.ResponseWriter, to seen, verdict *wire.MatrixErro
 type seen struct {
 	path  string
 	state web.State
-	sid   string
+	sid   threepid.SID
 }
 
 // about is what its seal is about.
 func (s seen) about() string {
-	return "seen\x00" + s.path + "\x00" + string(s.state) + "\x00" + s.sid
+	return "seen\x00" + s.path + "\x00" + string(s.state) + "\x00" + string(s.sid)
 }
 
 // seenOf is the page that an address says, or empty.
 func (p *people) seenOf(path string, query url.Values) web.State {
 	name, seal, _ := strings.Cut(query.Get(web.SeenField), ".")
 	state := web.State(name)
-	if !slices.Contains(aftermath, state) || !p.gate().Sealed(seal, seen{path, state, query.Get("sid")}.about()) {
+	if !slices.Contains(aftermath, state) || !p.gate().Sealed(web.Nonce(seal), seen{path, state, threepid.SID(query.Get("sid"))}.about()) {
 		return ""
 	}
 	return state

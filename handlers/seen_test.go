@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -43,7 +44,7 @@ func TestNoFormStaysInTheHistory(t *testing.T) {
 		}, outcome{200, "Already confirmed"}},
 		"a code": {withCodes, linkPath, func(r *rig, sid string) url.Values {
 			form := fields(r.do("GET", linkQuery("sid", sid), ""))
-			form.Set("token", r.box.last(r.t).Token)
+			form.Set("token", string(r.box.last(r.t).Token))
 			return form
 		}, outcome{200, "Confirmed"}},
 		"a wrong code": {withCodes, linkPath, func(r *rig, sid string) url.Values {
@@ -63,13 +64,13 @@ func TestNoFormStaysInTheHistory(t *testing.T) {
 		}, outcome{400, "This request is too old"}},
 		"ended": {options{}, linkPath, func(r *rig, sid string) url.Values {
 			form := fields(r.openLink(sid))
-			if err := r.svc.RevokeSession(r.t.Context(), sid); err != nil {
+			if err := r.svc.RevokeSession(r.t.Context(), threepid.SID(sid)); err != nil {
 				r.t.Fatal(err)
 			}
 			return form
 		}, outcome{400, "This request was ended"}},
 		"refused": {options{}, route.RefusePath, func(r *rig, sid string) url.Values {
-			return fields(r.do("GET", refuseQuery(sid, r.box.last(r.t).Refusal), ""))
+			return fields(r.do("GET", refuseQuery(sid, string(r.box.last(r.t).Refusal)), ""))
 		}, outcome{200, "The request was ended"}},
 	} {
 		r := newPageRig(t, c.options)
@@ -102,7 +103,7 @@ func TestAnAddressCannotClaimAnything(t *testing.T) {
 	r := newPageRig(t, withCodes)
 	other := r.request("register", "s2", "b@x.org")
 	form := fields(r.do("GET", linkQuery("sid", other), ""))
-	form.Set("token", r.box.last(t).Token)
+	form.Set("token", string(r.box.last(t).Token))
 	u, err := url.Parse(r.sent(linkPath, form).Header().Get("Location"))
 	if err != nil {
 		t.Fatal(err)
@@ -121,7 +122,7 @@ func TestAnAddressCannotClaimAnything(t *testing.T) {
 	// refusal is one of a link.
 	for _, state := range []string{"done", "already"} {
 		seal := r.client.people.gate().Nonce('1', sealOf(linkPath, state, sid))
-		wantPage(t, r.do("GET", linkQuery("sid", sid, web.SeenField, state+"."+seal), ""), http.StatusOK, "Create your account?")
+		wantPage(t, r.do("GET", linkQuery("sid", sid, web.SeenField, state+"."+string(seal)), ""), http.StatusOK, "Create your account?")
 	}
 	r.stillPending(sid, "addresses that say so")
 	if page := r.do("GET", u.String(), "").Body.String(); !strings.Contains(page, "b@x.org") {
@@ -155,11 +156,13 @@ func TestWhatPassesIsSentAgain(t *testing.T) {
 // svcConfirmed checks that a session is confirmed.
 func (r *rig) svcConfirmed(sid string) {
 	r.t.Helper()
-	found, err := r.svc.Inspect(r.t.Context(), verification.Submission{SID: sid, Token: r.box.last(r.t).Token})
+	found, err := r.svc.Inspect(r.t.Context(), verification.Submission{SID: threepid.SID(sid), Token: r.box.last(r.t).Token})
 	if err != nil || !found.Already {
 		r.t.Errorf("got %+v, %v: it is not confirmed", found, err)
 	}
 }
 
 // sealOf is what the seal of an address is about that says what has become of a form.
-func sealOf(path, state, sid string) string { return seen{path, web.State(state), sid}.about() }
+func sealOf(path, state, sid string) string {
+	return seen{path, web.State(state), threepid.SID(sid)}.about()
+}

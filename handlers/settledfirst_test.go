@@ -98,13 +98,13 @@ func TestSettledBeforeTheClientHasItsAnswer(t *testing.T) {
 			r := newRig(t, options{})
 			r.hs.AddUser("alice", "old", "alice@x.org")
 			token := r.login("alice", "old")
-			proof := verification.Completion{SID: r.validated(reset, "s", "alice@x.org"), ClientSecret: "s", Purpose: threepid.Password}
-			added := verification.Completion{SID: r.validated(legacy, "c", "new@x.org"), ClientSecret: "c", Purpose: threepid.Add}
+			proof := verification.Completion{SID: threepid.SID(r.validated(reset, "s", "alice@x.org")), ClientSecret: "s", Purpose: threepid.Password}
+			added := verification.Completion{SID: threepid.SID(r.validated(legacy, "c", "new@x.org")), ClientSecret: "c", Purpose: threepid.Add}
 			auth := fmt.Sprintf(`{"type":"m.login.email.identity","threepid_creds":{"sid":%q,"client_secret":"s"}}`, proof.SID)
-			used, left, body := added, proof, addBody(added.SID, "c", auth)
+			used, left, body := added, proof, addBody(string(added.SID), "c", auth)
 			switch tt.tail {
 			case reset:
-				used, left, body = proof, added, resetBody(proof.SID, "s")
+				used, left, body = proof, added, resetBody(string(proof.SID), "s")
 			case legacy:
 				body = fmt.Sprintf(`{"three_pid_creds":{"sid":%q,"client_secret":"c"}}`, added.SID)
 			}

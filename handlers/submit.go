@@ -70,23 +70,25 @@ func submission(call *wire.Call) (verification.Submission, error) {
 	if err != nil {
 		return sub, err
 	}
-	if sub.SID, err = body.Required("sid"); err != nil {
+	sid, err := body.Required("sid")
+	if err != nil {
 		return sub, err
 	}
 	secret, err := body.Required("client_secret")
 	if err != nil {
 		return sub, err
 	}
-	sub.ClientSecret = &secret
 	token, err := body.Required("token")
 	if err != nil {
 		return sub, err
 	}
-	var ok bool
-	if sub.Token, ok = input.Code(token); !ok {
+	token, ok := input.Code(token)
+	if !ok {
 		return sub, wire.BadRequest(wire.CodeInvalidParam, "'token' must be 1 to 255 characters")
 	}
-	return sub, nil
+	return verification.Submission{
+		SID: threepid.SID(sid), ClientSecret: new(threepid.ClientSecret(secret)), Token: threepid.Token(token),
+	}, nil
 }
 
 // machineError is submitError for clients that have a field for the code of a text

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -48,13 +49,13 @@ func TestR30_R36_R39_F2_F3_SubmitByMachine(t *testing.T) {
 		r := newRig(t, opts)
 		r.hs.AddUser("alice", "old", "alice@x.org")
 		sid := r.request("account/password", "s", "alice@x.org")
-		rec := r.submitJSON(submitBody(sid, "s", r.box.last(t).Token))
+		rec := r.submitJSON(submitBody(sid, "s", string(r.box.last(t).Token)))
 		wantStatus(t, rec, http.StatusOK)
 		wantCORS(t, rec)
 		if got := strings.TrimSpace(rec.Body.String()); got != `{"success":true}` {
 			t.Errorf("got %s, want success", got)
 		}
-		again := r.submitJSON(submitBody(sid, "s", r.box.last(t).Token))
+		again := r.submitJSON(submitBody(sid, "s", string(r.box.last(t).Token)))
 		wantStatus(t, again, http.StatusOK)
 		wantStatus(t, r.reset(resetBody(sid, "s")), http.StatusOK)
 	}
@@ -65,13 +66,13 @@ func TestF5_SubmitErrors(t *testing.T) {
 	sid := r.request("register", "s", "a@x.org")
 	token := r.box.last(t).Token
 	wrong := "000000"
-	if token == wrong {
+	if token == threepid.Token(wrong) {
 		wrong = "000001"
 	}
 	for name, c := range map[string]struct{ body, code string }{
 		"wrong token":  {submitBody(sid, "s", wrong), "M_TOKEN_INCORRECT"},
-		"wrong secret": {submitBody(sid, "t", token), "M_INVALID_PARAM"},
-		"unknown sid":  {submitBody("x", "s", token), "M_INVALID_PARAM"},
+		"wrong secret": {submitBody(sid, "t", string(token)), "M_INVALID_PARAM"},
+		"unknown sid":  {submitBody("x", "s", string(token)), "M_INVALID_PARAM"},
 		"empty token":  {submitBody(sid, "s", ""), "M_INVALID_PARAM"},
 		"long token":   {submitBody(sid, "s", strings.Repeat("1", 256)), "M_INVALID_PARAM"},
 		"no token":     {`{"sid":"` + sid + `","client_secret":"s"}`, "M_MISSING_PARAM"},
@@ -89,9 +90,9 @@ func TestF5_SubmitErrors(t *testing.T) {
 		}
 	}
 	r.clock.Advance(verification.DefaultTokenLifetime)
-	wantError(t, r.submitJSON(submitBody(sid, "s", token)), http.StatusBadRequest, "M_SESSION_EXPIRED")
+	wantError(t, r.submitJSON(submitBody(sid, "s", string(token))), http.StatusBadRequest, "M_SESSION_EXPIRED")
 	r.clock.Advance(24 * time.Hour)
-	wantError(t, r.submitJSON(submitBody(sid, "s", token)), http.StatusBadRequest, "M_SESSION_EXPIRED")
+	wantError(t, r.submitJSON(submitBody(sid, "s", string(token))), http.StatusBadRequest, "M_SESSION_EXPIRED")
 }
 
 func TestTooManyWrongCodesEndTheSession(t *testing.T) {
@@ -101,20 +102,20 @@ func TestTooManyWrongCodesEndTheSession(t *testing.T) {
 	for range verification.DefaultMaxTries {
 		wantError(t, r.submitJSON(submitBody(sid, "s", "wrong")), http.StatusBadRequest, "M_TOKEN_INCORRECT")
 	}
-	wantError(t, r.submitJSON(submitBody(sid, "s", token)), http.StatusBadRequest, "M_SESSION_EXPIRED")
+	wantError(t, r.submitJSON(submitBody(sid, "s", string(token))), http.StatusBadRequest, "M_SESSION_EXPIRED")
 }
 
 func TestR31_IdentityServersSubmitPath(t *testing.T) {
 	const path = "/_matrix/identity/api/v1/validate/email/submitToken"
 	r := newRig(t, options{config: func(c *Config) { c.IdentitySubmit = true; c.Proof = verification.ProofCode }})
 	sid := r.request("account/password", "s", "a@x.org")
-	form := url.Values{"sid": {sid}, "client_secret": {"s"}, "token": {r.box.last(t).Token}}.Encode()
+	form := url.Values{"sid": {sid}, "client_secret": {"s"}, "token": {string(r.box.last(t).Token)}}.Encode()
 	rec := r.do("POST", path, form, "Content-Type", "application/x-www-form-urlencoded")
 	wantStatus(t, rec, http.StatusOK)
 	if got := decoded(t, rec)["success"]; got != true {
 		t.Errorf("got success %v, want true", got)
 	}
-	wantStatus(t, r.do("POST", path, submitBody(sid, "s", r.box.last(t).Token)), http.StatusOK)
+	wantStatus(t, r.do("POST", path, submitBody(sid, "s", string(r.box.last(t).Token))), http.StatusOK)
 	off := newRig(t, options{})
 	off.do("POST", path, "{}")
 	if len(off.hs.Requests()) != 1 {
@@ -137,7 +138,7 @@ func TestR37_F12_Page(t *testing.T) {
 	token := r.box.last(t).Token
 	for _, method := range []string{"GET", "HEAD"} {
 		for range 2 { // a mail scanner
-			rec := r.do(method, linkQuery("sid", sid, "token", token, "client_secret", "s"), "")
+			rec := r.do(method, linkQuery("sid", sid, "token", string(token), "client_secret", "s"), "")
 			wantStatus(t, rec, http.StatusOK)
 			if method == "HEAD" && rec.Body.Len() != 0 {
 				t.Error("HEAD was answered with a body")
@@ -146,7 +147,7 @@ func TestR37_F12_Page(t *testing.T) {
 	}
 	wantStatus(t, r.reset(resetBody(sid, "s")), http.StatusUnauthorized)
 
-	page := r.do("GET", linkQuery("sid", sid, "token", token), "").Body.String()
+	page := r.do("GET", linkQuery("sid", sid, "token", string(token)), "").Body.String()
 	for _, want := range []string{`<form method="post"`, "Reset your password?", "alice@x.org", "matrix.example.org", `name="viewport"`} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page has no %q", want)
@@ -159,27 +160,27 @@ func TestR37_F12_Page(t *testing.T) {
 	}
 	for name, target := range map[string]string{
 		"wrong token":  linkQuery("sid", sid, "token", "x"),
-		"wrong secret": linkQuery("sid", sid, "token", token, "client_secret", "t"),
-		"unknown sid":  linkQuery("sid", "x", "token", token),
+		"wrong secret": linkQuery("sid", sid, "token", string(token), "client_secret", "t"),
+		"unknown sid":  linkQuery("sid", "x", "token", string(token)),
 		"nothing":      linkPath,
 	} {
 		if rec := r.do("GET", target, ""); rec.Code/100 != 4 {
 			t.Errorf("%s: got status %d, want 4xx", name, rec.Code)
 		}
 	}
-	done := r.confirm(sid, token)
+	done := r.confirm(sid, string(token))
 	wantStatus(t, done, http.StatusOK)
 	if !strings.Contains(done.Body.String(), "Confirmed") {
 		t.Errorf("got page %s", done.Body)
 	}
-	for _, again := range []*httptest.ResponseRecorder{r.confirm(sid, token), r.do("GET", linkQuery("sid", sid, "token", token), "")} {
+	for _, again := range []*httptest.ResponseRecorder{r.confirm(sid, string(token)), r.do("GET", linkQuery("sid", sid, "token", string(token)), "")} {
 		wantStatus(t, again, http.StatusOK)
 		if !strings.Contains(again.Body.String(), "Already confirmed") {
 			t.Errorf("got page %s", again.Body)
 		}
 	}
 	r.clock.Advance(25 * time.Hour)
-	if rec := r.confirm(sid, token); rec.Code != http.StatusBadRequest || !strings.Contains(rec.Body.String(), "This request is too old") {
+	if rec := r.confirm(sid, string(token)); rec.Code != http.StatusBadRequest || !strings.Contains(rec.Body.String(), "This request is too old") {
 		t.Errorf("got status %d, page %s", rec.Code, rec.Body)
 	}
 }
@@ -187,7 +188,7 @@ func TestR37_F12_Page(t *testing.T) {
 func TestPageHeaders(t *testing.T) {
 	r := newRig(t, options{})
 	sid := r.request("register", "s", "a@x.org")
-	h := r.do("GET", linkQuery("sid", sid, "token", r.box.last(t).Token), "").Header()
+	h := r.do("GET", linkQuery("sid", sid, "token", string(r.box.last(t).Token)), "").Header()
 	for name, want := range map[string]string{
 		"Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY", "Cache-Control": "no-store",
 		"X-Content-Type-Options": "nosniff", "Content-Type": "text/html; charset=utf-8",
@@ -216,9 +217,9 @@ func TestCodePageIsNoOracle(t *testing.T) {
 	r := newRig(t, withCodes)
 	sid := r.request("register", "s", "a@x.org")
 	token := r.box.last(t).Token
-	right := r.do("GET", linkQuery("sid", sid, "token", token), "").Body.String()
+	right := r.do("GET", linkQuery("sid", sid, "token", string(token)), "").Body.String()
 	wrong := r.do("GET", linkQuery("sid", sid, "token", "999999"), "").Body.String()
-	same := strings.NewReplacer(token, "T", "999999", "T")
+	same := strings.NewReplacer(string(token), "T", "999999", "T")
 	if without(same.Replace(right)) != without(same.Replace(wrong)) {
 		t.Error("the page tells a right code from a wrong one without counting")
 	}
@@ -231,7 +232,7 @@ func TestCodePageIsNoOracle(t *testing.T) {
 	if strings.Contains(field, "a@x.org") {
 		t.Error("the page tells the address to somebody who has not shown the code")
 	}
-	wantStatus(t, r.confirm(sid, " "+token[:3]+" "+token[3:]), http.StatusOK)
+	wantStatus(t, r.confirm(sid, string(" "+token[:3]+" "+token[3:])), http.StatusOK)
 }
 
 func TestPageEscapesWhatItIsGiven(t *testing.T) {
@@ -256,8 +257,8 @@ func TestSubmitWrongMethod(t *testing.T) {
 func TestCodeLinkLeadsToThePageForTheCode(t *testing.T) {
 	r := newRig(t, withCodes)
 	sid := r.request("register", "s", "a@x.org")
-	link := web.Link("https://matrix.example.org", sid, "")
+	link := web.Link("https://matrix.example.org", threepid.SID(sid), "")
 	form := fields(r.do("GET", strings.TrimPrefix(link, "https://matrix.example.org"), ""))
-	form.Set("token", r.box.last(t).Token)
+	form.Set("token", string(r.box.last(t).Token))
 	wantPage(t, r.post(form), http.StatusOK, "Confirmed")
 }

@@ -120,7 +120,7 @@ func FuzzAdminBody(f *testing.F) {
 		all, _ := exact["all"].(bool)
 		delete(exact, "all")
 		want := SessionRequest{
-			SID: text("sid"), Pseudonym: text("pseudonym"), Medium: threepid.Medium(text("medium")), Address: text("address"), All: all,
+			SID: threepid.SID(text("sid")), Pseudonym: text("pseudonym"), Medium: threepid.Medium(text("medium")), Address: text("address"), All: all,
 		}
 		if got != want || len(exact) != 0 {
 			t.Errorf("%q: got %+v, want %+v and nothing more, not %v", body, got, want, exact)

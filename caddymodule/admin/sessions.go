@@ -20,7 +20,7 @@ import (
 // SessionRequest names sessions. What it is about stands in the body, because
 // paths are logged.
 type SessionRequest struct {
-	SID       string          `json:"sid,omitempty"`
+	SID       threepid.SID    `json:"sid,omitempty"`
 	Pseudonym string          `json:"pseudonym,omitempty"`
 	Medium    threepid.Medium `json:"medium,omitempty"`
 	Address   string          `json:"address,omitempty"`
@@ -40,19 +40,19 @@ func (req SessionRequest) One() bool {
 
 // SessionInfo is what an operator may know of a session.
 type SessionInfo struct {
-	SID       string     `json:"sid"`
-	Purpose   string     `json:"purpose"`
-	Medium    string     `json:"medium"`
-	Pseudonym string     `json:"pseudonym"`
-	State     string     `json:"state"`
-	Delivery  string     `json:"delivery"`
-	Created   *time.Time `json:"created,omitempty"`
-	Asked     *time.Time `json:"asked,omitempty"`
-	Until     time.Time  `json:"until"`
-	Sends     int        `json:"sends"`
-	Tries     int        `json:"tries"`
-	Language  string     `json:"language,omitempty"`
-	Brand     string     `json:"brand,omitempty"`
+	SID       threepid.SID `json:"sid"`
+	Purpose   string       `json:"purpose"`
+	Medium    string       `json:"medium"`
+	Pseudonym string       `json:"pseudonym"`
+	State     string       `json:"state"`
+	Delivery  string       `json:"delivery"`
+	Created   *time.Time   `json:"created,omitempty"`
+	Asked     *time.Time   `json:"asked,omitempty"`
+	Until     time.Time    `json:"until"`
+	Sends     int          `json:"sends"`
+	Tries     int          `json:"tries"`
+	Language  string       `json:"language,omitempty"`
+	Brand     string       `json:"brand,omitempty"`
 	// Decoy says that the homeserver has refused the request, that nobody has a
 	// token, and that the owner of the address is told so once a day.
 	Decoy bool `json:"decoy,omitempty"`
@@ -77,7 +77,7 @@ type Sessions struct {
 }
 
 func findSessions(ctx context.Context, app *caddymodule.App, req SessionRequest) (any, error) {
-	req.SID, req.Pseudonym = input.Trim(req.SID), input.Trim(req.Pseudonym)
+	req.SID, req.Pseudonym = threepid.SID(input.Trim(string(req.SID))), input.Trim(req.Pseudonym)
 	if !req.One() {
 		return nil, refused(errors.New("name sessions by a sid, a pseudonym or an address, or all of them"))
 	}
@@ -154,7 +154,7 @@ type Revoked struct {
 // revoke ends a session, or all open ones of an address.
 func revoke(ctx context.Context, app *caddymodule.App, req SessionRequest) (any, error) {
 	if req.Address == "" {
-		_, err := onSession(ctx, app, req, func(inst *instance.Instance, ctx context.Context, sid string) error {
+		_, err := onSession(ctx, app, req, func(inst *instance.Instance, ctx context.Context, sid threepid.SID) error {
 			return inst.Service.RevokeSession(ctx, sid)
 		})
 		return Revoked{1}, err
@@ -168,7 +168,7 @@ func revoke(ctx context.Context, app *caddymodule.App, req SessionRequest) (any,
 	})
 }
 
-func onSession(ctx context.Context, app *caddymodule.App, req SessionRequest, do func(*instance.Instance, context.Context, string) error) (any, error) {
+func onSession(ctx context.Context, app *caddymodule.App, req SessionRequest, do func(*instance.Instance, context.Context, threepid.SID) error) (any, error) {
 	if req != (SessionRequest{SID: req.SID}) {
 		return nil, refused(errors.New("name the session by its sid alone"))
 	}
@@ -177,7 +177,7 @@ func onSession(ctx context.Context, app *caddymodule.App, req SessionRequest, do
 		return nil, err
 	}
 	defer release()
-	if err := do(inst, ctx, input.Trim(req.SID)); err != nil {
+	if err := do(inst, ctx, threepid.SID(input.Trim(string(req.SID)))); err != nil {
 		return nil, verdict(err)
 	}
 	return Done{}, nil

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/caddy-threepid/caddy-threepid/caddymodule/admin"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 func newSessionsCommand() *cobra.Command {
@@ -37,7 +38,7 @@ all, at most 1000. Exits with 1 if there are none.`, runListSessions)
 
 // sessionsNamed reads which sessions are meant.
 func sessionsNamed(flags caddycmd.Flags) (req admin.SessionRequest, err error) {
-	req = admin.SessionRequest{SID: flags.String("sid")}
+	req = admin.SessionRequest{SID: threepid.SID(flags.String("sid"))}
 	if flags.Lookup("pseudonym") != nil {
 		req.Pseudonym = flags.String("pseudonym")
 	}
@@ -145,7 +146,7 @@ request of its client.`, runResend)
 }
 
 func runResend(out io.Writer, flags caddycmd.Flags) (int, error) {
-	req := admin.SessionRequest{SID: flags.String("sid")}
+	req := admin.SessionRequest{SID: threepid.SID(flags.String("sid"))}
 	if !req.One() {
 		return exitUsage, wrongUse("name the session with --sid")
 	}

@@ -62,8 +62,8 @@ func (c *scene) clicked(purpose threepid.Purpose, address string) (creds string)
 		fmt.Sprintf(`{"client_secret":"s","email":%q,"send_attempt":1}`, address))
 	sid := got.text("sid")
 	for _, m := range c.box.mails {
-		if m.SID == sid {
-			if _, err := c.nodes[0].svc.Submit(c.Context(), verification.Submission{SID: sid, Token: m.Token}); err != nil {
+		if m.SID == threepid.SID(sid) {
+			if _, err := c.nodes[0].svc.Submit(c.Context(), verification.Submission{SID: threepid.SID(sid), Token: m.Token}); err != nil {
 				c.Fatalf("click: %v", err)
 			}
 			return fmt.Sprintf(`{"sid":%q,"client_secret":"s"}`, sid)

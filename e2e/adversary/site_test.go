@@ -19,6 +19,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbound"
 	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
@@ -255,11 +256,11 @@ func (s *site) loseAll() {
 // noServers is a world in which no identity server can be reached by us.
 type noServers struct{}
 
-func (noServers) Bind(context.Context, outbound.Name, string, identityserver.Bind) (identityserver.Bound, error) {
+func (noServers) Bind(context.Context, outbound.Name, threepid.IDAccessToken, identityserver.Bind) (identityserver.Bound, error) {
 	return identityserver.Bound{}, io.ErrUnexpectedEOF
 }
 
-func (noServers) Proven(context.Context, outbound.Name, string, string, string) (identityserver.Bound, error) {
+func (noServers) Proven(context.Context, outbound.Name, threepid.IDAccessToken, threepid.SID, threepid.ClientSecret) (identityserver.Bound, error) {
 	return identityserver.Bound{}, io.ErrUnexpectedEOF
 }
 

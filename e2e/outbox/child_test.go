@@ -147,9 +147,11 @@ func assemble(o order) (*machinery, error) {
 			Observer: complaints{}, MaxQueued: maxQueued,
 			Senders: map[threepid.Medium]outbox.Sender{threepid.Email: &outbox.MailSender{
 				From: "Example <noreply@mail.example.org>", Transport: relays, Templates: words, Keys: keys,
-				Link: func(sid, token string) string { return "https://matrix.example.org/c?sid=" + sid + "&token=" + token },
-				Refuse: func(sid, refusal string) string {
-					return "https://matrix.example.org/r?sid=" + sid + "&refusal=" + refusal
+				Link: func(sid threepid.SID, token threepid.Token) string {
+					return "https://matrix.example.org/c?sid=" + string(sid) + "&token=" + string(token)
+				},
+				Refuse: func(sid threepid.SID, refusal threepid.RefusalToken) string {
+					return "https://matrix.example.org/r?sid=" + string(sid) + "&refusal=" + string(refusal)
 				},
 			}},
 		},
@@ -211,11 +213,11 @@ func (m *machinery) requestAll(users []int, out io.Writer) error {
 	return errors.Join(errs...)
 }
 
-func (m *machinery) request(user int) (sid string, err error) {
+func (m *machinery) request(user int) (sid threepid.SID, err error) {
 	for {
 		opened, err := m.svc.RequestToken(context.Background(), verification.Request{
 			Purpose: threepid.Register, ThreePID: threepid.ThreePID{Medium: threepid.Email, Address: userAddress(user)},
-			ClientSecret: fmt.Sprint("secret", user), SendAttempt: 1, Language: "de",
+			ClientSecret: threepid.ClientSecret(fmt.Sprint("secret", user)), SendAttempt: 1, Language: "de",
 		})
 		if !errors.Is(err, outbox.ErrFull) {
 			return opened.SID, err

@@ -268,7 +268,7 @@ func (c *campaign) inspect(without []int) {
 	}
 	states := map[verification.DeliveryState]int{}
 	for user, sid := range c.sids {
-		a, err := m.svc.Describe(c.t.Context(), sid)
+		a, err := m.svc.Describe(c.t.Context(), threepid.SID(sid))
 		if err != nil {
 			c.t.Fatalf("a session that was promised: %v", err)
 		}

@@ -50,7 +50,7 @@ var scenes = []scene{
 		if err := confirm(ctx, s, tab); err != nil {
 			return err
 		}
-		return tab.Navigate(ctx, s.link(s.box.last().SID))
+		return tab.Navigate(ctx, s.link(string(s.box.last().SID)))
 	}},
 	{web.Expired, verification.ProofLink, 400, func(ctx context.Context, s *site, tab *chromium.Tab) error {
 		link := s.link(s.open(threepid.Password, verification.ProofLink))
@@ -89,8 +89,8 @@ var scenes = []scene{
 	}},
 	{web.Help, verification.ProofCode, 200, func(ctx context.Context, s *site, tab *chromium.Tab) error {
 		sid := s.open(threepid.Add, verification.ProofCode)
-		return errors.Join(s.svc.NoteFeedback(ctx, sid, verification.Bounced),
-			tab.Navigate(ctx, s.local(web.HelpLink(publicURL, sid, secret))))
+		return errors.Join(s.svc.NoteFeedback(ctx, threepid.SID(sid), verification.Bounced),
+			tab.Navigate(ctx, s.local(web.HelpLink(publicURL, threepid.SID(sid), secret))))
 	}},
 }
 

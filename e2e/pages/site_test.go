@@ -87,7 +87,7 @@ func (s *site) open(purpose threepid.Purpose, proof verification.Proof) string {
 		Origin: provenance.Origin{Program: "Element", System: "Android", Network: "203.0.x.x"},
 	})
 	must(s.t, err)
-	return opened.SID
+	return string(opened.SID)
 }
 
 // local is a link of ours as the browser reaches it.
@@ -95,28 +95,28 @@ func (s *site) local(link string) string { return s.base + strings.TrimPrefix(li
 
 // link is the link of the message.
 func (s *site) link(sid string) string {
-	return s.local(web.Link(publicURL, sid, s.box.last().Token))
+	return s.local(web.Link(publicURL, threepid.SID(sid), s.box.last().Token))
 }
 
 // pressCode is the code beside the link of the message.
 func (s *site) pressCode(sid string) string {
-	return verification.PressCode(s.keys, sid, s.box.last().Token)
+	return string(verification.PressCode(s.keys, threepid.SID(sid), s.box.last().Token))
 }
 
 // codeLink is the page that asks for the code.
 func (s *site) codeLink(sid string) string {
-	return s.local(web.Link(publicURL, sid, ""))
+	return s.local(web.Link(publicURL, threepid.SID(sid), ""))
 }
 
 // refuseLink is the link of the message that ends the request.
 func (s *site) refuseLink(sid string) string {
-	return s.local(web.RefuseLink(publicURL, sid, s.box.last().Refusal))
+	return s.local(web.RefuseLink(publicURL, threepid.SID(sid), s.box.last().Refusal))
 }
 
 // confirmed reports whether the session is validated.
 func (s *site) confirmed(sid string) bool {
 	s.t.Helper()
-	found, err := s.svc.Inspect(context.Background(), verification.Submission{SID: sid, Token: s.box.last().Token})
+	found, err := s.svc.Inspect(context.Background(), verification.Submission{SID: threepid.SID(sid), Token: s.box.last().Token})
 	must(s.t, err)
 	return found.Already
 }
@@ -125,7 +125,7 @@ func (s *site) confirmed(sid string) bool {
 func (s *site) spoil(sid string) {
 	s.t.Helper()
 	for range verification.DefaultMaxTries {
-		_, err := s.svc.Submit(context.Background(), verification.Submission{SID: sid, Token: "wrong"})
+		_, err := s.svc.Submit(context.Background(), verification.Submission{SID: threepid.SID(sid), Token: "wrong"})
 		if !errors.Is(err, verification.ErrTokenIncorrect) {
 			s.t.Fatalf("got %v, want %v", err, verification.ErrTokenIncorrect)
 		}
@@ -134,7 +134,7 @@ func (s *site) spoil(sid string) {
 
 // wrongLink is a link with a token that was never sent.
 func (s *site) wrongLink(sid string) string {
-	return s.local(web.Link(publicURL, sid, url.QueryEscape("wrong")))
+	return s.local(web.Link(publicURL, threepid.SID(sid), threepid.Token(url.QueryEscape("wrong"))))
 }
 
 type outbox struct {

@@ -19,6 +19,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/identityserver"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbound"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
@@ -169,7 +170,7 @@ func (b *inbox) of(sid string) (found verification.Message) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, m := range b.mails {
-		if m.SID == sid {
+		if m.SID == threepid.SID(sid) {
 			found = m
 		}
 	}
@@ -179,11 +180,11 @@ func (b *inbox) of(sid string) (found verification.Message) {
 // noServers are the identity servers of users, of which there are none here.
 type noServers struct{}
 
-func (noServers) Bind(context.Context, outbound.Name, string, identityserver.Bind) (identityserver.Bound, error) {
+func (noServers) Bind(context.Context, outbound.Name, threepid.IDAccessToken, identityserver.Bind) (identityserver.Bound, error) {
 	return identityserver.Bound{}, io.ErrUnexpectedEOF
 }
 
-func (noServers) Proven(context.Context, outbound.Name, string, string, string) (identityserver.Bound, error) {
+func (noServers) Proven(context.Context, outbound.Name, threepid.IDAccessToken, threepid.SID, threepid.ClientSecret) (identityserver.Bound, error) {
 	return identityserver.Bound{}, io.ErrUnexpectedEOF
 }
 

@@ -20,8 +20,8 @@ import (
 // used for binding and unbinding, and for nothing else: no identity server has
 // a say in who owns an account.
 type IdentityServers interface {
-	Bind(ctx context.Context, name outbound.Name, accessToken string, b identityserver.Bind) (identityserver.Bound, error)
-	Proven(ctx context.Context, name outbound.Name, accessToken, sid, clientSecret string) (identityserver.Bound, error)
+	Bind(ctx context.Context, name outbound.Name, accessToken threepid.IDAccessToken, b identityserver.Bind) (identityserver.Bound, error)
+	Proven(ctx context.Context, name outbound.Name, accessToken threepid.IDAccessToken, sid threepid.SID, clientSecret threepid.ClientSecret) (identityserver.Bound, error)
 	Unbind(ctx context.Context, name outbound.Name, u identityserver.Unbind) error
 	Probe(ctx context.Context, name outbound.Name) error
 }
@@ -54,9 +54,10 @@ const MaxSID = 255
 
 // BindRequest is what a client asks for.
 type BindRequest struct {
-	Server            outbound.Name
-	token             string
-	SID, ClientSecret string
+	Server       outbound.Name
+	token        threepid.IDAccessToken
+	SID          threepid.SID
+	ClientSecret threepid.ClientSecret
 }
 
 // Bind serves /account/3pid/bind (MSC2290), and the path that a draft of it
@@ -148,17 +149,17 @@ func ReadBind(body wire.Object) (BindRequest, error) {
 		key string
 		to  *string
 	}{
-		{"client_secret", &req.ClientSecret},
+		{"client_secret", (*string)(&req.ClientSecret)},
 		{"id_server", &server},
-		{"id_access_token", &req.token},
-		{"sid", &req.SID},
+		{"id_access_token", (*string)(&req.token)},
+		{"sid", (*string)(&req.SID)},
 	} {
 		var err error
 		if *f.to, err = body.Required(f.key); err != nil {
 			return req, err
 		}
 	}
-	if !wire.ClientSecretForm.MatchString(req.ClientSecret) {
+	if !req.ClientSecret.Valid() {
 		return req, wire.BadRequest(wire.CodeInvalidParam, "'client_secret' must be 1 to 255 characters of [0-9a-zA-Z.=_-]")
 	}
 	if req.SID == "" || len(req.SID) > MaxSID {

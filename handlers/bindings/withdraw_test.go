@@ -24,7 +24,7 @@ import (
 
 // at is a binding of Alice's address at a server.
 func at(server, sid string, bound time.Time) verification.Binding {
-	return verification.Binding{User: alice, Medium: threepid.Email, Address: "alice@x.org", IDServer: server, SID: sid, ClientSecret: "s", Bound: bound}
+	return verification.Binding{User: alice, Medium: threepid.Email, Address: "alice@x.org", IDServer: server, SID: threepid.SID(sid), ClientSecret: "s", Bound: bound}
 }
 
 // TestWithdrawal_WhomTheHomeserverIsSentTo: where only its signature helps, before all

@@ -132,11 +132,11 @@ func (i *Handler) validateEmail(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return wire.BadRequest("M_INVALID_EMAIL", "The email address is not valid")
 	}
-	return i.callback(w, r, nonce, threepid.ThreePID{Medium: threepid.Email, Address: canonical})
+	return i.callback(w, r, threepid.Nonce(nonce), threepid.ThreePID{Medium: threepid.Email, Address: canonical})
 }
 
 // callback opens the session that a nonce stands for.
-func (i *Handler) callback(w http.ResponseWriter, r *http.Request, nonce string, to threepid.ThreePID) error {
+func (i *Handler) callback(w http.ResponseWriter, r *http.Request, nonce threepid.Nonce, to threepid.ThreePID) error {
 	opened, err := i.svc.Callback(r.Context(), nonce, to)
 	if errors.Is(err, verification.ErrUnknownNonce) {
 		return &wire.MatrixError{Status: http.StatusForbidden, Errcode: wire.CodeForbidden, Message: "No client has requested this token"}
@@ -145,7 +145,7 @@ func (i *Handler) callback(w http.ResponseWriter, r *http.Request, nonce string,
 		return err
 	}
 	wire.WriteJSON(w, http.StatusOK, struct {
-		SID string `json:"sid"`
+		SID threepid.SID `json:"sid"`
 	}{opened.SID})
 	return nil
 }
@@ -185,7 +185,7 @@ func (i *Handler) validateMSISDN(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return wire.BadRequest("M_INVALID_ADDRESS", "The phone number is not valid")
 	}
-	return i.callback(w, r, nonce, threepid.ThreePID{Medium: threepid.MSISDN, Address: number.Digits})
+	return i.callback(w, r, threepid.Nonce(nonce), threepid.ThreePID{Medium: threepid.MSISDN, Address: number.Digits})
 }
 
 // validated is getValidated3pid. All three members must be there, or Synapse
@@ -197,7 +197,7 @@ func (i *Handler) validated(w http.ResponseWriter, r *http.Request) error {
 	if wire.AmbiguousQuery(r.URL) || len(q["sid"]) > 1 || len(q["client_secret"]) > 1 {
 		return wire.BadRequest(wire.CodeInvalidParam, "The query cannot be read in one way only")
 	}
-	proof, err := i.svc.Validated(r.Context(), q.Get("sid"), q.Get("client_secret"))
+	proof, err := i.svc.Validated(r.Context(), threepid.AliasSID(q.Get("sid")), threepid.AliasSecret(q.Get("client_secret")))
 	if errors.Is(err, verification.ErrNotValidated) {
 		wire.WriteJSON(w, http.StatusOK, wire.ErrorBody{
 			Errcode: wire.CodeSessionNotValid, Error: "This validation session has not yet been completed",

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // MinRead is the least time between showing a page and pressing its button.
@@ -16,8 +18,8 @@ const MinRead = time.Second
 // Sealer makes the MACs of nonces; every node of a server makes the same. A
 // *verification.Service is one.
 type Sealer interface {
-	UIASession(user, operation string) string
-	UIASessionValid(session, user, operation string) bool
+	UIASession(user, operation string) threepid.UIASession
+	UIASessionValid(session threepid.UIASession, user, operation string) bool
 }
 
 // sealUser keeps nonces apart from the sessions of users, whose names begin
@@ -33,6 +35,9 @@ const (
 	Second Press = '2'
 )
 
+// Nonce says that a form was shown, when, and what it is about.
+type Nonce string
+
 // Gate decides whether a form was sent by a person; the rules are in the
 // comment of the package.
 type Gate struct {
@@ -45,15 +50,15 @@ type Gate struct {
 
 // Nonce makes the nonce of a form that is about what: a session and a token,
 // say.
-func (g Gate) Nonce(press Press, what string) string {
+func (g Gate) Nonce(press Press, what string) Nonce {
 	head := string(press) + strconv.FormatInt(g.Now().UnixMilli(), 36)
-	return head + "." + g.Seal.UIASession(sealUser, head+"\x00"+what)
+	return Nonce(head + "." + string(g.Seal.UIASession(sealUser, head+"\x00"+what)))
 }
 
 // open checks a nonce and tells which press it is for and when it was made.
-func (g Gate) open(nonce, what string) (press Press, made time.Time, ok bool) {
-	head, seal, _ := strings.Cut(nonce, ".")
-	if len(nonce) > 256 || len(head) < 2 || !g.Seal.UIASessionValid(seal, sealUser, head+"\x00"+what) {
+func (g Gate) open(nonce Nonce, what string) (press Press, made time.Time, ok bool) {
+	head, seal, _ := strings.Cut(string(nonce), ".")
+	if len(nonce) > 256 || len(head) < 2 || !g.Seal.UIASessionValid(threepid.UIASession(seal), sealUser, head+"\x00"+what) {
 		return 0, time.Time{}, false
 	}
 	ms, err := strconv.ParseInt(head[1:], 36, 64)
@@ -66,19 +71,19 @@ func (g Gate) open(nonce, what string) (press Press, made time.Time, ok bool) {
 // Genuine reports whether a form comes from a page of ours that is about what,
 // and its browser does not deny it. It is enough where the reader had to type
 // something in.
-func (g Gate) Genuine(r *http.Request, nonce, what string) bool {
+func (g Gate) Genuine(r *http.Request, nonce Nonce, what string) bool {
 	_, _, ok := g.open(nonce, what)
 	return ok && navigated(r.Header)
 }
 
 // Sealed reports whether a nonce was made for something, no longer than an hour ago.
-func (g Gate) Sealed(nonce, what string) bool {
+func (g Gate) Sealed(nonce Nonce, what string) bool {
 	_, _, ok := g.open(nonce, what)
 	return ok
 }
 
 // Human reports whether it was a person who pressed the button.
-func (g Gate) Human(r *http.Request, nonce, what string) bool {
+func (g Gate) Human(r *http.Request, nonce Nonce, what string) bool {
 	press, made, ok := g.open(nonce, what)
 	if !ok || !navigated(r.Header) {
 		return false

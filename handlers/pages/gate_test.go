@@ -14,18 +14,20 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // sealer makes MACs that do not end.
 type sealer string
 
-func (s sealer) UIASession(user, operation string) string {
+func (s sealer) UIASession(user, operation string) threepid.UIASession {
 	mac := hmac.New(sha256.New, []byte(s))
 	mac.Write([]byte(user + "\x00" + operation))
-	return hex.EncodeToString(mac.Sum(nil))
+	return threepid.UIASession(hex.EncodeToString(mac.Sum(nil)))
 }
 
-func (s sealer) UIASessionValid(session, user, operation string) bool {
+func (s sealer) UIASessionValid(session threepid.UIASession, user, operation string) bool {
 	return hmac.Equal([]byte(session), []byte(s.UIASession(user, operation)))
 }
 
@@ -135,7 +137,7 @@ func TestNoNonceIsMadeUp(t *testing.T) {
 		}
 		i := rapid.IntRange(0, len(nonce)-1).Draw(t, "place")
 		c := rapid.Byte().Draw(t, "byte")
-		if forged := nonce[:i] + string([]byte{c}) + nonce[i+1:]; forged != nonce && later.Genuine(press(), forged, about) {
+		if forged := nonce[:i] + Nonce([]byte{c}) + nonce[i+1:]; forged != nonce && later.Genuine(press(), forged, about) {
 			t.Fatalf("%q opens like %q", forged, nonce)
 		}
 		later.Seal = sealer("another key")
@@ -143,7 +145,7 @@ func TestNoNonceIsMadeUp(t *testing.T) {
 			t.Fatal("a nonce opens under another key")
 		}
 	})
-	for _, nonsense := range []string{"", ".", "1", "1.", ".x", "1x.y", strings.Repeat("1", 300) + ".x", "1" + strings.Repeat("z", 20) + "." + sealer("key").UIASession(sealUser, "1"+strings.Repeat("z", 20)+"\x00x")} {
+	for _, nonsense := range []Nonce{"", ".", "1", "1.", ".x", "1x.y", Nonce(strings.Repeat("1", 300) + ".x"), Nonce("1" + strings.Repeat("z", 20) + "." + string(sealer("key").UIASession(sealUser, "1"+strings.Repeat("z", 20)+"\x00x")))} {
 		if at(5, true).Genuine(press(), nonsense, "x") {
 			t.Errorf("%.40q opens", nonsense)
 		}

@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // dearLinks are as long as links may be, and have as much in them to read as can be.
@@ -22,7 +24,7 @@ var dearLinks = []string{
 func TestMendingALinkCostsLittle(t *testing.T) {
 	for _, query := range dearLinks {
 		tries, read := 0, 0
-		owns := func(sid string) bool {
+		owns := func(sid threepid.SID) bool {
 			tries, read = tries+1, read+len(sid)
 			return false
 		}
@@ -44,7 +46,7 @@ func TestMendingALinkCostsLittle(t *testing.T) {
 }
 
 func BenchmarkMendingALink(b *testing.B) {
-	owns := func(string) bool { return false }
+	owns := func(threepid.SID) bool { return false }
 	for _, query := range dearLinks {
 		b.Run(query[:12], func(b *testing.B) {
 			u := &url.URL{Path: confirmPath, RawQuery: query}

@@ -14,27 +14,27 @@ import (
 
 // Link is the link of a mail: the page that asks its reader to confirm. Without a
 // token it is the page that asks for a code.
-func Link(publicURL, sid, token string) string {
-	return publicURL + route.PagePath(threepid.Email) + "?" + Query("sid", sid, "token", token)
+func Link(publicURL string, sid threepid.SID, token threepid.Token) string {
+	return publicURL + route.PagePath(threepid.Email) + "?" + Query("sid", string(sid), "token", string(token))
 }
 
 // RefuseLink is the link of that name. It is also what List-Unsubscribe names.
-func RefuseLink(publicURL, sid, refusal string) string {
-	return publicURL + route.RefusePath + "?" + Query("sid", sid, "refusal", refusal)
+func RefuseLink(publicURL string, sid threepid.SID, refusal threepid.RefusalToken) string {
+	return publicURL + route.RefusePath + "?" + Query("sid", string(sid), "refusal", string(refusal))
 }
 
 // HelpLink is the page that says why no message has arrived, for a client to
 // show to the person who waits.
-func HelpLink(publicURL, sid, clientSecret string) string {
+func HelpLink(publicURL string, sid threepid.SID, clientSecret threepid.ClientSecret) string {
 	return publicURL + route.PagePath(threepid.Email) + "?" + HelpQuery(verification.Submission{SID: sid, ClientSecret: &clientSecret})
 }
 
 func HelpQuery(sub verification.Submission) string {
 	secret := ""
 	if sub.ClientSecret != nil {
-		secret = *sub.ClientSecret
+		secret = string(*sub.ClientSecret)
 	}
-	return Query("sid", sub.SID, "client_secret", secret, "help", "1")
+	return Query("sid", string(sub.SID), "client_secret", secret, "help", "1")
 }
 
 // Query writes the query of a link in the order in which it is given;

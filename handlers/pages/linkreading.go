@@ -24,7 +24,7 @@ import (
 
 // Mend returns what is meant by a link that is not one of ours as it stands, or
 // nil if there is nothing to mend. Owns tells the sids that were made here.
-func Mend(u *url.URL, owns func(string) bool) *url.URL {
+func Mend(u *url.URL, owns func(threepid.SID) bool) *url.URL {
 	text := PlainText(u)
 	path, ok := PageOf(text)
 	if !ok {
@@ -75,7 +75,7 @@ const maxParameters = 16
 
 // exactly reports whether there is a sid, and every parameter of ours is there once
 // and as we wrote it.
-func exactly(values url.Values, owns func(string) bool) bool {
+func exactly(values url.Values, owns func(threepid.SID) bool) bool {
 	for name := range values {
 		if odd := parameter.FindStringSubmatch(dropInvisible(name) + "="); odd != nil && strings.ToLower(odd[1]) != name {
 			return false // one of ours, with something added to its name
@@ -86,7 +86,7 @@ func exactly(values url.Values, owns func(string) bool) bool {
 		switch {
 		case len(list) > 1:
 			return false
-		case p.form == nil && (len(list) == 0 || !owns(list[0])):
+		case p.form == nil && (len(list) == 0 || !owns(threepid.SID(list[0]))):
 			return false
 		case p.form != nil && p.form != opaque && len(list) == 1 && !p.form.MatchString(list[0]):
 			return false
@@ -154,14 +154,14 @@ func dropInvisible(text string) string {
 // readParameters finds what is meant in a text. A blank in it is where a line was
 // broken, or else where the link ends: it is read in both ways. What cannot be read
 // stays as it stands, for it may be a code that somebody has written.
-func readParameters(text string, strict url.Values, owns func(string) bool) url.Values {
+func readParameters(text string, strict url.Values, owns func(threepid.SID) bool) url.Values {
 	meant := url.Values{}
 	read := append(settingsIn(text), settingsIn(dropInvisible(text))...)
 	for _, p := range parameters {
 		if v := strict.Get(p.name); v != "" {
 			meant.Set(p.name, v)
 		}
-		form := owns
+		form := func(text string) bool { return owns(threepid.SID(text)) }
 		if p.form != nil {
 			form = p.form.MatchString
 		}

@@ -9,12 +9,13 @@ import (
 	"testing"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // TestMendedLinksHaveWhatWasMeant, and no more: to the last sign of the query.
 func TestMendedLinksHaveWhatWasMeant(t *testing.T) {
 	sid, token := "00"+strings.Repeat("a", SIDLength-2), strings.Repeat("B", 42)+"4"
-	owns := func(s string) bool { return s == sid }
+	owns := func(s threepid.SID) bool { return string(s) == sid }
 	for raw, want := range map[string]string{
 		confirmPath + "?sid=" + sid + "&token=" + token:                              "", // nothing to mend
 		confirmPath + "?sid=" + sid + "&client_secret=.":                             "",

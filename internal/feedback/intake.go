@@ -55,7 +55,7 @@ type Receiver interface {
 // same report comes again, and that reports come in another order than their
 // times.
 type Sink interface {
-	Delivered(ctx context.Context, sid string, r Report) error
+	Delivered(ctx context.Context, sid threepid.SID, r Report) error
 }
 
 // Suppressor keeps the list of addresses that get no mail; see [Suppression].
@@ -66,7 +66,7 @@ type Suppressor interface {
 // Target is the session that a report is about. The address may be empty if
 // the session is gone while its tag is still known to be genuine.
 type Target struct {
-	SID     string
+	SID     threepid.SID
 	Address string
 }
 

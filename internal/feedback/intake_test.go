@@ -49,11 +49,11 @@ func newOffice(t *testing.T) *office {
 	return o
 }
 
-func (o *office) Delivered(_ context.Context, sid string, r Report) error {
+func (o *office) Delivered(_ context.Context, sid threepid.SID, r Report) error {
 	if o.fail["sink"] {
 		return errBroken
 	}
-	o.sink = append(o.sink, sid)
+	o.sink = append(o.sink, string(sid))
 	o.reports = append(o.reports, r)
 	return nil
 }

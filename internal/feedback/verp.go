@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // maxTag bounds a tag; with prefix and plus it must fit a local part of 64
@@ -99,8 +100,8 @@ const (
 var tagAlphabet = base32.NewEncoding("0123456789abcdefghijklmnopqrstuv").WithPadding(base32.NoPadding)
 
 // Make returns the tag of a session.
-func (t Tags) Make(sid string) (string, error) {
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(sid)
+func (t Tags) Make(sid threepid.SID) (string, error) {
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(string(sid))
 	if err != nil || len(raw) != sidBytes {
 		return "", errors.New("make bounce tag: session id has another form")
 	}
@@ -108,12 +109,12 @@ func (t Tags) Make(sid string) (string, error) {
 }
 
 // Check returns the session of a tag that Make made with these keys.
-func (t Tags) Check(tag string) (sid string, ok bool) {
+func (t Tags) Check(tag string) (sid threepid.SID, ok bool) {
 	raw, err := tagAlphabet.DecodeString(strings.ToLower(tag))
 	if err != nil || len(raw) != sidBytes+macBytes || len(tag) != tagAlphabet.EncodedLen(sidBytes+macBytes) {
 		return "", false
 	}
-	sid = base64.RawURLEncoding.EncodeToString(raw[:sidBytes])
+	sid = threepid.SID(base64.RawURLEncoding.EncodeToString(raw[:sidBytes]))
 	made := 0
 	for _, mac := range t.macs(sid) {
 		made |= subtle.ConstantTimeCompare(raw[sidBytes:], mac)
@@ -125,8 +126,8 @@ func (t Tags) Check(tag string) (sid string, ok bool) {
 }
 
 // macs are those by every key, the one in use first.
-func (t Tags) macs(sid string) [][]byte {
-	sums := t.keys.Hashes("bounce tag", sid)
+func (t Tags) macs(sid threepid.SID) [][]byte {
+	sums := t.keys.Hashes("bounce tag", string(sid))
 	macs := make([][]byte, len(sums))
 	for i := range sums {
 		macs[i] = sums[i][:macBytes]

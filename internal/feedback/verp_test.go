@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 func TestVERPKnowsItsOwnAddresses(t *testing.T) {
@@ -75,7 +76,7 @@ func TestPropertyTagsComeBackAndFit(t *testing.T) {
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		sid := base64.RawURLEncoding.EncodeToString(rapid.SliceOfN(rapid.Byte(), 24, 24).Draw(t, "sid"))
-		tag, err := tags.Make(sid)
+		tag, err := tags.Make(threepid.SID(sid))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -84,7 +85,7 @@ func TestPropertyTagsComeBackAndFit(t *testing.T) {
 		}
 		for _, written := range []string{tag, strings.ToUpper(tag)} {
 			got, ok := tags.Check(written)
-			if !ok || got != sid {
+			if !ok || got != threepid.SID(sid) {
 				t.Fatalf("Check(%q) = %q, %t, want %q", written, got, ok, sid)
 			}
 		}
@@ -122,7 +123,7 @@ func TestTagsRefuseWhatTheyDidNotMake(t *testing.T) {
 func TestTagsAreNotMadeOfOtherThings(t *testing.T) {
 	tags := NewTags(newKeys(t, 1))
 	for _, sid := range []string{"", "short", aliceSID + "AAAA", aliceSID + "!", aliceSID[:31] + "=", aliceSID[:31] + "\n"} {
-		if tag, err := tags.Make(sid); err == nil {
+		if tag, err := tags.Make(threepid.SID(sid)); err == nil {
 			t.Errorf("Make(%q) = %q", sid, tag)
 		}
 	}

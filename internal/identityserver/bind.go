@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/outbound"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // Limits on strings that come from strangers: longer ones are not in use.
@@ -23,7 +24,9 @@ const (
 // Bind is what a homeserver tells an identity server to have a validated address
 // bound to a user. The session is the identity server's own.
 type Bind struct {
-	SID, ClientSecret, UserID string
+	SID          threepid.SID
+	ClientSecret threepid.ClientSecret
+	UserID       string
 }
 
 // Bound is what was bound, by the identity server's account.
@@ -37,12 +40,12 @@ type Bound struct {
 // It fails with a [Refusal], [ErrUnavailable], [ErrToken],
 // [outbound.ErrForbiddenAddress] or [outbound.ErrName]. After ErrUnavailable the
 // address may be bound all the same.
-func (c *Client) Bind(ctx context.Context, name outbound.Name, accessToken string, b Bind) (Bound, error) {
+func (c *Client) Bind(ctx context.Context, name outbound.Name, accessToken threepid.IDAccessToken, b Bind) (Bound, error) {
 	if err := checkToken(accessToken); err != nil {
 		return Bound{}, err
 	}
 	answer, err := c.post(ctx, name, bindPath, accessToken, map[string]string{
-		"sid": b.SID, "client_secret": b.ClientSecret, "mxid": b.UserID,
+		"sid": string(b.SID), "client_secret": string(b.ClientSecret), "mxid": b.UserID,
 	})
 	if err != nil {
 		return Bound{}, err
@@ -65,11 +68,11 @@ func (c *Client) Bind(ctx context.Context, name outbound.Name, accessToken strin
 // and unbinds it only as it was typed, which is what this tells.
 //
 // It fails as Bind does.
-func (c *Client) Proven(ctx context.Context, name outbound.Name, accessToken, sid, clientSecret string) (Bound, error) {
+func (c *Client) Proven(ctx context.Context, name outbound.Name, accessToken threepid.IDAccessToken, sid threepid.SID, clientSecret threepid.ClientSecret) (Bound, error) {
 	if err := checkToken(accessToken); err != nil {
 		return Bound{}, err
 	}
-	query := url.Values{"sid": {sid}, "client_secret": {clientSecret}}
+	query := url.Values{"sid": {string(sid)}, "client_secret": {string(clientSecret)}}
 	answer, err := c.do(ctx, name, http.MethodGet, provenPath+"?"+query.Encode(), accessToken, nil)
 	if err != nil {
 		return Bound{}, err
@@ -110,13 +113,13 @@ func notPrintable(c rune) bool {
 
 // checkToken demands what can stand in a header as it is: visible characters of
 // ASCII. A token with a line break would write headers of its own.
-func checkToken(token string) error {
+func checkToken(token threepid.IDAccessToken) error {
 	switch {
 	case token == "":
 		return fmt.Errorf("%w: empty", ErrToken)
 	case len(token) > maxToken:
 		return fmt.Errorf("%w: too long", ErrToken)
-	case strings.ContainsFunc(token, func(c rune) bool { return c <= ' ' || c > '~' }):
+	case strings.ContainsFunc(string(token), func(c rune) bool { return c <= ' ' || c > '~' }):
 		return fmt.Errorf("%w: characters that no token has", ErrToken)
 	}
 	return nil

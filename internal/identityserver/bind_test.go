@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakeis"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbound"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // TestR43_BindRequest: one request, to the server named, for the user named.
@@ -78,7 +79,7 @@ func TestF28_BindRelaysRefusals(t *testing.T) {
 			if tt.prepare != nil {
 				tt.prepare()
 			}
-			bound, err := f.client.Bind(t.Context(), f.name, tt.token, tt.bind)
+			bound, err := f.client.Bind(t.Context(), f.name, threepid.IDAccessToken(tt.token), tt.bind)
 			refusal := checkRefusal(t, err, tt.status, tt.errcode)
 			if bound != (Bound{}) {
 				t.Errorf("got %v beside the refusal", bound)
@@ -166,7 +167,7 @@ func TestBindToken(t *testing.T) {
 		"endless": strings.Repeat("a", 4097),
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := f.client.Bind(t.Context(), f.name, bad, bind)
+			_, err := f.client.Bind(t.Context(), f.name, threepid.IDAccessToken(bad), bind)
 			checkOutcome(t, err, ErrToken)
 			if len(bad) > 2 && strings.Contains(err.Error(), bad) {
 				t.Errorf("the error %q contains the token", err)
@@ -178,7 +179,7 @@ func TestBindToken(t *testing.T) {
 	}
 	for _, good := range []string{"a", "syt_YWxpY2U_x-y.z~+/==", "!#$%&'()*,:;<>?@[]^`{|}", strings.Repeat("a", 4096)} {
 		f.AddToken(good, user)
-		if _, err := f.client.Bind(t.Context(), f.name, good, bind); err != nil {
+		if _, err := f.client.Bind(t.Context(), f.name, threepid.IDAccessToken(good), bind); err != nil {
 			t.Errorf("%.30q: got %v", good, err)
 		}
 	}
@@ -188,7 +189,7 @@ func TestBindToken(t *testing.T) {
 func TestBindEscapes(t *testing.T) {
 	f := newFixture(t, nil)
 	odd := Bind{SID: `1","mxid":"@evil:example.org`, ClientSecret: "a\"\\\n", UserID: user}
-	f.AddSession(fakeis.Session{SID: odd.SID, ClientSecret: odd.ClientSecret, Medium: "email", Address: address})
+	f.AddSession(fakeis.Session{SID: string(odd.SID), ClientSecret: string(odd.ClientSecret), Medium: "email", Address: address})
 	if _, err := f.client.Bind(t.Context(), f.name, token, odd); err != nil {
 		t.Errorf("got %v", err)
 	}

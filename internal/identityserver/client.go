@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/outbound"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // DefaultProbeTimeout bounds [Client.Probe] if [Options] do not.
@@ -56,7 +57,7 @@ type answer struct {
 }
 
 // post sends a JSON body, with a token unless that is empty, and reads the answer.
-func (c *Client) post(ctx context.Context, name outbound.Name, path, token string, body any) (answer, error) {
+func (c *Client) post(ctx context.Context, name outbound.Name, path string, token threepid.IDAccessToken, body any) (answer, error) {
 	text, err := json.Marshal(body)
 	if err != nil {
 		return answer{}, fmt.Errorf("encode request: %w", err)
@@ -65,7 +66,7 @@ func (c *Client) post(ctx context.Context, name outbound.Name, path, token strin
 }
 
 // do sends one request and reads the answer.
-func (c *Client) do(ctx context.Context, name outbound.Name, method, path, token string, body io.Reader) (answer, error) {
+func (c *Client) do(ctx context.Context, name outbound.Name, method, path string, token threepid.IDAccessToken, body io.Reader) (answer, error) {
 	req, err := http.NewRequestWithContext(ctx, method, name.URL(path), body)
 	if err != nil {
 		return answer{}, explain(name, err)
@@ -75,7 +76,7 @@ func (c *Client) do(ctx context.Context, name outbound.Name, method, path, token
 	}
 	req.Header.Set("Accept", "application/json")
 	if token != "" {
-		req.Header.Set("Authorization", "Bearer "+token)
+		req.Header.Set("Authorization", "Bearer "+string(token))
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {

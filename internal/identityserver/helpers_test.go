@@ -41,7 +41,7 @@ func newFixture(t *testing.T, change func(*Options)) *fixture {
 	}
 	t.Cleanup(s.Close)
 	s.AddToken(token, user)
-	s.AddSession(fakeis.Session{SID: bind.SID, ClientSecret: secret, Medium: "email", Address: address})
+	s.AddSession(fakeis.Session{SID: string(bind.SID), ClientSecret: secret, Medium: "email", Address: address})
 	name := mustName(t, s.Name())
 	opts := Options{Outbound: outbound.Options{RootCAs: s.Pool(), Allow: []outbound.Name{name}}}
 	if change != nil {
@@ -66,7 +66,7 @@ func checkQuiet(t *testing.T, err error) {
 		t.Error("got no error")
 		return
 	}
-	for _, word := range []string{token, secret, address, user, bind.SID} {
+	for _, word := range []string{token, secret, address, user, string(bind.SID)} {
 		if strings.Contains(strings.ToLower(err.Error()), strings.ToLower(word)) {
 			t.Errorf("the error %q contains %q", err, word)
 		}

@@ -163,7 +163,7 @@ func TestEcho(t *testing.T) {
 	for status, form := range map[int]string{
 		400: `{"errcode":%q,"error":%q}`, 500: `%s%s`, 200: `{"medium":%q,"x":%q}`, 404: `{"errcode":"m_%s","error":%q}`,
 	} {
-		everything := strings.Join([]string{token, secret, address, user, bind.SID}, " ")
+		everything := strings.Join([]string{token, secret, address, user, string(bind.SID)}, " ")
 		f.AnswerNext(2, status, "application/json", strings.NewReplacer("%q", `"`+everything+`"`, "%s", everything).Replace(form))
 		_, err := f.client.Bind(t.Context(), f.name, token, bind)
 		checkQuiet(t, err)

@@ -8,14 +8,17 @@ import (
 	"net/http"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/outbound"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // Unbind is what a homeserver tells an identity server to have a binding removed.
 // The session that proved the address when it was bound is the authority for it:
 // signing requests is for the homeserver itself (MSC1915).
 type Unbind struct {
-	SID, ClientSecret, UserID string
-	Medium, Address           string
+	SID             threepid.SID
+	ClientSecret    threepid.ClientSecret
+	UserID          string
+	Medium, Address string
 }
 
 // Unbind has an address unbound from a user (POST /3pid/unbind).

@@ -17,6 +17,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/feedback/lmtp"
 	"github.com/caddy-threepid/caddy-threepid/internal/feedback/webhook"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
@@ -34,7 +35,7 @@ func (f Feedback) Check() error {
 type sink struct{ service *verification.Service }
 
 // Delivered implements feedback.Sink.
-func (s sink) Delivered(ctx context.Context, sid string, r feedback.Report) error {
+func (s sink) Delivered(ctx context.Context, sid threepid.SID, r feedback.Report) error {
 	var state verification.DeliveryState
 	switch {
 	case r.Kind == feedback.Complaint:

@@ -8,6 +8,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/feedback"
 	"github.com/caddy-threepid/caddy-threepid/internal/mail"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbox"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -15,9 +16,11 @@ func (i *Instance) mailSender() *outbox.MailSender {
 	publicURL := i.cfg.HTTP.PublicURL
 	return &outbox.MailSender{
 		From: i.cfg.Mailer.From(), Transport: i.cfg.Mailer, Templates: i.cfg.Words, Keys: i.Keys,
-		Link:   func(sid, token string) string { return pages.Link(publicURL, sid, token) },
-		Page:   func(sid string) string { return pages.Link(publicURL, sid, "") },
-		Refuse: func(sid, refusal string) string { return pages.RefuseLink(publicURL, sid, refusal) },
+		Link: func(sid threepid.SID, token threepid.Token) string { return pages.Link(publicURL, sid, token) },
+		Page: func(sid threepid.SID) string { return pages.Link(publicURL, sid, "") },
+		Refuse: func(sid threepid.SID, refusal threepid.RefusalToken) string {
+			return pages.RefuseLink(publicURL, sid, refusal)
+		},
 		Bounce: i.bounce(),
 		Tag:    i.providerTag(),
 	}

@@ -22,7 +22,7 @@ func (e *UnpaidError) Unwrap() error { return e.error }
 
 // Resend sends another message of a session. One to a phone is paid for like
 // any other.
-func (i *Instance) Resend(ctx context.Context, sid string) error {
+func (i *Instance) Resend(ctx context.Context, sid threepid.SID) error {
 	to, err := i.Service.Recipient(ctx, sid)
 	if err != nil || to.Medium != threepid.MSISDN || i.phones == nil {
 		return i.Service.Resend(ctx, sid)

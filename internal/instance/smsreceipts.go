@@ -15,6 +15,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/caddymodule/guest"
 	"github.com/caddy-threepid/caddy-threepid/internal/feedback"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -119,7 +120,7 @@ func (h *receipts) record(r *http.Request, id string, receipt guest.Receipt) (st
 		h.logger.Error("cannot record a delivery receipt", zap.Error(err))
 		return kind, feedback.Failed, http.StatusServiceUnavailable
 	}
-	if to, err := h.service.Recipient(r.Context(), sid); err == nil {
+	if to, err := h.service.Recipient(r.Context(), threepid.SID(sid)); err == nil {
 		h.logger.Info("a delivery receipt has come", zap.String("sender", h.name), zap.String("state", string(state)),
 			zap.String("code", receipt.Code), zap.String("pseudonym", h.service.Pseudonym(to.Address)))
 	}

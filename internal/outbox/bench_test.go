@@ -70,11 +70,11 @@ func BenchmarkMailsThroughTLS(b *testing.B) {
 	o.own.MaxQueued = b.N + 1
 	o.SetSender(threepid.Email, &MailSender{
 		From: "Example <noreply@mail.example.org>", Transport: smtp, Templates: words, Keys: o.cfg.Keys,
-		Link: func(sid, token string) string {
-			return "https://matrix.example.org/confirm?sid=" + sid + "&token=" + token
+		Link: func(sid threepid.SID, token threepid.Token) string {
+			return "https://matrix.example.org/confirm?sid=" + string(sid) + "&token=" + string(token)
 		},
-		Refuse: func(sid, refusal string) string {
-			return "https://matrix.example.org/refuse?sid=" + sid + "&r=" + refusal
+		Refuse: func(sid threepid.SID, refusal threepid.RefusalToken) string {
+			return "https://matrix.example.org/refuse?sid=" + string(sid) + "&r=" + string(refusal)
 		},
 	})
 	benchPut(b, o, b.N)

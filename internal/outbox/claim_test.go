@@ -33,7 +33,7 @@ func (r *rig) service(o verification.Outbox, change ...func(*verification.Config
 
 func ask(secret string) verification.Request {
 	return verification.Request{
-		Purpose: threepid.Register, ThreePID: threepid.ThreePID{Medium: threepid.Email, Address: testAddress}, ClientSecret: secret, SendAttempt: 1,
+		Purpose: threepid.Register, ThreePID: threepid.ThreePID{Medium: threepid.Email, Address: testAddress}, ClientSecret: threepid.ClientSecret(secret), SendAttempt: 1,
 	}
 }
 
@@ -52,7 +52,7 @@ func TestOldMessageIsSent(t *testing.T) {
 	got.Message.Created, got.Message.Expires = got.Message.Created.UTC(), got.Message.Expires.UTC()
 	sid := "00abcdefghijklmnopqrstuvTAGTAGTA"
 	want := record{Tries: 4, NotBefore: 5, Lease: "x", LeaseUntil: 6, Message: verification.Message{
-		ID: sid + ".2", SID: sid, Purpose: threepid.Password, Medium: threepid.Email, Address: "a@x.example",
+		ID: sid + ".2", SID: threepid.SID(sid), Purpose: threepid.Password, Medium: threepid.Email, Address: "a@x.example",
 		Proof: verification.ProofCode, Token: "123456", Language: "de",
 		Created: time.Unix(1700000000, 0).UTC(), Expires: time.Unix(1700003600, 0).UTC(),
 	}}
@@ -137,7 +137,7 @@ func TestRefusedIsNotSent(t *testing.T) {
 		}
 		o := r.outbox(box, oneWorker)
 		svc := r.service(o)
-		open := func(secret, address string) (sid string) {
+		open := func(secret, address string) (sid threepid.SID) {
 			t.Helper()
 			req := ask(secret)
 			req.Address = address
@@ -152,12 +152,12 @@ func TestRefusedIsNotSent(t *testing.T) {
 		synctest.Wait() // it is being sent, and takes a while
 		var sids []string
 		for n := range 3 + ahead {
-			sids = append(sids, open("s", string(rune('a'+n))+"@mail.example"))
+			sids = append(sids, string(open("s", string(rune('a'+n))+"@mail.example")))
 		}
 		synctest.Wait() // some are claimed, some are queued
 		time.Sleep(staleAfter)
 		for _, sid := range sids {
-			if err := svc.RevokeSession(t.Context(), sid); err != nil {
+			if err := svc.RevokeSession(t.Context(), threepid.SID(sid)); err != nil {
 				t.Fatal(err)
 			}
 		}

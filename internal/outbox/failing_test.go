@@ -48,7 +48,7 @@ func TestStoreFailsOnceAtEachAccess(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				sids = append(sids, opened.SID)
+				sids = append(sids, string(opened.SID))
 				synctest.Wait()
 			}
 			time.Sleep(10 * time.Minute)
@@ -59,7 +59,7 @@ func TestStoreFailsOnceAtEachAccess(t *testing.T) {
 				t.Errorf("%d are counted, and %d as being sent, want none", waiting, sending)
 			}
 			for _, sid := range sids {
-				if a, err := svc.Describe(t.Context(), sid); err != nil || a.Delivery != verification.Delivered {
+				if a, err := svc.Describe(t.Context(), threepid.SID(sid)); err != nil || a.Delivery != verification.Delivered {
 					t.Errorf("Describe = %+v, %v, want delivered", a, err)
 				}
 			}
@@ -85,10 +85,10 @@ func TestClaimThatCannotBeWritten(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			key, _ := verification.OutboxKey(opened.SID + ".1")
+			key, _ := verification.OutboxKey(string(opened.SID + ".1"))
 			now = now.Add(time.Minute)
 			disk.Arm(at)
-			rec, err := o.claim(ref{partitionOf(opened.SID), key})
+			rec, err := o.claim(ref{partitionOf(string(opened.SID)), key})
 			broke := disk.Broke()
 			disk.Arm(0)
 			if over = broke == ""; errors.Is(err, errDiskFull) == over || (rec != nil) != over {
@@ -117,8 +117,8 @@ func TestOutcomeIsWrittenWholly(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			key, _ := verification.OutboxKey(opened.SID + ".1")
-			message := ref{partitionOf(opened.SID), key}
+			key, _ := verification.OutboxKey(string(opened.SID + ".1"))
+			message := ref{partitionOf(string(opened.SID)), key}
 			rec, err := o.claim(message)
 			if err != nil {
 				t.Fatal(err)
@@ -258,8 +258,8 @@ func TestTurnThatComesWithTheEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, _ := verification.OutboxKey(opened.SID + ".1")
-	at := ref{partitionOf(opened.SID), key}
+	key, _ := verification.OutboxKey(string(opened.SID + ".1"))
+	at := ref{partitionOf(string(opened.SID)), key}
 	o.stop()
 	for range 50 { // a select between two ready cases picks any
 		rec, err := o.claim(at)
@@ -285,8 +285,8 @@ func TestCheckComposesOneMailOfEachKind(t *testing.T) {
 		return fmt.Sprint(m.Purpose, m.Proof, m.Decoy, m.Notice)
 	}
 	s := newMailSender(t, nil)
-	s.Refuse = func(sid, refusal string) string {
-		return "https://matrix.example.org/refuse?sid=" + sid + "&t=" + refusal
+	s.Refuse = func(sid threepid.SID, refusal threepid.RefusalToken) string {
+		return "https://matrix.example.org/refuse?sid=" + string(sid) + "&t=" + string(refusal)
 	}
 	s.Tag = func(m verification.Message) string {
 		proves, answers := !m.Decoy && m.Notice == "", m.Notice == ""

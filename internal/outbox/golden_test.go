@@ -26,7 +26,7 @@ func TestRecordsStayAsTheyAre(t *testing.T) {
 	sid := "00abcdefghijklmnopqrstuvTAGTAGTA"
 	want := &record{
 		Message: verification.Message{
-			ID: sid + ".2", SID: sid, Purpose: threepid.Password, Medium: threepid.Email, Address: "a@x.example",
+			ID: sid + ".2", SID: threepid.SID(sid), Purpose: threepid.Password, Medium: threepid.Email, Address: "a@x.example",
 			Proof: verification.ProofCode, Token: "123456", Language: "d\xff", Created: time.Unix(1_700_000_000, 500_000_000),
 			Expires: time.Unix(1_700_003_600, 0), Brand: "brand", Refusal: "refusal", Attempt: 3, Decoy: true,
 			Origin: provenance.Origin{Program: "Element", System: "Linux", Network: "192.0.2.x"}, Notice: verification.NoticeAdded,

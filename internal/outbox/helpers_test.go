@@ -184,7 +184,7 @@ func message(n int) verification.Message {
 	sid := fmt.Sprintf("%sSessionOfAlice%08d", sealed.PartitionName(n), n)
 	now := time.Now()
 	return verification.Message{
-		ID: sid + ".1", SID: sid, Purpose: threepid.Password, Medium: threepid.Email,
+		ID: sid + ".1", SID: threepid.SID(sid), Purpose: threepid.Password, Medium: threepid.Email,
 		Address: testAddress, Token: testToken, Created: now, Expires: now.Add(time.Hour),
 		Refusal: testRefusal, Attempt: 1,
 	}

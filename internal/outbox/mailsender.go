@@ -29,13 +29,13 @@ type MailSender struct {
 	Templates *words.Set
 	Keys      *keyring.Ring
 	// Link makes the link that carries a token.
-	Link func(sid, token string) string
+	Link func(sid threepid.SID, token threepid.Token) string
 	// Page, if set, makes the link to the page that takes a code.
-	Page func(sid string) string
+	Page func(sid threepid.SID) string
 	// Refuse makes the link "I did not ask for this". It takes a POST without
 	// any question as well (RFC 8058). Without it mails have no such link, and
 	// are in English.
-	Refuse func(sid, refusal string) string
+	Refuse func(sid threepid.SID, refusal threepid.RefusalToken) string
 	// Bounce, if set, makes the envelope sender of a message, by which a bounce
 	// is led back to it, or is empty.
 	Bounce func(m verification.Message) string
@@ -130,7 +130,7 @@ func (s *MailSender) words(m verification.Message) (words words.Rendered, links 
 		return words, links, err
 	}
 	if m.Proof == verification.ProofLink && !m.Decoy {
-		links.Confirm, links.Check = s.Link(m.SID, m.Token), verification.PressCode(s.Keys, m.SID, m.Token)
+		links.Confirm, links.Check = s.Link(m.SID, m.Token), string(verification.PressCode(s.Keys, m.SID, m.Token))
 	}
 	if m.Proof == verification.ProofCode && !m.Decoy && s.Page != nil {
 		links.Page = s.Page(m.SID)

@@ -44,8 +44,8 @@ func newMailSender(t *testing.T, tr MailTransport) *MailSender {
 	}
 	return &MailSender{
 		From: "Example <noreply@mail.example.org>", Transport: tr, Templates: words, Keys: testKeys(t, 1),
-		Link: func(sid, token string) string {
-			return "https://matrix.example.org/confirm?sid=" + sid + "&token=" + token
+		Link: func(sid threepid.SID, token threepid.Token) string {
+			return "https://matrix.example.org/confirm?sid=" + string(sid) + "&token=" + string(token)
 		},
 	}
 }
@@ -96,7 +96,7 @@ func TestR23_EmailIsSentByOurselves(t *testing.T) {
 			if h := got.Header("To"); h != "<"+testAddress+">" {
 				t.Errorf("To = %q, want the one recipient", h)
 			}
-			if !strings.Contains(got.Text(), m.Token) || !strings.Contains(got.HTML(), m.Token) {
+			if !strings.Contains(got.Text(), string(m.Token)) || !strings.Contains(got.HTML(), string(m.Token)) {
 				t.Errorf("%s: the token is missing in:\n%s", purpose, got.Text())
 			}
 			if link, ok := got.Link(); ok != (proof == verification.ProofLink) {
@@ -113,7 +113,7 @@ func TestR28_PasswordResetTokenIsMailed(t *testing.T) {
 	if want := "Reset your password on matrix.example.org"; got.Subject() != want {
 		t.Errorf("subject = %q, want %q", got.Subject(), want)
 	}
-	want := "https://matrix.example.org/confirm?sid=" + m.SID + "&token=" + m.Token
+	want := "https://matrix.example.org/confirm?sid=" + string(m.SID) + "&token=" + string(m.Token)
 	if link, _ := got.Link(); link != want {
 		t.Errorf("link = %q, want %q", link, want)
 	}
@@ -143,7 +143,7 @@ func TestMessageIDIsStableAcrossRetries(t *testing.T) {
 				t.Fatal(err)
 			}
 			id := parsed.Header.Get("Message-Id")
-			if !grammar.MatchString(id) || strings.Contains(id, strings.ToLower(m.SID)) {
+			if !grammar.MatchString(id) || strings.Contains(id, strings.ToLower(string(m.SID))) {
 				t.Errorf("Message-ID = %q", id)
 			}
 			ids[id], dates[parsed.Header.Get("Date")] = true, true
@@ -154,7 +154,7 @@ func TestMessageIDIsStableAcrossRetries(t *testing.T) {
 	})
 	s := newMailSender(t, &relay{})
 	m := message(1)
-	m.ID = m.SID + ".2"
+	m.ID = string(m.SID + ".2")
 	if ids[s.messageID(m, "noreply@mail.example.org")] {
 		t.Error("the second message of a session has the id of the first")
 	}
@@ -178,7 +178,9 @@ func TestMailSenderErrors(t *testing.T) {
 		{"sender's address", func(s *MailSender, _ *verification.Message) { s.From = "nobody" }, false},
 		{"recipient", func(_ *MailSender, m *verification.Message) { m.Address = "eve@x.org>\r\nBcc: <" + testAddress }, false},
 		{"purpose", func(_ *MailSender, m *verification.Message) { m.Purpose = "bind" }, false},
-		{"link", func(s *MailSender, _ *verification.Message) { s.Link = func(_, token string) string { return token } }, false},
+		{"link", func(s *MailSender, _ *verification.Message) {
+			s.Link = func(_ threepid.SID, token threepid.Token) string { return string(token) }
+		}, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -192,7 +194,7 @@ func TestMailSenderErrors(t *testing.T) {
 			if (len(tr.mails) > 0) != tt.temporary {
 				t.Errorf("%d mails reached the transport", len(tr.mails))
 			}
-			if strings.Contains(err.Error(), testAddress) || strings.Contains(err.Error(), m.Token) {
+			if strings.Contains(err.Error(), testAddress) || strings.Contains(err.Error(), string(m.Token)) {
 				t.Errorf("the error %q tells a secret", err)
 			}
 		})
@@ -211,7 +213,7 @@ func TestCheckFindsWhatWouldFailLater(t *testing.T) {
 		t.Errorf("Check() with a bad sender = %v, want ErrInvalidSender", err)
 	}
 	s = newMailSender(t, tr)
-	s.Link = func(string, string) string { return "/relative" }
+	s.Link = func(threepid.SID, threepid.Token) string { return "/relative" }
 	if err := s.Check(); err == nil {
 		t.Error("Check() accepts links that do not work")
 	}
@@ -246,7 +248,9 @@ func TestEveryMailCanBeRefused(t *testing.T) {
 		{"https", func(*MailSender, *verification.Message) {}, "https://m.example/refuse/", "https://m.example/refuse/", "en"},
 		{"German", func(_ *MailSender, m *verification.Message) { m.Language = "de" }, "https://m.example/refuse/", "https://m.example/refuse/", "de"},
 		{"http", func(s *MailSender, _ *verification.Message) {
-			s.Refuse = func(sid, refusal string) string { return "http://m.example/refuse/" + sid + "/" + refusal }
+			s.Refuse = func(sid threepid.SID, refusal threepid.RefusalToken) string {
+				return "http://m.example/refuse/" + string(sid) + "/" + string(refusal)
+			}
 		}, "http://m.example/refuse/", "", "en"},
 		{"a brand that is gone", func(_ *MailSender, m *verification.Message) { m.Brand = "gone" }, "https://m.example/refuse/", "https://m.example/refuse/", "en"},
 		{"of an earlier version", func(_ *MailSender, m *verification.Message) { m.Refusal = "" }, "", "", ""},
@@ -256,18 +260,20 @@ func TestEveryMailCanBeRefused(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			tr := &relay{}
 			s, m := newMailSender(t, tr), message(1)
-			s.Refuse = func(sid, refusal string) string { return "https://m.example/refuse/" + sid + "/" + refusal }
+			s.Refuse = func(sid threepid.SID, refusal threepid.RefusalToken) string {
+				return "https://m.example/refuse/" + string(sid) + "/" + string(refusal)
+			}
 			tt.change(s, &m)
 			if err := errors.Join(s.Check(), s.Send(t.Context(), m)); err != nil {
 				t.Fatal(err)
 			}
 			got := smtptest.Message{Raw: []byte(tr.mails[0])}
-			if want := tt.link + m.SID + "/" + m.Refusal; strings.Contains(got.Text(), want) != (tt.link != "") {
+			if want := tt.link + string(m.SID) + "/" + string(m.Refusal); strings.Contains(got.Text(), want) != (tt.link != "") {
 				t.Errorf("the text has the link to refuse, or not:\n%s", got.Text())
 			}
 			want := ""
 			if tt.list != "" {
-				want = "<" + tt.list + m.SID + "/" + m.Refusal + ">"
+				want = "<" + tt.list + string(m.SID) + "/" + string(m.Refusal) + ">"
 			}
 			if h := got.Header("List-Unsubscribe"); h != want {
 				t.Errorf("List-Unsubscribe = %q, want %q", h, want)
@@ -293,15 +299,17 @@ func TestBounceAddress(t *testing.T) {
 	}
 	tr := &relay{}
 	s, m := newMailSender(t, tr), message(1)
-	m.SID, m.ID = opened.SID, opened.SID+".1"
+	m.SID, m.ID = opened.SID, string(opened.SID+".1")
 	if err := s.Send(t.Context(), m); err != nil || tr.from != "noreply@mail.example.org" {
 		t.Fatalf("sent by %q, %v", tr.from, err)
 	}
-	s.Bounce = func(m verification.Message) string { return "bounces+" + strings.ToLower(m.SID) + "@mail.example.org" }
+	s.Bounce = func(m verification.Message) string {
+		return "bounces+" + strings.ToLower(string(m.SID)) + "@mail.example.org"
+	}
 	if err := s.Send(t.Context(), m); err != nil {
 		t.Fatal(err)
 	}
-	if want := "bounces+" + strings.ToLower(opened.SID) + "@mail.example.org"; tr.from != want {
+	if want := "bounces+" + strings.ToLower(string(opened.SID)) + "@mail.example.org"; tr.from != want {
 		t.Errorf("sent by %q, want %q", tr.from, want)
 	}
 	before, after := smtptest.Message{Raw: []byte(tr.mails[0])}, smtptest.Message{Raw: []byte(tr.mails[1])}
@@ -320,7 +328,9 @@ func TestBounceAddress(t *testing.T) {
 // A mail with a link needs no second way.
 func TestAMailWithACodeLeadsToItsPage(t *testing.T) {
 	s := newMailSender(t, &relay{})
-	s.Page = func(sid string) string { return "https://matrix.example.org/code?sid=" + sid + "&with=code" }
+	s.Page = func(sid threepid.SID) string {
+		return string("https://matrix.example.org/code?sid=" + string(sid) + "&with=code")
+	}
 	for proof, want := range map[verification.Proof]bool{verification.ProofCode: true, verification.ProofLink: false} {
 		words, links, err := s.words(verification.Message{
 			ID: "0aSid.1", SID: "0aSid", Purpose: threepid.Register, Medium: threepid.Email, Proof: proof, Address: "a@example.org",

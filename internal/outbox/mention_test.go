@@ -67,8 +67,8 @@ func TestMentioningNeverHoldsAMessageBack(t *testing.T) {
 func TestNoticeIsMailed(t *testing.T) {
 	tr := &relay{}
 	s := newMailSender(t, tr)
-	s.Refuse = func(sid, refusal string) string {
-		return "https://matrix.example.org/refuse?sid=" + sid + "&refusal=" + refusal
+	s.Refuse = func(sid threepid.SID, refusal threepid.RefusalToken) string {
+		return "https://matrix.example.org/refuse?sid=" + string(sid) + "&refusal=" + string(refusal)
 	}
 	if err := s.Check(); err != nil {
 		t.Fatal(err)
@@ -110,16 +110,16 @@ func TestLinksOfEachKind(t *testing.T) {
 		"of an old version": {func(m *verification.Message) { m.Refusal = "" }, "confirm check"},
 	} {
 		s, m := newMailSender(t, nil), message(1)
-		s.Page = func(sid string) string { return "https://matrix.example.org/code?sid=" + sid }
-		s.Refuse = func(sid, refusal string) string {
-			return "https://matrix.example.org/refuse?sid=" + sid + "&t=" + refusal
+		s.Page = func(sid threepid.SID) string { return string("https://matrix.example.org/code?sid=" + sid) }
+		s.Refuse = func(sid threepid.SID, refusal threepid.RefusalToken) string {
+			return "https://matrix.example.org/refuse?sid=" + string(sid) + "&t=" + string(refusal)
 		}
 		tt.change(&m)
 		_, links, err := s.words(m)
 		var got []string
 		for _, l := range [][3]string{
 			{"confirm", links.Confirm, s.Link(m.SID, m.Token)},
-			{"check", links.Check, verification.PressCode(s.Keys, m.SID, m.Token)},
+			{"check", links.Check, string(verification.PressCode(s.Keys, m.SID, m.Token))},
 			{"page", links.Page, s.Page(m.SID)},
 			{"refuse", links.Refuse, s.Refuse(m.SID, m.Refusal)},
 		} {
@@ -153,7 +153,9 @@ func TestMessagesOfABrand(t *testing.T) {
 		tr, h := &relay{}, &handset{}
 		mails, texts := newMailSender(t, tr), smsSender(t, h)
 		mails.Templates, texts.Templates, texts.Tag = words, words, nil
-		mails.Refuse = func(sid, refusal string) string { return "https://m.example/refuse/" + sid + "/" + refusal }
+		mails.Refuse = func(sid threepid.SID, refusal threepid.RefusalToken) string {
+			return "https://m.example/refuse/" + string(sid) + "/" + string(refusal)
+		}
 		if want {
 			mails.DKIM = &transport.DKIM{Domain: "mail.example.org", Selector: "s1", Signer: key}
 		}

@@ -33,10 +33,11 @@ type modelMail struct {
 }
 
 type modelSession struct {
-	sid, refusal string
-	revoked      bool
-	attempt      int64
-	mails        []*modelMail
+	sid     threepid.SID
+	refusal threepid.RefusalToken
+	revoked bool
+	attempt int64
+	mails   []*modelMail
 }
 
 // modelRun drives an outbox and a service beside the model.
@@ -150,14 +151,14 @@ func (run *modelRun) request(t *rapid.T) {
 	}
 	due := req.SendAttempt > s.attempt
 	s.attempt = max(s.attempt, req.SendAttempt)
-	if opened.SID != s.sid || opened.Sent != due || (len(run.put) == 1) != due {
+	if opened.SID != threepid.SID(s.sid) || opened.Sent != due || (len(run.put) == 1) != due {
 		t.Fatalf("RequestToken = %+v with %d messages, want sid %q, sent %v", opened, len(run.put), s.sid, due)
 	}
 	if !due {
 		return
 	}
 	key, _ := verification.OutboxKey(run.put[0].ID)
-	mail := &modelMail{at: ref{partitionOf(opened.SID), key}, state: verification.Waiting}
+	mail := &modelMail{at: ref{partitionOf(string(opened.SID)), key}, state: verification.Waiting}
 	rec, err := run.read(mail.at)
 	if err != nil || rec.Message.Attempt != req.SendAttempt {
 		t.Fatalf("the message put is %+v, %v", rec, err)
@@ -315,7 +316,7 @@ func (run *modelRun) refuseWhileSending(t *rapid.T) {
 
 // apply refuses a session, while one of its messages may be under way.
 func (run *modelRun) apply(t *rapid.T, s *modelSession, underWay *modelMail) {
-	if err := run.svc.Refuse(context.Background(), s.sid, s.refusal); err != nil {
+	if err := run.svc.Refuse(context.Background(), threepid.SID(s.sid), threepid.RefusalToken(s.refusal)); err != nil {
 		t.Fatalf("Refuse: %v", err)
 	}
 	if !s.revoked { // the cool-down begins with the first refusal
@@ -374,7 +375,7 @@ func (run *modelRun) invariants(t *rapid.T) {
 		}
 		newest := s.mails[len(s.mails)-1]
 		want := run.known(newest)
-		a, err := run.svc.Describe(context.Background(), s.sid)
+		a, err := run.svc.Describe(context.Background(), threepid.SID(s.sid))
 		if err != nil || a.Delivery != want || (a.State == verification.Revoked) != s.revoked {
 			t.Fatalf("Describe = %+v, %v, want delivery %q, revoked %v", a, err, want, s.revoked)
 		}

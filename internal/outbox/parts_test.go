@@ -145,7 +145,7 @@ func TestScrubProperty(t *testing.T) {
 		var text strings.Builder
 		for range rapid.IntRange(1, 5).Draw(t, "pieces") {
 			text.WriteString(noise.Draw(t, "noise"))
-			piece := rapid.SampledFrom([]string{m.Address, local, m.ID, m.SID, m.Token, m.Refusal}).Draw(t, "piece")
+			piece := rapid.SampledFrom([]string{m.Address, local, m.ID, string(m.SID), string(m.Token), string(m.Refusal)}).Draw(t, "piece")
 			if rapid.Bool().Draw(t, "upper") {
 				piece = strings.ToUpper(piece)
 			}
@@ -153,7 +153,7 @@ func TestScrubProperty(t *testing.T) {
 		}
 		got := strings.ToLower(scrub(errors.New(text.String()), m).Error())
 		rest := strings.NewReplacer("[address]", "", "[secret]", "").Replace(got)
-		for _, secret := range []string{m.Address, local, m.ID, m.SID, m.Token, m.Refusal, "\n", "\x00"} {
+		for _, secret := range []string{m.Address, local, m.ID, string(m.SID), string(m.Token), string(m.Refusal), "\n", "\x00"} {
 			if strings.Contains(rest, strings.ToLower(secret)) {
 				t.Fatalf("%q tells %q", got, secret)
 			}

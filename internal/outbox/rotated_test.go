@@ -24,12 +24,12 @@ func TestMessageIDAcrossARotation(t *testing.T) {
 	}
 	open := func(secret string) verification.Message {
 		opened, err := svc.RequestToken(t.Context(), verification.Request{
-			Purpose: threepid.Register, ThreePID: threepid.ThreePID{Medium: threepid.Email, Address: "alice@example.org"}, ClientSecret: secret, SendAttempt: 1,
+			Purpose: threepid.Register, ThreePID: threepid.ThreePID{Medium: threepid.Email, Address: "alice@example.org"}, ClientSecret: threepid.ClientSecret(secret), SendAttempt: 1,
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		return verification.Message{ID: opened.SID + ".1", SID: opened.SID}
+		return verification.Message{ID: string(opened.SID + ".1"), SID: opened.SID}
 	}
 	const from = "noreply@mail.example.org"
 	m := open("before")

@@ -44,7 +44,7 @@ func TestSaidIsKept(t *testing.T) {
 			return quoted{sendError{text: "failed at rcpt with reply 550 5.1.1"}, "no mailbox\x1b[31m " + m.Address + "\r\nhere"}
 		}, verification.Failed, []string{"550 5.1.1", "no mailbox", testAddress, "here"}, false},
 		"deferred": {func(m verification.Message) error {
-			return quoted{sendError{text: "failed at rcpt with reply 451", temporary: true}, "greylisted, token " + m.Token}
+			return quoted{sendError{text: "failed at rcpt with reply 451", temporary: true}, string("greylisted, token " + m.Token)}
 		}, verification.Deferred, []string{"451", "greylisted", "[secret]"}, true},
 		"ours alone": {func(verification.Message) error { return sendError{text: "connection lost"} }, verification.Failed, []string{"connection lost"}, false},
 		"much":       {func(verification.Message) error { return quoted{sendError{text: "no"}, strings.Repeat("x", 10_000)} }, verification.Failed, []string{"xxx"}, false},
@@ -81,7 +81,7 @@ func TestSaidIsKept(t *testing.T) {
 						t.Errorf("got %q, want %q", text, want)
 					}
 				}
-				if strings.Contains(text, sent.Token) {
+				if strings.Contains(text, string(sent.Token)) {
 					t.Errorf("%q has the token", text)
 				}
 				for _, e := range r.diary.all() {

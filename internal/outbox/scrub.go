@@ -65,7 +65,7 @@ func printable(text string) string {
 }
 
 func withoutSecrets(text string, m verification.Message) string {
-	for _, secret := range []string{m.ID, m.SID, m.Token, m.Refusal} {
+	for _, secret := range []string{m.ID, string(m.SID), string(m.Token), string(m.Refusal)} {
 		text = without(text, secret, "[secret]")
 	}
 	return text

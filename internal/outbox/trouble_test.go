@@ -154,7 +154,7 @@ func TestNoAddressInEvents(t *testing.T) {
 		"user ALICE.Liddell unknown in virtual mailbox table",
 		"forwarded to alice@elsewhere.example and bob@elsewhere.example",
 		"bounced for bounce+alice.liddell=mail.example@relay.example",
-		"bad link https://x.example/confirm?sid=" + m.SID + "&token=" + m.Token,
+		"bad link https://x.example/confirm?sid=" + string(m.SID) + "&token=" + string(m.Token),
 		"message " + m.ID + "\r\nrefused",
 	}
 	for _, text := range texts {
@@ -176,7 +176,7 @@ func TestNoAddressInEvents(t *testing.T) {
 					t.Errorf("pseudonym = %q, want %q", got, want)
 				}
 				told := strings.ToLower(e[0].Err.Error())
-				for _, secret := range []string{"alice", "liddell", "@", testToken, strings.ToLower(m.SID), "\r", "\n"} {
+				for _, secret := range []string{"alice", "liddell", "@", testToken, strings.ToLower(string(m.SID)), "\r", "\n"} {
 					if strings.Contains(told, secret) {
 						t.Errorf("the error %q tells %q", told, secret)
 					}

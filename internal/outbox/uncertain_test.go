@@ -140,8 +140,8 @@ func TestNoThirdTime(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		key, _ := verification.OutboxKey(opened.SID + ".1")
-		at := ref{partitionOf(opened.SID), key}
+		key, _ := verification.OutboxKey(string(opened.SID + ".1"))
+		at := ref{partitionOf(string(opened.SID)), key}
 		for n := range 2 {
 			rec, err := p.outbox.claim(at)
 			if err != nil || rec == nil || rec.Uncertain != (n > 0) {

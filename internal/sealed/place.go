@@ -31,7 +31,7 @@ func PartitionOf(name string) store.Partition {
 }
 
 // PartitionIn reads the shard that an identifier begins with.
-func PartitionIn(id string) (store.Partition, bool) {
+func PartitionIn[T ~string](id T) (store.Partition, bool) {
 	if len(id) < PartitionSize {
 		return "", false
 	}

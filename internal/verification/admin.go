@@ -17,7 +17,7 @@ import (
 // Admin is what the operator may see of a session: no secret, and the address
 // under today's pseudonym only.
 type Admin struct {
-	SID       string
+	SID       threepid.SID
 	Purpose   threepid.Purpose
 	Medium    threepid.Medium
 	Pseudonym string
@@ -61,7 +61,7 @@ func (s *Service) admin(session *Session, delivery DeliveryState) Admin {
 }
 
 // look reads a session and what became of its newest message.
-func (s *Service) look(ctx context.Context, sid string) (session *Session, delivery DeliveryState, err error) {
+func (s *Service) look(ctx context.Context, sid threepid.SID) (session *Session, delivery DeliveryState, err error) {
 	p, ok := s.ids.parse(sid)
 	if !ok {
 		return nil, Unnoted, ErrNoSession
@@ -80,7 +80,7 @@ func (s *Service) look(ctx context.Context, sid string) (session *Session, deliv
 }
 
 // Describe tells the operator about one session.
-func (s *Service) Describe(ctx context.Context, sid string) (Admin, error) {
+func (s *Service) Describe(ctx context.Context, sid threepid.SID) (Admin, error) {
 	session, delivery, err := s.look(ctx, sid)
 	if err != nil {
 		return Admin{}, err
@@ -148,7 +148,7 @@ func (s *Service) sessions(ctx context.Context, p store.Partition, match func(*S
 // against the address and the budget like a request of its client, but leaves the client's
 // send_attempt alone, so that the client's next request sends again. A decoy
 // stays one: only the homeserver can decide that its address may have a token.
-func (s *Service) Resend(ctx context.Context, sid string) error {
+func (s *Service) Resend(ctx context.Context, sid threepid.SID) error {
 	session, _, err := s.look(ctx, sid)
 	if err != nil {
 		return err

@@ -42,16 +42,16 @@ func TestDescribe(t *testing.T) {
 		t.Errorf("Describe =\n%+v, want\n%+v", got, want)
 	}
 	m := f.outbox.last(t)
-	for _, secret := range []string{"alice", m.Token, m.Refusal, "monkeys"} {
+	for _, secret := range []string{"alice", string(m.Token), string(m.Refusal), "monkeys"} {
 		if strings.Contains(fmt.Sprintf("%+v", got), secret) {
 			t.Errorf("Describe tells %q", secret)
 		}
 	}
-	for _, sid := range []string{"", "foreign", sid[:31] + "!"} {
-		_, err := f.Describe(bg, sid)
+	for _, sid := range []string{"", "foreign", string(sid[:31] + "!")} {
+		_, err := f.Describe(bg, threepid.SID(sid))
 		wantErr(t, "Describe("+sid+")", err, ErrNoSession)
-		wantErr(t, "RevokeSession("+sid+")", f.RevokeSession(bg, sid), ErrNoSession)
-		wantErr(t, "Resend("+sid+")", f.Resend(bg, sid), ErrNoSession)
+		wantErr(t, "RevokeSession("+sid+")", f.RevokeSession(bg, threepid.SID(sid)), ErrNoSession)
+		wantErr(t, "Resend("+sid+")", f.Resend(bg, threepid.SID(sid)), ErrNoSession)
 	}
 }
 
@@ -109,7 +109,7 @@ func TestResendKeepsTheLimit(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := f.outbox.last(t)
-	if m.ID != sid+".2" || m.Attempt != 4 || m.Brand != "club" || m.Address != "alice@example.com" {
+	if threepid.SID(m.ID) != sid+".2" || m.Attempt != 4 || m.Brand != "club" || m.Address != "alice@example.com" {
 		t.Errorf("the message is %+v", m)
 	}
 	var limit *LimitError
@@ -134,10 +134,10 @@ func TestForget(t *testing.T) {
 	f := newFixture(t, func(c *Config) { c.PerAddress = Limit{Burst: 50, Per: time.Hour} })
 	life := func(address, client string) {
 		sid := f.validated(ask(mailbox(address), secret(client), func(r *Request) { r.Language = "de" }))
-		f.proves(f.claim(completes(sid, func(c *Completion) { c.ClientSecret = client })))
+		f.proves(f.claim(completes(sid, func(c *Completion) { c.ClientSecret = threepid.ClientSecret(client) })))
 		f.open(ask(mailbox(address), secret(client), purpose(threepid.Password), proof(ProofCode)))
 		m := f.outbox.last(t)
-		f.hold(ask(mailbox(address), secret("held "+client), held("uia of "+client)))
+		f.hold(ask(mailbox(address), secret("held "+client), held(threepid.UIASession("uia of "+client))))
 		if _, err := f.Explain(bg, m); err != nil {
 			t.Fatal(err)
 		}
@@ -149,7 +149,7 @@ func TestForget(t *testing.T) {
 			t.Fatal(err)
 		}
 		f.await(ask(mailbox(address), secret(client), purpose(threepid.Add)))
-		wantErr(t, "Adopt", f.Adopt(bg, "sid-of-"+client, "nonce", ask(mailbox(address), secret(client))), nil)
+		wantErr(t, "Adopt", f.Adopt(bg, threepid.SID("sid-of-"+client), "nonce", ask(mailbox(address), secret(client))), nil)
 		if err := f.Refuse(bg, m.SID, m.Refusal); err != nil {
 			t.Fatal(err)
 		}

@@ -26,7 +26,7 @@ const maxOpen = 8
 // openRequests is the record of them, the newest last.
 type openRequests struct {
 	_    struct{} `cbor:",toarray"`
-	SIDs []string
+	SIDs []threepid.SID
 }
 
 func (n naming) openNames(purpose threepid.Purpose, id threepid.ThreePID) []string {
@@ -44,7 +44,7 @@ func (s *Service) NoteOpen(ctx context.Context, m Message) (bool, error) {
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
-		rec.SIDs = append(slices.DeleteFunc(rec.SIDs, func(sid string) bool { return sid == m.SID }), m.SID)
+		rec.SIDs = append(slices.DeleteFunc(rec.SIDs, func(sid threepid.SID) bool { return sid == m.SID }), m.SID)
 		rec.SIDs = rec.SIDs[max(0, len(rec.SIDs)-maxOpen):]
 		return kindOpen.Put(txn, s.keys, kindOpen.Key(names[0]), rec, s.now().Add(2*s.cfg.SessionLifetime))
 	})
@@ -56,7 +56,7 @@ func (s *Service) NoteOpen(ctx context.Context, m Message) (bool, error) {
 
 // Another reports whether, besides the session sid, another one for the same
 // purpose and address is open.
-func (s *Service) Another(ctx context.Context, sid string, found Confirmed) (bool, error) {
+func (s *Service) Another(ctx context.Context, sid threepid.SID, found Confirmed) (bool, error) {
 	var rec openRequests
 	names := s.openNames(found.Purpose, found.ThreePID)
 	err := s.glance(ctx, limitsPartition, func(txn store.Txn) error {
@@ -73,7 +73,7 @@ func (s *Service) Another(ctx context.Context, sid string, found Confirmed) (boo
 	return s.anyOpen(ctx, rec, sid)
 }
 
-func (s *Service) anyOpen(ctx context.Context, rec openRequests, but string) (bool, error) {
+func (s *Service) anyOpen(ctx context.Context, rec openRequests, but threepid.SID) (bool, error) {
 	now := s.now()
 	for _, sid := range rec.SIDs {
 		if sid == but {

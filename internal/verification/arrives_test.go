@@ -24,9 +24,14 @@ func told(t tb, n int64) Request {
 // page, by whichever way it was asked: when a session is opened, and when it goes on.
 func TestWhatIsAskedArrives(t *testing.T) {
 	asked := map[string]func(*fixture, Request) string{
-		"at once":             func(f *fixture, r Request) string { return f.open(r).SID },
-		"by the homeserver":   func(f *fixture, r Request) string { return f.granted(r).SID },
-		"held, and then sent": func(f *fixture, r Request) string { held("u")(&r); sid := f.hold(r); f.advance("u"); return sid },
+		"at once":           func(f *fixture, r Request) string { return string(f.open(r).SID) },
+		"by the homeserver": func(f *fixture, r Request) string { return string(f.granted(r).SID) },
+		"held, and then sent": func(f *fixture, r Request) string {
+			held("u")(&r)
+			sid := f.hold(r)
+			f.advance("u")
+			return string(sid)
+		},
 	}
 	for way, do := range asked {
 		f := newFixture(t)
@@ -37,12 +42,12 @@ func TestWhatIsAskedArrives(t *testing.T) {
 			req := told(t, n)
 			f.clock.Advance(time.Minute)
 			sid, now := do(f, req), f.clock.Now().Local()
-			m, s := f.outbox.last(t), f.record(sid)
+			m, s := f.outbox.last(t), f.record(threepid.SID(sid))
 			sends, opened := int(n)+1, now.Add(-time.Duration(n)*time.Minute)
 			want := Message{
-				ID: messageID(sid, sends), SID: sid, Purpose: threepid.Add, Medium: threepid.Email, Address: req.Address, Token: m.Token,
+				ID: messageID(threepid.SID(sid), sends), SID: threepid.SID(sid), Purpose: threepid.Add, Medium: threepid.Email, Address: req.Address, Token: m.Token,
 				Language: req.Language, Created: f.clock.Now(), Expires: now.Add(DefaultTokenLifetime), Brand: req.Brand,
-				Refusal: f.refusal(sid), Attempt: n, Origin: req.Origin,
+				Refusal: f.refusal(threepid.SID(sid)), Attempt: n, Origin: req.Origin,
 			}
 			if m != want {
 				t.Errorf("%s, %d: the message is\n%+v, want\n%+v", way, n, m, want)
@@ -50,21 +55,21 @@ func TestWhatIsAskedArrives(t *testing.T) {
 			if s.Typed != req.Typed || s.SendAttempt != n || s.Secret != f.secret(req.ClientSecret) || (s.Asked != 0) != (n > 0) {
 				t.Errorf("%s, %d: the session is %+v", way, n, s)
 			}
-			page, err := f.Inspect(bg, Submission{SID: sid, Token: m.Token})
+			page, err := f.Inspect(bg, Submission{SID: threepid.SID(sid), Token: m.Token})
 			if want := (Confirmed{
 				Purpose: threepid.Add, ThreePID: req.ThreePID, NextLink: req.NextLink, Language: req.Language, Brand: req.Brand,
 				State: Pending, Delivery: Waiting, Asked: now, Origin: req.Origin,
 			}); err != nil || page != want {
 				t.Errorf("%s, %d: the page says\n%+v, %v, want\n%+v", way, n, page, err, want)
 			}
-			sight, err := f.Describe(bg, sid)
+			sight, err := f.Describe(bg, threepid.SID(sid))
 			if want := (Admin{
-				SID: sid, Purpose: threepid.Add, Medium: threepid.Email, Pseudonym: f.Pseudonym(req.Address), State: Pending, Delivery: Waiting,
+				SID: threepid.SID(sid), Purpose: threepid.Add, Medium: threepid.Email, Pseudonym: f.Pseudonym(req.Address), State: Pending, Delivery: Waiting,
 				Created: opened, Until: opened.Add(MaxLifetime), Sends: sends, Language: req.Language, Brand: req.Brand, Asked: now,
 			}); err != nil || sight != want {
 				t.Errorf("%s, %d: the operator sees\n%+v, %v, want\n%+v", way, n, sight, err, want)
 			}
-			if a := f.claim(completes(sid)); a.Live || a.Typed != "" {
+			if a := f.claim(completes(threepid.SID(sid))); a.Live || a.Typed != "" {
 				t.Errorf("%s, %d: it is proven already: %+v", way, n, a)
 			}
 		}

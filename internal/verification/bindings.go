@@ -28,13 +28,13 @@ var ErrTooManyBindings = errors.New("the user has too many bindings")
 // or the account goes (MSC2290). SID and ClientSecret are those of the session
 // at the identity server: they prove to it that we may unbind.
 type Binding struct {
-	User         string          `cbor:"1,keyasint"`
-	Medium       threepid.Medium `cbor:"2,keyasint"`
-	Address      string          `cbor:"3,keyasint"`
-	IDServer     string          `cbor:"4,keyasint"`
-	SID          string          `cbor:"5,keyasint"`
-	ClientSecret string          `cbor:"6,keyasint"`
-	Bound        time.Time       `cbor:"7,keyasint"`
+	User         string                `cbor:"1,keyasint"`
+	Medium       threepid.Medium       `cbor:"2,keyasint"`
+	Address      string                `cbor:"3,keyasint"`
+	IDServer     string                `cbor:"4,keyasint"`
+	SID          threepid.SID          `cbor:"5,keyasint"`
+	ClientSecret threepid.ClientSecret `cbor:"6,keyasint"`
+	Bound        time.Time             `cbor:"7,keyasint"`
 	// Validated is the address as the identity server has validated it, if it
 	// is spelled differently: Sydent unbinds only under that spelling.
 	Validated string `cbor:"8,keyasint,omitempty"`

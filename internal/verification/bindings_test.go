@@ -132,13 +132,13 @@ func TestBindingsModel(t *testing.T) {
 				of(rapid.SampledFrom([]string{"@a:x", "@b:x"}).Draw(t, "user")),
 				at(rapid.SampledFrom([]string{"one", "two", "three"}).Draw(t, "server")),
 			)
-			b.SID = rapid.StringMatching(`[0-9a-z]{1,4}`).Draw(t, "sid")
+			b.SID = threepid.SID(rapid.StringMatching(`[0-9a-z]{1,4}`).Draw(t, "sid"))
 			if model[b.User] == nil {
 				model[b.User] = map[string]string{}
 			}
 			if rapid.Bool().Draw(t, "bind") {
 				f.bind(b)
-				model[b.User][b.IDServer] = b.SID
+				model[b.User][b.IDServer] = string(b.SID)
 			} else {
 				if err := f.Unbind(bg, b.User, b); err != nil {
 					t.Fatalf("Unbind: %v", err)
@@ -148,7 +148,7 @@ func TestBindingsModel(t *testing.T) {
 			for user, want := range model {
 				got := map[string]string{}
 				for _, b := range f.bindings(user) {
-					got[b.IDServer] = b.SID
+					got[b.IDServer] = string(b.SID)
 				}
 				if fmt.Sprint(got) != fmt.Sprint(want) {
 					t.Fatalf("%s has %v, want %v", user, got, want)

@@ -16,8 +16,8 @@ import (
 type nonceRecord struct {
 	Request openingRequest `cbor:"1,keyasint"`
 	// SID is set when the homeserver called back.
-	SID  string `cbor:"2,keyasint,omitempty"`
-	Sent bool   `cbor:"3,keyasint,omitempty"`
+	SID  threepid.SID `cbor:"2,keyasint,omitempty"`
+	Sent bool         `cbor:"3,keyasint,omitempty"`
 	// Failure is set when it called back, or refused, and no session could be
 	// opened.
 	Failure *failure `cbor:"4,keyasint,omitempty"`
@@ -27,7 +27,7 @@ type nonceRecord struct {
 // foreignRecord is a session that the homeserver opened for itself, under a
 // nonce as its client_secret.
 type foreignRecord struct {
-	Nonce   string           `cbor:"1,keyasint"`
+	Nonce   threepid.Nonce   `cbor:"1,keyasint"`
 	Secret  hash             `cbor:"2,keyasint"`
 	Purpose threepid.Purpose `cbor:"3,keyasint"`
 	// Medium and Address are there to be found, and forgotten. Records of an
@@ -41,8 +41,8 @@ func (r *foreignRecord) ThreePID() threepid.ThreePID {
 	return threepid.ThreePID{Medium: r.Medium, Address: r.Address}
 }
 
-func nonceKey(s *Service, nonce string) string {
-	return kindNonce.Key(s.keys.HashText(nonceLabel, nonce))
+func nonceKey(s *Service, nonce threepid.Nonce) string {
+	return kindNonce.Key(s.keys.HashText(nonceLabel, string(nonce)))
 }
 
 // nonceLabel and foreignLabel keep the names of nonces and of the homeserver's
@@ -54,7 +54,7 @@ const (
 
 // Await notes a token request and returns the nonce that the homeserver is
 // shown as client_secret. No lock is held while it decides.
-func (s *Service) Await(ctx context.Context, req Request) (nonce string, err error) {
+func (s *Service) Await(ctx context.Context, req Request) (nonce threepid.Nonce, err error) {
 	asked, err := s.locate(ctx, req)
 	if err != nil {
 		return "", err
@@ -73,7 +73,8 @@ func (s *Service) Await(ctx context.Context, req Request) (nonce string, err err
 		s.repeated(ctx, counted)
 	}
 	p := sealed.PartitionOf(rec.Request.Index)
-	nonce, err = s.ids.in(p)
+	name, err := s.ids.in(p)
+	nonce = threepid.Nonce(name)
 	if err == nil {
 		err = s.store.Update(ctx, p, func(txn store.Txn) error {
 			return kindNonce.Put(txn, s.keys, nonceKey(s, nonce), rec, s.inFlightEnd())
@@ -91,12 +92,12 @@ func (s *Service) Await(ctx context.Context, req Request) (nonce string, err err
 // message and the note that the nonce was used are one transaction. A second
 // call with the same nonce (the homeserver's HTTP client tried again) answers
 // the same sid and sends nothing.
-func (s *Service) Callback(ctx context.Context, nonce string, id threepid.ThreePID) (Opened, error) {
+func (s *Service) Callback(ctx context.Context, nonce threepid.Nonce, id threepid.ThreePID) (Opened, error) {
 	return s.decided(ctx, nonce, func(req openingRequest) bool { return req.ThreePID() == id }, false)
 }
 
 // decided opens the session of a nonce, once the homeserver has decided.
-func (s *Service) decided(ctx context.Context, nonce string, match func(openingRequest) bool, decoy bool) (Opened, error) {
+func (s *Service) decided(ctx context.Context, nonce threepid.Nonce, match func(openingRequest) bool, decoy bool) (Opened, error) {
 	p, ok := sealed.PartitionIn(nonce)
 	if !ok {
 		return Opened{}, ErrUnknownNonce
@@ -117,7 +118,7 @@ func (s *Service) decided(ctx context.Context, nonce string, match func(openingR
 	}
 	err = s.store.Update(ctx, p, func(txn store.Txn) error {
 		rec := nonceRecord{} // nothing may be left of a run that was not committed
-		key, err := s.recall(txn, kindNonce, nonceLabel, nonce, &rec)
+		key, err := s.recall(txn, kindNonce, nonceLabel, string(nonce), &rec)
 		if err != nil {
 			return err
 		}
@@ -143,10 +144,10 @@ func (s *Service) decided(ctx context.Context, nonce string, match func(openingR
 	return o.opened, nil
 }
 
-func (s *Service) pending(ctx context.Context, p store.Partition, nonce string) (nonceRecord, error) {
+func (s *Service) pending(ctx context.Context, p store.Partition, nonce threepid.Nonce) (nonceRecord, error) {
 	var rec nonceRecord
 	err := s.store.View(ctx, p, func(txn store.Txn) error {
-		_, err := s.recall(txn, kindNonce, nonceLabel, nonce, &rec)
+		_, err := s.recall(txn, kindNonce, nonceLabel, string(nonce), &rec)
 		return err
 	})
 	if errors.Is(err, store.ErrNotFound) {
@@ -160,7 +161,7 @@ func (s *Service) pending(ctx context.Context, p store.Partition, nonce string) 
 // no callback. Why a callback could not open one is its error: the homeserver
 // was told, but it may not tell the client (Dendrite), or not how long to wait
 // (Synapse).
-func (s *Service) Settle(ctx context.Context, nonce string) (Opened, error) {
+func (s *Service) Settle(ctx context.Context, nonce threepid.Nonce) (Opened, error) {
 	p, ok := sealed.PartitionIn(nonce)
 	if !ok {
 		return Opened{}, ErrUnknownNonce
@@ -168,7 +169,7 @@ func (s *Service) Settle(ctx context.Context, nonce string) (Opened, error) {
 	var rec nonceRecord
 	err := s.store.Update(ctx, p, func(txn store.Txn) error {
 		rec = nonceRecord{}
-		key, err := s.recall(txn, kindNonce, nonceLabel, nonce, &rec)
+		key, err := s.recall(txn, kindNonce, nonceLabel, string(nonce), &rec)
 		if err != nil {
 			return err
 		}
@@ -189,8 +190,8 @@ func (s *Service) Settle(ctx context.Context, nonce string) (Opened, error) {
 // Adopt remembers a session that the homeserver opened and mailed by itself
 // (Synapse 1.0-1.3.1 with its own mailer): it knows it under the nonce, the
 // client under its client_secret.
-func (s *Service) Adopt(ctx context.Context, sid, nonce string, req Request) error {
-	name := s.keys.HashText(foreignLabel, sid)
+func (s *Service) Adopt(ctx context.Context, sid threepid.SID, nonce threepid.Nonce, req Request) error {
+	name := s.keys.HashText(foreignLabel, string(sid))
 	rec := foreignRecord{
 		Nonce: nonce, Secret: s.secret(req.ClientSecret), Purpose: req.Purpose,
 		Medium: req.Medium, Address: req.Address,
@@ -202,9 +203,9 @@ func (s *Service) Adopt(ctx context.Context, sid, nonce string, req Request) err
 
 // Adopted returns the nonce under which the homeserver knows one of its own
 // sessions, or ErrNoSession.
-func (s *Service) Adopted(ctx context.Context, sid, clientSecret string, purpose threepid.Purpose) (string, error) {
+func (s *Service) Adopted(ctx context.Context, sid threepid.SID, clientSecret threepid.ClientSecret, purpose threepid.Purpose) (threepid.Nonce, error) {
 	var rec foreignRecord
-	err := s.anywhere(ctx, s.keys.HashTexts(foreignLabel, sid), func(txn store.Txn, name string) error {
+	err := s.anywhere(ctx, s.keys.HashTexts(foreignLabel, string(sid)), func(txn store.Txn, name string) error {
 		return kindForeign.Get(txn, s.keys, kindForeign.Key(name), &rec)
 	})
 	if errors.Is(err, store.ErrNotFound) {
@@ -213,7 +214,7 @@ func (s *Service) Adopted(ctx context.Context, sid, clientSecret string, purpose
 	if err != nil {
 		return "", err
 	}
-	if rec.Purpose != purpose || !s.keys.Made(rec.Secret, secretLabel, clientSecret) {
+	if rec.Purpose != purpose || !s.keys.Made(rec.Secret, secretLabel, string(clientSecret)) {
 		return "", ErrNoSession
 	}
 	return rec.Nonce, nil

@@ -10,7 +10,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
-func (f *fixture) await(req Request) string {
+func (f *fixture) await(req Request) threepid.Nonce {
 	f.Helper()
 	nonce, err := f.Await(bg, req)
 	if err != nil {
@@ -19,7 +19,7 @@ func (f *fixture) await(req Request) string {
 	return nonce
 }
 
-func (f *fixture) callback(nonce string, req Request) Opened {
+func (f *fixture) callback(nonce threepid.Nonce, req Request) Opened {
 	f.Helper()
 	got, err := f.Callback(bg, nonce, req.ThreePID)
 	if err != nil {
@@ -28,7 +28,7 @@ func (f *fixture) callback(nonce string, req Request) Opened {
 	return got
 }
 
-func (f *fixture) settle(nonce string) Opened {
+func (f *fixture) settle(nonce threepid.Nonce) Opened {
 	f.Helper()
 	got, err := f.Settle(bg, nonce)
 	if err != nil {
@@ -43,7 +43,7 @@ func TestCallbackOpensOneSession(t *testing.T) {
 	f := newFixture(t)
 	req := ask(purpose(threepid.Add), func(r *Request) { r.NextLink = "https://app.example/" })
 	nonce := f.await(req)
-	if !regexp.MustCompile(`^[0-9a-zA-Z_-]{24,255}$`).MatchString(nonce) || f.Owns(nonce) {
+	if !regexp.MustCompile(`^[0-9a-zA-Z_-]{24,255}$`).MatchString(string(nonce)) || f.Owns(threepid.SID(nonce)) {
 		t.Errorf("nonce %q: out of grammar, or taken for a session", nonce)
 	}
 	if n := len(f.outbox.messages()); n != 0 {
@@ -77,7 +77,7 @@ func TestCallbackOpensOneSession(t *testing.T) {
 	if !f.claim(c).Live {
 		t.Errorf("the client's own client_secret does not complete the session")
 	}
-	c.ClientSecret = nonce
+	c.ClientSecret = threepid.ClientSecret(nonce)
 	if f.claim(c).Live {
 		t.Errorf("the nonce completes the session")
 	}
@@ -111,38 +111,40 @@ func TestCallbackRefusals(t *testing.T) {
 	req := ask()
 	tests := []struct {
 		name    string
-		prepare func(f *fixture, nonce string) (string, threepid.Medium, string)
+		prepare func(f *fixture, nonce threepid.Nonce) (threepid.Nonce, threepid.ThreePID)
 	}{
-		{"another address", func(_ *fixture, n string) (string, threepid.Medium, string) {
-			return n, threepid.Email, "eve@example.com"
+		{"another address", func(_ *fixture, n threepid.Nonce) (threepid.Nonce, threepid.ThreePID) {
+			return n, threepid.ThreePID{Medium: threepid.Email, Address: "eve@example.com"}
 		}},
-		{"another medium", func(_ *fixture, n string) (string, threepid.Medium, string) { return n, threepid.MSISDN, req.Address }},
-		{"unknown nonce", func(_ *fixture, n string) (string, threepid.Medium, string) {
-			return n + "x", threepid.Email, req.Address
+		{"another medium", func(_ *fixture, n threepid.Nonce) (threepid.Nonce, threepid.ThreePID) {
+			return n, threepid.ThreePID{Medium: threepid.MSISDN, Address: req.Address}
 		}},
-		{"empty nonce", func(*fixture, string) (string, threepid.Medium, string) { return "", threepid.Email, req.Address }},
-		{"not a nonce", func(*fixture, string) (string, threepid.Medium, string) { return "zz", threepid.Email, req.Address }},
-		{"the client's secret", func(*fixture, string) (string, threepid.Medium, string) {
-			return req.ClientSecret, threepid.Email, req.Address
+		{"unknown nonce", func(_ *fixture, n threepid.Nonce) (threepid.Nonce, threepid.ThreePID) {
+			return n + "x", req.ThreePID
 		}},
-		{"a sid", func(f *fixture, _ string) (string, threepid.Medium, string) {
-			return f.open(ask(secret("second"))).SID, threepid.Email, req.Address
+		{"empty nonce", func(*fixture, threepid.Nonce) (threepid.Nonce, threepid.ThreePID) { return "", req.ThreePID }},
+		{"not a nonce", func(*fixture, threepid.Nonce) (threepid.Nonce, threepid.ThreePID) { return "zz", req.ThreePID }},
+		{"the client's secret", func(*fixture, threepid.Nonce) (threepid.Nonce, threepid.ThreePID) {
+			return threepid.Nonce(req.ClientSecret), req.ThreePID
 		}},
-		{"too late", func(f *fixture, n string) (string, threepid.Medium, string) {
+		{"a sid", func(f *fixture, _ threepid.Nonce) (threepid.Nonce, threepid.ThreePID) {
+			return threepid.Nonce(f.open(ask(secret("second"))).SID), req.ThreePID
+		}},
+		{"too late", func(f *fixture, n threepid.Nonce) (threepid.Nonce, threepid.ThreePID) {
 			f.clock.Advance(DefaultInFlight)
-			return n, threepid.Email, req.Address
+			return n, req.ThreePID
 		}},
-		{"settled", func(f *fixture, n string) (string, threepid.Medium, string) {
+		{"settled", func(f *fixture, n threepid.Nonce) (threepid.Nonce, threepid.ThreePID) {
 			f.settle(n)
-			return n, threepid.Email, req.Address
+			return n, req.ThreePID
 		}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			f := newFixture(t)
-			nonce, medium, address := tt.prepare(f, f.await(req))
+			nonce, id := tt.prepare(f, f.await(req))
 			before := len(f.outbox.messages())
-			got, err := f.Callback(bg, nonce, threepid.ThreePID{Medium: medium, Address: address})
+			got, err := f.Callback(bg, nonce, id)
 			wantErr(t, "Callback", err, ErrUnknownNonce)
 			if got != (Opened{}) || len(f.outbox.messages()) != before {
 				t.Errorf("Callback = %+v, %d messages sent", got, len(f.outbox.messages())-before)
@@ -172,9 +174,11 @@ func TestAdopted(t *testing.T) {
 		t.Fatal(err)
 	}
 	tests := []struct {
-		name, sid, secret string
-		purpose           threepid.Purpose
-		want              string
+		name    string
+		sid     threepid.SID
+		secret  threepid.ClientSecret
+		purpose threepid.Purpose
+		want    string
 	}{
 		{"its own", "hs-sid-1", req.ClientSecret, threepid.Password, "nonce-1"},
 		{"another secret", "hs-sid-1", "other", threepid.Password, ""},
@@ -191,7 +195,7 @@ func TestAdopted(t *testing.T) {
 				want = ErrNoSession
 			}
 			wantErr(t, "Adopted", err, want)
-			if got != tt.want {
+			if got != threepid.Nonce(tt.want) {
 				t.Errorf("Adopted = %q, want %q", got, tt.want)
 			}
 		})

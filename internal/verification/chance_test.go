@@ -20,9 +20,12 @@ func TestAdvisory02_SIDsAndTokensAreRandom(t *testing.T) {
 	makers := map[string]func() (string, error){
 		"sid": func() (string, error) {
 			sid, err := f.ids.sid(sealed.PartitionName(0))
-			return sid[partitionSize : partitionSize+randomSize], err
+			return string(sid[partitionSize : partitionSize+randomSize]), err
 		},
-		"token": func() (string, error) { return f.ids.token(ProofLink) },
+		"token": func() (string, error) {
+			token, err := f.ids.token(ProofLink)
+			return string(token), err
+		},
 	}
 	for what, next := range makers {
 		seen := make(map[string]bool, n)

@@ -75,7 +75,7 @@ func (s *Service) compare(ctx context.Context, p store.Partition, sub Submission
 			return nil
 		}
 		result = describe(session, Delivered) // or the token would not be here
-		verdict = session.confirm(s.keys.Hashes(tokenLabel, sub.SID, sub.Token), s.now(), s.cfg.SessionLifetime, s.cfg.MaxTries, sub.Discreet)
+		verdict = session.confirm(s.keys.Hashes(tokenLabel, string(sub.SID), string(sub.Token)), s.now(), s.cfg.SessionLifetime, s.cfg.MaxTries, sub.Discreet)
 		result.State = session.State
 		if session.Tries == tries {
 			return nil // nothing has changed

@@ -32,7 +32,7 @@ func (f *fixture) wrong(n int, change ...func(*Request)) bool {
 }
 
 // compared submits a token, and reports whether it was compared and was wrong.
-func (f *fixture) compared(sid, token string) bool {
+func (f *fixture) compared(sid threepid.SID, token threepid.Token) bool {
 	f.Helper()
 	_, err := f.Submit(bg, Submission{SID: sid, Token: token})
 	if err != nil && !errors.Is(err, ErrTokenIncorrect) && !errors.Is(err, ErrRevoked) {
@@ -143,7 +143,7 @@ func TestRightCodesCostNothing(t *testing.T) {
 	}
 	confirmed := f.open(ask(code, secret("confirmed"))).SID
 	f.confirm(confirmed, f.outbox.last(t).Token)
-	own := "another"
+	own := threepid.ClientSecret("another")
 	open := f.open(ask(code, secret("own"))).SID
 	for n := range 2 * mostCodes {
 		wantErr(t, "a right code", f.right(fmt.Sprint(n), code), nil)

@@ -16,9 +16,9 @@ import (
 
 // aliasRecord leads from an alias to the claimed session.
 type aliasRecord struct {
-	SID    string `cbor:"1,keyasint"`
-	Secret hash   `cbor:"2,keyasint"`
-	Claim  hash   `cbor:"3,keyasint"`
+	SID    threepid.SID `cbor:"1,keyasint"`
+	Secret hash         `cbor:"2,keyasint"`
+	Claim  hash         `cbor:"3,keyasint"`
 	// Spelling is what the homeserver is told, if it knows the address by another
 	// spelling than ours; see Spell.
 	Spelling string `cbor:"4,keyasint,omitempty"`
@@ -29,8 +29,8 @@ type aliasRecord struct {
 // it is in flight, so credentials that reach the homeserver around this
 // server, or a second time, prove nothing.
 type Alias struct {
-	SID          string
-	ClientSecret string
+	SID          threepid.AliasSID
+	ClientSecret threepid.AliasSecret
 	// Live says that the homeserver will be told "validated". An alias that
 	// is not live exists so that the client gets the homeserver's own answer
 	// to credentials that are not validated (yet).
@@ -46,7 +46,7 @@ type Alias struct {
 	// was in flight, and the homeserver has not asked what it proves.
 	Unasked bool
 
-	sid     string
+	sid     threepid.SID
 	purpose threepid.Purpose
 	claim   hash
 	uia     hash
@@ -54,8 +54,8 @@ type Alias struct {
 
 func equal(a, b hash) bool { return subtle.ConstantTimeCompare(a[:], b[:]) == 1 }
 
-func aliasKey(s *Service, aliasSID string) string {
-	return kindAlias.Key(s.keys.HashText(aliasLabel, aliasSID))
+func aliasKey(s *Service, aliasSID threepid.AliasSID) string {
+	return kindAlias.Key(s.keys.HashText(aliasLabel, string(aliasSID)))
 }
 
 // aliasLabel and uiaLabel keep the hashes of aliases and UIA sessions apart from
@@ -68,10 +68,10 @@ const (
 // Completion is a request that uses a session: the client's credentials, the
 // purpose of the path they came by, and the UIA session, if any.
 type Completion struct {
-	SID          string
-	ClientSecret string
+	SID          threepid.SID
+	ClientSecret threepid.ClientSecret
 	Purpose      threepid.Purpose
-	UIASession   string
+	UIASession   threepid.UIASession
 }
 
 // Claim mints the alias for a completion. Whatever is wrong with the session
@@ -99,7 +99,7 @@ func (s *Service) Claim(ctx context.Context, c Completion) (*Alias, error) {
 		if err := session.claim(a.claim, c.Purpose, s.now(), s.cfg.InFlight); err != nil {
 			return nil // another request was faster
 		}
-		rec := aliasRecord{SID: c.SID, Secret: s.secret(a.ClientSecret), Claim: a.claim}
+		rec := aliasRecord{SID: c.SID, Secret: s.keys.Hash(secretLabel, string(a.ClientSecret)), Claim: a.claim}
 		if err := kindAlias.Put(txn, s.keys, aliasKey(s, a.SID), rec, s.inFlightEnd()); err != nil {
 			return err
 		}
@@ -125,10 +125,10 @@ func (s *Service) mint(p store.Partition, c Completion) (*Alias, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Alias{SID: aliasSID, ClientSecret: secret, sid: c.SID, purpose: c.Purpose}
+	a := &Alias{SID: threepid.AliasSID(aliasSID), ClientSecret: threepid.AliasSecret(secret), sid: c.SID, purpose: c.Purpose}
 	a.claim = s.keys.Hash("claim", aliasSID, secret)
 	if c.UIASession != "" {
-		a.uia = s.keys.Hash(uiaLabel, c.UIASession)
+		a.uia = s.keys.Hash(uiaLabel, string(c.UIASession))
 	}
 	return a, nil
 }
@@ -145,7 +145,7 @@ func (s *Service) usable(ctx context.Context, p store.Partition, c Completion, a
 		if !s.owns(session, c.ClientSecret) || session.Purpose != c.Purpose {
 			return nil
 		}
-		a.Replayed = s.keys.Made(session.ConsumedIn, uiaLabel, c.UIASession)
+		a.Replayed = s.keys.Made(session.ConsumedIn, uiaLabel, string(c.UIASession))
 		ok = session.State == Validated && !session.Expired(s.now())
 		return nil
 	})
@@ -157,7 +157,7 @@ func (s *Service) usable(ctx context.Context, p store.Partition, c Completion, a
 
 // Validated is the homeserver asking what an alias proves. Every refusal is
 // ErrNotValidated.
-func (s *Service) Validated(ctx context.Context, aliasSID, aliasSecret string) (Proven, error) {
+func (s *Service) Validated(ctx context.Context, aliasSID threepid.AliasSID, aliasSecret threepid.AliasSecret) (Proven, error) {
 	p, ok := sealed.PartitionIn(aliasSID)
 	if !ok {
 		return Proven{}, ErrNotValidated
@@ -166,10 +166,10 @@ func (s *Service) Validated(ctx context.Context, aliasSID, aliasSecret string) (
 	err := s.store.Update(ctx, p, func(txn store.Txn) error {
 		proof = Proven{}
 		var rec aliasRecord
-		if _, err := s.recall(txn, kindAlias, aliasLabel, aliasSID, &rec); err != nil {
+		if _, err := s.recall(txn, kindAlias, aliasLabel, string(aliasSID), &rec); err != nil {
 			return err
 		}
-		if !s.keys.Made(rec.Secret, secretLabel, aliasSecret) {
+		if !s.keys.Made(rec.Secret, secretLabel, string(aliasSecret)) {
 			return ErrNotValidated
 		}
 		session, err := s.session(txn, rec.SID)
@@ -201,7 +201,7 @@ func (s *Service) Finish(ctx context.Context, a *Alias, outcome Outcome) error {
 	consumed, unasked := false, false
 	err := s.store.Update(ctx, p, func(txn store.Txn) error {
 		consumed, unasked = false, false
-		for _, name := range s.keys.HashTexts(aliasLabel, a.SID) {
+		for _, name := range s.keys.HashTexts(aliasLabel, string(a.SID)) {
 			if err := txn.Delete(kindAlias.Key(name)); err != nil {
 				return err
 			}

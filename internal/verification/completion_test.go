@@ -15,7 +15,7 @@ import (
 )
 
 // completes is how alice's client completes a session.
-func completes(sid string, change ...func(*Completion)) Completion {
+func completes(sid threepid.SID, change ...func(*Completion)) Completion {
 	c := Completion{SID: sid, ClientSecret: ask().ClientSecret, Purpose: threepid.Register, UIASession: "uia"}
 	for _, f := range change {
 		f(&c)
@@ -51,7 +51,7 @@ func TestF39_UsedOnce(t *testing.T) {
 	}
 	for _, p := range []threepid.Purpose{threepid.Register, threepid.Password, threepid.Add} {
 		for _, uia := range []string{"", "uia", "another"} {
-			again := f.claim(completes(sid, func(c *Completion) { c.Purpose, c.UIASession = p, uia }))
+			again := f.claim(completes(sid, func(c *Completion) { c.Purpose, c.UIASession = p, threepid.UIASession(uia) }))
 			if again.Live || again.Replayed || f.proves(again) {
 				t.Errorf("used again for %s in UIA session %q: live %v, replayed %v", p, uia, again.Live, again.Replayed)
 			}
@@ -100,7 +100,7 @@ func TestReplayed(t *testing.T) {
 	c := completes(bare, func(c *Completion) { c.ClientSecret, c.UIASession = "bare", "" })
 	f.finish(f.claim(c), Completed)
 	for _, uia := range []string{"", "uia"} {
-		c.UIASession = uia
+		c.UIASession = threepid.UIASession(uia)
 		if f.claim(c).Replayed {
 			t.Errorf("consumed outside any UIA session, yet replayed in %q", uia)
 		}
@@ -171,7 +171,7 @@ func TestClaimRefusals(t *testing.T) {
 			if a.Live || a.Replayed || f.proves(a) {
 				t.Errorf("alias is live: %v, replayed: %v", a.Live, a.Replayed)
 			}
-			if a.SID == c.SID || a.ClientSecret == c.ClientSecret || len(a.SID) == 0 {
+			if string(a.SID) == string(c.SID) || string(a.ClientSecret) == string(c.ClientSecret) || len(a.SID) == 0 {
 				t.Errorf("the alias shows the client's own credentials")
 			}
 			f.finish(a, Completed)
@@ -185,10 +185,10 @@ func TestClaimRefusals(t *testing.T) {
 func TestClaimOfForeignSID(t *testing.T) {
 	f := newFixture(t)
 	for _, sid := range []string{"", "1", "123456", "00AAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "\x00\xff"} {
-		if f.Owns(sid) {
+		if f.Owns(threepid.SID(sid)) {
 			t.Errorf("Owns(%q)", sid)
 		}
-		a, err := f.Claim(bg, completes(sid))
+		a, err := f.Claim(bg, completes(threepid.SID(sid)))
 		wantErr(t, "Claim of a foreign sid", err, ErrNoSession)
 		if a != nil {
 			t.Errorf("Claim(%q) made an alias", sid)
@@ -199,23 +199,23 @@ func TestClaimOfForeignSID(t *testing.T) {
 // TestUnasked: it is only said of a homeserver that it has not asked where that
 // is known.
 func TestUnasked(t *testing.T) {
-	reset := func(sid string) Completion {
+	reset := func(sid threepid.SID) Completion {
 		return completes(sid, func(c *Completion) { c.Purpose = threepid.Password })
 	}
 	tests := []struct {
 		name  string
-		while func(f *fixture, sid string, a *Alias)
+		while func(f *fixture, sid threepid.SID, a *Alias)
 		want  bool
 	}{
-		{"nobody asks", func(*fixture, string, *Alias) {}, true},
-		{"it is asked for", func(f *fixture, _ string, a *Alias) { f.proves(a) }, false},
-		{"the owner ends the session", func(f *fixture, sid string, _ *Alias) {
+		{"nobody asks", func(*fixture, threepid.SID, *Alias) {}, true},
+		{"it is asked for", func(f *fixture, _ threepid.SID, a *Alias) { f.proves(a) }, false},
+		{"the owner ends the session", func(f *fixture, sid threepid.SID, _ *Alias) {
 			if err := f.RevokeSession(bg, sid); err != nil {
 				f.Fatalf("RevokeSession: %v", err)
 			}
 		}, false},
-		{"it takes too long", func(f *fixture, _ string, _ *Alias) { f.clock.Advance(f.cfg.InFlight) }, false},
-		{"the session ends", func(f *fixture, sid string, _ *Alias) {
+		{"it takes too long", func(f *fixture, _ threepid.SID, _ *Alias) { f.clock.Advance(f.cfg.InFlight) }, false},
+		{"the session ends", func(f *fixture, sid threepid.SID, _ *Alias) {
 			s := f.record(sid)
 			s.Until = f.clock.Now().UnixMilli()
 			p, _ := sealed.PartitionIn(sid)

@@ -34,7 +34,7 @@ func TestCompletesOnce(t *testing.T) {
 		sid := f.validated(ask(purpose(threepid.Password)))
 		var live, proven, failed atomic.Int32
 		together(200, func(i int) {
-			c := completes(sid, func(c *Completion) { c.Purpose, c.UIASession = threepid.Password, fmt.Sprint(i) })
+			c := completes(sid, func(c *Completion) { c.Purpose, c.UIASession = threepid.Password, threepid.UIASession(fmt.Sprint(i)) })
 			a, err := f.Claim(bg, c)
 			if err != nil {
 				failed.Add(1)

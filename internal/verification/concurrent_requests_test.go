@@ -34,7 +34,7 @@ func concurrentRequests(t *testing.T, attempts int64) {
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		sids[got.SID]++
+		sids[string(got.SID)]++
 		if got.Sent {
 			sends[n]++
 		}
@@ -58,8 +58,8 @@ func concurrentRequests(t *testing.T, attempts int64) {
 	}
 	ids, tokens := map[string]bool{}, map[string]bool{}
 	for _, m := range messages {
-		ids[m.ID], tokens[m.Token] = true, true
-		if sids[m.SID] == 0 {
+		ids[m.ID], tokens[string(m.Token)] = true, true
+		if sids[string(m.SID)] == 0 {
 			t.Errorf("a message for session %q, which nobody was told of", m.SID)
 		}
 	}
@@ -96,12 +96,12 @@ func TestCallbackOnce(t *testing.T) {
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		sids[got.SID]++
+		sids[string(got.SID)]++
 	})
 	if len(sids) != 1 || sent.Load() != 1 || len(f.outbox.messages()) != 1 {
 		t.Errorf("%d sids, %d reported as sent, %d messages; want 1 of each", len(sids), sent.Load(), len(f.outbox.messages()))
 	}
-	if got := f.settle(nonce); sids[got.SID] != 100 || !got.Sent {
+	if got := f.settle(nonce); sids[string(got.SID)] != 100 || !got.Sent {
 		t.Errorf("Settle = %+v, the homeserver was told %v", got, sids)
 	}
 }

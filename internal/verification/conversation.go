@@ -7,6 +7,8 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // conversationTime is how long a conversation may take from its first answer. A
@@ -26,7 +28,7 @@ const (
 // with the homeserver: the name that the homeserver has for it ("session"), the
 // endpoint that it is about, and when it began.
 type Conversation struct {
-	Session  string
+	Session  threepid.UIASession
 	Endpoint string
 	Began    time.Time
 }
@@ -34,19 +36,19 @@ type Conversation struct {
 // SealConversation makes the name by which the client knows a conversation. It
 // needs no record: all of it is in the name, for whoever has the key file. A
 // conversation without a beginning begins now.
-func (s *Service) SealConversation(c Conversation) string {
+func (s *Service) SealConversation(c Conversation) threepid.SealedUIASession {
 	if c.Began.IsZero() {
 		c.Began = s.now()
 	}
 	plain := binary.BigEndian.AppendUint64(nil, uint64(c.Began.UnixMilli()))
 	plain = append(plain, endpointSum(c.Endpoint)...)
 	plain = append(plain, c.Session...)
-	return base64.RawURLEncoding.EncodeToString(s.keys.Seal(conversationContext, plain))
+	return threepid.SealedUIASession(base64.RawURLEncoding.EncodeToString(s.keys.Seal(conversationContext, plain)))
 }
 
 // OpenConversation opens a name that was given out for an endpoint. One that is
 // foreign, tampered with, of another endpoint or too old is none.
-func (s *Service) OpenConversation(name, endpoint string) (Conversation, bool) {
+func (s *Service) OpenConversation(name threepid.SealedUIASession, endpoint string) (Conversation, bool) {
 	c, sum, ok := s.openConversation(name)
 	if !ok || sum != [endpointSize]byte(endpointSum(endpoint)) {
 		return Conversation{}, false
@@ -58,16 +60,16 @@ func (s *Service) OpenConversation(name, endpoint string) (Conversation, bool) {
 // OpenAnyConversation opens a name whatever endpoint it is for. It is for the
 // pages on which a person completes one stage (CS API, "Fallback"), which are
 // told nothing else; a name that they are shown leads to no other endpoint.
-func (s *Service) OpenAnyConversation(name string) (Conversation, bool) {
+func (s *Service) OpenAnyConversation(name threepid.SealedUIASession) (Conversation, bool) {
 	c, _, ok := s.openConversation(name)
 	return c, ok
 }
 
-func (s *Service) openConversation(name string) (c Conversation, endpoint [endpointSize]byte, ok bool) {
+func (s *Service) openConversation(name threepid.SealedUIASession) (c Conversation, endpoint [endpointSize]byte, ok bool) {
 	if len(name) > maxConversation {
 		return c, endpoint, false
 	}
-	sealed, err := base64.RawURLEncoding.Strict().DecodeString(name)
+	sealed, err := base64.RawURLEncoding.Strict().DecodeString(string(name))
 	if err != nil {
 		return c, endpoint, false
 	}
@@ -76,7 +78,7 @@ func (s *Service) openConversation(name string) (c Conversation, endpoint [endpo
 		return c, endpoint, false
 	}
 	c.Began = time.UnixMilli(int64(binary.BigEndian.Uint64(plain)))
-	c.Session = string(plain[conversationHead:])
+	c.Session = threepid.UIASession(plain[conversationHead:])
 	age := s.now().Sub(c.Began)
 	return c, [endpointSize]byte(plain[8:conversationHead]), age < conversationTime
 }

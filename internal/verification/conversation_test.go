@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 func TestConversationIsForOneEndpoint(t *testing.T) {
@@ -36,7 +38,7 @@ func TestConversationIsForOneEndpoint(t *testing.T) {
 func TestConversationOfOddNames(t *testing.T) {
 	f := newFixture(t)
 	for length, want := range map[int]bool{0: true, 3019: true, 3020: false} {
-		name := f.SealConversation(Conversation{Session: strings.Repeat("x", length), Endpoint: "e"})
+		name := f.SealConversation(Conversation{Session: threepid.UIASession(strings.Repeat("x", length)), Endpoint: "e"})
 		_, ok := f.OpenConversation(name, "e")
 		_, anywhere := f.OpenAnyConversation(name)
 		if ok != want || anywhere != want {
@@ -45,8 +47,8 @@ func TestConversationOfOddNames(t *testing.T) {
 	}
 	short := base64.RawURLEncoding.EncodeToString(f.keys.Seal(conversationContext, []byte("short")))
 	foreign := newFixtureWithKey(t, 'x').SealConversation(Conversation{Session: "X", Endpoint: "e"})
-	for _, odd := range []string{"", "!", short, foreign} {
-		if _, ok := f.OpenAnyConversation(odd); ok {
+	for _, odd := range []string{"", "!", short, string(foreign)} {
+		if _, ok := f.OpenAnyConversation(threepid.SealedUIASession(odd)); ok {
 			t.Errorf("%q opens", odd)
 		}
 	}
@@ -63,11 +65,11 @@ func TestConversationEnds(t *testing.T) {
 	}
 	later := f.SealConversation(opened)
 	f.clock.Advance(time.Second)
-	for _, n := range []string{name, later} {
-		if _, ok := f.OpenConversation(n, "e"); ok {
+	for _, n := range []string{string(name), string(later)} {
+		if _, ok := f.OpenConversation(threepid.SealedUIASession(n), "e"); ok {
 			t.Error("it did not end")
 		}
-		if _, ok := f.OpenAnyConversation(n); ok {
+		if _, ok := f.OpenAnyConversation(threepid.SealedUIASession(n)); ok {
 			t.Error("it did not end at the pages")
 		}
 	}
@@ -91,14 +93,14 @@ func TestConversationAcrossARotation(t *testing.T) {
 func TestConversationOfAnyText(t *testing.T) {
 	f := newFixture(t)
 	rapid.Check(t, func(t *rapid.T) {
-		c := Conversation{Session: rapid.String().Draw(t, "session"), Endpoint: rapid.String().Draw(t, "endpoint")}
+		c := Conversation{Session: threepid.UIASession(rapid.String().Draw(t, "session")), Endpoint: rapid.String().Draw(t, "endpoint")}
 		name := f.SealConversation(c)
 		if got, ok := f.OpenConversation(name, c.Endpoint); !ok || got.Session != c.Session {
 			t.Fatalf("got %+v, %v", got, ok)
 		}
 		i := rapid.IntRange(0, len(name)-1).Draw(t, "position")
 		with := rapid.SampledFrom([]string{"A", "z", "_", "-", "9", "=", ".", "", "AA"}).Draw(t, "with")
-		forged := name[:i] + with + name[i+1:]
+		forged := name[:i] + threepid.SealedUIASession(with) + name[i+1:]
 		if _, ok := f.OpenConversation(forged, c.Endpoint); ok && forged != name {
 			t.Fatalf("%q opens, too", forged)
 		}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -21,7 +22,7 @@ import (
 // Decoy is [Service.Callback] for a homeserver that has refused: same work, same
 // record, same number of commits. Should the homeserver have called back after
 // all, that session is the answer.
-func (s *Service) Decoy(ctx context.Context, nonce string) (Opened, error) {
+func (s *Service) Decoy(ctx context.Context, nonce threepid.Nonce) (Opened, error) {
 	return s.decided(ctx, nonce, func(openingRequest) bool { return true }, true)
 }
 
@@ -82,14 +83,14 @@ func failureOf(err error) *failure {
 }
 
 // noteFailure keeps for Settle what a client has to be told.
-func (s *Service) noteFailure(ctx context.Context, p store.Partition, nonce string, cause error) error {
+func (s *Service) noteFailure(ctx context.Context, p store.Partition, nonce threepid.Nonce, cause error) error {
 	f := failureOf(cause)
 	if f == nil {
 		return nil
 	}
 	return s.store.Update(ctx, p, func(txn store.Txn) error {
 		rec := nonceRecord{}
-		key, err := s.recall(txn, kindNonce, nonceLabel, nonce, &rec)
+		key, err := s.recall(txn, kindNonce, nonceLabel, string(nonce), &rec)
 		if errors.Is(err, store.ErrNotFound) {
 			return nil // its client is gone
 		}

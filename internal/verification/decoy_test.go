@@ -180,7 +180,7 @@ func TestDecoyHasNoRightToken(t *testing.T) {
 		if n%25_013 != 0 {
 			continue // as many as may be wrong for an address at once stand for all
 		}
-		if _, err := f.Submit(bg, Submission{SID: sid, Token: fmt.Sprintf("%06d", n)}); !errors.Is(err, ErrTokenIncorrect) {
+		if _, err := f.Submit(bg, Submission{SID: sid, Token: threepid.Token(fmt.Sprintf("%06d", n))}); !errors.Is(err, ErrTokenIncorrect) {
 			t.Fatalf("code %06d: %v", n, err)
 		}
 	}
@@ -211,7 +211,7 @@ func TestDecoyTokenIsDrawnAndToldToNobody(t *testing.T) {
 			tokens, token := f.record(sid).Tokens, ""
 			for i := range drawn.Len() - 31 {
 				text := base64.RawURLEncoding.EncodeToString(drawn.Bytes()[i : i+32])
-				if f.tokenHash(sid, text) == tokens[len(tokens)-1].Hash {
+				if f.tokenHash(sid, threepid.Token(text)) == tokens[len(tokens)-1].Hash {
 					token = text
 				}
 			}

@@ -92,7 +92,7 @@ var clientDeeds = []deed{
 		return nothing(func() error { return s.CountUser(bg, "bind", bounded.User) })
 	}},
 	{name: "Await", prepare: func(s *shaky) func() (any, error) {
-		return answers(func() (string, error) { return s.Await(bg, known()) })
+		return answers(func() (threepid.Nonce, error) { return s.Await(bg, known()) })
 	}, counts: true},
 	{name: "Callback", prepare: func(s *shaky) func() (any, error) {
 		nonce := s.await(known())
@@ -133,7 +133,9 @@ var clientDeeds = []deed{
 	}},
 	{name: "Adopted", prepare: func(s *shaky) func() (any, error) {
 		wantNone(s, s.Adopt(bg, "theirs", "nonce", known()))
-		return answers(func() (string, error) { return s.Adopted(bg, "theirs", known().ClientSecret, threepid.Register) })
+		return answers(func() (threepid.Nonce, error) {
+			return s.Adopted(bg, "theirs", known().ClientSecret, threepid.Register)
+		})
 	}},
 	{name: "Submit of a link", prepare: func(s *shaky) func() (any, error) {
 		sub := Submission{SID: s.open(known()).SID, Token: s.message().Token, Client: somebody}
@@ -216,7 +218,7 @@ var clientDeeds = []deed{
 	}},
 	{name: "Tied", prepare: func(s *shaky) func() (any, error) {
 		wantNone(s, s.Tie(bg, somebody, "agent", "u1"))
-		return answers(func() (string, error) { return s.Tied(bg, somebody, "agent") })
+		return answers(func() (threepid.UIASession, error) { return s.Tied(bg, somebody, "agent") })
 	}, tells: true},
 	{name: "Bind", prepare: func(s *shaky) func() (any, error) {
 		wantNone(s, s.Bind(bg, bounded))

@@ -13,7 +13,7 @@ import (
 func discreet(r *Request) { r.Discreet = true }
 
 // guessing is a submission without a right token, or with one.
-func guessing(sid, token string) Submission {
+func guessing(sid threepid.SID, token threepid.Token) Submission {
 	return Submission{SID: sid, Token: token, Discreet: true}
 }
 

@@ -21,16 +21,16 @@ func TestSearchFindsWhatCanBeRead(t *testing.T) {
 	const all = 2 * sealed.Partitions
 	var sids []string
 	for n := range all {
-		sids = append(sids, f.open(ask(secret(fmt.Sprint(n)))).SID)
+		sids = append(sids, string(f.open(ask(secret(fmt.Sprint(n)))).SID))
 		f.clock.Advance(time.Second)
 	}
-	f.overwrite(sids[0], func(b []byte) []byte { return b[:10] })
+	f.overwrite(threepid.SID(sids[0]), func(b []byte) []byte { return b[:10] })
 	found, err := f.FindAll(bg)
 	if err != nil || len(found) != all-1 {
 		t.Fatalf("got %d sessions, %v, want %d", len(found), err, all-1)
 	}
 	for i, a := range found {
-		if want := sids[all-1-i]; a.SID != want {
+		if want := sids[all-1-i]; a.SID != threepid.SID(want) {
 			t.Fatalf("number %d is %s, want %s, newest first", i, a.SID, want)
 		}
 	}
@@ -49,13 +49,13 @@ func TestSearchFindsWhatCanBeRead(t *testing.T) {
 // TestResendRefuses what cannot go on, and counts nothing for that.
 func TestResendRefuses(t *testing.T) {
 	for name, c := range map[string]struct {
-		end  func(f *fixture, sid string)
+		end  func(f *fixture, sid threepid.SID)
 		want error
 	}{
-		"expired":  {func(f *fixture, _ string) { f.clock.Advance(MaxLifetime) }, ErrExpired},
-		"revoked":  {func(f *fixture, sid string) { wantErr(t, "revoke", f.RevokeSession(bg, sid), nil) }, ErrRevoked},
-		"consumed": {func(f *fixture, sid string) { f.finish(f.claim(completes(sid)), Completed) }, ErrConsumed},
-		"abandoned": {func(f *fixture, sid string) {
+		"expired":  {func(f *fixture, _ threepid.SID) { f.clock.Advance(MaxLifetime) }, ErrExpired},
+		"revoked":  {func(f *fixture, sid threepid.SID) { wantErr(t, "revoke", f.RevokeSession(bg, sid), nil) }, ErrRevoked},
+		"consumed": {func(f *fixture, sid threepid.SID) { f.finish(f.claim(completes(sid)), Completed) }, ErrConsumed},
+		"abandoned": {func(f *fixture, sid threepid.SID) {
 			f.proves(f.claim(completes(sid)))
 			f.clock.Advance(DefaultInFlight)
 		}, ErrConsumed},

@@ -82,7 +82,9 @@ func attempt(n int64) func(*Request) { return func(r *Request) { r.SendAttempt =
 
 func purpose(p threepid.Purpose) func(*Request) { return func(r *Request) { r.Purpose = p } }
 
-func secret(s string) func(*Request) { return func(r *Request) { r.ClientSecret = s } }
+func secret[T ~string](s T) func(*Request) {
+	return func(r *Request) { r.ClientSecret = threepid.ClientSecret(s) }
+}
 
 func mailbox(a string) func(*Request) { return func(r *Request) { r.Address = a } }
 
@@ -108,14 +110,14 @@ func (f *fixture) open(req Request) Opened {
 }
 
 // validated opens a session and confirms it with the token that was sent.
-func (f *fixture) validated(req Request) string {
+func (f *fixture) validated(req Request) threepid.SID {
 	f.Helper()
 	sid := f.open(req).SID
 	f.confirm(sid, f.outbox.last(f).Token)
 	return sid
 }
 
-func (f *fixture) confirm(sid, token string) Confirmed {
+func (f *fixture) confirm(sid threepid.SID, token threepid.Token) Confirmed {
 	f.Helper()
 	got, err := f.Submit(bg, Submission{SID: sid, Token: token})
 	if err != nil {
@@ -154,7 +156,7 @@ func (f *fixture) proves(a *Alias) bool {
 }
 
 // record reads a session past the service, or returns nil.
-func (f *fixture) record(sid string) *Session {
+func (f *fixture) record(sid threepid.SID) *Session {
 	f.Helper()
 	var session *Session
 	p, _ := sealed.PartitionIn(sid)

@@ -103,7 +103,7 @@ func (s *Service) Hold(ctx context.Context, req Request, decoy bool) error {
 // the message that was held for it. It may be repeated, and is by clients that
 // poll; only the first time costs anything. Whether a message was released is not
 // whether it was sent, and takes a time that depends on it.
-func (s *Service) Advance(ctx context.Context, uia string, medium threepid.Medium) (released bool, err error) {
+func (s *Service) Advance(ctx context.Context, uia threepid.UIASession, medium threepid.Medium) (released bool, err error) {
 	names := s.progressNames(uia, medium)
 	rec, err := s.progress(ctx, names)
 	for err == nil && !rec.Ready {

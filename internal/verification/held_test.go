@@ -12,9 +12,9 @@ import (
 // TestGate_HeldMessageOfASessionThatIsGone is not sent in another one: no client
 // knows that.
 func TestGate_HeldMessageOfASessionThatIsGone(t *testing.T) {
-	for name, end := range map[string]func(*fixture, string){
-		"revoked": func(f *fixture, sid string) { wantErr(t, "Revoke", f.RevokeSession(bg, sid), nil) },
-		"expired": func(f *fixture, _ string) { f.clock.Advance(31 * time.Minute) },
+	for name, end := range map[string]func(*fixture, threepid.SID){
+		"revoked": func(f *fixture, sid threepid.SID) { wantErr(t, "Revoke", f.RevokeSession(bg, sid), nil) },
+		"expired": func(f *fixture, _ threepid.SID) { f.clock.Advance(31 * time.Minute) },
 	} {
 		f := newFixture(t, func(c *Config) {
 			c.SessionLifetime, c.TokenLifetime = 30*time.Minute, 30*time.Minute

@@ -24,7 +24,7 @@ func (f *fixture) tryHold(t *testing.T, req Request) LimitKind {
 
 // nth is a request of its own: another registration, address and session.
 func nth(n int) Request {
-	return ask(held(fmt.Sprint("u", n)), mailbox(fmt.Sprintf("a%d@example.com", n)), secret(fmt.Sprint("s", n)))
+	return ask(held(threepid.UIASession(fmt.Sprint("u", n))), mailbox(fmt.Sprintf("a%d@example.com", n)), secret(fmt.Sprint("s", n)))
 }
 
 // TestGate_HeldRequestsAreBounded: whoever has as many clients as they like, and

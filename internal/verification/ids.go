@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -60,12 +61,12 @@ func (m *idMaker) in(p store.Partition) (string, error) {
 // sid makes a session identifier. Its tag proves, without a look at the store,
 // that we made it: a client that polls a session long gone gets our refusal,
 // while a sid of somebody else's goes to the homeserver untouched.
-func (m *idMaker) sid(p store.Partition) (string, error) {
+func (m *idMaker) sid(p store.Partition) (threepid.SID, error) {
 	body, err := m.in(p)
 	if err != nil {
 		return "", err
 	}
-	return body + m.tag(body), nil
+	return threepid.SID(body + m.tag(body)), nil
 }
 
 func (m *idMaker) tag(body string) string {
@@ -82,12 +83,12 @@ func (m *idMaker) tags(body string) []string {
 }
 
 // parse reports whether sid was made here, and its partition.
-func (m *idMaker) parse(sid string) (store.Partition, bool) {
+func (m *idMaker) parse(sid threepid.SID) (store.Partition, bool) {
 	if len(sid) != sidSize {
 		return "", false
 	}
-	body := sid[:sidSize-tagSize]
-	if !slices.Contains(m.tags(body), sid[sidSize-tagSize:]) {
+	body, tag := string(sid[:sidSize-tagSize]), string(sid[sidSize-tagSize:])
+	if !slices.Contains(m.tags(body), tag) {
 		return "", false
 	}
 	return sealed.PartitionIn(sid)
@@ -95,13 +96,14 @@ func (m *idMaker) parse(sid string) (store.Partition, bool) {
 
 // token makes what the message carries: a link token of 256 bits, or a code
 // of six digits, each with the same probability.
-func (m *idMaker) token(p Proof) (string, error) {
+func (m *idMaker) token(p Proof) (threepid.Token, error) {
 	if p == ProofLink {
-		return m.text(32)
+		text, err := m.text(32)
+		return threepid.Token(text), err
 	}
 	n, err := rand.Int(m.random, big.NewInt(1_000_000))
 	if err != nil {
 		return "", fmt.Errorf("read randomness: %w", err)
 	}
-	return fmt.Sprintf("%06d", n), nil
+	return threepid.Token(fmt.Sprintf("%06d", n)), nil
 }

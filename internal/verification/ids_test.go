@@ -30,17 +30,17 @@ func TestF7_SIDGrammar(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !sidGrammar.MatchString(sid) || !narrow.MatchString(sid) {
+		if !sidGrammar.MatchString(string(sid)) || !narrow.MatchString(string(sid)) {
 			t.Fatalf("sid %q is out of grammar", sid)
 		}
-		if seen[sid] {
+		if seen[string(sid)] {
 			t.Fatalf("sid %q was made twice", sid)
 		}
-		seen[sid] = true
+		seen[string(sid)] = true
 		if got, ok := f.ids.parse(sid); got != p || !ok || !f.Owns(sid) {
 			t.Fatalf("parse(%q) = %q, %v, want %q", sid, got, ok, p)
 		}
-		random, err := base64.RawURLEncoding.DecodeString(sid[partitionSize : partitionSize+randomSize])
+		random, err := base64.RawURLEncoding.DecodeString(string(sid[partitionSize : partitionSize+randomSize]))
 		if err != nil || len(random) != 16 {
 			t.Fatalf("sid %q has %d random bytes (%v), want 16", sid, len(random), err)
 		}
@@ -70,7 +70,7 @@ func TestF7_SIDOfThisServer(t *testing.T) {
 	}
 	for i := range len(sid) {
 		for _, c := range []byte("0Aa_") {
-			changed := sid[:i] + string(c) + sid[i+1:]
+			changed := sid[:i] + threepid.SID(string(c)) + sid[i+1:]
 			if changed != sid && f.Owns(changed) {
 				t.Errorf("Owns(%q), which differs from %q", changed, sid)
 			}
@@ -79,8 +79,8 @@ func TestF7_SIDOfThisServer(t *testing.T) {
 			t.Errorf("a part of %q is owned", sid)
 		}
 	}
-	for _, changed := range []string{sid + "A", sid + "\x00", " " + sid, strings.ToUpper(sid), sid + sid} {
-		if f.Owns(changed) {
+	for _, changed := range []string{string(sid + "A"), string(sid + "\x00"), string(" " + sid), strings.ToUpper(string(sid)), string(sid + sid)} {
+		if f.Owns(threepid.SID(changed)) {
 			t.Errorf("Owns(%q)", changed)
 		}
 	}
@@ -103,26 +103,30 @@ func FuzzSID(f *testing.F) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		made[sid] = true
-		f.Add(sid)
-		f.Add(sid[1:])
-		f.Add("3f" + sid[2:])
+		made[string(sid)] = true
+		f.Add(string(sid))
+		f.Add(string(sid[1:]))
+		f.Add("3f" + string(sid[2:]))
 	}
 	for _, s := range []string{"", "00", "zz", strings.Repeat("0", sidSize), strings.Repeat("\xff", sidSize)} {
 		f.Add(s)
 	}
-	f.Fuzz(func(t *testing.T, sid string) {
+	f.Fuzz(func(t *testing.T, text string) {
+		sid := threepid.SID(text)
 		p, ok := fx.ids.parse(sid)
-		if ok != made[sid] || ok != fx.Owns(sid) {
-			t.Errorf("parse(%q) = %q, %v, but it was made here: %v", sid, p, ok, made[sid])
+		if ok != made[string(sid)] || ok != fx.Owns(sid) {
+			t.Errorf("parse(%q) = %q, %v, but it was made here: %v", sid, p, ok, made[string(sid)])
 		}
 		for what, call := range map[string]func() error{
-			"Submit":    func() error { _, err := fx.Submit(bg, Submission{SID: sid}); return err },
-			"Inspect":   func() error { _, err := fx.Inspect(bg, Submission{SID: sid}); return err },
-			"Claim":     func() error { _, err := fx.Claim(bg, Completion{SID: sid}); return err },
-			"Validated": func() error { _, err := fx.Validated(bg, sid, sid); return err },
+			"Submit":  func() error { _, err := fx.Submit(bg, Submission{SID: sid}); return err },
+			"Inspect": func() error { _, err := fx.Inspect(bg, Submission{SID: sid}); return err },
+			"Claim":   func() error { _, err := fx.Claim(bg, Completion{SID: sid}); return err },
+			"Validated": func() error {
+				_, err := fx.Validated(bg, threepid.AliasSID(sid), threepid.AliasSecret(sid))
+				return err
+			},
 			"Callback": func() error {
-				_, err := fx.Callback(bg, sid, threepid.ThreePID{Medium: threepid.Email, Address: sid})
+				_, err := fx.Callback(bg, threepid.Nonce(sid), threepid.ThreePID{Medium: threepid.Email, Address: string(sid)})
 				return err
 			},
 		} {

@@ -17,20 +17,20 @@ func TestAliasOnlyInFlight(t *testing.T) {
 	sid := f.validated(ask())
 	grammar := regexp.MustCompile(`^[0-9a-zA-Z_-]{24,255}$`)
 	a := f.claim(completes(sid))
-	if !grammar.MatchString(a.SID) || !grammar.MatchString(a.ClientSecret) || f.Owns(a.SID) {
+	if !grammar.MatchString(string(a.SID)) || !grammar.MatchString(string(a.ClientSecret)) || f.Owns(threepid.SID(a.SID)) {
 		t.Errorf("alias %q, %q: out of grammar, or taken for a session", a.SID, a.ClientSecret)
 	}
 	for name, pair := range map[string][2]string{
-		"wrong secret":      {a.SID, a.ClientSecret + "x"},
-		"no secret":         {a.SID, ""},
-		"the client's pair": {sid, ask().ClientSecret},
-		"real sid":          {sid, a.ClientSecret},
-		"unknown alias":     {"00" + a.ClientSecret, a.ClientSecret},
+		"wrong secret":      {string(a.SID), string(a.ClientSecret + "x")},
+		"no secret":         {string(a.SID), ""},
+		"the client's pair": {string(sid), string(ask().ClientSecret)},
+		"real sid":          {string(sid), string(a.ClientSecret)},
+		"unknown alias":     {string("00" + a.ClientSecret), string(a.ClientSecret)},
 		"empty":             {"", ""},
 		"short":             {"0", "0"},
-		"no such partition": {"zz" + a.SID[2:], a.ClientSecret},
+		"no such partition": {string("zz" + a.SID[2:]), string(a.ClientSecret)},
 	} {
-		_, err := f.Validated(bg, pair[0], pair[1])
+		_, err := f.Validated(bg, threepid.AliasSID(pair[0]), threepid.AliasSecret(pair[1]))
 		wantErr(t, name, err, ErrNotValidated)
 	}
 	for range 2 {
@@ -111,7 +111,7 @@ func TestKeptProof(t *testing.T) {
 	for _, p := range []threepid.Purpose{threepid.Register, threepid.Password} {
 		for _, uia := range []string{"uia", ""} {
 			f := newFixture(t)
-			c := completes(f.validated(ask(purpose(p))), func(c *Completion) { c.Purpose, c.UIASession = p, uia })
+			c := completes(f.validated(ask(purpose(p))), func(c *Completion) { c.Purpose, c.UIASession = p, threepid.UIASession(uia) })
 			a := f.claim(c)
 			f.proves(a)
 			f.finish(a, Kept)

@@ -131,10 +131,10 @@ func (s *Service) cells(req Request, share int) []cell {
 		add(LimitDomain, s.cfg.PerDomain, req.Domain)
 	}
 	if req.AccessToken != "" {
-		add(LimitUser, s.cfg.PerUser, "token", req.AccessToken)
+		add(LimitUser, s.cfg.PerUser, "token", string(req.AccessToken))
 	}
 	if req.UIA != "" {
-		add(LimitUIA, s.cfg.PerUIA, req.UIA)
+		add(LimitUIA, s.cfg.PerUIA, string(req.UIA))
 	}
 	return cells
 }

@@ -37,8 +37,8 @@ func refusedBy(t *testing.T, err error) LimitKind {
 // is another one.
 func TestF21_LimitsBySubject(t *testing.T) {
 	one := Limit{Burst: 1, Per: time.Hour}
-	token := func(s string) func(*Request) { return func(r *Request) { r.AccessToken = s } }
-	uia := func(s string) func(*Request) { return func(r *Request) { r.UIA = s } }
+	token := func(s string) func(*Request) { return func(r *Request) { r.AccessToken = threepid.AccessToken(s) } }
+	uia := func(s string) func(*Request) { return func(r *Request) { r.UIA = threepid.UIASession(s) } }
 	domain := func(s string) func(*Request) { return func(r *Request) { r.Domain = s } }
 	phone := func(r *Request) { r.Medium, r.Address, r.Proof = threepid.MSISDN, "447700900123", ProofCode }
 	for _, tt := range []struct {
@@ -241,7 +241,7 @@ func TestF21_ClockSetBack(t *testing.T) {
 func TestF21_WrongTokensAreLimitedPerClient(t *testing.T) {
 	f := newFixture(t, func(c *Config) { c.Guesses = Limit{Burst: 3, Per: time.Hour} })
 	client := netip.MustParseAddr("2001:db8::1")
-	submit := func(n int, token string, client netip.Addr) error {
+	submit := func(n int, token threepid.Token, client netip.Addr) error {
 		opened := f.open(ask(secret(fmt.Sprint(n)), proof(ProofCode)))
 		if token == "" {
 			token = f.outbox.last(t).Token
@@ -259,7 +259,7 @@ func TestF21_WrongTokensAreLimitedPerClient(t *testing.T) {
 	}
 	near := netip.MustParseAddr("2001:db8::2")
 	for n, token := range []string{"wrong", ""} { // a right one is not compared any more
-		if got := refusedBy(t, submit(200+n, token, near)); got != LimitGuesses {
+		if got := refusedBy(t, submit(200+n, threepid.Token(token), near)); got != LimitGuesses {
 			t.Errorf("got refused by %q, want by the limit of guesses", got)
 		}
 	}

@@ -30,7 +30,7 @@ type Found struct {
 // besides.
 func (s *Service) FindByAddress(ctx context.Context, id threepid.ThreePID) ([]Found, error) {
 	mailbox := mailboxOf(id)
-	exact := map[string]bool{}
+	exact := map[threepid.SID]bool{}
 	list, err := s.search(ctx, func(session *Session) bool {
 		if mailboxOf(session.ThreePID()) != mailbox {
 			return false

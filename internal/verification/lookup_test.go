@@ -42,10 +42,11 @@ func TestFindByAddress(t *testing.T) {
 		t.Fatalf("got %+v, %v, want three sessions", got, err)
 	}
 	for i, want := range []struct {
-		sid, reply string
-		spelling   bool
+		sid      threepid.SID
+		reply    string
+		spelling bool
 	}{{reset, "", false}, {tagged, "", true}, {first, "mailbox of alice@example.com is full", false}} {
-		if g := got[i]; g.SID != want.sid || g.Reply.Text != want.reply || g.Spelling != want.spelling || g.MessageID != want.sid+".1" {
+		if g := got[i]; g.SID != want.sid || g.Reply.Text != want.reply || g.Spelling != want.spelling || threepid.SID(g.MessageID) != want.sid+".1" {
 			t.Errorf("%d: got %+v, want %+v", i, g, want)
 		}
 	}
@@ -96,8 +97,8 @@ func TestReplyThatCannotBeRead(t *testing.T) {
 	}
 	err := f.store.Update(bg, store.Partition(sid[:2]), func(txn store.Txn) error { return txn.Set(replyKey(sid), []byte("x"), time.Time{}) })
 	wantErr(t, "spoil", err, nil)
-	for _, of := range []string{sid, "foreign"} {
-		if got, err := f.reply(bg, of); got != (Reply{}) || err != nil {
+	for _, of := range []string{string(sid), "foreign"} {
+		if got, err := f.reply(bg, threepid.SID(of)); got != (Reply{}) || err != nil {
 			t.Errorf("of %q: got %+v, %v, want none", of, got, err)
 		}
 	}
@@ -114,8 +115,8 @@ func TestRevokeByAddress(t *testing.T) {
 	if n, err := f.RevokeByAddress(bg, threepid.ThreePID{Medium: threepid.Email, Address: "alice@example.com"}); n != 1 || err != nil {
 		t.Errorf("got %d, %v, want one", n, err)
 	}
-	for sid, want := range map[string]State{open: Revoked, used: Consumed, other: Pending} {
-		if got, err := f.Describe(bg, sid); err != nil || got.State != want {
+	for sid, want := range map[string]State{string(open): Revoked, string(used): Consumed, string(other): Pending} {
+		if got, err := f.Describe(bg, threepid.SID(sid)); err != nil || got.State != want {
 			t.Errorf("got %v, %v, want %v", got.State, err, want)
 		}
 	}

@@ -23,17 +23,17 @@ func (m *machine) doSubmit(t *rapid.T) {
 }
 
 // drawSubmission draws any token that was ever sent, to whomever, or none.
-func (m *machine) drawSubmission(t *rapid.T) (*modelSession, *string, string) {
+func (m *machine) drawSubmission(t *rapid.T) (*modelSession, *threepid.ClientSecret, threepid.Token) {
 	s := oneOf(t, "session", m.sessions)
-	tokens := []string{"wrong", ""}
+	tokens := []threepid.Token{"wrong", ""}
 	for _, sent := range append(s.history, oneOf(t, "other session", m.sessions).history...) {
 		tokens = append(tokens, sent.text)
 	}
-	secret := pick(t, "submitted secret", nil, nil, &s.secret, new(string))
+	secret := pick(t, "submitted secret", nil, nil, &s.secret, new(threepid.ClientSecret))
 	return s, secret, rapid.SampledFrom(tokens).Draw(t, "token")
 }
 
-func (m *machine) checkSubmit(t *rapid.T, s *modelSession, secret *string, token string) {
+func (m *machine) checkSubmit(t *rapid.T, s *modelSession, secret *threepid.ClientSecret, token threepid.Token) {
 	now, before, fact := m.clock.Now(), s.state, m.facts[s]
 	want := m.submit(s, secret, token, now)
 	got, err := m.Submit(bg, Submission{SID: s.sid, Token: token, ClientSecret: secret})
@@ -78,7 +78,7 @@ func (m *machine) doClaim(t *rapid.T) {
 	s := oneOf(t, "session", m.sessions)
 	m.checkClaim(t, s, Completion{
 		SID: s.sid, ClientSecret: pick(t, "claimed secret", s.secret, s.secret, s.secret, "s1", "x"),
-		Purpose: pick(t, "claimed purpose", s.purpose, s.purpose, threepid.Register, threepid.Password, threepid.Add), UIASession: pick(t, "uia", "", "u1", "u2"),
+		Purpose: pick(t, "claimed purpose", s.purpose, s.purpose, threepid.Register, threepid.Password, threepid.Add), UIASession: threepid.UIASession(pick(t, "uia", "", "u1", "u2")),
 	})
 }
 
@@ -128,7 +128,7 @@ func (m *machine) checkAnswer(t *rapid.T, a *modelAlias) {
 	if !want {
 		return
 	}
-	if _, err := m.Validated(bg, a.alias.SID, a.session.secret); !errors.Is(err, ErrNotValidated) {
+	if _, err := m.Validated(bg, a.alias.SID, threepid.AliasSecret(a.session.secret)); !errors.Is(err, ErrNotValidated) {
 		t.Fatalf("the client's secret serves with the alias: %v", err)
 	}
 	fact := m.facts[a.session]

@@ -22,13 +22,13 @@ type model struct {
 // scope is what one session is for.
 type scope struct {
 	purpose threepid.Purpose
-	secret  string
+	secret  threepid.ClientSecret
 	address string
 }
 
 type modelSession struct {
 	scope
-	sid      string
+	sid      threepid.SID
 	attempt  int64
 	proof    Proof
 	tokens   []modelToken // those that still work, oldest first
@@ -36,28 +36,28 @@ type modelSession struct {
 	state    State
 	end      time.Time
 	holder   *modelAlias
-	consumer string // the UIA session that consumed it
+	consumer threepid.UIASession // the UIA session that consumed it
 	history  []modelToken
 	refused  time.Time // when its owner first refused it
 	withdrew bool      // revoked by somebody, not by wrong tokens
 }
 
 type modelToken struct {
-	text    string
+	text    threepid.Token
 	expires time.Time
 }
 
 type modelAlias struct {
 	alias    *Alias
 	session  *modelSession
-	uia      string
+	uia      threepid.UIASession
 	end      time.Time
 	answered bool
 	ended    Outcome // 0 while in flight, or when the process died
 }
 
 type modelNonce struct {
-	nonce   string
+	nonce   threepid.Nonce
 	request Request
 	end     time.Time
 	opened  *Opened
@@ -94,7 +94,7 @@ func (m *model) continues(req Request, now time.Time) *modelSession {
 
 // request applies a requestToken whose outcome was sid, and whose message, if
 // one was due, carried token. It returns whether one was due.
-func (m *model) request(req Request, now time.Time, sid, token string) (s *modelSession, due bool) {
+func (m *model) request(req Request, now time.Time, sid threepid.SID, token threepid.Token) (s *modelSession, due bool) {
 	s = m.continues(req, now)
 	switch {
 	case s == nil:
@@ -115,7 +115,7 @@ func (m *model) request(req Request, now time.Time, sid, token string) (s *model
 }
 
 // resent adds a token that was sent.
-func (m *model) resent(s *modelSession, now time.Time, token string) {
+func (m *model) resent(s *modelSession, now time.Time, token threepid.Token) {
 	if s.holder != nil && !s.held(now) {
 		s.holder = nil // forgotten with the next write
 	}
@@ -136,7 +136,7 @@ func earlier(a, b time.Time) time.Time {
 }
 
 // knows finds a token among those that work.
-func (s *modelSession) knows(text string) (modelToken, bool) {
+func (s *modelSession) knows(text threepid.Token) (modelToken, bool) {
 	for _, t := range slices.Backward(s.tokens) {
 		if t.text == text {
 			return t, true
@@ -146,7 +146,7 @@ func (s *modelSession) knows(text string) (modelToken, bool) {
 }
 
 // look is what the confirmation page says; submit is what its button does.
-func (m *model) look(s *modelSession, secret *string, text string, now time.Time) error {
+func (m *model) look(s *modelSession, secret *threepid.ClientSecret, text threepid.Token, now time.Time) error {
 	if err := s.refuses(secret, now); err != nil {
 		return err
 	}
@@ -156,7 +156,7 @@ func (m *model) look(s *modelSession, secret *string, text string, now time.Time
 	return s.verdict(text, now)
 }
 
-func (s *modelSession) verdict(text string, now time.Time) error {
+func (s *modelSession) verdict(text threepid.Token, now time.Time) error {
 	t, ok := s.knows(text)
 	if !ok {
 		return ErrTokenIncorrect
@@ -167,7 +167,7 @@ func (s *modelSession) verdict(text string, now time.Time) error {
 	return nil
 }
 
-func (s *modelSession) refuses(secret *string, now time.Time) error {
+func (s *modelSession) refuses(secret *threepid.ClientSecret, now time.Time) error {
 	switch {
 	case s.gone(now):
 		return ErrExpired
@@ -184,7 +184,7 @@ func (s *modelSession) refuses(secret *string, now time.Time) error {
 // gone: the record is kept for a minute beyond the end, and no longer.
 func (s *modelSession) gone(now time.Time) bool { return !now.Before(s.end.Add(time.Minute)) }
 
-func (m *model) submit(s *modelSession, secret *string, text string, now time.Time) error {
+func (m *model) submit(s *modelSession, secret *threepid.ClientSecret, text threepid.Token, now time.Time) error {
 	if err := s.refuses(secret, now); err != nil {
 		return err
 	}

@@ -115,7 +115,7 @@ func TestNoticeProvesNothing(t *testing.T) {
 		t.Errorf("the notice is %+v, want no token and no refusal", m)
 	}
 	for _, token := range []string{"", "0", m.ID} {
-		if _, err := f.Submit(bg, Submission{SID: m.SID, Token: token}); !errors.Is(err, ErrRevoked) {
+		if _, err := f.Submit(bg, Submission{SID: m.SID, Token: threepid.Token(token)}); !errors.Is(err, ErrRevoked) {
 			t.Errorf("Submit with %q: %v, want %v", token, err, ErrRevoked)
 		}
 	}

@@ -37,16 +37,16 @@ type progressRecord struct {
 
 // tieRecord leads from a client to its newest registration.
 type tieRecord struct {
-	UIA string `cbor:"1,keyasint"`
-	At  int64  `cbor:"2,keyasint"` // Unix milliseconds
+	UIA threepid.UIASession `cbor:"1,keyasint"`
+	At  int64               `cbor:"2,keyasint"` // Unix milliseconds
 }
 
 // progressPartition is where all of this is: there is little of it, and it has to
 // be found after a change of keys as well.
 var progressPartition = limitsPartition
 
-func (s *Service) progressNames(uia string, medium threepid.Medium) []string {
-	return s.keys.HashTexts("registration progress", uia, string(medium))
+func (s *Service) progressNames(uia threepid.UIASession, medium threepid.Medium) []string {
+	return s.keys.HashTexts("registration progress", string(uia), string(medium))
 }
 
 func (s *Service) tieNames(client netip.Addr, agent string) []string {
@@ -55,7 +55,7 @@ func (s *Service) tieNames(client netip.Addr, agent string) []string {
 
 // Tie notes that a client has a registration under way, for requests that do
 // not say which they belong to.
-func (s *Service) Tie(ctx context.Context, client netip.Addr, agent, uia string) error {
+func (s *Service) Tie(ctx context.Context, client netip.Addr, agent string, uia threepid.UIASession) error {
 	if !client.IsValid() || uia == "" {
 		return nil
 	}
@@ -71,7 +71,7 @@ func (s *Service) Tie(ctx context.Context, client netip.Addr, agent, uia string)
 }
 
 // Tied is the registration of a client, or empty.
-func (s *Service) Tied(ctx context.Context, client netip.Addr, agent string) (uia string, err error) {
+func (s *Service) Tied(ctx context.Context, client netip.Addr, agent string) (uia threepid.UIASession, err error) {
 	if !client.IsValid() {
 		return "", nil
 	}
@@ -92,7 +92,7 @@ func (s *Service) tie(ctx context.Context, names []string) (rec tieRecord, err e
 }
 
 // Reached reports whether a registration has come to the stage of a medium.
-func (s *Service) Reached(ctx context.Context, uia string, medium threepid.Medium) (bool, error) {
+func (s *Service) Reached(ctx context.Context, uia threepid.UIASession, medium threepid.Medium) (bool, error) {
 	rec, err := s.progress(ctx, s.progressNames(uia, medium))
 	return rec.Ready, err
 }

@@ -13,12 +13,12 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
-func held(uia string) func(*Request) {
+func held(uia threepid.UIASession) func(*Request) {
 	return func(r *Request) { r.UIA, r.Held = uia, true }
 }
 
 // hold opens a session whose message is held.
-func (f *fixture) hold(req Request) string {
+func (f *fixture) hold(req Request) threepid.SID {
 	f.Helper()
 	got := f.open(req)
 	if got.Sent {
@@ -30,7 +30,7 @@ func (f *fixture) hold(req Request) string {
 	return got.SID
 }
 
-func (f *fixture) advance(uia string) {
+func (f *fixture) advance(uia threepid.UIASession) {
 	f.Helper()
 	if _, err := f.Advance(bg, uia, threepid.Email); err != nil {
 		f.Fatalf("Advance: %v", err)
@@ -61,7 +61,7 @@ func TestGate_AHeldMessageIsSentOnce(t *testing.T) {
 		t.Errorf("Reached = %v, %v, want true", ready, err)
 	}
 	for _, c := range []struct {
-		uia    string
+		uia    threepid.UIASession
 		medium threepid.Medium
 	}{{"u1", threepid.MSISDN}, {"u2", threepid.Email}, {"", threepid.Email}} {
 		if ready, err := f.Reached(bg, c.uia, c.medium); err != nil || ready {
@@ -210,9 +210,9 @@ func TestGate_Ties(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return uia
+		return string(uia)
 	}
-	tie := func(client netip.Addr, uia string) {
+	tie := func(client netip.Addr, uia threepid.UIASession) {
 		t.Helper()
 		if err := f.Tie(bg, client, "Element", uia); err != nil {
 			t.Fatal(err)
@@ -251,7 +251,7 @@ func TestGate_Ties(t *testing.T) {
 func TestGate_Ends(t *testing.T) {
 	f := newFixture(t)
 	for i := range 5 {
-		f.hold(ask(held(fmt.Sprint("u", i)), mailbox(fmt.Sprintf("a%d@example.com", i))))
+		f.hold(ask(held(threepid.UIASession(fmt.Sprint("u", i))), mailbox(fmt.Sprintf("a%d@example.com", i))))
 	}
 	if err := f.Tie(bg, netip.MustParseAddr("192.0.2.1"), "x", "u1"); err != nil {
 		t.Fatal(err)

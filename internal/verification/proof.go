@@ -8,11 +8,12 @@ import (
 	"fmt"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
-// Proof answers a nonce as only a server with the same keys can. It shows that
+// Proof answers a challenge as only a server with the same keys can. It shows that
 // a public address leads here.
-func (s *Service) Proof(nonce string) string { return s.keys.HashText("probe", nonce) }
+func (s *Service) Proof(challenge string) string { return s.keys.HashText("probe", challenge) }
 
 // pressLabel keeps the hashes of press codes apart from others.
 const pressLabel = "press code"
@@ -21,21 +22,21 @@ const pressLabel = "press code"
 // the link does not, so it has no record and no tries of its own: the page asks
 // for it where the press of its button may have been a program's, because what
 // follows links does not type what stands beside them.
-func PressCode(keys *keyring.Ring, sid, token string) string {
-	return pressDigits(keys.HashText(pressLabel, sid, token))
+func PressCode(keys *keyring.Ring, sid threepid.SID, token threepid.Token) threepid.PressCode {
+	return pressDigits(keys.HashText(pressLabel, string(sid), string(token)))
 }
 
 // PressCodeValid reports whether a code is the one beside a link, by whichever
 // of the keys it was made.
-func (s *Service) PressCodeValid(sid, token, code string) bool {
+func (s *Service) PressCodeValid(sid threepid.SID, token threepid.Token, code threepid.PressCode) bool {
 	valid := 0
-	for _, hash := range s.keys.HashTexts(pressLabel, sid, token) {
+	for _, hash := range s.keys.HashTexts(pressLabel, string(sid), string(token)) {
 		valid |= subtle.ConstantTimeCompare([]byte(pressDigits(hash)), []byte(code))
 	}
 	return valid == 1
 }
 
 // pressDigits are six digits of a hash.
-func pressDigits(hash string) string {
-	return fmt.Sprintf("%06d", binary.BigEndian.Uint64([]byte(hash))%1_000_000)
+func pressDigits(hash string) threepid.PressCode {
+	return threepid.PressCode(fmt.Sprintf("%06d", binary.BigEndian.Uint64([]byte(hash))%1_000_000))
 }

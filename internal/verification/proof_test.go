@@ -29,7 +29,7 @@ func TestPressCode(t *testing.T) {
 	}
 	older, other := ring(key(1)), ring(key(3))
 	code := PressCode(older, "sid", "token")
-	if !regexp.MustCompile(`^[0-9]{6}$`).MatchString(code) {
+	if !regexp.MustCompile(`^[0-9]{6}$`).MatchString(string(code)) {
 		t.Fatalf("got %q, want six digits", code)
 	}
 	for _, keys := range []*keyring.Ring{older, ring(key(1), key(2)), ring(key(2), key(1))} {

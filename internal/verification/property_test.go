@@ -121,9 +121,9 @@ func (m *machine) checkOpened(req Request, before *modelSession, got Opened, now
 	m.seen += len(messages)
 	var token string
 	if len(messages) == 1 {
-		token = messages[0].Token
+		token = string(messages[0].Token)
 	}
-	s, due := m.request(req, now, got.SID, token)
+	s, due := m.request(req, now, got.SID, threepid.Token(token))
 	if got.SID != s.sid || got.Sent != due || (len(messages) == 1) != due || len(messages) > 1 {
 		m.t.Fatalf("request %+v = %+v with %d messages, want sid %q, sent %v", req, got, len(messages), s.sid, due)
 	}

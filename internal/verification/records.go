@@ -26,7 +26,7 @@ var (
 	// What was said of a session's messages when one was not taken.
 	kindReply = sealed.Declare("replies", "r/", sealed.Sharded, sealed.Expires, sealed.Dropped, sealed.Seen(ofSession))
 	kindAlias = sealed.Declare("aliases", "a/", sealed.Sharded, sealed.Expires, sealed.Dropped,
-		sealed.Read(func(q *sealed.Query, rec *aliasRecord) bool { return q.Follows(rec.SID) }))
+		sealed.Read(func(q *sealed.Query, rec *aliasRecord) bool { return q.Follows(string(rec.SID)) }))
 	kindNonce = sealed.Declare("token_requests", "n/", sealed.Sharded, sealed.Expires, sealed.Dropped,
 		sealed.Read(func(q *sealed.Query, rec *nonceRecord) bool { return q.Is(rec.Request.ThreePID()) }))
 	// sid of the homeserver's own session → nonce
@@ -59,7 +59,7 @@ var (
 func ofAddress(q *sealed.Query, s *Session) bool {
 	mine := q.Is(s.ThreePID())
 	if mine {
-		q.Follow(s.SID)
+		q.Follow(string(s.SID))
 	}
 	return mine
 }
@@ -102,9 +102,9 @@ func (n naming) limits(id threepid.ThreePID) []string {
 	return names
 }
 
-func sessionKey(sid string) string { return kindSession.Key(sid[partitionSize:]) }
+func sessionKey(sid threepid.SID) string { return kindSession.Key(string(sid[partitionSize:])) }
 
-func (s *Service) session(txn store.Txn, sid string) (*Session, error) {
+func (s *Service) session(txn store.Txn, sid threepid.SID) (*Session, error) {
 	var session Session
 	if err := kindSession.Get(txn, s.keys, sessionKey(sid), &session); err != nil {
 		return nil, err

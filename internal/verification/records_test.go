@@ -66,7 +66,7 @@ func drawHash(t *rapid.T, what string) (h hash) {
 func drawSession(t *rapid.T) *Session {
 	text, num := rapid.String(), rapid.Int64()
 	s := &Session{
-		SID: text.Draw(t, "sid"), Purpose: threepid.Purpose(text.Draw(t, "purpose")), Medium: threepid.Medium(text.Draw(t, "medium")),
+		SID: threepid.SID(text.Draw(t, "sid")), Purpose: threepid.Purpose(text.Draw(t, "purpose")), Medium: threepid.Medium(text.Draw(t, "medium")),
 		Address: text.Draw(t, "address"), Proof: Proof(rapid.Byte().Draw(t, "proof")), State: State(rapid.Byte().Draw(t, "state")),
 		Secret: drawHash(t, "secret"), SendAttempt: num.Draw(t, "attempt"), Sends: rapid.Int().Draw(t, "sends"),
 		Tries: rapid.Int().Draw(t, "tries"), Until: num.Draw(t, "until"), ValidatedAt: num.Draw(t, "validated"),
@@ -98,9 +98,9 @@ func TestRecordsRoundTrip(t *testing.T) {
 		}
 		for name, rec := range map[string]any{
 			"session":   session,
-			"nonce":     &nonceRecord{Request: request, SID: text.Draw(t, "nonce's sid"), Sent: rapid.Bool().Draw(t, "sent")},
+			"nonce":     &nonceRecord{Request: request, SID: threepid.SID(text.Draw(t, "nonce's sid")), Sent: rapid.Bool().Draw(t, "sent")},
 			"alias":     &aliasRecord{SID: session.SID, Secret: session.Secret, Claim: session.ConsumedIn},
-			"foreign":   &foreignRecord{Nonce: text.Draw(t, "nonce"), Secret: session.Secret, Purpose: session.Purpose},
+			"foreign":   &foreignRecord{Nonce: threepid.Nonce(text.Draw(t, "nonce")), Secret: session.Secret, Purpose: session.Purpose},
 			"explained": &explained{Message: text.Draw(t, "message"), Sent: rapid.Bool().Draw(t, "sent")},
 		} {
 			raw, err := encode(rec)

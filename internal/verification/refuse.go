@@ -19,24 +19,24 @@ import (
 // them, and stored nowhere: so the link in every mail of a session works, not
 // only in the last ones, and there is nothing to be stolen. It gives the power
 // to revoke, and no other.
-func (s *Service) refusal(sid string) string {
+func (s *Service) refusal(sid threepid.SID) threepid.RefusalToken {
 	return s.refusals(sid)[0]
 }
 
 // refusals are the secrets by every key, the one in use first: a link that was
 // mailed before a change of keys works after it.
-func (s *Service) refusals(sid string) []string {
+func (s *Service) refusals(sid threepid.SID) []threepid.RefusalToken {
 	keys := s.keys.Fixed()
-	as, bs := keys.Hashes("refusal", sid, "a"), keys.Hashes("refusal", sid, "b")
-	texts := make([]string, len(as))
+	as, bs := keys.Hashes("refusal", string(sid), "a"), keys.Hashes("refusal", string(sid), "b")
+	tokens := make([]threepid.RefusalToken, len(as))
 	for i := range as {
-		texts[i] = base64.RawURLEncoding.EncodeToString(append(as[i][:], bs[i][:]...))
+		tokens[i] = threepid.RefusalToken(base64.RawURLEncoding.EncodeToString(append(as[i][:], bs[i][:]...)))
 	}
-	return texts
+	return tokens
 }
 
 // refusable reports whether somebody holds the link of a session.
-func (s *Service) refusable(sid, refusal string) bool {
+func (s *Service) refusable(sid threepid.SID, refusal threepid.RefusalToken) bool {
 	if !s.Owns(sid) {
 		return false
 	}
@@ -50,7 +50,7 @@ func (s *Service) refusable(sid, refusal string) bool {
 // InspectRefusal looks at what a refusal would revoke, and changes nothing: it
 // serves the page behind the link. ErrNoSession is all that is said of a wrong
 // link, and of a session that is gone.
-func (s *Service) InspectRefusal(ctx context.Context, sid, refusal string) (Confirmed, error) {
+func (s *Service) InspectRefusal(ctx context.Context, sid threepid.SID, refusal threepid.RefusalToken) (Confirmed, error) {
 	if !s.refusable(sid, refusal) {
 		return Confirmed{}, ErrNoSession
 	}
@@ -59,7 +59,7 @@ func (s *Service) InspectRefusal(ctx context.Context, sid, refusal string) (Conf
 
 // Recall tells how a session stands to somebody who has shown its token, or its
 // refusal, before.
-func (s *Service) Recall(ctx context.Context, sid string) (Confirmed, error) {
+func (s *Service) Recall(ctx context.Context, sid threepid.SID) (Confirmed, error) {
 	session, delivery, err := s.look(ctx, sid)
 	if err != nil {
 		return Confirmed{}, err
@@ -71,7 +71,7 @@ func (s *Service) Recall(ctx context.Context, sid string) (Confirmed, error) {
 // messages that are not being sent yet, and lets the address cool down. It may
 // be repeated. A session that was used already cannot be undone here: then the
 // rest is done and the answer is ErrConsumed.
-func (s *Service) Refuse(ctx context.Context, sid, refusal string) error {
+func (s *Service) Refuse(ctx context.Context, sid threepid.SID, refusal threepid.RefusalToken) error {
 	if !s.refusable(sid, refusal) {
 		return ErrNoSession
 	}
@@ -89,7 +89,7 @@ func (s *Service) Refuse(ctx context.Context, sid, refusal string) error {
 
 // RevokeSession ends a session, and withdraws its messages that are not being
 // sent yet. It may be repeated; a session that was used is ErrConsumed.
-func (s *Service) RevokeSession(ctx context.Context, sid string) error {
+func (s *Service) RevokeSession(ctx context.Context, sid threepid.SID) error {
 	_, verdict, err := s.revoke(ctx, sid, func(session *Session) error {
 		session.settle(s.now())
 		if session.State == Consumed {
@@ -104,7 +104,7 @@ func (s *Service) RevokeSession(ctx context.Context, sid string) error {
 // revoke lets change revoke a session, and withdraws what waits to be sent in
 // the same transaction. The verdict of change is returned apart from the error
 // of the store: what it did is written either way.
-func (s *Service) revoke(ctx context.Context, sid string, change func(*Session) error) (after *Session, verdict, err error) {
+func (s *Service) revoke(ctx context.Context, sid threepid.SID, change func(*Session) error) (after *Session, verdict, err error) {
 	var before State
 	err = s.change(ctx, sid, func(txn store.Txn, session *Session) error {
 		after, before = session, session.State
@@ -124,7 +124,7 @@ func (s *Service) revoke(ctx context.Context, sid string, change func(*Session) 
 }
 
 // change runs fn on a session, within a transaction that may be run again.
-func (s *Service) change(ctx context.Context, sid string, fn func(store.Txn, *Session) error) error {
+func (s *Service) change(ctx context.Context, sid threepid.SID, fn func(store.Txn, *Session) error) error {
 	p, ok := s.ids.parse(sid)
 	if !ok {
 		return ErrNoSession

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"pgregory.net/rapid"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // checkCool reports whether an address is cooling down, having seen that every
@@ -52,18 +54,18 @@ func (m *machine) doRefuse(t *rapid.T) {
 }
 
 // refusalOf is the secret in the mails of a session: the same in all of them.
-func (m *machine) refusalOf(t *rapid.T, s *modelSession) string {
+func (m *machine) refusalOf(t *rapid.T, s *modelSession) threepid.RefusalToken {
 	refusal := ""
 	for _, msg := range m.outbox.messages() {
 		if msg.SID != s.sid {
 			continue
 		}
-		if msg.Refusal == "" || refusal != "" && msg.Refusal != refusal {
+		if msg.Refusal == "" || refusal != "" && msg.Refusal != threepid.RefusalToken(refusal) {
 			t.Fatalf("refusals of one session: %q and %q", refusal, msg.Refusal)
 		}
-		refusal = msg.Refusal
+		refusal = string(msg.Refusal)
 	}
-	return refusal
+	return threepid.RefusalToken(refusal)
 }
 
 func (m *machine) doRevoke(t *rapid.T) {
@@ -82,7 +84,7 @@ func (m *machine) checkWithdrawn(t *rapid.T, s *modelSession, got, want error) {
 		return
 	}
 	for key := range dump(t, m.cfg.Store) {
-		if strings.Contains(key, ":"+OutboxKind.Key(s.sid[partitionSize:])) {
+		if strings.Contains(key, ":"+OutboxKind.Key(string(s.sid[partitionSize:]))) {
 			t.Fatalf("a message of a revoked session is still in the outbox")
 		}
 	}

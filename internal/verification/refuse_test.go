@@ -21,26 +21,26 @@ func TestRefuseStates(t *testing.T) {
 		want    error
 		state   State
 	}{
-		{"pending", func(f *fixture) string { return f.open(ask()).SID }, nil, Revoked},
-		{"validated", func(f *fixture) string { return f.validated(ask()) }, nil, Revoked},
+		{"pending", func(f *fixture) string { return string(f.open(ask()).SID) }, nil, Revoked},
+		{"validated", func(f *fixture) string { return string(f.validated(ask())) }, nil, Revoked},
 		{"claimed", func(f *fixture) string {
 			sid := f.validated(ask())
 			f.claim(completes(sid))
-			return sid
+			return string(sid)
 		}, nil, Revoked},
 		{"revoked by wrong tokens", func(f *fixture) string {
 			sid := f.open(ask()).SID
 			for range DefaultMaxTries {
 				_, _ = f.Submit(bg, Submission{SID: sid, Token: "wrong"})
 			}
-			return sid
+			return string(sid)
 		}, nil, Revoked},
 		{"consumed", func(f *fixture) string {
 			sid := f.validated(ask())
 			a := f.claim(completes(sid))
 			f.proves(a)
 			f.finish(a, Completed)
-			return sid
+			return string(sid)
 		}, ErrConsumed, Consumed},
 	}
 	for _, tt := range tests {
@@ -49,8 +49,8 @@ func TestRefuseStates(t *testing.T) {
 			sid := tt.prepare(f)
 			refusal := f.outbox.last(t).Refusal
 			for range 2 {
-				wantErr(t, "Refuse", f.Refuse(bg, sid, refusal), tt.want)
-				got, err := f.InspectRefusal(bg, sid, refusal)
+				wantErr(t, "Refuse", f.Refuse(bg, threepid.SID(sid), refusal), tt.want)
+				got, err := f.InspectRefusal(bg, threepid.SID(sid), refusal)
 				if err != nil || got.State != tt.state || got.Address != "alice@example.com" {
 					t.Errorf("InspectRefusal = %+v, %v, want state %s", got, err, tt.state)
 				}
@@ -100,17 +100,17 @@ func TestRefuseIsNotGuessed(t *testing.T) {
 		t.Errorf("the secret has %d characters, want 256 bits", len(mine.Refusal))
 	}
 	for what, try := range map[string][2]string{
-		"nothing":             {sid, ""},
-		"the token":           {sid, mine.Token},
-		"another session's":   {sid, f.outbox.last(t).Refusal},
-		"for another session": {other, mine.Refusal},
-		"cut short":           {sid, mine.Refusal[:42]},
-		"longer":              {sid, mine.Refusal + "A"},
-		"a foreign sid":       {"foreign", mine.Refusal},
-		"an empty sid":        {"", mine.Refusal},
+		"nothing":             {string(sid), ""},
+		"the token":           {string(sid), string(mine.Token)},
+		"another session's":   {string(sid), string(f.outbox.last(t).Refusal)},
+		"for another session": {string(other), string(mine.Refusal)},
+		"cut short":           {string(sid), string(mine.Refusal[:42])},
+		"longer":              {string(sid), string(mine.Refusal + "A")},
+		"a foreign sid":       {"foreign", string(mine.Refusal)},
+		"an empty sid":        {"", string(mine.Refusal)},
 	} {
-		wantErr(t, what+": Refuse", f.Refuse(bg, try[0], try[1]), ErrNoSession)
-		_, err := f.InspectRefusal(bg, try[0], try[1])
+		wantErr(t, what+": Refuse", f.Refuse(bg, threepid.SID(try[0]), threepid.RefusalToken(try[1])), ErrNoSession)
+		_, err := f.InspectRefusal(bg, threepid.SID(try[0]), threepid.RefusalToken(try[1]))
 		wantErr(t, what+": InspectRefusal", err, ErrNoSession)
 	}
 	if got := f.record(sid).State; got != Pending {
@@ -271,7 +271,7 @@ func TestOddMessageIDs(t *testing.T) {
 		wantErr(t, "note of "+id, err, nil)
 		return f.entries(kindState)+f.entries(kindReply) != before
 	}
-	for _, odd := range []string{"", ".", sid, sid + ".", sid + ".x", sid + ".0", sid + ".-1", sid + ".2147483648", sid[:2] + ".1", ".1"} {
+	for _, odd := range []string{"", ".", string(sid), string(sid + "."), string(sid + ".x"), string(sid + ".0"), string(sid + ".-1"), string(sid + ".2147483648"), string(sid[:2] + ".1"), ".1"} {
 		wantErr(t, odd, f.NoteReceipt(bg, odd, Arrived), ErrNoSession)
 		if notes(odd) {
 			t.Errorf("something was noted of %q", odd)
@@ -279,9 +279,9 @@ func TestOddMessageIDs(t *testing.T) {
 	}
 	err := f.store.Update(bg, store.Partition(sid[:2]), func(txn store.Txn) error { return NoteDelivery(txn, f.outbox.last(t), "made up") })
 	wantErr(t, "a state that is not to be noted", err, sealed.ErrForm)
-	wantErr(t, "of a message to come", f.NoteReceipt(bg, sid+".2", Arrived), ErrNoSession)
-	wantErr(t, "of the newest", f.NoteReceipt(bg, sid+".1", Arrived), nil)
-	if !notes(sid + ".2147483647") {
+	wantErr(t, "of a message to come", f.NoteReceipt(bg, string(sid+".2"), Arrived), ErrNoSession)
+	wantErr(t, "of the newest", f.NoteReceipt(bg, string(sid+".1"), Arrived), nil)
+	if !notes(string(sid + ".2147483647")) {
 		t.Error("the highest number that there is cannot be noted")
 	}
 	for id, want := range map[string]bool{"": false, "0": false, "00": false, "00x": true} {

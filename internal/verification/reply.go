@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -20,7 +21,7 @@ type Reply struct {
 	At   int64 // Unix milliseconds
 }
 
-func replyKey(sid string) string { return kindReply.Key(sid[partitionSize:]) }
+func replyKey(sid threepid.SID) string { return kindReply.Key(string(sid[partitionSize:])) }
 
 // NoteReply writes it down, in the transaction in which [NoteDelivery] is called.
 // It costs nothing where messages are taken.
@@ -33,7 +34,7 @@ func NoteReply(txn store.Txn, keys *keyring.Ring, m Message, text string, now ti
 }
 
 // reply reads it; without one its text is empty.
-func (s *Service) reply(ctx context.Context, sid string) (said Reply, err error) {
+func (s *Service) reply(ctx context.Context, sid threepid.SID) (said Reply, err error) {
 	p, ok := s.ids.parse(sid)
 	if !ok {
 		return said, nil

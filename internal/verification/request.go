@@ -136,8 +136,8 @@ type opening struct {
 	svc       *Service
 	req       openingRequest
 	partition store.Partition
-	freshSID  string
-	token     string
+	freshSID  threepid.SID
+	token     threepid.Token
 	decoy     bool
 	going     bool // it opens no session
 	resend    bool // nobody has asked for it but the operator
@@ -246,10 +246,10 @@ func (o *opening) find(txn store.Txn, now time.Time) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !o.svc.Owns(string(sid)) {
+	if !o.svc.Owns(threepid.SID(sid)) {
 		return nil, nil
 	}
-	session, err := o.svc.session(txn, string(sid))
+	session, err := o.svc.session(txn, threepid.SID(sid))
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, nil
 	}

@@ -73,19 +73,19 @@ func TestF8_ValidatedSessionLives(t *testing.T) {
 func TestF8_EndedSessionIsReplaced(t *testing.T) {
 	tests := []struct {
 		name string
-		end  func(f *fixture, sid string)
+		end  func(f *fixture, sid threepid.SID)
 	}{
-		{"expired", func(f *fixture, _ string) { f.clock.Advance(24 * time.Hour) }},
-		{"revoked", func(f *fixture, sid string) {
+		{"expired", func(f *fixture, _ threepid.SID) { f.clock.Advance(24 * time.Hour) }},
+		{"revoked", func(f *fixture, sid threepid.SID) {
 			for range DefaultMaxTries {
 				_, _ = f.Submit(bg, Submission{SID: sid, Token: "wrong"})
 			}
 		}},
-		{"consumed", func(f *fixture, sid string) {
+		{"consumed", func(f *fixture, sid threepid.SID) {
 			f.confirm(sid, f.outbox.last(f).Token)
 			f.finish(f.claim(Completion{SID: sid, ClientSecret: ask().ClientSecret, Purpose: threepid.Register}), Completed)
 		}},
-		{"abandoned after the proof was given", func(f *fixture, sid string) {
+		{"abandoned after the proof was given", func(f *fixture, sid threepid.SID) {
 			f.confirm(sid, f.outbox.last(f).Token)
 			f.proves(f.claim(Completion{SID: sid, ClientSecret: ask().ClientSecret, Purpose: threepid.Register}))
 			f.clock.Advance(DefaultInFlight)
@@ -143,13 +143,13 @@ func TestF9_SendAttemptScope(t *testing.T) {
 		"another medium":         ask(func(r *Request) { r.Medium = threepid.MSISDN }),
 		"boundary of the fields": ask(secret("monkeys_are_GREA"), mailbox("Talice@example.com")),
 	}
-	seen := map[string]string{first.SID: "the first request"}
+	seen := map[string]string{string(first.SID): "the first request"}
 	for name, req := range others {
 		got := f.open(req)
-		if before, dup := seen[got.SID]; dup || !got.Sent {
+		if before, dup := seen[string(got.SID)]; dup || !got.Sent {
 			t.Errorf("%s: %+v, want a new session with a message (this is that of %s)", name, got, before)
 		}
-		seen[got.SID] = name
+		seen[string(got.SID)] = name
 		if again := f.open(req); again.SID != got.SID || again.Sent {
 			t.Errorf("%s, repeated: %+v, want the same session and no message", name, again)
 		}
@@ -167,7 +167,7 @@ func TestMessage(t *testing.T) {
 			sid := f.open(ask(proof(p), attempt(7), func(r *Request) { r.Language, r.Brand = "de", "club" })).SID
 			m := f.outbox.last(t)
 			want := Message{
-				ID: sid + ".1", SID: sid, Purpose: threepid.Register, Medium: threepid.Email, Address: "alice@example.com",
+				ID: string(sid + ".1"), SID: sid, Purpose: threepid.Register, Medium: threepid.Email, Address: "alice@example.com",
 				Proof: p, Token: m.Token, Language: "de", Created: f.clock.Now(), Expires: f.clock.Now().Add(DefaultTokenLifetime).Local(),
 				Brand: "club", Refusal: m.Refusal, Attempt: 7,
 			}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -18,7 +19,7 @@ import (
 
 // indexes are the names of a request's session by every key of a ring.
 func (s *Service) indexes(req Request, keys *keyring.Ring) []string {
-	return keys.HashTexts("session index", string(req.Purpose), string(req.Medium), req.ClientSecret, req.Address)
+	return keys.HashTexts("session index", string(req.Purpose), string(req.Medium), string(req.ClientSecret), req.Address)
 }
 
 // locate names the session that a request continues, and by that the partition
@@ -26,7 +27,7 @@ func (s *Service) indexes(req Request, keys *keyring.Ring) []string {
 // open, else under the one in use.
 func (s *Service) locate(ctx context.Context, req Request) (openingRequest, error) {
 	keys := s.keys.Fixed()
-	indexes, secrets := s.indexes(req, keys), keys.Hashes(secretLabel, req.ClientSecret)
+	indexes, secrets := s.indexes(req, keys), keys.Hashes(secretLabel, string(req.ClientSecret))
 	newest := openingRequestOf(req, indexes[0], secrets[0])
 	if len(indexes) == 1 {
 		return newest, nil
@@ -70,10 +71,10 @@ func (s *Service) anywhere(ctx context.Context, names []string, fn func(txn stor
 // Origin is which of the keys of a ring a session was opened with: what must be
 // the same for as long as the session lives is made with that one. It is the
 // key in use for a sid that is none.
-func Origin(keys *keyring.Ring, sid string) int {
+func Origin(keys *keyring.Ring, sid threepid.SID) int {
 	if len(sid) != sidSize {
 		return 0
 	}
-	tags := (&idMaker{keys: keys}).tags(sid[:sidSize-tagSize])
-	return max(0, slices.Index(tags, sid[sidSize-tagSize:]))
+	body, tag := string(sid[:sidSize-tagSize]), string(sid[sidSize-tagSize:])
+	return max(0, slices.Index((&idMaker{keys: keys}).tags(body), tag))
 }

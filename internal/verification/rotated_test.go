@@ -44,9 +44,10 @@ func testKey(id byte) keyring.Key {
 // homeserver hold in their hands.
 type journey struct {
 	*fixture
-	nonce, sid string
-	message    Message
-	alias      *Alias
+	nonce   threepid.Nonce
+	sid     threepid.SID
+	message Message
+	alias   *Alias
 }
 
 // steps are the life of a session, from a client's request to its end.
@@ -100,7 +101,7 @@ var steps = []struct {
 		return err
 	}},
 	{"confirm", func(j *journey) error {
-		secret := "monkeys_are_GREAT"
+		secret := threepid.ClientSecret("monkeys_are_GREAT")
 		_, err := j.Submit(bg, Submission{SID: j.sid, Token: j.message.Token, ClientSecret: &secret})
 		return err
 	}},
@@ -211,8 +212,8 @@ func TestStatelessAcrossARotation(t *testing.T) {
 	if got := Origin(f.keys, sid); origin != 0 || got != 1 {
 		t.Errorf("the session's key is number %d and then %d, want 0 and 1", origin, got)
 	}
-	for _, other := range []string{"", "none", sid[:31] + "!"} {
-		if got := Origin(f.keys, other); got != 0 {
+	for _, other := range []string{"", "none", string(sid[:31] + "!")} {
+		if got := Origin(f.keys, threepid.SID(other)); got != 0 {
 			t.Errorf("%q is of key %d, want the one in use", other, got)
 		}
 	}

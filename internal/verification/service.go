@@ -154,17 +154,17 @@ const (
 	tokenLabel  = "token"
 )
 
-func (s *Service) secret(clientSecret string) hash {
-	return s.keys.Hash(secretLabel, clientSecret)
+func (s *Service) secret(clientSecret threepid.ClientSecret) hash {
+	return s.keys.Hash(secretLabel, string(clientSecret))
 }
 
-func (s *Service) tokenHash(sid, token string) hash {
-	return s.keys.Hash(tokenLabel, sid, token)
+func (s *Service) tokenHash(sid threepid.SID, token threepid.Token) hash {
+	return s.keys.Hash(tokenLabel, string(sid), string(token))
 }
 
 // Owns reports whether sid was made by this server, whether or not the
 // session still exists.
-func (s *Service) Owns(sid string) bool {
+func (s *Service) Owns(sid threepid.SID) bool {
 	_, ok := s.ids.parse(sid)
 	return ok
 }

@@ -50,7 +50,7 @@ const maxTokens = 4
 // Session is one validation. Its methods are the state machine: they change
 // nothing but the session and are told the time.
 type Session struct {
-	SID     string           `cbor:"1,keyasint"`
+	SID     threepid.SID     `cbor:"1,keyasint"`
 	Purpose threepid.Purpose `cbor:"2,keyasint"`
 	Medium  threepid.Medium  `cbor:"3,keyasint"`
 	Address string           `cbor:"4,keyasint"`

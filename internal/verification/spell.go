@@ -24,7 +24,7 @@ func (s *Service) Spell(ctx context.Context, a *Alias, spelling string) error {
 	p, _ := sealed.PartitionIn(a.SID)
 	return s.store.Update(ctx, p, func(txn store.Txn) error {
 		var rec aliasRecord
-		key, err := s.recall(txn, kindAlias, aliasLabel, a.SID, &rec)
+		key, err := s.recall(txn, kindAlias, aliasLabel, string(a.SID), &rec)
 		if err != nil {
 			return err
 		}

@@ -52,13 +52,13 @@ const (
 var deliveryCodes = []DeliveryState{Unnoted, Delivered, Deferred, Failed, Bounced, Complained, Arrived, Uncertain}
 
 // messageID names the n-th message of a session.
-func messageID(sid string, n int) string { return sid + "." + strconv.Itoa(n) }
+func messageID(sid threepid.SID, n int) string { return string(sid) + "." + strconv.Itoa(n) }
 
 // splitID undoes messageID.
-func splitID(id string) (sid string, n int, ok bool) {
-	sid, number, _ := strings.Cut(id, ".")
+func splitID(id string) (sid threepid.SID, n int, ok bool) {
+	name, number, _ := strings.Cut(id, ".")
 	n, err := strconv.Atoi(number)
-	return sid, n, err == nil && n > 0 && n <= maxSends && len(sid) > partitionSize
+	return threepid.SID(name), n, err == nil && n > 0 && n <= maxSends && len(name) > partitionSize
 }
 
 // maxSends is the highest number of a message that is noted.
@@ -74,7 +74,7 @@ func OutboxKey(id string) (key string, ok bool) {
 	return OutboxKind.Key(id[partitionSize:]), true
 }
 
-func stateKey(sid string) string { return kindState.Key(sid[partitionSize:]) }
+func stateKey(sid threepid.SID) string { return kindState.Key(string(sid[partitionSize:])) }
 
 // feedback reports a state that was heard of after the relay had taken the
 // message: there is nothing more to be known of it then.
@@ -95,7 +95,7 @@ func NoteDelivery(txn store.Txn, m Message, state DeliveryState) error {
 const noteVersion = 1
 
 // note is two bytes of form and state, and four of the message's number.
-func note(txn store.Txn, sid string, n int, state DeliveryState, until time.Time) error {
+func note(txn store.Txn, sid threepid.SID, n int, state DeliveryState, until time.Time) error {
 	code := slices.Index(deliveryCodes, state)
 	if code < 0 {
 		return sealed.ErrForm // a state that is not to be noted
@@ -109,7 +109,7 @@ func note(txn store.Txn, sid string, n int, state DeliveryState, until time.Time
 }
 
 // noted reads a note; without one the number is zero.
-func noted(txn store.Txn, sid string) (n int, state DeliveryState, err error) {
+func noted(txn store.Txn, sid threepid.SID) (n int, state DeliveryState, err error) {
 	raw, err := txn.Get(stateKey(sid))
 	if errors.Is(err, store.ErrNotFound) {
 		return 0, Unnoted, nil
@@ -154,7 +154,7 @@ func deliveryOf(txn store.Txn, s *Session) (DeliveryState, error) {
 
 // NoteFeedback writes down what was heard of the newest of a session's messages
 // after a relay had taken it: Bounced or Complained.
-func (s *Service) NoteFeedback(ctx context.Context, sid string, state DeliveryState) error {
+func (s *Service) NoteFeedback(ctx context.Context, sid threepid.SID, state DeliveryState) error {
 	return s.noteFeedback(ctx, sid, 0, state)
 }
 
@@ -168,7 +168,7 @@ func (s *Service) NoteReceipt(ctx context.Context, messageID string, state Deliv
 }
 
 // noteFeedback is about the n-th message, or the newest if n is zero.
-func (s *Service) noteFeedback(ctx context.Context, sid string, n int, state DeliveryState) error {
+func (s *Service) noteFeedback(ctx context.Context, sid threepid.SID, n int, state DeliveryState) error {
 	return s.change(ctx, sid, func(txn store.Txn, session *Session) error {
 		about := cmp.Or(n, session.Sends)
 		if about > session.Sends {
@@ -180,7 +180,7 @@ func (s *Service) noteFeedback(ctx context.Context, sid string, n int, state Del
 
 // Recipient is the address that a session's messages go to: whoever handles a
 // bounce needs it, to suppress further ones.
-func (s *Service) Recipient(ctx context.Context, sid string) (threepid.ThreePID, error) {
+func (s *Service) Recipient(ctx context.Context, sid threepid.SID) (threepid.ThreePID, error) {
 	session, _, err := s.look(ctx, sid)
 	if err != nil {
 		return threepid.ThreePID{}, err

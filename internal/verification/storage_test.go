@@ -86,16 +86,16 @@ func wholeLife(f *fixture) (secrets map[string]string) {
 	secrets = map[string]string{
 		"account": "@alice-the-subject:example.com", "notice": string(NoticeGone),
 		"address": req.Address, "local part": "alice-the-subject", "domain": "example.com",
-		"client_secret": c.ClientSecret, "second client_secret": req.ClientSecret, "wrong token": "wrong-token-of-eve",
-		"next_link": req.NextLink, "host of next_link": "app.example", "language": req.Language, "UIA session": c.UIASession,
-		"refused alias": refused.SID, "secret of refused alias": refused.ClientSecret,
-		"alias": done.SID, "secret of alias": done.ClientSecret,
-		"nonce": nonce, "homeserver's sid": "homeserver-sid", "homeserver's nonce": "homeserver-nonce",
-		"purpose": string(threepid.Register), "refusal": refusal.Refusal,
+		"client_secret": string(c.ClientSecret), "second client_secret": string(req.ClientSecret), "wrong token": "wrong-token-of-eve",
+		"next_link": req.NextLink, "host of next_link": "app.example", "language": req.Language, "UIA session": string(c.UIASession),
+		"refused alias": string(refused.SID), "secret of refused alias": string(refused.ClientSecret),
+		"alias": string(done.SID), "secret of alias": string(done.ClientSecret),
+		"nonce": string(nonce), "homeserver's sid": "homeserver-sid", "homeserver's nonce": "homeserver-nonce",
+		"purpose": string(threepid.Register), "refusal": string(refusal.Refusal),
 	}
 	for _, m := range f.outbox.messages() {
 		if m.Proof == ProofLink && m.Token != "" {
-			secrets["token of "+m.ID] = m.Token
+			secrets["token of "+m.ID] = string(m.Token)
 		}
 	}
 	return secrets

@@ -17,9 +17,9 @@ import (
 // Submission is a token that came back. ClientSecret is nil where the caller
 // cannot know it: the link in a message does not carry it.
 type Submission struct {
-	SID          string
-	Token        string
-	ClientSecret *string
+	SID          threepid.SID
+	Token        threepid.Token
+	ClientSecret *threepid.ClientSecret
 	// Discreet is that of [Request].
 	Discreet bool
 	// Client is where it came from, if that is known. It is counted, and not
@@ -121,7 +121,7 @@ func (s *Service) Inspect(ctx context.Context, sub Submission) (Confirmed, error
 	case session.Proof == ProofCode:
 		return found, nil
 	}
-	err = session.match(s.keys.Hashes(tokenLabel, sub.SID, sub.Token), now)
+	err = session.match(s.keys.Hashes(tokenLabel, string(sub.SID), string(sub.Token)), now)
 	switch {
 	case errors.Is(err, ErrTokenIncorrect) && sub.ClientSecret != nil:
 		return found, err
@@ -153,6 +153,6 @@ func (s *Service) find(txn store.Txn, sub Submission) (*Session, error) {
 	return session, nil
 }
 
-func (s *Service) owns(session *Session, clientSecret string) bool {
-	return s.keys.Made(session.Secret, secretLabel, clientSecret)
+func (s *Service) owns(session *Session, clientSecret threepid.ClientSecret) bool {
+	return s.keys.Made(session.Secret, secretLabel, string(clientSecret))
 }

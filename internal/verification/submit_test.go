@@ -15,47 +15,47 @@ import (
 // verdicts are ways to submit a token, and what each is told.
 var verdicts = []struct {
 	name    string
-	prepare func(f *fixture, sid, token string) Submission
+	prepare func(f *fixture, sid threepid.SID, token threepid.Token) Submission
 	want    error
 }{
-	{"right token, as from a link", func(_ *fixture, sid, token string) Submission {
+	{"right token, as from a link", func(_ *fixture, sid threepid.SID, token threepid.Token) Submission {
 		return Submission{SID: sid, Token: token}
 	}, nil},
-	{"right token and client_secret", func(_ *fixture, sid, token string) Submission {
+	{"right token and client_secret", func(_ *fixture, sid threepid.SID, token threepid.Token) Submission {
 		return Submission{SID: sid, Token: token, ClientSecret: new(ask().ClientSecret)}
 	}, nil},
-	{"wrong token", func(_ *fixture, sid, _ string) Submission {
+	{"wrong token", func(_ *fixture, sid threepid.SID, _ threepid.Token) Submission {
 		return Submission{SID: sid, Token: "000000"}
 	}, ErrTokenIncorrect},
-	{"empty token", func(_ *fixture, sid, _ string) Submission { return Submission{SID: sid} }, ErrTokenIncorrect},
-	{"token of another session", func(f *fixture, sid, _ string) Submission {
+	{"empty token", func(_ *fixture, sid threepid.SID, _ threepid.Token) Submission { return Submission{SID: sid} }, ErrTokenIncorrect},
+	{"token of another session", func(f *fixture, sid threepid.SID, _ threepid.Token) Submission {
 		f.open(ask(secret("second")))
 		return Submission{SID: sid, Token: f.outbox.last(f).Token}
 	}, ErrTokenIncorrect},
-	{"wrong client_secret", func(_ *fixture, sid, token string) Submission {
-		return Submission{SID: sid, Token: token, ClientSecret: new("other")}
+	{"wrong client_secret", func(_ *fixture, sid threepid.SID, token threepid.Token) Submission {
+		return Submission{SID: sid, Token: token, ClientSecret: new(threepid.ClientSecret("other"))}
 	}, ErrNoSession},
-	{"sid that was never made", func(_ *fixture, sid, token string) Submission {
-		return Submission{SID: strings.Repeat("0", len(sid)), Token: token}
+	{"sid that was never made", func(_ *fixture, sid threepid.SID, token threepid.Token) Submission {
+		return Submission{SID: threepid.SID(strings.Repeat("0", len(sid))), Token: token}
 	}, ErrNoSession},
-	{"empty sid", func(_ *fixture, _, token string) Submission { return Submission{Token: token} }, ErrNoSession},
-	{"token one millisecond before its end", func(f *fixture, sid, token string) Submission {
+	{"empty sid", func(_ *fixture, _ threepid.SID, token threepid.Token) Submission { return Submission{Token: token} }, ErrNoSession},
+	{"token one millisecond before its end", func(f *fixture, sid threepid.SID, token threepid.Token) Submission {
 		f.clock.Advance(DefaultTokenLifetime - time.Millisecond)
 		return Submission{SID: sid, Token: token}
 	}, nil},
-	{"expired token", func(f *fixture, sid, token string) Submission {
+	{"expired token", func(f *fixture, sid threepid.SID, token threepid.Token) Submission {
 		f.clock.Advance(DefaultTokenLifetime)
 		return Submission{SID: sid, Token: token}
 	}, ErrExpired},
-	{"expired session", func(f *fixture, sid, token string) Submission {
+	{"expired session", func(f *fixture, sid threepid.SID, token threepid.Token) Submission {
 		f.clock.Advance(24 * time.Hour)
 		return Submission{SID: sid, Token: token}
 	}, ErrExpired},
-	{"session long gone", func(f *fixture, sid, token string) Submission {
+	{"session long gone", func(f *fixture, sid threepid.SID, token threepid.Token) Submission {
 		f.clock.Advance(24 * 365 * time.Hour)
 		return Submission{SID: sid, Token: token}
 	}, ErrExpired},
-	{"after too many tries", func(f *fixture, sid, token string) Submission {
+	{"after too many tries", func(f *fixture, sid threepid.SID, token threepid.Token) Submission {
 		for range DefaultMaxTries {
 			_, _ = f.Submit(bg, Submission{SID: sid, Token: "wrong"})
 		}
@@ -158,13 +158,13 @@ func TestOlderTokens(t *testing.T) {
 			f := newFixture(t)
 			var sid string
 			for n := range sends {
-				sid = f.open(ask(proof(p), attempt(int64(n+1)))).SID
+				sid = string(f.open(ask(proof(p), attempt(int64(n+1)))).SID)
 			}
 			want := ErrTokenIncorrect
 			if i >= sends-alive {
 				want = nil
 			}
-			_, err := f.Submit(bg, Submission{SID: sid, Token: f.outbox.messages()[i].Token})
+			_, err := f.Submit(bg, Submission{SID: threepid.SID(sid), Token: f.outbox.messages()[i].Token})
 			if (err == nil) != (want == nil) {
 				t.Errorf("proof %d, message %d of %d: %v, want %v", p, i+1, sends, err, want)
 			}
@@ -203,7 +203,7 @@ func TestInspectChangesNothing(t *testing.T) {
 func TestInspectVerdicts(t *testing.T) {
 	f := newFixture(t)
 	sid := f.open(ask()).SID
-	token, other := f.outbox.last(t).Token, "other"
+	token, other := f.outbox.last(t).Token, threepid.ClientSecret("other")
 	look := func(what string, sub Submission, want error) {
 		t.Helper()
 		_, err := f.Inspect(bg, sub)
@@ -211,7 +211,7 @@ func TestInspectVerdicts(t *testing.T) {
 	}
 	look("unknown sid", Submission{SID: "00" + sid[2:], Token: token}, ErrNoSession)
 	look("wrong client_secret", Submission{SID: sid, Token: token, ClientSecret: &other}, ErrNoSession)
-	for _, own := range []*string{new(ask().ClientSecret), nil} {
+	for _, own := range []*threepid.ClientSecret{new(ask().ClientSecret), nil} {
 		got, err := f.Inspect(bg, Submission{SID: sid, Token: "wrong", ClientSecret: own})
 		if !errors.Is(err, ErrTokenIncorrect) || (got.Address != "") != (own != nil) {
 			t.Errorf("a wrong token, with the client_secret %v: got %+v, %v", own != nil, got, err)

@@ -23,7 +23,7 @@ func TestErrorsTellNothing(t *testing.T) {
 	f.overwrite(sid, func(sealed []byte) []byte { return sealed[:len(sealed)-1] })
 	_, err := f.Submit(bg, Submission{SID: sid, Token: token})
 	wantErr(t, "Submit of a tampered session", err, keyring.ErrSealed)
-	for _, s := range []string{sid, sid[2:], token, "alice"} {
+	for _, s := range []string{string(sid), string(sid[2:]), string(token), "alice"} {
 		if strings.Contains(err.Error(), s) {
 			t.Errorf("the error %q tells %q", err, s)
 		}
@@ -31,7 +31,7 @@ func TestErrorsTellNothing(t *testing.T) {
 }
 
 // overwrite changes the stored bytes of a session.
-func (f *fixture) overwrite(sid string, change func([]byte) []byte) {
+func (f *fixture) overwrite(sid threepid.SID, change func([]byte) []byte) {
 	f.Helper()
 	p, _ := sealed.PartitionIn(sid)
 	err := f.cfg.Store.Update(bg, p, func(txn store.Txn) error {
@@ -118,7 +118,7 @@ func TestTamperedIndex(t *testing.T) {
 		// Both in one partition, or the entry would lead nowhere anyway.
 		req := ask()
 		for n := 0; sealed.PartitionOf(f.index(change(req))) != sealed.PartitionOf(f.index(req)); n++ {
-			req.ClientSecret = fmt.Sprint(n)
+			req.ClientSecret = threepid.ClientSecret(fmt.Sprint(n))
 		}
 		victim := f.open(change(req))
 		f.open(req)
@@ -135,7 +135,7 @@ func TestTamperedIndex(t *testing.T) {
 	f := newFixture(t)
 	for _, nonsense := range []string{"", "x", "00", "zz", strings.Repeat("\xff", 32), strings.Repeat("0", 32), "00" + strings.Repeat("A", 22)} {
 		f.open(ask())
-		f.point(ask(), nonsense)
+		f.point(ask(), threepid.SID(nonsense))
 		if got := f.open(ask()); !f.Owns(got.SID) || !got.Sent {
 			t.Errorf("index %q: %+v, want a new session", nonsense, got)
 		}
@@ -143,7 +143,7 @@ func TestTamperedIndex(t *testing.T) {
 }
 
 // point makes the index entry of a request lead to sid.
-func (f *fixture) point(req Request, sid string) {
+func (f *fixture) point(req Request, sid threepid.SID) {
 	f.Helper()
 	index := f.index(req)
 	err := f.cfg.Store.Update(bg, sealed.PartitionOf(index), func(txn store.Txn) error {

@@ -12,6 +12,7 @@ import (
 	"testing/iotest"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // TestTokens: a link token has 256 random bits; a code has six digits, all of
@@ -24,7 +25,7 @@ func TestTokens(t *testing.T) {
 	const codes = 20_000
 	for range codes {
 		c, err := m.token(ProofCode)
-		if err != nil || !code.MatchString(c) {
+		if err != nil || !code.MatchString(string(c)) {
 			t.Fatalf("code %q, %v", c, err)
 		}
 		first[c[0]-'0']++
@@ -41,12 +42,12 @@ func TestTokens(t *testing.T) {
 	m.random = &seeded{src: rand.NewChaCha8([32]byte{8})}
 	for range 1000 {
 		link, err := m.token(ProofLink)
-		raw, decodeErr := base64.RawURLEncoding.DecodeString(link)
-		if err != nil || decodeErr != nil || len(raw) != 32 || seen[link] {
-			t.Fatalf("link token %q: %d bytes, %v, %v, seen before %v", link, len(raw), err, decodeErr, seen[link])
+		raw, decodeErr := base64.RawURLEncoding.DecodeString(string(link))
+		if err != nil || decodeErr != nil || len(raw) != 32 || seen[string(link)] {
+			t.Fatalf("link token %q: %d bytes, %v, %v, seen before %v", link, len(raw), err, decodeErr, seen[string(link)])
 		}
-		seen[link] = true
-		if got, ok := input.Code(link); got != link || !ok {
+		seen[string(link)] = true
+		if got, ok := input.Code(string(link)); threepid.Token(got) != link || !ok {
 			t.Fatalf("Code(%q) = %q, %v", link, got, ok)
 		}
 	}

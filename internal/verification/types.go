@@ -78,7 +78,7 @@ type Request struct {
 	// Typed is the address as a homeserver has it that keeps what was typed, if that
 	// is not Address; see [address.Spellings].
 	Typed        string
-	ClientSecret string
+	ClientSecret threepid.ClientSecret
 	SendAttempt  int64
 	NextLink     string
 	Language     string
@@ -100,8 +100,8 @@ type Request struct {
 	// session of User-Interactive Authentication. They are counted against
 	// limits, and not stored.
 	Client      netip.Addr
-	AccessToken string
-	UIA         string
+	AccessToken threepid.AccessToken
+	UIA         threepid.UIASession
 	// Held opens the session, and sends nothing: see [Service.Hold].
 	Held bool
 	// Discreet keeps from whoever asks what becomes of messages, and what the
@@ -113,7 +113,7 @@ type Request struct {
 
 // Opened is the outcome of a Request.
 type Opened struct {
-	SID string
+	SID threepid.SID
 	// Sent says that a message was put into the outbox; a repeated
 	// send_attempt answers the same sid and sends nothing.
 	Sent bool
@@ -131,19 +131,19 @@ type Proven struct {
 type Message struct {
 	// ID is stable per session and send: a retry is the same message.
 	ID       string           `cbor:"1,keyasint"`
-	SID      string           `cbor:"2,keyasint"`
+	SID      threepid.SID     `cbor:"2,keyasint"`
 	Purpose  threepid.Purpose `cbor:"3,keyasint"`
 	Medium   threepid.Medium  `cbor:"4,keyasint"`
 	Address  string           `cbor:"5,keyasint"`
 	Proof    Proof            `cbor:"6,keyasint,omitempty"`
-	Token    string           `cbor:"7,keyasint"`
+	Token    threepid.Token   `cbor:"7,keyasint"`
 	Language string           `cbor:"8,keyasint,omitempty"`
 	Created  time.Time        `cbor:"9,keyasint"`
 	// Expires is when the token ends; a message is not worth sending after it.
 	Expires time.Time `cbor:"10,keyasint"`
 	Brand   string    `cbor:"11,keyasint,omitempty"`
 	// Refusal is the secret of the link "I did not ask for this".
-	Refusal string `cbor:"12,keyasint,omitempty"`
+	Refusal threepid.RefusalToken `cbor:"12,keyasint,omitempty"`
 	// Attempt is the send_attempt that the client asked with.
 	Attempt int64 `cbor:"13,keyasint,omitempty"`
 	// Decoy says that it carries no token: it tells the owner of the address why

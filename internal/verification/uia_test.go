@@ -20,17 +20,17 @@ func TestF30_UIASessionIsForOneUserAndOperation(t *testing.T) {
 		session, user, operation string
 		want                     bool
 	}{
-		{session, "@alice:x", "add 1 s", true},
-		{session, "@bob:x", "add 1 s", false},
-		{session, "@alice:x", "add 2 s", false},
-		{session, "@alice:xadd 1 s", "", false},
+		{string(session), "@alice:x", "add 1 s", true},
+		{string(session), "@bob:x", "add 1 s", false},
+		{string(session), "@alice:x", "add 2 s", false},
+		{string(session), "@alice:xadd 1 s", "", false},
 		{"", "@alice:x", "add 1 s", false},
 		{".", "@alice:x", "add 1 s", false},
-		{strings.TrimRight(session, session[len(session)-1:]), "@alice:x", "add 1 s", false},
-		{"_" + session[1:], "@alice:x", "add 1 s", false},
-		{newFixtureWithKey(t, 'x').UIASession("@alice:x", "add 1 s"), "@alice:x", "add 1 s", false},
+		{strings.TrimRight(string(session), string(session[len(session)-1:])), "@alice:x", "add 1 s", false},
+		{string("_" + session[1:]), "@alice:x", "add 1 s", false},
+		{string(newFixtureWithKey(t, 'x').UIASession("@alice:x", "add 1 s")), "@alice:x", "add 1 s", false},
 	} {
-		if got := f.UIASessionValid(c.session, c.user, c.operation); got != c.want {
+		if got := f.UIASessionValid(threepid.UIASession(c.session), c.user, c.operation); got != c.want {
 			t.Errorf("session %q for %s, %s: got %v, want %v", c.session, c.user, c.operation, got, c.want)
 		}
 	}
@@ -60,7 +60,7 @@ func TestF30_UIASessionCannotBeMade(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		i := rapid.IntRange(0, len(good)-1).Draw(t, "position")
 		c := rapid.SampledFrom([]byte("ABCdef0123._-")).Draw(t, "character")
-		forged := good[:i] + string(c) + good[i+1:]
+		forged := good[:i] + threepid.UIASession(string(c)) + good[i+1:]
 		if forged != good && f.UIASessionValid(forged, "@alice:x", "op") {
 			t.Fatalf("%q is as good as %q", forged, good)
 		}

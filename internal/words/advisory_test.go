@@ -16,6 +16,7 @@ import (
 	"pgregory.net/rapid"
 
 	transport "github.com/caddy-threepid/caddy-threepid/internal/mail"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -32,9 +33,9 @@ var hostile = []string{
 
 // hostileFields puts hostile text where a client has, or once had, a say.
 func hostileFields(m *verification.Message, text string) {
-	m.Address, m.ID, m.SID = text+"@x.example", "id"+text, "sid"+text
+	m.Address, m.ID, m.SID = text+"@x.example", "id"+text, threepid.SID("sid"+text)
 	if m.Proof == verification.ProofLink {
-		m.Token = text // the link is made by the caller
+		m.Token = threepid.Token(text) // the link is made by the caller
 	}
 }
 
@@ -69,7 +70,7 @@ func TestAdvisory5_HostileMailParsesWithTheSameHeaders(t *testing.T) {
 		m, links := sample(k, rapid.SampledFrom(append(hostile, s.matcher.tags...)).Draw(t, "language"))
 		hostileFields(&m, rapid.OneOf(rapid.SampledFrom(hostile), rapid.String()).Draw(t, "text"))
 		if k.proof == verification.ProofCode && rapid.Bool().Draw(t, "spoil the code") {
-			m.Token = rapid.SampledFrom(hostile).Draw(t, "code")
+			m.Token = threepid.Token(rapid.SampledFrom(hostile).Draw(t, "code"))
 		}
 		r, err := s.Mail(m, links)
 		if err != nil {
@@ -183,7 +184,7 @@ func TestAdvisory9_NothingComesToLifeInHTML(t *testing.T) {
 	for _, k := range kinds() {
 		for _, text := range append(hostile, hostileCode, hostileLink) {
 			m, links := sample(k, "en")
-			m.Token, links.Refuse = text, text
+			m.Token, links.Refuse = threepid.Token(text), text
 			if k.proof == verification.ProofLink {
 				links.Confirm = text
 			}

@@ -110,7 +110,7 @@ func TestNothingOfTheClientIsInAMailAboutAChange(t *testing.T) {
 			t.Fatal(err)
 		}
 		m.Origin = provenance.Origin{Program: text, System: text, Network: text}
-		m.Address, m.ID, m.SID = text+"@x.example", "id"+text, "sid"+text
+		m.Address, m.ID, m.SID = text+"@x.example", "id"+text, threepid.SID("sid"+text)
 		if got, err := s.ChangeFor("", m); err != nil || got != plain {
 			t.Errorf("with %q the mail is another (%v):\n%s", text, err, got.Text)
 		}

@@ -164,7 +164,7 @@ func TestLayoutsGetNothingElse(t *testing.T) {
 			t.Errorf("layouts have no %s", name)
 		}
 	}
-	for _, secret := range []string{m.Address, m.SID, m.ID} {
+	for _, secret := range []string{m.Address, string(m.SID), m.ID} {
 		if strings.Contains(strings.NewReplacer(links.Refuse, "", links.Page, "").Replace(all), secret) {
 			t.Errorf("layouts can name %q", secret)
 		}

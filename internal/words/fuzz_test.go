@@ -51,7 +51,7 @@ func mustServe(t *testing.T, s *scribe) {
 		}
 		proof := links.Confirm
 		if k.proof == verification.ProofCode {
-			proof = m.Token
+			proof = string(m.Token)
 		}
 		page, err := inspect(r.HTML)
 		if err != nil {

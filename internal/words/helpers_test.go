@@ -84,7 +84,7 @@ func everyMail(t *testing.T, test func(t *testing.T, m aMail)) {
 		for _, k := range kinds() {
 			t.Run(lang.Tag+"/"+string(k.purpose)+"_"+k.proofWord(), func(t *testing.T) {
 				m, links := sample(k, lang.Tag)
-				test(t, aMail{k, mailOf(t, s, k, lang.Tag), lang, links, m.Token})
+				test(t, aMail{k, mailOf(t, s, k, lang.Tag), lang, links, string(m.Token)})
 			})
 		}
 	}

@@ -113,7 +113,7 @@ func known(m verification.Message, links Links) error {
 			return errors.New("a mail with a link has a code for the page behind it")
 		}
 	case verification.ProofCode:
-		if links.Confirm != "" || links.Check != "" || !code.MatchString(m.Token) || links.Page != "" && !isLink(links.Page) {
+		if links.Confirm != "" || links.Check != "" || !code.MatchString(string(m.Token)) || links.Page != "" && !isLink(links.Page) {
 			return errors.New("a mail with a code has a code, and no link but to the page for it")
 		}
 	default:
@@ -180,7 +180,7 @@ func compose[T any](s *scribe, m verification.Message, links Links, v *values, s
 	if k.proof == verification.ProofLink {
 		f.Link, f.Button, f.Copy, f.Check = links.Confirm, p("link button"), p("link copy"), p("link check")
 	} else {
-		f.Code, f.Keep, f.Page = m.Token, p("code keep"), links.Page
+		f.Code, f.Keep, f.Page = string(m.Token), p("code keep"), links.Page
 		if words, ok := w.phrases[wordsCodePage]; ok && f.Page != "" {
 			f.PageDo = say(words)
 		}

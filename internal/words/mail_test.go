@@ -206,7 +206,7 @@ func TestMessagesThatAreNotMail(t *testing.T) {
 			if err == nil {
 				t.Fatal("it was rendered")
 			}
-			for _, secret := range []string{sampleLink, sampleCode, "s3cr3t", m.Address, m.SID} {
+			for _, secret := range []string{sampleLink, sampleCode, "s3cr3t", m.Address, string(m.SID)} {
 				if strings.Contains(err.Error(), secret) {
 					t.Errorf("the error %q tells %q", err, secret)
 				}

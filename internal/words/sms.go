@@ -45,7 +45,7 @@ func (s *Set) SMS(brand string, m verification.Message) (string, error) {
 	if m.Decoy {
 		purpose += notice
 	}
-	return s.scribe(brand, m.Language).message(purpose, m.Token), nil
+	return s.scribe(brand, m.Language).message(purpose, string(m.Token)), nil
 }
 
 // knownSMS refuses a message that there are no words for. No error tells the
@@ -62,7 +62,7 @@ func knownSMS(m verification.Message) error {
 	if m.Decoy {
 		return withoutProof(m)
 	}
-	if m.Proof != verification.ProofCode || !smsCode.MatchString(m.Token) {
+	if m.Proof != verification.ProofCode || !smsCode.MatchString(string(m.Token)) {
 		return errors.New("a short message has a code of six digits and nothing else")
 	}
 	return nil

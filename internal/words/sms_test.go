@@ -221,7 +221,7 @@ func TestMessagesThatAreNoSMS(t *testing.T) {
 			if err == nil || text != "" {
 				t.Fatalf("got %q, %v, want an error", text, err)
 			}
-			if m.Token != "" && strings.Contains(err.Error(), m.Token) {
+			if m.Token != "" && strings.Contains(err.Error(), string(m.Token)) {
 				t.Errorf("the error tells the token: %v", err)
 			}
 		})

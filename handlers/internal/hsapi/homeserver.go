@@ -48,7 +48,7 @@ type Question struct {
 	Method string
 	// Path is what follows the prefix.
 	Path  string
-	Token string // of the user in whose name it is; empty in nobody's
+	Token threepid.AccessToken // of the user in whose name it is; empty in nobody's
 	Body  []byte
 }
 
@@ -72,20 +72,20 @@ func (h *Homeserver) Ask(call *wire.Call, q Question) (*wire.Answer, error) {
 		r.Header.Del(name)
 	}
 	if q.Token != "" {
-		r.Header.Set("Authorization", "Bearer "+q.Token)
+		r.Header.Set("Authorization", "Bearer "+string(q.Token))
 	}
 	r.Body, r.ContentLength, r.TransferEncoding = http.NoBody, 0, nil
 	return call.Exchange(h.Prefix+"/"+q.Path, q.Body)
 }
 
 // Post is a question with a body.
-func (h *Homeserver) Post(call *wire.Call, tail, token string, body []byte) (*wire.Answer, error) {
+func (h *Homeserver) Post(call *wire.Call, tail string, token threepid.AccessToken, body []byte) (*wire.Answer, error) {
 	return h.Ask(call, Question{Method: http.MethodPost, Path: h.Version + "/" + tail, Token: token, Body: body})
 }
 
 // get asks for what a user may know, and reads it: a refusal is an error, and so is what
 // is no JSON.
-func (h *Homeserver) get(call *wire.Call, tail, token string, into any) error {
+func (h *Homeserver) get(call *wire.Call, tail string, token threepid.AccessToken, into any) error {
 	answer, err := h.Ask(call, Question{Method: http.MethodGet, Path: h.Version + "/" + tail, Token: token})
 	if err != nil {
 		return wire.UpstreamFailure(err)
@@ -101,7 +101,8 @@ func (h *Homeserver) get(call *wire.Call, tail, token string, into any) error {
 
 // Account is the user who makes a request.
 type Account struct {
-	User, Token string
+	User  string
+	Token threepid.AccessToken
 	// Listed are the addresses that the homeserver has last listed, in the form in
 	// which they are compared.
 	Listed []threepid.ThreePID

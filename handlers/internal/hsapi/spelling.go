@@ -125,7 +125,7 @@ func (h *Homeserver) RefuseTaken(call *wire.Call, who *Account, alias *verificat
 }
 
 // AnyTaken returns the refusal of the first of some spellings that an account has.
-func (h *Homeserver) AnyTaken(call *wire.Call, token string, spellings []string) error {
+func (h *Homeserver) AnyTaken(call *wire.Call, token threepid.AccessToken, spellings []string) error {
 	for _, spelling := range spellings {
 		err := h.Taken(call, token, threepid.ThreePID{Medium: threepid.Email, Address: spelling})
 		if err != nil && !wire.RefusesWith(err, wire.CodeThreepidDenied) {
@@ -141,7 +141,7 @@ func (h *Homeserver) AnyTaken(call *wire.Call, token string, spellings []string)
 // It is asked for one more token, through an identity server that
 // it cannot trust. From 1.4 on, Synapse asks its own delegate instead, which is
 // us; we refuse what nobody has requested.
-func (h *Homeserver) Taken(call *wire.Call, token string, id threepid.ThreePID) error {
+func (h *Homeserver) Taken(call *wire.Call, token threepid.AccessToken, id threepid.ThreePID) error {
 	answer, err := h.Post(call, "account/3pid/"+string(id.Medium)+"/requestToken", token, probeBody(id))
 	if err != nil {
 		return wire.UpstreamFailure(err)
@@ -157,7 +157,7 @@ func (h *Homeserver) Taken(call *wire.Call, token string, id threepid.ThreePID) 
 
 // probeBody asks about an address in the name of nobody.
 func probeBody(id threepid.ThreePID) []byte {
-	probe := TokenRequest{ClientSecret: rand.Text(), SendAttempt: 1, IDServer: probeServer}
+	probe := TokenRequest{ClientSecret: threepid.Nonce(rand.Text()), SendAttempt: 1, IDServer: probeServer}
 	probe.About(id.Medium, id.Address, regionOf(id.Address))
 	return wire.Encoded(probe)
 }

@@ -58,12 +58,12 @@ func regionOf(number string) string {
 
 // TokenRequest is the requestToken body that the homeserver sees.
 type TokenRequest struct {
-	ClientSecret string `json:"client_secret"`
-	Email        string `json:"email,omitempty"`
-	Country      string `json:"country,omitempty"`
-	PhoneNumber  string `json:"phone_number,omitempty"`
-	SendAttempt  int64  `json:"send_attempt"`
-	IDServer     string `json:"id_server"`
+	ClientSecret threepid.Nonce `json:"client_secret"`
+	Email        string         `json:"email,omitempty"`
+	Country      string         `json:"country,omitempty"`
+	PhoneNumber  string         `json:"phone_number,omitempty"`
+	SendAttempt  int64          `json:"send_attempt"`
+	IDServer     string         `json:"id_server"`
 }
 
 // About names the address. A phone number is international, so that the

@@ -5,7 +5,6 @@ package wire
 import (
 	"bytes"
 	"encoding/json"
-	"regexp"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
@@ -27,11 +26,12 @@ var (
 
 // Credentials is one place in a request where a session is used.
 type Credentials struct {
-	SID, Secret string
-	IDServer    string
-	Purpose     threepid.Purpose
-	Stage       string // of UIA; empty elsewhere
-	UIASession  string
+	SID        threepid.SID
+	Secret     threepid.ClientSecret
+	IDServer   string
+	Purpose    threepid.Purpose
+	Stage      string // of UIA; empty elsewhere
+	UIASession threepid.UIASession
 	// Place writes new credentials in its place.
 	Place func(creds Object)
 }
@@ -91,8 +91,8 @@ func FlatCreds(o Object) (*Credentials, error) {
 		to   *string
 		keys []string
 	}{
-		{&c.SID, []string{"sid"}},
-		{&c.Secret, []string{"client_secret", "clientSecret"}},
+		{(*string)(&c.SID), []string{"sid"}},
+		{(*string)(&c.Secret), []string{"client_secret", "clientSecret"}},
 		{&c.IDServer, ServerSpellings[:]},
 	} {
 		for _, key := range f.keys {
@@ -122,7 +122,8 @@ func StageCreds(auth Object) (*Credentials, error) {
 		return nil, err
 	}
 	creds.Stage, _, _ = auth.Text("type")
-	creds.UIASession, _, _ = auth.Text("session")
+	session, _, _ := auth.Text("session")
+	creds.UIASession = threepid.UIASession(session)
 	return creds, nil
 }
 
@@ -153,7 +154,3 @@ func IsThreepidStage(auth Object) bool {
 const StagePassword = "m.login.password"
 
 const StageDummy = "m.login.dummy"
-
-// ClientSecretForm is the grammar of client_secret (IS API, "Establishing
-// associations"). The apostrophes in the examples of MSC2290 are a slip.
-var ClientSecretForm = regexp.MustCompile(`^[0-9a-zA-Z.=_-]{1,255}$`)

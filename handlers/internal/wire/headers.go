@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // KeepHeaders leaves in Connection only what is about the connection. A proxy
@@ -65,7 +67,7 @@ func acceptsGzip(value string) bool {
 
 // AccessToken finds the client's token (CS API, "Using access tokens"). Two of
 // them are refused: the homeserver might read the other one.
-func AccessToken(r *http.Request) (string, error) {
+func AccessToken(r *http.Request) (threepid.AccessToken, error) {
 	missing := &MatrixError{Status: http.StatusUnauthorized, Errcode: CodeMissingToken, Message: "Missing access token"}
 	headers, query := r.Header.Values("Authorization"), r.URL.Query()["access_token"]
 	switch {
@@ -75,14 +77,14 @@ func AccessToken(r *http.Request) (string, error) {
 		missing.Message = "More than one access token"
 		return "", missing
 	case len(query) == 1:
-		return query[0], nil
+		return threepid.AccessToken(query[0]), nil
 	}
 	token, ok := strings.CutPrefix(headers[0], "Bearer ")
 	if !ok || token == "" {
 		missing.Message = "Invalid Authorization header"
 		return "", missing
 	}
-	return token, nil
+	return threepid.AccessToken(token), nil
 }
 
 // HasToken reports whether there is anything that may be an access token.

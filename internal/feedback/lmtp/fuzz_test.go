@@ -15,6 +15,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
 	"github.com/caddy-threepid/caddy-threepid/internal/feedback"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // replyLine is how every line of an answer has to begin (RFC 5321 §4.2). What
@@ -41,7 +42,7 @@ func FuzzConversation(f *testing.F) {
 	box := &inbox{fail: map[string]bool{}}
 	s, err := New(Config{
 		VERP: feedback.VERP{Prefix: "bounces", Domain: "example.org"}, Receiver: box, Grace: time.Second,
-		Tag: func(tag string) (string, bool) { return tag, strings.HasPrefix(tag, "good") },
+		Tag: func(tag string) (threepid.SID, bool) { return threepid.SID(tag), strings.HasPrefix(tag, "good") },
 	})
 	if err != nil {
 		f.Fatal(err)

@@ -17,6 +17,7 @@ import (
 	"github.com/emersion/go-smtp"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/feedback"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // deadline is when a test gives up waiting.
@@ -99,7 +100,9 @@ func startOn(t *testing.T, l net.Listener, edit func(*Config)) *rig {
 	r := &rig{t: t, box: &inbox{fail: map[string]bool{}}, addr: l.Addr(), served: make(chan error, 1)}
 	cfg := Config{
 		VERP: feedback.VERP{Prefix: "bounces", Domain: "example.org"}, Receiver: r.box,
-		Tag:   func(tag string) (string, bool) { return "session of " + tag, strings.HasPrefix(tag, "good") },
+		Tag: func(tag string) (threepid.SID, bool) {
+			return threepid.SID("session of " + tag), strings.HasPrefix(tag, "good")
+		},
 		Grace: time.Hour, // what waits for it fails
 	}
 	if edit != nil {

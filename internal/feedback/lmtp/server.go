@@ -15,6 +15,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/internal/feedback"
 	"github.com/caddy-threepid/caddy-threepid/internal/feedback/dsn"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // Limits and times; see the package comment.
@@ -39,7 +40,7 @@ type Config struct {
 	// VERP is the family of addresses that mail is taken for.
 	VERP feedback.VERP
 	// Tag tells a genuine tag; see [feedback.Tags].
-	Tag func(tag string) (sid string, ok bool)
+	Tag func(tag string) (sid threepid.SID, ok bool)
 	// Receiver gets the reports.
 	Receiver feedback.Receiver
 	Timeout  time.Duration

@@ -17,6 +17,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/internal/feedback"
 	"github.com/caddy-threepid/caddy-threepid/internal/feedback/dsn"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 const good = "bounces+good1@example.org"
@@ -300,7 +301,7 @@ type fakeListener struct {
 func (l fakeListener) Addr() net.Addr { return l.addr }
 
 func TestNewChecks(t *testing.T) {
-	tag := func(string) (string, bool) { return "", false }
+	tag := func(string) (threepid.SID, bool) { return "", false }
 	verp := feedback.VERP{Prefix: "b", Domain: "example.org"}
 	for name, cfg := range map[string]Config{
 		"no addresses": {Tag: tag, Receiver: &inbox{}}, "no tag check": {VERP: verp, Receiver: &inbox{}}, "no receiver": {VERP: verp, Tag: tag},

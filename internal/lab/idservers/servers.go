@@ -15,6 +15,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/internal/identityserver"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbound"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // Servers are the identity servers of a test, for us and for the homeserver.
@@ -44,7 +45,7 @@ func (s *Servers) Start(name, sid, secret, medium, address string) {
 	if s.sessions[name] == nil {
 		s.sessions[name] = map[string]string{}
 	}
-	s.sessions[name][sid+" "+secret] = medium + " " + address
+	s.sessions[name][string(sid)+" "+string(secret)] = medium + " " + address
 }
 
 func (s *Servers) Kill(name string) {
@@ -91,7 +92,7 @@ func (s *Servers) call(kind string, name outbound.Name) error {
 	return nil
 }
 
-func (s *Servers) Bind(_ context.Context, name outbound.Name, token string, b identityserver.Bind) (identityserver.Bound, error) {
+func (s *Servers) Bind(_ context.Context, name outbound.Name, token threepid.IDAccessToken, b identityserver.Bind) (identityserver.Bound, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.call("bind", name); err != nil {
@@ -100,8 +101,8 @@ func (s *Servers) Bind(_ context.Context, name outbound.Name, token string, b id
 	if s.Refusal != nil {
 		return identityserver.Bound{}, s.Refusal
 	}
-	s.Tokens = append(s.Tokens, token)
-	found, ok := s.sessions[name.String()][b.SID+" "+b.ClientSecret]
+	s.Tokens = append(s.Tokens, string(token))
+	found, ok := s.sessions[name.String()][string(b.SID)+" "+string(b.ClientSecret)]
 	if !ok {
 		return identityserver.Bound{}, Refused(http.StatusNotFound, "M_NO_VALID_SESSION")
 	}
@@ -111,10 +112,10 @@ func (s *Servers) Bind(_ context.Context, name outbound.Name, token string, b id
 	return identityserver.Bound{Medium: medium, Address: address}, nil
 }
 
-func (s *Servers) Proven(_ context.Context, name outbound.Name, _, sid, secret string) (identityserver.Bound, error) {
+func (s *Servers) Proven(_ context.Context, name outbound.Name, _ threepid.IDAccessToken, sid threepid.SID, secret threepid.ClientSecret) (identityserver.Bound, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	medium, address, ok := strings.Cut(s.sessions[name.String()][sid+" "+secret], " ")
+	medium, address, ok := strings.Cut(s.sessions[name.String()][string(sid)+" "+string(secret)], " ")
 	if !ok {
 		return identityserver.Bound{}, Refused(http.StatusNotFound, "M_NO_VALID_SESSION")
 	}
@@ -130,7 +131,7 @@ func (s *Servers) Unbind(_ context.Context, name outbound.Name, u identityserver
 	if s.Refusal != nil {
 		return s.Refusal
 	}
-	if s.sessions[name.String()][u.SID+" "+u.ClientSecret] != u.Medium+" "+u.Address {
+	if s.sessions[name.String()][string(u.SID)+" "+string(u.ClientSecret)] != u.Medium+" "+u.Address {
 		return Refused(http.StatusForbidden, "M_FORBIDDEN")
 	}
 	delete(s.Bound, name.String()+" "+u.Medium+" "+strings.ToLower(u.Address))
