@@ -66,18 +66,18 @@ func findAddress(ctx context.Context, app *caddymodule.App, req AddressRequest) 
 		if err != nil {
 			return nil, err
 		}
-		return foundOf(string(id.Medium), found), nil
+		return foundOf(id.Medium, found), nil
 	})
 }
 
-func foundOf(medium string, f *instance.Found) *FoundAddress {
+func foundOf(medium threepid.Medium, f *instance.Found) *FoundAddress {
 	found := &FoundAddress{
-		Medium: medium, Pseudonym: f.Pseudonym, Unwanted: known(f.Unwanted), Denied: f.Denied,
+		Medium: string(medium), Pseudonym: f.Pseudonym, Unwanted: known(f.Unwanted), Denied: f.Denied,
 		Limits: []LimitUse{}, Messages: []FoundState{}, More: f.More,
 	}
 	if e := f.Suppressed; e != nil {
 		found.Suppressed = &Suppressed{
-			Pseudonym: f.Pseudonym, Medium: medium, Reason: string(e.Reason), Code: e.Code, Since: e.Since, Until: e.Until,
+			Pseudonym: f.Pseudonym, Medium: string(medium), Reason: string(e.Reason), Code: e.Code, Since: e.Since, Until: e.Until,
 		}
 	}
 	for _, l := range f.Limits {

@@ -109,7 +109,7 @@ func (f *Handler) bindAs(r *http.Request, who *hsapi.Account, req BindRequest) (
 	if err != nil {
 		return identityFailure(err)
 	}
-	published := hsapi.Canonical(threepid.Medium(bound.Medium), bound.Address)
+	published := hsapi.Canonical(bound.Medium, bound.Address)
 	binding := verification.Binding{
 		User: who.User, Medium: published.Medium, Address: published.Address, IDServer: req.Server.String(),
 		SID: req.SID, ClientSecret: req.ClientSecret, Validated: bound.Address,

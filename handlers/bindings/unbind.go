@@ -185,6 +185,6 @@ func (f *Handler) unbindAt(ctx context.Context, b verification.Binding) error {
 		return err
 	}
 	return f.Servers.Unbind(ctx, name, identityserver.Unbind{
-		SID: b.SID, ClientSecret: b.ClientSecret, UserID: b.User, Medium: string(b.Medium), Address: cmp.Or(b.Validated, b.Address),
+		SID: b.SID, ClientSecret: b.ClientSecret, UserID: b.User, Medium: b.Medium, Address: cmp.Or(b.Validated, b.Address),
 	})
 }

@@ -38,8 +38,8 @@ type Options struct {
 
 	// PublicURL is the option public_url.
 	PublicURL string
-	// Prove answers a nonce as the handler of [ProbePath] does in this process.
-	Prove func(nonce string) string
+	// Prove answers a challenge as the handler of [ProbePath] does in this process.
+	Prove func(challenge string) string
 	// Client is for PublicURL; only its transport is used. Default: a plain one,
 	// with the system's authorities.
 	Client *http.Client

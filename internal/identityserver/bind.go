@@ -31,7 +31,8 @@ type Bind struct {
 
 // Bound is what was bound, by the identity server's account.
 type Bound struct {
-	Medium, Address string
+	Medium  threepid.Medium
+	Address string
 }
 
 // Bind has the address of a session bound to a user (POST /3pid/bind). The access
@@ -94,9 +95,10 @@ func (a answer) bound() (Bound, bool) {
 	if !ok {
 		return Bound{}, false
 	}
-	medium, _ := text(object, "medium")
+	named, _ := text(object, "medium")
 	address, _ := text(object, "address")
-	if medium != "email" && medium != "msisdn" {
+	medium := threepid.Medium(named)
+	if medium != threepid.Email && medium != threepid.MSISDN {
 		return Bound{}, false
 	}
 	if address == "" || len(address) > maxAddress || strings.ContainsFunc(address, notPrintable) {

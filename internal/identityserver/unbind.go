@@ -15,10 +15,11 @@ import (
 // The session that proved the address when it was bound is the authority for it:
 // signing requests is for the homeserver itself (MSC1915).
 type Unbind struct {
-	SID             threepid.SID
-	ClientSecret    threepid.ClientSecret
-	UserID          string
-	Medium, Address string
+	SID          threepid.SID
+	ClientSecret threepid.ClientSecret
+	UserID       string
+	Medium       threepid.Medium
+	Address      string
 }
 
 // Unbind has an address unbound from a user (POST /3pid/unbind).
@@ -27,7 +28,7 @@ type Unbind struct {
 func (c *Client) Unbind(ctx context.Context, name outbound.Name, u Unbind) error {
 	answer, err := c.post(ctx, name, unbindPath, "", map[string]any{
 		"sid": u.SID, "client_secret": u.ClientSecret, "mxid": u.UserID,
-		"threepid": map[string]string{"medium": u.Medium, "address": u.Address},
+		"threepid": map[string]string{"medium": string(u.Medium), "address": u.Address},
 	})
 	if err != nil {
 		return err

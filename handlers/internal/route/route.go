@@ -233,21 +233,21 @@ func cutVersion(rest string, same comparison) (version, tail string, ok bool) {
 	return version, tail, ok && version != ""
 }
 
-func (e *entry) match(segments []string, same comparison) (medium string, ok bool) {
+func (e *entry) match(segments []string, same comparison) (named string, ok bool) {
 	if len(segments) != len(e.Segments) {
 		return "", false
 	}
 	for i, want := range e.Segments {
 		switch {
 		case want == "{medium}":
-			if medium = segments[i]; !segment(medium) {
+			if named = segments[i]; !segment(named) {
 				return "", false
 			}
 		case !same(segments[i], want):
 			return "", false
 		}
 	}
-	return medium, true
+	return named, true
 }
 
 // segment reports whether s stays a segment of its own in a canonical path.

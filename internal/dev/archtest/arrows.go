@@ -66,6 +66,11 @@ var arrows = []arrow{
 		OnlyStandard: true,
 	},
 	{
+		Why:          "threepid has values: it imports the standard library only",
+		From:         func(dir string) bool { return dir == "internal/threepid" },
+		OnlyStandard: true,
+	},
+	{
 		Why:       "guest is a contract: whoever implements it needs nothing of ours but package store",
 		From:      func(dir string) bool { return dir == contract },
 		Forbidden: []string{caddy, "./internal", "./handlers", "./caddymodule"},

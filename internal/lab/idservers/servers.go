@@ -109,7 +109,7 @@ func (s *Servers) Bind(_ context.Context, name outbound.Name, token threepid.IDA
 	medium, address, _ := strings.Cut(found, " ")
 	address = strings.ToLower(address) // as Sydent
 	s.Bound[name.String()+" "+medium+" "+address] = b.UserID
-	return identityserver.Bound{Medium: medium, Address: address}, nil
+	return identityserver.Bound{Medium: threepid.Medium(medium), Address: address}, nil
 }
 
 func (s *Servers) Proven(_ context.Context, name outbound.Name, _ threepid.IDAccessToken, sid threepid.SID, secret threepid.ClientSecret) (identityserver.Bound, error) {
@@ -119,7 +119,7 @@ func (s *Servers) Proven(_ context.Context, name outbound.Name, _ threepid.IDAcc
 	if !ok {
 		return identityserver.Bound{}, Refused(http.StatusNotFound, "M_NO_VALID_SESSION")
 	}
-	return identityserver.Bound{Medium: medium, Address: address}, nil
+	return identityserver.Bound{Medium: threepid.Medium(medium), Address: address}, nil
 }
 
 func (s *Servers) Unbind(_ context.Context, name outbound.Name, u identityserver.Unbind) error {
@@ -131,10 +131,10 @@ func (s *Servers) Unbind(_ context.Context, name outbound.Name, u identityserver
 	if s.Refusal != nil {
 		return s.Refusal
 	}
-	if s.sessions[name.String()][string(u.SID)+" "+string(u.ClientSecret)] != u.Medium+" "+u.Address {
+	if s.sessions[name.String()][string(u.SID)+" "+string(u.ClientSecret)] != string(u.Medium)+" "+u.Address {
 		return Refused(http.StatusForbidden, "M_FORBIDDEN")
 	}
-	delete(s.Bound, name.String()+" "+u.Medium+" "+strings.ToLower(u.Address))
+	delete(s.Bound, name.String()+" "+string(u.Medium)+" "+strings.ToLower(u.Address))
 	return nil
 }
 
