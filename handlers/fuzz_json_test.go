@@ -13,7 +13,6 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/bindings"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
-	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 // firstWins decodes valid JSON as a parser does that keeps the first of two
@@ -229,7 +228,7 @@ func mustBindAsRead(t *testing.T, raw []byte) {
 	if err != nil {
 		t.Fatalf("accepted once, then %v", err)
 	}
-	if req.SID == "" || len(req.SID) > bindings.MaxSID || !threepid.ClientSecret(req.ClientSecret).Valid() || req.Server.String() == "" {
+	if req.SID == "" || len(req.SID) > bindings.MaxSID || !req.ClientSecret.Valid() || req.Server.String() == "" {
 		t.Errorf("%q is taken for %+v", raw, req)
 	}
 	original, _ := wire.ParseObject(raw)

@@ -329,7 +329,7 @@ func TestBounceAddress(t *testing.T) {
 func TestAMailWithACodeLeadsToItsPage(t *testing.T) {
 	s := newMailSender(t, &relay{})
 	s.Page = func(sid threepid.SID) string {
-		return string("https://matrix.example.org/code?sid=" + string(sid) + "&with=code")
+		return "https://matrix.example.org/code?sid=" + string(sid) + "&with=code"
 	}
 	for proof, want := range map[verification.Proof]bool{verification.ProofCode: true, verification.ProofLink: false} {
 		words, links, err := s.words(verification.Message{

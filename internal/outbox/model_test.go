@@ -151,7 +151,7 @@ func (run *modelRun) request(t *rapid.T) {
 	}
 	due := req.SendAttempt > s.attempt
 	s.attempt = max(s.attempt, req.SendAttempt)
-	if opened.SID != threepid.SID(s.sid) || opened.Sent != due || (len(run.put) == 1) != due {
+	if opened.SID != s.sid || opened.Sent != due || (len(run.put) == 1) != due {
 		t.Fatalf("RequestToken = %+v with %d messages, want sid %q, sent %v", opened, len(run.put), s.sid, due)
 	}
 	if !due {
@@ -316,7 +316,7 @@ func (run *modelRun) refuseWhileSending(t *rapid.T) {
 
 // apply refuses a session, while one of its messages may be under way.
 func (run *modelRun) apply(t *rapid.T, s *modelSession, underWay *modelMail) {
-	if err := run.svc.Refuse(context.Background(), threepid.SID(s.sid), threepid.RefusalToken(s.refusal)); err != nil {
+	if err := run.svc.Refuse(context.Background(), s.sid, threepid.RefusalToken(s.refusal)); err != nil {
 		t.Fatalf("Refuse: %v", err)
 	}
 	if !s.revoked { // the cool-down begins with the first refusal
@@ -375,7 +375,7 @@ func (run *modelRun) invariants(t *rapid.T) {
 		}
 		newest := s.mails[len(s.mails)-1]
 		want := run.known(newest)
-		a, err := run.svc.Describe(context.Background(), threepid.SID(s.sid))
+		a, err := run.svc.Describe(context.Background(), s.sid)
 		if err != nil || a.Delivery != want || (a.State == verification.Revoked) != s.revoked {
 			t.Fatalf("Describe = %+v, %v, want delivery %q, revoked %v", a, err, want, s.revoked)
 		}

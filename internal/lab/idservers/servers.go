@@ -45,7 +45,7 @@ func (s *Servers) Start(name, sid, secret, medium, address string) {
 	if s.sessions[name] == nil {
 		s.sessions[name] = map[string]string{}
 	}
-	s.sessions[name][string(sid)+" "+string(secret)] = medium + " " + address
+	s.sessions[name][sid+" "+secret] = medium + " " + address
 }
 
 func (s *Servers) Kill(name string) {
