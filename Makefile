@@ -137,13 +137,18 @@ FUZZ ?= .
 fuzz: ## run every fuzz test for FUZZTIME (10s), or those like FUZZ; table in build/fuzz.txt
 	@.ci/fuzz $(FUZZTIME) $(TAGS) "$(FUZZ)"
 
+# The core: what is judged by the faults that its tests notice (docs/mutants.md). The rooms
+# of handlers are judged by the tests of handlers, too, which go through them as a client does.
+comma := ,
+CORE := ./handlers $(patsubst %,./handlers/%$(comma)./handlers,bindings identity pages internal/hsapi internal/report internal/route internal/wire) \
+	$(addprefix ./internal/,verification keyring sealed outbox mail sms failover smsfraud feedback feedback/webhook emailpolicy address phone input outbound) \
+	./store ./store/badgerstore
+
 # A package takes minutes: each fault is a build and a run of its tests, and of those of
 # the packages that are named after it.
-comma := ,
-MUTATE ?= ./handlers $(addsuffix $(comma)./handlers,$(addprefix ./handlers/,bindings identity internal/hsapi internal/route internal/wire)) ./internal/verification ./internal/keyring ./store/badgerstore ./internal/outbox ./internal/smsfraud \
-	./internal/feedback/webhook ./internal/sealed ./internal/address ./internal/phone ./internal/outbound
+MUTATE ?= $(CORE)
 N ?= 150
-mutate: ## plant faults into the core's packages (MUTATE="./handlers", N=150, SEED=today) and count those that its tests notice
+mutate: ## plant faults into the packages of CORE (MUTATE="./handlers", N=150, SEED=today) and count those that its tests notice
 	$(GO) run ./internal/dev/mutants -tags $(TAGS) -n $(N) $(if $(SEED),-seed $(SEED)) $(MUTATE)
 
 xcaddy: ## build build/caddy from xcaddy.json, as the plugin's users would
