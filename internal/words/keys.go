@@ -2,7 +2,9 @@
 
 package words
 
-import "strings"
+import (
+	"strings"
+)
 
 // value is what a text can name, as {{.Server}}; a set of them is an or.
 type value uint16
@@ -127,4 +129,26 @@ func PageKeys() []string {
 		}
 	}
 	return keys
+}
+
+// Some words came when there were languages of operators already, and those need
+// not have them: a client is told in English then, and a link stands for itself.
+
+// wordsCodePage is for those whose app has no field for the code of a mail.
+const wordsCodePage = "code page"
+
+func addLater(rules map[string]rule) {
+	for key, r := range rules {
+		if isLater(key) {
+			r.optional = true
+			rules[key] = r
+		}
+	}
+	for _, key := range []string{"page client limit", "page client busy"} {
+		rules[key] = rule{may: valueServer | valueLife, must: valueLife, optional: true}
+	}
+}
+
+func isLater(key string) bool {
+	return strings.HasPrefix(key, "page client ") || strings.HasPrefix(key, "page next ")
 }
