@@ -50,7 +50,7 @@ func (s *Service) paid(medium Medium) []cell {
 func (s *Service) room(medium Medium) []cell {
 	cells := s.paid(medium)
 	for i := range cells {
-		cells[i].glance = true
+		cells[i].dryRun = true
 	}
 	return cells
 }

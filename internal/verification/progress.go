@@ -64,7 +64,7 @@ func (s *Service) Tie(ctx context.Context, client netip.Addr, agent, uia string)
 	if err != nil || (known.UIA == uia && now.Sub(time.UnixMilli(known.At)) < tieFresh) {
 		return err
 	}
-	return store.UpdateSoon(ctx, s.store, progressPartition, func(txn store.Txn) error {
+	return store.UpdateAsync(ctx, s.store, progressPartition, func(txn store.Txn) error {
 		return kindTie.Put(txn, s.keys, kindTie.Key(names[0]), tieRecord{uia, now.UnixMilli()}, now.Add(tieTime))
 	})
 }
@@ -79,7 +79,7 @@ func (s *Service) Tied(ctx context.Context, client netip.Addr, agent string) (ui
 }
 
 func (s *Service) tie(ctx context.Context, names []string) (rec tieRecord, err error) {
-	err = s.glance(ctx, progressPartition, func(txn store.Txn) error { // it may not be on the disk yet
+	err = s.viewLatest(ctx, progressPartition, func(txn store.Txn) error { // it may not be on the disk yet
 		rec = tieRecord{}
 		_, err := kindTie.First(txn, s.keys, names, &rec)
 		return err

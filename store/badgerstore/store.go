@@ -40,7 +40,10 @@ type Store struct {
 	closeErr  error
 }
 
-var _ store.Store = (*Store)(nil)
+var (
+	_ store.Store        = (*Store)(nil)
+	_ store.AsyncUpdater = (*Store)(nil)
+)
 
 // Open opens the database in opts.Dir, or creates it. A directory can be open
 // once at a time; for one that is, the error is [ErrInUse].

@@ -49,6 +49,28 @@ func (s *Store) update(ctx context.Context, fn func(*writeTxn) error) error {
 	}
 }
 
+// UpdateAsync implements [store.AsyncUpdater]. Batches are committed in order, and one
+// that fails takes what gathered behind it along, so nothing that was read from
+// these writes can be committed without them.
+func (s *Store) UpdateAsync(ctx context.Context, p store.Partition, fn func(store.Txn) error) error {
+	if err := s.enter(ctx, p); err != nil {
+		return err
+	}
+	defer s.gate.Leave()
+	for {
+		b, full, err := s.run(ctx, func(tx *writeTxn) error {
+			tx.partition = p
+			return fn(tx)
+		}, s.queue.signalAsync)
+		if !full {
+			return err
+		}
+		if err := wait(ctx, b.taken); err != nil {
+			return err
+		}
+	}
+}
+
 // wait waits for a channel to be closed; one that is wins over the context.
 func wait(ctx context.Context, c <-chan struct{}) error {
 	select {

@@ -76,10 +76,10 @@ func (b *Breaking) Update(ctx context.Context, p store.Partition, fn func(store.
 	return b.update(ctx, p, fn, b.Store.Update)
 }
 
-// UpdateSoon implements [store.Soon].
-func (b *Breaking) UpdateSoon(ctx context.Context, p store.Partition, fn func(store.Txn) error) error {
+// UpdateAsync implements [store.AsyncUpdater].
+func (b *Breaking) UpdateAsync(ctx context.Context, p store.Partition, fn func(store.Txn) error) error {
 	return b.update(ctx, p, fn, func(ctx context.Context, p store.Partition, fn func(store.Txn) error) error {
-		return store.UpdateSoon(ctx, b.Store, p, fn)
+		return store.UpdateAsync(ctx, b.Store, p, fn)
 	})
 }
 

@@ -20,13 +20,13 @@ type able struct {
 	store.Store
 	empty bool
 	err   error
-	soon  int
+	async int
 }
 
 func (a *able) Empty(context.Context) (bool, error) { return a.empty, a.err }
 
-func (a *able) UpdateSoon(ctx context.Context, p store.Partition, fn func(store.Txn) error) error {
-	a.soon++
+func (a *able) UpdateAsync(ctx context.Context, p store.Partition, fn func(store.Txn) error) error {
+	a.async++
 	return errors.Join(a.Update(ctx, p, fn), a.err)
 }
 
@@ -88,19 +88,19 @@ func TestEmptyLooksNoFurther(t *testing.T) {
 	}
 }
 
-func TestUpdateSoonIsUpdateWhereThereIsNoOther(t *testing.T) {
+func TestUpdateAsyncIsUpdateWhereThereIsNoOther(t *testing.T) {
 	memory := storetest.NewMemory(nil)
-	soon := &able{Store: memory, err: errBroken}
-	if err := store.UpdateSoon(t.Context(), soon, "soon", set); !errors.Is(err, errBroken) || soon.soon != 1 {
-		t.Errorf("UpdateSoon() = %v after %d calls, want %v after 1", err, soon.soon, errBroken)
+	async := &able{Store: memory, err: errBroken}
+	if err := store.UpdateAsync(t.Context(), async, "async", set); !errors.Is(err, errBroken) || async.async != 1 {
+		t.Errorf("UpdateAsync() = %v after %d calls, want %v after 1", err, async.async, errBroken)
 	}
-	if err := store.UpdateSoon(t.Context(), memory, "now", set); err != nil {
+	if err := store.UpdateAsync(t.Context(), memory, "now", set); err != nil {
 		t.Error(err)
 	}
-	if err := store.UpdateSoon(t.Context(), memory, "no partition", set); !errors.Is(err, store.ErrInvalidKey) {
-		t.Errorf("UpdateSoon() = %v, want %v", err, store.ErrInvalidKey)
+	if err := store.UpdateAsync(t.Context(), memory, "no partition", set); !errors.Is(err, store.ErrInvalidKey) {
+		t.Errorf("UpdateAsync() = %v, want %v", err, store.ErrInvalidKey)
 	}
-	for _, p := range []store.Partition{"soon", "now"} {
+	for _, p := range []store.Partition{"async", "now"} {
 		if err := memory.View(t.Context(), p, func(tx store.Txn) error { _, err := tx.Get("key"); return err }); err != nil {
 			t.Errorf("%s: Get() = %v", p, err)
 		}

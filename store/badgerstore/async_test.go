@@ -14,13 +14,13 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
-// TestUpdateSoonIsSeenAtOnce, by whatever comes after it, and kept by closing.
-func TestUpdateSoonIsSeenAtOnce(t *testing.T) {
+// TestUpdateAsyncIsSeenAtOnce, by whatever comes after it, and kept by closing.
+func TestUpdateAsyncIsSeenAtOnce(t *testing.T) {
 	dir := t.TempDir()
 	s := openTest(t, Options{Dir: dir})
 	for i := range 50 {
 		want := fmt.Sprint(i)
-		if err := store.UpdateSoon(t.Context(), s, "p", func(tx store.Txn) error { return tx.Set("key", []byte(want), time.Time{}) }); err != nil {
+		if err := store.UpdateAsync(t.Context(), s, "p", func(tx store.Txn) error { return tx.Set("key", []byte(want), time.Time{}) }); err != nil {
 			t.Fatal(err)
 		}
 		err := s.Update(t.Context(), "q", func(tx store.Txn) error { return tx.Set("other", []byte(want), time.Time{}) })
@@ -36,7 +36,7 @@ func TestUpdateSoonIsSeenAtOnce(t *testing.T) {
 			t.Fatalf("got %q (%v) after a later update, want %q", got, err, want)
 		}
 	}
-	err := s.UpdateSoon(t.Context(), "p", func(tx store.Txn) error { return tx.Set("key", []byte("last"), time.Time{}) })
+	err := s.UpdateAsync(t.Context(), "p", func(tx store.Txn) error { return tx.Set("key", []byte("last"), time.Time{}) })
 	if err := errors.Join(err, s.Close()); err != nil {
 		t.Fatal(err)
 	}
@@ -53,9 +53,9 @@ func TestUpdateSoonIsSeenAtOnce(t *testing.T) {
 	}
 }
 
-// TestUpdateSoonNeedsNobody: it is committed although nothing comes after it, not
+// TestUpdateAsyncNeedsNobody: it is committed although nothing comes after it, not
 // put off by more of its kind, and nothing is committed where there is nothing.
-func TestUpdateSoonNeedsNobody(t *testing.T) {
+func TestUpdateAsyncNeedsNobody(t *testing.T) {
 	s, _ := openStopped(t)
 	synctest.Test(t, func(t *testing.T) {
 		var q queue
@@ -69,14 +69,14 @@ func TestUpdateSoonNeedsNobody(t *testing.T) {
 				return false
 			}
 		}
-		time.Sleep(2 * soonTime)
+		time.Sleep(2 * asyncTime)
 		if kicked() {
 			t.Error("the committer is woken for nothing")
 		}
 		for range 2 {
-			q.signalSoon()
-			time.Sleep(soonTime - 1)
-			q.signalSoon()
+			q.signalAsync()
+			time.Sleep(asyncTime - 1)
+			q.signalAsync()
 			if kicked() {
 				t.Error("the committer is woken too early")
 			}
@@ -88,14 +88,14 @@ func TestUpdateSoonNeedsNobody(t *testing.T) {
 	})
 }
 
-// TestUpdateSoonIsATransaction: concurrent ones see each other, an error writes
+// TestUpdateAsyncIsATransaction: concurrent ones see each other, an error writes
 // nothing, and what Update refuses is refused.
-func TestUpdateSoonIsATransaction(t *testing.T) {
+func TestUpdateAsyncIsATransaction(t *testing.T) {
 	s := openTest(t, Options{})
 	var wg sync.WaitGroup
 	for range 100 {
 		wg.Go(func() {
-			err := s.UpdateSoon(context.Background(), "p", func(tx store.Txn) error {
+			err := s.UpdateAsync(context.Background(), "p", func(tx store.Txn) error {
 				old, err := tx.Get("key")
 				if err != nil && !errors.Is(err, store.ErrNotFound) {
 					return err
@@ -109,7 +109,7 @@ func TestUpdateSoonIsATransaction(t *testing.T) {
 	}
 	wg.Wait()
 	failed := errors.New("failed")
-	err := s.UpdateSoon(t.Context(), "p", func(tx store.Txn) error { return errors.Join(tx.Delete("key"), failed) })
+	err := s.UpdateAsync(t.Context(), "p", func(tx store.Txn) error { return errors.Join(tx.Delete("key"), failed) })
 	if !errors.Is(err, failed) {
 		t.Errorf("got %v, want the function's error", err)
 	}
@@ -124,10 +124,10 @@ func TestUpdateSoonIsATransaction(t *testing.T) {
 		t.Error(err)
 	}
 	nothing := func(store.Txn) error { return nil }
-	if err := s.UpdateSoon(t.Context(), "not a partition", nothing); !errors.Is(err, store.ErrInvalidKey) {
+	if err := s.UpdateAsync(t.Context(), "not a partition", nothing); !errors.Is(err, store.ErrInvalidKey) {
 		t.Errorf("got %v, want ErrInvalidKey", err)
 	}
-	if err := errors.Join(s.Close(), s.UpdateSoon(t.Context(), "p", nothing)); !errors.Is(err, store.ErrClosed) {
+	if err := errors.Join(s.Close(), s.UpdateAsync(t.Context(), "p", nothing)); !errors.Is(err, store.ErrClosed) {
 		t.Errorf("got %v, want ErrClosed", err)
 	}
 }
