@@ -111,16 +111,16 @@ func (r *Reader) Empty(ctx context.Context) (bool, error) { return r.s.Empty(ctx
 
 // Close lets others open the database.
 func (r *Reader) Close() error {
-	r.s.gate.Close()
+	r.s.running.Close()
 	return translate("close badger store", r.s.db.Close())
 }
 
 // Empty implements [store.Emptier].
 func (s *Store) Empty(ctx context.Context) (bool, error) {
-	if !s.gate.Enter() {
+	if !s.running.Enter() {
 		return false, store.ErrClosed
 	}
-	defer s.gate.Leave()
+	defer s.running.Leave()
 	txn := s.db.NewTransaction(false)
 	defer txn.Discard()
 	it := txn.NewIterator(badger.DefaultIteratorOptions)

@@ -17,7 +17,7 @@ func (s *Store) View(ctx context.Context, p store.Partition, fn func(store.Txn) 
 	if err := s.enter(ctx, p); err != nil {
 		return err
 	}
-	defer s.gate.Leave()
+	defer s.running.Leave()
 	txn := s.db.NewTransaction(false)
 	defer txn.Discard()
 	return fn(&readTxn{partition: p, txn: txn, now: s.opts.Clock()})
@@ -28,7 +28,7 @@ func (s *Store) Scan(ctx context.Context, p store.Partition, prefix string, fn f
 	if err := s.enter(ctx, p); err != nil {
 		return err
 	}
-	defer s.gate.Leave()
+	defer s.running.Leave()
 	txn := s.db.NewTransaction(false)
 	defer txn.Discard()
 
@@ -67,17 +67,17 @@ func (s *Store) visit(item *badger.Item, skip int, fn func(string, []byte) (bool
 	return more, fnErr
 }
 
-// enter checks what an operation can be refused for and enters the gate, which
-// the caller leaves if the error is nil.
+// enter checks what an operation can be refused for and counts it, which
+// the caller ends (Leave) if the error is nil.
 func (s *Store) enter(ctx context.Context, p store.Partition) error {
 	if !p.Valid() {
 		return store.ErrInvalidKey
 	}
-	if !s.gate.Enter() {
+	if !s.running.Enter() {
 		return store.ErrClosed
 	}
 	if err := ctx.Err(); err != nil {
-		s.gate.Leave()
+		s.running.Leave()
 		return err
 	}
 	return nil

@@ -17,14 +17,14 @@ func (s *Store) Update(ctx context.Context, p store.Partition, fn func(store.Txn
 	if err := s.enter(ctx, p); err != nil {
 		return err
 	}
-	defer s.gate.Leave()
+	defer s.running.Leave()
 	return s.update(ctx, func(tx *writeTxn) error {
 		tx.partition = p
 		return fn(tx)
 	})
 }
 
-// update is Update inside the gate, without the bounds of a partition.
+// update is Update of an operation that is counted, without the bounds of a partition.
 func (s *Store) update(ctx context.Context, fn func(*writeTxn) error) error {
 	for {
 		b, full, err := s.run(ctx, fn, s.queue.signal)
@@ -56,7 +56,7 @@ func (s *Store) UpdateAsync(ctx context.Context, p store.Partition, fn func(stor
 	if err := s.enter(ctx, p); err != nil {
 		return err
 	}
-	defer s.gate.Leave()
+	defer s.running.Leave()
 	for {
 		b, full, err := s.run(ctx, func(tx *writeTxn) error {
 			tx.partition = p

@@ -1,32 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package gate_test
+package drain_test
 
 import (
 	"testing"
 	"testing/synctest"
 
-	"github.com/caddy-threepid/caddy-threepid/store/internal/gate"
+	"github.com/caddy-threepid/caddy-threepid/store/internal/drain"
 )
 
 func TestClosedGateRefuses(t *testing.T) {
-	var g gate.Gate
+	var g drain.Group
 	if !g.Enter() {
-		t.Fatal("open gate refused an operation")
+		t.Fatal("open group refused an operation")
 	}
 	g.Leave()
 	g.Close()
 	g.Close()
 	if g.Enter() {
-		t.Fatal("closed gate admitted an operation")
+		t.Fatal("closed group admitted an operation")
 	}
 }
 
 func TestCloseWaitsForRunningOperations(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var g gate.Gate
+		var g drain.Group
 		if !g.Enter() {
-			t.Fatal("open gate refused an operation")
+			t.Fatal("open group refused an operation")
 		}
 		closed := false
 		go func() {
@@ -38,7 +38,7 @@ func TestCloseWaitsForRunningOperations(t *testing.T) {
 			t.Fatal("Close returned while an operation was running")
 		}
 		if g.Enter() {
-			t.Fatal("closing gate admitted an operation")
+			t.Fatal("closing group admitted an operation")
 		}
 		g.Leave()
 		synctest.Wait()

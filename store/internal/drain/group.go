@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package gate counts the operations in progress on something that can be
+// Package drain counts the operations in progress on something that can be
 // closed, so that closing waits for them and whatever comes later is refused.
-package gate
+package drain
 
 import "sync"
 
-// Gate admits operations until it is closed. The zero value is open.
+// Group admits operations until it is closed. The zero value is open.
 //
 // It is not a read-write lock held for the length of an operation: there, an
 // operation that starts another one (a scan that updates what it finds) would
 // wait for the closer, which waits for the operation.
-type Gate struct {
+type Group struct {
 	mu      sync.RWMutex
 	closed  bool
 	running sync.WaitGroup
@@ -19,7 +19,7 @@ type Gate struct {
 
 // Enter reports whether the operation may start. If it may, the caller must
 // call Leave when it has ended.
-func (g *Gate) Enter() bool {
+func (g *Group) Enter() bool {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
 	if g.closed {
@@ -30,11 +30,11 @@ func (g *Gate) Enter() bool {
 }
 
 // Leave ends an operation admitted by Enter.
-func (g *Gate) Leave() { g.running.Done() }
+func (g *Group) Leave() { g.running.Done() }
 
 // Close refuses operations from now on and waits for those that are running.
 // It may be called more than once.
-func (g *Gate) Close() {
+func (g *Group) Close() {
 	g.mu.Lock()
 	g.closed = true
 	g.mu.Unlock()
