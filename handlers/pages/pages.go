@@ -38,7 +38,7 @@ type Options struct {
 
 // Pages renders.
 type Pages struct {
-	// Now is the clock of [Gate]s.
+	// Now is the clock of [PressCheck]s.
 	Now func() time.Time
 
 	server string

@@ -29,10 +29,10 @@ func (s sealer) UIASessionValid(session, user, operation string) bool {
 	return hmac.Equal([]byte(session), []byte(s.UIASession(user, operation)))
 }
 
-// at is a gate at some second.
-func at(seconds float64, secure bool) Gate {
+// at is a check at some second.
+func at(seconds float64, secure bool) PressCheck {
 	now := time.UnixMilli(1_800_000_000_000 + int64(seconds*1000))
-	return Gate{Seal: sealer("key"), Now: func() time.Time { return now }, Secure: secure}
+	return PressCheck{Seal: sealer("key"), Now: func() time.Time { return now }, Secure: secure}
 }
 
 func press(header ...string) *http.Request {

@@ -33,9 +33,9 @@ const (
 	Second Press = '2'
 )
 
-// Gate decides whether a form was sent by a person; the rules are in the
+// PressCheck decides whether a form was sent by a person; the rules are in the
 // comment of the package.
-type Gate struct {
+type PressCheck struct {
 	Seal Sealer
 	Now  func() time.Time
 	// Secure says that browsers send Fetch Metadata to us: they do so to
@@ -45,15 +45,15 @@ type Gate struct {
 
 // Nonce makes the nonce of a form that is about what: a session and a token,
 // say.
-func (g Gate) Nonce(press Press, what string) string {
-	head := string(press) + strconv.FormatInt(g.Now().UnixMilli(), 36)
-	return head + "." + g.Seal.UIASession(sealUser, head+"\x00"+what)
+func (c PressCheck) Nonce(press Press, what string) string {
+	head := string(press) + strconv.FormatInt(c.Now().UnixMilli(), 36)
+	return head + "." + c.Seal.UIASession(sealUser, head+"\x00"+what)
 }
 
 // open checks a nonce and tells which press it is for and when it was made.
-func (g Gate) open(nonce, what string) (press Press, made time.Time, ok bool) {
+func (c PressCheck) open(nonce, what string) (press Press, made time.Time, ok bool) {
 	head, seal, _ := strings.Cut(nonce, ".")
-	if len(nonce) > 256 || len(head) < 2 || !g.Seal.UIASessionValid(seal, sealUser, head+"\x00"+what) {
+	if len(nonce) > 256 || len(head) < 2 || !c.Seal.UIASessionValid(seal, sealUser, head+"\x00"+what) {
 		return 0, time.Time{}, false
 	}
 	ms, err := strconv.ParseInt(head[1:], 36, 64)
@@ -66,28 +66,28 @@ func (g Gate) open(nonce, what string) (press Press, made time.Time, ok bool) {
 // Genuine reports whether a form comes from a page of ours that is about what,
 // and its browser does not deny it. It is enough where the reader had to type
 // something in.
-func (g Gate) Genuine(r *http.Request, nonce, what string) bool {
-	_, _, ok := g.open(nonce, what)
+func (c PressCheck) Genuine(r *http.Request, nonce, what string) bool {
+	_, _, ok := c.open(nonce, what)
 	return ok && navigated(r.Header)
 }
 
 // Sealed reports whether a nonce was made for something, no longer than an hour ago.
-func (g Gate) Sealed(nonce, what string) bool {
-	_, _, ok := g.open(nonce, what)
+func (c PressCheck) Sealed(nonce, what string) bool {
+	_, _, ok := c.open(nonce, what)
 	return ok
 }
 
 // Human reports whether it was a person who pressed the button.
-func (g Gate) Human(r *http.Request, nonce, what string) bool {
-	press, made, ok := g.open(nonce, what)
+func (c PressCheck) Human(r *http.Request, nonce, what string) bool {
+	press, made, ok := c.open(nonce, what)
 	if !ok || !navigated(r.Header) {
 		return false
 	}
 	// Clocks of nodes may differ; whoever shows the page again has one clock.
-	if g.Now().Sub(made) < MinRead && hurried(r.Header) {
+	if c.Now().Sub(made) < MinRead && hurried(r.Header) {
 		return false
 	}
-	return press == Second || !g.Secure || plausible(r.Header)
+	return press == Second || !c.Secure || plausible(r.Header)
 }
 
 // hurried reports whether time has to speak for what calls itself a browser,
