@@ -26,7 +26,7 @@ func TestStoreFailsOnceAtEachOperation(t *testing.T) {
 		b.record(t, alice, softBounce(start, "1"))
 		b.record(t, bob, hardBounce(start))
 		b.record(t, "carol@example.org", hardBounce(start))
-		g, first, second := NewGuard(b.store, b.keys), sha256.Sum256([]byte("first")), sha256.Sum256([]byte("second"))
+		g, first, second := NewReplayGuard(b.store, b.keys), sha256.Sum256([]byte("first")), sha256.Sum256([]byte("second"))
 		if ok, err := g.Claim(ctx, "former", first, start.Add(day)); !ok || err != nil {
 			t.Fatal(ok, err)
 		}
@@ -222,7 +222,7 @@ func TestGuardDoesNotKnowWhatItDidNotWrite(t *testing.T) {
 	for _, name := range b.keys.HashTexts("webhook token", "token") {
 		for _, value := range []string{"", "short", string(make([]byte, sha256.Size)), string(make([]byte, 2*sha256.Size))} {
 			write(t, b, sealed.PartitionOf(name), claims.Key(name), value)
-			if ok, err := NewGuard(b.store, b.keys).Claim(context.Background(), "token", [sha256.Size]byte{}, start.Add(day)); ok || err != nil {
+			if ok, err := NewReplayGuard(b.store, b.keys).Claim(context.Background(), "token", [sha256.Size]byte{}, start.Add(day)); ok || err != nil {
 				t.Errorf("with %d bytes there: Claim = %t, %v", len(value), ok, err)
 			}
 		}

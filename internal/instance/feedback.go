@@ -107,7 +107,7 @@ func (f Feedback) webhooks(intake *feedback.Intake, s store.Store, keys *keyring
 		add("postmark", h, err)
 	}
 	if f.Mailgun != "" {
-		h, err := webhook.NewMailgun(webhook.MailgunConfig{Key: f.Mailgun, Guard: feedback.NewGuard(s, keys), Receiver: intake, VERP: f.VERP})
+		h, err := webhook.NewMailgun(webhook.MailgunConfig{Key: f.Mailgun, Guard: feedback.NewReplayGuard(s, keys), Receiver: intake, VERP: f.VERP})
 		add("mailgun", h, err)
 	}
 	if f.SendGrid != "" {

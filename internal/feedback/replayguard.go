@@ -19,22 +19,22 @@ import (
 var claims = sealed.Declare("webhook_claims", "xg/", sealed.Sharded, sealed.Unsealed, sealed.Kept,
 	sealed.Never("a token and what came with it are hashes, and end within hours"))
 
-// Guard binds a one-time token to the first content that it came with. Some
+// ReplayGuard binds a one-time token to the first content that it came with. Some
 // signatures cover a token and not the content (Mailgun): without the guard
 // whoever saw one request could sign any other. It lives in the store, so that
 // a reload and a second instance know what the first one has seen.
-type Guard struct {
+type ReplayGuard struct {
 	store store.Store
 	keys  *keyring.Ring
 }
 
-// NewGuard makes a guard.
-func NewGuard(s store.Store, keys *keyring.Ring) *Guard { return &Guard{store: s, keys: keys} }
+// NewReplayGuard makes a guard.
+func NewReplayGuard(s store.Store, keys *keyring.Ring) *ReplayGuard { return &ReplayGuard{store: s, keys: keys} }
 
 // Claim reports whether the token is new, or came with the same content
 // before: a sender that got no answer repeats itself. The claim is forgotten
 // at until, when the caller must refuse the token for its age.
-func (g *Guard) Claim(ctx context.Context, token string, content [sha256.Size]byte, until time.Time) (bool, error) {
+func (g *ReplayGuard) Claim(ctx context.Context, token string, content [sha256.Size]byte, until time.Time) (bool, error) {
 	const label = "webhook content"
 	names := g.keys.HashTexts("webhook token", token)
 	for _, former := range names[1:] {
@@ -67,7 +67,7 @@ func (g *Guard) Claim(ctx context.Context, token string, content [sha256.Size]by
 
 // claimed is what is stored under a name of before a change of keys, or nil.
 // Nothing is written there any more.
-func (g *Guard) claimed(ctx context.Context, name string) (known []byte, err error) {
+func (g *ReplayGuard) claimed(ctx context.Context, name string) (known []byte, err error) {
 	err = g.store.View(ctx, claims.Partition(name), func(txn store.Txn) error {
 		known, err = txn.Get(claims.Key(name))
 		return err

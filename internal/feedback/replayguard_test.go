@@ -14,7 +14,7 @@ import (
 
 func TestGuardBindsATokenToItsFirstContent(t *testing.T) {
 	b, ctx := newBench(t, Policy{}), context.Background()
-	g, until := NewGuard(b.store, b.keys), start.Add(time.Hour)
+	g, until := NewReplayGuard(b.store, b.keys), start.Add(time.Hour)
 	first, second := sha256.Sum256([]byte("first")), sha256.Sum256([]byte("second"))
 	for i, tt := range []struct {
 		token   string
@@ -33,14 +33,14 @@ func TestGuardBindsATokenToItsFirstContent(t *testing.T) {
 		}
 	}
 	// Another instance over the same store knows it too.
-	if got, err := NewGuard(b.store, b.keys).Claim(ctx, "token", second, until); err != nil || got {
+	if got, err := NewReplayGuard(b.store, b.keys).Claim(ctx, "token", second, until); err != nil || got {
 		t.Errorf("another instance: %t, %v", got, err)
 	}
 }
 
 func TestGuardForgets(t *testing.T) {
 	b := newBench(t, Policy{})
-	g := NewGuard(b.store, b.keys)
+	g := NewReplayGuard(b.store, b.keys)
 	if _, err := g.Claim(context.Background(), "token", [32]byte{1}, start.Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func TestGuardForgets(t *testing.T) {
 
 func TestGuardLetsOneOfManyWin(t *testing.T) {
 	b := newBench(t, Policy{})
-	g := NewGuard(b.store, b.keys)
+	g := NewReplayGuard(b.store, b.keys)
 	var wins [16]bool
 	var group sync.WaitGroup
 	for n := range wins {
@@ -82,7 +82,7 @@ func TestGuardLetsOneOfManyWin(t *testing.T) {
 }
 
 func TestGuardReportsABrokenStore(t *testing.T) {
-	g := NewGuard(brokenStore{}, newKeys(t, 1))
+	g := NewReplayGuard(brokenStore{}, newKeys(t, 1))
 	if ok, err := g.Claim(context.Background(), "token", [32]byte{}, start); ok || !errors.Is(err, errBroken) {
 		t.Errorf("Claim = %t, %v", ok, err)
 	}
