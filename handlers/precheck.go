@@ -10,11 +10,11 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
-// guard looks at what a request proves before the homeserver is told of it, and sees to
+// precheck looks at what a request proves before the homeserver is told of it, and sees to
 // it that the homeserver is told in its own words.
-func (j *completion) guard() error {
-	j.guardReset()
-	if err := j.guardOwner(); err != nil {
+func (j *completion) precheck() error {
+	j.dropLegacySession()
+	if err := j.checkOwner(); err != nil {
 		return err
 	}
 	if err := j.spell(); err != nil {
@@ -24,13 +24,13 @@ func (j *completion) guard() error {
 	return nil
 }
 
-// guardReset keeps one click from being worth a second reset. A legacy homeserver
+// dropLegacySession keeps one click from being worth a second reset. A legacy homeserver
 // keeps the proof of an address with its session, and takes the session alone for
 // another reset at the same endpoint, any number of times. So the session of
 // somebody who is not logged in is passed on only together with a live alias, which
 // replaces the proof that is kept. A phone's would stand beside it, and its refusal
 // would not stop the other. All the flows there have one stage, so nothing is lost.
-func (j *completion) guardReset() {
+func (j *completion) dropLegacySession() {
 	if j.call.Route.Tail != route.TailPassword || j.auth == nil || wire.HasToken(j.call.R) || j.provesEmail() {
 		return
 	}
@@ -51,10 +51,10 @@ func (j *completion) provesEmail() bool {
 	return false
 }
 
-// guardOwner keeps an address that is proven from being taken from another
+// checkOwner keeps an address that is proven from being taken from another
 // account, see RefuseTaken. Whoever has proven an address has to say who they
 // are: a token that only the homeserver finds would be somebody else's.
-func (j *completion) guardOwner() error {
+func (j *completion) checkOwner() error {
 	for _, c := range j.live() {
 		if !c.adds() {
 			continue
@@ -78,7 +78,7 @@ func (j *completion) guardOwner() error {
 }
 
 // spell has the homeserver told what is proven in its own spelling. For an address that
-// is added, guardOwner has seen to that.
+// is added, checkOwner has seen to that.
 func (j *completion) spell() error {
 	for _, c := range j.live() {
 		if c.alias.Medium != verification.Email || c.adds() {
