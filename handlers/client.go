@@ -144,7 +144,7 @@ func (c *Client) observedAs(call *wire.Call, endpoint string, run func() (int, e
 		return nil
 	}
 	if refused, ok := wire.RefusalOf(err); ok {
-		wire.RelayRefusal(call.W, refused.Answer)
+		wire.CopyRefusal(call.W, refused.Answer)
 		return nil
 	}
 	var page *rendered

@@ -212,5 +212,5 @@ func (j *completion) answer(v verdict) (int, error) {
 		j.client.obs.Changed(j.call.R, change)
 	}
 	j.client.notices.tell(j.call.R, j.who, j.readers(v))
-	return j.call.Relay(v.answer)
+	return j.call.Respond(v.answer)
 }

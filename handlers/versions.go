@@ -57,7 +57,7 @@ func (c *Client) versions(call *wire.Call) error {
 		// A prefix that the homeserver may not know. Ask under its own first.
 		answer, err := call.Exchange(c.hs.Path(call.Route), nil)
 		if err == nil && answer.Status != http.StatusNotFound {
-			c.relayVersions(call, answer)
+			c.respondVersions(call, answer)
 			return nil
 		}
 	}
@@ -76,7 +76,7 @@ func (c *Client) versions(call *wire.Call) error {
 	return nil
 }
 
-func (c *Client) relayVersions(call *wire.Call, answer *wire.Answer) {
+func (c *Client) respondVersions(call *wire.Call, answer *wire.Answer) {
 	rec := &versionsRecorder{ResponseWriter: call.W, head: call.R.Method == http.MethodHead}
 	maps.Copy(call.W.Header(), answer.Header())
 	rec.WriteHeader(answer.Status)

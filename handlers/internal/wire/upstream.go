@@ -181,8 +181,8 @@ func (c *Answer) Write(p []byte) (int, error) {
 // Flush implements http.Flusher; there is nobody to flush to.
 func (c *Answer) Flush() {}
 
-// Relay writes a captured answer to the client as the homeserver gave it.
-func (c *Answer) Relay(w http.ResponseWriter) {
+// CopyTo writes a captured answer to the client as the homeserver gave it.
+func (c *Answer) CopyTo(w http.ResponseWriter) {
 	h := w.Header()
 	maps.Copy(h, c.Header())
 	EnsureCORS(h)
@@ -238,9 +238,9 @@ func RefusesWith(err error, code string) bool {
 // maxWait bounds a wait that a homeserver tells, in milliseconds.
 const maxWait = 24 * 60 * 60 * 1000
 
-// RelayRefusal passes on an error of the homeserver's, unless it is not one
+// CopyRefusal passes on an error of the homeserver's, unless it is not one
 // that a Matrix client understands (Dendrite: 500 {"Err":""}, proxies: HTML).
-func RelayRefusal(w http.ResponseWriter, answer *Answer) {
+func CopyRefusal(w http.ResponseWriter, answer *Answer) {
 	var body struct {
 		Errcode      string `json:"errcode"`
 		RetryAfterMS any    `json:"retry_after_ms"` // what is no number is no reason to doubt the rest
@@ -250,7 +250,7 @@ func RelayRefusal(w http.ResponseWriter, answer *Answer) {
 		if ms, ok := body.RetryAfterMS.(float64); ok && ms > 0 && ms < maxWait && answer.Header().Get("Retry-After") == "" {
 			answer.Header().Set("Retry-After", retryAfter(time.Duration(ms)*time.Millisecond))
 		}
-		answer.Relay(w)
+		answer.CopyTo(w)
 		return
 	}
 	WriteJSON(w, answer.Status, ErrorBody{Errcode: CodeUnknown, Error: "The homeserver refused the request without a reason"})
