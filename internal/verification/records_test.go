@@ -185,7 +185,7 @@ func TestWhatCannotBeWrittenIsAnError(t *testing.T) {
 // TestProofsStayWhatTheyAre: what is asked for today must be proven to the next version.
 func TestProofsStayWhatTheyAre(t *testing.T) {
 	f := newFixture(t)
-	if got, want := f.Proof("nonce"), "HvtbQtaEbXrwxalpdFw4mA"; got != want {
+	if got, want := f.ProbeAnswer("nonce"), "HvtbQtaEbXrwxalpdFw4mA"; got != want {
 		t.Errorf("the answer to a nonce is %q, want %q", got, want)
 	}
 }

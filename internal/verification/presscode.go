@@ -10,9 +10,9 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 )
 
-// Proof answers a nonce as only a server with the same keys can. It shows that
+// ProbeAnswer answers a nonce as only a server with the same keys can. It shows that
 // a public address leads here.
-func (s *Service) Proof(nonce string) string { return s.keys.HashText("probe", nonce) }
+func (s *Service) ProbeAnswer(nonce string) string { return s.keys.HashText("probe", nonce) }
 
 // pressLabel keeps the hashes of press codes apart from others.
 const pressLabel = "press code"
