@@ -27,9 +27,11 @@ func TestEveryOperationFailsOnce(t *testing.T) {
 			_, listed, err := b.Lookup(ctx, verification.Email, bob)
 			return listed, err
 		},
-		"Remove":           func(b *bench) (any, error) { return b.Remove(ctx, verification.Email, bob) },
-		"Claim, as before": func(b *bench) (any, error) { return NewReplayGuard(b.store, b.keys).Claim(ctx, "known", content, until) },
-		"Claim":            func(b *bench) (any, error) { return NewReplayGuard(b.store, b.keys).Claim(ctx, "new", content, until) },
+		"Remove": func(b *bench) (any, error) { return b.Remove(ctx, verification.Email, bob) },
+		"Claim, as before": func(b *bench) (any, error) {
+			return NewReplayGuard(b.store, b.keys).Claim(ctx, "known", content, until)
+		},
+		"Claim": func(b *bench) (any, error) { return NewReplayGuard(b.store, b.keys).Claim(ctx, "new", content, until) },
 	} {
 		for _, rotated := range []bool{false, true} {
 			prepare := func() (*bench, *storetest.Breaking) {

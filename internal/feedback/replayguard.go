@@ -29,7 +29,9 @@ type ReplayGuard struct {
 }
 
 // NewReplayGuard makes a guard.
-func NewReplayGuard(s store.Store, keys *keyring.Ring) *ReplayGuard { return &ReplayGuard{store: s, keys: keys} }
+func NewReplayGuard(s store.Store, keys *keyring.Ring) *ReplayGuard {
+	return &ReplayGuard{store: s, keys: keys}
+}
 
 // Claim reports whether the token is new, or came with the same content
 // before: a sender that got no answer repeats itself. The claim is forgotten

@@ -85,7 +85,7 @@ func (s *Service) anyOpen(ctx context.Context, rec openRequests, but string) (bo
 		if err != nil {
 			return false, err
 		}
-		session.settle(now)
+		session.expireClaim(now)
 		if session.confirmable(now) {
 			return true, nil
 		}

@@ -41,7 +41,7 @@ func goldenRecords(s *Service) map[string]golden {
 		User: "@u:x.example", Medium: Email, Address: "a@x.example", IDServer: "id.example", SID: "s", ClientSecret: "c",
 		Bound: time.Unix(1_700_000_000, 500_000_000), Validated: "A@x.example",
 	}
-	on := s.shelves(binding.User)[0]
+	on := s.bindingPrefixes(binding.User)[0]
 	name := func(names []string) string { return names[0] }
 	return map[string]golden{
 		sessionKey(sid): {kindSession, &Session{

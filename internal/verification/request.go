@@ -250,7 +250,7 @@ func (o *opening) find(txn store.Txn, now time.Time) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	session.settle(now)
+	session.expireClaim(now)
 	if !session.reusable(now, o.req.Discreet) || !o.req.opened(session) {
 		return nil, nil
 	}

@@ -155,7 +155,7 @@ func TestResealTouchesNothingUnreadable(t *testing.T) {
 	b := f.bindings(mxid)[0]
 	spoil := func() {
 		t.Helper()
-		on := f.shelves(mxid)[0]
+		on := f.bindingPrefixes(mxid)[0]
 		err := f.store.Update(bg, on.partition, func(txn store.Txn) error { return txn.Set(f.bindingKey(on, b), []byte("x"), time.Time{}) })
 		wantErr(t, "spoil", err, nil)
 	}
