@@ -302,7 +302,7 @@ func TestSessionEntry(t *testing.T) {
 	f.claim(completes(sid))
 	f.await(ask(purpose(Add)))
 	f.hold(ask(secret("another"), held("u1")))
-	wantErr(t, "Tie", f.Tie(bg, netip.MustParseAddr("192.0.2.1"), "agent", "u1"), nil)
+	wantErr(t, "NoteRegistration", f.NoteRegistration(bg, netip.MustParseAddr("192.0.2.1"), "agent", "u1"), nil)
 	f.bindAll("@u:example.com", 1)
 	f.open(ask(purpose(Password)))
 	m := f.outbox.last(t)
