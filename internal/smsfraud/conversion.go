@@ -3,7 +3,10 @@
 package smsfraud
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 )
 
@@ -146,4 +149,39 @@ func (p *prefixRecord) verified(now time.Time) {
 
 func (p *prefixRecord) take(at, now time.Time) {
 	p.Buckets = p.span.take(p.Buckets, bucket{Index: p.span.index(at), First: 1}, now)
+}
+
+var errPrefix = errors.New(`a prefix is written as the status shows it: "+4479001…", with or without its signs`)
+
+// Resume lifts the pause of a prefix, or all pauses if prefix is empty, and
+// reports whether there was one. The statistic of the prefix starts anew.
+func (s *Shield) Resume(ctx context.Context, prefix string) (bool, error) {
+	digits := strings.TrimSuffix(strings.TrimPrefix(prefix, "+"), "…")
+	if prefix != "" && !onlyDigits(digits) {
+		return false, errPrefix
+	}
+	prefixes, err := s.prefixes(ctx, s.now())
+	if err != nil {
+		return false, err
+	}
+	lifted := false
+	for _, p := range prefixes {
+		if p.Until == 0 || digits != "" && digits != p.Digits {
+			continue
+		}
+		// It may have ended since, or have been lifted by somebody else.
+		var one bool
+		_, err := s.update(ctx, message{prefix: p.Digits}, func(b *ledger) bool {
+			if one = b.prefix.paused(b.now) > 0; one {
+				b.prefix.lift()
+				b.resumed = true
+			}
+			return one
+		})
+		if err != nil {
+			return lifted, fmt.Errorf("resume prefix: %w", err)
+		}
+		lifted = lifted || one
+	}
+	return lifted, nil
 }

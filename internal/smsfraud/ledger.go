@@ -10,9 +10,9 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
-// books are the records that one message is counted in, within a transaction.
+// ledger has the records that one message is counted in, within a transaction.
 // What the message does not name is nil, or empty.
-type books struct {
+type ledger struct {
 	now      time.Time
 	number   *numberRecord
 	client   *clientRecord
@@ -27,12 +27,12 @@ type books struct {
 	refusal         *RefusedError
 }
 
-// keep runs do over the books of a message, and stores them if do says so. The
+// update runs do over the ledger of a message, and stores them if do says so. The
 // clock is read inside: the wait for other transactions is over.
-func (s *Shield) keep(ctx context.Context, m message, do func(*books) (changed bool)) (*books, error) {
-	var b *books
+func (s *Shield) update(ctx context.Context, m message, do func(*ledger) (changed bool)) (*ledger, error) {
+	var b *ledger
 	err := s.store.Update(ctx, partition, func(txn store.Txn) (err error) {
-		b = &books{now: s.now()}
+		b = &ledger{now: s.now()}
 		if err = s.open(txn, m, b); err != nil {
 			return err
 		}
@@ -61,8 +61,8 @@ func (s *Shield) keep(ctx context.Context, m message, do func(*books) (changed b
 	return b, nil
 }
 
-// open reads the books of a message, and lifts a pause that is over.
-func (s *Shield) open(txn store.Txn, m message, b *books) error {
+// open reads the ledger of a message, and lifts a pause that is over.
+func (s *Shield) open(txn store.Txn, m message, b *ledger) error {
 	var failed error
 	load := func(kind *sealed.Kind, names []string, rec record) {
 		if failed != nil {
@@ -93,7 +93,7 @@ func (s *Shield) open(txn store.Txn, m message, b *books) error {
 }
 
 // refuse notes a reason, unless there is one already; the longest wait counts.
-func (b *books) refuse(why Why, wait time.Duration) {
+func (b *ledger) refuse(why Why, wait time.Duration) {
 	if wait <= 0 {
 		return
 	}
@@ -104,7 +104,7 @@ func (b *books) refuse(why Why, wait time.Duration) {
 }
 
 // judge refuses a message that is asked for, and begins a pause if it is time.
-func (s *Shield) judge(b *books, m message) {
+func (s *Shield) judge(b *ledger, m message) {
 	if b.prefix != nil && b.prefix.Until == 0 && b.prefix.trip(s.conversion, b.now) {
 		b.paused, b.mended = true, true
 	}
@@ -113,7 +113,7 @@ func (s *Shield) judge(b *books, m message) {
 }
 
 // judgeSpending refuses what there is no money for.
-func (s *Shield) judgeSpending(b *books, m message) {
+func (s *Shield) judgeSpending(b *ledger, m message) {
 	if b.prefix != nil {
 		b.refuse(WhyPrefixPaused, b.prefix.paused(b.now))
 	}
@@ -125,7 +125,7 @@ func (s *Shield) judgeSpending(b *books, m message) {
 }
 
 // judgeRequest refuses what the number or the client has had enough of.
-func (s *Shield) judgeRequest(b *books, m message) {
+func (s *Shield) judgeRequest(b *ledger, m message) {
 	b.refuse(WhyNumber, b.number.full(s.perNumber, b.now))
 	if b.client != nil {
 		b.refuse(WhyClientNumbers, b.client.numbersWait(s.numbers, m.number, b.now))
@@ -137,7 +137,7 @@ func (s *Shield) judgeRequest(b *books, m message) {
 	}
 }
 
-func (b *books) spend(cost Money) {
+func (b *ledger) spend(cost Money) {
 	for _, c := range b.counters {
 		c.add(cost, b.now)
 	}
