@@ -135,7 +135,7 @@ func (r *rig) service(dir string) (*verification.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	box.SetSender(verification.Email, &outbox.Explaining{Sender: r, Explanations: svc})
+	box.SetSender(verification.Email, &outbox.DecoySender{Sender: r, Explanations: svc})
 	box.Start()
 	r.stops = append(r.stops, func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)

@@ -56,7 +56,7 @@ func (t trouble) Temporary() bool { return t.temporary }
 // leaves the day to the next.
 func TestOneExplanationIsSent(t *testing.T) {
 	transport, day := &transcript{}, &oneADay{}
-	s := &Explaining{Sender: transport, Explanations: day}
+	s := &DecoySender{Sender: transport, Explanations: day}
 	send := func(id string, decoy bool) error {
 		return s.Send(t.Context(), verification.Message{ID: id, Decoy: decoy})
 	}
@@ -92,7 +92,7 @@ func TestOneExplanationIsSent(t *testing.T) {
 // TestCutOffExplanationKeepsTheDay: it is tried again.
 func TestCutOffExplanationKeepsTheDay(t *testing.T) {
 	day := &oneADay{}
-	s := &Explaining{Sender: &transcript{err: trouble{}}, Explanations: day}
+	s := &DecoySender{Sender: &transcript{err: trouble{}}, Explanations: day}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := s.Send(ctx, verification.Message{ID: "one", Decoy: true}); err == nil || day.message != "one" {
