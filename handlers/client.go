@@ -191,7 +191,6 @@ func NewUnavailable(cfg Config, opts PageOptions) (*Unavailable, error) {
 	return &Unavailable{c}, c.SetPages(opts)
 }
 
-// ServeHTTP implements http.Handler.
 func (u *Unavailable) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !ForPerson(r) {
 		wire.NotReady(w)

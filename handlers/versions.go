@@ -101,7 +101,6 @@ type versionsRecorder struct {
 // Unwrap lets http.ResponseController reach the real writer.
 func (v *versionsRecorder) Unwrap() http.ResponseWriter { return v.ResponseWriter }
 
-// WriteHeader implements http.ResponseWriter.
 func (v *versionsRecorder) WriteHeader(status int) {
 	if status < 200 {
 		v.ResponseWriter.WriteHeader(status)
@@ -137,7 +136,6 @@ func (v *versionsRecorder) editable() bool {
 	return err == nil && n <= maxVersions
 }
 
-// Write implements http.ResponseWriter.
 func (v *versionsRecorder) Write(p []byte) (int, error) {
 	v.WriteHeader(http.StatusOK)
 	if !v.holding {

@@ -187,7 +187,6 @@ func (s *site) send(r request) answer {
 // of the attacker's.
 type wayBack struct{ s *site }
 
-// RoundTrip implements http.RoundTripper.
 func (w wayBack) RoundTrip(req *http.Request) (*http.Response, error) {
 	rec := httptest.NewRecorder()
 	switch {
@@ -283,13 +282,11 @@ func (c *clock) Now() time.Time { return c.now }
 // inbox is all mailboxes; mails arrive when they are sent.
 type inbox struct{ mails []verification.Message }
 
-// Put implements verification.Outbox.
 func (b *inbox) Put(_ store.Txn, m verification.Message) error {
 	b.mails = append(b.mails, m)
 	return nil
 }
 
-// Wake implements verification.Outbox.
 func (b *inbox) Wake(store.Partition, string) {}
 
 // journal is a store in memory that can be copied: it knows how it came about.
@@ -310,7 +307,6 @@ func newJournal(now func() time.Time) *journal {
 	return &journal{Store: storetest.NewMemory(now), now: now}
 }
 
-// Update implements store.Store.
 func (j *journal) Update(ctx context.Context, p store.Partition, fn func(store.Txn) error) error {
 	var txn *recorder
 	err := j.Store.Update(ctx, p, func(inner store.Txn) error {
@@ -347,13 +343,11 @@ type recorder struct {
 	writes []write
 }
 
-// Set implements store.Txn.
 func (r *recorder) Set(key string, value []byte, expires time.Time) error {
 	r.writes = append(r.writes, write{r.p, key, append([]byte{}, value...), expires})
 	return r.Txn.Set(key, value, expires)
 }
 
-// Delete implements store.Txn.
 func (r *recorder) Delete(key string) error {
 	r.writes = append(r.writes, write{p: r.p, key: key})
 	return r.Txn.Delete(key)

@@ -153,7 +153,6 @@ type inbox struct {
 	mails []verification.Message
 }
 
-// Put implements verification.Outbox.
 func (b *inbox) Put(_ store.Txn, m verification.Message) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -161,7 +160,6 @@ func (b *inbox) Put(_ store.Txn, m verification.Message) error {
 	return nil
 }
 
-// Wake implements verification.Outbox.
 func (b *inbox) Wake(store.Partition, string) {}
 
 // of returns the newest mail of a session.

@@ -28,6 +28,7 @@ func HelpLink(publicURL, sid, clientSecret string) string {
 	return publicURL + route.PagePath(verification.Email) + "?" + HelpQuery(verification.Submission{SID: sid, ClientSecret: &clientSecret})
 }
 
+// HelpQuery leads from a page to the one that says why no message has arrived.
 func HelpQuery(sub verification.Submission) string {
 	secret := ""
 	if sub.ClientSecret != nil {

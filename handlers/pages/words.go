@@ -48,7 +48,6 @@ func Builtin(server string) Dictionary {
 
 type builtin struct{ load func() (*words.Set, error) }
 
-// Words implements [Dictionary].
 func (b *builtin) Words(brand, acceptLanguage string) Words {
 	set, err := b.load()
 	if err != nil {
@@ -63,7 +62,6 @@ func FromTemplates(set *words.Set) Dictionary { return templates{set} }
 
 type templates struct{ set *words.Set }
 
-// Words implements [Dictionary].
 func (d templates) Words(brand, acceptLanguage string) Words {
 	w := d.set.WordsFor(brand, d.set.Match(acceptLanguage))
 	return Words{Lang: w.Lang, Dir: w.Dir, Life: w.Wait, Text: func(key, value string) (string, error) {

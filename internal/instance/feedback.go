@@ -33,7 +33,6 @@ func (f Feedback) Check() error {
 // sink writes feedback down with the session that it is about.
 type sink struct{ service *verification.Service }
 
-// Delivered implements feedback.Sink.
 func (s sink) Delivered(ctx context.Context, sid string, r feedback.Report) error {
 	var state verification.DeliveryState
 	switch {

@@ -120,7 +120,6 @@ func (i emailRules) Refused(ctx context.Context, email string) bool {
 	return v.Action == emailpolicy.Refused
 }
 
-// CannotCarry implements [handlers.EmailRules].
 func (i emailRules) CannotCarry(ctx context.Context, email string) bool {
 	carrier, ok := i.cfg.Mailer.(guest.Carrier)
 	return ok && carrier.CannotCarry(ctx, email)

@@ -129,7 +129,6 @@ type checkedTransport struct {
 	maxBody int64
 }
 
-// RoundTrip implements [http.RoundTripper].
 func (g *checkedTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err := checkTarget(req); err != nil {
 		if req.Body != nil {

@@ -42,7 +42,6 @@ func (*explainingError) Temporary() bool { return true }
 // Unwrap gives access to the cause.
 func (e *explainingError) Unwrap() error { return e.error }
 
-// Send implements [Sender].
 func (s *DecoySender) Send(ctx context.Context, m verification.Message) error {
 	if !m.Decoy {
 		return s.Sender.Send(ctx, m)

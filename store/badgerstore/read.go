@@ -23,7 +23,6 @@ func (s *Store) View(ctx context.Context, p store.Partition, fn func(store.Txn) 
 	return fn(&readTxn{partition: p, txn: txn, now: s.opts.Clock()})
 }
 
-// Scan implements [store.Store].
 func (s *Store) Scan(ctx context.Context, p store.Partition, prefix string, fn func(string, []byte) (bool, error)) error {
 	if err := s.enter(ctx, p); err != nil {
 		return err
@@ -90,7 +89,6 @@ type readTxn struct {
 	now       time.Time
 }
 
-// Get implements [store.Txn].
 func (tx *readTxn) Get(key string) ([]byte, error) {
 	if err := store.CheckKey(tx.partition, key); err != nil {
 		return nil, err
@@ -98,10 +96,8 @@ func (tx *readTxn) Get(key string) ([]byte, error) {
 	return read(tx.txn, partitionPrefix(tx.partition)+key, tx.now)
 }
 
-// Set implements [store.Txn].
 func (tx *readTxn) Set(string, []byte, time.Time) error { return store.ErrReadOnly }
 
-// Delete implements [store.Txn].
 func (tx *readTxn) Delete(string) error { return store.ErrReadOnly }
 
 // read returns a copy of the value of a live key from Badger.

@@ -116,7 +116,6 @@ func (s *Store) checkSpace() error {
 	return nil
 }
 
-// Close implements [store.Store].
 func (s *Store) Close() error {
 	s.closeOnce.Do(func() {
 		// The janitor first: its compaction is an operation that closing

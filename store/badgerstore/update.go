@@ -131,7 +131,6 @@ type writeTxn struct {
 	failed error
 }
 
-// Get implements [store.Txn].
 func (tx *writeTxn) Get(key string) ([]byte, error) {
 	if err := store.CheckKey(tx.partition, key); err != nil {
 		return nil, err
@@ -151,7 +150,6 @@ func (tx *writeTxn) Get(key string) ([]byte, error) {
 	return bytes.Clone(value), err
 }
 
-// Set implements [store.Txn].
 func (tx *writeTxn) Set(key string, value []byte, expires time.Time) error {
 	if len(value) > store.MaxValueSize {
 		return store.ErrTooLarge
@@ -165,7 +163,6 @@ func (tx *writeTxn) Set(key string, value []byte, expires time.Time) error {
 	return tx.put(partitionPrefix(tx.partition)+key, newEntry(value, expires, tx.now))
 }
 
-// Delete implements [store.Txn].
 func (tx *writeTxn) Delete(key string) error {
 	if err := store.CheckKey(tx.partition, key); err != nil {
 		return err

@@ -48,7 +48,6 @@ func (r record) live(now time.Time) bool {
 	return !r.deleted && (r.expires.IsZero() || now.Before(r.expires))
 }
 
-// View implements [store.Store].
 func (m *memory) View(ctx context.Context, p store.Partition, fn func(store.Txn) error) error {
 	snapshot, err := m.snapshot(ctx, p)
 	if err != nil {
@@ -58,7 +57,6 @@ func (m *memory) View(ctx context.Context, p store.Partition, fn func(store.Txn)
 	return fn(&memoryTxn{p: p, now: m.clock(), base: snapshot, readOnly: true})
 }
 
-// Update implements [store.Store].
 func (m *memory) Update(ctx context.Context, p store.Partition, fn func(store.Txn) error) error {
 	if err := m.begin(ctx, p); err != nil {
 		return err
@@ -83,7 +81,6 @@ func (m *memory) Update(ctx context.Context, p store.Partition, fn func(store.Tx
 	return nil
 }
 
-// Scan implements [store.Store].
 func (m *memory) Scan(ctx context.Context, p store.Partition, prefix string, fn func(string, []byte) (bool, error)) error {
 	snapshot, err := m.snapshot(ctx, p)
 	if err != nil {
@@ -106,7 +103,6 @@ func (m *memory) Scan(ctx context.Context, p store.Partition, prefix string, fn 
 	return nil
 }
 
-// Ping implements [store.Store].
 func (m *memory) Ping(ctx context.Context) error {
 	if !m.running.Enter() {
 		return store.ErrClosed
@@ -115,7 +111,6 @@ func (m *memory) Ping(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// Close implements [store.Store].
 func (m *memory) Close() error {
 	m.running.Close()
 	return nil
@@ -163,7 +158,6 @@ type memoryTxn struct {
 	readOnly bool
 }
 
-// Get implements [store.Txn].
 func (tx *memoryTxn) Get(key string) ([]byte, error) {
 	if err := store.CheckKey(tx.p, key); err != nil {
 		return nil, err
@@ -178,7 +172,6 @@ func (tx *memoryTxn) Get(key string) ([]byte, error) {
 	return append([]byte{}, r.value...), nil
 }
 
-// Set implements [store.Txn].
 func (tx *memoryTxn) Set(key string, value []byte, expires time.Time) error {
 	if len(value) > store.MaxValueSize && !tx.readOnly {
 		return store.ErrTooLarge
@@ -188,7 +181,6 @@ func (tx *memoryTxn) Set(key string, value []byte, expires time.Time) error {
 	return tx.write(key, r)
 }
 
-// Delete implements [store.Txn].
 func (tx *memoryTxn) Delete(key string) error {
 	return tx.write(key, record{deleted: true})
 }

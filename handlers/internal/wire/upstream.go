@@ -26,12 +26,12 @@ type UpstreamError struct {
 	Err    error
 }
 
-// Error implements error.
 func (e *UpstreamError) Error() string { return fmt.Sprintf("status %d: %v", e.Status, e.Err) }
 
 // Unwrap gives access to the framework's error.
 func (e *UpstreamError) Unwrap() error { return e.Err }
 
+// What there can be in place of an answer that can be used.
 var (
 	ErrNoAnswer  = errors.New("the handlers behind threepid did not answer")
 	errAborted   = errors.New("the homeserver broke off in the middle of its answer")
@@ -152,7 +152,6 @@ type Answer struct {
 	oversized bool
 }
 
-// Header implements http.ResponseWriter.
 func (c *Answer) Header() http.Header {
 	if c.header == nil {
 		c.header = http.Header{}
@@ -168,7 +167,6 @@ func (c *Answer) WriteHeader(status int) {
 	}
 }
 
-// Write implements http.ResponseWriter.
 func (c *Answer) Write(p []byte) (int, error) {
 	c.WriteHeader(http.StatusOK)
 	if c.Body.Len()+len(p) > MaxAnswer {
@@ -204,7 +202,6 @@ func EnsureCORS(h http.Header) {
 // on as it is.
 type RefusalError struct{ Answer *Answer }
 
-// Error implements error.
 func (e *RefusalError) Error() string { return fmt.Sprintf("relay an answer of %d", e.Answer.Status) }
 
 // ErrcodeOf is the error code of an answer, or "".

@@ -59,7 +59,6 @@ func NewMailgun(cfg MailgunConfig) (*Mailgun, error) {
 	return &Mailgun{cfg: cfg}, nil
 }
 
-// ServeHTTP implements [http.Handler].
 func (m *Mailgun) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	serve(w, r, feedback.Mailgun, m, m.cfg.Receiver)
 }

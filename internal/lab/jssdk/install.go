@@ -18,9 +18,9 @@ import (
 )
 
 const (
-	// Version is the version of matrix-js-sdk that is installed and run, and
-	// OldVersion that of the end of 2020, which Element Web 1.7.14 came with.
-	Version    = "43.0.0"
+	// Version is the version of matrix-js-sdk that is installed and run.
+	Version = "43.0.0"
+	// OldVersion is that of the end of 2020, which Element Web 1.7.14 came with.
 	OldVersion = "9.3.0"
 	// NodeVersion is the version of Node.js that runs it.
 	NodeVersion = "24.19.0"

@@ -122,7 +122,6 @@ type logTail struct {
 	text []byte
 }
 
-// Write implements [io.Writer].
 func (l *logTail) Write(b []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
