@@ -275,6 +275,8 @@ func must(t *testing.T, errs ...error) {
 // newKeyFile makes a key file that nobody has used.
 func newKeyFile(t *testing.T, path string) {
 	t.Helper()
-	_, err := keyring.LoadOrCreate(path)
+	draft, err := keyring.Prepare(path)
+	must(t, err)
+	_, _, err = draft.Place()
 	must(t, err)
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers"
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/chromium"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -89,7 +90,7 @@ var scenes = []scene{
 	{web.Help, verification.ProofCode, 200, func(ctx context.Context, s *site, tab *chromium.Tab) error {
 		sid := s.open(verification.Add, verification.ProofCode)
 		return errors.Join(s.svc.NoteFeedback(ctx, sid, verification.Bounced),
-			tab.Navigate(ctx, s.local(web.HelpLink(publicURL, sid, secret))))
+			tab.Navigate(ctx, s.local(publicURL+handlers.SubmitPath+"email/submitToken?"+web.Query("sid", sid, "client_secret", secret, "help", "1"))))
 	}},
 }
 

@@ -106,9 +106,9 @@ var phoneKeys = func() map[string]bool {
 // maxAccept bounds an Accept-Language header; browsers send far less.
 const maxAccept = 256
 
-// Preference is the Accept-Language header of a reader, followed by the
+// preference is the Accept-Language header of a reader, followed by the
 // language of the session: a reader knows best, and a message was understood.
-func Preference(acceptLanguage, session string) string {
+func preference(acceptLanguage, session string) string {
 	if len(acceptLanguage) > maxAccept {
 		acceptLanguage = ""
 	}

@@ -314,7 +314,7 @@ func TestNewSuppressionChecks(t *testing.T) {
 		}
 	}
 	s, err := NewSuppression(SuppressionConfig{Store: b.store, Keys: b.keys})
-	if err != nil || s.cfg.Policy != DefaultPolicy() || s.cfg.Now == nil {
+	if err != nil || s.cfg.Policy != defaultPolicy() || s.cfg.Now == nil {
 		t.Errorf("defaults: %+v, %v", s, err)
 	}
 	own := Policy{Bounce: 1, Complaint: 2, Strikes: maxStrikes, Window: 3, Soft: 4}
