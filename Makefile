@@ -23,6 +23,9 @@ LINTER    := build/tools/golangci-lint-$(call tool_version,github.com/golangci/g
 GOTESTSUM := build/tools/gotestsum-$(call tool_version,gotest.tools/gotestsum)
 VULNCHECK := build/tools/govulncheck-$(call tool_version,golang.org/x/vuln)
 
+# The examples of guests are a module of their own.
+GUESTS := docs/examples/guests
+
 # The race detector needs a C compiler; the go command turns cgo off without one.
 RACE := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
 
@@ -42,11 +45,14 @@ test: ## lint and run every test; under CI=true none may be skipped
 	$(GO) run ./internal/dev/licenses -check
 	$(GO) run ./internal/dev/conformance -run build/test.json -check
 
+# The examples need not use every exception (LOG_LEVEL).
 lint: $(LINTER) ## run the linters and check the formatting
 	$(RELEASE) GOFLAGS="$(GOFLAGS) -trimpath" $(LINTER) run --allow-parallel-runners
+	cd $(GUESTS) && LOG_LEVEL=error $(RELEASE) GOFLAGS="$(GOFLAGS) -trimpath" $(CURDIR)/$(LINTER) run --allow-parallel-runners
 
 fmt: $(LINTER) ## format the sources and Caddyfile.example
 	$(LINTER) fmt
+	cd $(GUESTS) && $(CURDIR)/$(LINTER) fmt
 	$(GO) run -tags $(TAGS) ./cmd/caddy fmt --overwrite Caddyfile.example
 
 # The race detector makes everything three to ten times slower, so it watches where
