@@ -235,7 +235,7 @@ func (v *vault) child(mode string) (string, error) {
 func unpack(t *testing.T) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
-	f, err := os.Open(filepath.Join("testdata", "state", "before.tar.gz"))
+	f, err := os.Open(filepath.Join("testdata", "stores", "before-check-records.tar.gz"))
 	if err != nil {
 		t.Fatal(err)
 	}
