@@ -54,7 +54,7 @@ var scenes = []scene{
 	}},
 	{web.Expired, verification.ProofLink, 400, func(ctx context.Context, s *site, tab *chromium.Tab) error {
 		link := s.link(s.open(verification.Password, verification.ProofLink))
-		s.clock.advance(25 * time.Hour)
+		s.clock.Advance(25 * time.Hour)
 		return tab.Navigate(ctx, link)
 	}},
 	{web.Revoked, verification.ProofLink, 400, func(ctx context.Context, s *site, tab *chromium.Tab) error {
@@ -84,7 +84,7 @@ var scenes = []scene{
 	}},
 	{web.Refused, verification.ProofLink, 200, func(ctx context.Context, s *site, tab *chromium.Tab) error {
 		err := tab.Navigate(ctx, s.refuseLink(s.open(verification.Password, verification.ProofLink)))
-		s.clock.advance(reading)
+		s.clock.Advance(reading)
 		return errors.Join(err, tab.Loading(ctx, func() error { return tab.Click(ctx, "button") }))
 	}},
 	{web.Help, verification.ProofCode, 200, func(ctx context.Context, s *site, tab *chromium.Tab) error {
@@ -99,7 +99,7 @@ func confirm(ctx context.Context, s *site, tab *chromium.Tab) error {
 	if err := tab.Navigate(ctx, s.link(s.open(verification.Register, verification.ProofLink))); err != nil {
 		return err
 	}
-	s.clock.advance(reading)
+	s.clock.Advance(reading)
 	return tab.Loading(ctx, func() error { return tab.Click(ctx, "button") })
 }
 

@@ -40,7 +40,7 @@ type site struct {
 	svc    *verification.Service
 	store  *brokenStore
 	box    *outbox
-	clock  *clock
+	clock  *storetest.Clock
 	client *handlers.Client
 	keys   *keyring.Ring
 	posts  atomic.Int32 // forms that were sent
@@ -49,7 +49,7 @@ type site struct {
 // newSite serves pages whose messages carry a proof.
 func newSite(t *testing.T, proof verification.Proof, words handlers.PageOptions) *site {
 	t.Helper()
-	s := &site{t: t, clock: &clock{now: time.Unix(1_800_000_000, 0)}, box: &outbox{}}
+	s := &site{t: t, clock: storetest.NewClock(time.Unix(1_800_000_000, 0)), box: &outbox{}}
 	s.store = &brokenStore{Store: storetest.NewMemory(s.clock.Now)}
 	keys, err := keyring.New(keyring.Key{ID: 1, Secret: make([]byte, keyring.SecretSize)})
 	must(t, err)
@@ -177,23 +177,6 @@ func (b *brokenStore) View(ctx context.Context, p store.Partition, f func(store.
 		return err
 	}
 	return b.Store.View(ctx, p, f)
-}
-
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
 }
 
 type silent struct{}

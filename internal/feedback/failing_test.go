@@ -118,7 +118,7 @@ func TestEntriesSayAll(t *testing.T) {
 		if tt.want.Until.IsZero() {
 			continue
 		}
-		b.clock.advance(tt.want.Until.Sub(start) - time.Second)
+		b.clock.Advance(tt.want.Until.Sub(start) - time.Second)
 		if got := b.reason(t, alice); got != tt.want.Reason {
 			t.Errorf("%s: got %q a second before the end", name, got)
 		}
@@ -170,7 +170,7 @@ func TestStrikesAreForgotten(t *testing.T) {
 		now := b.clock.Now()
 		b.record(t, addr, hardBounce(now)) // by which the record outlives the strike
 		b.record(t, addr, softBounce(now, "old"))
-		b.clock.advance(n)
+		b.clock.Advance(n)
 		b.record(t, addr, softBounce(b.clock.Now(), "new"))
 		if got := b.read(t, addr).Strikes; len(got) != keeps {
 			t.Errorf("after %s: %d strikes, want %d", n, len(got), keeps)
@@ -178,7 +178,7 @@ func TestStrikesAreForgotten(t *testing.T) {
 	}
 	for n := range 2 * maxStrikes {
 		b.record(t, alice, softBounce(b.clock.Now(), fmt.Sprint(n)))
-		b.clock.advance(time.Second)
+		b.clock.Advance(time.Second)
 	}
 	if got := b.read(t, alice).Strikes; len(got) != maxStrikes || got[0].At != b.clock.Now().Add(-maxStrikes*time.Second).UnixMilli() {
 		t.Errorf("%d strikes, the first of %d, want the newest %d", len(got), got[0].At, maxStrikes)

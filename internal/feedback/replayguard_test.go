@@ -52,7 +52,7 @@ func TestGuardForgets(t *testing.T) {
 	if list, _, err := b.List(context.Background(), 10); err != nil || len(list) != 0 {
 		t.Errorf("a claim is listed as a suppression: %+v, %v", list, err)
 	}
-	b.clock.advance(time.Hour)
+	b.clock.Advance(time.Hour)
 	if got := b.everything(t); len(got) != 0 {
 		t.Errorf("%d entries after their time", len(got))
 	}

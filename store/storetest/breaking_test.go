@@ -74,7 +74,7 @@ func TestBreakingBreaksEachOperationOnce(t *testing.T) {
 
 // TestBreakingConforms: unarmed it is a store like any other.
 func TestBreakingConforms(t *testing.T) {
-	clock := newFakeClock()
+	clock := storetest.NewClock(time.Now())
 	storetest.Run(t, func(*testing.T) store.Store { return &storetest.Breaking{Store: storetest.NewMemory(clock.Now)} },
 		storetest.WithClock(clock.Now, clock.Advance))
 }
