@@ -71,11 +71,11 @@ func TestBackAndForwardSendNothingAgain(t *testing.T) {
 		}, []string{asks, already}, done, 1},
 		"a code": {verification.ProofCode, func(s *site, sid string) error {
 			must(t, page.Navigate(ctx, s.codeLink(sid)))
-			return typed(s.box.last().Token)
+			return typed(s.box.Last().Token)
 		}, []string{asks}, done, 1},
 		"a wrong code first": {verification.ProofCode, func(s *site, sid string) error {
 			must(t, page.Navigate(ctx, s.codeLink(sid)), typed("nope"))
-			return typed(s.box.last().Token)
+			return typed(s.box.Last().Token)
 		}, []string{asks}, done, 2},
 		"a refusal": {verification.ProofLink, func(s *site, sid string) error {
 			must(t, page.Navigate(ctx, s.refuseLink(sid)))

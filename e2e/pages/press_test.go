@@ -147,7 +147,7 @@ func TestKeyboardOnly(t *testing.T) {
 	if status, _ := page.Status(""); status != 400 {
 		t.Fatalf("a wrong code: got status %d", status)
 	}
-	must(t, page.Press(ctx, "Tab"), page.Type(ctx, s.box.last().Token), page.Press(ctx, "Tab"),
+	must(t, page.Press(ctx, "Tab"), page.Type(ctx, s.box.Last().Token), page.Press(ctx, "Tab"),
 		page.Loading(ctx, func() error { return page.Press(ctx, " ") }))
 	if status, _ := page.Status(""); status != 200 || !s.confirmed(sid) {
 		t.Errorf("status %d: the right code has not confirmed", status)

@@ -50,7 +50,7 @@ var scenes = []scene{
 		if err := confirm(ctx, s, tab); err != nil {
 			return err
 		}
-		return tab.Navigate(ctx, s.link(s.box.last().SID))
+		return tab.Navigate(ctx, s.link(s.box.Last().SID))
 	}},
 	{web.Expired, verification.ProofLink, 400, func(ctx context.Context, s *site, tab *chromium.Tab) error {
 		link := s.link(s.open(verification.Password, verification.ProofLink))
