@@ -15,6 +15,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/faults"
 )
 
 // Options say where the server is. The zero value is localhost.
@@ -30,6 +32,7 @@ type Options struct {
 // Server is the identity server. Create it with [Start] and stop it with
 // [Server.Close]; it is safe for concurrent use.
 type Server struct {
+	faults.Queue
 	host  string
 	caPEM []byte
 	pool  *x509.CertPool
@@ -42,7 +45,6 @@ type Server struct {
 	bindings map[threepid]string // user IDs
 	terms    bool                // whether terms wait to be accepted
 	requests []Request
-	faults   []*fault
 }
 
 // threepid names an address in its medium.
