@@ -44,7 +44,7 @@ type rebinding struct {
 func newRebinding(t *testing.T) *rebinding {
 	t.Helper()
 	ca := newAuthority(t)
-	r := &rebinding{countedListener: listen(t), opts: Options{RootCAs: ca.pool}}
+	r := &rebinding{countedListener: listen(t), opts: Options{RootCAs: ca.Pool()}}
 	serve(t, r, &tls.Config{Certificates: []tls.Certificate{ca.issue(t, nil, host)}},
 		http.HandlerFunc(func(http.ResponseWriter, *http.Request) { r.served.Add(1) }))
 	return r

@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/certs"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/faults"
 )
 
@@ -64,15 +65,18 @@ func Start(opts Options) (*Server, error) {
 			hosts = append(hosts, host)
 		}
 	}
-	caPEM, cert, err := newAuthority(hosts)
+	ca, err := certs.New()
+	if err != nil {
+		return nil, err
+	}
+	cert, err := ca.Issue(certs.ServerTemplate(hosts...))
 	if err != nil {
 		return nil, err
 	}
 	s := &Server{
-		host: opts.Host, caPEM: caPEM, pool: x509.NewCertPool(),
+		host: opts.Host, caPEM: ca.PEM(), pool: ca.Pool(),
 		tokens: make(map[string]string), sessions: make(map[string]Session), bindings: make(map[threepid]string),
 	}
-	s.pool.AppendCertsFromPEM(caPEM)
 	if s.main, err = serve(cert, s, opts.Port); err != nil {
 		return nil, err
 	}
