@@ -15,6 +15,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/sys"
 )
 
 const (
@@ -92,7 +94,7 @@ func InstallOld(ctx context.Context, logf func(format string, args ...any)) (Env
 }
 
 func install(ctx context.Context, version string, logf func(format string, args ...any)) (Env, error) {
-	if !supported {
+	if !sys.Supported {
 		return Env{}, fmt.Errorf("%w: it needs Linux, macOS or a BSD", ErrUnavailable)
 	}
 	cache, err := os.UserCacheDir()
@@ -109,7 +111,7 @@ func install(ctx context.Context, version string, logf func(format string, args 
 	if err := os.MkdirAll(filepath.Dir(env.Dir), 0o755); err != nil {
 		return Env{}, fmt.Errorf("%w: make the cache directory: %w", ErrUnavailable, err)
 	}
-	unlock, err := lockFile(ctx, env.Dir+".lock")
+	unlock, err := sys.LockFile(ctx, env.Dir+".lock")
 	if err != nil {
 		return Env{}, fmt.Errorf("lock the installation: %w", err)
 	}

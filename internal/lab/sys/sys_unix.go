@@ -2,7 +2,7 @@
 
 //go:build darwin || dragonfly || freebsd || linux || netbsd || openbsd
 
-package jssdk
+package sys
 
 import (
 	"context"
@@ -13,16 +13,16 @@ import (
 	"time"
 )
 
-// supported tells whether the SDK can be installed on this system.
-const supported = true
+// Supported tells whether this system can install and run the peers of tests.
+const Supported = true
 
 // lockPoll is how often a held lock is tried again. An installation takes
 // seconds, so nobody waits for the difference.
 const lockPoll = 50 * time.Millisecond
 
-// lockFile takes an exclusive lock on the file at path, which it makes if need
+// LockFile takes an exclusive lock on the file at path, which it makes if need
 // be. The kernel drops the lock when its holder dies, so none goes stale.
-func lockFile(ctx context.Context, path string) (unlock func(), err error) {
+func LockFile(ctx context.Context, path string) (unlock func(), err error) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
@@ -43,9 +43,9 @@ func lockFile(ctx context.Context, path string) (unlock func(), err error) {
 	}
 }
 
-// ownGroup keeps a Ctrl-C in the terminal away from a child: it is ours to
-// handle.
-func ownGroup() *syscall.SysProcAttr {
+// OwnGroup makes a child the leader of a process group, so that it can be ended with
+// all it started, and a Ctrl-C in the terminal is ours to handle.
+func OwnGroup() *syscall.SysProcAttr {
 	attr := &syscall.SysProcAttr{Setpgid: true}
 	dieWithParent(attr)
 	return attr

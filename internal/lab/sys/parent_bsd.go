@@ -2,7 +2,7 @@
 
 //go:build darwin || dragonfly || freebsd || netbsd || openbsd
 
-package venv
+package sys
 
 import "syscall"
 
