@@ -300,7 +300,7 @@ func TestAWholeLinkIsLeftAlone(t *testing.T) {
 	m := r.box.last(t)
 	secret := "a.b=c_d-e"
 	for _, link := range []string{
-		web.Link(server, threepid.SID(sid), m.Token), web.Link(server, threepid.SID(sid), ""), web.RefuseLink(server, threepid.SID(sid), m.Refusal), web.HelpLink(server, threepid.SID(sid), threepid.ClientSecret(secret)), web.HelpLink(server, threepid.SID(sid), ""),
+		web.Link(server, threepid.SID(sid), m.Token), web.Link(server, threepid.SID(sid), ""), web.RefuseLink(server, threepid.SID(sid), m.Refusal), helpLink(sid, secret), helpLink(sid, ""),
 		server + linkQuery("sid", sid, "token", string(m.Token)), server + linkQuery("sid", sid, "token", string(m.Token), "utm_source", "x;y"),
 	} {
 		u, err := url.Parse(link)
@@ -311,7 +311,7 @@ func TestAWholeLinkIsLeftAlone(t *testing.T) {
 			t.Errorf("%s became %s", link, mended)
 		}
 	}
-	u, err := url.Parse(strings.Replace(web.HelpLink(server, threepid.SID(sid), threepid.ClientSecret(secret)), "submitToken", "submitToken/", 1))
+	u, err := url.Parse(strings.Replace(helpLink(sid, secret), "submitToken", "submitToken/", 1))
 	if err != nil {
 		t.Fatal(err)
 	}

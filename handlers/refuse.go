@@ -80,7 +80,7 @@ func (p *people) refusalView(found verification.Confirmed, sid threepid.SID, ref
 	v.Fields = []web.Field{
 		{Name: "sid", Value: string(sid)},
 		{Name: "refusal", Value: string(refusal)},
-		{Name: "nonce", Value: string(p.gate().Nonce(press, aboutRefusal(sid, refusal)))},
+		{Name: "nonce", Value: string(p.pressCheck().Nonce(press, aboutRefusal(sid, refusal)))},
 	}
 	return v
 }
@@ -94,7 +94,7 @@ func (p *people) confirmRefusal(call *wire.Call, values url.Values) (int, error)
 	if err != nil {
 		return p.failedRefusal(call, err)
 	}
-	if !p.gate().Human(call.R, web.Nonce(values.Get("nonce")), aboutRefusal(sid, refusal)) {
+	if !p.pressCheck().Human(call.R, web.Nonce(values.Get("nonce")), aboutRefusal(sid, refusal)) {
 		if found.State == verification.Revoked { // the same form again
 			return p.sendOn(call.W, seen{route.RefusePath, web.Refused, sid}, nil)
 		}

@@ -124,8 +124,8 @@ func TestRefuseNeedsItsNonce(t *testing.T) {
 	wantPage(t, m.refuseForm(good, crossSite...), http.StatusForbidden, "Please press once more")
 	wantPage(t, m.refuseForm(good, chrome[:2]...), http.StatusForbidden, "Please press once more")
 	for name, nonce := range map[string]web.Nonce{
-		"none": "", "nonsense": "1x.y", "of another page": m.client.people.gate().Nonce(web.First, "press\x00"+m.sid+"\x00"+m.refusal),
-		"of another session": m.client.people.gate().Nonce(web.First, aboutRefusal("00other", threepid.RefusalToken(m.refusal))),
+		"none": "", "nonsense": "1x.y", "of another page": m.client.people.pressCheck().Nonce(web.First, "press\x00"+m.sid+"\x00"+m.refusal),
+		"of another session": m.client.people.pressCheck().Nonce(web.First, aboutRefusal("00other", threepid.RefusalToken(m.refusal))),
 	} {
 		form := url.Values{"sid": {m.sid}, "refusal": {m.refusal}, "nonce": {string(nonce)}}
 		if page := m.refuseForm(form); page.Code != http.StatusForbidden {

@@ -23,12 +23,7 @@ func RefuseLink(publicURL string, sid threepid.SID, refusal threepid.RefusalToke
 	return publicURL + route.RefusePath + "?" + Query("sid", string(sid), "refusal", string(refusal))
 }
 
-// HelpLink is the page that says why no message has arrived, for a client to
-// show to the person who waits.
-func HelpLink(publicURL string, sid threepid.SID, clientSecret threepid.ClientSecret) string {
-	return publicURL + route.PagePath(threepid.Email) + "?" + HelpQuery(verification.Submission{SID: sid, ClientSecret: &clientSecret})
-}
-
+// HelpQuery leads from a page to the one that says why no message has arrived.
 func HelpQuery(sub verification.Submission) string {
 	secret := ""
 	if sub.ClientSecret != nil {

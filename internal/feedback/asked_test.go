@@ -34,14 +34,16 @@ func TestEveryOperationFailsOnce(t *testing.T) {
 		"Remove": func(b *bench) (any, error) {
 			return b.Remove(ctx, threepid.ThreePID{Medium: threepid.Email, Address: bob})
 		},
-		"Claim, as before": func(b *bench) (any, error) { return NewGuard(b.store, b.keys).Claim(ctx, "known", content, until) },
-		"Claim":            func(b *bench) (any, error) { return NewGuard(b.store, b.keys).Claim(ctx, "new", content, until) },
+		"Claim, as before": func(b *bench) (any, error) {
+			return NewReplayGuard(b.store, b.keys).Claim(ctx, "known", content, until)
+		},
+		"Claim": func(b *bench) (any, error) { return NewReplayGuard(b.store, b.keys).Claim(ctx, "new", content, until) },
 	} {
 		for _, rotated := range []bool{false, true} {
 			prepare := func() (*bench, *storetest.Breaking) {
 				b := newBench(t, Policy{})
 				b.record(t, bob, hardBounce(start))
-				if ok, err := NewGuard(b.store, b.keys).Claim(ctx, "known", content, until); err != nil || !ok {
+				if ok, err := NewReplayGuard(b.store, b.keys).Claim(ctx, "known", content, until); err != nil || !ok {
 					t.Fatalf("Claim = %v, %v", ok, err)
 				}
 				disk := &storetest.Breaking{Store: b.store, Err: errBroken}

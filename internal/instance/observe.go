@@ -32,7 +32,6 @@ func NewObserver(logger *zap.Logger, reached func()) *Observer { return &Observe
 // seen whether it asks us at all. Like the metrics it belongs to the process.
 var faceCalls atomic.Uint64
 
-// Request implements handlers.Observer.
 func (o *Observer) Request(r *http.Request, e handlers.Event) {
 	if e.Face == "identity" && e.Endpoint == "validated" {
 		faceCalls.Add(1)
@@ -86,12 +85,10 @@ func method(r *http.Request) string {
 	return "other"
 }
 
-// Transition implements verification.Observer.
 func (o *Observer) Transition(purpose threepid.Purpose, medium threepid.Medium, to string) {
 	sessionsTotal.WithLabelValues(string(purpose), string(medium), to).Inc()
 }
 
-// Delivery implements outbox.Observer.
 func (o *Observer) Delivery(e outbox.Event) {
 	medium := string(cmp.Or(e.Medium, "unknown"))
 	messagesTotal.WithLabelValues(medium, e.Outcome).Inc()

@@ -38,7 +38,7 @@ func (n naming) openNames(purpose threepid.Purpose, id threepid.ThreePID) []stri
 func (s *Service) NoteOpen(ctx context.Context, m Message) (bool, error) {
 	names := s.openNames(m.Purpose, m.ThreePID())
 	var rec openRequests
-	err := store.UpdateSoon(ctx, s.store, limitsPartition, func(txn store.Txn) error {
+	err := store.UpdateAsync(ctx, s.store, limitsPartition, func(txn store.Txn) error {
 		rec = openRequests{}
 		_, err := kindOpen.First(txn, s.keys, names, &rec)
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
@@ -59,7 +59,7 @@ func (s *Service) NoteOpen(ctx context.Context, m Message) (bool, error) {
 func (s *Service) Another(ctx context.Context, sid threepid.SID, found Confirmed) (bool, error) {
 	var rec openRequests
 	names := s.openNames(found.Purpose, found.ThreePID)
-	err := s.glance(ctx, limitsPartition, func(txn store.Txn) error {
+	err := s.viewLatest(ctx, limitsPartition, func(txn store.Txn) error {
 		rec = openRequests{}
 		_, err := kindOpen.First(txn, s.keys, names, &rec)
 		if errors.Is(err, store.ErrNotFound) {
@@ -86,7 +86,7 @@ func (s *Service) anyOpen(ctx context.Context, rec openRequests, but threepid.SI
 		if err != nil {
 			return false, err
 		}
-		session.settle(now)
+		session.expireClaim(now)
 		if session.confirmable(now) {
 			return true, nil
 		}

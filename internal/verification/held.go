@@ -51,7 +51,7 @@ func (s *Service) paid(medium threepid.Medium) []cell {
 func (s *Service) room(medium threepid.Medium) []cell {
 	cells := s.paid(medium)
 	for i := range cells {
-		cells[i].glance = true
+		cells[i].dryRun = true
 	}
 	return cells
 }

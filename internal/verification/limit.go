@@ -61,8 +61,8 @@ type cell struct {
 	share int
 	// refund is what is given back of what it has cost.
 	refund time.Duration
-	// glance refuses where there is no room, and counts nothing.
-	glance bool
+	// dryRun refuses where there is no room, and counts nothing.
+	dryRun bool
 }
 
 // limitsPartition is where all limits are. In one partition, one transaction
@@ -76,7 +76,7 @@ var limitsPartition = kindLimit.Partition("")
 func (s *Service) spend(ctx context.Context, cool []string, cells ...cell) error {
 	var refused *LimitError
 	// Whatever it is counted for waits for the disk by itself.
-	err := store.UpdateSoon(ctx, s.store, limitsPartition, func(txn store.Txn) error {
+	err := store.UpdateAsync(ctx, s.store, limitsPartition, func(txn store.Txn) error {
 		wait, err := s.cooling(txn, cool)
 		if err != nil || wait > 0 {
 			refused = &LimitError{RetryAfter: wait, Limit: LimitCooldown}
@@ -113,7 +113,7 @@ func (s *Service) charge(txn store.Txn, cells []cell) (refused *LimitError, err 
 		return refused, nil
 	}
 	for i, c := range cells {
-		if c.glance {
+		if c.dryRun {
 			continue
 		}
 		if err := writeTAT(txn, c.names[0], tats[i]); err != nil {
@@ -128,7 +128,7 @@ func (s *Service) giveBack(ctx context.Context, cells ...cell) error {
 	if len(cells) == 0 {
 		return nil
 	}
-	return store.UpdateSoon(ctx, s.store, limitsPartition, func(txn store.Txn) error {
+	return store.UpdateAsync(ctx, s.store, limitsPartition, func(txn store.Txn) error {
 		return refund(txn, cells)
 	})
 }

@@ -103,12 +103,12 @@ func (s *Service) Count(ctx context.Context, req Request) error {
 	return s.spend(ctx, s.addressNames(req.ThreePID), s.cells(req, 1)...)
 }
 
-// glance is a View that sees what [store.Soon] has written, too, of which a View
+// viewLatest is a View that sees what [store.AsyncUpdater] has written, too, of which a View
 // may know nothing until it is on the disk. What it finds is only acted upon by
 // updates that wait for that.
-func (s *Service) glance(ctx context.Context, p store.Partition, fn func(store.Txn) error) error {
-	if soon, ok := s.store.(store.Soon); ok {
-		return soon.UpdateSoon(ctx, p, fn)
+func (s *Service) viewLatest(ctx context.Context, p store.Partition, fn func(store.Txn) error) error {
+	if async, ok := s.store.(store.AsyncUpdater); ok {
+		return async.UpdateAsync(ctx, p, fn)
 	}
 	return s.store.View(ctx, p, fn)
 }

@@ -67,7 +67,7 @@ func mailboxOf(id threepid.ThreePID) threepid.ThreePID {
 // many it was.
 func (s *Service) RevokeByAddress(ctx context.Context, id threepid.ThreePID) (n int, err error) {
 	list, err := s.search(ctx, func(session *Session) bool {
-		session.settle(s.now())
+		session.expireClaim(s.now())
 		return session.ThreePID() == id && session.open(s.now()) == nil
 	})
 	for _, a := range list {

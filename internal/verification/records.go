@@ -42,7 +42,7 @@ var (
 		sealed.Read(func(q *sealed.Query, rec *progressRecord) bool {
 			return rec.Held != nil && q.Is(rec.Held.ThreePID())
 		}))
-	kindTie = sealed.Declare("registrations", "t/", sealed.Together, sealed.Expires, sealed.Dropped,
+	kindRegistration = sealed.Declare("registrations", "t/", sealed.Together, sealed.Expires, sealed.Dropped,
 		sealed.Never("it has the homeserver's name of a registration, and no address"))
 	kindLimit = sealed.Declare("limits", "l/", sealed.Together, sealed.Unsealed, sealed.Kept, named(naming.limits))
 	// An address whose owner wants no more messages.

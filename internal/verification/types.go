@@ -51,7 +51,6 @@ type WrongTokenError struct {
 	Medium  threepid.Medium
 }
 
-// Error implements error.
 func (e *WrongTokenError) Error() string { return ErrTokenIncorrect.Error() }
 
 // Unwrap says what it is.
@@ -65,7 +64,6 @@ type LimitError struct {
 	Limit LimitKind
 }
 
-// Error implements error.
 func (e *LimitError) Error() string {
 	return fmt.Sprintf("too many requests, retry after %s", e.RetryAfter)
 }

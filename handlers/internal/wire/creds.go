@@ -151,6 +151,8 @@ func IsThreepidStage(auth Object) bool {
 	return stage == StageEmail || stage == StageMSISDN
 }
 
-const StagePassword = "m.login.password"
-
-const StageDummy = "m.login.dummy"
+// The other stages that are looked at (CS API, "Authentication types").
+const (
+	StagePassword = "m.login.password"
+	StageDummy    = "m.login.dummy"
+)

@@ -40,7 +40,7 @@ func (m *Module) Provision(caddy.Context) error {
 // PoolKey is the same for all spellings of the path.
 func (m *Module) PoolKey() (string, error) { return filepath.Abs(m.Path) }
 
-// FixedOptions: there are none besides the path.
+// FixedOptions are none besides the path.
 func (*Module) FixedOptions() string { return "" }
 
 // OpenStore opens the file.
