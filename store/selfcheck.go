@@ -103,7 +103,7 @@ func (c *selfCheck) gets(txn Txn, want []string) error {
 		case err != nil && !errors.Is(err, ErrNotFound):
 			return err
 		default:
-			return fmt.Errorf("%w: Get of %s has %q, %v", ErrContract, k, value, err)
+			return fmt.Errorf("%w: Get of %s has %q; it is found: %v", ErrContract, k, value, err == nil)
 		}
 	}
 	return nil

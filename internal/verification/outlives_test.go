@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 )
 
 // telling are the entries in which whoever has the keys reads a text. A message that waits
@@ -45,6 +47,11 @@ func (f *fixture) leaveTraces(at time.Duration, typed string) {
 	)
 	if err != nil || !alias.Live {
 		f.Fatalf("%v; the alias is live: %v", err, alias.Live)
+	}
+	for _, kind := range []*sealed.Kind{kindSession, OutboxKind, kindReply, kindAlias, kindNonce, kindForeign, kindBinding, kindProgress} {
+		if f.entries(kind) == 0 {
+			f.Fatalf("there is nothing of %s", kind.Key(""))
+		}
 	}
 }
 
