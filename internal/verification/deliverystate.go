@@ -173,7 +173,7 @@ func (s *Service) noteFeedback(ctx context.Context, sid string, n int, state Del
 		if about > session.Sends {
 			return ErrNoSession
 		}
-		return note(txn, sid, about, state, time.UnixMilli(session.Until).Add(time.Minute))
+		return note(txn, sid, about, state, session.gone())
 	})
 }
 
