@@ -20,6 +20,7 @@ var (
 	ProcessLogger = processLogger
 	NewExpander   = newExpander
 	AdminPlace    = adminPlace
+	ListenAt      = listenAt
 	ParseNetwork  = parseNetwork
 	ToUpstream    = toUpstream
 	FromUpstream  = fromUpstream

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/caddyserver/caddy/v2"
@@ -21,8 +22,89 @@ import (
 // errNotStream is returned for a network that has no connections.
 var errNotStream = errors.New("is no address to listen on; write unix//run/threepid/lmtp.sock or 127.0.0.1:24")
 
-// listenAt opens a listener of Caddy's, so that it stays open across reloads.
+// listeners are those that are open in this process, by their addresses.
+var listeners = caddy.NewUsagePool()
+
+// sharedListener is one, for all configurations that have it open. Caddy could share its
+// socket, too, but keeps the newest copy of it to copy the next from: when that was of a
+// configuration which was refused, it is closed.
+type sharedListener struct {
+	net.Listener
+	accepted chan accepted
+	ended    chan struct{}
+}
+
+type accepted struct {
+	conn net.Conn
+	err  error
+}
+
+// accept hands connections to whichever configuration asks first.
+func (s *sharedListener) accept() {
+	for {
+		conn, err := s.Listener.Accept()
+		select {
+		case s.accepted <- accepted{conn, err}:
+		case <-s.ended:
+			if err == nil {
+				_ = conn.Close()
+			}
+			return
+		}
+	}
+}
+
+// Destruct is called when the last configuration has closed it.
+func (s *sharedListener) Destruct() error {
+	close(s.ended)
+	return s.Close()
+}
+
+// handle is what one configuration has of it.
+type handle struct {
+	*sharedListener
+	closed chan struct{}
+	close  func() error
+}
+
+// Accept ends when the handle is closed.
+func (h *handle) Accept() (net.Conn, error) {
+	select {
+	case a := <-h.accepted:
+		return a.conn, a.err
+	case <-h.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close leaves the listener to the other configurations.
+func (h *handle) Close() error { return h.close() }
+
+// listenAt opens a listener that stays open across reloads.
 func listenAt(address string) (net.Listener, error) {
+	value, _, err := listeners.LoadOrNew(address, func() (caddy.Destructor, error) {
+		ln, err := open(address)
+		if err != nil {
+			return nil, err
+		}
+		s := &sharedListener{ln, make(chan accepted), make(chan struct{})}
+		go s.accept()
+		return s, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	shared, _ := value.(*sharedListener) // nothing else is in the pool
+	h := &handle{sharedListener: shared, closed: make(chan struct{})}
+	h.close = sync.OnceValue(func() error {
+		close(h.closed)
+		_, err := listeners.Delete(address)
+		return err
+	})
+	return h, nil
+}
+
+func open(address string) (net.Listener, error) {
 	addr, err := caddy.ParseNetworkAddress(address)
 	if err != nil {
 		return nil, err

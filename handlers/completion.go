@@ -135,7 +135,7 @@ func (j *completion) forward(path string) (verdict, error) {
 	if err != nil {
 		return verdict{end: endUnanswered}, wire.UpstreamFailure(err)
 	}
-	return j.judge(answer), nil
+	return judge(answer), nil
 }
 
 // prepare claims the sessions, and makes the body that the homeserver gets.
@@ -178,7 +178,7 @@ func (j *completion) send(path string) (*wire.Answer, error) {
 }
 
 // settle tells all sessions what has become of them, and whether the homeserver has left
-// one of them unasked.
+// all of them unasked.
 func (j *completion) settle(ctx context.Context, v verdict) (unasked bool) {
 	within, cancel := wire.Detached(ctx, wire.SettleTime)
 	defer cancel()
@@ -189,8 +189,8 @@ func (j *completion) settle(ctx context.Context, v verdict) (unasked bool) {
 		// An alias whose end cannot be written down ends by itself, and
 		// counts as used if the homeserver has asked for it.
 		_ = j.client.svc.Finish(within, c.alias, v.of(c, j.call.Route.Tail))
-		unasked = unasked || c.alias.Unasked
 	}
+	unasked = len(j.live()) > 0 && len(j.asked()) == 0
 	if j.confirmation != nil {
 		v.unasked = unasked
 		j.confirmation.settle(ctx, v.ofConfirmation())

@@ -73,8 +73,8 @@ func TestWhatAnAnswerSaysOfAProof(t *testing.T) {
 	} {
 		answer := &wire.Answer{Status: c.status}
 		_, _ = answer.Body.WriteString(c.body) // into memory
-		j := &completion{credentials: []*credential{shownAt(c.stage, verification.Alias{})}}
-		if got := j.judge(answer).outcome; got != c.want {
+		v := judge(answer)
+		if got := v.of(shownAt(c.stage, verification.Alias{}), route.TailPassword); got != c.want {
 			t.Errorf("%+v: got %v", c, got)
 		}
 	}
@@ -91,7 +91,7 @@ func TestWhatAnAnswerSaysOfAProof(t *testing.T) {
 		{endAnswered, wire.StageEmail, route.TailPassword, 400, false},
 		{endAnswered, wire.StageEmail, route.TailRegister, 401, false},
 	} {
-		v := verdict{end: c.end, answer: &wire.Answer{Status: c.status}, outcome: verification.Refused}
+		v := verdict{end: c.end, answer: &wire.Answer{Status: c.status}}
 		if got := v.of(shownAt(c.stage, verification.Alias{}), c.tail) == verification.Kept; got != c.want {
 			t.Errorf("%+v: got %v", c, got)
 		}

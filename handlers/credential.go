@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
@@ -35,6 +36,12 @@ func (j *completion) live() (all []*credential) {
 		}
 	}
 	return all
+}
+
+// asked are those of them that the homeserver has asked about, once they are settled. By
+// any other it can have done nothing.
+func (j *completion) asked() []*credential {
+	return slices.DeleteFunc(j.live(), func(c *credential) bool { return c.alias.Unasked })
 }
 
 // read finds the credentials of a path in the route table.

@@ -161,17 +161,18 @@ func TestWhatAnAccountHasGot(t *testing.T) {
 	r := newRig(t, options{})
 	for _, c := range []struct {
 		purpose threepid.Purpose
-		outcome verification.Outcome
+		status  int
 		answer  string
 		who     *hsapi.Account
 		want    []report.Change
 	}{
-		{threepid.Add, verification.Completed, `{"user_id":"@x"}`, &hsapi.Account{User: "@a"}, []report.Change{{Action: "added", User: r.svc.Pseudonym("@a"), Medium: "email", Address: r.svc.Pseudonym("a")}}},
-		{threepid.Add, verification.Completed, `<html>`, nil, []report.Change{{Action: "added", Medium: "email", Address: r.svc.Pseudonym("a")}}},
-		{threepid.Register, verification.Completed, `{"user_id":"@x"}`, nil, []report.Change{{Action: "registered", User: r.svc.Pseudonym("@x"), Medium: "email", Address: r.svc.Pseudonym("a" + wire.StageEmail)}}},
-		{threepid.Register, verification.Refused, `{"user_id":"@x"}`, nil, nil},
-		{threepid.Register, verification.Unknown, `{"user_id":"@x"}`, nil, nil},
-		{threepid.Password, verification.Completed, `{"user_id":"@x"}`, nil, nil},
+		{threepid.Add, 200, `{"user_id":"@x"}`, &hsapi.Account{User: "@a"}, []report.Change{{Action: "added", User: r.svc.Pseudonym("@a"), Medium: "email", Address: r.svc.Pseudonym("a")}}},
+		{threepid.Add, 200, `<html>`, nil, []report.Change{{Action: "added", Medium: "email", Address: r.svc.Pseudonym("a")}}},
+		{threepid.Register, 200, `{"user_id":"@x"}`, nil, []report.Change{{Action: "registered", User: r.svc.Pseudonym("@x"), Medium: "email", Address: r.svc.Pseudonym("a" + wire.StageEmail)}}},
+		{threepid.Register, 401, `{"completed":["m.login.email.identity"]}`, nil, nil},
+		{threepid.Register, 400, `{"user_id":"@x"}`, nil, nil},
+		{threepid.Register, 500, `{"user_id":"@x"}`, nil, nil},
+		{threepid.Password, 200, `{"user_id":"@x"}`, nil, nil},
 	} {
 		j := &completion{client: r.client, call: &wire.Call{Route: route.Route{Purpose: c.purpose}}, who: c.who}
 		for _, live := range []bool{true, false} {
@@ -179,9 +180,9 @@ func TestWhatAnAccountHasGot(t *testing.T) {
 				j.credentials = append(j.credentials, shownAt(stage, verification.Alias{Live: live, ThreePID: threepid.ThreePID{Medium: threepid.Email, Address: "a" + stage}}))
 			}
 		}
-		answer := &wire.Answer{Status: 200}
+		answer := &wire.Answer{Status: c.status}
 		_, _ = answer.Body.WriteString(c.answer) // into memory
-		if got := j.changes(verdict{answer: answer, outcome: c.outcome}); !reflect.DeepEqual(got, c.want) {
+		if got := j.changes(judge(answer)); !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%+v: got %+v", c, got)
 		}
 	}

@@ -28,43 +28,29 @@ const (
 type verdict struct {
 	end    end
 	answer *wire.Answer // nil if there is none
-	// outcome is whether the homeserver has accepted what it was shown.
-	outcome verification.Outcome
-	// unasked says that it was shown a proof and has not asked about it.
+	// completed are the stages that the homeserver keeps, if it asks for more.
+	completed []string
+	// unasked says that it was shown proofs and has asked about none.
 	unasked bool
 }
 
 func (v *verdict) succeeded() bool { return v.answer.Status/100 == 2 }
 
-// judge decides whether the homeserver has accepted the proof.
-func (j *completion) judge(answer *wire.Answer) verdict {
-	v := verdict{end: endAnswered, answer: answer, outcome: verification.Refused}
-	switch {
-	case v.succeeded():
-		v.outcome = verification.Completed
-	case answer.Status >= 500:
-		v.outcome = verification.Unknown // it may have acted before it failed
-	case answer.Status == http.StatusUnauthorized && j.stageCompleted(answer):
-		v.outcome = verification.Completed
+// judge reads an answer. In the 401 of a User-Interactive Authentication the homeserver
+// lists the stages whose proof it keeps.
+func judge(answer *wire.Answer) verdict {
+	v := verdict{end: endAnswered, answer: answer}
+	var body struct {
+		Completed []string `json:"completed"`
+	}
+	if answer.Status == http.StatusUnauthorized && json.Unmarshal(answer.Body.Bytes(), &body) == nil {
+		v.completed = body.Completed
 	}
 	return v
 }
 
-// stageCompleted reads the UIA 401: the homeserver keeps the proof of a stage
-// that it lists as completed.
-func (j *completion) stageCompleted(answer *wire.Answer) bool {
-	var body struct {
-		Completed []string `json:"completed"`
-	}
-	if json.Unmarshal(answer.Body.Bytes(), &body) != nil {
-		return false
-	}
-	return slices.ContainsFunc(j.credentials, func(c *credential) bool {
-		return c.alias != nil && !c.adds() && slices.Contains(body.Completed, c.Stage)
-	})
-}
-
-// of is what becomes of one session.
+// of is what becomes of one session. What the homeserver says of a stage is about that
+// one alone: it has not looked yet at the address that is to be added by the same request.
 //
 // A homeserver that has refused a request may keep the proof of a stage all the same.
 // Synapse keeps it as soon as it has asked, and looks at the rest of the body
@@ -74,12 +60,14 @@ func (j *completion) stageCompleted(answer *wire.Answer) bool {
 // bad password may choose another one.
 func (v *verdict) of(c *credential, tail string) verification.Outcome {
 	switch {
-	case v.end != endAnswered:
-		return verification.Unknown
-	case v.outcome == verification.Refused && !c.adds() && tail != route.TailPassword && v.answer.Status != http.StatusUnauthorized:
+	case v.end != endAnswered, v.answer.Status >= http.StatusInternalServerError:
+		return verification.Unknown // it may have acted before it failed
+	case v.succeeded(), !c.adds() && slices.Contains(v.completed, c.Stage):
+		return verification.Completed
+	case !c.adds() && tail != route.TailPassword && v.answer.Status != http.StatusUnauthorized:
 		return verification.Kept
 	}
-	return v.outcome
+	return verification.Refused
 }
 
 // ofConfirmation is what becomes of the session by which the user has confirmed such a
@@ -123,8 +111,8 @@ func goesOn(answer *wire.Answer) bool {
 
 // changes lists the addresses that an account has got by this request.
 func (j *completion) changes(v verdict) []report.Change {
-	if v.outcome != verification.Completed {
-		return nil
+	if !v.succeeded() {
+		return nil // a stage that is completed has changed nothing yet
 	}
 	var change report.Change
 	adds := false
@@ -147,7 +135,7 @@ func (j *completion) changes(v verdict) []report.Change {
 		change.User = j.client.svc.Pseudonym(body.UserID)
 	}
 	var list []report.Change
-	for _, c := range j.live() {
+	for _, c := range j.asked() {
 		if c.adds() == adds {
 			change.Medium, change.Address = c.alias.Medium, j.client.svc.Pseudonym(c.alias.Address)
 			list = append(list, change)
@@ -163,7 +151,7 @@ func (j *completion) readers(v verdict) []verification.Reader {
 		return nil
 	}
 	var list []verification.Reader
-	for _, c := range j.live() {
+	for _, c := range j.asked() {
 		proven := c.alias.ThreePID
 		switch {
 		case j.call.Route.Tail == route.TailPassword:

@@ -182,7 +182,7 @@ func (i *Instance) Start() error {
 		return nil
 	}
 	if i.phones != nil {
-		spending.Store(i)
+		i.spends()
 	}
 	i.release = i.Store.Outbox.Use(outbox.Transports{
 		Observer: NewObserver(i.logger, nil), Senders: senders, MaxQueued: i.cfg.MaxQueued, Suppressed: i.suppressed,
@@ -212,7 +212,7 @@ func (i *Instance) Stop() {
 	if i.release == nil {
 		return
 	}
-	spending.CompareAndSwap(i, nil)
+	i.spendsNoMore()
 	i.release()
 	i.release = nil
 }

@@ -203,6 +203,11 @@ func (c *KeyFile) openPatiently(ctx context.Context, mod guest.Store) (store.Sto
 // decideOpened decides again, now that nobody else can change the store, and notes in
 // it whose it is.
 func (c *KeyFile) decideOpened(ctx context.Context, s store.Store, name string, draft *keyring.Draft) error {
+	// A store may be anybody's, and its faults must not be blamed on the key file. One that
+	// cannot be written at the moment, to a full disk say, is none.
+	if err := store.SelfCheck(ctx, s, c.now()); errors.Is(err, store.ErrContract) {
+		return fmt.Errorf("store %s: %w", name, err)
+	}
 	found, err := keycheck.Inspect(ctx, s, c.keys, layout)
 	if err != nil {
 		return fmt.Errorf("look into store: %w", err)

@@ -4,7 +4,8 @@ package instance
 
 import (
 	"context"
-	"sync/atomic"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -65,8 +66,35 @@ func (o *fraudObserver) Resumed(region string) {
 	o.logger.Info("messages to a prefix are sent again", zap.String("country", region))
 }
 
-// spending is the shield of the configuration that was started last.
-var spending atomic.Pointer[Instance]
+// spenders are the configurations that may pay for messages to phones, in the order in
+// which they began. The first is in force: what was started to take its place may still
+// be refused.
+var spenders struct {
+	sync.Mutex
+	list []*Instance
+}
+
+func (i *Instance) spends() {
+	spenders.Lock()
+	defer spenders.Unlock()
+	spenders.list = append(spenders.list, i)
+}
+
+func (i *Instance) spendsNoMore() {
+	spenders.Lock()
+	defer spenders.Unlock()
+	spenders.list = slices.DeleteFunc(spenders.list, func(other *Instance) bool { return other == i })
+}
+
+// spender is the one in force, or nil.
+func spender() *Instance {
+	spenders.Lock()
+	defer spenders.Unlock()
+	if len(spenders.list) == 0 {
+		return nil
+	}
+	return spenders.list[0]
+}
 
 // budgetGauges tell how far budgets are used up, when they are asked.
 type budgetGauges struct{}
@@ -93,7 +121,7 @@ const scrapeTime = 2 * time.Second
 // Collect implements prometheus.Collector. Budgets of prefixes are left out:
 // there may be many, and the admin endpoint has them.
 func (budgetGauges) Collect(ch chan<- prometheus.Metric) {
-	i := spending.Load()
+	i := spender()
 	if i == nil {
 		return
 	}

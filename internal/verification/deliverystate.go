@@ -174,7 +174,7 @@ func (s *Service) noteFeedback(ctx context.Context, sid threepid.SID, n int, sta
 		if about > session.Sends {
 			return ErrNoSession
 		}
-		return note(txn, sid, about, state, time.UnixMilli(session.Until).Add(time.Minute))
+		return note(txn, sid, about, state, session.gone())
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/address"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
@@ -26,7 +27,9 @@ var (
 	// What was said of a session's messages when one was not taken.
 	kindReply = sealed.Declare("replies", "r/", sealed.Sharded, sealed.Expires, sealed.Dropped, sealed.Seen(ofSession))
 	kindAlias = sealed.Declare("aliases", "a/", sealed.Sharded, sealed.Expires, sealed.Dropped,
-		sealed.Read(func(q *sealed.Query, rec *aliasRecord) bool { return q.Follows(string(rec.SID)) }))
+		sealed.Read(func(q *sealed.Query, rec *aliasRecord) bool {
+			return q.Follows(string(rec.SID)) || q.Medium == threepid.Email && address.IsSpelling(rec.Spelling, q.Address)
+		}))
 	kindNonce = sealed.Declare("token_requests", "n/", sealed.Sharded, sealed.Expires, sealed.Dropped,
 		sealed.Read(func(q *sealed.Query, rec *nonceRecord) bool { return q.Is(rec.Request.ThreePID()) }))
 	// sid of the homeserver's own session → nonce
@@ -112,8 +115,11 @@ func (s *Service) session(txn store.Txn, sid threepid.SID) (*Session, error) {
 	return &session, nil
 }
 
-// putSession keeps the record a little beyond its end, so that the reader of
-// a late click is told "expired" by the session itself.
 func (s *Service) putSession(txn store.Txn, session *Session) error {
-	return kindSession.Put(txn, s.keys, sessionKey(session.SID), session, time.UnixMilli(session.Until).Add(time.Minute))
+	return kindSession.Put(txn, s.keys, sessionKey(session.SID), session, session.gone())
 }
+
+// gone is when the record ends: a little beyond the session, so that the reader of a late
+// click is told "expired" by the session itself. What tells of an address and is found by
+// the session alone must not live longer.
+func (s *Session) gone() time.Time { return time.UnixMilli(s.Until).Add(time.Minute) }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
@@ -24,13 +25,21 @@ type Reply struct {
 func replyKey(sid threepid.SID) string { return kindReply.Key(string(sid[partitionSize:])) }
 
 // NoteReply writes it down, in the transaction in which [NoteDelivery] is called.
-// It costs nothing where messages are taken.
+// It costs nothing where messages are taken. It is found by its session, and ends with
+// it: what nobody finds cannot be forgotten.
 func NoteReply(txn store.Txn, keys *keyring.Ring, m Message, text string, now time.Time) error {
 	sid, _, ok := splitID(m.ID)
 	if !ok {
 		return nil
 	}
-	return kindReply.Put(txn, keys, replyKey(sid), Reply{Text: text, At: now.UnixMilli()}, m.Created.Add(MaxLifetime+time.Minute))
+	var session Session
+	switch err := kindSession.Get(txn, keys, sessionKey(sid), &session); {
+	case errors.Is(err, store.ErrNotFound), errors.Is(err, keyring.ErrSealed), errors.Is(err, sealed.ErrForm):
+		return nil
+	case err != nil:
+		return err
+	}
+	return kindReply.Put(txn, keys, replyKey(sid), Reply{Text: text, At: now.UnixMilli()}, session.gone())
 }
 
 // reply reads it; without one its text is empty.

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"slices"
@@ -37,6 +38,7 @@ type journal struct {
 	lock    chan struct{}
 	readers sync.WaitGroup // of snapshots
 	file    *os.File
+	whole   int64 // the length of the lines that are whole
 	closed  bool
 	entries map[store.Partition]map[string]entry
 }
@@ -57,17 +59,20 @@ func Open(path string) (store.Store, error) {
 // replay reads the file. A last line that was torn by the death of the process is cut
 // off: its update was answered to nobody.
 func (j *journal) replay() error {
-	lines, whole := bufio.NewReader(j.file), int64(0)
+	lines := bufio.NewReader(j.file)
 	for {
 		line, err := lines.ReadBytes('\n')
+		if errors.Is(err, io.EOF) {
+			return j.file.Truncate(j.whole)
+		}
 		if err != nil {
-			return j.file.Truncate(whole)
+			return err
 		}
 		var c change
 		if err := json.Unmarshal(line, &c); err != nil {
 			return err
 		}
-		whole += int64(len(line))
+		j.whole += int64(len(line))
 		j.apply(c)
 	}
 }
@@ -140,13 +145,26 @@ func (j *journal) Update(ctx context.Context, p store.Partition, fn func(store.T
 	if err != nil {
 		return err
 	}
-	if _, err := j.file.Write(append(line, '\n')); err != nil {
-		return fmt.Errorf("write journal: %w", err)
-	}
-	if err := j.file.Sync(); err != nil {
+	if err := j.write(append(line, '\n')); err != nil {
 		return fmt.Errorf("write journal: %w", err)
 	}
 	j.apply(c)
+	return nil
+}
+
+// write adds a line, in the place of one that could not be written to its end: nothing
+// could be read any more behind that.
+func (j *journal) write(line []byte) error {
+	if err := j.file.Truncate(j.whole); err != nil {
+		return err
+	}
+	if _, err := j.file.Write(line); err != nil {
+		return err
+	}
+	if err := j.file.Sync(); err != nil {
+		return err
+	}
+	j.whole += int64(len(line))
 	return nil
 }
 

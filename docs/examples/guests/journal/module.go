@@ -4,6 +4,8 @@ package journal
 
 import (
 	"errors"
+	"io/fs"
+	"os"
 	"path/filepath"
 
 	"github.com/caddyserver/caddy/v2"
@@ -37,8 +39,19 @@ func (m *Module) Provision(caddy.Context) error {
 	return nil
 }
 
-// PoolKey is the same for all spellings of the path.
-func (m *Module) PoolKey() (string, error) { return filepath.Abs(m.Path) }
+// PoolKey is the same for all spellings of the path, and for all links to the file. One to
+// a file that is not there is refused: it will have another name when it is.
+func (m *Module) PoolKey() (string, error) {
+	path, err := filepath.Abs(m.Path)
+	if err != nil {
+		return "", err
+	}
+	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) { // it will be made
+		dir, err := filepath.EvalSymlinks(filepath.Dir(path))
+		return filepath.Join(dir, filepath.Base(path)), err
+	}
+	return filepath.EvalSymlinks(path)
+}
 
 // FixedOptions are none besides the path.
 func (*Module) FixedOptions() string { return "" }

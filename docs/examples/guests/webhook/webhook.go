@@ -9,6 +9,8 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/http/httptrace"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -50,7 +52,8 @@ func (g *Gateway) Provision(caddy.Context) (err error) {
 	return err
 }
 
-// Send posts a message. Once it is posted and there is no answer, it may have been sent.
+// Send posts a message. Once there was a connection and there is no answer, it may have been
+// sent; before, it was not, and another call is not paid for twice.
 func (g *Gateway) Send(ctx context.Context, m guest.SMS) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
@@ -58,6 +61,8 @@ func (g *Gateway) Send(ctx context.Context, m guest.SMS) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	var connected atomic.Bool
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }})
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, g.url, bytes.NewReader(body))
 	if err != nil {
 		return "", err
@@ -66,7 +71,7 @@ func (g *Gateway) Send(ctx context.Context, m guest.SMS) (string, error) {
 	req.Header.Set("Authorization", "Bearer "+g.token)
 	resp, err := g.client.Do(req)
 	if err != nil { // its text has the URL in it, and no more
-		return "", &guest.SendError{Reason: guest.ReasonUnreachable, Again: true, Unsure: true, Fault: true, Err: err}
+		return "", &guest.SendError{Reason: guest.ReasonUnreachable, Again: true, Unsure: connected.Load(), Fault: true, Err: err}
 	}
 	defer func() { _ = resp.Body.Close() }()
 	var taken struct {
