@@ -100,7 +100,7 @@ func (p *people) confirmRefusal(call *wire.Call, values url.Values) (int, error)
 		return p.showFailure(call, errMachine, p.refusalView(found, sid, refusal, web.Second))
 	}
 	state := web.Refused
-	switch err := p.svc.Refuse(call.R.Context(), sid, refusal); {
+	switch err := p.svc.Refuse(call.R.Context(), sid, refusal, values.Get("everybody") != ""); {
 	case errors.Is(err, verification.ErrConsumed):
 		state = web.Already // it cannot be taken back, and saying that it was stopped would be a lie
 	case err != nil:
@@ -117,7 +117,7 @@ func aboutRefusal(sid, refusal string) string { return "refuse\x00" + sid + "\x0
 // answered like a right one.
 func (p *people) refuseAtOnce(call *wire.Call) (int, error) {
 	sid, refusal := refusalOf(call.R.URL.Query())
-	err := p.svc.Refuse(call.R.Context(), sid, refusal)
+	err := p.svc.Refuse(call.R.Context(), sid, refusal, false) // which is pressed without being read
 	if errors.Is(err, verification.ErrConsumed) {
 		err = nil // what could still be done was done
 	}

@@ -22,11 +22,11 @@ func TestRefusedSessionLooksPending(t *testing.T) {
 		f := newFixture(t, func(c *Config) { c.MaxTries = 3 })
 		sid := f.open(ask(discreet, proof(kind))).SID
 		m := f.outbox.last(t)
-		if err := f.Refuse(bg, sid, m.Refusal); err != nil {
+		if err := f.Refuse(bg, sid, m.Refusal, false); err != nil {
 			t.Fatal(err)
 		}
 		for range 2 {
-			if err := f.Refuse(bg, sid, m.Refusal); err != nil { // clicking twice is fine
+			if err := f.Refuse(bg, sid, m.Refusal, false); err != nil { // clicking twice is fine
 				t.Fatal(err)
 			}
 		}
@@ -80,7 +80,7 @@ func TestDiscreetRequestIsNotToldOfRoom(t *testing.T) {
 func TestPageOfARefusedSession(t *testing.T) {
 	f := newFixture(t)
 	sid := f.open(ask(discreet)).SID
-	wantErr(t, "Refuse", f.Refuse(bg, sid, f.outbox.last(t).Refusal), nil)
+	wantErr(t, "Refuse", f.Refuse(bg, sid, f.outbox.last(t).Refusal, false), nil)
 	_, err := f.Inspect(bg, guessing(sid, "wrong"))
 	wantErr(t, "a wrong link", err, ErrTokenIncorrect)
 	_, err = f.Inspect(bg, Submission{SID: sid, Token: "wrong"})
@@ -93,7 +93,7 @@ func TestCoolingIsAskedWhereMessagesAreSent(t *testing.T) {
 	f := newFixture(t)
 	req := ask(discreet, held("u1"))
 	f.hold(req)
-	if err := f.cool(bg, Email, req.Address, f.clock.Now().Add(time.Hour)); err != nil {
+	if err := f.cool(bg, Email, req.Address, 0, f.clock.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := f.Advance(bg, "u1", Email); err != nil {

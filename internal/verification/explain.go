@@ -7,6 +7,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -32,10 +33,23 @@ func (s *Service) Explain(ctx context.Context, m Message) (ours bool, err error)
 		if !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
+		if refused, err := s.chargeExplanation(txn, m); refused != nil || err != nil {
+			return err
+		}
 		note = explained{Message: m.ID}
 		return kindExplained.Put(txn, s.keys, kindExplained.Key(names[0]), note, m.Expires)
 	})
 	return note.Message == m.ID, err
+}
+
+// chargeExplanation counts an explanation: it comes last, when there is plenty.
+func (s *Service) chargeExplanation(txn store.Txn, m Message) (refused *ratelimit.Refusal, err error) {
+	budget := s.budget(m.Medium)
+	if budget.Limit.Off() {
+		return nil, nil
+	}
+	budget.Kept = ratelimit.Explained.Kept()
+	return s.table.Charge(txn, nil, []ratelimit.Cell{budget})
 }
 
 // Explained notes what became of that message. One that was not sent leaves the

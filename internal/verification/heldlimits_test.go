@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 )
 
 // tryHold opens a session whose message is held, and returns which limit has refused.
@@ -72,7 +74,7 @@ func TestGate_HeldRequestsTakeFromTheBudget(t *testing.T) {
 	}
 	sent := 0
 	for n := range 10 {
-		_, err := f.RequestToken(bg, ask(purpose(Password), secret(fmt.Sprint(n))))
+		_, err := f.RequestToken(bg, ask(granted, secret(fmt.Sprint(n))))
 		if refusedBy(t, err) == "" {
 			sent++
 		}
@@ -142,16 +144,16 @@ func TestGate_AHeldRequestIsPaidForOnce(t *testing.T) {
 	if got := left(); got != 7 || len(f.outbox.messages()) != 1 {
 		t.Errorf("got room for %d after %d messages, want 7 after 1", got, len(f.outbox.messages()))
 	}
-	if got := f.room(t, f.holding()); got != f.holding().limit.Burst {
-		t.Errorf("got room for %d held requests, want for all %d", got, f.holding().limit.Burst)
+	if got := f.room(t, f.holding()); got != f.holding().Limit.Burst {
+		t.Errorf("got room for %d held requests, want for all %d", got, f.holding().Limit.Burst)
 	}
 }
 
 // room is how many more count against a cell now.
-func (f *fixture) room(t *testing.T, c cell) (n int) {
+func (f *fixture) room(t *testing.T, c ratelimit.Cell) (n int) {
 	t.Helper()
-	c.refund = c.limit.cost(1)
-	for f.spend(bg, nil, c) == nil {
+	c.Refund = c.Limit.Cost(1)
+	for f.spend(bg, c) == nil {
 		n++
 	}
 	for range n {
@@ -193,8 +195,8 @@ func TestGate_WhatIsNotSentIsGivenBack(t *testing.T) {
 	if got := len(f.outbox.messages()); got != 0 {
 		t.Errorf("got %d messages, want none", got)
 	}
-	if got := f.room(t, f.holding()); got != f.holding().limit.Burst {
-		t.Errorf("got room for %d held requests, want for all %d", got, f.holding().limit.Burst)
+	if got := f.room(t, f.holding()); got != f.holding().Limit.Burst {
+		t.Errorf("got room for %d held requests, want for all %d", got, f.holding().Limit.Burst)
 	}
 }
 

@@ -42,7 +42,7 @@ var operatorDeeds = []deed{
 	}},
 	{name: "Refuse", prepare: func(s *shaky) func() (any, error) {
 		s.open(known())
-		return nothing(func() error { return s.Refuse(bg, s.message().SID, s.message().Refusal) })
+		return nothing(func() error { return s.Refuse(bg, s.message().SID, s.message().Refusal, false) })
 	}, parts: true},
 	{name: "RevokeSession", prepare: func(s *shaky) func() (any, error) {
 		sid := s.open(known()).SID
@@ -105,7 +105,7 @@ var operatorDeeds = []deed{
 	{name: "Forget", prepare: func(s *shaky) func() (any, error) {
 		s.proves(s.claim(completes(s.validated(known()))))
 		s.open(known(secret("other")))
-		wantNone(s, s.Refuse(bg, s.message().SID, s.message().Refusal))
+		wantNone(s, s.Refuse(bg, s.message().SID, s.message().Refusal, false))
 		wantNone(s, s.Bind(bg, bounded))
 		return answers(func() (sealed.Forgotten, error) { return s.Forget(bg, Email, "alice@example.com") })
 	}, parts: true, tells: true},
@@ -124,6 +124,6 @@ func (s *shaky) refused() Message {
 	s.Helper()
 	s.open(known())
 	m := s.message()
-	wantNone(s, s.Refuse(bg, m.SID, m.Refusal))
+	wantNone(s, s.Refuse(bg, m.SID, m.Refusal, false))
 	return m
 }

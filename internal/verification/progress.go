@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -49,7 +50,7 @@ func (s *Service) progressNames(uia string, medium Medium) []string {
 }
 
 func (s *Service) tieNames(client netip.Addr, agent string) []string {
-	return s.keys.HashTexts("registration tie", network(client), agent)
+	return s.keys.HashTexts("registration tie", string(ratelimit.Narrow(client)), agent)
 }
 
 // Tie notes that a client has a registration under way, for requests that do

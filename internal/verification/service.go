@@ -8,9 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -48,6 +50,10 @@ type Config struct {
 	// User-Interactive Authentication. PerUser also limits other actions, each
 	// by itself.
 	PerAddress, PerClient, PerDomain, PerUser, PerUIA Limit
+	// PerNetwork is PerClient's for each of the wider networks around a client.
+	PerNetwork Limit
+	// Mailboxes takes the place of PerAddress for email, unless it is off.
+	Mailboxes ratelimit.Mailboxes
 	// Messages limits how many messages are sent, whoever asks.
 	Messages Limit
 	// Guesses limits how many wrong tokens come from one network.
@@ -71,8 +77,10 @@ type Service struct {
 	cfg   Config
 	store store.Store
 	naming
-	ids *idMaker
-	now func() time.Time
+	ids   *idMaker
+	now   func() time.Time
+	table ratelimit.Table
+	dry   atomic.Int64 // when newcomers got nothing, in Unix nanoseconds
 }
 
 // Validate fills in the defaults of what can be checked without a store, and
@@ -125,7 +133,8 @@ func NewService(cfg Config) (*Service, error) {
 	}
 	return &Service{
 		cfg: cfg, store: cfg.Store, naming: naming{cfg.Keys}, now: cfg.Now,
-		ids: &idMaker{keys: cfg.Keys, random: cfg.Random},
+		ids:   &idMaker{keys: cfg.Keys, random: cfg.Random},
+		table: ratelimit.Table{Entries: kindLimit, Heat: ratelimit.NewHeat(), Now: cfg.Now},
 	}, nil
 }
 
