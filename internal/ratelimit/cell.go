@@ -95,10 +95,10 @@ func (t *Table) Charge(txn store.Txn, by []Network, cells []Cell) (refused *Refu
 const coldest = 0.5
 
 // queue is how long the networks of a client have to wait for what others had less of.
-// While less than half of a cell's room is taken, nobody has to.
+// Nobody has to before half of a cell's room was taken.
 func (t *Table) queue(by []Network, c Cell, taken time.Duration, now time.Time) time.Duration {
 	room := c.Limit.room(c.Kept)
-	if !c.Fair || len(by) == 0 || taken <= room/2 {
+	if !c.Fair || len(by) == 0 || taken-c.Limit.Cost(1) <= room/2 {
 		return 0
 	}
 	left := float64(room-taken) / float64(c.Limit.Cost(1)) // places

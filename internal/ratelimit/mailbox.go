@@ -88,7 +88,7 @@ type Asker struct {
 	// By is their network, by every key, the one in use first. There is one also where
 	// nobody knows it.
 	By []uint64
-	// Known says that the owner is known by it, or that they are logged in.
+	// Known says that the owner is known by it.
 	Known bool
 	// Again says that they go on with a session that is open: its second letter may be
 	// asked for at once.

@@ -57,7 +57,6 @@ func (s *Service) demand(req Request) *demand {
 	}
 	d.sends = true
 	d.who.Reset = req.Purpose == Password
-	d.who.Known = req.LoggedIn
 	if req.Purpose == Password || req.Purpose == Add {
 		d.places, d.narrow = s.addressNames(req.Medium, req.Address), s.networkHashes(ratelimit.Narrow(req.Client))
 	}
@@ -85,7 +84,7 @@ func classOf(req Request) ratelimit.Class {
 func (s *Service) repetition(req Request) *demand {
 	d := &demand{
 		class: classOf(req), by: ratelimit.Networks(req.Client),
-		who: ratelimit.Asker{Known: req.LoggedIn, By: s.networkHashes(ratelimit.Wide(req.Client))},
+		who: ratelimit.Asker{By: s.networkHashes(ratelimit.Wide(req.Client))},
 	}
 	if !req.Discreet {
 		d.cooler = cooler{req.Medium, req.Address}

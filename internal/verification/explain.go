@@ -25,6 +25,9 @@ type explained struct {
 // Explain asks, before a decoy's message is sent, whether it is the one of this
 // day. The first message that asks is, until it is too old to be sent.
 func (s *Service) Explain(ctx context.Context, m Message) (ours bool, err error) {
+	if m.Purpose == Password && !s.cfg.ExplainResets {
+		return false, nil // whoever reads it may be somebody else
+	}
 	var note explained
 	names := s.explainedNames(m.Purpose, m.Medium, m.Address)
 	err = s.store.Update(ctx, limitsPartition, func(txn store.Txn) error {

@@ -98,7 +98,7 @@ func (s *Service) openingRequestOf(req Request, index string, secret hash) openi
 		Index: index, Secret: secret, SendAttempt: req.SendAttempt,
 		NextLink: req.NextLink, Language: req.Language, Brand: req.Brand, Proof: req.Proof, RepeatOnly: req.RepeatOnly,
 		Held: req.Held, Discreet: req.Discreet, Origin: req.Origin, Early: req.Early,
-		By: s.network(req.Client), Wanted: req.LoggedIn,
+		By: s.network(req.Client),
 	}
 }
 

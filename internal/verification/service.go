@@ -54,6 +54,8 @@ type Config struct {
 	PerNetwork Limit
 	// Mailboxes takes the place of PerAddress for email, unless it is off.
 	Mailboxes ratelimit.Mailboxes
+	// ExplainResets has whoever asks for a reset and has no account told so by mail.
+	ExplainResets bool
 	// Messages limits how many messages are sent, whoever asks.
 	Messages Limit
 	// Guesses limits how many wrong tokens come from one network.
