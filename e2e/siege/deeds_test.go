@@ -23,10 +23,10 @@ func (p *person) reset() *errand {
 	return &errand{
 		person: p, kind: reset, to: p.email,
 		ask: func(attempt int) answer {
-			return p.post("account/password/email/requestToken", p.wanted(p.email, attempt))
+			return p.send("account/password/email/requestToken", p.wanted(p.email, attempt))
 		},
 		use: func(sid string) answer {
-			return p.post("account/password", map[string]any{
+			return p.send("account/password", map[string]any{
 				"new_password": "new", "auth": map[string]any{"type": "m.login.email.identity", "threepid_creds": p.creds(sid)},
 			})
 		},
@@ -39,7 +39,7 @@ func (p *person) add() *errand {
 	return &errand{
 		person: p, kind: add, to: second,
 		ask: func(attempt int) answer {
-			return p.postAs("account/3pid/email/requestToken", p.wanted(second, attempt))
+			return p.sendAs("account/3pid/email/requestToken", p.wanted(second, attempt))
 		},
 		use: p.added,
 	}
@@ -51,7 +51,7 @@ func (p *person) addPhone() *errand {
 	return &errand{
 		person: p, kind: addPhone, to: digits,
 		ask: func(attempt int) answer {
-			return p.postAs("account/3pid/msisdn/requestToken", map[string]any{
+			return p.sendAs("account/3pid/msisdn/requestToken", map[string]any{
 				"client_secret": p.name, "country": "GB", "phone_number": "+" + digits, "send_attempt": attempt,
 			})
 		},
@@ -60,7 +60,7 @@ func (p *person) addPhone() *errand {
 }
 
 func (p *person) added(sid string) answer {
-	return p.postAs("account/3pid", map[string]any{"three_pid_creds": p.creds(sid)})
+	return p.sendAs("account/3pid", map[string]any{"three_pid_creds": p.creds(sid)})
 }
 
 // nextLink is how a client names the registration that a mail is for.
@@ -72,17 +72,17 @@ func (p *person) register() *errand {
 	session := ""
 	stage := func(auth map[string]any) answer {
 		auth["session"] = session
-		return p.post("register", map[string]any{"username": p.name, "password": p.password, "auth": auth})
+		return p.send("register", map[string]any{"username": p.name, "password": p.password, "auth": auth})
 	}
 	return &errand{
 		person: p, kind: registration, to: p.email,
 		ask: func(attempt int) answer {
 			if session == "" {
-				session = p.post("register", map[string]any{"username": p.name, "password": p.password}).field("session")
+				session = p.send("register", map[string]any{"username": p.name, "password": p.password}).field("session")
 			}
 			body := p.wanted(p.email, attempt)
 			body["next_link"] = nextLink + session
-			a := p.post("register/email/requestToken", body)
+			a := p.send("register/email/requestToken", body)
 			if attempt == 1 {
 				p.line.in(within(p.rnd, 2*time.Second, 9*time.Second), func() {
 					stage(map[string]any{"type": "m.login.recaptcha", "response": captcha})

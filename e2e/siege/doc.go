@@ -24,7 +24,7 @@
 //
 // # Who is not
 //
-// Attackers in a hurry mix everything that brings out a message ([tricks]): resets for
+// Attackers in a hurry mix everything that brings out a message: resets for
 // addresses with an account and without, registrations that have begun and whose captcha
 // is not solved, adds with tokens that they have made up, numbers all over the world, and
 // one stranger's mailboxes in all spellings. Those who want owners locked out know the

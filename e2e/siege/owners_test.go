@@ -10,9 +10,6 @@ import (
 
 // lockOut asks for all sorts of mails to the owners' mailboxes, in all spellings.
 func lockOut(a *attack) request {
-	if a.n == 0 {
-		a.prefetch()
-	}
 	o := pick(a.rnd, a.owned()...)
 	r := a.mail(a.from(a.rnd), pick(a.rnd, "account/password", "account/password", "register", "account/3pid"), spelling(a, o))
 	r.agent = agent

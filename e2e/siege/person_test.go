@@ -38,22 +38,22 @@ func (s *siege) person(kind string) *person {
 func (s *siege) member(kind string) *person {
 	p := s.person(kind)
 	s.site.hs.AddUser(p.name, p.password, p.email)
-	a := p.post("login", map[string]any{"type": "m.login.password", "user": p.name, "password": p.password})
+	a := p.send("login", map[string]any{"type": "m.login.password", "user": p.name, "password": p.password})
 	if p.token = a.field("access_token"); p.token == "" {
 		s.site.t.Fatalf("log in: %d %s", a.status, a.body)
 	}
 	return p
 }
 
-// post sends JSON, as somebody who is not logged in.
-func (p *person) post(path string, body map[string]any) answer {
+// send sends JSON, as somebody who is not logged in.
+func (p *person) send(path string, body map[string]any) answer {
 	r := jsonOf(p.from, path, body)
 	r.agent = agent
 	return p.site.send(r)
 }
 
-// postAs is the same for one who is.
-func (p *person) postAs(path string, body map[string]any) answer {
+// sendAs is the same for one who is.
+func (p *person) sendAs(path string, body map[string]any) answer {
 	r := jsonOf(p.from, path, body)
 	r.agent, r.token = agent, p.token
 	return p.site.send(r)

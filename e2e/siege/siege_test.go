@@ -59,6 +59,9 @@ func besiege(t *testing.T, by attacker, size scale, seed uint64, watch *stopwatc
 	s := &siege{site: newSite(t, seed), seed: seed, size: size, own: map[string]bool{}}
 	s.attack = &attack{siege: s, attacker: by, rnd: chance(seed, "attacker"), watch: watch, statuses: map[int]int{}}
 	s.populate(by.owners)
+	if by.owners {
+		s.attack.prefetch()
+	}
 	s.probes = newProbes(s)
 	begun := time.Now()
 	end := begun.Add(size.length())
