@@ -105,7 +105,7 @@ var pageKeys = []struct{ page, parts string }{
 	{"invalid", "title|what"},
 	{"error", "title|what"},
 	{"busy", "title|what"},
-	{"refuse", "title|what|button|keep|link"},
+	{"refuse", "title|what|everybody|button|keep"},
 	{"refused", "title|what"},
 	{"request", "made|app|network|other"},
 	{"help", "link|title|spam|typo|wait|again|admin"},
@@ -113,7 +113,7 @@ var pageKeys = []struct{ page, parts string }{
 	// What clients show of a refusal; see later.go.
 	{"client", "limit|busy|email|number|denied|barred|closed|begin|unsupported|setup|unconfirmed|password"},
 	// What the pages say otherwise where the message went to a phone.
-	{"sms", "address|confirm add title|confirm add what|code again|again what|invalid title|invalid what|refuse what|refused what"},
+	{"sms", "address|confirm add title|confirm add what|code again|again what|invalid title|invalid what|refuse everybody|refuse what|refused what"},
 	{"sms help", "link|title|signal|typo|wait"},
 	{"sms delivery", "waiting|delayed|sent|arrived|bounced|address|failed|suspended|none"},
 }
