@@ -79,7 +79,7 @@ func (p *people) refusalView(found verification.Confirmed, sid, refusal string, 
 	v.Fields = []web.Field{
 		{Name: "sid", Value: sid},
 		{Name: "refusal", Value: refusal},
-		{Name: "nonce", Value: p.gate().Nonce(press, aboutRefusal(sid, refusal))},
+		{Name: "nonce", Value: p.pressCheck().Nonce(press, aboutRefusal(sid, refusal))},
 	}
 	return v
 }
@@ -93,7 +93,7 @@ func (p *people) confirmRefusal(call *wire.Call, values url.Values) (int, error)
 	if err != nil {
 		return p.failedRefusal(call, err)
 	}
-	if !p.gate().Human(call.R, values.Get("nonce"), aboutRefusal(sid, refusal)) {
+	if !p.pressCheck().Human(call.R, values.Get("nonce"), aboutRefusal(sid, refusal)) {
 		if found.State == verification.Revoked { // the same form again
 			return p.sendOn(call.W, seen{route.RefusePath, web.Refused, sid}, nil)
 		}

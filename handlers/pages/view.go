@@ -74,7 +74,9 @@ type View struct {
 	Help string
 	// Next is where a reader who has confirmed goes on, or empty.
 	Next string
-	// Delivery is what became of the message, one of [Deliveries], or empty.
+	// Delivery is what became of the message, or empty: the key of
+	// its words. Only of a message to a phone can be known that it has arrived; of a
+	// mail, that its provider has it.
 	Delivery string
 	// Wait is how long to wait on a [Busy] page.
 	Wait time.Duration
@@ -90,11 +92,6 @@ type Asked struct {
 	// Another says that another request like it is open.
 	Another bool
 }
-
-// Deliveries are the states of a message that there are words for. Only of a
-// message to a phone can be known that it has arrived; of a mail, that its
-// provider has it.
-var Deliveries = []string{"waiting", "delayed", "sent", "arrived", "bounced", "address", "failed", "suspended", "none"}
 
 // form is what the template makes a form of.
 type form struct {

@@ -30,7 +30,7 @@ var providers = map[string]provider{
 // folded in full, count as one. It is for counting only. Mail goes to the address itself, and so does
 // the proof: at some servers a tag names another person's mailbox.
 func AbuseKey(canonical string) string {
-	local, domain, found := strings.Cut(Folded(canonical), "@")
+	local, domain, found := strings.Cut(foldCase(canonical), "@")
 	if !found {
 		return canonical
 	}

@@ -27,7 +27,6 @@ type phoneGuard struct {
 	logger *zap.Logger
 }
 
-// Admit implements handlers.PhoneGuard.
 func (g *phoneGuard) Admit(r *http.Request, req verification.Request, to phone.Number) (func(context.Context), error) {
 	segments, err := g.segments(req)
 	if err != nil {
@@ -56,7 +55,6 @@ func (g *phoneGuard) segments(req verification.Request) (int, error) {
 	return gsm7.Of(text).Segments, err
 }
 
-// Verified implements handlers.PhoneGuard.
 func (g *phoneGuard) Verified(ctx context.Context, number string) {
 	if err := g.shield.Verified(ctx, number, phone.RegionOf(number)); err != nil {
 		g.logger.Warn("cannot count that a code came back", zap.Error(err))

@@ -8,6 +8,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
 // Reservation is a message that was counted and may be sent. It need not be
@@ -35,7 +37,7 @@ func (s *Shield) Reserve(ctx context.Context, r Request) (*Reservation, error) {
 		m.client = s.keys.HashTexts("shield client", client)
 	}
 	res := &Reservation{message: m, id: newID()}
-	b, err := s.keep(ctx, m, func(b *books) bool {
+	b, err := s.update(ctx, m, func(b *ledger) bool {
 		s.judge(b, m)
 		if b.refusal != nil {
 			return false
@@ -61,7 +63,7 @@ func newID() uint64 {
 }
 
 // enter counts a message everywhere.
-func (b *books) enter(res *Reservation) {
+func (b *ledger) enter(res *Reservation) {
 	m := res.message
 	res.at = b.now
 	b.spend(m.cost)
@@ -86,7 +88,7 @@ func (s *Shield) Release(ctx context.Context, res *Reservation) error {
 		return nil
 	}
 	m := res.message
-	_, err := s.keep(ctx, m, func(b *books) bool {
+	_, err := s.update(ctx, m, func(b *ledger) bool {
 		if !b.number.take(res.id) {
 			return false
 		}
@@ -116,7 +118,7 @@ func (s *Shield) Charge(ctx context.Context, r Request) error {
 	if err != nil {
 		return err
 	}
-	b, err := s.keep(ctx, m, func(b *books) bool {
+	b, err := s.update(ctx, m, func(b *ledger) bool {
 		if s.judgeSpending(b, m); b.refusal != nil {
 			return false
 		}
@@ -139,7 +141,7 @@ func (s *Shield) Verified(ctx context.Context, digits, region string) error {
 	if err != nil || m.prefix == "" {
 		return err
 	}
-	_, err = s.keep(ctx, m, func(b *books) bool {
+	_, err = s.update(ctx, m, func(b *ledger) bool {
 		b.prefix.verified(b.now)
 		return true
 	})
@@ -147,4 +149,35 @@ func (s *Shield) Verified(ctx context.Context, digits, region string) error {
 		return fmt.Errorf("note verification: %w", err)
 	}
 	return nil
+}
+
+// NumberState is what a number has had, and what it would be told now.
+type NumberState struct {
+	// Sent is how many messages it has had within a day, of at most Limit.
+	Sent, Limit int
+	// Refused is why another one would not be sent now, or nil.
+	Refused *RefusedError
+}
+
+// Ask is what [Shield.Reserve] would say of a message, and counts nothing. Nobody
+// asks for it, so no client is counted.
+func (s *Shield) Ask(ctx context.Context, r Request) (NumberState, error) {
+	m, err := s.spending(r)
+	if err != nil {
+		return NumberState{}, err
+	}
+	m.number = numberNames(s.keys, r.Digits)
+	var b *ledger
+	err = s.store.View(ctx, partition, func(txn store.Txn) error {
+		b = &ledger{now: s.now()}
+		return s.open(txn, m, b)
+	})
+	if err != nil {
+		return NumberState{}, fmt.Errorf("look at number: %w", err)
+	}
+	s.judge(b, m)
+	if !s.policy.allows(r.Digits, m.region) {
+		b.refusal = &RefusedError{Why: WhyCountry}
+	}
+	return NumberState{Sent: len(b.number.Sends), Limit: s.perNumber, Refused: b.refusal}, nil
 }

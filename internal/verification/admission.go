@@ -342,7 +342,7 @@ func (s *Service) used(ctx context.Context, a *Alias) {
 		return
 	}
 	who := ratelimit.Asker{By: s.networkHashes(wide)}
-	_ = store.UpdateSoon(context.WithoutCancel(ctx), s.store, limitsPartition, func(txn store.Txn) error {
+	_ = store.UpdateAsync(context.WithoutCancel(ctx), s.store, limitsPartition, func(txn store.Txn) error {
 		names := s.addressNames(a.Medium, a.Address)
 		var from ratelimit.Places
 		if _, err := kindPlaces.First(txn, s.keys, names, &from); err != nil && !errors.Is(err, store.ErrNotFound) {
