@@ -52,7 +52,7 @@ func (s *Service) demand(req Request) *demand {
 		d.strange[i].Share = 1
 	}
 	d.sends = true
-	d.who.Reset = req.Purpose == Password
+	d.who.Reset = req.Purpose == Password || req.LoggedIn
 	if req.Purpose == Password || req.Purpose == Add {
 		d.places, d.narrow = s.addressNames(req.Medium, req.Address), s.networkHashes(ratelimit.Narrow(req.Client))
 	}
