@@ -93,43 +93,18 @@ type App struct {
 	// code has a million values, so this bounds guessing. Default: 5.
 	MaxTries int `json:"max_tries,omitempty"`
 
-	// How often a token may be requested for one address, whoever asks. The
-	// spellings of one mailbox count as one: with tags (`+tag`) and, at Gmail,
-	// with dots. Here and for the limits below, ten requests that repeat one
-	// before, and send nothing, count as one. Default: 10 per 1h.
-	LimitAddress *Limit `json:"limit_address,omitempty"`
+	// How many messages may be asked for, and by whom.
+	Limits *Limits `json:"limits,omitempty"`
 
-	// How often a token may be requested from one IPv4 address or one /64 of
-	// IPv6. The client is the one that Caddy sees. Security: behind another
-	// proxy, name that one in Caddy's `trusted_proxies`, or all clients count
-	// as one. Default: 60 per 1h, so that an office behind one address can
-	// join.
-	LimitClient *Limit `json:"limit_client,omitempty"`
-
-	// How often a token may be requested for addresses of one registered domain
-	// and all names below it. It has to be enough for the big mail providers.
-	// Default: 200 per 1h.
-	LimitDomain *Limit `json:"limit_domain,omitempty"`
-
-	// How often a user may add an address, how often bind one, and how often a
-	// token may be requested with one access token. Default: 20 per 1h, each.
-	LimitUser *Limit `json:"limit_user,omitempty"`
-
-	// How often a token may be requested in one session of User-Interactive
-	// Authentication, where the session is known: a `next_link` may name it,
-	// and `registration_gate completed` finds it. Default: 10 per 1h.
-	LimitUIA *Limit `json:"limit_uia,omitempty"`
-
-	// How many messages are sent, whoever asks, counted for each medium by
-	// itself. Beyond it requestToken answers 503 with `Retry-After`. Security:
-	// it bounds what a flood from many networks does to the reputation of your
-	// mail server. Default: 500 per 1h.
+	// The same as in `limits`, as versions before 2027 have it. LimitAddress counts
+	// all messages to a mailbox in the place of what `limits` says of mailboxes.
+	LimitAddress  *Limit `json:"limit_address,omitempty"`
+	LimitClient   *Limit `json:"limit_client,omitempty"`
+	LimitDomain   *Limit `json:"limit_domain,omitempty"`
+	LimitUser     *Limit `json:"limit_user,omitempty"`
+	LimitUIA      *Limit `json:"limit_uia,omitempty"`
 	LimitMessages *Limit `json:"limit_messages,omitempty"`
-
-	// How many wrong tokens are compared that come from one IPv4 address or one
-	// /64 of IPv6, over all sessions. Security: with codes, it bounds guessing
-	// beside `max_tries`. Default: 30 per 1h.
-	LimitGuesses *Limit `json:"limit_guesses,omitempty"`
+	LimitGuesses  *Limit `json:"limit_guesses,omitempty"`
 
 	// When a message for a registration is sent: `offered`, while the
 	// homeserver offers a stage for it to those who register; `completed`, when

@@ -56,7 +56,15 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 //		token_lifetime       <duration>
 //		session_lifetime     <duration>
 //		max_tries            <n>
-//		limit address|client|domain|user|uia|messages|guesses <count> <per-duration> | off
+//		limits {
+//			preset         small|community|public
+//			messages|client|network|domain|user|uia|guesses <count> <per-duration> | off
+//			mailbox        <count> | off
+//			strangers      <count> | off
+//			pauses         <duration...>
+//			explain_resets on|off
+//		}
+//		limit address|client|domain|user|uia|messages|guesses <count> <per-duration> | off (as before 2027)
 //		registration_gate    offered|completed|off
 //		allow_identity_servers <host[:port]...>
 //		max_body             <size>
@@ -137,6 +145,7 @@ func (a *App) readOptions(d *caddyfile.Dispenser) error {
 		"session_lifetime":       config.OneDuration(d, &a.SessionLifetime),
 		"max_tries":              config.OneCount(d, &a.MaxTries),
 		"limit":                  func() error { return a.readLimit(d) },
+		"limits":                 func() error { return a.readLimits(d) },
 		"registration_gate":      config.OneWord(d, &a.RegistrationGate, gateWords...),
 		"templates":              config.OneArg(d, &a.Templates),
 		"brand":                  func() error { return a.readBrand(d) },

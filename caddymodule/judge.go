@@ -151,6 +151,11 @@ func (a *App) announce() {
 				zap.String("sender", name), zap.String("folder", file.Folder()))
 		}
 	}
+	for _, name := range slices.Sorted(maps.Keys(a.formerLimits())) {
+		if *a.formerLimits()[name] != nil {
+			a.notice("a limit has a line of its own, as versions before 2027 have it; write it in a block: limits { … }", zap.String("limit", name))
+		}
+	}
 	if a.SMS == nil {
 		return
 	}

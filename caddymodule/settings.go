@@ -81,7 +81,7 @@ func (a *App) resolve(e *config.Expander) settings {
 		SessionLifetime: time.Duration(a.SessionLifetime),
 		MaxTries:        a.MaxTries,
 	}
-	a.resolveLimits(&s.Sessions)
+	a.resolveLimits(e, &s.Sessions)
 	s.HTTP = a.httpConfig(e, hs, &s)
 	s.Labs = servers(e, "allow_identity_servers", a.AllowIdentityServers)
 	s.email = a.resolvePolicy(e)
@@ -142,7 +142,6 @@ func (s *settings) check(e *config.Expander) {
 	e.Fail(config.CheckWord("registration_gate", string(s.HTTP.RegistrationGate), gateWords))
 	e.Fail(config.CheckWord("request_context", string(s.HTTP.RequestContext), contextWords))
 	e.Fail(s.Sessions.Validate())
-	e.Fail(checkLimits(s.Sessions))
 	if s.MaxQueued < 0 {
 		e.Failf("max_queued: must be a positive number, not %d", s.MaxQueued)
 	}
@@ -174,27 +173,6 @@ func (s *settings) checkPolicy() error {
 		return errors.New("id_server_policy: trusted needs the servers that are; write: id_server_policy trusted <host...>")
 	case s.policy != "trusted" && len(s.HTTP.TrustedIDServers) > 0:
 		return errors.New("id_server_policy: only `trusted` takes a list of servers; write: id_server_policy trusted <host...>")
-	}
-	return nil
-}
-
-// resolve fills in the defaults.
-func (l *Limit) resolve(limit verification.Limit) verification.Limit {
-	if l != nil {
-		limit.Burst = cmp.Or(l.Count, limit.Burst)
-		limit.Per = cmp.Or(time.Duration(l.Per), limit.Per)
-	}
-	return limit
-}
-
-func checkLimit(name string, limit verification.Limit) error {
-	switch {
-	case limit.Burst < 0:
-		return nil
-	case limit.Per <= 0:
-		return fmt.Errorf("%s: the time must be positive, like 1h, not %s", name, limit.Per)
-	case limit.Per < time.Duration(limit.Burst):
-		return fmt.Errorf("%s: %d per %s is no limit; write: %s off", name, limit.Burst, limit.Per, name)
 	}
 	return nil
 }

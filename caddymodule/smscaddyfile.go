@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddy-threepid/caddy-threepid/caddymodule/guest"
@@ -193,18 +192,7 @@ func (r *smsReader) perClient() error {
 	return err
 }
 
-func (r *smsReader) resendAfter() error {
-	args := r.d.RemainingArgs()
-	if len(args) == 0 {
-		return config.ErrArgs
-	}
-	r.sms.ResendAfter = []caddy.Duration{}
-	for _, v := range args {
-		delay, err := config.Positive(r.d, "resend_after", v)
-		if err != nil {
-			return err
-		}
-		r.sms.ResendAfter = append(r.sms.ResendAfter, delay)
-	}
-	return nil
+func (r *smsReader) resendAfter() (err error) {
+	r.sms.ResendAfter, err = config.Durations(r.d, "resend_after")
+	return err
 }

@@ -185,6 +185,7 @@ func (a *authentication) email(call *wire.Call) error {
 	waiting := a.refuse(wire.CodeUnauthorized, "The address is not confirmed")
 	alias, err := a.client.svc.Claim(ctx, verification.Completion{
 		SID: creds.SID, ClientSecret: creds.Secret, Purpose: threepid.Password,
+		Client: a.client.cfg.clientAddr(call.R),
 	})
 	if errors.Is(err, verification.ErrNoSession) {
 		return waiting

@@ -29,6 +29,7 @@ type Client struct {
 	notices   *notices
 	bindings  *bindings.Handler
 	equalizer *equalizer // nil if there is nothing to hide
+	visitors  *visitors
 }
 
 // NewClient makes the client-facing side of a normalized configuration.
@@ -36,7 +37,7 @@ func NewClient(cfg Config, svc *verification.Service, ids bindings.IdentityServe
 	c := &Client{
 		cfg: cfg, svc: svc, obs: obs,
 		router: &route.Router{Prefixes: cfg.Prefixes, Identity: cfg.IdentitySubmit},
-		hs:     homeserverOf(&cfg),
+		hs:     homeserverOf(&cfg), visitors: newVisitors(),
 	}
 	c.people = &people{&c.cfg, svc, newPages(cfg.PublicURL)}
 	c.notices = &notices{&c.cfg, svc, obs}

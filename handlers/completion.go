@@ -22,7 +22,7 @@ func (c *Client) complete(call *wire.Call) (int, error) {
 	path := c.hs.Path(call.Route)
 	call = c.watched(call)
 	if call.R.Method != http.MethodPost {
-		return call.PassTo(path)
+		return c.noting(call).PassTo(path)
 	}
 	raw, err := call.Body()
 	if err != nil {

@@ -100,6 +100,7 @@ func (j *completion) claim(ctx context.Context, c *credential) error {
 	}
 	alias, err := svc.Claim(ctx, verification.Completion{
 		SID: c.SID, ClientSecret: c.Secret, Purpose: c.Purpose, UIASession: c.UIASession,
+		Client: j.client.cfg.clientAddr(j.call.R),
 	})
 	switch {
 	case err == nil:

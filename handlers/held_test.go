@@ -38,7 +38,7 @@ func TestGate_HeldRequestsCountLikeSentOnes(t *testing.T) {
 			return rec.Code
 		}
 		for i := range 15 * 30 {
-			answers[ask(fmt.Sprintf("192.0.2.%d", i%15), fmt.Sprint(i), fmt.Sprintf("a%d@x%d.org", i, i))]++
+			answers[ask(fmt.Sprintf("10.1.%d.1", i%15), fmt.Sprint(i), fmt.Sprintf("a%d@x%d.org", i, i))]++
 		}
 		if got := answers[http.StatusOK]; got != 125 || answers[http.StatusServiceUnavailable] != 15*30-125 {
 			t.Errorf("got answers %v, want 125 times 200, and 503", answers)
@@ -57,7 +57,7 @@ func TestGate_HeldRequestsCountLikeSentOnes(t *testing.T) {
 			{verification.LimitAddress, 10, func(i int) int { return ask(fmt.Sprintf("198.51.100.%d", i), fmt.Sprint("a", i), "same@x.org") }},
 			{verification.LimitClient, 60, func(i int) int { return ask("203.0.113.1", fmt.Sprint("c", i), fmt.Sprintf("c%d@y%d.org", i, i)) }},
 			{verification.LimitDomain, 20, func(i int) int {
-				return ask(fmt.Sprintf("2001:db8:0:%x::1", i), fmt.Sprint("d", i), fmt.Sprintf("d%d@w.org", i))
+				return ask(fmt.Sprintf("2001:db8:%x::1", i), fmt.Sprint("d", i), fmt.Sprintf("d%d@w.org", i))
 			}},
 		} {
 			ok := 0

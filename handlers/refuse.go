@@ -98,10 +98,12 @@ func (p *people) confirmRefusal(call *wire.Call, values url.Values) (int, error)
 		if found.State == verification.Revoked { // the same form again
 			return p.sendOn(call.W, seen{route.RefusePath, web.Refused, sid}, nil)
 		}
-		return p.showFailure(call, errMachine, p.refusalView(found, sid, refusal, web.Second))
+		again := p.refusalView(found, sid, refusal, web.Second)
+		again.Everybody = everybody(values)
+		return p.showFailure(call, errMachine, again)
 	}
 	state := web.Refused
-	switch err := p.svc.Refuse(call.R.Context(), sid, refusal); {
+	switch err := p.svc.Refuse(call.R.Context(), sid, refusal, everybody(values)); {
 	case errors.Is(err, verification.ErrConsumed):
 		state = web.Already // it cannot be taken back, and saying that it was stopped would be a lie
 	case err != nil:
@@ -120,7 +122,7 @@ func aboutRefusal(sid threepid.SID, refusal threepid.RefusalToken) string {
 // answered like a right one.
 func (p *people) refuseAtOnce(call *wire.Call) (int, error) {
 	sid, refusal := refusalOf(call.R.URL.Query())
-	err := p.svc.Refuse(call.R.Context(), sid, refusal)
+	err := p.svc.Refuse(call.R.Context(), sid, refusal, false) // which is pressed without being read
 	if errors.Is(err, verification.ErrConsumed) {
 		err = nil // what could still be done was done
 	}
@@ -152,6 +154,9 @@ func (p *people) failedRefusal(call *wire.Call, err error) (int, error) {
 func refusalOf(values url.Values) (sid threepid.SID, refusal threepid.RefusalToken) {
 	return threepid.SID(values.Get("sid")), threepid.RefusalToken(values.Get("refusal"))
 }
+
+// everybody reports whether the reader has ticked the box of that name.
+func everybody(values url.Values) bool { return values.Get("everybody") != "" }
 
 // refusalForm reads the body of a form; mail programs may send it in parts
 // (RFC 8058, section 3.2).

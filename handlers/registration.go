@@ -61,12 +61,15 @@ func (c *Client) mayRegister(call *wire.Call, req *verification.Request) error {
 		return errRegistrationClosed
 	case !offered.Has(req.Medium):
 		return errStageNotOffered
-	case c.cfg.RegistrationGate != GateCompleted || offered.Free(req.Medium):
+	case !c.gated() || offered.Free(req.Medium):
 		return nil
 	}
 	if req.UIA == "" {
 		if req.UIA, err = c.svc.NewestRegistration(call.R.Context(), req.Client, call.R.UserAgent()); err != nil {
 			return err
+		}
+		if req.UIA == "" && c.cfg.RegistrationGate != GateCompleted {
+			return nil // it began before the gate was closed: what is left decides
 		}
 		if req.UIA == "" {
 			return errNotBegun
@@ -75,12 +78,20 @@ func (c *Client) mayRegister(call *wire.Call, req *verification.Request) error {
 	ready, err := c.svc.Reached(call.R.Context(), req.UIA, req.Medium)
 	switch {
 	case err != nil || ready:
+		req.Begun = ready
 		return err
 	case req.Medium == threepid.MSISDN:
 		return errStagesMissing // clients ask for it at its stage, and it is paid for at once
 	}
 	req.Held = true
 	return nil
+}
+
+// gated reports whether a message has to wait for the stages before it: also where it
+// usually has not, while newcomers have used up what is there for them. Then whoever gets
+// through them comes first.
+func (c *Client) gated() bool {
+	return c.cfg.RegistrationGate == GateCompleted || c.svc.Dry()
 }
 
 // watched looks at the homeserver's answers to registrations: at what it offers
@@ -125,7 +136,7 @@ func (c *Client) progress(r *http.Request, body []byte) {
 	}
 	offered := &hsapi.Offer{Flows: told.Flows}
 	c.offers.Learn(offered, c.people.page.Now())
-	if c.cfg.RegistrationGate != GateCompleted || told.Session == "" || len(told.Session) > maxUIASession {
+	if !c.gated() || told.Session == "" || len(told.Session) > maxUIASession {
 		return
 	}
 	at := c.equalizer.start()

@@ -63,6 +63,10 @@ func (c *Client) requestToken(call *wire.Call) (int, error) {
 		return 0, err
 	}
 	opened, answered, err := c.open(call, req, to)
+	if early(err) && c.loggedIn(call, req) {
+		req.LoggedIn = true
+		opened, answered, err = c.open(call, req, to)
+	}
 	settle(call.R.Context(), opened.Sent)
 	if err != nil || answered != 0 {
 		return answered, err

@@ -33,7 +33,7 @@ CADDY_ADMIN, /run/threepid/admin.sock if that is there, or Caddy's default.
 
 // commands make the subcommands, in the order of the help.
 var commands = []func() *cobra.Command{
-	newDoctorCommand, newStatusCommand, newFindCommand, newSendTestCommand, newSessionsCommand, newSuppressionsCommand,
+	newDoctorCommand, newStatusCommand, newFindCommand, newSendTestCommand, newSessionsCommand, newSuppressionsCommand, newLimitsCommand,
 	newSMSCommand, newResumeCommand, newForgetCommand, newCheckCopyCommand, newRotateKeysCommand, newBackupCommand,
 	newRestoreCommand, newRenderCommand, newCABundleCommand,
 }

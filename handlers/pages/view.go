@@ -67,6 +67,9 @@ type View struct {
 	// Retype tells the reader of a [Code] page that the press before did not
 	// count.
 	Retype bool
+	// Everybody says that the reader of an [Insist] page has ticked the box of that
+	// name, and need not do so again.
+	Everybody bool
 	// Help is the address of the help page, or empty.
 	Help string
 	// Next is where a reader who has confirmed goes on, or empty.
@@ -96,6 +99,9 @@ type form struct {
 	Fields              []Field
 	Code                bool
 	Label, Hint, Button string
+	// Everybody are the words beside a box of that name, and Ticked how it stands.
+	Everybody string
+	Ticked    bool
 }
 
 // content is a view in words.
@@ -224,7 +230,10 @@ func (c *content) askCode(s *speaker, v View) {
 // askRefusal fills the page that says what refusing does.
 func (c *content) askRefusal(s *speaker, v View) {
 	c.Title, c.Texts, c.Note = s.say("refuse title"), []string{s.say("refuse what")}, s.say("refuse keep")
-	c.Form = &form{Action: v.Action, Fields: v.Fields, Button: s.say("refuse button")}
+	c.Form = &form{
+		Action: v.Action, Fields: v.Fields, Button: s.say("refuse button"),
+		Everybody: s.say("refuse everybody"), Ticked: v.Everybody,
+	}
 }
 
 // advise fills the help page.

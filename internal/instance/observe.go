@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/handlers"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbox"
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -87,6 +88,20 @@ func method(r *http.Request) string {
 
 func (o *Observer) Transition(purpose threepid.Purpose, medium threepid.Medium, to string) {
 	sessionsTotal.WithLabelValues(string(purpose), string(medium), to).Inc()
+}
+
+func (o *Observer) Asked(class ratelimit.Class, medium threepid.Medium, limit verification.LimitKind) {
+	askedTotal.WithLabelValues(class.String(), string(medium), string(cmp.Or(limit, "none"))).Inc()
+}
+
+func (o *Observer) RanDry(dry bool) {
+	if !dry {
+		newcomersDry.Set(0)
+		o.logger.Info("there are messages for newcomers again")
+		return
+	}
+	newcomersDry.Set(1)
+	o.logger.Warn("no messages are left for newcomers: those who complete the stages before the mail come first until there are; see `caddy threepid limits`")
 }
 
 func (o *Observer) Delivery(e outbox.Event) {

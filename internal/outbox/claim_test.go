@@ -161,7 +161,7 @@ func TestRefusedIsNotSent(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := svc.Refuse(t.Context(), last.SID, last.Refusal); err != nil {
+		if err := svc.Refuse(t.Context(), last.SID, last.Refusal, false); err != nil {
 			t.Fatal(err)
 		}
 		close(release)

@@ -316,7 +316,7 @@ func (run *modelRun) refuseWhileSending(t *rapid.T) {
 
 // apply refuses a session, while one of its messages may be under way.
 func (run *modelRun) apply(t *rapid.T, s *modelSession, underWay *modelMail) {
-	if err := run.svc.Refuse(context.Background(), s.sid, s.refusal); err != nil {
+	if err := run.svc.Refuse(context.Background(), s.sid, s.refusal, false); err != nil {
 		t.Fatalf("Refuse: %v", err)
 	}
 	if !s.revoked { // the cool-down begins with the first refusal

@@ -6,10 +6,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
@@ -131,9 +133,18 @@ func TestResendKeepsTheLimit(t *testing.T) {
 // TestForget: afterwards nothing in the store knows of the address, and what is
 // somebody else's is as it was.
 func TestForget(t *testing.T) {
-	f := newFixture(t, func(c *Config) { c.PerAddress = Limit{Burst: 50, Per: time.Hour} })
+	f := newFixture(t, func(c *Config) {
+		c.PerAddress, c.Mailboxes = Limit{Burst: 50, Per: time.Hour}, ratelimit.Mailboxes{Network: 50, Strangers: 50}
+		c.ExplainResets = true
+	})
 	life := func(address, client string) {
-		sid := f.validated(ask(mailbox(address), secret(client), func(r *Request) { r.Language = "de" }))
+		sid := f.validated(ask(mailbox(address), secret("used by "+client)))
+		used := f.claim(completes(sid, func(c *Completion) {
+			c.ClientSecret, c.Client = threepid.ClientSecret("used by "+client), netip.MustParseAddr("192.0.2.1")
+		}))
+		f.proves(used)
+		wantErr(t, "Finish", f.Finish(bg, used, Completed), nil)
+		sid = f.validated(ask(mailbox(address), secret(client), func(r *Request) { r.Language = "de" }))
 		f.proves(f.claim(completes(sid, func(c *Completion) { c.ClientSecret = threepid.ClientSecret(client) })))
 		f.open(ask(mailbox(address), secret(client), purpose(threepid.Password), proof(ProofCode)))
 		m := f.outbox.last(t)
@@ -150,7 +161,7 @@ func TestForget(t *testing.T) {
 		}
 		f.await(ask(mailbox(address), secret(client), purpose(threepid.Add)))
 		wantErr(t, "Adopt", f.Adopt(bg, threepid.SID("sid-of-"+client), "nonce", ask(mailbox(address), secret(client))), nil)
-		if err := f.Refuse(bg, m.SID, m.Refusal); err != nil {
+		if err := f.Refuse(bg, m.SID, m.Refusal, false); err != nil {
 			t.Fatal(err)
 		}
 		for _, spelled := range []Binding{{Address: address}, {Address: strings.ToUpper(address), Validated: address}} {
@@ -188,13 +199,13 @@ func TestForget(t *testing.T) {
 }
 
 // kindsOfAddresses is how many kinds can tell of an address.
-const kindsOfAddresses = 15
+const kindsOfAddresses = 17
 
 // wantStored compares what is stored, but for the count of all that is held.
 func (f *fixture) wantStored(want map[string]string) {
 	f.Helper()
 	after := dump(f, f.cfg.Store)
-	shared := string(limitsPartition) + ":" + kindLimit.Key(f.holding().names[0])
+	shared := string(limitsPartition) + ":" + kindLimit.Key(f.holding().Names[0])
 	for key, value := range after {
 		if want[key] != value && key != shared {
 			f.Errorf("entry %q is left of her, or another's was changed", key)

@@ -178,8 +178,8 @@ func (s *Service) Settle(ctx context.Context, nonce threepid.Nonce) (Opened, err
 	if errors.Is(err, store.ErrNotFound) {
 		return Opened{}, nil // the homeserver took longer than any nonce lives
 	}
-	if err == nil && !rec.Sent {
-		s.unsent(ctx, rec.Request)
+	if err == nil && (!rec.Sent || rec.Decoy) {
+		s.unsent(ctx, rec.Request) // what a decoy sends is counted when it is, see Explain
 	}
 	if err == nil && rec.SID == "" {
 		err = rec.Failure.err()

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
@@ -32,11 +33,11 @@ func (s *Service) submit(ctx context.Context, p store.Partition, sub Submission)
 	if guessable == nil {
 		return result, err
 	}
-	code := cell{
-		limit: wrongCodes, share: 1, refund: wrongCodes.cost(1),
-		names: s.codeNames(guessable.Purpose, guessable.ThreePID()),
+	code := ratelimit.Cell{
+		Limit: wrongCodes, Share: 1, Refund: wrongCodes.Cost(1),
+		Names: s.codeNames(guessable.Purpose, guessable.ThreePID()),
 	}
-	err = s.spend(ctx, nil, code)
+	err = s.spend(ctx, code)
 	if _, many := errors.AsType[*LimitError](err); many {
 		// As of a session that has ended: nobody learns whose tries are spent.
 		return Confirmed{}, ErrRevoked

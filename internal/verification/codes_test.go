@@ -216,7 +216,7 @@ func TestCodesThatNobodyCompares(t *testing.T) {
 func TestCodesOfARefusedSessionCount(t *testing.T) {
 	f := newFixture(t)
 	sid := f.open(ask(discreet, proof(ProofCode))).SID
-	wantErr(t, "Refuse", f.Refuse(bg, sid, f.outbox.last(t).Refusal), nil)
+	wantErr(t, "Refuse", f.Refuse(bg, sid, f.outbox.last(t).Refusal, false), nil)
 	_, err := f.Submit(bg, guessing(sid, "wrong"))
 	wantErr(t, "a wrong code", err, ErrTokenIncorrect)
 	if got := f.entries(kindLimit); got != 1 {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/subtle"
 	"errors"
+	"net/netip"
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
@@ -47,6 +48,7 @@ type Alias struct {
 	Unasked bool
 
 	sid     threepid.SID
+	client  netip.Addr
 	purpose threepid.Purpose
 	claim   hash
 	uia     hash
@@ -72,6 +74,8 @@ type Completion struct {
 	ClientSecret threepid.ClientSecret
 	Purpose      threepid.Purpose
 	UIASession   threepid.UIASession
+	// Client is from where it comes.
+	Client netip.Addr
 }
 
 // Claim mints the alias for a completion. Whatever is wrong with the session
@@ -125,7 +129,7 @@ func (s *Service) mint(p store.Partition, c Completion) (*Alias, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Alias{SID: threepid.AliasSID(aliasSID), ClientSecret: threepid.AliasSecret(secret), sid: c.SID, purpose: c.Purpose}
+	a := &Alias{SID: threepid.AliasSID(aliasSID), ClientSecret: threepid.AliasSecret(secret), sid: c.SID, purpose: c.Purpose, client: c.Client}
 	a.claim = s.keys.Hash("claim", aliasSID, secret)
 	if c.UIASession != "" {
 		a.uia = s.keys.Hash(uiaLabel, string(c.UIASession))
@@ -222,6 +226,9 @@ func (s *Service) Finish(ctx context.Context, a *Alias, outcome Outcome) error {
 	a.Unasked = err == nil && unasked
 	if err == nil && consumed {
 		s.cfg.Observer.Transition(a.purpose, a.Medium, Consumed.String())
+		if outcome == Completed {
+			s.used(ctx, a)
+		}
 	}
 	return err
 }

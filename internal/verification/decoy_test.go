@@ -255,7 +255,7 @@ func TestDecoyStaysOneWhenResent(t *testing.T) {
 	if len(f.outbox.messages()) != 2 || !m.Decoy || m.Token != "" {
 		t.Errorf("the second of %d messages is %+v, want a notice", len(f.outbox.messages()), m)
 	}
-	if err := f.Refuse(bg, sid, m.Refusal); err != nil {
+	if err := f.Refuse(bg, sid, m.Refusal, false); err != nil {
 		t.Fatal(err)
 	}
 	_, err := f.Await(bg, ask(secret("another")))

@@ -47,25 +47,22 @@ func (o *opening) put(txn store.Txn) error {
 	return err
 }
 
-// coolNames are the names under which a request finds out whether its address
-// cools down. A discreet one does not ask: its message is stopped where all are,
-// see [Service.Cooling].
-func (s *Service) coolNames(id threepid.ThreePID, discreet bool) []string {
-	if discreet {
-		return nil
-	}
-	return s.addressNames(id)
+// coolNames are the names under which it is found that a mailbox cools down for
+// everybody. Versions before 2027 have used the address.
+func (n naming) coolNames(id threepid.ThreePID) []string {
+	return append(n.mailboxNames(id), n.addressNames(id)...)
 }
 
 // Cooling is how long a message may not go to its address, because its owner has
-// said "I did not ask for this". The outbox asks, before it sends. A notice may go:
-// who is bothered by strangers has to learn if one of them has succeeded.
+// said "I did not ask for this". The outbox asks, before it sends. What the owner is
+// known to have asked for may go, and a notice: who is bothered by strangers has to learn
+// if one of them has succeeded.
 func (s *Service) Cooling(ctx context.Context, m Message) (wait time.Duration, err error) {
-	if m.Notice != "" {
+	if m.Notice != "" || m.Wanted {
 		return 0, nil
 	}
 	err = s.store.View(ctx, limitsPartition, func(txn store.Txn) (err error) {
-		wait, err = s.cooling(txn, s.addressNames(m.ThreePID()))
+		wait, err = s.cooling(txn, m.ThreePID(), []uint64{m.By})
 		return err
 	})
 	return wait, err

@@ -24,11 +24,11 @@ func TestRefusedSessionLooksPending(t *testing.T) {
 		f := newFixture(t, func(c *Config) { c.MaxTries = 3 })
 		sid := f.open(ask(discreet, proof(kind))).SID
 		m := f.outbox.last(t)
-		if err := f.Refuse(bg, sid, m.Refusal); err != nil {
+		if err := f.Refuse(bg, sid, m.Refusal, false); err != nil {
 			t.Fatal(err)
 		}
 		for range 2 {
-			if err := f.Refuse(bg, sid, m.Refusal); err != nil { // clicking twice is fine
+			if err := f.Refuse(bg, sid, m.Refusal, false); err != nil { // clicking twice is fine
 				t.Fatal(err)
 			}
 		}
@@ -82,7 +82,7 @@ func TestDiscreetRequestIsNotToldOfRoom(t *testing.T) {
 func TestPageOfARefusedSession(t *testing.T) {
 	f := newFixture(t)
 	sid := f.open(ask(discreet)).SID
-	wantErr(t, "Refuse", f.Refuse(bg, sid, f.outbox.last(t).Refusal), nil)
+	wantErr(t, "Refuse", f.Refuse(bg, sid, f.outbox.last(t).Refusal, false), nil)
 	_, err := f.Inspect(bg, guessing(sid, "wrong"))
 	wantErr(t, "a wrong link", err, ErrTokenIncorrect)
 	_, err = f.Inspect(bg, Submission{SID: sid, Token: "wrong"})
@@ -95,7 +95,7 @@ func TestCoolingIsAskedWhereMessagesAreSent(t *testing.T) {
 	f := newFixture(t)
 	req := ask(discreet, held("u1"))
 	f.hold(req)
-	if err := f.cool(bg, req.ThreePID, f.clock.Now().Add(time.Hour)); err != nil {
+	if err := f.cool(bg, req.ThreePID, 0, f.clock.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := f.Advance(bg, "u1", threepid.Email); err != nil {

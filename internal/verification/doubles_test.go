@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"sync"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
@@ -106,6 +107,10 @@ type watcher struct {
 	mu   sync.Mutex
 	seen map[string]int
 }
+
+func (w *watcher) Asked(ratelimit.Class, threepid.Medium, LimitKind) {}
+
+func (w *watcher) RanDry(bool) {}
 
 func (w *watcher) Transition(p threepid.Purpose, m threepid.Medium, to string) {
 	w.mu.Lock()

@@ -100,7 +100,7 @@ func (s *shaky) spent() map[string]uint64 {
 func (s *shaky) budgeted() (until uint64) {
 	s.Helper()
 	all := s.spent()
-	for _, name := range s.budget(threepid.Email).names {
+	for _, name := range s.budget(threepid.Email).Names {
 		until = max(until, all[name])
 	}
 	return until

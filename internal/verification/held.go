@@ -6,6 +6,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
@@ -27,31 +28,31 @@ const heldShare = 4
 const mostHeld = 500
 
 // holding is the cell that every message counts against for as long as it is held.
-func (s *Service) holding() cell {
+func (s *Service) holding() ratelimit.Cell {
 	most := mostHeld
-	if !s.cfg.Messages.off() {
+	if !s.cfg.Messages.Off() {
 		most = max(1, s.cfg.Messages.Burst/heldShare)
 	}
-	c := cell{limit: Limit{Burst: most, Per: progressTime}, kind: LimitHeld, names: s.keys.HashTexts("limit held"), share: 1}
-	c.refund = c.limit.cost(1)
+	c := ratelimit.Cell{Limit: Limit{Burst: most, Per: progressTime}, Kind: LimitHeld, Names: s.keys.HashTexts("limit held"), Share: 1}
+	c.Refund = c.Limit.Cost(1)
 	return c
 }
 
 // paid are the cells that a held message has paid for.
-func (s *Service) paid(medium threepid.Medium) []cell {
-	if s.cfg.Messages.off() {
-		return []cell{s.holding()}
+func (s *Service) paid(medium threepid.Medium) []ratelimit.Cell {
+	if s.cfg.Messages.Off() {
+		return []ratelimit.Cell{s.holding()}
 	}
 	budget := s.budget(medium)
-	budget.refund = budget.limit.cost(1)
-	return []cell{s.holding(), budget}
+	budget.Refund = budget.Limit.Cost(1)
+	return []ratelimit.Cell{s.holding(), budget}
 }
 
 // room are the same, to be looked at.
-func (s *Service) room(medium threepid.Medium) []cell {
+func (s *Service) room(medium threepid.Medium) []ratelimit.Cell {
 	cells := s.paid(medium)
 	for i := range cells {
-		cells[i].dryRun = true
+		cells[i].DryRun = true
 	}
 	return cells
 }
@@ -133,11 +134,11 @@ func (s *Service) markReady(ctx context.Context, names []string, sent *openingRe
 			if sent == nil || *rec.Held != *sent {
 				return nil
 			}
-			back := []cell{s.holding()}
+			back := []ratelimit.Cell{s.holding()}
 			if gone {
 				back = s.paid(sent.Medium)
 			}
-			if err := refund(txn, back); err != nil {
+			if err := s.table.Refund(txn, back); err != nil {
 				return err
 			}
 		}
@@ -151,7 +152,7 @@ func (s *Service) markReady(ctx context.Context, names []string, sent *openingRe
 // still there: its client knows no other.
 func (s *Service) release(ctx context.Context, held openingRequest) (gone bool, err error) {
 	held.RepeatOnly = false
-	if err := s.spend(ctx, s.coolNames(held.ThreePID(), held.Discreet)); err != nil {
+	if err := s.meet(ctx, s.later(held, ratelimit.Owner)); err != nil {
 		return false, err // its address cools down
 	}
 	o, _, err := s.openNow(ctx, held, true)
@@ -161,11 +162,11 @@ func (s *Service) release(ctx context.Context, held openingRequest) (gone bool, 
 // releaseNow is the same for one that was not held after all: it pays now.
 func (s *Service) releaseNow(ctx context.Context, held openingRequest) error {
 	held.RepeatOnly = false
-	var cells []cell
+	var cells []ratelimit.Cell
 	if s.charged(held) {
 		cells = append(cells, s.budget(held.Medium))
 	}
-	if err := s.spend(ctx, s.coolNames(held.ThreePID(), held.Discreet), cells...); err != nil {
+	if err := s.meet(ctx, s.later(held, ratelimit.Begun, cells...)); err != nil {
 		return err
 	}
 	o, unsure, err := s.openNow(ctx, held, true)
@@ -173,4 +174,12 @@ func (s *Service) releaseNow(ctx context.Context, held openingRequest) error {
 		s.unsent(ctx, held)
 	}
 	return err
+}
+
+// later is what a request is counted against, beside what it was when it was made.
+func (s *Service) later(held openingRequest, class ratelimit.Class, cells ...ratelimit.Cell) *demand {
+	return &demand{
+		id: held.ThreePID(), cools: !held.Discreet,
+		class: class, cells: cells, who: ratelimit.Asker{Known: held.Wanted, By: []uint64{held.By}},
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
@@ -74,7 +75,7 @@ func TestGate_HeldRequestsTakeFromTheBudget(t *testing.T) {
 	}
 	sent := 0
 	for n := range 10 {
-		_, err := f.RequestToken(bg, ask(purpose(threepid.Password), secret(fmt.Sprint(n))))
+		_, err := f.RequestToken(bg, ask(granted, secret(fmt.Sprint(n))))
 		if refusedBy(t, err) == "" {
 			sent++
 		}
@@ -144,16 +145,16 @@ func TestGate_AHeldRequestIsPaidForOnce(t *testing.T) {
 	if got := left(); got != 7 || len(f.outbox.messages()) != 1 {
 		t.Errorf("got room for %d after %d messages, want 7 after 1", got, len(f.outbox.messages()))
 	}
-	if got := f.room(t, f.holding()); got != f.holding().limit.Burst {
-		t.Errorf("got room for %d held requests, want for all %d", got, f.holding().limit.Burst)
+	if got := f.room(t, f.holding()); got != f.holding().Limit.Burst {
+		t.Errorf("got room for %d held requests, want for all %d", got, f.holding().Limit.Burst)
 	}
 }
 
 // room is how many more count against a cell now.
-func (f *fixture) room(t *testing.T, c cell) (n int) {
+func (f *fixture) room(t *testing.T, c ratelimit.Cell) (n int) {
 	t.Helper()
-	c.refund = c.limit.cost(1)
-	for f.spend(bg, nil, c) == nil {
+	c.Refund = c.Limit.Cost(1)
+	for f.spend(bg, c) == nil {
 		n++
 	}
 	for range n {
@@ -195,8 +196,8 @@ func TestGate_WhatIsNotSentIsGivenBack(t *testing.T) {
 	if got := len(f.outbox.messages()); got != 0 {
 		t.Errorf("got %d messages, want none", got)
 	}
-	if got := f.room(t, f.holding()); got != f.holding().limit.Burst {
-		t.Errorf("got room for %d held requests, want for all %d", got, f.holding().limit.Burst)
+	if got := f.room(t, f.holding()); got != f.holding().Limit.Burst {
+		t.Errorf("got room for %d held requests, want for all %d", got, f.holding().Limit.Burst)
 	}
 }
 

@@ -8,21 +8,24 @@ import (
 	"errors"
 	"net/netip"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
-// LimitKind says which limit has refused a request. It is a metric label, so
-// the set is closed, and it never says whom it has refused.
-type LimitKind string
-
 // The limits.
 const (
 	LimitAddress LimitKind = "address"
-	LimitClient  LimitKind = "client"
-	LimitDomain  LimitKind = "domain"
-	LimitUser    LimitKind = "user"
-	LimitUIA     LimitKind = "uia"
+	// LimitPause is the pause between two messages to one mailbox.
+	LimitPause LimitKind = "pause"
+	// LimitNetwork counts a client's wider networks.
+	LimitNetwork LimitKind = "network"
+	// LimitQueue leaves what runs low to those who had less of it.
+	LimitQueue            = ratelimit.Queue
+	LimitClient LimitKind = "client"
+	LimitDomain LimitKind = "domain"
+	LimitUser   LimitKind = "user"
+	LimitUIA    LimitKind = "uia"
 	// LimitMessages is the budget of messages, of which there is one for each
 	// medium: it is nobody's fault in particular.
 	LimitMessages LimitKind = "messages"
@@ -51,56 +54,77 @@ const repeatShare = 10
 // sends, and returns what it has counted. Whether a request only repeats another
 // is looked up only if it would be refused: then it is marked as such, so that
 // it will send nothing, and costs little.
-func (s *Service) admit(ctx context.Context, req Request, opening *openingRequest) ([]cell, error) {
-	cool := s.coolNames(req.ThreePID, req.Discreet)
+func (s *Service) admit(ctx context.Context, req Request, opening *openingRequest) (*demand, error) {
 	if opening.RepeatOnly {
-		return nil, s.spend(ctx, cool, s.cells(req, repeatShare)...)
+		return nil, s.meet(ctx, s.repetition(req))
 	}
-	cells := s.cells(req, 1)
-	counted := cells
+	d := s.demand(req)
+	defer func() { opening.Wanted = d.wanted }()
 	if s.charged(*opening) {
-		counted = append(counted, s.budget(req.Medium))
+		d.cells = append(d.cells, s.budget(req.Medium))
 	}
 	if opening.Held {
-		counted = append(counted, s.room(req.Medium)...) // counted when it is kept, see Hold
+		d.cells = append(d.cells, s.room(req.Medium)...) // counted when it is kept, see Hold
 	}
-	err := s.spend(ctx, cool, counted...)
-	if _, limited := errors.AsType[*LimitError](err); !limited {
-		return cells, err
+	err := s.meet(ctx, d)
+	refused, limited := errors.AsType[*LimitError](err)
+	if !limited {
+		return d, err
 	}
-	due, _, failed := s.due(ctx, *opening)
-	if failed != nil || due {
+	due, open, failed := s.due(ctx, *opening)
+	pausing := refused.Limit == LimitPause && open
+	if failed != nil || (due && !pausing) {
 		return nil, cmp.Or(failed, err)
 	}
-	opening.RepeatOnly = true
-	return nil, s.spend(ctx, cool, s.cells(req, repeatShare)...)
+	if due {
+		d.who.Again = true // the first repetition of its own message need not wait
+		if err := s.meet(ctx, d); err == nil {
+			return d, nil
+		}
+	}
+	opening.RepeatOnly, opening.Early = true, due
+	return nil, s.meet(ctx, s.repetition(req))
 }
 
 // repeated gives back what a request was counted for too much: it has turned
 // out to repeat another.
-func (s *Service) repeated(ctx context.Context, counted []cell) {
-	for i := range counted {
-		counted[i].refund = counted[i].limit.cost(1) - counted[i].limit.cost(repeatShare)
+func (s *Service) repeated(ctx context.Context, d *demand) {
+	if d == nil {
+		return
 	}
-	_ = s.giveBack(context.WithoutCancel(ctx), counted...)
+	var cells []ratelimit.Cell
+	for _, c := range d.counted {
+		if c.Kind == LimitMessages || c.DryRun {
+			continue // see unsent
+		}
+		c.Refund = c.Limit.Cost(1) - c.Limit.Cost(repeatShare)
+		cells = append(cells, c)
+	}
+	_ = store.UpdateAsync(context.WithoutCancel(ctx), s.store, limitsPartition, func(txn store.Txn) error {
+		if err := s.letterBack(txn, d); err != nil {
+			return err
+		}
+		return s.table.Refund(txn, cells)
+	})
 }
 
 // admitAgain counts a message that the operator has sent again.
 func (s *Service) admitAgain(ctx context.Context, session *Session) error {
-	var cells []cell
-	if !s.cfg.PerAddress.off() {
-		cells = append(cells, s.mailbox(session.ThreePID(), 1))
+	d := &demand{id: session.ThreePID(), cools: true, who: ratelimit.Asker{By: []uint64{session.By}}, class: ratelimit.Owner}
+	if !s.cfg.PerAddress.Off() {
+		d.cells = append(d.cells, s.mailbox(session.ThreePID(), 1))
 	}
-	if budget := s.budget(session.Medium); !budget.limit.off() {
-		cells = append(cells, budget)
+	if budget := s.budget(session.Medium); !budget.Limit.Off() {
+		d.cells = append(d.cells, budget)
 	}
-	return s.spend(ctx, s.addressNames(session.ThreePID()), cells...)
+	return s.meet(ctx, d)
 }
 
 // Count counts a request that somebody else will answer and send the message of: it
 // is refused with a LimitError as one of ours would be. The budget is for what we send.
 func (s *Service) Count(ctx context.Context, req Request) error {
-	return s.spend(ctx, s.addressNames(req.ThreePID), s.cells(req, 1)...)
+	req.Discreet = false
+	return s.meet(ctx, s.demand(req))
 }
 
 // viewLatest is a View that sees what [store.AsyncUpdater] has written, too, of which a View
@@ -113,45 +137,19 @@ func (s *Service) viewLatest(ctx context.Context, p store.Partition, fn func(sto
 	return s.store.View(ctx, p, fn)
 }
 
-// cells are what a request counts against, the budget left out.
-func (s *Service) cells(req Request, share int) []cell {
-	var cells []cell
-	add := func(kind LimitKind, limit Limit, subject ...string) {
-		if !limit.off() {
-			cells = append(cells, cell{limit: limit, kind: kind, names: s.keys.HashTexts("limit "+string(kind), subject...), share: share})
-		}
-	}
-	if !s.cfg.PerAddress.off() {
-		cells = append(cells, s.mailbox(req.ThreePID, share))
-	}
-	if req.Client.IsValid() {
-		add(LimitClient, s.cfg.PerClient, network(req.Client))
-	}
-	if req.Domain != "" {
-		add(LimitDomain, s.cfg.PerDomain, req.Domain)
-	}
-	if req.AccessToken != "" {
-		add(LimitUser, s.cfg.PerUser, "token", string(req.AccessToken))
-	}
-	if req.UIA != "" {
-		add(LimitUIA, s.cfg.PerUIA, string(req.UIA))
-	}
-	return cells
-}
-
 // mailbox is the cell of an address.
-func (s *Service) mailbox(id threepid.ThreePID, share int) cell {
-	return cell{limit: s.cfg.PerAddress, kind: LimitAddress, names: s.mailboxNames(id), share: share}
+func (s *Service) mailbox(id threepid.ThreePID, share int) ratelimit.Cell {
+	return ratelimit.Cell{Limit: s.cfg.PerAddress, Kind: LimitAddress, Names: s.mailboxNames(id), Share: share}
 }
 
 // budget is the cell that every message of a medium counts against.
-func (s *Service) budget(medium threepid.Medium) cell {
-	return cell{limit: s.cfg.Messages, kind: LimitMessages, names: s.keys.HashTexts("limit messages", string(medium)), share: 1}
+func (s *Service) budget(medium threepid.Medium) ratelimit.Cell {
+	return ratelimit.Cell{Limit: s.cfg.Messages, Kind: LimitMessages, Names: s.keys.HashTexts("limit messages", string(medium)), Share: 1}
 }
 
 // charged reports whether a request was counted against the budget.
 func (s *Service) charged(req openingRequest) bool {
-	return !s.cfg.Messages.off() && !req.RepeatOnly && !req.Held
+	return !s.cfg.Messages.Off() && !req.RepeatOnly && !req.Held
 }
 
 // unsent gives back what was counted for a message that was not sent. Should it
@@ -159,7 +157,7 @@ func (s *Service) charged(req openingRequest) bool {
 func (s *Service) unsent(ctx context.Context, req openingRequest) {
 	if s.charged(req) {
 		budget := s.budget(req.Medium)
-		budget.refund = budget.limit.cost(1)
+		budget.Refund = budget.Limit.Cost(1)
 		_ = s.giveBack(context.WithoutCancel(ctx), budget)
 	}
 }
@@ -167,21 +165,21 @@ func (s *Service) unsent(ctx context.Context, req openingRequest) {
 // guess is the cell that wrong tokens from an address of the network count
 // against: somebody who opens many sessions has few tries in each, but many in
 // all. Nothing is counted of one whose address is unknown.
-func (s *Service) guess(client netip.Addr) (c cell, counted bool) {
-	if s.cfg.Guesses.off() || !client.IsValid() {
-		return cell{}, false
+func (s *Service) guess(client netip.Addr) (c ratelimit.Cell, counted bool) {
+	if s.cfg.Guesses.Off() || !client.IsValid() {
+		return ratelimit.Cell{}, false
 	}
-	return cell{limit: s.cfg.Guesses, kind: LimitGuesses, names: s.keys.HashTexts("limit guesses", network(client)), share: 1, refund: s.cfg.Guesses.cost(1)}, true
+	return ratelimit.Cell{Limit: s.cfg.Guesses, Kind: LimitGuesses, Names: s.keys.HashTexts("limit guesses", string(ratelimit.Narrow(client))), Share: 1, Refund: s.cfg.Guesses.Cost(1)}, true
 }
 
 // CountUser counts one action of a user, and refuses it with a LimitError if
 // there were too many: MSC2290 asks for that where addresses are added and
 // bound.
 func (s *Service) CountUser(ctx context.Context, action, user string) error {
-	if s.cfg.PerUser.off() {
+	if s.cfg.PerUser.Off() {
 		return nil
 	}
-	return s.spend(ctx, nil, cell{limit: s.cfg.PerUser, kind: LimitUser, names: s.keys.HashTexts("limit user", action, user), share: 1})
+	return s.spend(ctx, ratelimit.Cell{Limit: s.cfg.PerUser, Kind: LimitUser, Names: s.keys.HashTexts("limit user", action, user), Share: 1})
 }
 
 // addressNames stand for an address in the key of its cool-down, by every key of
@@ -194,15 +192,4 @@ func (n naming) addressNames(id threepid.ThreePID) []string {
 func (n naming) mailboxNames(id threepid.ThreePID) []string {
 	id = mailboxOf(id)
 	return n.keys.HashTexts("limit mailbox", string(id.Medium), id.Address)
-}
-
-// network is as much of an address as one subscriber has: all of an IPv4
-// address, and a /64 of IPv6 (RFC 6177), within which they can choose.
-func network(client netip.Addr) string {
-	client = client.Unmap().WithZone("")
-	if client.Is4() {
-		return client.String()
-	}
-	prefix, _ := client.Prefix(64) // which each has
-	return prefix.String()
 }

@@ -119,8 +119,8 @@ func TestF8_F21_RepetitionsAreCheap(t *testing.T) {
 		t.Errorf("got %d messages, want 1", got)
 	}
 	// Nothing of that was taken from what the server may send.
-	f.open(ask(from("192.0.2.9"), mailbox("bob@example.net")))
-	_, err := f.RequestToken(bg, ask(from("192.0.2.8"), mailbox("eve@example.net")))
+	f.open(ask(granted, from("198.51.100.9"), mailbox("bob@example.net")))
+	_, err := f.RequestToken(bg, ask(granted, from("203.0.113.8"), mailbox("eve@example.net")))
 	if got := refusedBy(t, err); got != LimitMessages {
 		t.Errorf("got refused by %q, want by the budget", got)
 	}
@@ -295,3 +295,6 @@ func TestF21_ConcurrentGuesses(t *testing.T) {
 		t.Errorf("got %d tokens compared, want %d", got, burst)
 	}
 }
+
+// granted makes a request for a reset that the homeserver decides about.
+func granted(r *Request) { r.Purpose, r.Granting = threepid.Password, true }

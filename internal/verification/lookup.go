@@ -5,9 +5,11 @@ package verification
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
@@ -95,29 +97,37 @@ type LimitState struct {
 // now, whoever makes them; and until when its owner wants no messages, or zero.
 // The limits of clients and users are not among them: nobody is named here.
 func (s *Service) Limits(ctx context.Context, id threepid.ThreePID, domain string) (list []LimitState, cooling time.Time, err error) {
-	asked := s.cells(Request{ThreePID: id, Domain: domain}, 1)
-	if budget := s.budget(id.Medium); !budget.limit.off() {
+	d := s.demand(Request{ThreePID: id, Domain: domain})
+	asked := slices.Concat(d.cells, d.strange)
+	if budget := s.budget(id.Medium); !budget.Limit.Off() {
 		asked = append(asked, budget)
 	}
 	err = s.store.View(ctx, limitsPartition, func(txn store.Txn) error {
 		list, cooling = nil, time.Time{}
 		now := s.now()
-		wait, err := s.cooling(txn, s.addressNames(id))
+		wait, err := s.anyCooling(txn, id)
 		if err != nil {
 			return err
 		}
 		if wait > 0 {
 			cooling = now.Add(wait)
 		}
+		if len(d.mailbox) > 0 {
+			state, err := s.lettersState(txn, d.mailbox)
+			if err != nil {
+				return err
+			}
+			list = append(list, state)
+		}
 		for _, c := range asked {
-			state, err := c.state(txn, now)
+			state, err := s.limitState(txn, c)
 			if err != nil {
 				return err
 			}
 			list = append(list, state)
 		}
 		for _, purpose := range []threepid.Purpose{threepid.Register, threepid.Password, threepid.Add} {
-			state, err := cell{limit: wrongCodes, kind: LimitCodes, names: s.codeNames(purpose, id)}.state(txn, now)
+			state, err := s.limitState(txn, ratelimit.Cell{Limit: wrongCodes, Kind: LimitCodes, Names: s.codeNames(purpose, id)})
 			if err != nil {
 				return err
 			}
@@ -130,16 +140,35 @@ func (s *Service) Limits(ctx context.Context, id threepid.ThreePID, domain strin
 	return list, cooling, err
 }
 
-// state reads a cell, and counts nothing.
-func (c cell) state(txn store.Txn, now time.Time) (LimitState, error) {
-	state := LimitState{Limit: c.kind, Limited: c.limit}
-	tat, err := readTAT(txn, c.names)
+// anyCooling is how long a mailbox cools down for everybody, or for some network.
+func (s *Service) anyCooling(txn store.Txn, id threepid.ThreePID) (time.Duration, error) {
+	letters, err := s.letters(txn, s.mailboxNames(id))
+	if err != nil {
+		return 0, err
+	}
+	var by []uint64
+	for _, c := range letters.Closed {
+		by = append(by, c.By)
+	}
+	return s.cooling(txn, id, by)
+}
+
+// limitState reads a cell, and counts nothing.
+func (s *Service) limitState(txn store.Txn, c ratelimit.Cell) (LimitState, error) {
+	used, until, err := s.table.State(txn, c)
+	return LimitState{Limit: c.Kind, Limited: c.Limit, Used: used, Until: until}, err
+}
+
+// lettersState is how many messages strangers have asked for to a mailbox today.
+func (s *Service) lettersState(txn store.Txn, names []string) (LimitState, error) {
+	state := LimitState{Limit: LimitAddress, Limited: Limit{Burst: s.cfg.Mailboxes.Strangers, Per: ratelimit.Day}}
+	letters, err := s.letters(txn, names)
 	if err != nil {
 		return state, err
 	}
-	left, cost := c.limit.within(tat, now).Sub(now), c.limit.cost(1)
-	state.Used = int((left + cost - 1) / cost)
-	if _, wait := c.limit.hit(tat, now, 1); wait > 0 {
+	now := s.now()
+	var wait time.Duration
+	if state.Used, wait = letters.Strangers(s.cfg.Mailboxes, now); wait > 0 {
 		state.Until = now.Add(wait)
 	}
 	return state, nil

@@ -187,7 +187,7 @@ func TestLimitsKnowTheOwnersWord(t *testing.T) {
 	sid := f.open(ask(proof(ProofCode))).SID
 	_, _ = f.Submit(bg, Submission{SID: sid, Token: "000000"})
 	m := f.outbox.last(t)
-	if err := f.Refuse(bg, m.SID, m.Refusal); err != nil {
+	if err := f.Refuse(bg, m.SID, m.Refusal, false); err != nil {
 		t.Fatal(err)
 	}
 	list, cooling, err := f.Limits(bg, threepid.ThreePID{Medium: threepid.Email, Address: "alice@example.com"}, "example.com")

@@ -53,9 +53,9 @@ func TestNoticesHaveABudgetOfTheirOwn(t *testing.T) {
 		wantErr(t, "second", notify(11, notice), nil)
 		wantLimited(t, notify(12, notice))
 	}
-	f.open(ask())
-	f.open(ask(secret("other")))
-	_, err := f.RequestToken(bg, ask(secret("third")))
+	f.open(ask(granted))
+	f.open(ask(granted, secret("other")))
+	_, err := f.RequestToken(bg, ask(granted, secret("third")))
 	if got := refusedBy(t, err); got != LimitMessages {
 		t.Errorf("a third request is refused by %q, want by the budget", got)
 	}

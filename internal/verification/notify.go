@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/internal/address"
 	"github.com/caddy-threepid/caddy-threepid/internal/provenance"
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
@@ -118,9 +119,9 @@ func (s *Service) admitNotice(ctx context.Context, h Happened, notice Notice) er
 	if h.Account == "" || notice != NoticeAdded && notice != NoticeRemoved {
 		return nil
 	}
-	return s.spend(ctx, nil, cell{
-		limit: noticesPerAccount, kind: LimitNotices, share: 1,
-		names: s.keys.HashTexts("limit notices of account", string(notice), h.Account),
+	return s.spend(ctx, ratelimit.Cell{
+		Limit: noticesPerAccount, Kind: LimitNotices, Share: 1,
+		Names: s.keys.HashTexts("limit notices of account", string(notice), h.Account),
 	})
 }
 
@@ -137,10 +138,10 @@ func (s *Service) distinct(readers []Reader) []Reader {
 }
 
 // noticeMailbox is the limit of one notice for one mailbox.
-func (s *Service) noticeMailbox(notice Notice, addr string) cell {
-	return cell{
-		limit: noticesPerMailbox, kind: LimitNotices, share: 1,
-		names: s.noticeNames(notice, addr),
+func (s *Service) noticeMailbox(notice Notice, addr string) ratelimit.Cell {
+	return ratelimit.Cell{
+		Limit: noticesPerMailbox, Kind: LimitNotices, Share: 1,
+		Names: s.noticeNames(notice, addr),
 	}
 }
 
@@ -149,19 +150,19 @@ func (n naming) noticeNames(notice Notice, addr string) []string {
 }
 
 func (s *Service) notify(ctx context.Context, h Happened, r Reader) error {
-	cells := []cell{s.noticeMailbox(r.Notice, r.Address)}
-	if !s.cfg.Messages.off() {
-		cells = append(cells, cell{
-			limit: s.cfg.Messages, kind: LimitNotices, share: 1, names: s.keys.HashTexts("limit notices", string(r.Notice)),
+	cells := []ratelimit.Cell{s.noticeMailbox(r.Notice, r.Address)}
+	if !s.cfg.Messages.Off() {
+		cells = append(cells, ratelimit.Cell{
+			Limit: s.cfg.Messages, Kind: LimitNotices, Share: 1, Names: s.keys.HashTexts("limit notices", string(r.Notice)),
 		})
 	}
-	if err := s.spend(ctx, nil, cells...); err != nil {
+	if err := s.spend(ctx, cells...); err != nil {
 		return err
 	}
 	err := s.commitNotice(ctx, h, r)
 	if err != nil {
 		for i := range cells {
-			cells[i].refund = cells[i].limit.cost(1)
+			cells[i].Refund = cells[i].Limit.Cost(1)
 		}
 		_ = s.giveBack(context.WithoutCancel(ctx), cells...)
 	}

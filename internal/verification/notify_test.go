@@ -83,7 +83,7 @@ func TestNoNoticeUsesUpAnother(t *testing.T) {
 		_, _ = f.RequestToken(bg, ask(mailbox(fmt.Sprintf("other%d@example.com", i)), secret(fmt.Sprint("s", i))))
 	}
 	first := f.outbox.messages()[0]
-	if err := f.Refuse(bg, first.SID, first.Refusal); err != nil {
+	if err := f.Refuse(bg, first.SID, first.Refusal, false); err != nil {
 		t.Fatal(err)
 	}
 	for i := range 4 { // and a thief adds and removes addresses of theirs

@@ -43,7 +43,7 @@ var operatorDeeds = []deed{
 	}},
 	{name: "Refuse", prepare: func(s *shaky) func() (any, error) {
 		s.open(known())
-		return nothing(func() error { return s.Refuse(bg, s.message().SID, s.message().Refusal) })
+		return nothing(func() error { return s.Refuse(bg, s.message().SID, s.message().Refusal, false) })
 	}, parts: true},
 	{name: "RevokeSession", prepare: func(s *shaky) func() (any, error) {
 		sid := s.open(known()).SID
@@ -92,6 +92,10 @@ var operatorDeeds = []deed{
 			return list, err
 		})
 	}, tells: true},
+	{name: "Budgets", prepare: func(s *shaky) func() (any, error) {
+		s.open(known())
+		return answers(func() ([]ClassBudget, error) { return s.Budgets(bg) })
+	}, tells: true},
 	{name: "NoteFeedback", prepare: func(s *shaky) func() (any, error) {
 		sid := s.open(known()).SID
 		return nothing(func() error { return s.NoteFeedback(bg, sid, Bounced) })
@@ -107,7 +111,7 @@ var operatorDeeds = []deed{
 	{name: "Forget", prepare: func(s *shaky) func() (any, error) {
 		s.proves(s.claim(completes(s.validated(known()))))
 		s.open(known(secret("other")))
-		wantNone(s, s.Refuse(bg, s.message().SID, s.message().Refusal))
+		wantNone(s, s.Refuse(bg, s.message().SID, s.message().Refusal, false))
 		wantNone(s, s.Bind(bg, bounded))
 		return answers(func() (sealed.Forgotten, error) {
 			return s.Forget(bg, threepid.ThreePID{Medium: threepid.Email, Address: "alice@example.com"})
@@ -128,6 +132,6 @@ func (s *shaky) refused() Message {
 	s.Helper()
 	s.open(known())
 	m := s.message()
-	wantNone(s, s.Refuse(bg, m.SID, m.Refusal))
+	wantNone(s, s.Refuse(bg, m.SID, m.Refusal, false))
 	return m
 }

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
@@ -50,7 +51,7 @@ func (s *Service) progressNames(uia threepid.UIASession, medium threepid.Medium)
 }
 
 func (s *Service) registrationNames(client netip.Addr, agent string) []string {
-	return s.keys.HashTexts("registration tie", network(client), agent)
+	return s.keys.HashTexts("registration tie", string(ratelimit.Narrow(client)), agent)
 }
 
 // NoteRegistration notes that a client has a registration under way, for requests that do

@@ -145,8 +145,8 @@ func TestGate_ReplacedWhileItIsReleased(t *testing.T) {
 func TestGate_HeldMessagesKeepToTheBudget(t *testing.T) {
 	f := newFixture(t, func(c *Config) { c.Messages = Limit{Burst: 2, Per: time.Hour} })
 	f.hold(ask(held("u1")))
-	f.open(ask(mailbox("bob@example.com"))) // takes the rest
-	_, err := f.RequestToken(bg, ask(mailbox("carol@example.com")))
+	f.open(ask(granted, mailbox("bob@example.com"))) // takes the rest
+	_, err := f.RequestToken(bg, ask(granted, mailbox("carol@example.com")))
 	if got := refusedBy(t, err); got != LimitMessages {
 		t.Errorf("got refused by %q, want by the budget", got)
 	}
@@ -159,7 +159,7 @@ func TestGate_HeldMessagesKeepToTheBudget(t *testing.T) {
 func TestGate_HeldMessagesRespectACooldown(t *testing.T) {
 	f := newFixture(t)
 	f.hold(ask(held("u1")))
-	if err := f.cool(bg, threepid.ThreePID{Medium: threepid.Email, Address: "alice@example.com"}, f.clock.Now().Add(time.Hour)); err != nil {
+	if err := f.cool(bg, threepid.ThreePID{Medium: threepid.Email, Address: "alice@example.com"}, 0, f.clock.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	_, err := f.Advance(bg, "u1", threepid.Email)

@@ -48,8 +48,11 @@ var (
 	kindRegistration = sealed.Declare("registrations", "t/", sealed.Together, sealed.Expires, sealed.Dropped,
 		sealed.Never("it has the homeserver's name of a registration, and no address"))
 	kindLimit = sealed.Declare("limits", "l/", sealed.Together, sealed.Unsealed, sealed.Kept, named(naming.limits))
+	// The messages that were asked for to one mailbox, and from where an address was proven.
+	kindLetters = sealed.Declare("mailboxes", "m/", sealed.Together, sealed.Expires, sealed.Kept, named(naming.mailboxNames))
+	kindPlaces  = sealed.Declare("places", "k/", sealed.Together, sealed.Left, sealed.Kept, named(naming.addressNames))
 	// An address whose owner wants no more messages.
-	kindCool = sealed.Declare("cooldowns", "c/", sealed.Together, sealed.Unsealed, sealed.Kept, named(naming.addressNames))
+	kindCool = sealed.Declare("cooldowns", "c/", sealed.Together, sealed.Unsealed, sealed.Kept, named(naming.coolNames))
 	// Whether the owner of an address was told why there is no token.
 	kindExplained = sealed.Declare("explanations", "e/", sealed.Together, sealed.Expires, sealed.Kept, named(each(naming.explainedNames)))
 	// The newest requests for an address, and the one that its owner has confirmed in. A

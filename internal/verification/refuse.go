@@ -10,6 +10,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
@@ -68,10 +69,11 @@ func (s *Service) Recall(ctx context.Context, sid threepid.SID) (Confirmed, erro
 }
 
 // Refuse revokes a session in the name of the address's owner, withdraws its
-// messages that are not being sent yet, and lets the address cool down. It may
+// messages that are not being sent yet, and lets the address cool down: for the network
+// that has asked, or, if the owner wishes so, for everybody but the owner. It may
 // be repeated. A session that was used already cannot be undone here: then the
 // rest is done and the answer is ErrConsumed.
-func (s *Service) Refuse(ctx context.Context, sid threepid.SID, refusal threepid.RefusalToken) error {
+func (s *Service) Refuse(ctx context.Context, sid threepid.SID, refusal threepid.RefusalToken, everybody bool) error {
 	if !s.refusable(sid, refusal) {
 		return ErrNoSession
 	}
@@ -81,7 +83,11 @@ func (s *Service) Refuse(ctx context.Context, sid threepid.SID, refusal threepid
 	}
 	// Should this not be reached, the next click does it: to the same end.
 	until := time.UnixMilli(session.Refused).Add(s.cfg.Cooldown)
-	if err := s.cool(ctx, session.ThreePID(), until); err != nil {
+	by := session.By
+	if everybody {
+		by = 0
+	}
+	if err := s.cool(ctx, session.ThreePID(), by, until); err != nil {
 		return err
 	}
 	return verdict
@@ -163,22 +169,26 @@ func withdraw(txn store.Txn, session *Session) error {
 	return nil
 }
 
-// cool lets no message go to an address until then.
-func (s *Service) cool(ctx context.Context, id threepid.ThreePID, until time.Time) error {
-	names := s.addressNames(id)
+// cool lets no message go to a mailbox until then that is asked for from a network, or,
+// if that is zero, by anybody.
+func (s *Service) cool(ctx context.Context, id threepid.ThreePID, by uint64, until time.Time) error {
 	return s.store.Update(ctx, limitsPartition, func(txn store.Txn) error {
-		wait, err := s.cooling(txn, names)
+		if by != 0 {
+			return s.changeLetters(txn, s.mailboxNames(id), func(l *ratelimit.Letters) { l.Refuse(by, until) })
+		}
+		wait, err := s.cooling(txn, id, nil)
 		if err != nil || !until.After(s.now().Add(wait)) {
 			return err // another refusal reaches further
 		}
 		value := binary.BigEndian.AppendUint64(nil, uint64(until.UnixMilli()))
-		return kindCool.Set(txn, kindCool.Key(names[0]), value, until)
+		return kindCool.Set(txn, kindCool.Key(s.coolNames(id)[0]), value, until)
 	})
 }
 
-// cooling is how long an address still cools down, by whichever of its names.
-func (s *Service) cooling(txn store.Txn, names []string) (longest time.Duration, err error) {
-	for _, name := range names {
+// cooling is how long a mailbox still cools down for whoever asks from a network; by are
+// its names.
+func (s *Service) cooling(txn store.Txn, id threepid.ThreePID, by []uint64) (longest time.Duration, err error) {
+	for _, name := range s.coolNames(id) {
 		raw, err := txn.Get(kindCool.Key(name))
 		if errors.Is(err, store.ErrNotFound) || (err == nil && len(raw) != 8) {
 			continue
@@ -188,5 +198,9 @@ func (s *Service) cooling(txn store.Txn, names []string) (longest time.Duration,
 		}
 		longest = max(longest, time.UnixMilli(int64(binary.BigEndian.Uint64(raw))).Sub(s.now()))
 	}
-	return longest, nil
+	if len(by) == 0 {
+		return longest, nil
+	}
+	letters, err := s.letters(txn, s.mailboxNames(id))
+	return max(longest, letters.Refused(by, s.now())), err
 }

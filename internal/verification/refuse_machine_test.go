@@ -38,7 +38,7 @@ func (m *machine) doRefuse(t *rapid.T) {
 	s := oneOf(t, "session", m.sessions)
 	refusal := m.refusalOf(t, pick(t, "whose link", s, s, s, oneOf(t, "other session", m.sessions)))
 	if refusal != m.refusalOf(t, s) {
-		if err := m.Refuse(bg, s.sid, refusal); !errors.Is(err, ErrNoSession) {
+		if err := m.Refuse(bg, s.sid, refusal, false); !errors.Is(err, ErrNoSession) {
 			t.Fatalf("Refuse with the link of another session: %v", err)
 		}
 		return
@@ -50,7 +50,7 @@ func (m *machine) doRefuse(t *rapid.T) {
 		}
 	}
 	want := m.refuse(s, now)
-	m.checkWithdrawn(t, s, m.Refuse(bg, s.sid, refusal), want)
+	m.checkWithdrawn(t, s, m.Refuse(bg, s.sid, refusal, false), want)
 }
 
 // refusalOf is the secret in the mails of a session: the same in all of them.

@@ -49,7 +49,7 @@ func TestRefuseStates(t *testing.T) {
 			sid := tt.prepare(f)
 			refusal := f.outbox.last(t).Refusal
 			for range 2 {
-				wantErr(t, "Refuse", f.Refuse(bg, threepid.SID(sid), refusal), tt.want)
+				wantErr(t, "Refuse", f.Refuse(bg, threepid.SID(sid), refusal, false), tt.want)
 				got, err := f.InspectRefusal(bg, threepid.SID(sid), refusal)
 				if err != nil || got.State != tt.state || got.Address != "alice@example.com" {
 					t.Errorf("InspectRefusal = %+v, %v, want state %s", got, err, tt.state)
@@ -76,7 +76,7 @@ func TestRefuseStopsACompletion(t *testing.T) {
 		if answered && !f.proves(a) {
 			t.Fatal("the alias proves nothing")
 		}
-		if err := f.Refuse(bg, sid, f.outbox.last(t).Refusal); err != nil {
+		if err := f.Refuse(bg, sid, f.outbox.last(t).Refusal, false); err != nil {
 			t.Fatal(err)
 		}
 		if f.proves(a) {
@@ -109,7 +109,7 @@ func TestRefuseIsNotGuessed(t *testing.T) {
 		"a foreign sid":       {"foreign", string(mine.Refusal)},
 		"an empty sid":        {"", string(mine.Refusal)},
 	} {
-		wantErr(t, what+": Refuse", f.Refuse(bg, threepid.SID(try[0]), threepid.RefusalToken(try[1])), ErrNoSession)
+		wantErr(t, what+": Refuse", f.Refuse(bg, threepid.SID(try[0]), threepid.RefusalToken(try[1]), false), ErrNoSession)
 		_, err := f.InspectRefusal(bg, threepid.SID(try[0]), threepid.RefusalToken(try[1]))
 		wantErr(t, what+": InspectRefusal", err, ErrNoSession)
 	}
@@ -117,7 +117,7 @@ func TestRefuseIsNotGuessed(t *testing.T) {
 		t.Errorf("the session is %s after forged refusals", got)
 	}
 	f.clock.Advance(2 * MaxLifetime)
-	wantErr(t, "Refuse of a session that is gone", f.Refuse(bg, sid, mine.Refusal), ErrNoSession)
+	wantErr(t, "Refuse of a session that is gone", f.Refuse(bg, sid, mine.Refusal, false), ErrNoSession)
 }
 
 // TestRefuseWithdrawsInOneTransaction: the session is not revoked without its
@@ -130,7 +130,7 @@ func TestRefuseWithdrawsInOneTransaction(t *testing.T) {
 	if n := f.entries(OutboxKind); n != 3 {
 		t.Fatalf("%d messages wait, want 3", n)
 	}
-	if err := f.Refuse(bg, sid, f.outbox.messages()[0].Refusal); err != nil {
+	if err := f.Refuse(bg, sid, f.outbox.messages()[0].Refusal, false); err != nil {
 		t.Fatal(err)
 	}
 	if n := f.entries(OutboxKind); n != 1 {
@@ -152,7 +152,7 @@ func TestCooldown(t *testing.T) {
 		sid := f.open(ask()).SID
 		refusal := f.outbox.last(t).Refusal
 		for range 3 {
-			if err := f.Refuse(bg, sid, refusal); err != nil {
+			if err := f.Refuse(bg, sid, refusal, false); err != nil {
 				t.Fatal(err)
 			}
 			f.clock.Advance(time.Hour - time.Millisecond)

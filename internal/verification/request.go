@@ -87,6 +87,10 @@ type openingRequest struct {
 	Origin provenance.Origin `cbor:"16,keyasint,omitzero"`
 	Early  bool              `cbor:"17,keyasint,omitempty"`
 	Typed  string            `cbor:"18,keyasint,omitempty"`
+	// By is the network it comes from, as a short keyed hash, and Wanted that the owner
+	// of the address is known by it.
+	By     uint64 `cbor:"19,keyasint,omitempty"`
+	Wanted bool   `cbor:"20,keyasint,omitempty"`
 }
 
 // ThreePID is what is asked for.
@@ -94,12 +98,13 @@ func (r *openingRequest) ThreePID() threepid.ThreePID {
 	return threepid.ThreePID{Medium: r.Medium, Address: r.Address}
 }
 
-func openingRequestOf(req Request, index string, secret hash) openingRequest {
+func (s *Service) openingRequestOf(req Request, index string, secret hash) openingRequest {
 	return openingRequest{
 		Purpose: req.Purpose, Medium: req.Medium, Address: req.Address, Typed: req.Typed,
 		Index: index, Secret: secret, SendAttempt: req.SendAttempt,
 		NextLink: req.NextLink, Language: req.Language, Brand: req.Brand, Proof: req.Proof, RepeatOnly: req.RepeatOnly,
 		Held: req.Held, Discreet: req.Discreet, Origin: req.Origin, Early: req.Early,
+		By: s.network(req.Client),
 	}
 }
 
@@ -203,6 +208,7 @@ func (o *opening) run(txn store.Txn) error {
 		return o.svc.putSession(txn, session)
 	}
 	session.says(o.req)
+	session.By = o.req.By
 	return o.send(txn, session, now)
 }
 
@@ -293,7 +299,7 @@ func (o *opening) compose(session *Session, now time.Time) Message {
 		Proof: session.Proof, Token: token, Language: session.Language,
 		Created: now, Expires: time.UnixMilli(last.Expires),
 		Brand: session.Brand, Refusal: o.svc.refusal(session.SID), Attempt: session.SendAttempt,
-		Decoy: o.decoy, Origin: session.Origin,
+		Decoy: o.decoy, Origin: session.Origin, By: session.By, Wanted: o.req.Wanted || o.resend,
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 // moves. What is made at the very moment of a rotation is covered by a day.
 func (s *Service) Retention() time.Duration {
 	longest := max(conversationTime, 2*MaxLifetime, s.cfg.Cooldown)
-	for _, limit := range []Limit{s.cfg.PerAddress, s.cfg.PerClient, s.cfg.PerDomain, s.cfg.PerUser, s.cfg.PerUIA, s.cfg.Messages, s.cfg.Guesses, wrongCodes} {
+	for _, limit := range []Limit{s.cfg.PerAddress, s.cfg.PerClient, s.cfg.PerNetwork, s.cfg.PerDomain, s.cfg.PerUser, s.cfg.PerUIA, s.cfg.Messages, s.cfg.Guesses, wrongCodes} {
 		longest = max(longest, limit.Per)
 	}
 	return longest + 24*time.Hour

@@ -243,7 +243,7 @@ func TestRetention(t *testing.T) {
 	wantErr(t, "Adopt", f.Adopt(bg, "12", "nonce", ask()), nil)
 	f.open(ask(purpose(threepid.Password)))
 	m := f.outbox.last(t)
-	wantErr(t, "Refuse", f.Refuse(bg, m.SID, m.Refusal), nil)
+	wantErr(t, "Refuse", f.Refuse(bg, m.SID, m.Refusal, false), nil)
 	if len(dump(t, f.cfg.Store)) < 8 {
 		t.Fatalf("there are only %d entries", len(dump(t, f.cfg.Store)))
 	}
@@ -264,7 +264,7 @@ func TestForgetAcrossARotation(t *testing.T) {
 		f.open(ask(client, purpose(threepid.Password)))
 		m := f.outbox.last(t)
 		f.await(ask(client, purpose(threepid.Add)))
-		wantErr(t, "Refuse", f.Refuse(bg, m.SID, m.Refusal), nil)
+		wantErr(t, "Refuse", f.Refuse(bg, m.SID, m.Refusal, false), nil)
 		f.clock.Advance(DefaultCooldown) // or nothing is sent any more
 		f.rotate()
 	}
@@ -275,7 +275,7 @@ func TestForgetAcrossARotation(t *testing.T) {
 	f.await(ask(secret("now"), purpose(threepid.Add)))
 	m := f.outbox.last(t)
 	wantErr(t, "Adopt", f.Adopt(bg, "12", "nonce", ask()), nil)
-	wantErr(t, "Refuse", f.Refuse(bg, m.SID, m.Refusal), nil)
+	wantErr(t, "Refuse", f.Refuse(bg, m.SID, m.Refusal, false), nil)
 	f.rotate()
 	all := dump(t, f.cfg.Store)
 	gone, err := f.Forget(bg, threepid.ThreePID{Medium: threepid.Email, Address: "alice@example.com"})
@@ -307,7 +307,7 @@ func TestSessionEntry(t *testing.T) {
 	f.bindAll("@u:example.com", 1)
 	f.open(ask(purpose(threepid.Password)))
 	m := f.outbox.last(t)
-	wantErr(t, "Refuse", f.Refuse(bg, m.SID, m.Refusal), nil)
+	wantErr(t, "Refuse", f.Refuse(bg, m.SID, m.Refusal, false), nil)
 	kept := map[string]int{}
 	for name := range dump(t, f.cfg.Store) {
 		p, key, _ := strings.Cut(name, ":")
@@ -333,7 +333,7 @@ func TestSessionEntry(t *testing.T) {
 			awaited += string(kind)
 		}
 	}
-	if sessions != "adginoqrst" || awaited != "abeghnoqrst" {
+	if sessions != "adginoqrst" || awaited != "abeghmnoqrst" {
 		t.Errorf("got %q for sessions and %q for sealed records", sessions, awaited)
 	}
 }

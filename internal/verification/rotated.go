@@ -28,12 +28,12 @@ func (s *Service) indexes(req Request, keys *keyring.Ring) []string {
 func (s *Service) locate(ctx context.Context, req Request) (openingRequest, error) {
 	keys := s.keys.Fixed()
 	indexes, secrets := s.indexes(req, keys), keys.Hashes(secretLabel, string(req.ClientSecret))
-	newest := openingRequestOf(req, indexes[0], secrets[0])
+	newest := s.openingRequestOf(req, indexes[0], secrets[0])
 	if len(indexes) == 1 {
 		return newest, nil
 	}
 	for i, index := range indexes {
-		o := opening{svc: s, req: openingRequestOf(req, index, secrets[i]), partition: sealed.PartitionOf(index)}
+		o := opening{svc: s, req: s.openingRequestOf(req, index, secrets[i]), partition: sealed.PartitionOf(index)}
 		var session *Session
 		err := s.store.View(ctx, o.partition, func(txn store.Txn) (err error) {
 			session, err = o.find(txn, s.now())

@@ -217,7 +217,7 @@ func TestStatelessAcrossARotation(t *testing.T) {
 			t.Errorf("%q is of key %d, want the one in use", other, got)
 		}
 	}
-	if err := f.Refuse(bg, sid, m.Refusal); err != nil {
+	if err := f.Refuse(bg, sid, m.Refusal, false); err != nil {
 		t.Errorf("Refuse: %v", err)
 	}
 	f.rotate()

@@ -8,9 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
@@ -49,6 +51,12 @@ type Config struct {
 	// User-Interactive Authentication. PerUser also limits other actions, each
 	// by itself.
 	PerAddress, PerClient, PerDomain, PerUser, PerUIA Limit
+	// PerNetwork is PerClient's for each of the wider networks around a client.
+	PerNetwork Limit
+	// Mailboxes takes the place of PerAddress for email, unless it is off.
+	Mailboxes ratelimit.Mailboxes
+	// ExplainResets has whoever asks for a reset and has no account told so by mail.
+	ExplainResets bool
 	// Messages limits how many messages are sent, whoever asks.
 	Messages Limit
 	// Guesses limits how many wrong tokens come from one network.
@@ -72,8 +80,12 @@ type Service struct {
 	cfg   Config
 	store store.Store
 	naming
-	ids *idMaker
-	now func() time.Time
+	ids     *idMaker
+	now     func() time.Time
+	table   ratelimit.Table
+	dry     atomic.Int64 // when newcomers got nothing, in Unix nanoseconds
+	dryTold atomic.Bool
+	limited *ratelimit.Ledger
 }
 
 // Validate fills in the defaults of what can be checked without a store, and
@@ -126,7 +138,9 @@ func NewService(cfg Config) (*Service, error) {
 	}
 	return &Service{
 		cfg: cfg, store: cfg.Store, naming: naming{cfg.Keys}, now: cfg.Now,
-		ids: &idMaker{keys: cfg.Keys, random: cfg.Random},
+		ids:     &idMaker{keys: cfg.Keys, random: cfg.Random},
+		limited: ratelimit.NewLedger(),
+		table:   ratelimit.Table{Entries: kindLimit, Heat: ratelimit.NewHeat(), Now: cfg.Now},
 	}, nil
 }
 
@@ -139,6 +153,8 @@ func setDefault[T ~int | ~int64](v *T, def T) {
 type silent struct{}
 
 func (silent) Transition(threepid.Purpose, threepid.Medium, string) {}
+func (silent) Asked(ratelimit.Class, threepid.Medium, LimitKind)    {}
+func (silent) RanDry(bool)                                          {}
 
 // secretLabel and tokenLabel keep the hashes of secrets and tokens apart from
 // others.

@@ -91,6 +91,8 @@ type Session struct {
 	Asked  int64             `cbor:"25,keyasint,omitempty"`
 	// Typed is how the address was typed, see Request.
 	Typed string `cbor:"26,keyasint,omitempty"`
+	// By is the network that its newest message was asked for from, as a short keyed hash.
+	By uint64 `cbor:"27,keyasint,omitempty"`
 }
 
 // ThreePID is what the session is about.

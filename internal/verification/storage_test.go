@@ -71,7 +71,7 @@ func wholeLife(f *fixture) (secrets map[string]string) {
 	f.callback(nonce, req)
 	f.settle(nonce)
 	refusal := f.outbox.last(f)
-	if err := f.Refuse(bg, refusal.SID, refusal.Refusal); err != nil {
+	if err := f.Refuse(bg, refusal.SID, refusal.Refusal, false); err != nil {
 		f.Fatalf("Refuse: %v", err)
 	}
 	if err := f.Adopt(bg, "homeserver-sid", "homeserver-nonce", req); err != nil {

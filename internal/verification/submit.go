@@ -69,7 +69,7 @@ func (s *Service) Submit(ctx context.Context, sub Submission) (Confirmed, error)
 	}
 	guess, counted := s.guess(sub.Client)
 	if counted {
-		if err := s.spend(ctx, nil, guess); err != nil {
+		if err := s.spend(ctx, guess); err != nil {
 			return Confirmed{}, err
 		}
 	}

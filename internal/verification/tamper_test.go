@@ -73,7 +73,7 @@ func TestTamperedSession(t *testing.T) {
 			"Validated":    func() error { _, err := f.Validated(bg, a.SID, a.ClientSecret); return err },
 			"Finish":       func() error { return f.Finish(bg, a, Completed) },
 			"RequestToken": func() error { _, err := f.RequestToken(bg, ask()); return err },
-			"Refuse":       func() error { return f.Refuse(bg, sid, f.outbox.last(t).Refusal) },
+			"Refuse":       func() error { return f.Refuse(bg, sid, f.outbox.last(t).Refusal, false) },
 			"Describe":     func() error { _, err := f.Describe(bg, sid); return err },
 			"Resend":       func() error { return f.Resend(bg, sid) },
 		} {

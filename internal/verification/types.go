@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/provenance"
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
@@ -100,6 +101,10 @@ type Request struct {
 	Client      netip.Addr
 	AccessToken threepid.AccessToken
 	UIA         threepid.UIASession
+	// LoggedIn says that the homeserver knows whoever asks, Granting that it is asked
+	// whether the address may have a token, and Begun that the earlier stages of a
+	// registration are complete. They say how sure it is that a message is wanted.
+	LoggedIn, Granting, Begun bool
 	// Held opens the session, and sends nothing: see [Service.Hold].
 	Held bool
 	// Discreet keeps from whoever asks what becomes of messages, and what the
@@ -151,6 +156,10 @@ type Message struct {
 	Origin provenance.Origin `cbor:"15,keyasint,omitzero"`
 	// Notice is what it tells, if it tells of a change; see notify.go.
 	Notice Notice `cbor:"16,keyasint,omitempty"`
+	// By is the network that it was asked for from, as a short keyed hash, and Wanted
+	// says that the owner of its address is known by it, or has asked the operator.
+	By     uint64 `cbor:"17,keyasint,omitempty"`
+	Wanted bool   `cbor:"18,keyasint,omitempty"`
 	// Another says that another request like this one is open. It is not stored:
 	// that is found out when the message is sent.
 	Another bool `cbor:"-"`
@@ -181,4 +190,9 @@ type Observer interface {
 	// of "pending", "decoy" (in place of "pending"), "resent", "unsent" (in place
 	// of all three, see discreet.go), "validated", "consumed", "revoked".
 	Transition(purpose threepid.Purpose, medium threepid.Medium, to string)
+	// Asked is called for each message that is asked for; limit is what has refused it,
+	// or empty.
+	Asked(class ratelimit.Class, medium threepid.Medium, limit LimitKind)
+	// RanDry is called when there is nothing left for newcomers, and when there is again.
+	RanDry(dry bool)
 }

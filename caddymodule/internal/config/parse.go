@@ -150,6 +150,38 @@ func OneCount(d *caddyfile.Dispenser, to *int) func() error {
 	}
 }
 
+// OneCountOrOff reads a positive number, or "off" as -1.
+func OneCountOrOff(d *caddyfile.Dispenser, to *int) func() error {
+	count := OneCount(d, to)
+	return func() error {
+		if d.CountRemainingArgs() == 1 {
+			d.NextArg()
+			if d.Val() == "off" {
+				*to = -1
+				return nil
+			}
+			d.Prev()
+		}
+		return count()
+	}
+}
+
+// Durations reads one or more.
+func Durations(d *caddyfile.Dispenser, option string) (list []caddy.Duration, err error) {
+	args := d.RemainingArgs()
+	if len(args) == 0 {
+		return nil, ErrArgs
+	}
+	for _, v := range args {
+		one, err := Positive(d, option, v)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, one)
+	}
+	return list, nil
+}
+
 // maxCount is the greatest number that stays as it is in JSON, where Caddy keeps
 // numbers as floating-point ones between reading a configuration and loading it.
 const maxCount = 1 << 53

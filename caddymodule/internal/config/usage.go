@@ -20,7 +20,10 @@ var ErrArgs = errors.New("wrong arguments")
 var usages = map[string]string{
 	"homeserver": "[synapse|dendrite|generic] { … }", "path_prefixes": "<prefix...>", "id_server_policy": "ignore|trusted <host...>",
 	"next_link": "<origin...>", "allow_identity_servers": "<host[:port]...>",
-	"limit": "<kind> <count> <duration>|off", "brand": "<name> { … }", "host": "<host...>", "css": "<variable> <value> (a colour without #)",
+	"limit": "<kind> <count> <duration>|off", "limits": "{ … }", "pauses": "<duration...>",
+	"messages": "<count> <duration>|off", "client": "<count> <duration>|off", "network": "<count> <duration>|off", "domain": "<count> <duration>|off",
+	"user": "<count> <duration>|off", "uia": "<count> <duration>|off", "guesses": "<count> <duration>|off",
+	"mailbox": "<count>|off", "strangers": "<count>|off", "brand": "<name> { … }", "host": "<host...>", "css": "<variable> <value> (a colour without #)",
 	"email_policy": "{ … }", "allow": "<value...>", "deny": "<value...>",
 	"feedback": "{ … }", "ses": "<topic-arn...>", "postmark": "<user> <password>",
 	"store": "badger { … }", "mailer": "smtp|file { … } | off", "sms": "{ … }", "sender": "<name> http|file { … }",
