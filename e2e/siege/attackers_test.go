@@ -19,7 +19,7 @@ type attacker struct {
 	owners bool
 	// curious says that its requests are pairs of probes.
 	curious bool
-	today   bound
+	promised bound
 }
 
 // attack is what one does.

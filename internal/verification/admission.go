@@ -40,7 +40,7 @@ type demand struct {
 }
 
 // coldNetwork is what a network has had of late at the most of which little was heard.
-const coldNetwork = 2
+const coldNetwork = 8
 
 // demand is what a request that sends something counts against, the budget left out.
 func (s *Service) demand(req Request) *demand {
