@@ -45,7 +45,7 @@ func (p *purse) Admit(_ *http.Request, req verification.Request, to phone.Number
 	}, nil
 }
 
-func (p *purse) Verified(_ context.Context, number string) {
+func (p *purse) Verified(_ *http.Request, number string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.verified = append(p.verified, number)

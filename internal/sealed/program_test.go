@@ -49,6 +49,7 @@ func TestKindsOfTheProgram(t *testing.T) {
 		"s/ sessions: sharded, awaited, dropped, searched",
 		"t/ registrations: together, awaited, dropped, never forgotten",
 		"w/ languages: sharded, left, kept, forgotten by its name",
+		"w/ shield: in shield, awaited, kept, never forgotten",
 		"x/ suppressions: sharded, awaited and moved, kept, forgotten by its name",
 		"xg/ webhook_claims: sharded, unsealed, kept, never forgotten",
 	}

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 )
 
 // TestBoundsOfAConfiguration: what is on the bound is taken, and the next value
@@ -68,11 +70,11 @@ func TestWhoCountsAsOneClient(t *testing.T) {
 		"192.0.2.7": "192.0.2.7", "::ffff:192.0.2.7": "192.0.2.7",
 		"2001:db8:1:2:3:4:5:6": "2001:db8:1:2::/64", "fe80::1%eth0": "fe80::/64",
 	} {
-		if got := clientOf(netip.MustParseAddr(typed)); got != want {
+		if got := ratelimit.Narrow(netip.MustParseAddr(typed)); got != ratelimit.Network(want) {
 			t.Errorf("%s: got %q, want %q", typed, got, want)
 		}
 	}
-	if got := clientOf(netip.Addr{}); got != "" {
+	if got := ratelimit.Narrow(netip.Addr{}); got != "" {
 		t.Errorf("nobody: got %q", got)
 	}
 }

@@ -68,13 +68,13 @@ func (s *Service) demand(req Request) *demand {
 	return d
 }
 
-// classOf says how sure it is that a message is wanted. A reset that the homeserver
+// Class says how sure it is that a message is wanted. A reset that the homeserver
 // decides about is sent only if it grants it.
-func classOf(req Request) ratelimit.Class {
+func (r Request) Class() ratelimit.Class {
 	switch {
-	case req.LoggedIn || req.Purpose == Password && req.Granting:
+	case r.LoggedIn || r.Purpose == Password && r.Granting:
 		return ratelimit.Owner
-	case req.Begun:
+	case r.Begun:
 		return ratelimit.Begun
 	}
 	return ratelimit.Newcomer
@@ -83,7 +83,7 @@ func classOf(req Request) ratelimit.Class {
 // repetition is what a request counts against that sends nothing.
 func (s *Service) repetition(req Request) *demand {
 	d := &demand{
-		class: classOf(req), by: ratelimit.Networks(req.Client),
+		class: req.Class(), by: ratelimit.Networks(req.Client),
 		who: ratelimit.Asker{By: s.networkHashes(ratelimit.Wide(req.Client))},
 	}
 	if !req.Discreet {
