@@ -55,7 +55,7 @@ fmt: $(LINTER) ## format the sources and Caddyfile.example
 # outbox in its own process is watched in their own tests), nor walks: tests that go
 # through very much, mostly one thing after the other. Those take the flags of a release, with
 # which most is compiled already.
-UNWATCHED := /(bench|cmd/.*|e2e|e2e/(adversary|chaos|decoys|dendrite|outbox|pages|paths|soak)|internal/(address|sms/gsm7|dev/.*|input|lab/(chromium|debian|dendrite|freeport|jssdk|kannel|postfix|sydent|synapse|twosample|venv)|phone|provenance))$$
+UNWATCHED := /(bench|cmd/.*|e2e|e2e/(adversary|chaos|decoys|dendrite|outbox|pages|paths|siege|soak)|internal/(address|sms/gsm7|dev/.*|input|lab/(chromium|debian|dendrite|freeport|jssdk|kannel|postfix|sydent|synapse|twosample|venv)|phone|provenance))$$
 WALKS := ^(Fuzz|Test(Every|Forms_|F15_|Guessing|Readers|ManyNumbers|BudgetsHold|FaultsAreTold|WhatIsValidated|AnythingValidated|Validate|Pasted|ExitCodes|Command|CaddyKnows|AddressMeans|Golden))
 
 # -count=1: a result from the cache says nothing about the program that was just
@@ -123,9 +123,11 @@ demo: build ## walk through everything against a real Synapse, then stay up (DEM
 bench: build ## measure and rewrite bench/RESULTS.md
 	$(GO) run -tags $(TAGS) ./bench
 
-SOAK ?= 10m
-soak: ## keep the program under good and hostile load for SOAK (10m) and watch what it takes
+SOAK  ?= 10m
+SIEGE ?= -full
+soak: ## keep the program under good and hostile load for SOAK (10m) and watch what it takes, then besiege it for a day (SIEGE= for less)
 	$(GO) run -tags $(TAGS) ./e2e/soak -for $(SOAK)
+	CGO_ENABLED=0 $(GO) test -tags $(TAGS) -trimpath -count=1 -v -timeout 6h -run '^TestSiege$$' ./e2e/siege $(SIEGE)
 
 # Not a part of `make test`: the verdict is about the machine as well (ADR 16).
 timing: ## compare the times of granted and refused requests, before a double and a real Synapse

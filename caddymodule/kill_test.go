@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strings"
 	"sync"
 	"testing"
 
@@ -62,7 +63,8 @@ func TestKillLosesNoSession(t *testing.T) {
 	const clients = 1000
 	_, upstream := homeserver(t, fakehs.Options{})
 	s := newSite(t, upstream)
-	running := s.startChild(s.simple())
+	config := strings.Replace(s.simple(), "limit client off", "limit client off\nlimit messages off", 1)
+	running := s.startChild(config)
 
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -93,7 +95,7 @@ func TestKillLosesNoSession(t *testing.T) {
 	running.kill()
 	wg.Wait()
 
-	s.startChild(s.simple())
+	s.startChild(config)
 	told, lost := 0, 0
 	for i, sid := range sids {
 		if sid == "" {

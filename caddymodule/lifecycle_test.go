@@ -28,7 +28,7 @@ import (
 func appIn(t *testing.T, dir string) *caddymodule.App {
 	t.Helper()
 	return mustProvision(t, fmt.Sprintf(
-		`{"key_file":%q,"store":{"type":"badger","path":%q},"mailer":{"type":"file","path":%q}}`,
+		`{"limit_address":{"count":-1},"key_file":%q,"store":{"type":"badger","path":%q},"mailer":{"type":"file","path":%q}}`,
 		filepath.Join(dir, "keys.json"), filepath.Join(dir, "store"), filepath.Join(dir, "outbox")))
 }
 

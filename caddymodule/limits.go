@@ -178,11 +178,13 @@ func (a *App) checkLimits(e *config.Expander, c verification.Config) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(limits)) {
 		limit := limits[name]
-		if former := a.formerLimits()[name]; former != nil && *former != nil {
+		former := a.formerLimits()[name]
+		switch {
+		case former != nil && *former != nil:
 			e.Fail(checkLimit("limit "+name, limit))
-			continue
+		case name != "network" || a.Limits != nil && a.Limits.Network != nil: // else it follows the clients'
+			in.Fail(checkLimit(name, limit))
 		}
-		in.Fail(checkLimit(name, limit))
 	}
 	e.Fail(checkLimit("limit address", c.PerAddress))
 }
@@ -194,20 +196,28 @@ func (a *App) readLimits(d *caddyfile.Dispenser) error {
 	}
 	l := new(Limits)
 	a.Limits = l
-	options := config.Options{
+	return config.ReadBlock(d, d.Nesting(), config.Options{
 		"preset":         config.OneWord(d, &l.Preset, ratelimit.PresetNames...),
 		"mailbox":        config.OneCountOrOff(d, &l.Mailbox),
 		"strangers":      config.OneCountOrOff(d, &l.Strangers),
 		"pauses":         func() (err error) { l.Pauses, err = config.Durations(d, "pauses"); return err },
 		"explain_resets": config.OnOff(d, &l.ExplainResets),
+		"messages":       oneRate(d, &l.Messages),
+		"client":         oneRate(d, &l.Client),
+		"network":        oneRate(d, &l.Network),
+		"domain":         oneRate(d, &l.Domain),
+		"user":           oneRate(d, &l.User),
+		"uia":            oneRate(d, &l.UIA),
+		"guesses":        oneRate(d, &l.Guesses),
+	})
+}
+
+// oneRate reads the limit of the option that the dispenser is at.
+func oneRate(d *caddyfile.Dispenser, to **Limit) func() error {
+	return func() (err error) {
+		*to, err = readRate(d, d.Val(), d.RemainingArgs())
+		return err
 	}
-	for name, to := range l.rates() {
-		options[name] = func() (err error) {
-			*to, err = readRate(d, name, d.RemainingArgs())
-			return err
-		}
-	}
-	return config.ReadBlock(d, d.Nesting(), options)
 }
 
 // readLimit reads one of the lines of before, each of which may be given once. That is

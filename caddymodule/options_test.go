@@ -22,7 +22,7 @@ import (
 // the block that it reads: the first words of the lines around it.
 var blocks = map[string][]string{
 	"caddymodule.App.readOptions": {""}, "caddymodule.App.readHomeserver": {"homeserver"}, "caddymodule.App.readBrand": {"brand"},
-	"caddymodule.App.readEmailPolicy": {"email_policy"}, "caddymodule.App.readFeedback": {"feedback"}, "caddymodule.App.readSMS": {"sms"},
+	"caddymodule.App.readEmailPolicy": {"email_policy"}, "caddymodule.App.readLimits": {"limits"}, "caddymodule.App.readFeedback": {"feedback"}, "caddymodule.App.readSMS": {"sms"},
 	"smtpmailer.Mailer.UnmarshalCaddyfile": {"mailer smtp"}, "smtpmailer.Relay.options": {"mailer smtp", "mailer smtp/relay"},
 	"filemailer.Mailer.UnmarshalCaddyfile": {"mailer file"}, "badger.Store.UnmarshalCaddyfile": {"store badger"},
 	"filesms.Gateway.UnmarshalCaddyfile": {"sms/sender file"}, "httpsms.Gateway.UnmarshalCaddyfile": {"sms/sender http"},

@@ -34,6 +34,7 @@ const Base = "/threepid/"
 //	POST /threepid/addresses/find, /forget    {"address": ...}, and "medium" if need be
 //	POST /threepid/suppressions/add, /remove  the same
 //	GET  /threepid/suppressions   addresses that get no mail, as pseudonyms
+//	GET  /threepid/limits         who is limited, and what may still be sent
 //	GET  /threepid/sms            what is spent on messages to phones, and paused
 //	POST /threepid/sms/resume     {"prefix": ...} or {"all": true}
 //	POST /threepid/keys/rotate    begins to use a new key
@@ -82,6 +83,7 @@ var endpoints = map[string]endpoint{
 	"sessions/revoke":     does(revoke),
 	"addresses/find":      does(findAddress),
 	"addresses/forget":    does(forget),
+	"limits":              shows(showLimits),
 	"suppressions":        shows(listSuppressions),
 	"suppressions/add":    does(suppress),
 	"suppressions/remove": does(unsuppress),

@@ -45,6 +45,8 @@ func ready(ctx context.Context, app *caddymodule.App) (any, error) {
 type Status struct {
 	Queue  outbox.Status `json:"queue"`
 	Relays []RelayState  `json:"relays"`
+	// GateClosed says that nothing is left for newcomers, see LimitsState.
+	GateClosed bool `json:"gate_closed,omitempty"`
 	// Wiring is what is wrong with how the sites are put together, as far as is
 	// known without asking anybody.
 	Wiring []doctor.Finding `json:"wiring,omitempty"`
@@ -78,7 +80,7 @@ func showStatus(ctx context.Context, app *caddymodule.App) (any, error) {
 		return nil, err
 	}
 	defer release()
-	status := Status{Relays: statesOf(inst.Relays()), Wiring: app.Wiring()}
+	status := Status{Relays: statesOf(inst.Relays()), Wiring: app.Wiring(), GateClosed: gateClosed(inst)}
 	if status.Queue, err = inst.Store.Outbox.Status(ctx); err != nil {
 		return nil, err
 	}

@@ -36,7 +36,7 @@ func New() *cobra.Command { return group(&cobra.Command{Use: "threepid"}, comman
 
 // commands make the subcommands, in the order of the help.
 var commands = []func() *cobra.Command{
-	newDoctorCommand, newStatusCommand, newFindCommand, newSendTestCommand, newSessionsCommand, newSuppressionsCommand,
+	newDoctorCommand, newStatusCommand, newFindCommand, newSendTestCommand, newSessionsCommand, newSuppressionsCommand, newLimitsCommand,
 	newSMSCommand, newResumeCommand, newForgetCommand, newCheckCopyCommand, newRotateKeysCommand, newBackupCommand,
 	newRestoreCommand, newRenderCommand, newCABundleCommand,
 }

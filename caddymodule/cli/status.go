@@ -137,6 +137,9 @@ func printStatus(out io.Writer, s admin.Status) error {
 	for _, e := range s.Queue.Errors {
 		_, _ = fmt.Fprintf(out, "  %s  %s, %d times: %s\n", e.At.Local().Format(time.DateTime), e.Outcome, e.Count, e.Text)
 	}
+	if s.GateClosed {
+		_, _ = fmt.Fprintln(out, gateWords, "Who has used it up: `caddy threepid limits`.")
+	}
 	for _, f := range s.Wiring {
 		_, _ = fmt.Fprintf(out, "  %s  %s\n", f.Code, f.Problem)
 	}

@@ -4,12 +4,29 @@ package address
 
 import "strings"
 
-// dotless are the domains whose mailboxes are the same with and without dots,
-// and the domain that their mailboxes are counted under.
-var dotless = map[string]string{"gmail.com": "gmail.com", "googlemail.com": "gmail.com"}
+// provider is what a mail provider takes for the same mailbox.
+type provider struct {
+	// domain is the one that its mailboxes are counted under.
+	domain string
+	// ignores are characters that make no difference before the @.
+	ignores string
+	// below says that x@name.domain is the mailbox name@domain.
+	below bool
+}
+
+// providers are those that are known to take several spellings for one mailbox, beside
+// tags, by their domains: support.google.com/mail/answer/7436150,
+// proton.me/support/creating-aliases, support.apple.com/102540 and
+// www.fastmail.help/hc/en-us/articles/360060591053.
+var providers = map[string]provider{
+	"gmail.com": {domain: "gmail.com", ignores: "."}, "googlemail.com": {domain: "gmail.com", ignores: "."},
+	"proton.me": {domain: "proton.me", ignores: ".-_"}, "protonmail.com": {domain: "proton.me", ignores: ".-_"}, "pm.me": {domain: "proton.me", ignores: ".-_"},
+	"icloud.com": {domain: "icloud.com"}, "me.com": {domain: "icloud.com"}, "mac.com": {domain: "icloud.com"},
+	"fastmail.com": {domain: "fastmail.com", below: true}, "fastmail.fm": {domain: "fastmail.fm", below: true},
+}
 
 // AbuseKey is what the limits count a canonical address under: the spellings
-// that one mailbox is known to have, with tags ("+tag"), with dots and with case
+// that one mailbox is known to have, with tags ("+tag"), with dots, below a domain and with case
 // folded in full, count as one. It is for counting only. Mail goes to the address itself, and so does
 // the proof: at some servers a tag names another person's mailbox.
 func AbuseKey(canonical string) string {
@@ -17,11 +34,23 @@ func AbuseKey(canonical string) string {
 	if !found {
 		return canonical
 	}
+	if name, above, ok := strings.Cut(domain, "."); ok && providers[above].below {
+		local, domain = name, above
+	}
 	if plain, _, _ := strings.Cut(local, "+"); plain != "" {
 		local = plain
 	}
-	if same, ok := dotless[domain]; ok {
-		local, domain = strings.ReplaceAll(local, ".", ""), same
+	if p, ok := providers[domain]; ok {
+		domain = p.domain
+		plain := strings.Map(func(r rune) rune {
+			if strings.ContainsRune(p.ignores, r) {
+				return -1
+			}
+			return r
+		}, local)
+		if plain != "" {
+			local = plain
+		}
 	}
 	return local + "@" + domain
 }

@@ -58,6 +58,16 @@ var (
 		Help: "Requests that a limit has refused, by the limit.",
 	}, []string{"limit"})
 
+	askedTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: "caddy", Subsystem: "threepid", Name: "asked_total",
+		Help: "Messages that were asked for, by their class and the limit that has refused them, or none.",
+	}, []string{"class", "medium", "limit"})
+
+	newcomersDry = prometheus.NewGauge(prometheus.GaugeOpts{
+		Namespace: "caddy", Subsystem: "threepid", Name: "newcomers_dry",
+		Help: "Whether no messages are left for newcomers: 1 or 0.",
+	})
+
 	policyTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: "caddy", Subsystem: "threepid", Name: "policy_total",
 		Help: "Decisions about email addresses, by the rule that made them.",
@@ -68,6 +78,6 @@ var (
 func Collectors() []prometheus.Collector {
 	return append([]prometheus.Collector{
 		requestsTotal, requestSeconds, messagesTotal, messageSeconds, sessionsTotal, changesTotal, feedbackTotal, failuresTotal,
-		policyTotal, limitedTotal,
+		policyTotal, limitedTotal, askedTotal, newcomersDry,
 	}, phoneCollectors...)
 }

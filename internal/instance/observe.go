@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/handlers"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbox"
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -88,6 +89,22 @@ func method(r *http.Request) string {
 // Transition implements verification.Observer.
 func (o *Observer) Transition(purpose verification.Purpose, medium verification.Medium, to string) {
 	sessionsTotal.WithLabelValues(string(purpose), string(medium), to).Inc()
+}
+
+// Asked implements verification.Observer.
+func (o *Observer) Asked(class ratelimit.Class, medium verification.Medium, limit verification.LimitKind) {
+	askedTotal.WithLabelValues(class.String(), string(medium), string(cmp.Or(limit, "none"))).Inc()
+}
+
+// RanDry implements verification.Observer.
+func (o *Observer) RanDry(dry bool) {
+	if !dry {
+		newcomersDry.Set(0)
+		o.logger.Info("there are messages for newcomers again")
+		return
+	}
+	newcomersDry.Set(1)
+	o.logger.Warn("no messages are left for newcomers: those who complete the stages before the mail come first until there are; see `caddy threepid limits`")
 }
 
 // Delivery implements outbox.Observer.

@@ -6,6 +6,7 @@ import (
 	"context"
 
 	"github.com/caddy-threepid/caddy-threepid/caddymodule/guest"
+	"github.com/caddy-threepid/caddy-threepid/handlers"
 	"github.com/caddy-threepid/caddy-threepid/internal/smsfraud"
 )
 
@@ -35,6 +36,9 @@ func (i *Instance) Gateways() []guest.RelayStatus {
 
 // Phones reports whether phone numbers are verified.
 func (i *Instance) Phones() bool { return i.phones != nil }
+
+// Gate says when a message for a registration is sent.
+func (i *Instance) Gate() handlers.Gate { return i.cfg.HTTP.RegistrationGate }
 
 // Currency is that of prices and budgets, or empty.
 func (i *Instance) Currency() string { return i.cfg.SMS.Currency }

@@ -134,6 +134,7 @@ func TestResendKeepsTheLimit(t *testing.T) {
 func TestForget(t *testing.T) {
 	f := newFixture(t, func(c *Config) {
 		c.PerAddress, c.Mailboxes = Limit{Burst: 50, Per: time.Hour}, ratelimit.Mailboxes{Network: 50, Strangers: 50}
+		c.ExplainResets = true
 	})
 	life := func(address, client string) {
 		sid := f.validated(ask(mailbox(address), secret("used by "+client)))

@@ -16,9 +16,11 @@ import (
 
 // demand is a message that somebody asks for, and what it counts against.
 type demand struct {
-	class ratelimit.Class
-	by    []ratelimit.Network
-	who   ratelimit.Asker
+	medium  Medium
+	address string
+	class   ratelimit.Class
+	by      []ratelimit.Network
+	who     ratelimit.Asker
 	// cells count whoever asks; strange only those from whose network the address was
 	// never proven.
 	cells, strange []ratelimit.Cell
@@ -26,8 +28,8 @@ type demand struct {
 	// none of what does not matter. Narrow is the network that it may be proven from.
 	mailbox, places []string
 	narrow          []uint64
-	// cooler is whose mailbox must not cool down, if that matters.
-	cooler cooler
+	// cools says that the mailbox must not cool down.
+	cools bool
 	// sends says that it is for a message that goes out, if it can.
 	sends bool
 
@@ -35,12 +37,6 @@ type demand struct {
 	// owner's; set by meet.
 	counted []ratelimit.Cell
 	wanted  bool
-}
-
-// cooler is an address whose owner may want no messages; the zero value is none.
-type cooler struct {
-	medium  Medium
-	address string
 }
 
 // coldNetwork is what a network has had of late at the most of which little was heard.
@@ -83,11 +79,9 @@ func (r Request) Class() ratelimit.Class {
 // repetition is what a request counts against that sends nothing.
 func (s *Service) repetition(req Request) *demand {
 	d := &demand{
+		medium: req.Medium, address: req.Address, cools: !req.Discreet,
 		class: req.Class(), by: ratelimit.Networks(req.Client),
 		who: ratelimit.Asker{By: s.networkHashes(ratelimit.Wide(req.Client))},
-	}
-	if !req.Discreet {
-		d.cooler = cooler{req.Medium, req.Address}
 	}
 	cell := func(kind LimitKind, limit Limit, subject ...string) []ratelimit.Cell {
 		if limit.Off() {
@@ -147,7 +141,7 @@ func (s *Service) meet(ctx context.Context, d *demand) error {
 		if err != nil {
 			return nil, err
 		}
-		if refused, err := s.cooled(txn, d.cooler, who); refused != nil || err != nil {
+		if refused, err := s.cooled(txn, d, who); refused != nil || err != nil {
 			return refused, err
 		}
 		write, refused, err := s.letter(txn, d, who)
@@ -258,20 +252,72 @@ func (s *Service) changeLetters(txn store.Txn, names []string, change func(*rate
 	return s.putLetters(txn, names, letters)
 }
 
-// observe notes what networks had, and when newcomers get nothing.
+// observe notes what networks had, who was refused, and when newcomers get nothing.
 func (s *Service) observe(d *demand, err error) {
 	now := s.now()
 	refused, limited := errors.AsType[*LimitError](err)
 	switch {
 	case err == nil && d.sends:
 		s.table.Heat.Add(d.by, now)
+		s.cfg.Observer.Asked(d.class, d.medium, "")
 	case limited:
 		s.table.Heat.Refused(d.by, now)
+		s.cfg.Observer.Asked(d.class, d.medium, refused.Limit)
+		s.limited.Note(ratelimit.Entry{
+			Limit: refused.Limit, Class: d.class, Network: d.network(), Subject: s.Pseudonym(d.address),
+			Last: now, Until: now.Add(refused.RetryAfter),
+		})
 		if refused.Limit == LimitMessages && d.class >= ratelimit.Newcomer {
 			s.dry.Store(now.UnixNano())
+			if s.dryTold.CompareAndSwap(false, true) {
+				s.cfg.Observer.RanDry(true)
+			}
 		}
 	}
 }
+
+func (d *demand) network() ratelimit.Network {
+	if len(d.by) == 0 {
+		return ""
+	}
+	return d.by[len(d.by)-1]
+}
+
+// ClassBudget is what a class may be sent at this moment, of a medium.
+type ClassBudget struct {
+	Medium     Medium
+	Class      ratelimit.Class
+	Left, Most int
+	// Until is when there is something again, or zero if there is.
+	Until time.Time
+}
+
+// Budgets are those of all classes. There are none without a limit.
+func (s *Service) Budgets(ctx context.Context) (list []ClassBudget, err error) {
+	if s.cfg.Messages.Off() {
+		return nil, nil
+	}
+	err = s.store.View(ctx, limitsPartition, func(txn store.Txn) error {
+		list = nil
+		for _, medium := range []Medium{Email, MSISDN} {
+			for _, class := range ratelimit.Classes {
+				budget := s.budget(medium)
+				budget.Kept = class.Kept()
+				used, until, err := s.table.State(txn, budget)
+				if err != nil {
+					return err
+				}
+				most := max(1, budget.Limit.Burst*(100-budget.Kept)/100)
+				list = append(list, ClassBudget{medium, class, max(0, most-used), most, until})
+			}
+		}
+		return nil
+	})
+	return list, err
+}
+
+// Limited are those who were refused of late.
+func (s *Service) Limited() []ratelimit.Entry { return s.limited.Entries(s.now()) }
 
 // dryTime is how long the budget counts as used up after it has refused somebody.
 const dryTime = 10 * time.Minute
@@ -280,7 +326,11 @@ const dryTime = 10 * time.Minute
 // them.
 func (s *Service) Dry() bool {
 	at := s.dry.Load()
-	return at != 0 && s.now().Sub(time.Unix(0, at)) < dryTime
+	dry := at != 0 && s.now().Sub(time.Unix(0, at)) < dryTime
+	if !dry && s.dryTold.CompareAndSwap(true, false) {
+		s.cfg.Observer.RanDry(false)
+	}
+	return dry
 }
 
 // used notes that a session has proven its address from a network: whoever asks from

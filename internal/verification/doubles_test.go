@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -124,6 +125,10 @@ type watcher struct {
 	mu   sync.Mutex
 	seen map[string]int
 }
+
+func (w *watcher) Asked(ratelimit.Class, Medium, LimitKind) {}
+
+func (w *watcher) RanDry(bool) {}
 
 func (w *watcher) Transition(p Purpose, m Medium, to string) {
 	w.mu.Lock()

@@ -7,11 +7,12 @@ import (
 	"errors"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/address"
 	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
-// explainEvery is how often the owner of an address is told why there is no
+// explainEvery is how often the owner of a mailbox is told why there is no
 // token, for each purpose: whoever makes such requests must not fill a mailbox.
 const explainEvery = 24 * time.Hour
 
@@ -72,7 +73,11 @@ func (s *Service) Explained(ctx context.Context, m Message, sent bool) error {
 	})
 }
 
-// explainedNames are those of that note, beside the limits, by every key.
-func (n naming) explainedNames(purpose Purpose, medium Medium, address string) []string {
-	return n.keys.HashTexts("explained", string(purpose), string(medium), address)
+// explainedNames are those of that note, beside the limits, by every key: it is for the
+// mailbox, whatever its spelling.
+func (n naming) explainedNames(purpose Purpose, medium Medium, addr string) []string {
+	if medium == Email {
+		addr = address.AbuseKey(addr)
+	}
+	return n.keys.HashTexts("explained", string(purpose), string(medium), addr)
 }

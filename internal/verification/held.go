@@ -177,9 +177,8 @@ func (s *Service) releaseNow(ctx context.Context, held openingRequest) error {
 
 // later is what a request is counted against, beside what it was when it was made.
 func (s *Service) later(held openingRequest, class ratelimit.Class, cells ...ratelimit.Cell) *demand {
-	d := &demand{class: class, cells: cells, who: ratelimit.Asker{Known: held.Wanted, By: []uint64{held.By}}}
-	if !held.Discreet {
-		d.cooler = cooler{held.Medium, held.Address}
+	return &demand{
+		medium: held.Medium, address: held.Address, cools: !held.Discreet,
+		class: class, cells: cells, who: ratelimit.Asker{Known: held.Wanted, By: []uint64{held.By}},
 	}
-	return d
 }

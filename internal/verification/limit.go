@@ -58,11 +58,11 @@ func limitError(r *ratelimit.Refusal) *LimitError {
 }
 
 // cooled refuses whoever asks for a mailbox that cools down. Its owner may.
-func (s *Service) cooled(txn store.Txn, c cooler, who ratelimit.Asker) (refused *LimitError, err error) {
-	if c.address == "" || who.Known {
+func (s *Service) cooled(txn store.Txn, d *demand, who ratelimit.Asker) (refused *LimitError, err error) {
+	if !d.cools || who.Known {
 		return nil, nil
 	}
-	wait, err := s.cooling(txn, c.medium, c.address, who.By)
+	wait, err := s.cooling(txn, d.medium, d.address, who.By)
 	if err != nil || wait <= 0 {
 		return nil, err
 	}

@@ -110,7 +110,7 @@ func (s *Service) repeated(ctx context.Context, d *demand) {
 
 // admitAgain counts a message that the operator has sent again.
 func (s *Service) admitAgain(ctx context.Context, session *Session) error {
-	d := &demand{cooler: cooler{session.Medium, session.Address}, who: ratelimit.Asker{By: []uint64{session.By}}, class: ratelimit.Owner}
+	d := &demand{medium: session.Medium, address: session.Address, cools: true, who: ratelimit.Asker{By: []uint64{session.By}}, class: ratelimit.Owner}
 	if !s.cfg.PerAddress.Off() {
 		d.cells = append(d.cells, s.mailbox(session.Medium, session.Address, 1))
 	}

@@ -87,6 +87,10 @@ var operatorDeeds = []deed{
 			return list, err
 		})
 	}, tells: true},
+	{name: "Budgets", prepare: func(s *shaky) func() (any, error) {
+		s.open(known())
+		return answers(func() ([]ClassBudget, error) { return s.Budgets(bg) })
+	}, tells: true},
 	{name: "NoteFeedback", prepare: func(s *shaky) func() (any, error) {
 		sid := s.open(known()).SID
 		return nothing(func() error { return s.NoteFeedback(bg, sid, Bounced) })

@@ -79,10 +79,12 @@ type Service struct {
 	cfg   Config
 	store store.Store
 	naming
-	ids   *idMaker
-	now   func() time.Time
-	table ratelimit.Table
-	dry   atomic.Int64 // when newcomers got nothing, in Unix nanoseconds
+	ids     *idMaker
+	now     func() time.Time
+	table   ratelimit.Table
+	dry     atomic.Int64 // when newcomers got nothing, in Unix nanoseconds
+	dryTold atomic.Bool
+	limited *ratelimit.Ledger
 }
 
 // Validate fills in the defaults of what can be checked without a store, and
@@ -135,8 +137,9 @@ func NewService(cfg Config) (*Service, error) {
 	}
 	return &Service{
 		cfg: cfg, store: cfg.Store, naming: naming{cfg.Keys}, now: cfg.Now,
-		ids:   &idMaker{keys: cfg.Keys, random: cfg.Random},
-		table: ratelimit.Table{Entries: kindLimit, Heat: ratelimit.NewHeat(), Now: cfg.Now},
+		ids:     &idMaker{keys: cfg.Keys, random: cfg.Random},
+		limited: ratelimit.NewLedger(),
+		table:   ratelimit.Table{Entries: kindLimit, Heat: ratelimit.NewHeat(), Now: cfg.Now},
 	}, nil
 }
 
@@ -148,7 +151,9 @@ func setDefault[T ~int | ~int64](v *T, def T) {
 
 type silent struct{}
 
-func (silent) Transition(Purpose, Medium, string) {}
+func (silent) Transition(Purpose, Medium, string)       {}
+func (silent) Asked(ratelimit.Class, Medium, LimitKind) {}
+func (silent) RanDry(bool)                              {}
 
 // index is the keyed hash under which a session is found again by what scopes
 // send_attempt: address and client_secret (IS API, send_attempt), and here the

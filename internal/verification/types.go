@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/provenance"
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -210,4 +211,9 @@ type Observer interface {
 	// of "pending", "decoy" (in place of "pending"), "resent", "unsent" (in place
 	// of all three, see discreet.go), "validated", "consumed", "revoked".
 	Transition(purpose Purpose, medium Medium, to string)
+	// Asked is called for each message that is asked for; limit is what has refused it,
+	// or empty.
+	Asked(class ratelimit.Class, medium Medium, limit LimitKind)
+	// RanDry is called when there is nothing left for newcomers, and when there is again.
+	RanDry(dry bool)
 }
