@@ -67,8 +67,8 @@ type SMS struct {
 	PrefixDigits int `json:"prefix_digits,omitempty"`
 
 	// When a prefix is paused because its codes do not come back; and a network of
-	// clients (of IPv4 a /24, of IPv6 a /48), after 5 messages, because the codes
-	// that it asks for do not. A paused prefix is paused for numbers of newcomers,
+	// clients (of IPv4 a /24, of IPv6 a /48) because the codes that it asks for do
+	// not. A paused prefix is paused for numbers of newcomers,
 	// and not for people who have an account.
 	Conversion *SMSConversion `json:"conversion,omitempty"`
 
@@ -117,12 +117,13 @@ type SMSBudget struct {
 	Per string `json:"per,omitempty"`
 }
 
-// SMSConversion pauses a prefix to which messages are sent and from which no
-// codes come back: what somebody does who earns by the messages.
+// SMSConversion pauses a prefix to which messages are sent, or a network for which they
+// are, and from which no codes come back: what somebody does who earns by the messages.
 type SMSConversion struct {
 	// The least part of messages whose codes come back. Default: 0.1.
 	Ratio float64 `json:"ratio,omitempty"`
-	// How many messages it takes to judge. Default: 20.
+	// How many messages it takes to judge a prefix. Default: 20. For a network it takes a
+	// quarter of that, and 5 at the least.
 	Sample int `json:"sample,omitempty"`
 	// How long a pause is. Default: 24h.
 	Pause caddy.Duration `json:"pause,omitempty"`

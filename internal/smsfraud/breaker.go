@@ -15,7 +15,8 @@ type Conversion struct {
 	Ratio float64
 	// Sample is how many messages it takes to judge a prefix; 20 by default.
 	Sample int
-	// NetworkSample is how many it takes to judge a network; 5 by default.
+	// NetworkSample is how many it takes to judge a network; a quarter of that by default,
+	// and 5 at the least.
 	NetworkSample int
 	// Pause is for how long nothing is sent; 24 hours by default.
 	Pause time.Duration
@@ -43,7 +44,7 @@ func (c Conversion) withDefaults() (Conversion, error) {
 		c.Sample = 20
 	}
 	if c.NetworkSample == 0 {
-		c.NetworkSample = 5
+		c.NetworkSample = max(5, c.Sample/4)
 	}
 	if c.Pause == 0 {
 		c.Pause = day

@@ -66,12 +66,16 @@ func TestANetworkIsPausedWhoseCodesDoNotComeBack(t *testing.T) {
 	}
 }
 
-// TestFiveCodesJudgeANetwork by default.
+// TestFiveCodesJudgeANetwork, or a quarter of what it takes for a prefix.
 func TestFiveCodesJudgeANetwork(t *testing.T) {
-	f := newFixture(t, func(c *Config) { c.Conversion = Conversion{} })
-	f.spread(5, "192.0.2.%d")
-	f.clock.Advance(3 * time.Minute)
-	f.refused(to(fr(1), "FR", from("192.0.2.7")), WhyNetworkPaused, day)
+	for sample, want := range map[int]int{0: 5, 4: 5, 23: 5, 24: 6, 40: 10} {
+		f := newFixture(t, func(c *Config) { c.Conversion = Conversion{Sample: sample} })
+		f.spread(want-1, "192.0.2.%d", owner)
+		f.clock.Advance(3 * time.Minute)
+		f.reserve(to(fr(1), "FR", from("192.0.2.7")))
+		f.clock.Advance(3 * time.Minute)
+		f.refused(to(fr(1), "FR", from("192.0.2.7")), WhyNetworkPaused, day)
+	}
 }
 
 // TestWhoHasAskedHasTheCredit of a code that comes back, once for each message: whoever
