@@ -97,8 +97,12 @@ func TestClassesHaveTheirParts(t *testing.T) {
 			f.refused(to(gb(99), "GB", as), WhyBudget, untilGone(began, sp))
 		}
 	}
-	f := newFixture(t, func(c *Config) { c.Budgets = []Budget{{Scope: "total", Limit: 1, Per: Day}} })
-	f.reserve(to(gb(1), "GB")) // one cannot be divided
+	f := newFixture(t, func(c *Config) {
+		c.Budgets = []Budget{{Scope: "total", Limit: 1, Per: Day}, {Scope: "total", Limit: 5, Unit: Amount, Per: Hour}}
+		c.Prices = map[string]Money{"default": 3}
+	})
+	f.refused(to(gb(1), "GB", segments(2), owner), WhyBudget, time.Hour) // what costs more than there is
+	f.reserve(to(gb(1), "GB"))                                           // one cannot be divided
 	f.refused(to(gb(1), "GB", owner), WhyBudget, untilGone(began, daySpan))
 }
 
