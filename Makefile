@@ -23,6 +23,9 @@ LINTER    := build/tools/golangci-lint-$(call tool_version,github.com/golangci/g
 GOTESTSUM := build/tools/gotestsum-$(call tool_version,gotest.tools/gotestsum)
 VULNCHECK := build/tools/govulncheck-$(call tool_version,golang.org/x/vuln)
 
+# The examples of guests are a module of their own.
+GUESTS := docs/examples/guests
+
 # The race detector needs a C compiler; the go command turns cgo off without one.
 RACE := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
 
@@ -42,11 +45,14 @@ test: ## lint and run every test; under CI=true none may be skipped
 	$(GO) run ./internal/dev/licenses -check
 	$(GO) run ./internal/dev/conformance -run build/test.json -check
 
+# The examples need not use every exception (LOG_LEVEL).
 lint: $(LINTER) ## run the linters and check the formatting
 	$(RELEASE) GOFLAGS="$(GOFLAGS) -trimpath" $(LINTER) run --allow-parallel-runners
+	cd $(GUESTS) && LOG_LEVEL=error $(RELEASE) GOFLAGS="$(GOFLAGS) -trimpath" $(CURDIR)/$(LINTER) run --allow-parallel-runners
 
 fmt: $(LINTER) ## format the sources and Caddyfile.example
 	$(LINTER) fmt
+	cd $(GUESTS) && $(CURDIR)/$(LINTER) fmt
 	$(GO) run -tags $(TAGS) ./cmd/caddy fmt --overwrite Caddyfile.example
 
 # The race detector makes everything three to ten times slower, so it watches where
@@ -139,13 +145,18 @@ FUZZ ?= .
 fuzz: ## run every fuzz test for FUZZTIME (10s), or those like FUZZ; table in build/fuzz.txt
 	@.ci/fuzz $(FUZZTIME) $(TAGS) "$(FUZZ)"
 
+# The core: what is judged by the faults that its tests notice (docs/mutants.md). The rooms
+# of handlers are judged by the tests of handlers, too, which go through them as a client does.
+comma := ,
+CORE := ./handlers $(patsubst %,./handlers/%$(comma)./handlers,bindings identity pages internal/hsapi internal/report internal/route internal/wire) \
+	$(addprefix ./internal/,verification keyring sealed outbox mail sms failover smsfraud feedback feedback/webhook emailpolicy address phone input outbound) \
+	./store ./store/badgerstore
+
 # A package takes minutes: each fault is a build and a run of its tests, and of those of
 # the packages that are named after it.
-comma := ,
-MUTATE ?= ./handlers $(addsuffix $(comma)./handlers,$(addprefix ./handlers/,bindings identity internal/hsapi internal/route internal/wire)) ./internal/verification ./internal/keyring ./store/badgerstore ./internal/outbox ./internal/smsfraud \
-	./internal/feedback/webhook ./internal/sealed ./internal/address ./internal/phone ./internal/outbound
+MUTATE ?= $(CORE)
 N ?= 150
-mutate: ## plant faults into the core's packages (MUTATE="./handlers", N=150, SEED=today) and count those that its tests notice
+mutate: ## plant faults into the packages of CORE (MUTATE="./handlers", N=150, SEED=today) and count those that its tests notice
 	$(GO) run ./internal/dev/mutants -tags $(TAGS) -n $(N) $(if $(SEED),-seed $(SEED)) $(MUTATE)
 
 xcaddy: ## build build/caddy from xcaddy.json, as the plugin's users would

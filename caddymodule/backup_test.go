@@ -3,7 +3,6 @@
 package caddymodule_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"net/http"
 	"os"
@@ -11,21 +10,8 @@ import (
 	"testing"
 
 	"github.com/caddy-threepid/caddy-threepid/caddymodule/admin"
-	"github.com/caddy-threepid/caddy-threepid/caddymodule/cli"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/stack"
 )
-
-// offline runs a subcommand that asks no server.
-func offline(name string, args ...string) (string, error) {
-	var out bytes.Buffer
-	cmd := cli.New()
-	cmd.SetOut(&out)
-	cmd.SetErr(&out)
-	cmd.SilenceUsage, cmd.SilenceErrors = true, true
-	cmd.SetArgs(append([]string{name}, args...))
-	err := cmd.Execute()
-	return out.String(), err
-}
 
 // backup and restored are what the commands say.
 type (

@@ -61,13 +61,10 @@ type audience struct {
 	brands map[string]string // by host
 }
 
-// ClientAddr implements [handlers.Audience].
 func (*audience) ClientAddr(r *http.Request) netip.Addr { return clientOf(r) }
 
-// Language implements [handlers.Audience].
 func (a *audience) Language(acceptLanguage string) string { return a.words.Match(acceptLanguage) }
 
-// Brand implements [handlers.Audience].
 func (a *audience) Brand(host string) string { return a.brands[hostname(host)] }
 
 // resolveBrands checks what brands have besides files, and returns whose hosts

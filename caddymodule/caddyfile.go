@@ -235,5 +235,13 @@ func readGuest(d *caddyfile.Dispenser, namespace string, to *json.RawMessage) (a
 	return mod, nil
 }
 
+// readNotices reads a switch that is on unless told otherwise.
+func (a *App) readNotices(d *caddyfile.Dispenser) error {
+	on := true
+	err := config.OnOff(d, &on)()
+	a.NoNotices = !on
+	return err
+}
+
 // Interface guard
 var _ caddyfile.Unmarshaler = (*App)(nil)

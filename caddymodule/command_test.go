@@ -15,23 +15,37 @@ import (
 	"strings"
 	"testing"
 
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+
 	"github.com/caddy-threepid/caddy-threepid/caddymodule/admin"
-	"github.com/caddy-threepid/caddy-threepid/caddymodule/cli"
 	"github.com/caddy-threepid/caddy-threepid/internal/doctor"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/stack"
 )
 
-// command runs a subcommand against the site's admin endpoint.
-func (s *site) command(name string, args ...string) (string, error) {
-	s.t.Helper()
+// threepid is the command with all those below it, as Caddy makes it.
+func threepid() *cobra.Command {
+	cmd := &cobra.Command{Use: "threepid"}
+	caddycmd.Commands()[cmd.Use].CobraFunc(cmd)
+	return cmd
+}
+
+// offline runs a subcommand that asks no server, and returns what it says.
+func offline(name string, args ...string) (string, error) {
 	var out bytes.Buffer
-	cmd := cli.New()
+	cmd := threepid()
 	cmd.SetOut(&out)
 	cmd.SetErr(&out)
 	cmd.SilenceUsage, cmd.SilenceErrors = true, true
-	cmd.SetArgs(slices.Concat([]string{name}, args, []string{"--admin", fmt.Sprintf("127.0.0.1:%d", s.admin)}))
+	cmd.SetArgs(append([]string{name}, args...))
 	err := cmd.Execute()
 	return out.String(), err
+}
+
+// command runs a subcommand against the site's admin endpoint.
+func (s *site) command(name string, args ...string) (string, error) {
+	s.t.Helper()
+	return offline(name, slices.Concat(args, []string{"--admin", fmt.Sprintf("127.0.0.1:%d", s.admin)})...)
 }
 
 func TestDoctorOnARunningServer(t *testing.T) {

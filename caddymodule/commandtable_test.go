@@ -14,7 +14,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/caddy-threepid/caddy-threepid/caddymodule/cli"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/stack"
 )
@@ -50,7 +49,7 @@ func leaves() (paths []string) {
 			walk(path, sub)
 		}
 	}
-	for _, cmd := range cli.New().Commands() {
+	for _, cmd := range threepid().Commands() {
 		walk("", cmd)
 	}
 	return paths

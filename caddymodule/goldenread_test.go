@@ -14,6 +14,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/caddymodule/admin"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakeis"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/faults"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/stack"
 )
 
@@ -177,7 +178,7 @@ func (e *era) showNonce() {
 func (e *era) showForeign() {
 	const add = "/_matrix/client/r0/account/3pid"
 	n := e.noted("foreign")
-	e.hs.Inject(1, fakehs.On("POST", add), fakehs.Answering(http.StatusOK, "application/json", "{}"))
+	e.hs.Inject(1, fakehs.On("POST", add), faults.Answering(http.StatusOK, "application/json", "{}"))
 	e.adds(e.joins("foreign"), note{SID: "foreign-" + e.name, Secret: n.Secret}, http.StatusOK)
 	secret, sid := e.shown(add)
 	want(e, "what the homeserver is shown", secret+" "+sid, n.Nonce+" foreign-"+e.name)
@@ -208,7 +209,7 @@ func (e *era) showHeld() {
 	})
 	must(e.t, err)
 	for range 2 {
-		e.hs.Inject(1, fakehs.On("POST", "/_matrix/client/r0/register"), fakehs.Answering(http.StatusUnauthorized, "application/json", string(answer)))
+		e.hs.Inject(1, fakehs.On("POST", "/_matrix/client/r0/register"), faults.Answering(http.StatusUnauthorized, "application/json", string(answer)))
 		e.post("register", "", stack.Object{"auth": stack.Object{"type": "m.login.terms", "session": n.UIA}}, http.StatusUnauthorized)
 	}
 	e.presses(e.reads(n).Link)

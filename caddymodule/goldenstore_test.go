@@ -12,7 +12,7 @@ import (
 )
 
 // goldenStore was written by the program of 2026-12; see docs/adr/0034-golden-store.md.
-const goldenStore = "testdata/store-2026-12.tar.gz"
+const goldenStore = "testdata/stores/2026-12.tar.gz"
 
 // goldenBegin is when it was begun. Its writer was killed within the minute.
 var goldenBegin = time.Date(2026, time.December, 1, 0, 0, 0, 0, time.UTC)

@@ -21,6 +21,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/instance"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakeis"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/faults"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/smstest"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/smtptest"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/stack"
@@ -385,7 +386,7 @@ func (e *era) writeMails() {
 // writeFlights leaves what the homeserver is being asked about.
 func (e *era) writeFlights() {
 	const add, ask = "/_matrix/client/r0/account/3pid", "/_matrix/client/r0/account/3pid/email/requestToken"
-	e.hs.Inject(1, fakehs.On("POST", ask), fakehs.Answering(http.StatusOK, "application/json", `{"sid":"foreign-`+e.name+`"}`))
+	e.hs.Inject(1, fakehs.On("POST", ask), faults.Answering(http.StatusOK, "application/json", `{"sid":"foreign-`+e.name+`"}`))
 	n := e.asks("account/3pid", "foreign")
 	n.Nonce, _ = e.shown(ask)
 	e.keep("foreign", n)

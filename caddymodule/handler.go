@@ -73,7 +73,6 @@ func appOf(ctx caddy.Context) (*App, error) {
 	return app, nil
 }
 
-// ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	inst, err := h.app.Open()
 	if err != nil {

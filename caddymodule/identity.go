@@ -93,7 +93,6 @@ func parseNetwork(s string) (netip.Prefix, error) {
 	return prefix.Masked(), nil
 }
 
-// ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (h *IdentityHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	handlers.Bound(w, r) // nothing is passed on
 	inst, err := h.app.Open()

@@ -19,17 +19,14 @@ func processLogger(name string) *zap.Logger {
 // defaultCore writes to whatever is Caddy's default log at the moment.
 type defaultCore struct{ fields []zap.Field }
 
-// Enabled implements zapcore.Core.
 func (defaultCore) Enabled(level zapcore.Level) bool {
 	return caddy.Log().Core().Enabled(level)
 }
 
-// With implements zapcore.Core.
 func (c defaultCore) With(fields []zap.Field) zapcore.Core {
 	return defaultCore{append(slices.Clip(c.fields), fields...)}
 }
 
-// Check implements zapcore.Core.
 func (c defaultCore) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
 	if c.Enabled(entry.Level) {
 		return checked.AddCore(entry, c)
@@ -37,10 +34,8 @@ func (c defaultCore) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *
 	return checked
 }
 
-// Write implements zapcore.Core.
 func (c defaultCore) Write(entry zapcore.Entry, fields []zap.Field) error {
 	return caddy.Log().Core().Write(entry, append(slices.Clip(c.fields), fields...))
 }
 
-// Sync implements zapcore.Core.
 func (defaultCore) Sync() error { return caddy.Log().Core().Sync() }

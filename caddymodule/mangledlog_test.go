@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers"
 	"github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
 )
@@ -21,7 +22,7 @@ func TestMangledLinksAreNotLogged(t *testing.T) {
 	s.mustLoad(s.simple())
 	const sid = "0123456789abcdefghijklmnopqrstuv"
 	asked := map[string]string{} // by their secrets
-	for _, link := range []string{pages.Link("", sid, "SECRET"), pages.RefuseLink("", sid, "SECRET"), pages.HelpLink("", sid, "SECRET")} {
+	for _, link := range []string{pages.Link("", sid, "SECRET"), pages.RefuseLink("", sid, "SECRET"), handlers.SubmitPath + "email/submitToken?" + pages.Query("sid", sid, "client_secret", "SECRET", "help", "1")} {
 		for name, mangled := range map[string]string{
 			"as it is":          link,
 			"&amp;":             strings.ReplaceAll(link, "&", "&amp;"),

@@ -11,13 +11,11 @@ import (
 	"testing"
 
 	"github.com/spf13/cobra"
-
-	"github.com/caddy-threepid/caddy-threepid/caddymodule/cli"
 )
 
 // command finds a command of ours by its path.
 func commandAt(path string) *cobra.Command {
-	cmd, _, err := cli.New().Find(strings.Fields(path))
+	cmd, _, err := threepid().Find(strings.Fields(path))
 	if err != nil {
 		return nil
 	}

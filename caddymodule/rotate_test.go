@@ -111,9 +111,7 @@ func TestRotateKeysRefuses(t *testing.T) {
 	if err := os.Remove(s.path("keys.json")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := keyring.LoadOrCreate(s.path("keys.json")); err != nil {
-		t.Fatal(err)
-	}
+	newKeyFile(t, s.path("keys.json"))
 	if status, err := s.adminPost("keys/rotate", stack.Object{}, nil); err != nil || status != http.StatusConflict {
 		t.Errorf("with the file of another server: got %d, %v, want 409", status, err)
 	}

@@ -221,7 +221,6 @@ func phoneHomeserver(t *testing.T, opts fakehs.Options) (*fakehs.Server, string)
 // lazyRoots trusts Caddy's authority, which exists only when Caddy runs.
 type lazyRoots struct{ t *testing.T }
 
-// RoundTrip implements http.RoundTripper.
 func (l lazyRoots) RoundTrip(r *http.Request) (*http.Response, error) {
 	transport := &http.Transport{
 		TLSClientConfig:   &tls.Config{RootCAs: roots(l.t), MinVersion: tls.VersionTLS12},

@@ -107,7 +107,6 @@ func (a *App) sighted(p doctor.WiringProblem, pause time.Duration) {
 // operator is told by package handlers of what only the operator can mend.
 type operator struct{ *App }
 
-// Misconfigured implements [handlers.Operator].
 func (a operator) Misconfigured(m handlers.Misconfiguration) {
 	name := a.settings.HTTP.IdentityName
 	p := doctor.WiringProblem{Code: string(m), Subject: name, Values: []any{name}}

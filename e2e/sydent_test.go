@@ -13,6 +13,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/certs"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/freeport"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/smtptest"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/stack"
@@ -24,7 +25,7 @@ import (
 var lookup identityServers
 
 type identityServers struct {
-	authority *sydent.Authority
+	authority *certs.Authority
 	caFile    string
 	env       sydent.Env
 	server    *sydent.Server
@@ -53,7 +54,7 @@ func startIdentityServers(ctx context.Context, dir string) (err error) {
 	if lookup.env, err = sydent.Install(ctx, logf); err != nil {
 		return err
 	}
-	if lookup.authority, err = sydent.NewAuthority(); err != nil {
+	if lookup.authority, err = certs.New(); err != nil {
 		return err
 	}
 	lookup.caFile = filepath.Join(dir, "authority.pem")

@@ -27,7 +27,6 @@ type challenge struct {
 	say       string       // see MatrixError.Say
 }
 
-// Error implements error.
 func (ch *challenge) Error() string { return "authentication is required" }
 
 // Unwrap says how the challenge counts.

@@ -90,7 +90,6 @@ func TestBindOverTheWire(t *testing.T) {
 // resolver is a name server that a stranger runs.
 type resolver func() []netip.Addr
 
-// LookupNetIP implements outbound.Resolver.
 func (f resolver) LookupNetIP(context.Context, string, string) ([]netip.Addr, error) { return f(), nil }
 
 // TestBindToARebindingName: the name is public at the first look, and at

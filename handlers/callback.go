@@ -50,13 +50,13 @@ func (c *Client) askHomeserver(call *wire.Call, req verification.Request, to rec
 		if found := misconfigurationOf(answer); found != "" && opened.SID == "" {
 			return opened, c.misconfigured(call, found), nil
 		}
-		wire.RelayRefusal(call.W, answer)
+		wire.CopyRefusal(call.W, answer)
 		return opened, answer.Status, nil
 	}
 	if err := c.adopt(ctx, answer, nonce, req); err != nil {
 		return opened, 0, err
 	}
-	answer.Relay(call.W)
+	answer.CopyTo(call.W)
 	return opened, answer.Status, nil
 }
 

@@ -145,7 +145,7 @@ func (c *Client) observedAs(call *wire.Call, endpoint string, run func() (int, e
 		return nil
 	}
 	if refused, ok := wire.RefusalOf(err); ok {
-		wire.RelayRefusal(call.W, refused.Answer)
+		wire.CopyRefusal(call.W, refused.Answer)
 		return nil
 	}
 	var page *rendered
@@ -192,7 +192,6 @@ func NewUnavailable(cfg Config, opts PageOptions) (*Unavailable, error) {
 	return &Unavailable{c}, c.SetPages(opts)
 }
 
-// ServeHTTP implements http.Handler.
 func (u *Unavailable) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !ForPerson(r) {
 		wire.NotReady(w)

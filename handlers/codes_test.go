@@ -79,7 +79,7 @@ func TestSpentCodesLookLikeAnEndedSession(t *testing.T) {
 			}
 			machine[which] = r.do("POST", linkPath, `{"sid":"`+sids[which]+`","client_secret":"last","token":"`+code+`"}`)
 			wantError(t, machine[which], http.StatusBadRequest, "M_SESSION_EXPIRED")
-			page[which] = r.post(map[string][]string{"sid": {sids[which]}, "token": {code}, "client_secret": {"last"}, "nonce": {r.client.people.gate().Nonce(web.First, aboutCode(verification.Submission{SID: sids[which]}))}})
+			page[which] = r.post(map[string][]string{"sid": {sids[which]}, "token": {code}, "client_secret": {"last"}, "nonce": {r.client.people.pressCheck().Nonce(web.First, aboutCode(verification.Submission{SID: sids[which]}))}})
 		}
 		for what, pair := range map[string][2]*httptest.ResponseRecorder{"machine": machine, "page": page} {
 			got, want := pair[0], pair[1]

@@ -85,7 +85,7 @@ func (c *Client) completeElsewhere(call *wire.Call) (int, error) {
 //
 //	read     which credentials are shown, and where (credential.go)
 //	claim    their sessions, for this request alone; the homeserver is to see aliases
-//	guard    what must not be proven by them, and in whose spelling (guard.go)
+//	precheck what must not be proven by them, and in whose spelling (precheck.go)
 //	forward  the body, made anew
 //	judge    whether the homeserver has accepted what it was shown (verdict.go)
 //	settle   what becomes of each session: once, and also when the handlers behind us panic
@@ -150,7 +150,7 @@ func (j *completion) prepare() error {
 			return err
 		}
 	}
-	if err := j.guard(); err != nil {
+	if err := j.precheck(); err != nil {
 		return err
 	}
 	return wire.Rebuild(j.call.Route, j.body, j.auth, j.changed)
@@ -212,5 +212,5 @@ func (j *completion) answer(v verdict) (int, error) {
 		j.client.obs.Changed(j.call.R, change)
 	}
 	j.client.notices.tell(j.call.R, j.who, j.readers(v))
-	return j.call.Relay(v.answer)
+	return j.call.Respond(v.answer)
 }

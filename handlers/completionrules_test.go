@@ -131,7 +131,7 @@ func TestASessionAloneResetsNothing(t *testing.T) {
 				call: &wire.Call{R: req, Route: route.Route{Tail: c.tail}}, auth: auth,
 				credentials: []*credential{shownAt("", verification.Alias{}), shownAt(c.stage, c.alias)},
 			}
-			j.guardReset()
+			j.dropLegacySession()
 			if _, passes := j.auth["session"]; passes != (given && c.passes) || j.changed != (given && !c.passes) || len(auth) > 0 && auth["type"] == nil {
 				t.Errorf("%s: the session is passed on: %v, changed: %v", c.name, passes, j.changed)
 			}

@@ -124,7 +124,7 @@ func (j *trip) leads() bool {
 }
 
 // goesOn reports whether the homeserver goes on with a conversation: it is begun, and
-// it is not that of a reset by phone, see guardReset.
+// it is not that of a reset by phone, see dropLegacySession.
 func (v *traveller) goesOn() bool {
 	byPhone := v.medium == verification.MSISDN && v.goal.purpose == verification.Password && !v.goal.user
 	return v.name != "" && v.leads() && !byPhone

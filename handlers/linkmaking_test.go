@@ -31,7 +31,7 @@ func TestNoLinkEndsInPunctuation(t *testing.T) {
 			odd++
 		}
 		for _, link := range []string{
-			web.Link(server, m.SID, m.Token), web.Link(server, m.SID, ""), web.Link(server, m.SID, "123456"), web.RefuseLink(server, m.SID, m.Refusal), web.HelpLink(server, m.SID, "s."), web.HelpLink(server, m.SID, ""),
+			web.Link(server, m.SID, m.Token), web.Link(server, m.SID, ""), web.Link(server, m.SID, "123456"), web.RefuseLink(server, m.SID, m.Refusal), helpLink(m.SID, "s."), helpLink(m.SID, ""),
 		} {
 			links++
 			if !regexp.MustCompile(`^[0-9A-Za-z]$`).MatchString(string(link[len(link)-1])) {

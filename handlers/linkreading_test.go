@@ -299,7 +299,7 @@ func TestAWholeLinkIsLeftAlone(t *testing.T) {
 	m := r.box.last(t)
 	secret := "a.b=c_d-e"
 	for _, link := range []string{
-		web.Link(server, sid, m.Token), web.Link(server, sid, ""), web.RefuseLink(server, sid, m.Refusal), web.HelpLink(server, sid, secret), web.HelpLink(server, sid, ""),
+		web.Link(server, sid, m.Token), web.Link(server, sid, ""), web.RefuseLink(server, sid, m.Refusal), helpLink(sid, secret), helpLink(sid, ""),
 		server + linkQuery("sid", sid, "token", m.Token), server + linkQuery("sid", sid, "token", m.Token, "utm_source", "x;y"),
 	} {
 		u, err := url.Parse(link)
@@ -310,7 +310,7 @@ func TestAWholeLinkIsLeftAlone(t *testing.T) {
 			t.Errorf("%s became %s", link, mended)
 		}
 	}
-	u, err := url.Parse(strings.Replace(web.HelpLink(server, sid, secret), "submitToken", "submitToken/", 1))
+	u, err := url.Parse(strings.Replace(helpLink(sid, secret), "submitToken", "submitToken/", 1))
 	if err != nil {
 		t.Fatal(err)
 	}

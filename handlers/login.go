@@ -91,7 +91,7 @@ func (l *login) run(call *wire.Call) (int, error) {
 			break
 		}
 	}
-	return call.Relay(answer)
+	return call.Respond(answer)
 }
 
 // choose finds the spellings to try. The homeserver is asked for them where it can be,

@@ -98,7 +98,7 @@ func newOracleWorld(t *testing.T, opts oracleOptions) *oracleWorld {
 	w.client.people.page.Now = time.Now
 	w.client.equalizer = newEqualizer(leastStep)
 	for _, medium := range []verification.Medium{verification.Email, verification.MSISDN} {
-		w.outbox.SetSender(medium, &outbox.Explaining{Sender: w, Explanations: w.svc})
+		w.outbox.SetSender(medium, &outbox.DecoySender{Sender: w, Explanations: w.svc})
 	}
 	w.outbox.Start()
 	t.Cleanup(func() { _ = w.outbox.Stop(context.Background()) })

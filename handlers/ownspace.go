@@ -75,5 +75,5 @@ func (c *Client) probe(call *wire.Call) (int, error) {
 	}
 	return call.OK(struct {
 		Proof string `json:"proof"`
-	}{c.svc.Proof(nonce)})
+	}{c.svc.ProbeAnswer(nonce)})
 }

@@ -60,9 +60,9 @@ type people struct {
 	page *web.Pages
 }
 
-// gate tells people from programs.
-func (p *people) gate() web.Gate {
-	return web.Gate{Seal: p.svc, Now: p.page.Now, Secure: strings.HasPrefix(p.cfg.PublicURL, "https://")}
+// pressCheck tells people from programs.
+func (p *people) pressCheck() web.PressCheck {
+	return web.PressCheck{Seal: p.svc, Now: p.page.Now, Secure: strings.HasPrefix(p.cfg.PublicURL, "https://")}
 }
 
 // show renders a page that is no failure.
@@ -166,8 +166,8 @@ func postedForm(call *wire.Call) (url.Values, error) {
 // meant reports whether a person has sent this form. Where the token was typed
 // in, it is enough that the page was ours: no program types what is in a mail.
 func (p *people) meant(r *http.Request, values url.Values, sub verification.Submission) bool {
-	nonce, gate := values.Get("nonce"), p.gate()
-	return gate.Human(r, nonce, aboutPress(sub)) || gate.Genuine(r, nonce, aboutCode(sub))
+	nonce, check := values.Get("nonce"), p.pressCheck()
+	return check.Human(r, nonce, aboutPress(sub)) || check.Genuine(r, nonce, aboutCode(sub))
 }
 
 // linkField has the token of the link where the code beside it is typed in.
@@ -175,7 +175,7 @@ const linkField = "link"
 
 // typed reports whether the code beside the link was typed into a page of ours.
 func (p *people) typed(r *http.Request, values url.Values, sub verification.Submission, code string) bool {
-	return p.gate().Genuine(r, values.Get("nonce"), aboutCheck(sub)) && p.svc.PressCodeValid(sub.SID, sub.Token, code)
+	return p.pressCheck().Genuine(r, values.Get("nonce"), aboutCheck(sub)) && p.svc.PressCodeValid(sub.SID, sub.Token, code)
 }
 
 // aboutCheck is what the nonce of a page that asks for that code is about.
@@ -211,7 +211,7 @@ func (p *people) askAgain(call *wire.Call, sub verification.Submission) (int, er
 	case found.Already:
 		return p.sendToPage(call, sub, web.Already, nil)
 	}
-	v := p.formView(sub, found, web.Again, p.gate().Nonce(web.First, aboutCheck(sub)))
+	v := p.formView(sub, found, web.Again, p.pressCheck().Nonce(web.First, aboutCheck(sub)))
 	v.Fields = append(v.Fields, web.Field{Name: linkField, Value: sub.Token})
 	v.Address, v.Asked = shown(found), p.askedOf(call.R, sub, found) // the link proves that its reader knows it
 	return p.showFailure(call, errMachine, v)
@@ -244,7 +244,7 @@ func viewOf(found verification.Confirmed, state web.State) web.View {
 
 // pressView is a page with a button for the token of the link.
 func (p *people) pressView(r *http.Request, sub verification.Submission, found verification.Confirmed) web.View {
-	v := p.formView(sub, found, web.Confirm, p.gate().Nonce(web.First, aboutPress(sub)))
+	v := p.formView(sub, found, web.Confirm, p.pressCheck().Nonce(web.First, aboutPress(sub)))
 	v.Fields = append(v.Fields, web.Field{Name: "token", Value: sub.Token})
 	if found.Proof == verification.ProofLink {
 		v.Address = shown(found) // the link proves that its reader knows it
@@ -255,7 +255,7 @@ func (p *people) pressView(r *http.Request, sub verification.Submission, found v
 
 // codeView is a page that a code is typed into.
 func (p *people) codeView(sub verification.Submission, found verification.Confirmed, state web.State) web.View {
-	v := p.formView(sub, found, state, p.gate().Nonce(web.First, aboutCode(sub)))
+	v := p.formView(sub, found, state, p.pressCheck().Nonce(web.First, aboutCode(sub)))
 	v.Help = route.PagePath(found.Medium) + "?" + web.HelpQuery(sub)
 	return v
 }

@@ -199,10 +199,10 @@ func TestNonceWorksOnEveryNode(t *testing.T) {
 	b.clock.Advance(5 * time.Second)
 	req := url.Values{"sid": {sid}, "token": {a.box.last(t).Token}, "nonce": {page.Get("nonce")}}
 	// The other store does not have the session: to be told so is to have
-	// passed the gate.
+	// passed the check.
 	wantPage(t, b.post(req), http.StatusBadRequest, "This request is too old")
 	plain := httptest.NewRequest("POST", linkPath, http.NoBody)
-	if !b.client.people.gate().Human(plain, page.Get("nonce"), "press\x00"+sid+"\x00"+a.box.last(t).Token) {
+	if !b.client.people.pressCheck().Human(plain, page.Get("nonce"), "press\x00"+sid+"\x00"+a.box.last(t).Token) {
 		t.Error("the nonce of one node is refused by the other")
 	}
 }

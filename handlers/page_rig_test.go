@@ -13,6 +13,7 @@ import (
 	"time"
 
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
 // newPageRig is a rig whose pages speak two languages.
@@ -34,6 +35,11 @@ func (twoLanguages) Words(brand, accept string) web.Words {
 		return web.Builtin("matrix.example.org").Words(brand, "en")
 	}
 	return web.Words{Lang: "ar", Dir: "rtl", Text: func(key, _ string) (string, error) { return "عربي " + key, nil }}
+}
+
+// helpLink is the page that says why no message has arrived.
+func helpLink(sid, clientSecret string) string {
+	return server + linkPath + "?" + web.HelpQuery(verification.Submission{SID: sid, ClientSecret: &clientSecret})
 }
 
 var hiddenField = regexp.MustCompile(`<input type="hidden" name="([a-z_]+)" value="([^"]*)">`)

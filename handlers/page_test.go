@@ -233,7 +233,7 @@ func TestPageBrands(t *testing.T) {
 func TestHelpPage(t *testing.T) {
 	r := newPageRig(t, withCodes)
 	sid := r.request("register", "s", "a@x.org")
-	link := web.HelpLink("https://matrix.example.org", sid, "s")
+	link := helpLink(sid, "s")
 	if !strings.HasPrefix(link, "https://matrix.example.org"+linkPath+"?") {
 		t.Errorf("got %s", link)
 	}
@@ -267,14 +267,14 @@ func TestHelpPageTellsWhatBecameOfTheMail(t *testing.T) {
 			r := newPageRig(t, opts)
 			sid := r.request("register", "s", "a@x.org")
 			noteDelivery(t, kept, r.box.last(t), state)
-			page := r.do("GET", web.HelpLink("https://matrix.example.org", sid, "s"), "")
+			page := r.do("GET", helpLink(sid, "s"), "")
 			wantPage(t, page, http.StatusOK, "Why did no mail arrive?")
 			if !strings.Contains(page.Body.String(), want) {
 				t.Errorf("%s: the page does not say %q:\n%s", state, want, page.Body)
 			}
-			strangers := []string{web.HelpLink("https://matrix.example.org", sid, "t"), linkQuery("help", "1", "sid", another(sid))}
+			strangers := []string{helpLink(sid, "t"), linkQuery("help", "1", "sid", another(sid))}
 			if !codes {
-				strangers = append(strangers, web.HelpLink("https://matrix.example.org", sid, ""))
+				strangers = append(strangers, helpLink(sid, ""))
 			}
 			for _, link := range strangers {
 				if page := r.do("GET", link, ""); page.Code != http.StatusOK || strings.Contains(page.Body.String(), want) {
@@ -282,7 +282,7 @@ func TestHelpPageTellsWhatBecameOfTheMail(t *testing.T) {
 				}
 			}
 			r.clock.Advance(48 * time.Hour)
-			if page := r.do("GET", web.HelpLink("https://matrix.example.org", sid, "s"), ""); !strings.Contains(page.Body.String(), "We know of no mail for this request.") {
+			if page := r.do("GET", helpLink(sid, "s"), ""); !strings.Contains(page.Body.String(), "We know of no mail for this request.") {
 				t.Errorf("%s: of a session that is gone the page says\n%s", state, page.Body)
 			}
 		}

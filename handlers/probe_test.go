@@ -14,7 +14,7 @@ func TestProbeProvesWhoAnswers(t *testing.T) {
 	r := newRig(t, options{})
 	rec := r.do("GET", route.ProbePath+"?nonce=n0nce", "")
 	wantStatus(t, rec, http.StatusOK)
-	if got, want := decoded(t, rec)["proof"], r.svc.Proof("n0nce"); got != want || want == r.svc.Proof("other") {
+	if got, want := decoded(t, rec)["proof"], r.svc.ProbeAnswer("n0nce"); got != want || want == r.svc.ProbeAnswer("other") {
 		t.Errorf("got %v, want %s, and another for another nonce", got, want)
 	}
 	if got := rec.Header().Get("Cache-Control"); got != "no-store" {

@@ -220,7 +220,7 @@ var judging = sync.OnceValue(func() *Client {
 	if err != nil {
 		panic(err)
 	}
-	clock := &fakeClock{}
+	clock := new(storetest.Clock)
 	svc, err := verification.NewService(verification.Config{
 		Store: storetest.NewMemory(clock.Now), Keys: keys, Outbox: &heldOutbox{}, Now: clock.Now,
 	})

@@ -30,7 +30,7 @@ func TestForwardedBodiesAreMadeAnew(t *testing.T) {
 		{
 			"r0/account/password",
 			`{"new_password":"x","auth":{"type":"m.login.password","user":"a","password":"b","own":[1.50],"threepid_creds":{"sid":"x"},"threePidCreds":1,"session":"u"},"three_pid_creds":{}}`,
-			`{"auth":{"own":[1.50],"password":"b","type":"m.login.password","user":"a"},"new_password":"x"}`, // see guardReset
+			`{"auth":{"own":[1.50],"password":"b","type":"m.login.password","user":"a"},"new_password":"x"}`, // see dropLegacySession
 		},
 		{
 			"r0/register",

@@ -79,7 +79,7 @@ func (p *people) refusalView(found verification.Confirmed, sid, refusal string, 
 	v.Fields = []web.Field{
 		{Name: "sid", Value: sid},
 		{Name: "refusal", Value: refusal},
-		{Name: "nonce", Value: p.gate().Nonce(press, aboutRefusal(sid, refusal))},
+		{Name: "nonce", Value: p.pressCheck().Nonce(press, aboutRefusal(sid, refusal))},
 	}
 	return v
 }
@@ -93,14 +93,16 @@ func (p *people) confirmRefusal(call *wire.Call, values url.Values) (int, error)
 	if err != nil {
 		return p.failedRefusal(call, err)
 	}
-	if !p.gate().Human(call.R, values.Get("nonce"), aboutRefusal(sid, refusal)) {
+	if !p.pressCheck().Human(call.R, values.Get("nonce"), aboutRefusal(sid, refusal)) {
 		if found.State == verification.Revoked { // the same form again
 			return p.sendOn(call.W, seen{route.RefusePath, web.Refused, sid}, nil)
 		}
-		return p.showFailure(call, errMachine, p.refusalView(found, sid, refusal, web.Second))
+		again := p.refusalView(found, sid, refusal, web.Second)
+		again.Everybody = everybody(values)
+		return p.showFailure(call, errMachine, again)
 	}
 	state := web.Refused
-	switch err := p.svc.Refuse(call.R.Context(), sid, refusal, values.Get("everybody") != ""); {
+	switch err := p.svc.Refuse(call.R.Context(), sid, refusal, everybody(values)); {
 	case errors.Is(err, verification.ErrConsumed):
 		state = web.Already // it cannot be taken back, and saying that it was stopped would be a lie
 	case err != nil:
@@ -149,6 +151,9 @@ func (p *people) failedRefusal(call *wire.Call, err error) (int, error) {
 func refusalOf(values url.Values) (sid, refusal string) {
 	return values.Get("sid"), values.Get("refusal")
 }
+
+// everybody reports whether the reader has ticked the box of that name.
+func everybody(values url.Values) bool { return values.Get("everybody") != "" }
 
 // refusalForm reads the body of a form; mail programs may send it in parts
 // (RFC 8058, section 3.2).

@@ -123,8 +123,8 @@ func TestRefuseNeedsItsNonce(t *testing.T) {
 	wantPage(t, m.refuseForm(good, crossSite...), http.StatusForbidden, "Please press once more")
 	wantPage(t, m.refuseForm(good, chrome[:2]...), http.StatusForbidden, "Please press once more")
 	for name, nonce := range map[string]string{
-		"none": "", "nonsense": "1x.y", "of another page": m.client.people.gate().Nonce(web.First, "press\x00"+m.sid+"\x00"+m.refusal),
-		"of another session": m.client.people.gate().Nonce(web.First, aboutRefusal("00other", m.refusal)),
+		"none": "", "nonsense": "1x.y", "of another page": m.client.people.pressCheck().Nonce(web.First, "press\x00"+m.sid+"\x00"+m.refusal),
+		"of another session": m.client.people.pressCheck().Nonce(web.First, aboutRefusal("00other", m.refusal)),
 	} {
 		form := url.Values{"sid": {m.sid}, "refusal": {m.refusal}, "nonce": {nonce}}
 		if page := m.refuseForm(form); page.Code != http.StatusForbidden {

@@ -64,7 +64,7 @@ func (c *Client) mayRegister(call *wire.Call, req *verification.Request) error {
 		return nil
 	}
 	if req.UIA == "" {
-		if req.UIA, err = c.svc.Tied(call.R.Context(), req.Client, call.R.UserAgent()); err != nil {
+		if req.UIA, err = c.svc.NewestRegistration(call.R.Context(), req.Client, call.R.UserAgent()); err != nil {
 			return err
 		}
 		if req.UIA == "" && c.cfg.RegistrationGate != GateCompleted {
@@ -142,7 +142,7 @@ func (c *Client) progress(r *http.Request, body []byte) {
 	ctx, cancel := wire.Detached(r.Context(), wire.SettleTime)
 	defer cancel()
 	released := false
-	err := c.svc.Tie(ctx, c.cfg.clientAddr(r), r.UserAgent(), told.Session)
+	err := c.svc.NoteRegistration(ctx, c.cfg.clientAddr(r), r.UserAgent(), told.Session)
 	for _, medium := range []verification.Medium{verification.Email, verification.MSISDN} {
 		if offered.Reached(medium, told.Completed) && !offered.Free(medium) {
 			// A mail that cannot be sent is no reason to send no text message.

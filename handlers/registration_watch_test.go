@@ -99,7 +99,7 @@ func TestGate_WhoseRegistrationIsRemembered(t *testing.T) {
 		req := httptest.NewRequest("POST", "/", http.NoBody)
 		req.Header.Set("User-Agent", "app")
 		r.client.progress(req, []byte(`{"session":"`+c.session+`","completed":["captcha"],"flows":[{"stages":["captcha","m.login.email.identity"]}]}`))
-		got, err := r.svc.Tied(t.Context(), r.client.cfg.clientAddr(req), "app")
+		got, err := r.svc.NewestRegistration(t.Context(), r.client.cfg.clientAddr(req), "app")
 		if err != nil || (got == c.session && got != "") != c.want {
 			t.Errorf("%s, a session of %d signs: remembered is %q, %v", c.gate, len(c.session), got, err)
 		}

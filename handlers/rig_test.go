@@ -31,7 +31,7 @@ import (
 // calls the homeserver-facing side the way Synapse does.
 type rig struct {
 	t      *testing.T
-	clock  *fakeClock
+	clock  *storetest.Clock
 	svc    *verification.Service
 	keys   *keyring.Ring
 	client *Client
@@ -52,7 +52,7 @@ type options struct {
 
 func newRig(t *testing.T, opts options) *rig {
 	t.Helper()
-	r := &rig{t: t, clock: &fakeClock{now: time.Unix(1_800_000_000, 0)}, box: &heldOutbox{}, events: &events{}, ids: idservers.New()}
+	r := &rig{t: t, clock: storetest.NewClock(time.Unix(1_800_000_000, 0)), box: &heldOutbox{}, events: &events{}, ids: idservers.New()}
 	keys, err := keyring.New(keyring.Key{ID: 1, Secret: make([]byte, keyring.SecretSize)})
 	if err != nil {
 		t.Fatal(err)
@@ -272,23 +272,6 @@ func (e *events) Changed(_ *http.Request, c report.Change) {
 	if e.watch != nil {
 		e.watch(c)
 	}
-}
-
-type fakeClock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *fakeClock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *fakeClock) Advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
 }
 
 func decoded(t *testing.T, rec *httptest.ResponseRecorder) map[string]any {

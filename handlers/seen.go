@@ -26,7 +26,7 @@ var aftermath = []web.State{
 // going back, going forward and reloading do not ask whether to send it again. The
 // verdict on a form that has failed is reported here.
 func (p *people) sendOn(w http.ResponseWriter, to seen, verdict *wire.MatrixError) (int, error) {
-	name := string(to.state) + "." + p.gate().Nonce(web.First, to.about())
+	name := string(to.state) + "." + p.pressCheck().Nonce(web.First, to.about())
 	query := web.Query("sid", to.sid, web.SeenField, name)
 	web.Headers(w.Header())
 	w.Header().Set("Location", to.path+"?"+query)
@@ -53,7 +53,7 @@ func (s seen) about() string {
 func (p *people) seenOf(path string, query url.Values) web.State {
 	name, seal, _ := strings.Cut(query.Get(web.SeenField), ".")
 	state := web.State(name)
-	if !slices.Contains(aftermath, state) || !p.gate().Sealed(seal, seen{path, state, query.Get("sid")}.about()) {
+	if !slices.Contains(aftermath, state) || !p.pressCheck().Sealed(seal, seen{path, state, query.Get("sid")}.about()) {
 		return ""
 	}
 	return state

@@ -120,7 +120,7 @@ func TestAnAddressCannotClaimAnything(t *testing.T) {
 	// A seal that is right says nothing of a session that is not confirmed, and none of a
 	// refusal is one of a link.
 	for _, state := range []string{"done", "already"} {
-		seal := r.client.people.gate().Nonce('1', sealOf(linkPath, state, sid))
+		seal := r.client.people.pressCheck().Nonce('1', sealOf(linkPath, state, sid))
 		wantPage(t, r.do("GET", linkQuery("sid", sid, web.SeenField, state+"."+seal), ""), http.StatusOK, "Create your account?")
 	}
 	r.stillPending(sid, "addresses that say so")

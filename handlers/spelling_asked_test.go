@@ -275,7 +275,7 @@ func TestSpellings_AHomeserverThatDoesNotAnswer(t *testing.T) {
 	}
 }
 
-// TestSpellings_OfWhatIsAddedAreAskedForOnce: guardOwner has done so.
+// TestSpellings_OfWhatIsAddedAreAskedForOnce: checkOwner has done so.
 func TestSpellings_OfWhatIsAddedAreAskedForOnce(t *testing.T) {
 	r, seen := newRig(t, callback), &witness{}
 	r.hs.AddUser("alice", "p")

@@ -46,7 +46,7 @@ func TestRefusalsAreRelayed(t *testing.T) {
 			answer.Header().Set("Retry-After", c.header)
 		}
 		rec := httptest.NewRecorder()
-		wire.RelayRefusal(rec, answer)
+		wire.CopyRefusal(rec, answer)
 		wantBody := c.body
 		if c.want == "new" {
 			c.want, wantBody = "", `{"errcode":"M_UNKNOWN","error":"The homeserver refused the request without a reason"}`

@@ -70,7 +70,7 @@ func (j *completion) stageCompleted(answer *wire.Answer) bool {
 // Synapse keeps it as soon as it has asked, and looks at the rest of the body
 // afterwards: what is wrong there (no password, a name that cannot be) is a 400, and the
 // session goes on. Its 401 says which stages it keeps. For a reset no session is passed
-// on by itself, see guardReset, so there it is worth nothing, and whoever has chosen a
+// on by itself, see dropLegacySession, so there it is worth nothing, and whoever has chosen a
 // bad password may choose another one.
 func (v *verdict) of(c *credential, tail string) verification.Outcome {
 	switch {
@@ -168,7 +168,7 @@ func (j *completion) readers(v verdict) []verification.Reader {
 		switch {
 		case j.call.Route.Tail == route.TailPassword:
 			list = append(list, readerOf(proven, verification.NoticePassword)...)
-		case c.adds(): // to an account that guardOwner has found out
+		case c.adds(): // to an account that checkOwner has found out
 			list = append(list, readersOfAddition(j.who.Listed, proven)...)
 		}
 	}

@@ -57,7 +57,7 @@ func (c *Client) versions(call *wire.Call) error {
 		// A prefix that the homeserver may not know. Ask under its own first.
 		answer, err := call.Exchange(c.hs.Path(call.Route), nil)
 		if err == nil && answer.Status != http.StatusNotFound {
-			c.relayVersions(call, answer)
+			c.respondVersions(call, answer)
 			return nil
 		}
 	}
@@ -76,7 +76,7 @@ func (c *Client) versions(call *wire.Call) error {
 	return nil
 }
 
-func (c *Client) relayVersions(call *wire.Call, answer *wire.Answer) {
+func (c *Client) respondVersions(call *wire.Call, answer *wire.Answer) {
 	rec := &versionsRecorder{ResponseWriter: call.W, head: call.R.Method == http.MethodHead}
 	maps.Copy(call.W.Header(), answer.Header())
 	rec.WriteHeader(answer.Status)
@@ -101,7 +101,6 @@ type versionsRecorder struct {
 // Unwrap lets http.ResponseController reach the real writer.
 func (v *versionsRecorder) Unwrap() http.ResponseWriter { return v.ResponseWriter }
 
-// WriteHeader implements http.ResponseWriter.
 func (v *versionsRecorder) WriteHeader(status int) {
 	if status < 200 {
 		v.ResponseWriter.WriteHeader(status)
@@ -137,7 +136,6 @@ func (v *versionsRecorder) editable() bool {
 	return err == nil && n <= maxVersions
 }
 
-// Write implements http.ResponseWriter.
 func (v *versionsRecorder) Write(p []byte) (int, error) {
 	v.WriteHeader(http.StatusOK)
 	if !v.holding {

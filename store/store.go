@@ -75,6 +75,14 @@ type Store interface {
 	Close() error
 }
 
+// Reader is the half of a [Store] that changes nothing.
+type Reader interface {
+	// View is that of [Store].
+	View(ctx context.Context, p Partition, fn func(Txn) error) error
+	// Scan is that of [Store].
+	Scan(ctx context.Context, p Partition, prefix string, fn func(key string, value []byte) (bool, error)) error
+}
+
 // Txn reads and writes the keys of one partition. It must not be used after
 // the function it was given to has returned, nor by another goroutine.
 type Txn interface {

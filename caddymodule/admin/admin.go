@@ -66,7 +66,6 @@ func (*API) Provision(ctx caddy.Context) error {
 	return caddymodule.RegisterMetrics(ctx.GetMetricsRegistry())
 }
 
-// Routes implements caddy.AdminRouter.
 func (a *API) Routes() []caddy.AdminRoute {
 	return []caddy.AdminRoute{{Pattern: Base, Handler: caddy.AdminHandlerFunc(a.serve)}}
 }

@@ -21,6 +21,7 @@ type KeyCopy struct {
 	File string `json:"file,omitempty"`
 }
 
+// CopyOf names the keys of a ring that was read from a file.
 func CopyOf(keys *keyring.Ring, file string) KeyCopy {
 	marks := keys.Marks()
 	named := make([]string, 0, len(marks))

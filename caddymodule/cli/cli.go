@@ -31,9 +31,6 @@ CADDY_ADMIN, /run/threepid/admin.sock if that is there, or Caddy's default.
 
 ` + exitCodes
 
-// New makes the command `threepid` with all those below it.
-func New() *cobra.Command { return group(&cobra.Command{Use: "threepid"}, commands) }
-
 // commands make the subcommands, in the order of the help.
 var commands = []func() *cobra.Command{
 	newDoctorCommand, newStatusCommand, newFindCommand, newSendTestCommand, newSessionsCommand, newSuppressionsCommand, newLimitsCommand,

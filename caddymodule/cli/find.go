@@ -71,7 +71,7 @@ func printFound(out io.Writer, f admin.FoundAddress, now time.Time) {
 		_, _ = fmt.Fprintf(out, "It gets no messages until %s: %s. To lift that: caddy threepid suppressions remove\n", clock(s.Until), suppressionWords(s.Reason, s.Code))
 	}
 	if f.Unwanted != nil {
-		_, _ = fmt.Fprintf(out, "Its owner has said \"I did not ask for this\": it gets no messages until %s.\n", clock(*f.Unwanted))
+		_, _ = fmt.Fprintf(out, "Its owner has said \"I did not ask for this\": until %s it gets none that the same network asks for, or none at all, as they wished.\n", clock(*f.Unwanted))
 	}
 	if f.Denied != "" {
 		_, _ = fmt.Fprintf(out, "email_policy (%s) refuses it where somebody registers or adds it.\n", f.Denied)

@@ -87,7 +87,6 @@ const nameIt = "name another endpoint with --admin, or the configuration with --
 // refusedError is what the server says in place of doing what it was asked for.
 type refusedError string
 
-// Error implements error.
 func (r refusedError) Error() string { return "the server refuses: " + string(r) }
 
 // elsewhere reports that whoever answers has no threepid at all.

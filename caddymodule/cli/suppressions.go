@@ -44,7 +44,7 @@ func runListSuppressions(out io.Writer, flags caddycmd.Flags) (int, error) {
 		return exitDone, printJSON(out, list)
 	}
 	if len(list.Suppressions) == 0 {
-		_, err := fmt.Fprintln(out, "No address is suppressed. Who says \"I did not ask for this\" gets no messages for a day; `find` shows that.")
+		_, err := fmt.Fprintln(out, "No address is suppressed. Who says \"I did not ask for this\" gets none for a day that the same network asks for, or none at all; `find` shows that.")
 		return exitDone, err
 	}
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)

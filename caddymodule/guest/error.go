@@ -39,7 +39,6 @@ type SendError struct {
 	Err error
 }
 
-// Error implements error.
 func (e *SendError) Error() string {
 	if e.Err == nil {
 		return e.Reason

@@ -60,7 +60,7 @@ func (c *scene) clicked(purpose verification.Purpose, address string) (creds str
 	got := c.post("r0/"+tails[purpose]+"/email/requestToken", "",
 		fmt.Sprintf(`{"client_secret":"s","email":%q,"send_attempt":1}`, address))
 	sid := got.text("sid")
-	for _, m := range c.box.mails {
+	for _, m := range c.box.Mails() {
 		if m.SID == sid {
 			if _, err := c.nodes[0].svc.Submit(c.Context(), verification.Submission{SID: sid, Token: m.Token}); err != nil {
 				c.Fatalf("click: %v", err)

@@ -116,11 +116,11 @@ func (w *world) ask(purpose verification.Purpose, address string, node int) *pro
 
 // click confirms a session by its mail, as the reader of the mailbox.
 func (w *world) click(p *proof) bool {
-	i := slices.IndexFunc(w.s.box.mails, func(m verification.Message) bool { return m.SID == p.sid && !m.Decoy })
+	i := slices.IndexFunc(w.s.box.Mails(), func(m verification.Message) bool { return m.SID == p.sid && !m.Decoy })
 	if i < 0 || !p.confirmed.IsZero() {
 		return false
 	}
-	_, err := w.s.nodes[1].svc.Submit(context.Background(), verification.Submission{SID: p.sid, Token: w.s.box.mails[i].Token})
+	_, err := w.s.nodes[1].svc.Submit(context.Background(), verification.Submission{SID: p.sid, Token: w.s.box.Mails()[i].Token})
 	if err == nil {
 		p.confirmed = w.s.clock.Now()
 	}

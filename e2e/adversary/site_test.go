@@ -13,11 +13,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/e2e/internal/doubles"
 	"github.com/caddy-threepid/caddy-threepid/handlers"
-	"github.com/caddy-threepid/caddy-threepid/internal/identityserver"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
-	"github.com/caddy-threepid/caddy-threepid/internal/outbound"
 	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
@@ -51,7 +50,7 @@ type site struct {
 	identity string              // the name of the homeserver-facing side
 	hs       http.Handler        // the homeserver, for whoever reaches it past us
 	double   *fakehs.Server      // what it is, unless it is a real one
-	box      *inbox              // what was mailed
+	box      *doubles.Inbox      // what was mailed
 	keys     []keyring.Key       // the key file
 	ring     *keyring.Ring       // what the nodes have of it
 	data     *journal            // the store
@@ -94,7 +93,7 @@ func newSite(t tester, how setup) *site {
 
 // begin makes the keys, an empty store and the nodes.
 func (s *site) begin() {
-	s.box = &inbox{}
+	s.box = new(doubles.Inbox)
 	s.newKeys()
 	s.data = newJournal(s.clock.Now)
 	s.start()
@@ -130,7 +129,7 @@ func (s *site) start() {
 		if err := cfg.Normalize(); err != nil {
 			s.t.Fatalf("configure a node: %v", err)
 		}
-		n := &node{svc: svc, client: handlers.NewClient(cfg, svc, noServers{}, silent{}), face: handlers.NewIdentity(cfg, svc, silent{})}
+		n := &node{svc: svc, client: handlers.NewClient(cfg, svc, doubles.NoServers{}, doubles.Silent{}), face: handlers.NewIdentity(cfg, svc, doubles.Silent{})}
 		if err := n.client.SetPages(handlers.PageOptions{Now: s.clock.Now}); err != nil {
 			s.t.Fatalf("configure a node: %v", err)
 		}
@@ -187,7 +186,6 @@ func (s *site) send(r request) answer {
 // of the attacker's.
 type wayBack struct{ s *site }
 
-// RoundTrip implements http.RoundTripper.
 func (w wayBack) RoundTrip(req *http.Request) (*http.Response, error) {
 	rec := httptest.NewRecorder()
 	switch {
@@ -252,45 +250,11 @@ func (s *site) loseAll() {
 	s.loseStore()
 }
 
-// noServers is a world in which no identity server can be reached by us.
-type noServers struct{}
-
-func (noServers) Bind(context.Context, outbound.Name, string, identityserver.Bind) (identityserver.Bound, error) {
-	return identityserver.Bound{}, io.ErrUnexpectedEOF
-}
-
-func (noServers) Proven(context.Context, outbound.Name, string, string, string) (identityserver.Bound, error) {
-	return identityserver.Bound{}, io.ErrUnexpectedEOF
-}
-
-func (noServers) Unbind(context.Context, outbound.Name, identityserver.Unbind) error {
-	return io.ErrUnexpectedEOF
-}
-func (noServers) Probe(context.Context, outbound.Name) error { return io.ErrUnexpectedEOF }
-
-// silent hears nothing.
-type silent struct{}
-
-func (silent) Request(*http.Request, handlers.Event)  {}
-func (silent) Changed(*http.Request, handlers.Change) {}
-
 // clock is the time, for us and for the double.
 type clock struct{ now time.Time }
 
 // Now is the time.
 func (c *clock) Now() time.Time { return c.now }
-
-// inbox is all mailboxes; mails arrive when they are sent.
-type inbox struct{ mails []verification.Message }
-
-// Put implements verification.Outbox.
-func (b *inbox) Put(_ store.Txn, m verification.Message) error {
-	b.mails = append(b.mails, m)
-	return nil
-}
-
-// Wake implements verification.Outbox.
-func (b *inbox) Wake(store.Partition, string) {}
 
 // journal is a store in memory that can be copied: it knows how it came about.
 type journal struct {
@@ -310,7 +274,6 @@ func newJournal(now func() time.Time) *journal {
 	return &journal{Store: storetest.NewMemory(now), now: now}
 }
 
-// Update implements store.Store.
 func (j *journal) Update(ctx context.Context, p store.Partition, fn func(store.Txn) error) error {
 	var txn *recorder
 	err := j.Store.Update(ctx, p, func(inner store.Txn) error {
@@ -347,13 +310,11 @@ type recorder struct {
 	writes []write
 }
 
-// Set implements store.Txn.
 func (r *recorder) Set(key string, value []byte, expires time.Time) error {
 	r.writes = append(r.writes, write{r.p, key, append([]byte{}, value...), expires})
 	return r.Txn.Set(key, value, expires)
 }
 
-// Delete implements store.Txn.
 func (r *recorder) Delete(key string) error {
 	r.writes = append(r.writes, write{p: r.p, key: key})
 	return r.Txn.Delete(key)

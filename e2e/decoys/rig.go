@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/e2e/internal/doubles"
 	"github.com/caddy-threepid/caddy-threepid/handlers"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
@@ -82,13 +83,13 @@ func start(dir string, pace time.Duration) (r *rig, err error) {
 	if err != nil {
 		return nil, err
 	}
-	client := handlers.NewClient(cfg, svc, nil, silent{})
+	client := handlers.NewClient(cfg, svc, nil, doubles.Silent{})
 	public.set(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if err := client.ServeHTTP(w, req, next); err != nil {
 			http.Error(w, err.Error(), http.StatusBadGateway)
 		}
 	}))
-	face.set(handlers.NewIdentity(cfg, svc, silent{}))
+	face.set(handlers.NewIdentity(cfg, svc, doubles.Silent{}))
 	return r, nil
 }
 
@@ -135,7 +136,7 @@ func (r *rig) service(dir string) (*verification.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	box.SetSender(verification.Email, &outbox.Explaining{Sender: r, Explanations: svc})
+	box.SetSender(verification.Email, &outbox.DecoySender{Sender: r, Explanations: svc})
 	box.Start()
 	r.stops = append(r.stops, func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -174,8 +175,3 @@ func (r *rig) request(email string) (time.Duration, error) {
 	}
 	return took, nil
 }
-
-type silent struct{}
-
-func (silent) Request(*http.Request, handlers.Event)  {}
-func (silent) Changed(*http.Request, handlers.Change) {}

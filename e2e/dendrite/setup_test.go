@@ -139,7 +139,6 @@ func (w *world) post(c *stack.Client, path, token, body string) stack.Answer {
 // raw is JSON that is sent byte for byte.
 type raw string
 
-// MarshalJSON implements json.Marshaler.
 func (r raw) MarshalJSON() ([]byte, error) { return []byte(r), nil }
 
 // emails are the addresses of an account, as Dendrite has them.

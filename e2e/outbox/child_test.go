@@ -114,7 +114,6 @@ const maxQueued = 4000
 // complaints tells of messages that are given up.
 type complaints struct{}
 
-// Delivery implements outbox.Observer.
 func (complaints) Delivery(e outbox.Event) {
 	if e.Outcome != outbox.Sent && e.Outcome != outbox.Deferred {
 		fmt.Fprintf(os.Stderr, "child: a message was %s at try %d: %v\n", e.Outcome, e.Tries, e.Err)

@@ -66,20 +66,20 @@ func TestBackAndForwardSendNothingAgain(t *testing.T) {
 	}{
 		"a link": {verification.ProofLink, func(s *site, sid string) error {
 			must(t, page.Navigate(ctx, s.link(sid)))
-			s.clock.advance(reading)
+			s.clock.Advance(reading)
 			return press()
 		}, []string{asks, already}, done, 1},
 		"a code": {verification.ProofCode, func(s *site, sid string) error {
 			must(t, page.Navigate(ctx, s.codeLink(sid)))
-			return typed(s.box.last().Token)
+			return typed(s.box.Last().Token)
 		}, []string{asks}, done, 1},
 		"a wrong code first": {verification.ProofCode, func(s *site, sid string) error {
 			must(t, page.Navigate(ctx, s.codeLink(sid)), typed("nope"))
-			return typed(s.box.last().Token)
+			return typed(s.box.Last().Token)
 		}, []string{asks}, done, 2},
 		"a refusal": {verification.ProofLink, func(s *site, sid string) error {
 			must(t, page.Navigate(ctx, s.refuseLink(sid)))
-			s.clock.advance(reading)
+			s.clock.Advance(reading)
 			return press()
 		}, []string{ends, ended}, ended, 1},
 	} {
@@ -157,7 +157,7 @@ func TestMangledLinksInTheBrowser(t *testing.T) {
 			t.Errorf("%s: got status %d, %s, %q (%v)", name, status, kind, text, err)
 			continue
 		}
-		s.clock.advance(reading)
+		s.clock.Advance(reading)
 		must(t, page.Loading(ctx, func() error { return page.Click(ctx, "button") }))
 		if !s.confirmed(sid) {
 			t.Errorf("%s: the click has not confirmed", name)

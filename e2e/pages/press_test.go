@@ -31,7 +31,7 @@ func TestRealClickWithoutJavaScript(t *testing.T) {
 		if s.confirmed(sid) {
 			t.Fatal("looking at the page has confirmed")
 		}
-		s.clock.advance(reading)
+		s.clock.Advance(reading)
 		must(t, page.Loading(ctx, func() error { return page.Click(ctx, "button") }))
 		if status, _ := page.Status(""); status != 200 || !s.confirmed(sid) {
 			t.Errorf("status %d: the click has not confirmed", status)
@@ -68,7 +68,7 @@ func TestRefuseWithoutJavaScript(t *testing.T) {
 		t.Fatalf("looking has refused: status %d", status)
 	}
 	must(t, page.Navigate(ctx, s.refuseLink(sid)))
-	s.clock.advance(reading)
+	s.clock.Advance(reading)
 	must(t, page.Loading(ctx, func() error { return page.Click(ctx, "button") }))
 	if status, _ := page.Status(""); status != 200 {
 		t.Errorf("got status %d", status)
@@ -87,7 +87,7 @@ func TestScriptThatSubmits(t *testing.T) {
 	s := newSite(t, verification.ProofLink, pageOptions(t))
 	sid := s.open(verification.Register, verification.ProofLink)
 	must(t, page.Navigate(ctx, s.link(sid)))
-	s.clock.advance(reading)
+	s.clock.Advance(reading)
 	must(t, page.Loading(ctx, func() error { return page.Evaluate(ctx, "document.forms[0].submit()", nil) }))
 	if status, _ := page.Status(""); status != 403 || s.confirmed(sid) {
 		t.Errorf("status %d, confirmed %v", status, s.confirmed(sid))
@@ -147,7 +147,7 @@ func TestKeyboardOnly(t *testing.T) {
 	if status, _ := page.Status(""); status != 400 {
 		t.Fatalf("a wrong code: got status %d", status)
 	}
-	must(t, page.Press(ctx, "Tab"), page.Type(ctx, s.box.last().Token), page.Press(ctx, "Tab"),
+	must(t, page.Press(ctx, "Tab"), page.Type(ctx, s.box.Last().Token), page.Press(ctx, "Tab"),
 		page.Loading(ctx, func() error { return page.Press(ctx, " ") }))
 	if status, _ := page.Status(""); status != 200 || !s.confirmed(sid) {
 		t.Errorf("status %d: the right code has not confirmed", status)
@@ -156,7 +156,7 @@ func TestKeyboardOnly(t *testing.T) {
 	links := newSite(t, verification.ProofLink, pageOptions(t))
 	sid = links.open(verification.Password, verification.ProofLink)
 	must(t, page.Navigate(ctx, links.link(sid)))
-	links.clock.advance(reading)
+	links.clock.Advance(reading)
 	must(t, page.Press(ctx, "Tab"), page.Loading(ctx, func() error { return page.Press(ctx, "Enter") }))
 	if !links.confirmed(sid) {
 		t.Error("the button cannot be pressed by the keyboard")

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/handlers"
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/chromium"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -49,11 +50,11 @@ var scenes = []scene{
 		if err := confirm(ctx, s, tab); err != nil {
 			return err
 		}
-		return tab.Navigate(ctx, s.link(s.box.last().SID))
+		return tab.Navigate(ctx, s.link(s.box.Last().SID))
 	}},
 	{web.Expired, verification.ProofLink, 400, func(ctx context.Context, s *site, tab *chromium.Tab) error {
 		link := s.link(s.open(verification.Password, verification.ProofLink))
-		s.clock.advance(25 * time.Hour)
+		s.clock.Advance(25 * time.Hour)
 		return tab.Navigate(ctx, link)
 	}},
 	{web.Revoked, verification.ProofLink, 400, func(ctx context.Context, s *site, tab *chromium.Tab) error {
@@ -83,13 +84,13 @@ var scenes = []scene{
 	}},
 	{web.Refused, verification.ProofLink, 200, func(ctx context.Context, s *site, tab *chromium.Tab) error {
 		err := tab.Navigate(ctx, s.refuseLink(s.open(verification.Password, verification.ProofLink)))
-		s.clock.advance(reading)
+		s.clock.Advance(reading)
 		return errors.Join(err, tab.Loading(ctx, func() error { return tab.Click(ctx, "button") }))
 	}},
 	{web.Help, verification.ProofCode, 200, func(ctx context.Context, s *site, tab *chromium.Tab) error {
 		sid := s.open(verification.Add, verification.ProofCode)
 		return errors.Join(s.svc.NoteFeedback(ctx, sid, verification.Bounced),
-			tab.Navigate(ctx, s.local(web.HelpLink(publicURL, sid, secret))))
+			tab.Navigate(ctx, s.local(publicURL+handlers.SubmitPath+"email/submitToken?"+web.Query("sid", sid, "client_secret", secret, "help", "1"))))
 	}},
 }
 
@@ -98,7 +99,7 @@ func confirm(ctx context.Context, s *site, tab *chromium.Tab) error {
 	if err := tab.Navigate(ctx, s.link(s.open(verification.Register, verification.ProofLink))); err != nil {
 		return err
 	}
-	s.clock.advance(reading)
+	s.clock.Advance(reading)
 	return tab.Loading(ctx, func() error { return tab.Click(ctx, "button") })
 }
 

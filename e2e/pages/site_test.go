@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/e2e/internal/doubles"
 	"github.com/caddy-threepid/caddy-threepid/handlers"
 	web "github.com/caddy-threepid/caddy-threepid/handlers/pages"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
@@ -39,8 +40,8 @@ type site struct {
 	base   string
 	svc    *verification.Service
 	store  *brokenStore
-	box    *outbox
-	clock  *clock
+	box    *doubles.Inbox
+	clock  *storetest.Clock
 	client *handlers.Client
 	keys   *keyring.Ring
 	posts  atomic.Int32 // forms that were sent
@@ -49,7 +50,7 @@ type site struct {
 // newSite serves pages whose messages carry a proof.
 func newSite(t *testing.T, proof verification.Proof, words handlers.PageOptions) *site {
 	t.Helper()
-	s := &site{t: t, clock: &clock{now: time.Unix(1_800_000_000, 0)}, box: &outbox{}}
+	s := &site{t: t, clock: storetest.NewClock(time.Unix(1_800_000_000, 0)), box: new(doubles.Inbox)}
 	s.store = &brokenStore{Store: storetest.NewMemory(s.clock.Now)}
 	keys, err := keyring.New(keyring.Key{ID: 1, Secret: make([]byte, keyring.SecretSize)})
 	must(t, err)
@@ -58,7 +59,7 @@ func newSite(t *testing.T, proof verification.Proof, words handlers.PageOptions)
 	must(t, err)
 	cfg := handlers.Config{PublicURL: publicURL, IdentityName: "localhost:8443", Proof: proof}
 	must(t, cfg.Normalize())
-	s.client = handlers.NewClient(cfg, s.svc, nil, silent{})
+	s.client = handlers.NewClient(cfg, s.svc, nil, doubles.Silent{})
 	words.Now = s.clock.Now
 	must(t, s.client.SetPages(words))
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -94,12 +95,12 @@ func (s *site) local(link string) string { return s.base + strings.TrimPrefix(li
 
 // link is the link of the message.
 func (s *site) link(sid string) string {
-	return s.local(web.Link(publicURL, sid, s.box.last().Token))
+	return s.local(web.Link(publicURL, sid, s.box.Last().Token))
 }
 
 // pressCode is the code beside the link of the message.
 func (s *site) pressCode(sid string) string {
-	return verification.PressCode(s.keys, sid, s.box.last().Token)
+	return verification.PressCode(s.keys, sid, s.box.Last().Token)
 }
 
 // codeLink is the page that asks for the code.
@@ -109,13 +110,13 @@ func (s *site) codeLink(sid string) string {
 
 // refuseLink is the link of the message that ends the request.
 func (s *site) refuseLink(sid string) string {
-	return s.local(web.RefuseLink(publicURL, sid, s.box.last().Refusal))
+	return s.local(web.RefuseLink(publicURL, sid, s.box.Last().Refusal))
 }
 
 // confirmed reports whether the session is validated.
 func (s *site) confirmed(sid string) bool {
 	s.t.Helper()
-	found, err := s.svc.Inspect(context.Background(), verification.Submission{SID: sid, Token: s.box.last().Token})
+	found, err := s.svc.Inspect(context.Background(), verification.Submission{SID: sid, Token: s.box.Last().Token})
 	must(s.t, err)
 	return found.Already
 }
@@ -134,26 +135,6 @@ func (s *site) spoil(sid string) {
 // wrongLink is a link with a token that was never sent.
 func (s *site) wrongLink(sid string) string {
 	return s.local(web.Link(publicURL, sid, url.QueryEscape("wrong")))
-}
-
-type outbox struct {
-	mu       sync.Mutex
-	messages []verification.Message
-}
-
-func (o *outbox) Put(_ store.Txn, m verification.Message) error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.messages = append(o.messages, m)
-	return nil
-}
-
-func (o *outbox) Wake(store.Partition, string) {}
-
-func (o *outbox) last() verification.Message {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.messages[len(o.messages)-1]
 }
 
 // brokenStore fails when it is told to.
@@ -178,25 +159,3 @@ func (b *brokenStore) View(ctx context.Context, p store.Partition, f func(store.
 	}
 	return b.Store.View(ctx, p, f)
 }
-
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
-
-type silent struct{}
-
-func (silent) Request(*http.Request, handlers.Event)  {}
-func (silent) Changed(*http.Request, handlers.Change) {}

@@ -3,17 +3,17 @@
 package siege
 
 import (
-	"time"
-
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/smsfraud"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
 // limits are those of a configuration that says nothing of them.
 func limits() verification.Config {
-	per := func(burst int) verification.Limit { return verification.Limit{Burst: burst, Per: time.Hour} }
+	p := ratelimit.Presets[ratelimit.Community]
 	return verification.Config{
-		PerAddress: per(10), PerClient: per(60), PerDomain: per(200), PerUser: per(20), PerUIA: per(10), Messages: per(500), Guesses: per(30),
+		PerClient: p.Client, PerNetwork: p.Network, PerDomain: p.Domain, PerUser: p.User, PerUIA: p.UIA,
+		Messages: p.Messages, Guesses: p.Guesses, Mailboxes: p.Mailboxes,
 	}
 }
 

@@ -19,48 +19,54 @@ func mailbox(email string) string {
 	return address.AbuseKey(email)
 }
 
+// daily counts what comes to somebody, or to some place, in the last 24 hours.
+type daily struct {
+	last map[string][]time.Time
+	most int // that there ever were
+}
+
+func (d *daily) count(where string, at time.Time) {
+	if d.last == nil {
+		d.last = map[string][]time.Time{}
+	}
+	all := append(d.last[where], at)
+	for at.Sub(all[0]) >= 24*time.Hour {
+		all = all[1:]
+	}
+	d.last[where] = all
+	d.most = max(d.most, len(all))
+}
+
 // unasked is how many mails somebody has had in a day, at the most, that they have not
 // asked for.
-func (s *siege) unasked() (most int) {
-	mailboxes := map[string][]time.Time{}
+func (s *siege) unasked() int {
+	var mails daily
 	for _, l := range s.site.post.letters {
-		if l.sid == "" || s.own[l.sid] {
-			continue
+		if l.sid != "" && !s.own[l.sid] {
+			mails.count(mailbox(l.to), l.at)
 		}
-		box := mailbox(l.to)
-		all := append(mailboxes[box], l.at)
-		for l.at.Sub(all[0]) >= 24*time.Hour {
-			all = all[1:]
-		}
-		mailboxes[box] = all
-		most = max(most, len(all))
 	}
-	return most
+	return mails.most
 }
 
-// pumped are the short messages that no honest person has asked for.
-type pumped struct {
-	all int
-	// prefix and country are the most to one of them.
-	prefix, country int
-}
+// pumped are the most short messages in a day that no honest person has asked for: in all,
+// to one country, and to one prefix.
+type pumped struct{ all, country, prefix int }
 
-func (s *siege) pumped() (p pumped) {
+func (s *siege) pumped() pumped {
 	honest := map[string]bool{}
 	for _, e := range s.errands {
 		honest[e.to] = true
 	}
-	prefixes, countries := map[string]int{}, map[string]int{}
+	var all, countries, prefixes daily
 	for _, l := range s.site.post.letters {
-		if !l.sms || honest[l.to] {
-			continue
+		if l.sms && !honest[l.to] {
+			all.count("", l.at)
+			countries.count(phone.RegionOf(l.to), l.at)
+			prefixes.count(l.to[:7], l.at)
 		}
-		prefix, country := l.to[:7], phone.RegionOf(l.to)
-		prefixes[prefix]++
-		countries[country]++
-		p = pumped{p.all + 1, max(p.prefix, prefixes[prefix]), max(p.country, countries[country])}
 	}
-	return p
+	return pumped{all.most, countries.most, prefixes.most}
 }
 
 // spent is how much of 100 that is of a day's budget.

@@ -69,7 +69,7 @@ func percent(part, of int) float64 {
 // table is Markdown.
 func table(rows []row) string {
 	var b strings.Builder
-	b.WriteString("| attacker | requests | refused | resets | adds | adds by phone | registrations | unasked mails to one mailbox, a day | SMS, of a day's budget | a refused request | known against unknown |\n")
+	b.WriteString("| attacker | requests | refused | resets | adds | adds by phone | registrations | unasked mails to one mailbox, a day | SMS in a day, of its budget | a refused request | known against unknown |\n")
 	b.WriteString("|---|---|---|---|---|---|---|---|---|---|---|\n")
 	for _, r := range rows {
 		fmt.Fprintf(&b, "| %s | %d | %.1f %% |", r.attacker.name, r.requests, r.refused)

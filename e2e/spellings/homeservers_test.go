@@ -87,7 +87,6 @@ func doubleOfSynapse(*testing.T) *homeserver {
 // toIdentity is the way to the identity server of a homeserver.
 type toIdentity struct{ hs *homeserver }
 
-// RoundTrip implements http.RoundTripper.
 func (to toIdentity) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.URL.Host != to.hs.identity {
 		return nil, http.ErrServerClosed

@@ -3,10 +3,8 @@
 package spellings
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -15,12 +13,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/e2e/internal/doubles"
 	"github.com/caddy-threepid/caddy-threepid/handlers"
-	"github.com/caddy-threepid/caddy-threepid/internal/identityserver"
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
-	"github.com/caddy-threepid/caddy-threepid/internal/outbound"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
-	"github.com/caddy-threepid/caddy-threepid/store"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
 )
 
@@ -30,7 +26,7 @@ type site struct {
 	hs       *homeserver
 	svc      *verification.Service
 	client   *handlers.Client
-	box      *inbox
+	box      *doubles.Inbox
 	turn     atomic.Int64
 	requests atomic.Int64 // that the homeserver got through us
 }
@@ -42,7 +38,7 @@ func newSite(t *testing.T, hs *homeserver, callback bool) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &site{t: t, hs: hs, box: &inbox{}}
+	s := &site{t: t, hs: hs, box: new(doubles.Inbox)}
 	s.svc, err = verification.NewService(verification.Config{Store: storetest.NewMemory(time.Now), Keys: keys, Outbox: s.box})
 	if err != nil {
 		t.Fatal(err)
@@ -54,8 +50,8 @@ func newSite(t *testing.T, hs *homeserver, callback bool) *site {
 	if err := cfg.Normalize(); err != nil {
 		t.Fatal(err)
 	}
-	s.client = handlers.NewClient(cfg, s.svc, noServers{}, silent{})
-	hs.face.Store(handlers.NewIdentity(cfg, s.svc, silent{}))
+	s.client = handlers.NewClient(cfg, s.svc, doubles.NoServers{}, doubles.Silent{})
+	hs.face.Store(handlers.NewIdentity(cfg, s.svc, doubles.Silent{}))
 	return s
 }
 
@@ -146,56 +142,6 @@ func (hs *homeserver) vouch(address string) object {
 	hs.vouched[sid] = address
 	return object{"sid": sid, "client_secret": "s", "id_server": hs.identity}
 }
-
-// inbox is all mailboxes.
-type inbox struct {
-	mu    sync.Mutex
-	mails []verification.Message
-}
-
-// Put implements verification.Outbox.
-func (b *inbox) Put(_ store.Txn, m verification.Message) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.mails = append(b.mails, m)
-	return nil
-}
-
-// Wake implements verification.Outbox.
-func (b *inbox) Wake(store.Partition, string) {}
-
-// of returns the newest mail of a session.
-func (b *inbox) of(sid string) (found verification.Message) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, m := range b.mails {
-		if m.SID == sid {
-			found = m
-		}
-	}
-	return found
-}
-
-// noServers are the identity servers of users, of which there are none here.
-type noServers struct{}
-
-func (noServers) Bind(context.Context, outbound.Name, string, identityserver.Bind) (identityserver.Bound, error) {
-	return identityserver.Bound{}, io.ErrUnexpectedEOF
-}
-
-func (noServers) Proven(context.Context, outbound.Name, string, string, string) (identityserver.Bound, error) {
-	return identityserver.Bound{}, io.ErrUnexpectedEOF
-}
-
-func (noServers) Unbind(context.Context, outbound.Name, identityserver.Unbind) error {
-	return io.ErrUnexpectedEOF
-}
-func (noServers) Probe(context.Context, outbound.Name) error { return io.ErrUnexpectedEOF }
-
-type silent struct{}
-
-func (silent) Request(*http.Request, handlers.Event)  {}
-func (silent) Changed(*http.Request, handlers.Change) {}
 
 // submission is a click on the link of a mail.
 func submission(m verification.Message) verification.Submission {

@@ -218,7 +218,7 @@ func (s *site) confirmed(purpose, typed string) string {
 		}
 		return ""
 	}
-	mail := s.box.of(sid)
+	mail := s.box.Of(sid)
 	if canonical, err := address.Email(input.Address(typed)); err != nil || mail.Address != canonical {
 		s.t.Errorf("mail for %+q went to %+q", typed, mail.Address)
 	}

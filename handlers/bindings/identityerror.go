@@ -16,7 +16,7 @@ import (
 // client can show the terms that it wants to be agreed to (MSC2140).
 func identityFailure(err error) error {
 	if refused, ok := errors.AsType[*identityserver.Refusal](err); ok {
-		return &wire.RefusalError{Answer: relayable(refused)}
+		return &wire.RefusalError{Answer: forClient(refused)}
 	}
 	switch {
 	case errors.Is(err, outbound.ErrForbiddenAddress):
@@ -40,9 +40,9 @@ var ofTheHomeserver = map[string]bool{
 	"M_UNKNOWN_TOKEN": true, wire.CodeMissingToken: true, "M_USER_DEACTIVATED": true, "M_USER_LOCKED": true, "M_GUEST_ACCESS_FORBIDDEN": true,
 }
 
-// relayable is a refusal of an identity server as a client may see it: without
+// forClient is a refusal of an identity server as a client may see it: without
 // what would make it log out, or begin a User-Interactive Authentication.
-func relayable(refused *identityserver.Refusal) *wire.Answer {
+func forClient(refused *identityserver.Refusal) *wire.Answer {
 	answer := &wire.Answer{Status: refused.Status}
 	for name, value := range map[string]string{
 		"Content-Type": "application/json", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff",

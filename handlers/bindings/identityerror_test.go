@@ -42,7 +42,7 @@ func TestRelayedRefusalsAreReadInOneWay(t *testing.T) {
 		`{"errcode":"M_X","error":"no","a":"<&>","session":""}`: `{"a":"<&>","errcode":"M_X","error":"no"}`,
 		`{"errcode":"M_X","error":"no"`:                         `{"errcode":"M_X","error":"no"}`,
 	} {
-		answer := relayable(&identityserver.Refusal{Status: 418, Errcode: "M_X", Message: "no", Body: []byte(body)})
+		answer := forClient(&identityserver.Refusal{Status: 418, Errcode: "M_X", Message: "no", Body: []byte(body)})
 		if got := answer.Body.String(); got != want || answer.Status != 418 {
 			t.Errorf("%s: got %d %s, want %s", body, answer.Status, got, want)
 		}
@@ -52,7 +52,7 @@ func TestRelayedRefusalsAreReadInOneWay(t *testing.T) {
 			}
 		}
 	}
-	guests := relayable(&identityserver.Refusal{Errcode: "M_GUEST_ACCESS_FORBIDDEN", Body: []byte(`{"errcode":"M_GUEST_ACCESS_FORBIDDEN"}`)})
+	guests := forClient(&identityserver.Refusal{Errcode: "M_GUEST_ACCESS_FORBIDDEN", Body: []byte(`{"errcode":"M_GUEST_ACCESS_FORBIDDEN"}`)})
 	if got := guests.Body.String(); got != `{"errcode":"M_UNAUTHORIZED"}` {
 		t.Errorf("got %s: a client takes it for the homeserver's word", got)
 	}

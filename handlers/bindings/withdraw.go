@@ -139,7 +139,7 @@ func (wd *Withdrawal) passOn(call *wire.Call, path string, body wire.Object, ask
 		Action: asked.action, User: wd.face.Service.Pseudonym(wd.user), Medium: asked.medium,
 		Address: wd.face.Service.Pseudonym(asked.address), Result: result,
 	})
-	return call.Relay(answer)
+	return call.Respond(answer)
 }
 
 // Send forwards the request, such that no identity server can hold it up.

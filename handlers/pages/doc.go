@@ -22,7 +22,7 @@
 // # Who pressed the button
 //
 // Programs that check mail follow its links, and some submit the form they
-// find there. [Gate] tells them from a person as far as that can be told:
+// find there. [PressCheck] tells them from a person as far as that can be told:
 //
 //   - GET and HEAD change nothing.
 //   - The form carries a nonce that belongs to this session and this token, and

@@ -22,12 +22,7 @@ func RefuseLink(publicURL, sid, refusal string) string {
 	return publicURL + route.RefusePath + "?" + Query("sid", sid, "refusal", refusal)
 }
 
-// HelpLink is the page that says why no message has arrived, for a client to
-// show to the person who waits.
-func HelpLink(publicURL, sid, clientSecret string) string {
-	return publicURL + route.PagePath(verification.Email) + "?" + HelpQuery(verification.Submission{SID: sid, ClientSecret: &clientSecret})
-}
-
+// HelpQuery leads from a page to the one that says why no message has arrived.
 func HelpQuery(sub verification.Submission) string {
 	secret := ""
 	if sub.ClientSecret != nil {

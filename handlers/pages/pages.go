@@ -38,7 +38,7 @@ type Options struct {
 
 // Pages renders.
 type Pages struct {
-	// Now is the clock of [Gate]s.
+	// Now is the clock of [PressCheck]s.
 	Now func() time.Time
 
 	server string
@@ -78,7 +78,7 @@ func New(opts Options) (*Pages, error) {
 
 // Words are those of a brand for a reader.
 func (p *Pages) Words(brand, acceptLanguage string) Words {
-	return p.words.Words(brand, Preference(acceptLanguage, ""))
+	return p.words.Words(brand, preference(acceptLanguage, ""))
 }
 
 // data is what the template is given.
@@ -98,7 +98,7 @@ type composed struct {
 
 // compose makes a page for a reader with an Accept-Language header.
 func (p *Pages) compose(v View, accept string) (composed, error) {
-	page := composed{words: p.words.Words(v.Brand, Preference(accept, v.Language)), look: p.looks[v.Brand]}
+	page := composed{words: p.words.Words(v.Brand, preference(accept, v.Language)), look: p.looks[v.Brand]}
 	if page.look == nil {
 		page.look = p.looks[""]
 	}

@@ -212,3 +212,58 @@ func TestNewRefuses(t *testing.T) {
 		}
 	}
 }
+
+// TestBoxOfARefusal: it stands in the forms that end a request and in no other, with
+// its label, and is ticked only for who has ticked it before; words of an operator's
+// that are from before it leave it out.
+func TestBoxOfARefusal(t *testing.T) {
+	box := func(ticked bool) func(*html.Node) bool {
+		return func(n *html.Node) bool {
+			return attribute(n, "type") == "checkbox" && attribute(n, "name") == "everybody" && attribute(n, "value") == "1" &&
+				slices.ContainsFunc(n.Attr, func(a html.Attribute) bool { return a.Key == "checked" }) == ticked &&
+				n.Parent.Data == "label" && n.NextSibling.FirstChild.Data != "" && n.Parent.Parent.Data == "form"
+		}
+	}
+	boxes := func(p *Pages, v View, match func(*html.Node) bool) int {
+		doc, err := html.Parse(render(t, p, v).Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return count(doc, match)
+	}
+	p, old := newPages(t, Options{}), newPages(t, Options{Words: older{}})
+	every := func(n *html.Node) bool { return attribute(n, "type") == "checkbox" }
+	for _, state := range States {
+		want := 0
+		if state == Refuse || state == Insist {
+			want = 1
+		}
+		for _, ticked := range []bool{false, true} {
+			for _, phone := range []bool{false, true} {
+				v := full(state)
+				v.Everybody, v.Phone = ticked, phone
+				if got, all := boxes(p, v, box(ticked)), boxes(p, v, every); got != want || all != want {
+					t.Errorf("%s, ticked %v: got %d boxes, %d of them right, want %d", state, ticked, all, got, want)
+				}
+				if got := boxes(old, v, every); got != 0 {
+					t.Errorf("%s: got %d boxes without words", state, got)
+				}
+			}
+		}
+	}
+}
+
+// older are the words of an operator's that are from before the box.
+type older struct{}
+
+func (older) Words(brand, accept string) Words {
+	w := Builtin("x").Words(brand, accept)
+	text := w.Text
+	w.Text = func(key, value string) (string, error) {
+		if strings.HasSuffix(key, "refuse everybody") {
+			return "", nil
+		}
+		return text(key, value)
+	}
+	return w
+}

@@ -38,7 +38,7 @@ var mailWords = map[string]string{
 func everyView(phone bool) []View {
 	var all []View
 	for _, state := range States {
-		for _, delivery := range Deliveries {
+		for _, delivery := range deliveries {
 			v := full(state)
 			v.Phone, v.Delivery, v.Purpose, v.Address, v.Retype = phone, delivery, "add", number, true
 			all = append(all, v)

@@ -67,11 +67,16 @@ type View struct {
 	// Retype tells the reader of a [Code] page that the press before did not
 	// count.
 	Retype bool
+	// Everybody says that the reader of an [Insist] page has ticked the box of that
+	// name, and need not do so again.
+	Everybody bool
 	// Help is the address of the help page, or empty.
 	Help string
 	// Next is where a reader who has confirmed goes on, or empty.
 	Next string
-	// Delivery is what became of the message, one of [Deliveries], or empty.
+	// Delivery is what became of the message, or empty: the key of
+	// its words. Only of a message to a phone can be known that it has arrived; of a
+	// mail, that its provider has it.
 	Delivery string
 	// Wait is how long to wait on a [Busy] page.
 	Wait time.Duration
@@ -88,17 +93,15 @@ type Asked struct {
 	Another bool
 }
 
-// Deliveries are the states of a message that there are words for. Only of a
-// message to a phone can be known that it has arrived; of a mail, that its
-// provider has it.
-var Deliveries = []string{"waiting", "delayed", "sent", "arrived", "bounced", "address", "failed", "suspended", "none"}
-
 // form is what the template makes a form of.
 type form struct {
 	Action              string
 	Fields              []Field
 	Code                bool
 	Label, Hint, Button string
+	// Everybody are the words beside a box of that name, and Ticked how it stands.
+	Everybody string
+	Ticked    bool
 }
 
 // content is a view in words.
@@ -227,7 +230,10 @@ func (c *content) askCode(s *speaker, v View) {
 // askRefusal fills the page that says what refusing does.
 func (c *content) askRefusal(s *speaker, v View) {
 	c.Title, c.Texts, c.Note = s.say("refuse title"), []string{s.say("refuse what")}, s.say("refuse keep")
-	c.Form = &form{Action: v.Action, Fields: v.Fields, Button: s.say("refuse button")}
+	c.Form = &form{
+		Action: v.Action, Fields: v.Fields, Button: s.say("refuse button"),
+		Everybody: s.say("refuse everybody"), Ticked: v.Everybody,
+	}
 }
 
 // advise fills the help page.

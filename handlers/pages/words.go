@@ -48,7 +48,6 @@ func Builtin(server string) Dictionary {
 
 type builtin struct{ load func() (*words.Set, error) }
 
-// Words implements [Dictionary].
 func (b *builtin) Words(brand, acceptLanguage string) Words {
 	set, err := b.load()
 	if err != nil {
@@ -63,7 +62,6 @@ func FromTemplates(set *words.Set) Dictionary { return templates{set} }
 
 type templates struct{ set *words.Set }
 
-// Words implements [Dictionary].
 func (d templates) Words(brand, acceptLanguage string) Words {
 	w := d.set.WordsFor(brand, d.set.Match(acceptLanguage))
 	return Words{Lang: w.Lang, Dir: w.Dir, Life: w.Wait, Text: func(key, value string) (string, error) {
@@ -108,9 +106,9 @@ var phoneKeys = func() map[string]bool {
 // maxAccept bounds an Accept-Language header; browsers send far less.
 const maxAccept = 256
 
-// Preference is the Accept-Language header of a reader, followed by the
+// preference is the Accept-Language header of a reader, followed by the
 // language of the session: a reader knows best, and a message was understood.
-func Preference(acceptLanguage, session string) string {
+func preference(acceptLanguage, session string) string {
 	if len(acceptLanguage) > maxAccept {
 		acceptLanguage = ""
 	}

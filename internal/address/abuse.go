@@ -25,16 +25,29 @@ var providers = map[string]provider{
 	"fastmail.com": {domain: "fastmail.com", below: true}, "fastmail.fm": {domain: "fastmail.fm", below: true},
 }
 
+// owned returns the mailbox that all names below a name at a provider lead to, and the
+// provider's domain.
+func owned(domain string) (name, provider string) {
+	above := domain
+	for found := true; found; {
+		name, above, found = strings.Cut(above, ".")
+		if found && providers[above].below {
+			return name, above
+		}
+	}
+	return "", ""
+}
+
 // AbuseKey is what the limits count a canonical address under: the spellings
 // that one mailbox is known to have, with tags ("+tag"), with dots, below a domain and with case
 // folded in full, count as one. It is for counting only. Mail goes to the address itself, and so does
 // the proof: at some servers a tag names another person's mailbox.
 func AbuseKey(canonical string) string {
-	local, domain, found := strings.Cut(Folded(canonical), "@")
+	local, domain, found := strings.Cut(foldCase(canonical), "@")
 	if !found {
 		return canonical
 	}
-	if name, above, ok := strings.Cut(domain, "."); ok && providers[above].below {
+	if name, above := owned(domain); name != "" {
 		local, domain = name, above
 	}
 	if plain, _, _ := strings.Cut(local, "+"); plain != "" {

@@ -37,7 +37,7 @@ var domains = idna.New(
 
 // Email returns the canonical form of an email address: local part in NFC and in
 // lower case, domain as lower-case A-labels. It names the very mailbox that was typed,
-// in the way in which it is mailed to; see Folded for counting.
+// in the way in which it is mailed to; see foldCase for counting.
 func Email(typed string) (string, error) {
 	// A bound before any work is done; no canonical form is shorter than a
 	// third of what was typed by enough to matter.

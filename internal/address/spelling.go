@@ -35,7 +35,7 @@ func IsSpelling(text, canonical string) bool {
 // is another mailbox all the same, and to prove one of them proves nothing about the
 // other. Nearly every address is alike to none.
 func Alike(canonical string) []string {
-	folded, _ := Email(Folded(canonical)) // empty if it is none, and so are its spellings
+	folded, _ := Email(foldCase(canonical)) // empty if it is none, and so are its spellings
 	if folded == canonical {
 		return nil
 	}
@@ -45,13 +45,13 @@ func Alike(canonical string) []string {
 // Folds reports whether an address in canonical form is that of another mailbox, or of
 // none, once its case is folded in full. Cherokee folds to capitals, and is the same.
 func Folds(canonical string) bool {
-	folded, _ := Email(Folded(canonical))
+	folded, _ := Email(foldCase(canonical))
 	return folded != canonical
 }
 
-// Folded is an address in canonical form with its local part case-folded in full
+// foldCase is an address in canonical form with its local part case-folded in full
 // (MSC2265), as Synapse does since 1.19. It is for comparing and counting.
-func Folded(canonical string) string {
+func foldCase(canonical string) string {
 	local, domain, found := strings.Cut(canonical, "@")
 	if !found {
 		return canonical

@@ -36,10 +36,10 @@ func (s *session) publicURL(ctx context.Context, r *results) bool {
 		r.reportFault(u.Host, f)
 		return false
 	}
-	return s.judgeProof(r, u, a, s.opts.Prove(nonce))
+	return s.judgeProbe(r, u, a, s.opts.Prove(nonce))
 }
 
-func (s *session) judgeProof(r *results, u *url.URL, a *answer, want string) bool {
+func (s *session) judgeProbe(r *results, u *url.URL, a *answer, want string) bool {
 	var got struct {
 		Proof string `json:"proof"`
 	}

@@ -29,7 +29,6 @@ type includeError struct {
 	err    error
 }
 
-// Error implements error.
 func (e *includeError) Error() string { return fmt.Sprintf("include %s: %v", e.domain, e.err) }
 
 // Unwrap returns the cause.

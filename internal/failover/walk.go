@@ -45,7 +45,6 @@ type LeftAloneError struct {
 	For time.Duration // until the first of them can be asked
 }
 
-// Error implements error.
 func (e *LeftAloneError) Error() string {
 	return fmt.Sprintf("all are left alone, the first for another %s", e.For)
 }

@@ -27,15 +27,17 @@ func TestEveryOperationFailsOnce(t *testing.T) {
 			_, listed, err := b.Lookup(ctx, verification.Email, bob)
 			return listed, err
 		},
-		"Remove":           func(b *bench) (any, error) { return b.Remove(ctx, verification.Email, bob) },
-		"Claim, as before": func(b *bench) (any, error) { return NewGuard(b.store, b.keys).Claim(ctx, "known", content, until) },
-		"Claim":            func(b *bench) (any, error) { return NewGuard(b.store, b.keys).Claim(ctx, "new", content, until) },
+		"Remove": func(b *bench) (any, error) { return b.Remove(ctx, verification.Email, bob) },
+		"Claim, as before": func(b *bench) (any, error) {
+			return NewReplayGuard(b.store, b.keys).Claim(ctx, "known", content, until)
+		},
+		"Claim": func(b *bench) (any, error) { return NewReplayGuard(b.store, b.keys).Claim(ctx, "new", content, until) },
 	} {
 		for _, rotated := range []bool{false, true} {
 			prepare := func() (*bench, *storetest.Breaking) {
 				b := newBench(t, Policy{})
 				b.record(t, bob, hardBounce(start))
-				if ok, err := NewGuard(b.store, b.keys).Claim(ctx, "known", content, until); err != nil || !ok {
+				if ok, err := NewReplayGuard(b.store, b.keys).Claim(ctx, "known", content, until); err != nil || !ok {
 					t.Fatalf("Claim = %v, %v", ok, err)
 				}
 				disk := &storetest.Breaking{Store: b.store, Err: errBroken}

@@ -26,7 +26,7 @@ func TestStoreFailsOnceAtEachOperation(t *testing.T) {
 		b.record(t, alice, softBounce(start, "1"))
 		b.record(t, bob, hardBounce(start))
 		b.record(t, "carol@example.org", hardBounce(start))
-		g, first, second := NewGuard(b.store, b.keys), sha256.Sum256([]byte("first")), sha256.Sum256([]byte("second"))
+		g, first, second := NewReplayGuard(b.store, b.keys), sha256.Sum256([]byte("first")), sha256.Sum256([]byte("second"))
 		if ok, err := g.Claim(ctx, "former", first, start.Add(day)); !ok || err != nil {
 			t.Fatal(ok, err)
 		}
@@ -118,7 +118,7 @@ func TestEntriesSayAll(t *testing.T) {
 		if tt.want.Until.IsZero() {
 			continue
 		}
-		b.clock.advance(tt.want.Until.Sub(start) - time.Second)
+		b.clock.Advance(tt.want.Until.Sub(start) - time.Second)
 		if got := b.reason(t, alice); got != tt.want.Reason {
 			t.Errorf("%s: got %q a second before the end", name, got)
 		}
@@ -170,7 +170,7 @@ func TestStrikesAreForgotten(t *testing.T) {
 		now := b.clock.Now()
 		b.record(t, addr, hardBounce(now)) // by which the record outlives the strike
 		b.record(t, addr, softBounce(now, "old"))
-		b.clock.advance(n)
+		b.clock.Advance(n)
 		b.record(t, addr, softBounce(b.clock.Now(), "new"))
 		if got := b.read(t, addr).Strikes; len(got) != keeps {
 			t.Errorf("after %s: %d strikes, want %d", n, len(got), keeps)
@@ -178,7 +178,7 @@ func TestStrikesAreForgotten(t *testing.T) {
 	}
 	for n := range 2 * maxStrikes {
 		b.record(t, alice, softBounce(b.clock.Now(), fmt.Sprint(n)))
-		b.clock.advance(time.Second)
+		b.clock.Advance(time.Second)
 	}
 	if got := b.read(t, alice).Strikes; len(got) != maxStrikes || got[0].At != b.clock.Now().Add(-maxStrikes*time.Second).UnixMilli() {
 		t.Errorf("%d strikes, the first of %d, want the newest %d", len(got), got[0].At, maxStrikes)
@@ -222,7 +222,7 @@ func TestGuardDoesNotKnowWhatItDidNotWrite(t *testing.T) {
 	for _, name := range b.keys.HashTexts("webhook token", "token") {
 		for _, value := range []string{"", "short", string(make([]byte, sha256.Size)), string(make([]byte, 2*sha256.Size))} {
 			write(t, b, sealed.PartitionOf(name), claims.Key(name), value)
-			if ok, err := NewGuard(b.store, b.keys).Claim(context.Background(), "token", [sha256.Size]byte{}, start.Add(day)); ok || err != nil {
+			if ok, err := NewReplayGuard(b.store, b.keys).Claim(context.Background(), "token", [sha256.Size]byte{}, start.Add(day)); ok || err != nil {
 				t.Errorf("with %d bytes there: Claim = %t, %v", len(value), ok, err)
 			}
 		}

@@ -45,7 +45,7 @@ func TestRecordsStayAsTheyAre(t *testing.T) {
 	if got := b.read(t, alice); !reflect.DeepEqual(got, want) || len(want.Strikes) != 1 || want.Until != start.Add(90*day).UnixMilli() {
 		t.Errorf("it is read as %+v, want %+v", got, want)
 	}
-	b.clock.advance(time.Hour)
+	b.clock.Advance(time.Hour)
 	if got := b.reason(t, alice); got != ReasonBounce {
 		t.Errorf("got %q", got)
 	}

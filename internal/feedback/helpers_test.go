@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"sync"
 	"testing"
 	"time"
 
@@ -28,26 +27,6 @@ var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 var errBroken = errors.New("broken on purpose")
 
-// fakeClock is a clock that stands until it is moved.
-type fakeClock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func newClock() *fakeClock { return &fakeClock{now: start} }
-
-func (c *fakeClock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *fakeClock) advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
-
 // fatal is what testing.T and rapid.T have in common here.
 type fatal interface {
 	Helper()
@@ -66,14 +45,14 @@ func newKeys(t fatal, secret byte) *keyring.Ring {
 // bench is a suppression list over a store in memory.
 type bench struct {
 	*Suppression
-	clock *fakeClock
+	clock *storetest.Clock
 	store store.Store
 	keys  *keyring.Ring
 }
 
 func newBench(t fatal, p Policy) *bench {
 	t.Helper()
-	b := &bench{clock: newClock(), keys: newKeys(t, 7)}
+	b := &bench{clock: storetest.NewClock(start), keys: newKeys(t, 7)}
 	b.store = storetest.NewMemory(b.clock.Now)
 	s, err := NewSuppression(SuppressionConfig{Store: b.store, Keys: b.keys, Policy: p, Now: b.clock.Now})
 	if err != nil {

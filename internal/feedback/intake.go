@@ -126,7 +126,6 @@ func (i *Intake) Receive(ctx context.Context, from Provider, reports []Report) e
 	return errors.Join(failures...)
 }
 
-// Note implements [Receiver].
 func (i *Intake) Note(from Provider, what Outcome) {
 	i.cfg.Observe(Kind(0).String(), string(from), string(what))
 }

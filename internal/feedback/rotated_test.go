@@ -176,7 +176,7 @@ func TestResealHidesNothing(t *testing.T) {
 // TestGuardAcrossARotation: a token that was claimed stays with its content.
 func TestGuardAcrossARotation(t *testing.T) {
 	b := newBench(t, Policy{})
-	g, until := NewGuard(b.store, b.keys), start.Add(time.Hour)
+	g, until := NewReplayGuard(b.store, b.keys), start.Add(time.Hour)
 	first, second := sha256.Sum256([]byte("first")), sha256.Sum256([]byte("second"))
 	claim := func(content [sha256.Size]byte, want bool) {
 		t.Helper()

@@ -38,7 +38,7 @@ var reasons = []Reason{ReasonManual, ReasonSoft, ReasonBounce, ReasonComplaint}
 var errReason = errors.New("reason is unknown")
 
 // Policy says for how long an address gets no mail. Zero values are replaced
-// by those of [DefaultPolicy].
+// by those of [defaultPolicy].
 type Policy struct {
 	// Bounce is the time after a bounce for which [Report.Hard] holds.
 	Bounce time.Duration
@@ -52,9 +52,9 @@ type Policy struct {
 
 const day = 24 * time.Hour
 
-// DefaultPolicy forgets: a mailbox that did not exist may be made, and a
+// defaultPolicy forgets: a mailbox that did not exist may be made, and a
 // reader may press the wrong button.
-func DefaultPolicy() Policy {
+func defaultPolicy() Policy {
 	return Policy{Bounce: 90 * day, Complaint: 365 * day, Strikes: 5, Window: 7 * day, Soft: 7 * day}
 }
 
@@ -90,7 +90,7 @@ func NewSuppression(cfg SuppressionConfig) (*Suppression, error) {
 	if cfg.Store == nil || cfg.Keys == nil {
 		return nil, errors.New("store and keys are required")
 	}
-	def := DefaultPolicy()
+	def := defaultPolicy()
 	p := &cfg.Policy
 	p.Bounce, p.Complaint, p.Strikes = cmp.Or(p.Bounce, def.Bounce), cmp.Or(p.Complaint, def.Complaint), cmp.Or(p.Strikes, def.Strikes)
 	p.Window, p.Soft = cmp.Or(p.Window, def.Window), cmp.Or(p.Soft, def.Soft)

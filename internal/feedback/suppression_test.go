@@ -25,11 +25,11 @@ func TestHardBounceSuppressesFor90Days(t *testing.T) {
 	if got := b.reason(t, bob); got != "" {
 		t.Errorf("another address is suppressed: %q", got)
 	}
-	b.clock.advance(90*day - time.Second)
+	b.clock.Advance(90*day - time.Second)
 	if got := b.reason(t, alice); got != ReasonBounce {
 		t.Errorf("a second before the end: %q", got)
 	}
-	b.clock.advance(time.Second)
+	b.clock.Advance(time.Second)
 	if got := b.reason(t, alice); got != "" {
 		t.Errorf("at the end: %q", got)
 	}
@@ -42,11 +42,11 @@ func TestComplaintSuppressesForAYearAndOutweighsABounce(t *testing.T) {
 	if got := b.reason(t, alice); got != ReasonComplaint {
 		t.Errorf("reason = %q", got)
 	}
-	b.clock.advance(364 * day)
+	b.clock.Advance(364 * day)
 	if got := b.reason(t, alice); got != ReasonComplaint {
 		t.Errorf("after 364 days: %q", got)
 	}
-	b.clock.advance(day)
+	b.clock.Advance(day)
 	if got := b.reason(t, alice); got != "" {
 		t.Errorf("after a year: %q", got)
 	}
@@ -55,9 +55,9 @@ func TestComplaintSuppressesForAYearAndOutweighsABounce(t *testing.T) {
 func TestSoftBouncesSuppressOnlyWhenTheyPile(t *testing.T) {
 	b := newBench(t, Policy{Strikes: 3, Window: 7 * day, Soft: 2 * day})
 	b.record(t, alice, softBounce(start, "1"))
-	b.clock.advance(4 * day)
+	b.clock.Advance(4 * day)
 	b.record(t, alice, softBounce(b.clock.Now(), "2"))
-	b.clock.advance(3*day + time.Hour) // the first is out of the window by now
+	b.clock.Advance(3*day + time.Hour) // the first is out of the window by now
 	b.record(t, alice, softBounce(b.clock.Now(), "3"))
 	if got := b.reason(t, alice); got != "" {
 		t.Fatalf("three in more than the window: %q", got)
@@ -66,7 +66,7 @@ func TestSoftBouncesSuppressOnlyWhenTheyPile(t *testing.T) {
 	if got := b.reason(t, alice); got != ReasonSoft {
 		t.Fatalf("three within the window: %q", got)
 	}
-	b.clock.advance(2 * day)
+	b.clock.Advance(2 * day)
 	if got := b.reason(t, alice); got != "" {
 		t.Errorf("after its time: %q", got)
 	}
@@ -91,7 +91,7 @@ func TestRepetitionChangesNothing(t *testing.T) {
 	for range 10 {
 		b.record(t, alice, softBounce(start, "the same"))
 		b.record(t, bob, hardBounce(start))
-		b.clock.advance(time.Hour)
+		b.clock.Advance(time.Hour)
 	}
 	if got := b.reason(t, alice); got != "" {
 		t.Errorf("one soft bounce, told ten times: %q", got)
@@ -117,7 +117,7 @@ func TestSoftBouncesWithoutIDsAreToldByTheirContent(t *testing.T) {
 
 func TestOldReportsSuppressNobody(t *testing.T) {
 	b := newBench(t, Policy{})
-	b.clock.advance(400 * day)
+	b.clock.Advance(400 * day)
 	b.record(t, alice, hardBounce(start))
 	b.record(t, alice, Report{Kind: Complaint, At: start})
 	for n := range 9 {
@@ -239,11 +239,11 @@ func TestStoreHoldsNoAddressInClear(t *testing.T) {
 func TestRecordsExpireInTheStore(t *testing.T) {
 	b := newBench(t, Policy{Window: 3 * day, Soft: 2 * day})
 	b.record(t, alice, softBounce(start, "1"))
-	b.clock.advance(5*day - time.Second)
+	b.clock.Advance(5*day - time.Second)
 	if got := len(b.everything(t)); got != 1 {
 		t.Errorf("%d entries before the end, want 1", got)
 	}
-	b.clock.advance(3 * time.Second)
+	b.clock.Advance(3 * time.Second)
 	if got := len(b.everything(t)); got != 0 {
 		t.Errorf("%d entries after the end, want 0", got)
 	}
@@ -314,7 +314,7 @@ func TestNewSuppressionChecks(t *testing.T) {
 		}
 	}
 	s, err := NewSuppression(SuppressionConfig{Store: b.store, Keys: b.keys})
-	if err != nil || s.cfg.Policy != DefaultPolicy() || s.cfg.Now == nil {
+	if err != nil || s.cfg.Policy != defaultPolicy() || s.cfg.Now == nil {
 		t.Errorf("defaults: %+v, %v", s, err)
 	}
 	own := Policy{Bounce: 1, Complaint: 2, Strikes: maxStrikes, Window: 3, Soft: 4}

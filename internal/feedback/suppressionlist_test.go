@@ -43,7 +43,7 @@ func TestListNamesPseudonymsOnly(t *testing.T) {
 	if got, want := list[1].Pseudonym, b.keys.Pseudonym(start, alice); got != want || list[1].Medium != verification.Email {
 		t.Errorf("the second is %+v, want that of alice, %q", list[1], want)
 	}
-	b.clock.advance(day)
+	b.clock.Advance(day)
 	next, _, err := b.List(ctx, 10)
 	if err != nil || len(next) != 2 || next[1].Pseudonym == list[1].Pseudonym {
 		t.Errorf("the day after: %+v, %v, want other names", next, err)
@@ -66,7 +66,7 @@ func TestListIsBounded(t *testing.T) {
 // TestListPassesOverWhatItCannotRead, and over what suppresses nobody.
 func TestListPassesOverWhatItCannotRead(t *testing.T) {
 	b, ctx := newBench(t, Policy{}), context.Background()
-	b.clock.advance(time.Hour)
+	b.clock.Advance(time.Hour)
 	const many = sealed.Partitions + 1 // so that two are in one
 	for n := range many {
 		b.record(t, fmt.Sprintf("user%d@example.org", n), hardBounce(start))

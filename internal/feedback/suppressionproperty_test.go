@@ -74,7 +74,7 @@ func expected(reports []Report, p Policy, now time.Time) (Reason, time.Time) {
 func TestPropertyPolicyIsThatOfTheModelInAnyOrderAndNumber(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		b := newBench(t, testPolicy)
-		b.clock.advance(40 * day)
+		b.clock.Advance(40 * day)
 		reports := drawReports(t)
 		told := slices.Concat(reports, reports[:rapid.IntRange(0, len(reports)).Draw(t, "repeated")])
 		for _, r := range rapid.Permutation(told).Draw(t, "order") {
@@ -87,7 +87,7 @@ func TestPropertyPolicyIsThatOfTheModelInAnyOrderAndNumber(t *testing.T) {
 			if err != nil || ok != (wantReason != "") || e.Reason != wantReason || ok && !e.Until.Equal(wantUntil) {
 				t.Fatalf("at %v: %+v, %t, %v, want %q until %v", now, e, ok, err, wantReason, wantUntil)
 			}
-			b.clock.advance(day)
+			b.clock.Advance(day)
 		}
 	})
 }
@@ -98,7 +98,7 @@ func TestPropertyTimeOfTellingDoesNotMatter(t *testing.T) {
 		reports := drawReports(t)
 		slices.SortStableFunc(reports, func(a, b Report) int { return a.At.Compare(b.At) })
 		for i, r := range reports {
-			b.clock.advance(r.At.Sub(b.clock.Now()))
+			b.clock.Advance(r.At.Sub(b.clock.Now()))
 			b.record(t, alice, r)
 			want, _ := expected(reports[:i+1], testPolicy, b.clock.Now())
 			if got := b.reason(t, alice); got != want {
@@ -125,7 +125,7 @@ func TestManyStrikesStayWithinARecord(t *testing.T) {
 	b := newBench(t, testPolicy)
 	for n := range 10 * maxStrikes {
 		b.record(t, alice, softBounce(start, fmt.Sprint(n)))
-		b.clock.advance(time.Second)
+		b.clock.Advance(time.Second)
 	}
 	for _, value := range b.everything(t) {
 		if len(value) > 64*maxStrikes {

@@ -61,7 +61,6 @@ type failedError struct {
 	causes []error
 }
 
-// Error implements error.
 func (e *failedError) Error() string {
 	return fmt.Sprintf("identity server %s: %s", e.name, e.reason)
 }

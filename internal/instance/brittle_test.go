@@ -43,7 +43,9 @@ func newBrittle(t *testing.T) *brittle {
 	t.Helper()
 	disk := &storetest.Breaking{Store: storetest.NewMemory(nil), Err: errBrittle}
 	path := filepath.Join(t.TempDir(), "keys.json")
-	keys, err := keyring.LoadOrCreate(path)
+	draft, err := keyring.Prepare(path)
+	must(t, err)
+	keys, _, err := draft.Place()
 	must(t, err)
 	templates, err := words.New("matrix.example.org")
 	must(t, err)

@@ -24,7 +24,7 @@ func (i *Instance) Examination() doctor.Options {
 		Config:       &doctor.Config{NoMailer: !relays, NoChecks: !i.cfg.HTTP.Callback},
 		Resolver:     net.DefaultResolver,
 		PublicURL:    i.cfg.HTTP.PublicURL,
-		Prove:        i.Service.Proof,
+		Prove:        i.Service.ProbeAnswer,
 		Homeserver:   i.cfg.Homeserver,
 		IdentityName: i.cfg.HTTP.IdentityName,
 		KeyFile:      &doctor.KeyFile{Path: i.cfg.KeyFile},

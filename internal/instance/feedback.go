@@ -33,7 +33,6 @@ func (f Feedback) Check() error {
 // sink writes feedback down with the session that it is about.
 type sink struct{ service *verification.Service }
 
-// Delivered implements feedback.Sink.
 func (s sink) Delivered(ctx context.Context, sid string, r feedback.Report) error {
 	var state verification.DeliveryState
 	switch {
@@ -107,7 +106,7 @@ func (f Feedback) webhooks(intake *feedback.Intake, s store.Store, keys *keyring
 		add("postmark", h, err)
 	}
 	if f.Mailgun != "" {
-		h, err := webhook.NewMailgun(webhook.MailgunConfig{Key: f.Mailgun, Guard: feedback.NewGuard(s, keys), Receiver: intake, VERP: f.VERP})
+		h, err := webhook.NewMailgun(webhook.MailgunConfig{Key: f.Mailgun, Guard: feedback.NewReplayGuard(s, keys), Receiver: intake, VERP: f.VERP})
 		add("mailgun", h, err)
 	}
 	if f.SendGrid != "" {

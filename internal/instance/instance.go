@@ -120,7 +120,6 @@ func (i emailRules) Refused(ctx context.Context, email string) bool {
 	return v.Action == emailpolicy.Refused
 }
 
-// CannotCarry implements [handlers.EmailRules].
 func (i emailRules) CannotCarry(ctx context.Context, email string) bool {
 	carrier, ok := i.cfg.Mailer.(guest.Carrier)
 	return ok && carrier.CannotCarry(ctx, email)
@@ -131,11 +130,11 @@ func (i emailRules) CannotCarry(ctx context.Context, email string) bool {
 func (i *Instance) senders() map[verification.Medium]outbox.Sender {
 	senders := map[verification.Medium]outbox.Sender{}
 	if i.mail != nil {
-		mentioning := &outbox.Mentioning{Sender: i.mail, Open: i.Service}
-		senders[verification.Email] = &outbox.Explaining{Sender: mentioning, Explanations: i.Service}
+		mentioning := &outbox.MentionSender{Sender: i.mail, Open: i.Service}
+		senders[verification.Email] = &outbox.DecoySender{Sender: mentioning, Explanations: i.Service}
 	}
 	if i.phones != nil {
-		senders[verification.MSISDN] = &outbox.Explaining{Sender: i.phones.sender, Explanations: i.Service}
+		senders[verification.MSISDN] = &outbox.DecoySender{Sender: i.phones.sender, Explanations: i.Service}
 	}
 	return senders
 }

@@ -127,7 +127,7 @@ func (c *KeyFile) openWith(ctx context.Context, mod guest.Store, name string) (s
 	if err != nil {
 		return nil, err
 	}
-	if err := c.settle(ctx, opened, name, draft); err != nil {
+	if err := c.decideOpened(ctx, opened, name, draft); err != nil {
 		return nil, errors.Join(err, opened.Close())
 	}
 	return opened, nil
@@ -200,9 +200,9 @@ func (c *KeyFile) openPatiently(ctx context.Context, mod guest.Store) (store.Sto
 	}
 }
 
-// settle decides again, now that nobody else can change the store, and notes in
+// decideOpened decides again, now that nobody else can change the store, and notes in
 // it whose it is.
-func (c *KeyFile) settle(ctx context.Context, s store.Store, name string, draft *keyring.Draft) error {
+func (c *KeyFile) decideOpened(ctx context.Context, s store.Store, name string, draft *keyring.Draft) error {
 	found, err := keycheck.Inspect(ctx, s, c.keys, layout)
 	if err != nil {
 		return fmt.Errorf("look into store: %w", err)

@@ -32,7 +32,6 @@ func NewObserver(logger *zap.Logger, reached func()) *Observer { return &Observe
 // seen whether it asks us at all. Like the metrics it belongs to the process.
 var faceCalls atomic.Uint64
 
-// Request implements handlers.Observer.
 func (o *Observer) Request(r *http.Request, e handlers.Event) {
 	if e.Face == "identity" && e.Endpoint == "validated" {
 		faceCalls.Add(1)
@@ -86,17 +85,14 @@ func method(r *http.Request) string {
 	return "other"
 }
 
-// Transition implements verification.Observer.
 func (o *Observer) Transition(purpose verification.Purpose, medium verification.Medium, to string) {
 	sessionsTotal.WithLabelValues(string(purpose), string(medium), to).Inc()
 }
 
-// Asked implements verification.Observer.
 func (o *Observer) Asked(class ratelimit.Class, medium verification.Medium, limit verification.LimitKind) {
 	askedTotal.WithLabelValues(class.String(), string(medium), string(cmp.Or(limit, "none"))).Inc()
 }
 
-// RanDry implements verification.Observer.
 func (o *Observer) RanDry(dry bool) {
 	if !dry {
 		newcomersDry.Set(0)
@@ -107,7 +103,6 @@ func (o *Observer) RanDry(dry bool) {
 	o.logger.Warn("no messages are left for newcomers: those who complete the stages before the mail come first until there are; see `caddy threepid limits`")
 }
 
-// Delivery implements outbox.Observer.
 func (o *Observer) Delivery(e outbox.Event) {
 	medium := string(cmp.Or(e.Medium, "unknown"))
 	messagesTotal.WithLabelValues(medium, e.Outcome).Inc()

@@ -65,7 +65,6 @@ type reporting struct {
 	url     string // without the tag; or empty
 }
 
-// Send implements sms.Gateway.
 func (g reporting) Send(ctx context.Context, m sms.Message) (sms.Accepted, error) {
 	if g.url != "" && m.Tag != "" {
 		m.ReceiptURL = g.url + "?" + url.Values{"tag": {m.Tag}}.Encode()

@@ -27,7 +27,6 @@ type phoneGuard struct {
 	logger *zap.Logger
 }
 
-// Admit implements handlers.PhoneGuard.
 func (g *phoneGuard) Admit(r *http.Request, req verification.Request, to phone.Number) (func(context.Context), error) {
 	segments, err := g.segments(req)
 	if err != nil {

@@ -50,25 +50,21 @@ type fraudObserver struct{ logger *zap.Logger }
 // moneyUnit is one of the operator's currency.
 const moneyUnit = 1_000_000
 
-// Spent implements smsfraud.Observer.
 func (o *fraudObserver) Spent(region string, segments int, m smsfraud.Money) {
 	smsSegmentsTotal.WithLabelValues(region).Add(float64(segments))
 	smsCostTotal.WithLabelValues(region).Add(float64(m) / moneyUnit)
 }
 
-// Refused implements smsfraud.Observer.
 func (o *fraudObserver) Refused(region string, why smsfraud.Why) {
 	smsRefusedTotal.WithLabelValues(region, string(why)).Inc()
 	o.logger.Info("refused to send a message to a phone", zap.String("country", region), zap.String("reason", string(why)))
 }
 
-// Paused implements smsfraud.Observer.
 func (o *fraudObserver) Paused(region string) {
 	smsPausesTotal.WithLabelValues(region, "paused").Inc()
 	o.logger.Error("messages to a prefix are paused: its codes do not come back; see `caddy threepid sms`", zap.String("country", region))
 }
 
-// Resumed implements smsfraud.Observer.
 func (o *fraudObserver) Resumed(region string) {
 	smsPausesTotal.WithLabelValues(region, "resumed").Inc()
 	o.logger.Info("messages to a prefix are sent again", zap.String("country", region))
@@ -104,7 +100,6 @@ var (
 		"Networks of clients that no messages are sent for.", nil, nil)
 )
 
-// Describe implements prometheus.Collector.
 func (budgetGauges) Describe(ch chan<- *prometheus.Desc) {
 	ch <- budgetUsed
 	ch <- budgetLimit

@@ -60,9 +60,9 @@ func newShared(opened store.Store, keys *keyring.Ring, sole bool, logger *zap.Lo
 	return s
 }
 
-// UpdateSoon implements store.Soon by what the store can.
-func (s *SharedStore) UpdateSoon(ctx context.Context, p store.Partition, fn func(store.Txn) error) error {
-	return store.UpdateSoon(ctx, s.Store, p, fn)
+// UpdateAsync implements store.AsyncUpdater by what the store can.
+func (s *SharedStore) UpdateAsync(ctx context.Context, p store.Partition, fn func(store.Txn) error) error {
+	return store.UpdateAsync(ctx, s.Store, p, fn)
 }
 
 // Hold defers closing until release is called, which may be called twice. A

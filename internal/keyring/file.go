@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -26,23 +25,6 @@ type fileKey struct {
 	Secret []byte `json:"secret"` // base64 in JSON
 	// Since is when the key came into use. Files of before rotation lack it.
 	Since time.Time `json:"since,omitzero"`
-}
-
-// LoadOrCreate reads the key file, or makes one with a fresh key when there
-// is none. Two processes that start at once end up with the same key: the
-// file appears whole and only once.
-func LoadOrCreate(path string) (*Ring, error) {
-	ring, err := Load(path)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return ring, err
-	}
-	d, err := Prepare(path)
-	if err != nil {
-		return nil, err
-	}
-	defer d.Discard()
-	ring, _, err = d.Place()
-	return ring, err
 }
 
 // Load reads a key file.

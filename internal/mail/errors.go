@@ -61,7 +61,6 @@ type SendError struct {
 	retryAfter time.Duration
 }
 
-// Error implements error.
 func (e *SendError) Error() string {
 	text := "delivery failed at " + e.Stage
 	if e.Code != 0 {

@@ -98,7 +98,6 @@ type lockedBuffer struct {
 	b  bytes.Buffer
 }
 
-// Write implements io.Writer.
 func (l *lockedBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -88,7 +88,6 @@ type mailing struct {
 	send     func(ctx context.Context, from, to string, message []byte) error // in its place
 }
 
-// Place implements [failover.Message].
 func (m *mailing) Place(ctx context.Context, to *relay) (leave func(), o failover.Outcome) {
 	s, ok := to.Via.(*SMTP)
 	if !ok {
@@ -103,7 +102,6 @@ func (m *mailing) Place(ctx context.Context, to *relay) (leave func(), o failove
 	return t.end, failover.Outcome{}
 }
 
-// Send implements [failover.Message].
 func (m *mailing) Send(ctx context.Context, _ *relay, a failover.Attempt) failover.Outcome {
 	if a.Probe { // it has taken the text: others need not wait for the answer
 		ctx = whenSlow(ctx, a.Works)

@@ -61,7 +61,6 @@ var usual = map[await]map[byte]string{
 // verbs are the commands; any other is [toCommand].
 var verbs = map[string]await{"EHLO": toHello, "HELO": toHello, "AUTH": toLogin, "DATA": toData, "STARTTLS": toStart, "QUIT": toQuit}
 
-// Write implements net.Conn.
 func (r *replies) Write(p []byte) (int, error) {
 	switch r.awaited {
 	case toText:
@@ -103,7 +102,6 @@ func (r *replies) hide(words [][]byte) {
 // shortSecret is the length below which a text would be found everywhere.
 const shortSecret = 4
 
-// Read implements net.Conn.
 func (r *replies) Read(p []byte) (int, error) {
 	if len(r.ready) == 0 {
 		reply, err := r.next()

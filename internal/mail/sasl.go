@@ -42,7 +42,6 @@ func newSCRAM(client *scram.Client, method AuthMethod, bind *tls.ConnectionState
 	return c, nil
 }
 
-// Start implements sasl.Client.
 func (c *scramClient) Start() (mechanism string, initial []byte, err error) {
 	first, err := c.conversation.Step("")
 	return c.method.mechanism(), []byte(first), err
@@ -92,7 +91,6 @@ type bearerClient struct {
 
 var _ sasl.Client = (*bearerClient)(nil)
 
-// Start implements sasl.Client.
 func (c *bearerClient) Start() (mechanism string, initial []byte, err error) {
 	if c.method == AuthXOAUTH2 {
 		return c.method.mechanism(), fmt.Appendf(nil, "user=%s\x01auth=Bearer %s\x01\x01", c.username, c.token), nil

@@ -66,7 +66,6 @@ type greeted struct {
 	greeting *strings.Reader
 }
 
-// Read implements net.Conn.
 func (g *greeted) Read(p []byte) (int, error) {
 	if n, err := g.greeting.Read(p); !errors.Is(err, io.EOF) {
 		return n, err

@@ -35,7 +35,6 @@ func (b *cappedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Close implements [io.Closer].
 func (b *cappedBody) Close() error {
 	if b.err == nil {
 		b.err = errors.New("read after close")

@@ -85,9 +85,9 @@ func NewClient(opts Options) *http.Client {
 	protocols.SetHTTP1(true)
 	return &http.Client{
 		Timeout: opts.Timeout,
-		// The guard has turned redirects into errors before this is asked.
+		// checkedTransport has turned redirects into errors before this is asked.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return ErrRedirect },
-		Transport: &guard{maxBody: opts.MaxBody, next: &http.Transport{
+		Transport: &checkedTransport{maxBody: opts.MaxBody, next: &http.Transport{
 			// No Proxy: that of the environment would do our look-ups for us, and
 			// would be dialled in place of what was checked.
 			DialContext:            d.dialContext,
@@ -123,14 +123,13 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// guard holds requests and answers to the rules of the package.
-type guard struct {
+// checkedTransport holds requests and answers to the rules of the package.
+type checkedTransport struct {
 	next    http.RoundTripper
 	maxBody int64
 }
 
-// RoundTrip implements [http.RoundTripper].
-func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
+func (g *checkedTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err := checkTarget(req); err != nil {
 		if req.Body != nil {
 			_ = req.Body.Close()
@@ -167,7 +166,7 @@ func checkTarget(req *http.Request) error {
 }
 
 // checkAnswer refuses answers that must not reach the caller.
-func (g *guard) checkAnswer(resp *http.Response) error {
+func (g *checkedTransport) checkAnswer(resp *http.Response) error {
 	switch {
 	case resp.StatusCode < 200 || resp.StatusCode > 599:
 		return fmt.Errorf("%w: status %d", ErrProtocol, resp.StatusCode)

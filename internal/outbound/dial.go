@@ -32,7 +32,7 @@ type dialer struct {
 	timeout  time.Duration
 }
 
-// requestContext is the key under which the guard leaves a request's context.
+// requestContext is the key under which checkedTransport leaves a request's context.
 type requestContext struct{}
 
 // dialContext is what [net/http.Transport] calls for a connection to host:port.

@@ -4,15 +4,10 @@ package outbound
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"io"
 	"log"
-	"math/big"
 	"net"
 	"net/http"
 	"net/netip"
@@ -20,7 +15,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/certs"
 )
 
 // An ordinary address of each family. Nothing in these tests connects to them:
@@ -78,64 +74,29 @@ func (r *recorder) seen() []netip.AddrPort {
 }
 
 // authority signs certificates for the tests.
-type authority struct {
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-	pool *x509.CertPool
-}
+type authority struct{ *certs.Authority }
 
-// newAuthority makes an authority. The clock is the caller's: inside a synctest
-// bubble the year is 2000.
-func newAuthority(t *testing.T) *authority {
+func newAuthority(t *testing.T) authority {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	ca, err := certs.New()
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority of a test"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool := x509.NewCertPool()
-	pool.AddCert(cert)
-	return &authority{cert: cert, key: key, pool: pool}
+	return authority{ca}
 }
 
 // issue makes a certificate for names; change may spoil it.
-func (a *authority) issue(t *testing.T, change func(*x509.Certificate), names ...string) tls.Certificate {
+func (a authority) issue(t *testing.T, change func(*x509.Certificate), names ...string) tls.Certificate {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	leaf := &x509.Certificate{
-		SerialNumber: big.NewInt(2), NotBefore: a.cert.NotBefore, NotAfter: a.cert.NotAfter,
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}
-	for _, name := range names {
-		if ip := net.ParseIP(name); ip != nil {
-			leaf.IPAddresses = append(leaf.IPAddresses, ip)
-		} else {
-			leaf.DNSNames = append(leaf.DNSNames, name)
-		}
-	}
+	leaf := certs.ServerTemplate(names...)
 	if change != nil {
 		change(leaf)
 	}
-	der, err := x509.CreateCertificate(rand.Reader, leaf, a.cert, &key.PublicKey, a.key)
+	cert, err := a.Issue(leaf)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+	return cert
 }
 
 // countedListener counts the connections it accepts.
@@ -205,7 +166,7 @@ func newLab(t *testing.T, handler http.HandlerFunc, opts Options) *lab {
 	l := &lab{countedListener: listen(t)}
 	l.dials = &recorder{next: l.reach}
 	serve(t, l, &tls.Config{Certificates: []tls.Certificate{ca.issue(t, nil, host)}}, handler)
-	opts.RootCAs, opts.Resolver, opts.Dial = ca.pool, resolveTo(public4), l.dials.dial
+	opts.RootCAs, opts.Resolver, opts.Dial = ca.Pool(), resolveTo(public4), l.dials.dial
 	l.client = NewClient(opts)
 	return l
 }

@@ -45,7 +45,7 @@ func TestHeaderCapIsTheOneThatIsSet(t *testing.T) {
 
 // TestStatuses: what HTTP calls an answer is passed on, but for redirects.
 func TestStatuses(t *testing.T) {
-	g := &guard{maxBody: 5}
+	g := &checkedTransport{maxBody: 5}
 	for status := range 700 {
 		want := error(nil)
 		switch {
@@ -81,7 +81,7 @@ func TestBodyOfARefusedRequestIsClosed(t *testing.T) {
 func TestAnswerThatIsRefusedIsClosed(t *testing.T) {
 	for status, length := range map[int]int64{http.StatusFound: 0, http.StatusSwitchingProtocols: 0, http.StatusOK: 6} {
 		body := &chunkReader{err: io.EOF}
-		g := &guard{maxBody: 5, next: roundTripper(func(*http.Request) (*http.Response, error) {
+		g := &checkedTransport{maxBody: 5, next: roundTripper(func(*http.Request) (*http.Response, error) {
 			return &http.Response{StatusCode: status, ContentLength: length, Body: body}, nil
 		})}
 		req, err := http.NewRequest(http.MethodGet, mustName(t, host).URL("/"), nil)
@@ -94,7 +94,7 @@ func TestAnswerThatIsRefusedIsClosed(t *testing.T) {
 	}
 }
 
-// TestRedirectsHaveNoSecondChance: were one to come past the guard, it would not be
+// TestRedirectsHaveNoSecondChance: were one to come past the client, it would not be
 // followed.
 func TestRedirectsHaveNoSecondChance(t *testing.T) {
 	if err := NewClient(Options{}).CheckRedirect(nil, nil); !errors.Is(err, ErrRedirect) {

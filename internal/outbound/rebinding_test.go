@@ -44,7 +44,7 @@ type rebinding struct {
 func newRebinding(t *testing.T) *rebinding {
 	t.Helper()
 	ca := newAuthority(t)
-	r := &rebinding{countedListener: listen(t), opts: Options{RootCAs: ca.pool}}
+	r := &rebinding{countedListener: listen(t), opts: Options{RootCAs: ca.Pool()}}
 	serve(t, r, &tls.Config{Certificates: []tls.Certificate{ca.issue(t, nil, host)}},
 		http.HandlerFunc(func(http.ResponseWriter, *http.Request) { r.served.Add(1) }))
 	return r
@@ -134,7 +134,7 @@ func attack(t *testing.T, resolver Resolver, workers int) {
 		t.Errorf("got %d connections to loopback, want none", got)
 	}
 
-	// The same set-up without the guard: a connection would have been seen.
+	// The same set-up without the checks: a connection would have been seen.
 	r.opts.Allow, r.opts.Resolver = []Name{r.name(t)}, resolveTo(local4)
 	if status, _, err := get(NewClient(r.opts), r.url(t)); err != nil || status != http.StatusOK || r.accepts.Load() != 1 {
 		t.Errorf("control: got %d, %v and %d connections, want 200 and 1", status, err, r.accepts.Load())

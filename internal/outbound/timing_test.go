@@ -174,7 +174,7 @@ func TestDeadlineOfAnswer(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ca, l := newAuthority(t), newPipes()
 				serve(t, l, &tls.Config{Certificates: []tls.Certificate{ca.issue(t, nil, host)}}, handler)
-				opts := Options{RootCAs: ca.pool, Resolver: resolveTo(public4), Dial: l.dial}
+				opts := Options{RootCAs: ca.Pool(), Resolver: resolveTo(public4), Dial: l.dial}
 				checkDeadline(t, opts, 10*time.Second)
 				opts.Timeout = 3 * time.Second
 				checkDeadline(t, opts, 3*time.Second)

@@ -9,13 +9,15 @@ import (
 	"net/http"
 	"sync/atomic"
 	"testing"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/certs"
 )
 
 // TestTLS: nothing but a verified connection carries a request, and no request
 // is sent before.
 func TestTLS(t *testing.T) {
 	ca, stranger := newAuthority(t), newAuthority(t)
-	good := ca.issue(t, nil, host)
+	good, own := ca.issue(t, nil, host), certs.ServerTemplate(host)
 	config := func(certs ...tls.Certificate) *tls.Config { return &tls.Config{Certificates: certs} }
 	tests := []struct {
 		name   string
@@ -31,7 +33,7 @@ func TestTLS(t *testing.T) {
 		{"the parent", config(ca.issue(t, nil, "example")), false},
 		{"its address", config(ca.issue(t, nil, "127.0.0.1", public4.String())), false},
 		{"another authority", config(stranger.issue(t, nil, host)), false},
-		{"self-signed", config(tls.Certificate{Certificate: [][]byte{stranger.cert.Raw}, PrivateKey: stranger.key}), false},
+		{"self-signed", config(authority{certs.SelfSigned(own)}.issue(t, func(c *x509.Certificate) { *c = *own })), false},
 		{"expired", config(ca.issue(t, func(c *x509.Certificate) { c.NotAfter = c.NotBefore.AddDate(0, 0, 0) }, host)), false},
 		{"for clients", config(ca.issue(t, func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }, host)), false},
 	}
@@ -40,7 +42,7 @@ func TestTLS(t *testing.T) {
 			var served atomic.Int64
 			l := listen(t)
 			serve(t, l, tt.config, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { served.Add(1) }))
-			client := NewClient(Options{RootCAs: ca.pool, Resolver: resolveTo(public4), Dial: l.reach})
+			client := NewClient(Options{RootCAs: ca.Pool(), Resolver: resolveTo(public4), Dial: l.reach})
 			_, _, err := get(client, mustName(t, host).URL("/"))
 			if (err == nil) != tt.ok || (served.Load() == 1) != tt.ok {
 				t.Errorf("got %v with %d requests served, want ok: %t", err, served.Load(), tt.ok)
@@ -68,7 +70,7 @@ func TestTLSOfLiterals(t *testing.T) {
 	}{{"93.184.215.14", "93.184.215.14", true}, {"93.184.215.14", host, false}, {"[2600::1]", "2600::1", true}, {"[2600::1]", "2600::2", false}} {
 		l := listen(t)
 		serve(t, l, &tls.Config{Certificates: []tls.Certificate{ca.issue(t, nil, tt.cert)}}, http.NotFoundHandler())
-		client := NewClient(Options{RootCAs: ca.pool, Resolver: resolveTo(), Dial: l.reach})
+		client := NewClient(Options{RootCAs: ca.Pool(), Resolver: resolveTo(), Dial: l.reach})
 		if _, _, err := get(client, mustName(t, tt.literal).URL("/")); (err == nil) != tt.ok {
 			t.Errorf("%s with a certificate for %s: got %v, want ok: %t", tt.literal, tt.cert, err, tt.ok)
 		}

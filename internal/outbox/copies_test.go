@@ -25,21 +25,7 @@ type post struct {
 	outbox *Outbox
 	relays *transport.Relays
 	double *smtptest.Double
-
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (p *post) clock() time.Time {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.now
-}
-
-func (p *post) leap(d time.Duration) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.now = p.now.Add(d)
+	clock  *storetest.Clock
 }
 
 func newPost(t *testing.T, b behaviour) *post {
@@ -57,14 +43,14 @@ func newPost(t *testing.T, b behaviour) *post {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &post{rig: newRig(t), double: double, now: time.Now()}
-	p.store = storetest.NewMemory(p.clock)
-	p.relays, err = transport.NewRelays([]transport.Relay{{Name: "double", Transport: smtp}}, failover.Config{Now: p.clock})
+	p := &post{rig: newRig(t), double: double, clock: storetest.NewClock(time.Now())}
+	p.store = storetest.NewMemory(p.clock.Now)
+	p.relays, err = transport.NewRelays([]transport.Relay{{Name: "double", Transport: smtp}}, failover.Config{Now: p.clock.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = p.relays.Close() })
-	p.outbox = p.rig.outbox(newMailSender(t, p.relays), oneWorker, func(c *Config) { c.Now = p.clock })
+	p.outbox = p.rig.outbox(newMailSender(t, p.relays), oneWorker, func(c *Config) { c.Now = p.clock.Now })
 	return p
 }
 
@@ -79,7 +65,7 @@ func (p *post) send(m verification.Message) {
 		if p.stored() == 0 {
 			return
 		}
-		p.leap(5 * time.Second)
+		p.clock.Advance(5 * time.Second)
 	}
 	for range 200 {
 		p.outbox.deliver(p.outbox.now(), at)
@@ -87,7 +73,7 @@ func (p *post) send(m verification.Message) {
 		if p.stored() == 0 {
 			return
 		}
-		p.leap(time.Minute)
+		p.clock.Advance(time.Minute)
 	}
 	p.Fatal("the message is still there")
 }

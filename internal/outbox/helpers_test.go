@@ -124,25 +124,14 @@ func testKeys(t tb, seed byte) *keyring.Ring {
 // recordVersion is the first byte of every record.
 const recordVersion = 1
 
-// slot is a transaction over one entry.
-type slot struct {
-	store.Txn
-	value []byte
-}
-
-func (s *slot) Set(_ string, value []byte, _ time.Time) error {
-	s.value = value
-	return nil
-}
-
 // plain is what is sealed of a record, under the key "o/k".
 func (c codec) plain(t tb, r *record) []byte {
 	t.Helper()
-	var at slot
+	var at storetest.Slot
 	if err := c.put(&at, "o/k", r); err != nil {
 		t.Fatal(err)
 	}
-	raw, err := c.keys.Open("o/k", at.value)
+	raw, err := c.keys.Open("o/k", at.Value)
 	if err != nil {
 		t.Fatal(err)
 	}

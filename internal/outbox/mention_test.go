@@ -54,7 +54,7 @@ func TestMentioningNeverHoldsAMessageBack(t *testing.T) {
 	} {
 		var sent lastSent
 		open := c.open
-		err := (&Mentioning{Sender: &sent, Open: &open}).Send(t.Context(), c.message)
+		err := (&MentionSender{Sender: &sent, Open: &open}).Send(t.Context(), c.message)
 		if err != nil || sent.ID != c.message.ID || sent.Another != c.want || open.asked != c.asked {
 			t.Errorf("%s: sent %+v (%v), asked %d times, want %v and %d", name, sent, err, open.asked, c.want, c.asked)
 		}

@@ -44,18 +44,6 @@ const (
 	ahead = 3
 )
 
-// Sender brings one message to its address. It must return soon after ctx has
-// ended: the message's lease outlasts ctx by little.
-//
-// An error that has a method Temporary() bool returning true is tried again,
-// and so is one that comes when ctx has ended; any other is final. A method
-// RetryAfter() time.Duration says how long not to; Operator() bool returning
-// true says that the message is not at fault. Uncertain() bool returning true
-// says that the message may have been sent all the same; the next try is told.
-type Sender interface {
-	Send(ctx context.Context, m verification.Message) error
-}
-
 // Config is what an outbox is made of. Store and Keys are required.
 type Config struct {
 	Store store.Store

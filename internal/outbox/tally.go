@@ -18,7 +18,6 @@ var ErrFull error = fullError{}
 
 type fullError struct{}
 
-// Error implements error.
 func (fullError) Error() string { return "the outbox is full" }
 
 // RetryAfter is when to ask again: a guess, as nobody knows when the relay will

@@ -79,11 +79,11 @@ func TestDeathWhileARelayIsSlow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	next := p.rig.outbox(nil, func(c *Config) { c.Now, c.Sole = p.clock, true })
+	next := p.rig.outbox(nil, func(c *Config) { c.Now, c.Sole = p.clock.Now, true })
 	if got, err := next.claim(at); got != nil || err != nil {
 		t.Errorf("claim at once = %+v, %v, want none", got, err)
 	}
-	p.leap(transport.DefaultHandoverTimeout + leaseMargin + DefaultLateness)
+	p.clock.Advance(transport.DefaultHandoverTimeout + leaseMargin + DefaultLateness)
 	if got, err := next.claim(at); err != nil || got == nil || !got.Uncertain {
 		t.Errorf("claim later = %+v, %v, want an uncertain record", got, err)
 	}
@@ -106,7 +106,7 @@ func TestStopWhileARelayIsSlow(t *testing.T) {
 	}
 	p.outbox.wg.Wait()
 	rec := p.stand(at)
-	if wait := time.UnixMilli(rec.NotBefore).Sub(p.clock()); !rec.Uncertain || rec.Lease != "" || wait < DefaultLateness-time.Second {
+	if wait := time.UnixMilli(rec.NotBefore).Sub(p.clock.Now()); !rec.Uncertain || rec.Lease != "" || wait < DefaultLateness-time.Second {
 		t.Errorf("got %+v, after %s, want it uncertain, free and late", rec, wait)
 	}
 	p.wantOutcomes("deferred")
@@ -134,7 +134,7 @@ func TestSecondTimeGoesByAnotherRelay(t *testing.T) {
 func TestNoThirdTime(t *testing.T) {
 	for _, begun := range []bool{true, false} {
 		p := newPost(t, behaviour{})
-		svc := p.service(p.outbox, func(c *verification.Config) { c.Now = p.clock })
+		svc := p.service(p.outbox, func(c *verification.Config) { c.Now = p.clock.Now })
 		opened, err := svc.RequestToken(t.Context(), ask("s1"))
 		if err != nil {
 			t.Fatal(err)
@@ -151,7 +151,7 @@ func TestNoThirdTime(t *testing.T) {
 					t.Fatalf("renew = %+v, %v", rec, err)
 				}
 			}
-			p.leap(DefaultSendTimeout + leaseMargin)
+			p.clock.Advance(DefaultSendTimeout + leaseMargin)
 		}
 		p.outbox.deliver(p.outbox.now(), at)
 		p.outbox.wg.Wait()
@@ -181,7 +181,7 @@ func TestUncertainNearItsEnd(t *testing.T) {
 			return lateError{sendError{text: "lost", temporary: true}}
 		}))
 		m := message(1)
-		m.Created = p.clock()
+		m.Created = p.clock.Now()
 		m.Expires = m.Created.Add(life)
 		p.send(m)
 		want := []string{Deferred, Uncertain}
@@ -189,8 +189,8 @@ func TestUncertainNearItsEnd(t *testing.T) {
 			want = want[1:]
 		}
 		p.wantOutcomes(strings.Join(want, " "))
-		if sent != len(want) || p.clock().After(m.Expires) {
-			t.Errorf("life %s: %d sends until %s before the end", life, sent, m.Expires.Sub(p.clock()))
+		if sent != len(want) || p.clock.Now().After(m.Expires) {
+			t.Errorf("life %s: %d sends until %s before the end", life, sent, m.Expires.Sub(p.clock.Now()))
 		}
 	}
 }

@@ -23,9 +23,6 @@ const (
 	Off Detail = "off"
 )
 
-// Details are all of them.
-var Details = []Detail{Full, Coarse, Off}
-
 // Origin is where a request came from. Each part is empty if it is unknown, or
 // not to be told.
 type Origin struct {

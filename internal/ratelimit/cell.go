@@ -33,8 +33,8 @@ type Cell struct {
 	Fair bool
 	// Refund is what is given back of what it has cost.
 	Refund time.Duration
-	// Glance refuses where there is no room, and counts nothing.
-	Glance bool
+	// DryRun refuses where there is no room, and counts nothing.
+	DryRun bool
 }
 
 // Refusal is which limit refuses, and for how long.
@@ -81,7 +81,7 @@ func (t *Table) Charge(txn store.Txn, by []Network, cells []Cell) (refused *Refu
 		return refused, nil
 	}
 	for i, c := range cells {
-		if c.Glance {
+		if c.DryRun {
 			continue
 		}
 		if err := t.write(txn, c.Names[0], tats[i]); err != nil {

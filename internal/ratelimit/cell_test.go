@@ -126,11 +126,11 @@ func TestRefusedCountsNowhere(t *testing.T) {
 	d := newDesk(1)
 	full, room := d.cell(Owner), d.cell(Owner)
 	room.Names, room.Limit.Burst = []string{"room"}, 5
-	glance := room
-	glance.Glance = true
+	look := room
+	look.DryRun = true
 	for i, want := range []bool{true, false, false} {
 		err := d.store.Update(context.Background(), entries.Partition(""), func(txn store.Txn) error {
-			r, err := d.table.Charge(txn, nil, []Cell{full, room, glance})
+			r, err := d.table.Charge(txn, nil, []Cell{full, room, look})
 			if (r == nil) != want {
 				t.Errorf("request %d: got %v", i, r)
 			}

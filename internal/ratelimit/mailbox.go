@@ -93,7 +93,7 @@ type Asker struct {
 	// Again says that they go on with a session that is open: its second letter may be
 	// asked for at once.
 	Again bool
-	// Reset says that they ask for a reset, and Cold that little was heard of their
+	// Reset says that they ask for a reset, or are logged in, and Cold that little was heard of their
 	// network of late: then they may have the one that is spared.
 	Reset, Cold bool
 }

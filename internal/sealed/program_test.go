@@ -21,7 +21,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	_ "github.com/caddy-threepid/caddy-threepid/internal/smsfraud"
 	_ "github.com/caddy-threepid/caddy-threepid/internal/verification"
-	"github.com/caddy-threepid/caddy-threepid/store"
+	"github.com/caddy-threepid/caddy-threepid/store/storetest"
 )
 
 // TestKindsOfTheProgram: what there can be in a store, and what is done with it. A kind
@@ -82,17 +82,6 @@ type wider struct {
 	More int `cbor:"5,keyasint"`
 }
 
-// slot is a transaction over one entry.
-type slot struct {
-	store.Txn
-	value []byte
-}
-
-func (s *slot) Set(_ string, value []byte, _ time.Time) error {
-	s.value = value
-	return nil
-}
-
 // ring has keys of these ids, the first in use.
 func ring(ids ...byte) *keyring.Ring {
 	keys := make([]keyring.Key, len(ids))
@@ -119,24 +108,24 @@ func TestEveryKindIsSealed(t *testing.T) {
 			if rapid.Bool().Draw(t, "has a count") {
 				want.Count = new(rapid.Int64().Draw(t, "count"))
 			}
-			var at slot
+			var at storetest.Slot
 			if err := k.Put(&at, ring(1), key, &want, time.Time{}); err != nil {
 				t.Fatal(err)
 			}
 			for _, keys := range []*keyring.Ring{ring(1), ring(2, 1), ring(3, 2, 1)} {
 				var got record
-				if err := k.Open(keys, key, at.value, &got); err != nil || !reflect.DeepEqual(got, want) {
+				if err := k.Open(keys, key, at.Value, &got); err != nil || !reflect.DeepEqual(got, want) {
 					t.Fatalf("%s: got %+v, %v, want %+v", k, got, err, want)
 				}
 			}
-			flipped := bytes.Clone(at.value)
+			flipped := bytes.Clone(at.Value)
 			flipped[rapid.IntRange(0, len(flipped)-1).Draw(t, "byte")] ^= 1 << rapid.IntRange(0, 7).Draw(t, "bit")
-			plain, err := ring(1).Open(key, at.value)
+			plain, err := ring(1).Open(key, at.Value)
 			if err != nil {
 				t.Fatal(err)
 			}
 			seal := func(plain []byte) []byte { return ring(1).Seal(key, plain) }
-			var more slot
+			var more storetest.Slot
 			if err := k.Put(&more, ring(1), key, wider{want, 1}, time.Time{}); err != nil {
 				t.Fatal(err)
 			}
@@ -148,8 +137,8 @@ func TestEveryKindIsSealed(t *testing.T) {
 				"a flipped bit":         {key, flipped, keyring.ErrSealed},
 				"of a key that is gone": {key, ring(9).Seal(key, plain), keyring.ErrSealed},
 				"empty":                 {key, nil, keyring.ErrSealed},
-				"moved":                 {other + "x", at.value, keyring.ErrSealed},
-				"an unknown member":     {key, more.value, sealed.ErrForm},
+				"moved":                 {other + "x", at.Value, keyring.ErrSealed},
+				"an unknown member":     {key, more.Value, sealed.ErrForm},
 				"cut short":             {key, seal(plain[:len(plain)-1]), sealed.ErrForm},
 				"something behind it":   {key, seal(append(bytes.Clone(plain), 0)), sealed.ErrForm},
 				"a later version":       {key, seal(append([]byte{2}, plain[1:]...)), sealed.ErrForm},
@@ -176,7 +165,7 @@ func TestEveryKindIsSealed(t *testing.T) {
 // TestEntriesAreWrittenAsTheirKind: sealed or not, and under its prefix.
 func TestEntriesAreWrittenAsTheirKind(t *testing.T) {
 	for _, k := range sealed.Kinds() {
-		var at slot
+		var at storetest.Slot
 		put := k.Put(&at, ring(1), k.Key("name"), record{}, time.Time{})
 		set := k.Set(&at, k.Key("name"), nil, time.Time{})
 		if (put == nil) != k.IsSealed() || (set == nil) == k.IsSealed() {

@@ -7,7 +7,6 @@ import (
 	"time"
 )
 
-// Error implements error.
 func (e *SendError) Error() string {
 	text := "sms: " + e.Reason
 	if e.Gateway != "" {

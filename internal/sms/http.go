@@ -41,7 +41,6 @@ func NewHTTP(cfg HTTPConfig) (*HTTP, error) {
 	return &HTTP{cfg: cfg, request: d, answers: v, transport: newTransport(cfg, d.url.scheme)}, nil
 }
 
-// Send implements [Gateway].
 func (h *HTTP) Send(ctx context.Context, m Message) (Accepted, error) {
 	accepted, failed := h.send(ctx, m)
 	if failed != nil {

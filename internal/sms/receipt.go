@@ -86,7 +86,6 @@ type receiptReader struct {
 	read receiptFunc
 }
 
-// Read implements [ReceiptReader].
 func (v receiptReader) Read(r *http.Request, body []byte, url string) (Receipt, error) {
 	if err := v.o.basic(r); err != nil {
 		return Receipt{}, err

@@ -31,7 +31,6 @@ type sending struct {
 	accepted Accepted
 }
 
-// Place implements [failover.Message].
 func (s *sending) Place(ctx context.Context, to *peer) (leave func(), o failover.Outcome) {
 	select {
 	case to.Via.slots <- struct{}{}:
@@ -45,7 +44,6 @@ func (s *sending) Place(ctx context.Context, to *peer) (leave func(), o failover
 	}
 }
 
-// Send implements [failover.Message].
 func (s *sending) Send(ctx context.Context, to *peer, _ failover.Attempt) failover.Outcome {
 	if err := s.charge(ctx); err != nil {
 		return failover.Outcome{Err: err, Verdict: failover.Unknown, Unasked: true}

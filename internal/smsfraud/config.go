@@ -137,3 +137,14 @@ func parsePrices(given map[string]Money) (map[string]Money, error) {
 	}
 	return prices, nil
 }
+
+// unopened stands for a store that is not open yet.
+type unopened struct{ store.Store }
+
+// Validate checks everything that does not need a store, so that a configuration
+// can be refused before one is opened.
+func (c Config) Validate() error {
+	c.Store, c.Keys = unopened{}, new(keyring.Ring)
+	_, err := New(c)
+	return err
+}

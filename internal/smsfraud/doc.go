@@ -8,12 +8,12 @@
 // them together can cost, and stops earlier where it sees that nobody types
 // the codes in:
 //
-//   - lists of countries and prefixes say where messages go at all (policy.go);
+//   - lists of countries and prefixes say where messages go at all (countries.go);
 //   - budgets in messages and in money, in total, per country and per prefix, per
 //     hour and day (budget.go, counter.go);
 //   - one network of clients gets a small part of what may be spent in total (network.go);
 //   - a prefix to which codes are sent that do not come back is paused, and a network that
-//     has asked for them (breaker.go);
+//     has asked for them (conversion.go);
 //   - one number gets few messages, further and further apart (number.go);
 //   - one client address reaches few numbers in few countries (client.go).
 //

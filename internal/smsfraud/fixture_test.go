@@ -31,23 +31,6 @@ var bg = context.Background()
 // began is when the clocks of tests start: in the middle of a bucket.
 var began = time.Date(2026, 2, 3, 4, 7, 9, 123, time.UTC)
 
-type fakeClock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *fakeClock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *fakeClock) Advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
-
 // rerun runs every update once in vain before it runs it for good, as a store
 // may do after a conflict.
 type rerun struct{ store.Store }
@@ -106,7 +89,7 @@ type fixture struct {
 	*Shield
 	tb
 	cfg     Config
-	clock   *fakeClock
+	clock   *storetest.Clock
 	watcher *watcher
 }
 
@@ -125,7 +108,7 @@ func ring(t tb, fills ...byte) *keyring.Ring {
 
 func newFixture(t tb, change ...func(*Config)) *fixture {
 	t.Helper()
-	clock := &fakeClock{now: began}
+	clock := storetest.NewClock(began)
 	seen := &watcher{seen: map[string]int{}}
 	cfg := Config{
 		Store: rerun{storetest.NewMemory(clock.Now)}, Keys: ring(t, 'k'), Now: clock.Now, Observer: seen,

@@ -6,11 +6,10 @@ import (
 	"encoding/hex"
 	"reflect"
 	"testing"
-	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
-	"github.com/caddy-threepid/caddy-threepid/store"
+	"github.com/caddy-threepid/caddy-threepid/store/storetest"
 )
 
 // TestRecordsStayAsTheyAre: each kind is read as it was written, under its key of
@@ -80,20 +79,9 @@ func TestRecordsStayAsTheyAre(t *testing.T) {
 // sealedAs is what is stored of an entry.
 func (f *fixture) sealedAs(e entry) string {
 	f.Helper()
-	var at slot
+	var at storetest.Slot
 	if err := f.codec.save(&at, e); err != nil {
 		f.Fatalf("save: %v", err)
 	}
-	return string(at.value)
-}
-
-// slot is a transaction over one entry.
-type slot struct {
-	store.Txn
-	value []byte
-}
-
-func (s *slot) Set(_ string, value []byte, _ time.Time) error {
-	s.value = value
-	return nil
+	return string(at.Value)
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
+	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
 // Reservation is a message that was counted and may be sent. It need not be
@@ -41,7 +42,7 @@ func (s *Shield) Reserve(ctx context.Context, r Request) (*Reservation, error) {
 		m.network = s.networkNames(r.Client)
 	}
 	res := &Reservation{message: m, id: newID()}
-	b, err := s.keep(ctx, m, func(b *books) bool {
+	b, err := s.update(ctx, m, func(b *ledger) bool {
 		s.judge(b, m)
 		if b.refusal != nil {
 			return false
@@ -67,7 +68,7 @@ func newID() uint64 {
 }
 
 // enter counts a message everywhere.
-func (b *books) enter(res *Reservation) {
+func (b *ledger) enter(res *Reservation) {
 	m := res.message
 	res.at = b.now
 	b.spend(m.cost)
@@ -98,7 +99,7 @@ func (s *Shield) Release(ctx context.Context, res *Reservation) error {
 		return nil
 	}
 	m := res.message
-	_, err := s.keep(ctx, m, func(b *books) bool {
+	_, err := s.update(ctx, m, func(b *ledger) bool {
 		if !b.number.take(res.id) {
 			return false
 		}
@@ -133,7 +134,7 @@ func (s *Shield) Charge(ctx context.Context, r Request) error {
 		return err
 	}
 	m.number, m.about = numberNames(s.keys, r.Digits), (*numberRecord).last
-	b, err := s.keep(ctx, m, func(b *books) bool {
+	b, err := s.update(ctx, m, func(b *ledger) bool {
 		if s.judgeSpending(b, m); b.refusal != nil {
 			return false
 		}
@@ -160,7 +161,7 @@ func (s *Shield) Verified(ctx context.Context, digits, region string, from netip
 	}
 	network := s.networkNames(from)
 	m.number, m.about = numberNames(s.keys, digits), func(n *numberRecord) *send { return n.awaited(network) }
-	_, err = s.keep(ctx, m, func(b *books) bool {
+	_, err = s.update(ctx, m, func(b *ledger) bool {
 		b.prefix.verified(b.now)
 		if b.asked != nil {
 			b.asked.Back = true
@@ -174,4 +175,35 @@ func (s *Shield) Verified(ctx context.Context, digits, region string, from netip
 		return fmt.Errorf("note verification: %w", err)
 	}
 	return nil
+}
+
+// NumberState is what a number has had, and what it would be told now.
+type NumberState struct {
+	// Sent is how many messages it has had within a day, of at most Limit.
+	Sent, Limit int
+	// Refused is why another one would not be sent now, or nil.
+	Refused *RefusedError
+}
+
+// Ask is what [Shield.Reserve] would say of a message, and counts nothing. Nobody
+// asks for it, so no client is counted.
+func (s *Shield) Ask(ctx context.Context, r Request) (NumberState, error) {
+	m, err := s.spending(r)
+	if err != nil {
+		return NumberState{}, err
+	}
+	m.number = numberNames(s.keys, r.Digits)
+	var b *ledger
+	err = s.store.View(ctx, partition, func(txn store.Txn) error {
+		b = &ledger{now: s.now()}
+		return s.open(txn, m, b)
+	})
+	if err != nil {
+		return NumberState{}, fmt.Errorf("look at number: %w", err)
+	}
+	s.judge(b, m)
+	if !s.policy.allows(r.Digits, m.region) {
+		b.refusal = &RefusedError{Why: WhyCountry}
+	}
+	return NumberState{Sent: len(b.number.Sends), Limit: s.perNumber, Refused: b.refusal}, nil
 }

@@ -108,7 +108,6 @@ type RefusedError struct {
 	Early bool
 }
 
-// Error implements error.
 func (r *RefusedError) Error() string {
 	if r.RetryAfter == 0 {
 		return "refuse message: " + string(r.Why)

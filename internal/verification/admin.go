@@ -41,7 +41,7 @@ type Admin struct {
 
 func (s *Service) admin(session *Session, delivery DeliveryState) Admin {
 	now := s.now()
-	session.settle(now)
+	session.expireClaim(now)
 	a := Admin{
 		SID: session.SID, Purpose: session.Purpose, Medium: session.Medium,
 		Pseudonym: s.keys.Pseudonym(now, session.Address),
@@ -152,7 +152,7 @@ func (s *Service) Resend(ctx context.Context, sid string) error {
 	if err != nil {
 		return err
 	}
-	session.settle(s.now())
+	session.expireClaim(s.now())
 	if err := session.open(s.now()); err != nil {
 		return err
 	}
@@ -175,7 +175,7 @@ func (s *Service) Resend(ctx context.Context, sid string) error {
 	}
 	err = s.change(ctx, sid, func(txn store.Txn, session *Session) error {
 		now := s.now()
-		session.settle(now)
+		session.expireClaim(now)
 		if err := session.open(now); err != nil {
 			return err
 		}

@@ -52,7 +52,7 @@ func (s *Service) demand(req Request) *demand {
 		d.strange[i].Share = 1
 	}
 	d.sends = true
-	d.who.Reset = req.Purpose == Password
+	d.who.Reset = req.Purpose == Password || req.LoggedIn
 	if req.Purpose == Password || req.Purpose == Add {
 		d.places, d.narrow = s.addressNames(req.Medium, req.Address), s.networkHashes(ratelimit.Narrow(req.Client))
 	}
@@ -342,7 +342,7 @@ func (s *Service) used(ctx context.Context, a *Alias) {
 		return
 	}
 	who := ratelimit.Asker{By: s.networkHashes(wide)}
-	_ = store.UpdateSoon(context.WithoutCancel(ctx), s.store, limitsPartition, func(txn store.Txn) error {
+	_ = store.UpdateAsync(context.WithoutCancel(ctx), s.store, limitsPartition, func(txn store.Txn) error {
 		names := s.addressNames(a.Medium, a.Address)
 		var from ratelimit.Places
 		if _, err := kindPlaces.First(txn, s.keys, names, &from); err != nil && !errors.Is(err, store.ErrNotFound) {

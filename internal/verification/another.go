@@ -37,7 +37,7 @@ func (n naming) openNames(purpose Purpose, medium Medium, addr string) []string 
 func (s *Service) NoteOpen(ctx context.Context, m Message) (bool, error) {
 	names := s.openNames(m.Purpose, m.Medium, m.Address)
 	var rec openRequests
-	err := store.UpdateSoon(ctx, s.store, limitsPartition, func(txn store.Txn) error {
+	err := store.UpdateAsync(ctx, s.store, limitsPartition, func(txn store.Txn) error {
 		rec = openRequests{}
 		_, err := kindOpen.First(txn, s.keys, names, &rec)
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
@@ -58,7 +58,7 @@ func (s *Service) NoteOpen(ctx context.Context, m Message) (bool, error) {
 func (s *Service) Another(ctx context.Context, sid string, found Confirmed) (bool, error) {
 	var rec openRequests
 	names := s.openNames(found.Purpose, found.Medium, found.Address)
-	err := s.glance(ctx, limitsPartition, func(txn store.Txn) error {
+	err := s.viewLatest(ctx, limitsPartition, func(txn store.Txn) error {
 		rec = openRequests{}
 		_, err := kindOpen.First(txn, s.keys, names, &rec)
 		if errors.Is(err, store.ErrNotFound) {
@@ -85,7 +85,7 @@ func (s *Service) anyOpen(ctx context.Context, rec openRequests, but string) (bo
 		if err != nil {
 			return false, err
 		}
-		session.settle(now)
+		session.expireClaim(now)
 		if session.confirmable(now) {
 			return true, nil
 		}

@@ -45,28 +45,28 @@ func (b Binding) same(o Binding) bool {
 	return b.Medium == o.Medium && b.Address == o.Address && b.IDServer == o.IDServer
 }
 
-// shelf is where the bindings of a user are: a partition, and the beginning of
+// bindingPrefix is where the bindings of a user are: a partition, and the beginning of
 // their keys there.
-type shelf struct {
+type bindingPrefix struct {
 	partition store.Partition
 	prefix    string
 	keys      *keyring.Ring // at the moment when it was named
 	key       int           // the one of them that it is named by
 }
 
-// shelves are those of a user, the one in use first. Bindings have no end, so
+// bindingPrefixes are those of a user, the one in use first. Bindings have no end, so
 // they outlive a change of keys, and are found under the names of before it.
-func (s *Service) shelves(user string) []shelf {
+func (s *Service) bindingPrefixes(user string) []bindingPrefix {
 	keys := s.keys.Fixed()
 	names := keys.HashTexts("bindings of user", user)
-	list := make([]shelf, len(names))
+	list := make([]bindingPrefix, len(names))
 	for i, name := range names {
-		list[i] = shelf{sealed.PartitionOf(name), kindBinding.Key(name + "/"), keys, i}
+		list[i] = bindingPrefix{sealed.PartitionOf(name), kindBinding.Key(name + "/"), keys, i}
 	}
 	return list
 }
 
-func (s *Service) bindingKey(on shelf, b Binding) string {
+func (s *Service) bindingKey(on bindingPrefix, b Binding) string {
 	return on.prefix + on.keys.HashTexts("binding", b.User, string(b.Medium), b.Address, b.IDServer)[on.key]
 }
 
@@ -74,14 +74,14 @@ func (s *Service) bindingKey(on shelf, b Binding) string {
 // once, with the newest credentials.
 func (s *Service) Bind(ctx context.Context, b Binding) error {
 	b.Bound = s.now()
-	shelves := s.shelves(b.User)
-	err := s.store.Update(ctx, shelves[0].partition, func(txn store.Txn) error {
-		return kindBinding.Put(txn, s.keys, s.bindingKey(shelves[0], b), b, time.Time{})
+	prefixes := s.bindingPrefixes(b.User)
+	err := s.store.Update(ctx, prefixes[0].partition, func(txn store.Txn) error {
+		return kindBinding.Put(txn, s.keys, s.bindingKey(prefixes[0], b), b, time.Time{})
 	})
 	if err != nil {
 		return err
 	}
-	return s.remove(ctx, shelves[1:], []Binding{b})
+	return s.remove(ctx, prefixes[1:], []Binding{b})
 }
 
 // ProofExpired reports whether the session at the identity server must be too
@@ -101,7 +101,7 @@ func (s *Service) MayBind(ctx context.Context, user string) error {
 // Bindings returns the bindings of a user, newest first.
 func (s *Service) Bindings(ctx context.Context, user string) ([]Binding, error) {
 	var found []Binding
-	for _, on := range slices.Backward(s.shelves(user)) { // see moveBinding
+	for _, on := range slices.Backward(s.bindingPrefixes(user)) { // see moveBinding
 		err := s.store.Scan(ctx, on.partition, on.prefix, func(key string, value []byte) (bool, error) {
 			var b Binding
 			if err := kindBinding.Open(s.keys, key, value, &b); err != nil {
@@ -129,11 +129,11 @@ func (s *Service) Unbind(ctx context.Context, user string, gone ...Binding) erro
 	if len(gone) == 0 {
 		return nil
 	}
-	return s.remove(ctx, s.shelves(user), gone)
+	return s.remove(ctx, s.bindingPrefixes(user), gone)
 }
 
-func (s *Service) remove(ctx context.Context, shelves []shelf, gone []Binding) error {
-	for _, on := range slices.Backward(shelves) { // see moveBinding
+func (s *Service) remove(ctx context.Context, prefixes []bindingPrefix, gone []Binding) error {
+	for _, on := range slices.Backward(prefixes) { // see moveBinding
 		err := s.store.Update(ctx, on.partition, func(txn store.Txn) error {
 			for _, b := range gone {
 				if err := txn.Delete(s.bindingKey(on, b)); err != nil {

@@ -199,7 +199,7 @@ func TestBindingsAreSealed(t *testing.T) {
 func TestBindingThatWasTamperedWith(t *testing.T) {
 	f := newFixture(t)
 	f.bind(binding())
-	on := f.shelves("@alice:example.org")[0]
+	on := f.bindingPrefixes("@alice:example.org")[0]
 	key := f.bindingKey(on, binding())
 	err := f.store.Update(bg, on.partition, func(txn store.Txn) error {
 		value, err := txn.Get(key)

@@ -188,17 +188,17 @@ func TestTiesAreRenewedByTheMinute(t *testing.T) {
 		still bool
 	}{{time.Minute - time.Millisecond, false}, {time.Minute, true}} {
 		f := newFixture(t)
-		wantErr(t, "Tie", f.Tie(bg, client, "Element", "u1"), nil)
-		wantErr(t, "Tie of no client", f.Tie(bg, netip.Addr{}, "Element", "u1"), nil)
-		wantErr(t, "Tie to nothing", f.Tie(bg, client, "Element", ""), nil)
-		if got := f.entries(kindTie); got != 1 {
-			t.Errorf("got %d ties, want one", got)
+		wantErr(t, "NoteRegistration", f.NoteRegistration(bg, client, "Element", "u1"), nil)
+		wantErr(t, "NoteRegistration of no client", f.NoteRegistration(bg, netip.Addr{}, "Element", "u1"), nil)
+		wantErr(t, "NoteRegistration to nothing", f.NoteRegistration(bg, client, "Element", ""), nil)
+		if got := f.entries(kindRegistration); got != 1 {
+			t.Errorf("got %d registrations, want one", got)
 		}
 		f.clock.Advance(c.after)
-		wantErr(t, "Tie again", f.Tie(bg, client, "Element", "u1"), nil)
-		f.clock.Advance(tieTime - c.after)
-		if got, err := f.Tied(bg, client, "Element"); (got == "u1") != c.still || err != nil {
-			t.Errorf("again after %v: got tied to %q, %v, want still: %v", c.after, got, err, c.still)
+		wantErr(t, "NoteRegistration again", f.NoteRegistration(bg, client, "Element", "u1"), nil)
+		f.clock.Advance(registrationTime - c.after)
+		if got, err := f.NewestRegistration(bg, client, "Element"); (got == "u1") != c.still || err != nil {
+			t.Errorf("again after %v: got %q, %v, want still: %v", c.after, got, err, c.still)
 		}
 	}
 }

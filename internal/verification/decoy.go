@@ -48,7 +48,6 @@ type failure struct {
 // error of the outbox's that had a method RetryAfter.
 type BusyError struct{ wait time.Duration }
 
-// Error implements error.
 func (e *BusyError) Error() string {
 	return fmt.Sprintf("too many messages wait, retry after %s", e.wait)
 }

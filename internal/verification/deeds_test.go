@@ -203,12 +203,12 @@ var clientDeeds = []deed{
 		s.advance("u1")
 		return answers(func() (bool, error) { return s.Reached(bg, "u1", Email) })
 	}},
-	{name: "Tie", prepare: func(s *shaky) func() (any, error) {
-		return nothing(func() error { return s.Tie(bg, somebody, "agent", "u1") })
+	{name: "NoteRegistration", prepare: func(s *shaky) func() (any, error) {
+		return nothing(func() error { return s.NoteRegistration(bg, somebody, "agent", "u1") })
 	}},
-	{name: "Tied", prepare: func(s *shaky) func() (any, error) {
-		wantNone(s, s.Tie(bg, somebody, "agent", "u1"))
-		return answers(func() (string, error) { return s.Tied(bg, somebody, "agent") })
+	{name: "NewestRegistration", prepare: func(s *shaky) func() (any, error) {
+		wantNone(s, s.NoteRegistration(bg, somebody, "agent", "u1"))
+		return answers(func() (string, error) { return s.NewestRegistration(bg, somebody, "agent") })
 	}, tells: true},
 	{name: "Bind", prepare: func(s *shaky) func() (any, error) {
 		wantNone(s, s.Bind(bg, bounded))

@@ -31,7 +31,7 @@ var bg = context.Background()
 type fixture struct {
 	*Service
 	tb
-	clock   *fakeClock
+	clock   *storetest.Clock
 	outbox  *outbox
 	watcher *watcher
 }
@@ -47,7 +47,7 @@ func ring(t tb, fill byte) *keyring.Ring {
 
 func newFixture(t tb, change ...func(*Config)) *fixture {
 	t.Helper()
-	clock := &fakeClock{now: time.Date(2026, 2, 3, 4, 5, 6, 0, time.UTC)}
+	clock := storetest.NewClock(time.Date(2026, 2, 3, 4, 5, 6, 0, time.UTC))
 	box := &outbox{staged: map[string]Message{}}
 	seen := &watcher{seen: map[string]int{}}
 	cfg := Config{

@@ -41,7 +41,7 @@ func goldenRecords(s *Service) map[string]golden {
 		User: "@u:x.example", Medium: Email, Address: "a@x.example", IDServer: "id.example", SID: "s", ClientSecret: "c",
 		Bound: time.Unix(1_700_000_000, 500_000_000), Validated: "A@x.example",
 	}
-	on := s.shelves(binding.User)[0]
+	on := s.bindingPrefixes(binding.User)[0]
 	name := func(names []string) string { return names[0] }
 	return map[string]golden{
 		sessionKey(sid): {kindSession, &Session{
@@ -57,7 +57,7 @@ func goldenRecords(s *Service) map[string]golden {
 		s.bindingKey(on, binding):                                {kindBinding, &binding},
 		replyKey(sid):                                            {kindReply, &Reply{Text: "550 no \xff", At: 3}},
 		"g/" + name(s.progressNames("uia", Email)):               {kindProgress, &progressRecord{Ready: true, Held: &held, Paid: 4}},
-		"t/" + s.keys.HashText("registration tie", "192.0.2.1"):  {kindTie, &tieRecord{UIA: "uia", At: 5}},
+		"t/" + s.keys.HashText("registration tie", "192.0.2.1"):  {kindRegistration, &registrationRecord{UIA: "uia", At: 5}},
 		"e/" + name(s.explainedNames(Add, Email, "a@x.example")): {kindExplained, &explained{Message: "m", Sent: true}},
 		"q/" + name(s.openNames(Add, Email, "a@x.example")):      {kindOpen, &openRequests{SIDs: []string{sid}}},
 		"w/" + name(s.languageNames(Email, "a@x.example")):       {kindLanguage, &spoken{Language: "de"}},

@@ -51,7 +51,7 @@ func (s *Service) paid(medium Medium) []ratelimit.Cell {
 func (s *Service) room(medium Medium) []ratelimit.Cell {
 	cells := s.paid(medium)
 	for i := range cells {
-		cells[i].Glance = true
+		cells[i].DryRun = true
 	}
 	return cells
 }

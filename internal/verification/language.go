@@ -35,7 +35,7 @@ func (s *Service) noteLanguage(ctx context.Context, c Confirmed) {
 		return
 	}
 	name := s.languageNames(c.Medium, c.Address)[0]
-	_ = store.UpdateSoon(context.WithoutCancel(ctx), s.store, sealed.PartitionOf(name), func(txn store.Txn) error {
+	_ = store.UpdateAsync(context.WithoutCancel(ctx), s.store, sealed.PartitionOf(name), func(txn store.Txn) error {
 		return kindLanguage.Put(txn, s.keys, kindLanguage.Key(name), spoken{Language: c.Language}, s.now().Add(languageMemory))
 	})
 }

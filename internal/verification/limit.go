@@ -31,7 +31,7 @@ func (s *Service) spend(ctx context.Context, cells ...ratelimit.Cell) error {
 func (s *Service) take(ctx context.Context, fn func(store.Txn) (*LimitError, error)) error {
 	var refused *LimitError
 	// Whatever it is counted for waits for the disk by itself.
-	err := store.UpdateSoon(ctx, s.store, limitsPartition, func(txn store.Txn) (err error) {
+	err := store.UpdateAsync(ctx, s.store, limitsPartition, func(txn store.Txn) (err error) {
 		refused, err = fn(txn)
 		return err
 	})
@@ -74,7 +74,7 @@ func (s *Service) giveBack(ctx context.Context, cells ...ratelimit.Cell) error {
 	if len(cells) == 0 {
 		return nil
 	}
-	return store.UpdateSoon(ctx, s.store, limitsPartition, func(txn store.Txn) error {
+	return store.UpdateAsync(ctx, s.store, limitsPartition, func(txn store.Txn) error {
 		return s.table.Refund(txn, cells)
 	})
 }

@@ -94,13 +94,13 @@ func (s *Service) repeated(ctx context.Context, d *demand) {
 	}
 	var cells []ratelimit.Cell
 	for _, c := range d.counted {
-		if c.Kind == LimitMessages || c.Glance {
+		if c.Kind == LimitMessages || c.DryRun {
 			continue // see unsent
 		}
 		c.Refund = c.Limit.Cost(1) - c.Limit.Cost(repeatShare)
 		cells = append(cells, c)
 	}
-	_ = store.UpdateSoon(context.WithoutCancel(ctx), s.store, limitsPartition, func(txn store.Txn) error {
+	_ = store.UpdateAsync(context.WithoutCancel(ctx), s.store, limitsPartition, func(txn store.Txn) error {
 		if err := s.letterBack(txn, d); err != nil {
 			return err
 		}
@@ -127,12 +127,12 @@ func (s *Service) Count(ctx context.Context, req Request) error {
 	return s.meet(ctx, s.demand(req))
 }
 
-// glance is a View that sees what [store.Soon] has written, too, of which a View
+// viewLatest is a View that sees what [store.AsyncUpdater] has written, too, of which a View
 // may know nothing until it is on the disk. What it finds is only acted upon by
 // updates that wait for that.
-func (s *Service) glance(ctx context.Context, p store.Partition, fn func(store.Txn) error) error {
-	if soon, ok := s.store.(store.Soon); ok {
-		return soon.UpdateSoon(ctx, p, fn)
+func (s *Service) viewLatest(ctx context.Context, p store.Partition, fn func(store.Txn) error) error {
+	if async, ok := s.store.(store.AsyncUpdater); ok {
+		return async.UpdateAsync(ctx, p, fn)
 	}
 	return s.store.View(ctx, p, fn)
 }

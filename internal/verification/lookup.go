@@ -68,7 +68,7 @@ func mailboxOf(medium Medium, addr string) string {
 // many it was.
 func (s *Service) RevokeByAddress(ctx context.Context, medium Medium, addr string) (n int, err error) {
 	list, err := s.search(ctx, func(session *Session) bool {
-		session.settle(s.now())
+		session.expireClaim(s.now())
 		return session.Medium == medium && session.Address == addr && session.open(s.now()) == nil
 	})
 	for _, a := range list {

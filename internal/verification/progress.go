@@ -16,12 +16,12 @@ const (
 	// progressTime is how long it is known how far somebody has come with a
 	// registration, and how long a message is held for them.
 	progressTime = time.Hour
-	// tieTime is how long a request that names no registration is taken for one
+	// registrationTime is how long a request that names no registration is taken for one
 	// that belongs to the newest of the same client.
-	tieTime = 10 * time.Minute
-	// tieFresh is how old a note may get before it is written again: clients
+	registrationTime = 10 * time.Minute
+	// registrationFresh is how old a note may get before it is written again: clients
 	// repeat the request that makes it every few seconds.
-	tieFresh = time.Minute
+	registrationFresh = time.Minute
 )
 
 // progressRecord is how far a registration has come: one session of the
@@ -35,8 +35,8 @@ type progressRecord struct {
 	Paid int64 `cbor:"3,keyasint,omitempty"`
 }
 
-// tieRecord leads from a client to its newest registration.
-type tieRecord struct {
+// registrationRecord leads from a client to its newest registration.
+type registrationRecord struct {
 	UIA string `cbor:"1,keyasint"`
 	At  int64  `cbor:"2,keyasint"` // Unix milliseconds
 }
@@ -49,40 +49,40 @@ func (s *Service) progressNames(uia string, medium Medium) []string {
 	return s.keys.HashTexts("registration progress", uia, string(medium))
 }
 
-func (s *Service) tieNames(client netip.Addr, agent string) []string {
+func (s *Service) registrationNames(client netip.Addr, agent string) []string {
 	return s.keys.HashTexts("registration tie", string(ratelimit.Narrow(client)), agent)
 }
 
-// Tie notes that a client has a registration under way, for requests that do
+// NoteRegistration notes that a client has a registration under way, for requests that do
 // not say which they belong to.
-func (s *Service) Tie(ctx context.Context, client netip.Addr, agent, uia string) error {
+func (s *Service) NoteRegistration(ctx context.Context, client netip.Addr, agent, uia string) error {
 	if !client.IsValid() || uia == "" {
 		return nil
 	}
-	names := s.tieNames(client, agent)
-	known, err := s.tie(ctx, names)
+	names := s.registrationNames(client, agent)
+	known, err := s.registration(ctx, names)
 	now := s.now()
-	if err != nil || (known.UIA == uia && now.Sub(time.UnixMilli(known.At)) < tieFresh) {
+	if err != nil || (known.UIA == uia && now.Sub(time.UnixMilli(known.At)) < registrationFresh) {
 		return err
 	}
-	return store.UpdateSoon(ctx, s.store, progressPartition, func(txn store.Txn) error {
-		return kindTie.Put(txn, s.keys, kindTie.Key(names[0]), tieRecord{uia, now.UnixMilli()}, now.Add(tieTime))
+	return store.UpdateAsync(ctx, s.store, progressPartition, func(txn store.Txn) error {
+		return kindRegistration.Put(txn, s.keys, kindRegistration.Key(names[0]), registrationRecord{uia, now.UnixMilli()}, now.Add(registrationTime))
 	})
 }
 
-// Tied is the registration of a client, or empty.
-func (s *Service) Tied(ctx context.Context, client netip.Addr, agent string) (uia string, err error) {
+// NewestRegistration is the registration of a client, or empty.
+func (s *Service) NewestRegistration(ctx context.Context, client netip.Addr, agent string) (uia string, err error) {
 	if !client.IsValid() {
 		return "", nil
 	}
-	rec, err := s.tie(ctx, s.tieNames(client, agent))
+	rec, err := s.registration(ctx, s.registrationNames(client, agent))
 	return rec.UIA, err
 }
 
-func (s *Service) tie(ctx context.Context, names []string) (rec tieRecord, err error) {
-	err = s.glance(ctx, progressPartition, func(txn store.Txn) error { // it may not be on the disk yet
-		rec = tieRecord{}
-		_, err := kindTie.First(txn, s.keys, names, &rec)
+func (s *Service) registration(ctx context.Context, names []string) (rec registrationRecord, err error) {
+	err = s.viewLatest(ctx, progressPartition, func(txn store.Txn) error { // it may not be on the disk yet
+		rec = registrationRecord{}
+		_, err := kindRegistration.First(txn, s.keys, names, &rec)
 		return err
 	})
 	if errors.Is(err, store.ErrNotFound) {

@@ -202,22 +202,22 @@ func TestGate_AFailureDoesNotLoseTheMessage(t *testing.T) {
 func TestGate_Ties(t *testing.T) {
 	f := newFixture(t)
 	addr := netip.MustParseAddr
-	tied := func(client netip.Addr, agent string) string {
+	newest := func(client netip.Addr, agent string) string {
 		t.Helper()
-		uia, err := f.Tied(bg, client, agent)
+		uia, err := f.NewestRegistration(bg, client, agent)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return uia
 	}
-	tie := func(client netip.Addr, uia string) {
+	note := func(client netip.Addr, uia string) {
 		t.Helper()
-		if err := f.Tie(bg, client, "Element", uia); err != nil {
+		if err := f.NoteRegistration(bg, client, "Element", uia); err != nil {
 			t.Fatal(err)
 		}
 	}
-	tie(addr("192.0.2.1"), "u1")
-	tie(netip.Addr{}, "nobody")
+	note(addr("192.0.2.1"), "u1")
+	note(netip.Addr{}, "nobody")
 	for i, c := range []struct {
 		client netip.Addr
 		agent  string
@@ -225,23 +225,23 @@ func TestGate_Ties(t *testing.T) {
 	}{
 		{addr("192.0.2.1"), "Element", "u1"}, {addr("192.0.2.1"), "other", ""}, {addr("192.0.2.2"), "Element", ""}, {netip.Addr{}, "Element", ""},
 	} {
-		if got := tied(c.client, c.agent); got != c.want {
-			t.Errorf("%d: got tied to %q, want %q", i, got, c.want)
+		if got := newest(c.client, c.agent); got != c.want {
+			t.Errorf("%d: got %q, want %q", i, got, c.want)
 		}
 	}
-	tie(addr("192.0.2.1"), "u2")
-	if got := tied(addr("192.0.2.1"), "Element"); got != "u2" {
-		t.Errorf("got tied to %q, want to the newest", got)
+	note(addr("192.0.2.1"), "u2")
+	if got := newest(addr("192.0.2.1"), "Element"); got != "u2" {
+		t.Errorf("got %q, want the newest", got)
 	}
 	f.clock.Advance(9 * time.Minute)
-	tie(addr("192.0.2.1"), "u2") // it polls
+	note(addr("192.0.2.1"), "u2") // it polls
 	f.clock.Advance(9 * time.Minute)
-	if got := tied(addr("192.0.2.1"), "Element"); got != "u2" {
-		t.Errorf("got tied to %q while it is in use, want u2", got)
+	if got := newest(addr("192.0.2.1"), "Element"); got != "u2" {
+		t.Errorf("got %q while it is in use, want u2", got)
 	}
 	f.clock.Advance(2 * time.Minute)
-	if got := tied(addr("192.0.2.1"), "Element"); got != "" {
-		t.Errorf("got tied to %q after the time, want nothing", got)
+	if got := newest(addr("192.0.2.1"), "Element"); got != "" {
+		t.Errorf("got %q after the time, want nothing", got)
 	}
 }
 
@@ -251,7 +251,7 @@ func TestGate_Ends(t *testing.T) {
 	for i := range 5 {
 		f.hold(ask(held(fmt.Sprint("u", i)), mailbox(fmt.Sprintf("a%d@example.com", i))))
 	}
-	if err := f.Tie(bg, netip.MustParseAddr("192.0.2.1"), "x", "u1"); err != nil {
+	if err := f.NoteRegistration(bg, netip.MustParseAddr("192.0.2.1"), "x", "u1"); err != nil {
 		t.Fatal(err)
 	}
 	if got := f.entries(kindProgress); got != 5 {
@@ -270,7 +270,7 @@ func TestGate_Ends(t *testing.T) {
 			t.Errorf("Reached = %v, %v, want %v", got, err, want)
 		}
 	}
-	if got := f.entries(kindProgress) + f.entries(kindTie); got != 0 {
+	if got := f.entries(kindProgress) + f.entries(kindRegistration); got != 0 {
 		t.Errorf("got %d entries left, want none", got)
 	}
 }

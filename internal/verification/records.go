@@ -41,7 +41,7 @@ var (
 		sealed.Read(func(q *sealed.Query, rec *progressRecord) bool {
 			return rec.Held != nil && is(q, rec.Held.Medium, rec.Held.Address)
 		}))
-	kindTie = sealed.Declare("registrations", "t/", sealed.Together, sealed.Expires, sealed.Dropped,
+	kindRegistration = sealed.Declare("registrations", "t/", sealed.Together, sealed.Expires, sealed.Dropped,
 		sealed.Never("it has the homeserver's name of a registration, and no address"))
 	kindLimit = sealed.Declare("limits", "l/", sealed.Together, sealed.Unsealed, sealed.Kept, named(naming.limits))
 	// The messages that were asked for to one mailbox, and from where an address was proven.

@@ -15,6 +15,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
 	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/store"
+	"github.com/caddy-threepid/caddy-threepid/store/storetest"
 )
 
 // recordTypes makes an empty record of each kind.
@@ -29,26 +30,15 @@ var recordTypes = map[string]func() any{
 // recordVersion is the first byte of every record.
 const recordVersion = 1
 
-// slot is a transaction over one entry.
-type slot struct {
-	store.Txn
-	value []byte
-}
-
-func (s *slot) Set(_ string, value []byte, _ time.Time) error {
-	s.value = value
-	return nil
-}
-
 var slotKeys, _ = keyring.New(keyring.Key{Secret: make([]byte, keyring.SecretSize)})
 
 // encode is what is sealed of a record; its kind does not matter.
 func encode(rec any) ([]byte, error) {
-	var at slot
+	var at storetest.Slot
 	if err := kindSession.Put(&at, slotKeys, kindSession.Key(""), rec, time.Time{}); err != nil {
 		return nil, err
 	}
-	return slotKeys.Open(kindSession.Key(""), at.value)
+	return slotKeys.Open(kindSession.Key(""), at.Value)
 }
 
 // decode reads what encode returns.
@@ -185,7 +175,7 @@ func TestWhatCannotBeWrittenIsAnError(t *testing.T) {
 // TestProofsStayWhatTheyAre: what is asked for today must be proven to the next version.
 func TestProofsStayWhatTheyAre(t *testing.T) {
 	f := newFixture(t)
-	if got, want := f.Proof("nonce"), "HvtbQtaEbXrwxalpdFw4mA"; got != want {
+	if got, want := f.ProbeAnswer("nonce"), "HvtbQtaEbXrwxalpdFw4mA"; got != want {
 		t.Errorf("the answer to a nonce is %q, want %q", got, want)
 	}
 }

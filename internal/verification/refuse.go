@@ -96,7 +96,7 @@ func (s *Service) Refuse(ctx context.Context, sid, refusal string, everybody boo
 // sent yet. It may be repeated; a session that was used is ErrConsumed.
 func (s *Service) RevokeSession(ctx context.Context, sid string) error {
 	_, verdict, err := s.revoke(ctx, sid, func(session *Session) error {
-		session.settle(s.now())
+		session.expireClaim(s.now())
 		if session.State == Consumed {
 			return ErrConsumed
 		}

@@ -116,7 +116,7 @@ func (s *Service) Due(ctx context.Context, req Request) (due, open bool, err err
 
 func (s *Service) due(ctx context.Context, req openingRequest) (due, open bool, err error) {
 	o := &opening{svc: s, req: req, partition: sealed.PartitionOf(req.Index)}
-	err = s.glance(ctx, o.partition, func(txn store.Txn) error {
+	err = s.viewLatest(ctx, o.partition, func(txn store.Txn) error {
 		session, err := o.find(txn, s.now())
 		open = session != nil
 		due = !open || session.asks(o.req)
@@ -256,7 +256,7 @@ func (o *opening) find(txn store.Txn, now time.Time) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	session.settle(now)
+	session.expireClaim(now)
 	if !session.reusable(now, o.req.Discreet) || !o.req.opened(session) {
 		return nil, nil
 	}

@@ -18,7 +18,7 @@ import (
 // moves. What is made at the very moment of a rotation is covered by a day.
 func (s *Service) Retention() time.Duration {
 	longest := max(conversationTime, 2*MaxLifetime, s.cfg.Cooldown)
-	for _, limit := range []Limit{s.cfg.PerAddress, s.cfg.PerClient, s.cfg.PerDomain, s.cfg.PerUser, s.cfg.PerUIA, s.cfg.Messages, s.cfg.Guesses, wrongCodes} {
+	for _, limit := range []Limit{s.cfg.PerAddress, s.cfg.PerClient, s.cfg.PerNetwork, s.cfg.PerDomain, s.cfg.PerUser, s.cfg.PerUIA, s.cfg.Messages, s.cfg.Guesses, wrongCodes} {
 		longest = max(longest, limit.Per)
 	}
 	return longest + 24*time.Hour
@@ -56,7 +56,7 @@ func (s *Service) staleBindings(ctx context.Context, p store.Partition) (stale [
 		if kindBinding.Open(s.keys, key, value, &b) != nil {
 			return true, nil
 		}
-		if on := s.shelves(b.User)[0]; !strings.HasPrefix(key, on.prefix) {
+		if on := s.bindingPrefixes(b.User)[0]; !strings.HasPrefix(key, on.prefix) {
 			stale = append(stale, placed{p, key, b})
 		}
 		return true, nil
@@ -73,7 +73,7 @@ func (s *Service) staleBindings(ctx context.Context, p store.Partition) (stale [
 // to read it or to undo it, begins at the former place: what is not there any more is
 // at the new one by then.
 func (s *Service) moveBinding(ctx context.Context, old placed) error {
-	on := s.shelves(old.binding.User)[0]
+	on := s.bindingPrefixes(old.binding.User)[0]
 	key := s.bindingKey(on, old.binding)
 	err := s.store.Update(ctx, on.partition, func(txn store.Txn) error {
 		var there Binding

@@ -155,7 +155,7 @@ func TestResealTouchesNothingUnreadable(t *testing.T) {
 	b := f.bindings(mxid)[0]
 	spoil := func() {
 		t.Helper()
-		on := f.shelves(mxid)[0]
+		on := f.bindingPrefixes(mxid)[0]
 		err := f.store.Update(bg, on.partition, func(txn store.Txn) error { return txn.Set(f.bindingKey(on, b), []byte("x"), time.Time{}) })
 		wantErr(t, "spoil", err, nil)
 	}
@@ -302,7 +302,7 @@ func TestSessionEntry(t *testing.T) {
 	f.claim(completes(sid))
 	f.await(ask(purpose(Add)))
 	f.hold(ask(secret("another"), held("u1")))
-	wantErr(t, "Tie", f.Tie(bg, netip.MustParseAddr("192.0.2.1"), "agent", "u1"), nil)
+	wantErr(t, "NoteRegistration", f.NoteRegistration(bg, netip.MustParseAddr("192.0.2.1"), "agent", "u1"), nil)
 	f.bindAll("@u:example.com", 1)
 	f.open(ask(purpose(Password)))
 	m := f.outbox.last(t)

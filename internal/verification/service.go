@@ -155,13 +155,6 @@ func (silent) Transition(Purpose, Medium, string)       {}
 func (silent) Asked(ratelimit.Class, Medium, LimitKind) {}
 func (silent) RanDry(bool)                              {}
 
-// index is the keyed hash under which a session is found again by what scopes
-// send_attempt: address and client_secret (IS API, send_attempt), and here the
-// purpose too.
-func (s *Service) index(req Request) string {
-	return s.indexes(req, s.keys)[0]
-}
-
 // secretLabel and tokenLabel keep the hashes of secrets and tokens apart from
 // others.
 const (

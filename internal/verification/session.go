@@ -119,11 +119,11 @@ func (s *Session) reusable(now time.Time, discreet bool) bool {
 	return !s.Expired(now) && (s.State == Pending || s.State == Validated || s.secretlyRefused(discreet))
 }
 
-// settle applies what the clock alone decides: a claim whose time is over. Its
+// expireClaim applies what the clock alone decides: a claim whose time is over. Its
 // outcome was never reported (the process died, say). If the homeserver had
 // been told "validated" it may have acted on it, and a session completes once,
 // so then the session counts as consumed.
-func (s *Session) settle(now time.Time) {
+func (s *Session) expireClaim(now time.Time) {
 	if s.Claim == nil || now.UnixMilli() < s.Claim.Until {
 		return
 	}
@@ -243,7 +243,7 @@ func (s *Session) match(token tokens, now time.Time) error {
 
 // claim reserves a validated session for one completing request.
 func (s *Session) claim(id hash, purpose Purpose, now time.Time, life time.Duration) error {
-	s.settle(now)
+	s.expireClaim(now)
 	if s.Expired(now) || s.State != Validated || s.Purpose != purpose || s.Claim != nil {
 		return ErrNotValidated
 	}
@@ -255,7 +255,7 @@ func (s *Session) claim(id hash, purpose Purpose, now time.Time, life time.Durat
 // is validated. A homeserver may ask more than once: its HTTP client may retry
 // on a dropped connection.
 func (s *Session) answer(id hash, now time.Time) error {
-	s.settle(now)
+	s.expireClaim(now)
 	if s.Expired(now) || s.State != Validated || !s.claimedBy(id) {
 		return ErrNotValidated
 	}
@@ -318,7 +318,7 @@ func (s *Session) revoke() {
 // refuse is the owner of the address saying that this was not theirs. What is
 // consumed stays so, but the word counts from the first time it was given.
 func (s *Session) refuse(now time.Time) error {
-	s.settle(now)
+	s.expireClaim(now)
 	if s.Refused == 0 {
 		s.Refused = now.UnixMilli()
 	}

@@ -14,6 +14,9 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
+// index is where a session is found again by its request, with the newest keys.
+func (s *Service) index(req Request) string { return s.indexes(req, s.keys)[0] }
+
 // TestErrorsTellNothing: a broken store entry is reported without its content.
 func TestErrorsTellNothing(t *testing.T) {
 	f := newFixture(t)

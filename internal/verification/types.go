@@ -74,7 +74,6 @@ type WrongTokenError struct {
 	Medium  Medium
 }
 
-// Error implements error.
 func (e *WrongTokenError) Error() string { return ErrTokenIncorrect.Error() }
 
 // Unwrap says what it is.
@@ -88,7 +87,6 @@ type LimitError struct {
 	Limit LimitKind
 }
 
-// Error implements error.
 func (e *LimitError) Error() string {
 	return fmt.Sprintf("too many requests, retry after %s", e.RetryAfter)
 }

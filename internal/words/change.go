@@ -66,9 +66,9 @@ func (s *Set) ChangeFor(brand string, m verification.Message) (Rendered, error) 
 	if err := knownChange(m); err != nil {
 		return Rendered{}, err
 	}
-	w := s.scribe(brand, m.Language)
+	w := s.renderer(brand, m.Language)
 	if !w.words.tellsChanges() {
-		w = s.scribe(brand, fallback)
+		w = s.renderer(brand, fallback)
 	}
 	return w.write(m, Links{})
 }
@@ -90,7 +90,7 @@ func knownChange(m verification.Message) error {
 }
 
 // composeChange finds the words for such a mail.
-func composeChange[T any](s *scribe, m verification.Message, v *values, say func(phrase) T) *fields[T] {
+func composeChange[T any](s *renderer, m verification.Message, v *values, say func(phrase) T) *fields[T] {
 	w := s.words
 	p := func(key string) T { return say(w.phrases[key]) }
 	subject := changeKey(m.Notice, "subject")
@@ -156,7 +156,7 @@ func (s *Set) checkChanges() error {
 }
 
 // checkChange holds one against what a reader needs of it.
-func (s *scribe) checkChange(n verification.Notice) error {
+func (s *renderer) checkChange(n verification.Notice) error {
 	m := changeOf(n)
 	r, err := s.write(m, Links{})
 	if err != nil {

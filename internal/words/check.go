@@ -64,7 +64,7 @@ func ofBrand(brand string) string {
 
 // check renders one kind of mail, with what is right and with what never
 // should get that far.
-func (s *scribe) check(k kind) error {
+func (s *renderer) check(k kind) error {
 	expires := time.Date(2026, time.March, 4, 5, 6, 7, 0, time.UTC)
 	m := verification.Message{Purpose: k.purpose, Medium: verification.Email, Proof: k.proof, Created: expires.Add(-time.Hour), Expires: expires}
 	m.Origin, m.Another = sampleOrigin, true // decoys are rendered without
@@ -93,7 +93,7 @@ func (s *scribe) check(k kind) error {
 
 // withstands renders a mail with values that the rest of the program would
 // refuse, so that it is safe also on the day when the rest does not.
-func (s *scribe) withstands(m verification.Message, k kind) error {
+func (s *renderer) withstands(m verification.Message, k kind) error {
 	m.Token = hostileCode
 	links := Links{Refuse: hostileLink, Page: hostileLink}
 	if k.proof == verification.ProofLink {
@@ -178,7 +178,7 @@ func textFits(text string, said *fields[string], k kind, links Links) error {
 
 // markupFits holds the HTML against what a reader needs, and against what mail
 // must not do.
-func (s *scribe) markupFits(markup string, said *fields[string], k kind, links Links) error {
+func (s *renderer) markupFits(markup string, said *fields[string], k kind, links Links) error {
 	page, err := inspect(markup)
 	if err != nil {
 		return err

@@ -49,9 +49,10 @@
 // subject" and what, and the same for added, new, removed and gone (the account
 // has got another address, this one, has lost another, this one); and for all of
 // them "changed act", what to do if it was somebody else, and "changed ignore".
-// They, and "page request made" and so on, "page next", "page client" and "code
-// page" came later, and are optional in a language of the operator's own: the mail
-// or the text is in English then, the line left out.
+// They, and "page request made" and so on, "page next", "page client", "page refuse
+// everybody" and "code page" came later, and are optional in a language of the
+// operator's own: the mail or the text is in English then, the line or the
+// box left out.
 //
 // "register sms", "password sms" and "add sms" are short messages, which name
 // {{.Server}} and {{.Code}}. A network carries 160 characters of its own
@@ -76,7 +77,7 @@
 //	busy title, busy what ({{.Life}}: how long to wait; both came later, and are optional)
 //	request made, request app, request network (a line each: {{.Made}}, {{.App}}, {{.Network}}),
 //	    request other (another one is open); mails have the same
-//	refuse title, refuse what, refuse button, refuse keep, refuse link ("I did not ask for this")
+//	refuse title, refuse what, refuse everybody (beside a box to tick), refuse button, refuse keep
 //	refused title, refused what
 //	help link, help title, help spam, help typo, help wait, help again, help admin
 //	delivery waiting, delivery delayed, delivery sent, delivery bounced (refused by the
@@ -91,7 +92,8 @@
 // takes the place of "help spam":
 //
 //	sms address, sms confirm add title, sms confirm add what, sms code again,
-//	sms again what, sms invalid title, sms invalid what, sms refuse what, sms refused what
+//	sms again what, sms invalid title, sms invalid what, sms refuse what, sms refuse everybody,
+//	sms refused what
 //	sms help link, sms help title, sms help signal, sms help typo, sms help wait
 //	sms delivery waiting, sms delivery delayed, sms delivery sent (the network has it),
 //	    sms delivery arrived (the phone has it), sms delivery bounced (the network gave up),

@@ -10,7 +10,7 @@ import (
 )
 
 // tryFolder does what Load does for one language, which a fuzzer can do often.
-func tryFolder(pairs ...string) (*scribe, error) {
+func tryFolder(pairs ...string) (*renderer, error) {
 	opts := &Options{Server: testServer, Folder: folder(pairs...)}
 	places := opts.of("")
 	look, err := loadLook(places)
@@ -25,7 +25,7 @@ func tryFolder(pairs ...string) (*scribe, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &scribe{server: testServer, words: w, layout: l, look: look}
+	s := &renderer{server: testServer, words: w, layout: l, look: look}
 	for _, k := range kinds() {
 		if err := s.check(k); err != nil {
 			return nil, err
@@ -41,7 +41,7 @@ func tryFolder(pairs ...string) (*scribe, error) {
 
 // mustServe insists that what was accepted serves its reader with other data
 // than that which it was accepted with.
-func mustServe(t *testing.T, s *scribe) {
+func mustServe(t *testing.T, s *renderer) {
 	t.Helper()
 	for _, k := range kinds() {
 		m, links := sample(k, "ar")

@@ -71,7 +71,11 @@ welcome to read its ` + "`words.txt`" + `, mend it, and set ` + "`reviewed`" + `
 		}
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", l.Tag, l.Name, direction, reviewed)
 	}
-	b.WriteString("\nThis page is written by `go test -run TestListOfLanguages -update .`\n")
+	b.WriteString(`
+To add a language, copy ` + "`de/words.txt`" + ` to a folder of its tag (BCP 47), translate every text, and set ` + "`reviewed`" + ` to ` + "`yes`" + ` if you speak it natively, else ` + "`no`" + `.
+Add the tag to ` + "`go:embed` in `files.go`" + `, whose tests tell what is missing or does not fit; the keys are explained in ` + "`doc.go`" + `.
+Then have this page written, in this folder: ` + "`go test -tags nobadger,nomysql,nopgx -run TestListOfLanguages -update .`" + `
+`)
 	golden(t, "LANGUAGES.md", b.String())
 }
 

@@ -2,7 +2,9 @@
 
 package words
 
-import "strings"
+import (
+	"strings"
+)
 
 // value is what a text can name, as {{.Server}}; a set of them is an or.
 type value uint16
@@ -105,15 +107,15 @@ var pageKeys = []struct{ page, parts string }{
 	{"invalid", "title|what"},
 	{"error", "title|what"},
 	{"busy", "title|what"},
-	{"refuse", "title|what|button|keep|link"},
+	{"refuse", "title|what|everybody|button|keep"},
 	{"refused", "title|what"},
 	{"request", "made|app|network|other"},
 	{"help", "link|title|spam|typo|wait|again|admin"},
 	{"delivery", "waiting|delayed|sent|bounced|address|failed|suspended|none"},
-	// What clients show of a refusal; see later.go.
+	// What clients show of a refusal; see addLater.
 	{"client", "limit|busy|email|number|denied|barred|closed|begin|unsupported|setup|unconfirmed|password"},
 	// What the pages say otherwise where the message went to a phone.
-	{"sms", "address|confirm add title|confirm add what|code again|again what|invalid title|invalid what|refuse what|refused what"},
+	{"sms", "address|confirm add title|confirm add what|code again|again what|invalid title|invalid what|refuse everybody|refuse what|refused what"},
 	{"sms help", "link|title|signal|typo|wait"},
 	{"sms delivery", "waiting|delayed|sent|arrived|bounced|address|failed|suspended|none"},
 }
@@ -127,4 +129,30 @@ func PageKeys() []string {
 		}
 	}
 	return keys
+}
+
+// wordsCodePage is for those whose app has no field for the code of a mail.
+const wordsCodePage = "code page"
+
+// wordsFormer are said no more. Files of operators may have them still.
+const wordsFormer = "page refuse link"
+
+// addLater is for words that came when there were languages of operators already, and
+// those need not have them: a client is told in English then, and a link stands for itself. A
+// box without words is left out.
+func addLater(rules map[string]rule) {
+	for key, r := range rules {
+		if isLater(key) {
+			r.optional = true
+			rules[key] = r
+		}
+	}
+	for _, key := range []string{"page client limit", "page client busy"} {
+		rules[key] = rule{may: valueServer | valueLife, must: valueLife, optional: true}
+	}
+	rules[wordsFormer] = rule{may: valueServer, optional: true}
+}
+
+func isLater(key string) bool {
+	return strings.HasPrefix(key, "page client ") || strings.HasPrefix(key, "page next ") || strings.HasSuffix(key, " refuse everybody")
 }

@@ -42,7 +42,7 @@ func loadLayout(places sources) (layout, error) {
 		return l, err
 	}
 	l.textPath = path
-	if err := guard(path, raw); err != nil {
+	if err := checkLayout(path, raw); err != nil {
 		return l, err
 	}
 	if l.text, err = texttemplate.New(path).Funcs(functions).Parse(string(raw)); err != nil {
@@ -52,7 +52,7 @@ func loadLayout(places sources) (layout, error) {
 		return l, err
 	}
 	l.markupPath = path
-	if err := guard(path, raw); err != nil {
+	if err := checkLayout(path, raw); err != nil {
 		return l, err
 	}
 	if l.html, err = htmltemplate.New(path).Funcs(functions).Parse(string(raw)); err != nil {
@@ -61,9 +61,9 @@ func loadLayout(places sources) (layout, error) {
 	return l, nil
 }
 
-// guard refuses a layout that could run for long, or do anything but put texts
+// checkLayout refuses a layout that could run for long, or do anything but put texts
 // in order: it has no loops, no recursion, and no functions that compose text.
-func guard(path string, raw []byte) error {
+func checkLayout(path string, raw []byte) error {
 	if err := checkLetters(path, raw); err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ func guard(path string, raw []byte) error {
 	if err != nil {
 		return fmt.Errorf("read layout: %s", strings.TrimPrefix(err.Error(), "template: "))
 	}
-	g := &warden{trees: trees, costs: map[string]int{}}
+	g := &layoutChecker{trees: trees, costs: map[string]int{}}
 	for _, name := range sortedKeys(trees) {
 		if _, err := g.cost(name); err != nil {
 			return err
@@ -84,8 +84,8 @@ func guard(path string, raw []byte) error {
 	return nil
 }
 
-// warden walks through the parts of a layout.
-type warden struct {
+// layoutChecker walks through the parts of a layout.
+type layoutChecker struct {
 	trees map[string]*parse.Tree
 	// costs is how many parts a part runs, itself included; 0 while it is
 	// walked through.
@@ -94,7 +94,7 @@ type warden struct {
 
 var errEndless = errors.New("a layout must not call itself")
 
-func (g *warden) cost(name string) (int, error) {
+func (g *layoutChecker) cost(name string) (int, error) {
 	if n, ok := g.costs[name]; ok {
 		if n == 0 {
 			return 0, errEndless
@@ -117,7 +117,7 @@ func (g *warden) cost(name string) (int, error) {
 	return n, nil
 }
 
-func (g *warden) list(tree *parse.Tree, list *parse.ListNode) (int, error) {
+func (g *layoutChecker) list(tree *parse.Tree, list *parse.ListNode) (int, error) {
 	if list == nil {
 		return 0, nil
 	}
@@ -132,7 +132,7 @@ func (g *warden) list(tree *parse.Tree, list *parse.ListNode) (int, error) {
 	return sum, nil
 }
 
-func (g *warden) node(tree *parse.Tree, node parse.Node) (int, error) {
+func (g *layoutChecker) node(tree *parse.Tree, node parse.Node) (int, error) {
 	place := func() string {
 		p, _ := tree.ErrorContext(node)
 		return shortPlace(p)
@@ -159,7 +159,7 @@ func (g *warden) node(tree *parse.Tree, node parse.Node) (int, error) {
 	return 0, fmt.Errorf("%s: a layout cannot have %.40s", place(), node)
 }
 
-func (g *warden) branch(tree *parse.Tree, place func() string, n *parse.BranchNode) (int, error) {
+func (g *layoutChecker) branch(tree *parse.Tree, place func() string, n *parse.BranchNode) (int, error) {
 	if err := g.pipe(place, n.Pipe); err != nil {
 		return 0, err
 	}
@@ -172,7 +172,7 @@ func (g *warden) branch(tree *parse.Tree, place func() string, n *parse.BranchNo
 }
 
 // pipe allows values, the words of logic, and wrap.
-func (g *warden) pipe(place func() string, pipe *parse.PipeNode) error {
+func (g *layoutChecker) pipe(place func() string, pipe *parse.PipeNode) error {
 	if pipe == nil {
 		return nil
 	}

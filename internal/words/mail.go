@@ -121,8 +121,8 @@ func known(m verification.Message, links Links) error {
 	return nil
 }
 
-// scribe writes the mails of one brand in one language.
-type scribe struct {
+// renderer writes the mails of one brand in one language.
+type renderer struct {
 	server string
 	words  *words
 	layout layout
@@ -131,7 +131,7 @@ type scribe struct {
 
 // write words one mail. Of the message only purpose, proof, times, the code, its
 // origin and what it tells are read.
-func (s *scribe) write(m verification.Message, links Links) (Rendered, error) {
+func (s *renderer) write(m verification.Message, links Links) (Rendered, error) {
 	v := &values{server: s.server, life: s.words.life(m.Expires.Sub(m.Created)), until: until(m.Expires), code: links.Check}
 	v.come(m)
 	plain := phrase.plain
@@ -153,7 +153,7 @@ func (s *scribe) write(m verification.Message, links Links) (Rendered, error) {
 }
 
 // compose finds the words for a mail.
-func compose[T any](s *scribe, m verification.Message, links Links, v *values, say func(phrase) T) *fields[T] {
+func compose[T any](s *renderer, m verification.Message, links Links, v *values, say func(phrase) T) *fields[T] {
 	if m.Notice != "" {
 		return composeChange(s, m, v, say)
 	}

@@ -75,7 +75,7 @@ func (s *Set) checkNotices() error {
 }
 
 // checkNotice holds one against what a reader needs of it.
-func (s *scribe) checkNotice(purpose string) error {
+func (s *renderer) checkNotice(purpose string) error {
 	m, links := noticeOf(purpose, verification.Email), Links{Refuse: probeRefuse}
 	r, err := s.write(m, links)
 	if err != nil {
@@ -105,7 +105,7 @@ func (s *scribe) checkNotice(purpose string) error {
 
 // checkNoticeSMS is checkSMS for a notice. It must not cost more than the
 // message in whose place it is sent: that is what was counted.
-func (s *scribe) checkNoticeSMS(purpose string) error {
+func (s *renderer) checkNoticeSMS(purpose string) error {
 	text, place := s.message(purpose+notice, ""), s.words.places[purpose+notice+" sms"]
 	p, v := s.words.phrases[purpose+notice+" sms"], &values{server: s.server}
 	switch most := gsm7.Of(s.message(purpose, sampleSMSCode)).Segments; {

@@ -26,7 +26,7 @@ type Words struct {
 	// Lang and Dir are for the HTML attributes of these names.
 	Lang, Dir string
 
-	scribe *scribe
+	renderer *renderer
 }
 
 // Words returns the words of pages in a language, as [Set.Match] returns it.
@@ -35,8 +35,8 @@ func (s *Set) Words(lang string) Words { return s.WordsFor("", lang) }
 // WordsFor returns the words that pages of a brand have. A brand that there is
 // not has those of the default look.
 func (s *Set) WordsFor(brand, lang string) Words {
-	w := s.scribe(brand, lang)
-	return Words{Lang: w.words.Tag, Dir: w.words.dir(), scribe: w}
+	w := s.renderer(brand, lang)
+	return Words{Lang: w.words.Tag, Dir: w.words.dir(), renderer: w}
 }
 
 // Text returns the words for one of [PageKeys] as plain text, which is still
@@ -46,7 +46,7 @@ func (w Words) Text(key string, data PageData) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if w.scribe.words.RTL {
+	if w.renderer.words.RTL {
 		return p.isolated(w.values(data)), nil
 	}
 	return p.plain(w.values(data)), nil
@@ -59,7 +59,7 @@ func (w Words) Wait(d time.Duration) string {
 	if d > 24*time.Hour {
 		whole = time.Hour // minutes are not said then
 	}
-	return w.scribe.words.life((d + whole - 1).Truncate(whole))
+	return w.renderer.words.life((d + whole - 1).Truncate(whole))
 }
 
 // HTML returns the words for one of [PageKeys] with names marked up and
@@ -69,18 +69,18 @@ func (w Words) HTML(key string, data PageData) (htmltemplate.HTML, error) {
 	if err != nil {
 		return "", err
 	}
-	return p.markup(w.values(data), w.scribe.words.RTL), nil
+	return p.markup(w.values(data), w.renderer.words.RTL), nil
 }
 
 func (w Words) values(data PageData) *values {
-	return &values{server: w.scribe.server, address: data.Address, life: data.Life, made: data.Made, app: data.App, network: data.Network}
+	return &values{server: w.renderer.server, address: data.Address, life: data.Life, made: data.Made, app: data.App, network: data.Network}
 }
 
 func (w Words) phrase(key string) (phrase, error) {
-	if w.scribe == nil {
+	if w.renderer == nil {
 		return nil, fmt.Errorf("words for %q of no language", key)
 	}
-	p, ok := w.scribe.words.phrases[key]
+	p, ok := w.renderer.words.phrases[key]
 	if !ok && wordRules[key].optional {
 		return nil, nil // a language of the operator's need not have it
 	}

@@ -44,7 +44,7 @@ func (s *Set) SMS(brand string, m verification.Message) (string, error) {
 	if m.Decoy {
 		purpose += notice
 	}
-	return s.scribe(brand, m.Language).message(purpose, m.Token), nil
+	return s.renderer(brand, m.Language).message(purpose, m.Token), nil
 }
 
 // knownSMS refuses a message that there are no words for. No error tells the
@@ -84,7 +84,7 @@ func (s *Set) SMSCosts() []SMSCost {
 }
 
 // message is the text of one short message.
-func (s *scribe) message(purpose, code string) string {
+func (s *renderer) message(purpose, code string) string {
 	p, v := s.words.phrases[purpose+" sms"], &values{server: s.server, code: code}
 	if s.words.RTL {
 		return p.sparing(v)
@@ -108,7 +108,7 @@ func (s *Set) checkSMS() error {
 	return nil
 }
 
-func (s *scribe) checkSMS(purpose string) error {
+func (s *renderer) checkSMS(purpose string) error {
 	text := s.message(purpose, sampleSMSCode)
 	p, v := s.words.phrases[purpose+" sms"], &values{server: s.server, code: sampleSMSCode}
 	switch n := gsm7.Of(text).Segments; {

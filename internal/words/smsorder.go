@@ -16,7 +16,7 @@ func (p phrase) sparing(v *values) string {
 	var b strings.Builder
 	for i, part := range p {
 		b.WriteString(part.text)
-		if part.value != valueServer || settled(p[:i].plain(v)+part.text, v.server, p[i+1:].plain(v)) {
+		if part.value != valueServer || keepsOrder(p[:i].plain(v)+part.text, v.server, p[i+1:].plain(v)) {
 			b.WriteString(v.of(part.value))
 			continue
 		}
@@ -25,7 +25,7 @@ func (p phrase) sparing(v *values) string {
 	return b.String()
 }
 
-// settled reports whether a host keeps its place and its order between what is
+// keepsOrder reports whether a host keeps its place and its order between what is
 // before and after it, by the rules of the Unicode Bidirectional Algorithm (UAX
 // #9):
 //
@@ -37,7 +37,7 @@ func (p phrase) sparing(v *values) string {
 //     the whole of it around (P2).
 //   - What follows is a letter of the language before any number, or else the
 //     number would be drawn into the run (W7). That could be the code.
-func settled(before, host, after string) bool {
+func keepsOrder(before, host, after string) bool {
 	if !letter(host[0]) || !letter(host[len(host)-1]) && !digit(host[len(host)-1]) {
 		return false
 	}

@@ -30,7 +30,7 @@ type Options struct {
 type Set struct {
 	languages []Language
 	matcher   *matcher
-	brands    map[string]map[string]*scribe // by brand and language
+	brands    map[string]map[string]*renderer // by brand and language
 	looks     map[string]Look
 }
 
@@ -74,7 +74,7 @@ func load(opts Options) (*Set, error) {
 	if len(opts.Brands) != 0 && opts.Folder == nil {
 		return nil, errors.New("brands need a folder of templates")
 	}
-	s := &Set{brands: map[string]map[string]*scribe{}, looks: map[string]Look{}}
+	s := &Set{brands: map[string]map[string]*renderer{}, looks: map[string]Look{}}
 	errs := opts.strays()
 	tags, err := opts.tags()
 	if err = errors.Join(append(errs, err)...); err != nil {
@@ -143,7 +143,7 @@ func (s *Set) load(r *reader, opts *Options, brand string, tags []string) error 
 		return err
 	}
 	s.looks[brand] = look
-	s.brands[brand] = make(map[string]*scribe, len(tags))
+	s.brands[brand] = make(map[string]*renderer, len(tags))
 	var errs []error
 	for _, tag := range tags {
 		w, err := r.language(places, tag)
@@ -151,7 +151,7 @@ func (s *Set) load(r *reader, opts *Options, brand string, tags []string) error 
 			errs = append(errs, err)
 			continue
 		}
-		s.brands[brand][tag] = &scribe{server: opts.Server, words: w, layout: l, look: look}
+		s.brands[brand][tag] = &renderer{server: opts.Server, words: w, layout: l, look: look}
 	}
 	return joined(errs)
 }
@@ -179,13 +179,13 @@ func (s *Set) MailFor(brand string, m verification.Message, links Links) (Render
 	if links.Refuse == "" {
 		return Rendered{}, errors.New("a mail has a link by which its reader can refuse")
 	}
-	return s.scribe(brand, m.Language).write(m, links)
+	return s.renderer(brand, m.Language).write(m, links)
 }
 
-// scribe finds who writes for a brand in a language. Either may have been
+// renderer finds who writes for a brand in a language. Either may have been
 // removed since the message was stored. A mail in the default look, or in the
 // nearest language, is better than none.
-func (s *Set) scribe(brand, lang string) *scribe {
+func (s *Set) renderer(brand, lang string) *renderer {
 	of, ok := s.brands[brand]
 	if !ok {
 		of = s.brands[""]

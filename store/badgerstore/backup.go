@@ -42,10 +42,10 @@ type BackupInfo struct {
 // while it goes on serving. What an update was answered for before is in it. It
 // is for [Restore]; deleted and expired entries are not in it.
 func (s *Store) Backup(ctx context.Context, w io.Writer) (BackupInfo, error) {
-	if !s.gate.Enter() {
+	if !s.running.Enter() {
 		return BackupInfo{}, store.ErrClosed
 	}
-	defer s.gate.Leave()
+	defer s.running.Leave()
 	info := BackupInfo{Begun: s.opts.Clock().UTC().Truncate(time.Millisecond)}
 	out := newSummed(w)
 	out.write([]byte(backupMagic))

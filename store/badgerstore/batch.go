@@ -10,6 +10,9 @@ import (
 	"github.com/dgraph-io/badger/v4"
 )
 
+// asyncTime is how long writes that nobody waits for may gather.
+const asyncTime = 20 * time.Millisecond
+
 // batch collects the writes of updates that are committed together.
 type batch struct {
 	writes map[string]entry
@@ -80,7 +83,7 @@ func (q *queue) init(db *badger.DB) {
 	q.lock = make(chan struct{}, 1)
 	q.gather = newBatch()
 	q.kick = make(chan struct{}, 1)
-	q.patience = time.AfterFunc(soonTime, func() {
+	q.patience = time.AfterFunc(asyncTime, func() {
 		q.waiting.Store(false)
 		q.signal()
 	})
@@ -153,12 +156,12 @@ func (q *queue) signal() {
 	}
 }
 
-// signalSoon lets the committer sleep until an update comes that somebody waits
+// signalAsync lets the committer sleep until an update comes that somebody waits
 // for, or a while has passed: a commit of these writes alone would only keep
 // the next one waiting.
-func (q *queue) signalSoon() {
+func (q *queue) signalAsync() {
 	if q.waiting.CompareAndSwap(false, true) {
-		q.patience.Reset(soonTime)
+		q.patience.Reset(asyncTime)
 	}
 }
 

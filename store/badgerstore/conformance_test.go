@@ -3,33 +3,12 @@
 package badgerstore
 
 import (
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/store"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
 )
-
-// fakeClock starts now and moves only when told to.
-type fakeClock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func newFakeClock() *fakeClock { return &fakeClock{now: time.Now()} }
-
-func (c *fakeClock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *fakeClock) Advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
 
 // reopen closes a store and opens its directory again.
 func reopen(t *testing.T, s store.Store) store.Store {
@@ -42,7 +21,7 @@ func reopen(t *testing.T, s store.Store) store.Store {
 
 func TestConforms(t *testing.T) {
 	t.Parallel() // it waits, most of the time
-	clock := newFakeClock()
+	clock := storetest.NewClock(time.Now())
 	storetest.Run(t,
 		func(t *testing.T) store.Store { return openTest(t, Options{Clock: clock.Now}) },
 		storetest.WithReopen(reopen),

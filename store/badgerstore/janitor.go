@@ -102,10 +102,10 @@ func (s *Store) liveSize(ctx context.Context) (size int64, err error) {
 // store serves meanwhile. The janitor does it by itself when it is worth while;
 // this is for measuring and for operators.
 func (s *Store) Compact(ctx context.Context) error {
-	if !s.gate.Enter() {
+	if !s.running.Enter() {
 		return store.ErrClosed
 	}
-	defer s.gate.Leave()
+	defer s.running.Leave()
 	select {
 	case s.compacting <- struct{}{}:
 		defer func() { <-s.compacting }()

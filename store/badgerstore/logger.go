@@ -14,22 +14,18 @@ import (
 // replayed file and compaction, which is Debug for an operator.
 type badgerLogger struct{ log *zap.Logger }
 
-// Errorf implements badger.Logger.
 func (l badgerLogger) Errorf(format string, args ...any) {
 	l.write(zapcore.ErrorLevel, format, args)
 }
 
-// Warningf implements badger.Logger.
 func (l badgerLogger) Warningf(format string, args ...any) {
 	l.write(zapcore.WarnLevel, format, args)
 }
 
-// Infof implements badger.Logger.
 func (l badgerLogger) Infof(format string, args ...any) {
 	l.write(zapcore.DebugLevel, format, args)
 }
 
-// Debugf implements badger.Logger.
 func (l badgerLogger) Debugf(format string, args ...any) {
 	l.write(zapcore.DebugLevel, format, args)
 }

@@ -96,31 +96,27 @@ func notClosed(dir string) error {
 	return ErrNotClosed
 }
 
-// View implements [store.Reader].
 func (r *Reader) View(ctx context.Context, p store.Partition, fn func(store.Txn) error) error {
 	return r.s.View(ctx, p, fn)
 }
 
-// Scan implements [store.Reader].
 func (r *Reader) Scan(ctx context.Context, p store.Partition, prefix string, fn func(string, []byte) (bool, error)) error {
 	return r.s.Scan(ctx, p, prefix, fn)
 }
 
-// Empty implements [store.Emptier].
 func (r *Reader) Empty(ctx context.Context) (bool, error) { return r.s.Empty(ctx) }
 
 // Close lets others open the database.
 func (r *Reader) Close() error {
-	r.s.gate.Close()
+	r.s.running.Close()
 	return translate("close badger store", r.s.db.Close())
 }
 
-// Empty implements [store.Emptier].
 func (s *Store) Empty(ctx context.Context) (bool, error) {
-	if !s.gate.Enter() {
+	if !s.running.Enter() {
 		return false, store.ErrClosed
 	}
-	defer s.gate.Leave()
+	defer s.running.Leave()
 	txn := s.db.NewTransaction(false)
 	defer txn.Discard()
 	it := txn.NewIterator(badger.DefaultIteratorOptions)

@@ -19,6 +19,7 @@ import (
 	"github.com/dgraph-io/badger/v4"
 
 	"github.com/caddy-threepid/caddy-threepid/store"
+	"github.com/caddy-threepid/caddy-threepid/store/storetest"
 )
 
 // files lists a folder with what is in its files and when they were written.
@@ -175,7 +176,7 @@ func TestInUse(t *testing.T) {
 
 // TestEmptyIsOfWhatLives in partitions; and what cannot be told is not empty.
 func TestEmptyIsOfWhatLives(t *testing.T) {
-	clock := newFakeClock()
+	clock := storetest.NewClock(time.Now())
 	s := openTest(t, Options{Clock: clock.Now})
 	want := func(ctx context.Context, empty bool, err error) {
 		t.Helper()

@@ -87,9 +87,8 @@ func contents(s store.Store, p store.Partition, prefix string) []string {
 // TestBehavesAsModel runs random transactions on the store and on the one in
 // memory, and compares every answer.
 func TestBehavesAsModel(t *testing.T) {
-	clock := newFakeClock()
 	// On the boundary of the unit, where rounding changes nothing.
-	clock.now = clock.now.Truncate(expiryUnit)
+	clock := storetest.NewClock(time.Now().Truncate(expiryUnit))
 	s := openTest(t, Options{Clock: clock.Now})
 	run := 0
 	rapid.Check(t, func(t *rapid.T) {

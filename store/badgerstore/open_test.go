@@ -250,7 +250,6 @@ func TestTranslateHidesBadgerText(t *testing.T) {
 // costly is an argument that says when it is formatted.
 type costly struct{ formatted *bool }
 
-// String implements [fmt.Stringer].
 func (c costly) String() string {
 	*c.formatted = true
 	return "x"

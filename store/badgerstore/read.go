@@ -17,18 +17,17 @@ func (s *Store) View(ctx context.Context, p store.Partition, fn func(store.Txn) 
 	if err := s.enter(ctx, p); err != nil {
 		return err
 	}
-	defer s.gate.Leave()
+	defer s.running.Leave()
 	txn := s.db.NewTransaction(false)
 	defer txn.Discard()
 	return fn(&readTxn{partition: p, txn: txn, now: s.opts.Clock()})
 }
 
-// Scan implements [store.Store].
 func (s *Store) Scan(ctx context.Context, p store.Partition, prefix string, fn func(string, []byte) (bool, error)) error {
 	if err := s.enter(ctx, p); err != nil {
 		return err
 	}
-	defer s.gate.Leave()
+	defer s.running.Leave()
 	txn := s.db.NewTransaction(false)
 	defer txn.Discard()
 
@@ -67,17 +66,17 @@ func (s *Store) visit(item *badger.Item, skip int, fn func(string, []byte) (bool
 	return more, fnErr
 }
 
-// enter checks what an operation can be refused for and enters the gate, which
-// the caller leaves if the error is nil.
+// enter checks what an operation can be refused for and counts it, which
+// the caller ends (Leave) if the error is nil.
 func (s *Store) enter(ctx context.Context, p store.Partition) error {
 	if !p.Valid() {
 		return store.ErrInvalidKey
 	}
-	if !s.gate.Enter() {
+	if !s.running.Enter() {
 		return store.ErrClosed
 	}
 	if err := ctx.Err(); err != nil {
-		s.gate.Leave()
+		s.running.Leave()
 		return err
 	}
 	return nil
@@ -90,7 +89,6 @@ type readTxn struct {
 	now       time.Time
 }
 
-// Get implements [store.Txn].
 func (tx *readTxn) Get(key string) ([]byte, error) {
 	if err := store.CheckKey(tx.partition, key); err != nil {
 		return nil, err
@@ -98,10 +96,8 @@ func (tx *readTxn) Get(key string) ([]byte, error) {
 	return read(tx.txn, partitionPrefix(tx.partition)+key, tx.now)
 }
 
-// Set implements [store.Txn].
 func (tx *readTxn) Set(string, []byte, time.Time) error { return store.ErrReadOnly }
 
-// Delete implements [store.Txn].
 func (tx *readTxn) Delete(string) error { return store.ErrReadOnly }
 
 // read returns a copy of the value of a live key from Badger.

@@ -24,16 +24,16 @@ func TestUpdateWaitsForRoom(t *testing.T) {
 		abandon(t, s, "a", fill)
 		abandon(t, s, "b", fill) // does not fit beside the first
 		ctx, cancel := context.WithCancel(t.Context())
-		err := s.UpdateSoon(ctx, "b", func(tx store.Txn) error { cancel(); return fill(tx) })
+		err := s.UpdateAsync(ctx, "b", func(tx store.Txn) error { cancel(); return fill(tx) })
 		if !errors.Is(err, context.Canceled) {
-			t.Errorf("UpdateSoon() without room = %v, want %v", err, context.Canceled)
+			t.Errorf("UpdateAsync() without room = %v, want %v", err, context.Canceled)
 		}
 		if got := len(s.queue.gather.writes); got != test.entries {
 			t.Errorf("%d writes gathered, want %d", got, test.entries)
 		}
 		done := make(chan error)
 		go func() { done <- s.Update(t.Context(), "c", fill) }()
-		go func() { done <- s.UpdateSoon(t.Context(), "d", fill) }()
+		go func() { done <- s.UpdateAsync(t.Context(), "d", fill) }()
 		start()
 		if err := errors.Join(<-done, <-done); err != nil {
 			t.Errorf("Update() = %v", err)

@@ -12,14 +12,14 @@ import (
 	"github.com/dgraph-io/badger/v4"
 
 	"github.com/caddy-threepid/caddy-threepid/store"
-	"github.com/caddy-threepid/caddy-threepid/store/internal/gate"
+	"github.com/caddy-threepid/caddy-threepid/store/internal/drain"
 )
 
 // Store is a [store.Store] in a Badger database. Make one with [Open].
 type Store struct {
-	opts Options
-	db   *badger.DB
-	gate gate.Gate
+	opts    Options
+	db      *badger.DB
+	running drain.Group
 
 	queue queue
 	// failing is set while commits fail, so that Ping tells of it.
@@ -40,7 +40,10 @@ type Store struct {
 	closeErr  error
 }
 
-var _ store.Store = (*Store)(nil)
+var (
+	_ store.Store        = (*Store)(nil)
+	_ store.AsyncUpdater = (*Store)(nil)
+)
 
 // Open opens the database in opts.Dir, or creates it. A directory can be open
 // once at a time; for one that is, the error is [ErrInUse].
@@ -85,10 +88,10 @@ func (s *Store) start() {
 // one of its own, so that a store that nobody writes to any more because it is
 // unhealthy is found to have recovered.
 func (s *Store) Ping(ctx context.Context) error {
-	if !s.gate.Enter() {
+	if !s.running.Enter() {
 		return store.ErrClosed
 	}
-	defer s.gate.Leave()
+	defer s.running.Leave()
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -113,14 +116,13 @@ func (s *Store) checkSpace() error {
 	return nil
 }
 
-// Close implements [store.Store].
 func (s *Store) Close() error {
 	s.closeOnce.Do(func() {
-		// The janitor first: its compaction is an operation that the gate
+		// The janitor first: its compaction is an operation that closing
 		// would wait for to its end.
 		s.stopJanitor()
 		s.background.janitor.Wait()
-		s.gate.Close()
+		s.running.Close()
 		// An update whose context has ended may have left a batch behind. The
 		// committer writes it before it stops.
 		close(s.stopCommitter)

@@ -17,14 +17,14 @@ func (s *Store) Update(ctx context.Context, p store.Partition, fn func(store.Txn
 	if err := s.enter(ctx, p); err != nil {
 		return err
 	}
-	defer s.gate.Leave()
+	defer s.running.Leave()
 	return s.update(ctx, func(tx *writeTxn) error {
 		tx.partition = p
 		return fn(tx)
 	})
 }
 
-// update is Update inside the gate, without the bounds of a partition.
+// update is Update of an operation that is counted, without the bounds of a partition.
 func (s *Store) update(ctx context.Context, fn func(*writeTxn) error) error {
 	for {
 		b, full, err := s.run(ctx, fn, s.queue.signal)
@@ -44,6 +44,28 @@ func (s *Store) update(ctx context.Context, fn func(*writeTxn) error) error {
 			if b.err != nil {
 				return b.err
 			}
+			return err
+		}
+	}
+}
+
+// UpdateAsync implements [store.AsyncUpdater]. Batches are committed in order, and one
+// that fails takes what gathered behind it along, so nothing that was read from
+// these writes can be committed without them.
+func (s *Store) UpdateAsync(ctx context.Context, p store.Partition, fn func(store.Txn) error) error {
+	if err := s.enter(ctx, p); err != nil {
+		return err
+	}
+	defer s.running.Leave()
+	for {
+		b, full, err := s.run(ctx, func(tx *writeTxn) error {
+			tx.partition = p
+			return fn(tx)
+		}, s.queue.signalAsync)
+		if !full {
+			return err
+		}
+		if err := wait(ctx, b.taken); err != nil {
 			return err
 		}
 	}
@@ -109,7 +131,6 @@ type writeTxn struct {
 	failed error
 }
 
-// Get implements [store.Txn].
 func (tx *writeTxn) Get(key string) ([]byte, error) {
 	if err := store.CheckKey(tx.partition, key); err != nil {
 		return nil, err
@@ -129,7 +150,6 @@ func (tx *writeTxn) Get(key string) ([]byte, error) {
 	return bytes.Clone(value), err
 }
 
-// Set implements [store.Txn].
 func (tx *writeTxn) Set(key string, value []byte, expires time.Time) error {
 	if len(value) > store.MaxValueSize {
 		return store.ErrTooLarge
@@ -143,7 +163,6 @@ func (tx *writeTxn) Set(key string, value []byte, expires time.Time) error {
 	return tx.put(partitionPrefix(tx.partition)+key, newEntry(value, expires, tx.now))
 }
 
-// Delete implements [store.Txn].
 func (tx *writeTxn) Delete(key string) error {
 	if err := store.CheckKey(tx.partition, key); err != nil {
 		return err

@@ -63,7 +63,6 @@ func (b *Breaking) step(operation string, p store.Partition, key string) error {
 	return b.Err
 }
 
-// View implements [store.Store].
 func (b *Breaking) View(ctx context.Context, p store.Partition, fn func(store.Txn) error) error {
 	if err := b.step("view", p, ""); err != nil {
 		return err
@@ -71,15 +70,13 @@ func (b *Breaking) View(ctx context.Context, p store.Partition, fn func(store.Tx
 	return b.Store.View(ctx, p, func(txn store.Txn) error { return fn(breakingTxn{txn, b, p}) })
 }
 
-// Update implements [store.Store].
 func (b *Breaking) Update(ctx context.Context, p store.Partition, fn func(store.Txn) error) error {
 	return b.update(ctx, p, fn, b.Store.Update)
 }
 
-// UpdateSoon implements [store.Soon].
-func (b *Breaking) UpdateSoon(ctx context.Context, p store.Partition, fn func(store.Txn) error) error {
+func (b *Breaking) UpdateAsync(ctx context.Context, p store.Partition, fn func(store.Txn) error) error {
 	return b.update(ctx, p, fn, func(ctx context.Context, p store.Partition, fn func(store.Txn) error) error {
-		return store.UpdateSoon(ctx, b.Store, p, fn)
+		return store.UpdateAsync(ctx, b.Store, p, fn)
 	})
 }
 
@@ -99,7 +96,6 @@ func (b *Breaking) update(ctx context.Context, p store.Partition, fn func(store.
 	return b.step(Committed, p, "")
 }
 
-// Scan implements [store.Store].
 func (b *Breaking) Scan(ctx context.Context, p store.Partition, prefix string, fn func(string, []byte) (bool, error)) error {
 	if b.counts(p, prefix) {
 		if err := b.step("scan", p, prefix); err != nil {
@@ -131,7 +127,6 @@ type breakingTxn struct {
 	p store.Partition
 }
 
-// Get implements [store.Txn].
 func (t breakingTxn) Get(key string) ([]byte, error) {
 	if err := t.b.step("get", t.p, key); err != nil {
 		return nil, err
@@ -139,7 +134,6 @@ func (t breakingTxn) Get(key string) ([]byte, error) {
 	return t.Txn.Get(key)
 }
 
-// Set implements [store.Txn].
 func (t breakingTxn) Set(key string, value []byte, expires time.Time) error {
 	if err := t.b.step("set", t.p, key); err != nil {
 		return err
@@ -147,7 +141,6 @@ func (t breakingTxn) Set(key string, value []byte, expires time.Time) error {
 	return t.Txn.Set(key, value, expires)
 }
 
-// Delete implements [store.Txn].
 func (t breakingTxn) Delete(key string) error {
 	if err := t.b.step("delete", t.p, key); err != nil {
 		return err

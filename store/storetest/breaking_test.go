@@ -25,7 +25,7 @@ func TestBreakingBreaksEachOperationOnce(t *testing.T) {
 				_, err := txn.Get("a")
 				return errors.Join(err, txn.Set("b", nil, end), txn.Delete("a"))
 			}),
-			store.UpdateSoon(ctx, s, "q", func(txn store.Txn) error { return txn.Set("c", nil, end) }),
+			store.UpdateAsync(ctx, s, "q", func(txn store.Txn) error { return txn.Set("c", nil, end) }),
 			s.View(ctx, "q", func(txn store.Txn) error {
 				_, err := txn.Get("z")
 				return err
@@ -74,7 +74,7 @@ func TestBreakingBreaksEachOperationOnce(t *testing.T) {
 
 // TestBreakingConforms: unarmed it is a store like any other.
 func TestBreakingConforms(t *testing.T) {
-	clock := newFakeClock()
+	clock := storetest.NewClock(time.Now())
 	storetest.Run(t, func(*testing.T) store.Store { return &storetest.Breaking{Store: storetest.NewMemory(clock.Now)} },
 		storetest.WithClock(clock.Now, clock.Advance))
 }

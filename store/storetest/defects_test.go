@@ -155,7 +155,7 @@ func TestSuiteFindsDefects(t *testing.T) {
 // TestOneDefect is the process of TestSuiteFindsDefects. On its own it runs
 // the suite on a store without defects.
 func TestOneDefect(t *testing.T) {
-	clock := newFakeClock()
+	clock := storetest.NewClock(time.Now())
 	flaw, ok := defects[os.Getenv(defectEnv)]
 	if !ok {
 		flaw = defects["none"]

@@ -28,19 +28,16 @@ func (i *Interrupted) call() {
 	}
 }
 
-// View implements [store.Store].
 func (i *Interrupted) View(ctx context.Context, p store.Partition, fn func(store.Txn) error) error {
 	i.call()
 	return i.Store.View(ctx, p, fn)
 }
 
-// Update implements [store.Store].
 func (i *Interrupted) Update(ctx context.Context, p store.Partition, fn func(store.Txn) error) error {
 	i.call()
 	return i.Store.Update(ctx, p, fn)
 }
 
-// Scan implements [store.Store].
 func (i *Interrupted) Scan(ctx context.Context, p store.Partition, prefix string, fn func(string, []byte) (bool, error)) error {
 	i.call()
 	return i.Store.Scan(ctx, p, prefix, fn)

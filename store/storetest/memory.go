@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/store"
-	"github.com/caddy-threepid/caddy-threepid/store/internal/gate"
+	"github.com/caddy-threepid/caddy-threepid/store/internal/drain"
 )
 
 // NewMemory returns an empty store that lives in memory, for tests. Entries
@@ -30,7 +30,7 @@ func NewMemory(clock func() time.Time) store.Store {
 // memory is a map behind one lock. The lock is a channel, not a mutex, so that
 // a context can end the wait for it.
 type memory struct {
-	gate       gate.Gate
+	running    drain.Group
 	clock      func() time.Time
 	lock       chan struct{}
 	partitions map[store.Partition]map[string]record
@@ -48,22 +48,20 @@ func (r record) live(now time.Time) bool {
 	return !r.deleted && (r.expires.IsZero() || now.Before(r.expires))
 }
 
-// View implements [store.Store].
 func (m *memory) View(ctx context.Context, p store.Partition, fn func(store.Txn) error) error {
 	snapshot, err := m.snapshot(ctx, p)
 	if err != nil {
 		return err
 	}
-	defer m.gate.Leave()
+	defer m.running.Leave()
 	return fn(&memoryTxn{p: p, now: m.clock(), base: snapshot, readOnly: true})
 }
 
-// Update implements [store.Store].
 func (m *memory) Update(ctx context.Context, p store.Partition, fn func(store.Txn) error) error {
 	if err := m.begin(ctx, p); err != nil {
 		return err
 	}
-	defer m.gate.Leave()
+	defer m.running.Leave()
 	defer m.unlock()
 
 	tx := &memoryTxn{p: p, now: m.clock(), base: m.partitions[p], writes: make(map[string]record)}
@@ -83,13 +81,12 @@ func (m *memory) Update(ctx context.Context, p store.Partition, fn func(store.Tx
 	return nil
 }
 
-// Scan implements [store.Store].
 func (m *memory) Scan(ctx context.Context, p store.Partition, prefix string, fn func(string, []byte) (bool, error)) error {
 	snapshot, err := m.snapshot(ctx, p)
 	if err != nil {
 		return err
 	}
-	defer m.gate.Leave()
+	defer m.running.Leave()
 	for _, key := range slices.Sorted(maps.Keys(snapshot)) {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -106,27 +103,25 @@ func (m *memory) Scan(ctx context.Context, p store.Partition, prefix string, fn 
 	return nil
 }
 
-// Ping implements [store.Store].
 func (m *memory) Ping(ctx context.Context) error {
-	if !m.gate.Enter() {
+	if !m.running.Enter() {
 		return store.ErrClosed
 	}
-	defer m.gate.Leave()
+	defer m.running.Leave()
 	return ctx.Err()
 }
 
-// Close implements [store.Store].
 func (m *memory) Close() error {
-	m.gate.Close()
+	m.running.Close()
 	return nil
 }
 
-// begin checks the partition, enters the gate and takes the lock.
+// begin checks the partition, counts the operation and takes the lock.
 func (m *memory) begin(ctx context.Context, p store.Partition) error {
 	if !p.Valid() {
 		return store.ErrInvalidKey
 	}
-	if !m.gate.Enter() {
+	if !m.running.Enter() {
 		return store.ErrClosed
 	}
 	err := ctx.Err() // a select between two ready cases picks any
@@ -138,13 +133,13 @@ func (m *memory) begin(ctx context.Context, p store.Partition) error {
 			err = ctx.Err()
 		}
 	}
-	m.gate.Leave()
+	m.running.Leave()
 	return err
 }
 
 func (m *memory) unlock() { <-m.lock }
 
-// snapshot returns a copy of the partition, inside the gate but outside the
+// snapshot returns a copy of the partition, while it is counted but outside the
 // lock, so that the reader may call the store.
 func (m *memory) snapshot(ctx context.Context, p store.Partition) (map[string]record, error) {
 	if err := m.begin(ctx, p); err != nil {
@@ -163,7 +158,6 @@ type memoryTxn struct {
 	readOnly bool
 }
 
-// Get implements [store.Txn].
 func (tx *memoryTxn) Get(key string) ([]byte, error) {
 	if err := store.CheckKey(tx.p, key); err != nil {
 		return nil, err
@@ -178,7 +172,6 @@ func (tx *memoryTxn) Get(key string) ([]byte, error) {
 	return append([]byte{}, r.value...), nil
 }
 
-// Set implements [store.Txn].
 func (tx *memoryTxn) Set(key string, value []byte, expires time.Time) error {
 	if len(value) > store.MaxValueSize && !tx.readOnly {
 		return store.ErrTooLarge
@@ -188,7 +181,6 @@ func (tx *memoryTxn) Set(key string, value []byte, expires time.Time) error {
 	return tx.write(key, r)
 }
 
-// Delete implements [store.Txn].
 func (tx *memoryTxn) Delete(key string) error {
 	return tx.write(key, record{deleted: true})
 }

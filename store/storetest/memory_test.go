@@ -5,7 +5,6 @@ package storetest_test
 import (
 	"context"
 	"errors"
-	"sync"
 	"testing"
 	"time"
 
@@ -13,28 +12,8 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
 )
 
-// fakeClock starts now and moves only when told to.
-type fakeClock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func newFakeClock() *fakeClock { return &fakeClock{now: time.Now()} }
-
-func (c *fakeClock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *fakeClock) Advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
-
 func TestMemoryConforms(t *testing.T) {
-	clock := newFakeClock()
+	clock := storetest.NewClock(time.Now())
 	storetest.Run(t, func(*testing.T) store.Store { return storetest.NewMemory(clock.Now) },
 		storetest.WithClock(clock.Now, clock.Advance))
 }
@@ -44,7 +23,7 @@ func TestMemoryConformsInRealTime(t *testing.T) {
 }
 
 func TestMemoryExpiresExactly(t *testing.T) {
-	clock := newFakeClock()
+	clock := storetest.NewClock(time.Now())
 	s := storetest.NewMemory(clock.Now)
 	ctx := t.Context()
 	err := s.Update(ctx, "p", func(tx store.Txn) error {

@@ -58,13 +58,11 @@ func (b *Store) Judge(e *config.Expander) {
 	}
 }
 
-// PoolKey implements guest.Store.
 func (b *Store) PoolKey() (string, error) { return CanonicalDir(b.dir) }
 
 // FixedOptions implements guest.Store. There are none besides the directory.
 func (*Store) FixedOptions() string { return "" }
 
-// OpenStore implements guest.Store.
 func (b *Store) OpenStore(logger *zap.Logger) (store.Store, error) {
 	dir, err := CanonicalDir(b.dir)
 	if err != nil {
@@ -80,19 +78,15 @@ func (b *Store) OpenStore(logger *zap.Logger) (store.Store, error) {
 // open is the store as the contract has it.
 type open struct{ *badgerstore.Store }
 
-// WriteBackup implements store.Backuper.
 func (o open) WriteBackup(ctx context.Context, w io.Writer) error {
 	_, err := o.Backup(ctx, w)
 	return err
 }
 
-// Folder implements guest.Embedded.
 func (b *Store) Folder() string { return b.dir }
 
-// Free implements guest.Embedded.
 func (b *Store) Free() (uint64, error) { return badgerstore.FreeSpace(b.dir) }
 
-// Look implements guest.Embedded.
 func (b *Store) Look() (guest.View, error) {
 	dir, err := CanonicalDir(b.dir)
 	if err != nil {

@@ -44,22 +44,18 @@ func (*Mailer) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Judge implements config.Judged.
 func (m *Mailer) Judge(e *config.Expander) {
 	m.dir = cmp.Or(e.Text("path", m.Path), config.DataPath("outbox"))
 	m.from = cmp.Or(input.Trim(e.Text("from", m.Sender)), "noreply@localhost")
 	m.transport = mail.NewDir(m.dir)
 }
 
-// From implements guest.Mailer.
 func (m *Mailer) From() string { return m.from }
 
-// Send implements guest.Mailer.
 func (m *Mailer) Send(ctx context.Context, from, to string, message []byte) error {
 	return m.transport.Send(ctx, from, to, message)
 }
 
-// Folder implements guest.Folder.
 func (m *Mailer) Folder() string { return m.dir }
 
 // UnmarshalCaddyfile sets up the mailer from Caddyfile tokens. Syntax:

@@ -39,13 +39,11 @@ func (*Gateway) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Judge implements config.Judged.
 func (m *Gateway) Judge(e *config.Expander) {
 	m.dir = cmp.Or(e.Text("path", m.Path), config.DataPath("sms"))
 	m.folder = sms.NewFile(m.dir)
 }
 
-// Send implements guest.SMSGateway.
 func (m *Gateway) Send(ctx context.Context, message guest.SMS) (string, error) {
 	taken, err := m.folder.Send(ctx, sms.Message{
 		ID: message.ID, To: message.To, From: message.From, Text: message.Text, Unicode: message.Unicode, Segments: message.Segments,
@@ -54,7 +52,6 @@ func (m *Gateway) Send(ctx context.Context, message guest.SMS) (string, error) {
 	return taken.ID, err
 }
 
-// Folder implements guest.Folder.
 func (m *Gateway) Folder() string { return m.dir }
 
 // UnmarshalCaddyfile sets up the sender from Caddyfile tokens. Syntax:

@@ -162,7 +162,6 @@ func (*Gateway) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Judge implements config.Judged.
 func (m *Gateway) Judge(e *config.Expander) {
 	m.caFile = e.Text("ca_file", m.CAFile)
 	var err error

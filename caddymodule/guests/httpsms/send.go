@@ -16,7 +16,6 @@ import (
 // errNotStarted does not happen: gateways are started before the outbox.
 var errNotStarted = errors.New("sms gateway is not started")
 
-// Start implements guest.Starter.
 func (m *Gateway) Start() error {
 	gateway, err := sms.NewHTTP(m.config)
 	if err != nil {
@@ -26,7 +25,6 @@ func (m *Gateway) Start() error {
 	return nil
 }
 
-// Send implements guest.SMSGateway.
 func (m *Gateway) Send(ctx context.Context, message guest.SMS) (string, error) {
 	gateway := m.gateway.Load()
 	if gateway == nil {
@@ -48,7 +46,6 @@ func (m *Gateway) Cleanup() error {
 	return nil
 }
 
-// ReceiptReader implements guest.SMSReporter.
 func (m *Gateway) ReceiptReader() guest.ReceiptReader {
 	if m.reader == nil {
 		return nil
@@ -59,7 +56,6 @@ func (m *Gateway) ReceiptReader() guest.ReceiptReader {
 // reading reads receipts in the words of the contract.
 type reading struct{ sms.ReceiptReader }
 
-// Read implements guest.ReceiptReader.
 func (r reading) Read(req *http.Request, body []byte, url string) (guest.Receipt, error) {
 	receipt, err := r.ReceiptReader.Read(req, body, url)
 	if errors.Is(err, sms.ErrForged) {
@@ -76,10 +72,8 @@ func (r reading) Read(req *http.Request, body []byte, url string) (guest.Receipt
 	return read, err
 }
 
-// Verified implements guest.SMSReporter.
 func (m *Gateway) Verified() bool { return m.verified }
 
-// MaxReceiptURL implements guest.SMSReporter.
 func (m *Gateway) MaxReceiptURL() int {
 	return sms.Vendors[m.Preset].MaxReceiptURL
 }

@@ -82,7 +82,6 @@ func (m *Mailer) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-// Judge implements config.Judged.
 func (m *Mailer) Judge(e *config.Expander) {
 	m.Relay.Judge(e)
 	for _, r := range m.Relays {
@@ -121,7 +120,6 @@ func (m *Mailer) judgeDKIM(e *config.Expander) {
 	m.signer.Store(&guest.DKIM{Domain: signer.Domain, Selector: signer.Selector, Key: signer.Signer})
 }
 
-// Start implements guest.Starter.
 func (m *Mailer) Start() error {
 	var relays []mail.Relay
 	for _, r := range m.all() {
@@ -176,13 +174,10 @@ func parsePrivateKey(der []byte) (crypto.Signer, error) {
 	return nil, errors.New("it holds no RSA or Ed25519 key")
 }
 
-// From implements guest.Mailer.
 func (m *Mailer) From() string { return m.from }
 
-// Signer implements guest.Signer.
 func (m *Mailer) Signer() *guest.DKIM { return m.signer.Load() }
 
-// Send implements guest.Mailer.
 func (m *Mailer) Send(ctx context.Context, from, to string, message []byte) error {
 	transport := m.transport.Load()
 	if transport == nil {
@@ -191,7 +186,6 @@ func (m *Mailer) Send(ctx context.Context, from, to string, message []byte) erro
 	return transport.Send(ctx, from, to, message)
 }
 
-// Status implements guest.Relays.
 func (m *Mailer) Status() []guest.RelayStatus {
 	transport := m.transport.Load()
 	if transport == nil {
@@ -208,13 +202,11 @@ func (m *Mailer) Status() []guest.RelayStatus {
 	return all
 }
 
-// CannotCarry implements guest.Carrier.
 func (m *Mailer) CannotCarry(ctx context.Context, to string) bool {
 	transport := m.transport.Load()
 	return transport != nil && transport.CannotCarry(ctx, to)
 }
 
-// Check implements guest.Relays.
 func (m *Mailer) Check(ctx context.Context) []guest.Finding {
 	transport := m.transport.Load()
 	_, sender, err := mail.Sender(m.from)

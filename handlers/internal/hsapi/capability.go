@@ -47,6 +47,7 @@ func (h *Homeserver) Lacks(call *wire.Call, tail string) (bool, error) {
 	return version == "", err
 }
 
+// ErrUnsure is the cause where a homeserver does not say whether it has an endpoint.
 var ErrUnsure = errors.New("the answer to an endpoint that the homeserver may not have is no Matrix error")
 
 // Find is Has, and whether it is sure.

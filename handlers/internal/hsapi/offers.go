@@ -213,6 +213,7 @@ func (h *Homeserver) AskOffer(call *wire.Call) (*Offer, error) {
 	return nil, wire.UpstreamFailure(err)
 }
 
+// Flow is one way through a User-Interactive Authentication.
 type Flow struct {
 	Stages []string `json:"stages"`
 }

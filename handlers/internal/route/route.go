@@ -14,6 +14,8 @@ import (
 // closed.
 type kind string
 
+// The kinds. KindNone is a path that is the homeserver's, KindStray one below our own
+// name space where there is nothing.
 const (
 	KindNone         kind = ""
 	KindRequestToken kind = "request_token"

@@ -94,7 +94,6 @@ func (h *AnswerHolder) Pass(change func([]byte) ([]byte, error)) {
 	_, _ = h.ResponseWriter.Write(raw) // the client may be gone
 }
 
-// WriteHeader implements http.ResponseWriter.
 func (h *AnswerHolder) WriteHeader(status int) {
 	switch {
 	case h.Holds(): // the first one counts
@@ -108,7 +107,6 @@ func (h *AnswerHolder) WriteHeader(status int) {
 	}
 }
 
-// Write implements http.ResponseWriter.
 func (h *AnswerHolder) Write(p []byte) (int, error) {
 	if !h.decided {
 		h.WriteHeader(http.StatusOK)
@@ -132,7 +130,6 @@ func (h *AnswerHolder) FlushError() error {
 	return http.NewResponseController(h.ResponseWriter).Flush()
 }
 
-// Flush implements http.Flusher.
 func (h *AnswerHolder) Flush() { _ = h.FlushError() } // not all can
 
 // Unwrap gives http.ResponseController the connection.

@@ -74,9 +74,9 @@ func (c *Call) Exchange(path string, body []byte) (*Answer, error) {
 	return Exchange(c.R, c.Next, path, body)
 }
 
-// Relay gives the client an answer as the homeserver gave it.
-func (c *Call) Relay(answer *Answer) (int, error) {
-	answer.Relay(c.W)
+// Respond gives the client an answer as the homeserver gave it.
+func (c *Call) Respond(answer *Answer) (int, error) {
+	answer.CopyTo(c.W)
 	return answer.Status, nil
 }
 

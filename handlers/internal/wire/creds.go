@@ -150,9 +150,11 @@ func IsThreepidStage(auth Object) bool {
 	return stage == StageEmail || stage == StageMSISDN
 }
 
-const StagePassword = "m.login.password"
-
-const StageDummy = "m.login.dummy"
+// The other stages that are looked at (CS API, "Authentication types").
+const (
+	StagePassword = "m.login.password"
+	StageDummy    = "m.login.dummy"
+)
 
 // ClientSecretForm is the grammar of client_secret (IS API, "Establishing
 // associations"). The apostrophes in the examples of MSC2290 are a slip.

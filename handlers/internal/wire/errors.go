@@ -79,7 +79,6 @@ type MatrixError struct {
 	Err        error
 }
 
-// Error implements error.
 func (e *MatrixError) Error() string {
 	if e.Err != nil {
 		return fmt.Sprintf("%d %s: %v", e.Status, e.Errcode, e.Err)

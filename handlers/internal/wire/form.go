@@ -17,9 +17,9 @@ func IsForm(r *http.Request) bool {
 	return err == nil && (mediaType == "application/x-www-form-urlencoded" || mediaType == "application/x-form-www-urlencoded")
 }
 
-// FormObject reads a form body as if it were JSON. A repeated field is
+// formObject reads a form body as if it were JSON. A repeated field is
 // refused like a duplicate key.
-func FormObject(raw []byte) (Object, error) {
+func formObject(raw []byte) (Object, error) {
 	values, err := url.ParseQuery(string(raw))
 	if err != nil {
 		return nil, BadRequest(CodeInvalidParam, "Content is not a valid form")
@@ -93,7 +93,7 @@ func Parameters(w http.ResponseWriter, r *http.Request, limit int64) (Object, er
 		return nil, err
 	}
 	if IsForm(r) {
-		return FormObject(raw)
+		return formObject(raw)
 	}
 	return ParseObject(raw)
 }

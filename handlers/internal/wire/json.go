@@ -15,6 +15,7 @@ type Object map[string]json.RawMessage
 // maxDepth bounds nesting; no Matrix request is near it.
 const maxDepth = 64
 
+// What a body is refused for.
 var (
 	errNotJSON   = BadRequest(CodeNotJSON, "Content not JSON.")
 	ErrNotObject = BadRequest(CodeBadJSON, "Content must be a JSON object.")

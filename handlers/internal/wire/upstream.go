@@ -26,12 +26,12 @@ type UpstreamError struct {
 	Err    error
 }
 
-// Error implements error.
 func (e *UpstreamError) Error() string { return fmt.Sprintf("status %d: %v", e.Status, e.Err) }
 
 // Unwrap gives access to the framework's error.
 func (e *UpstreamError) Unwrap() error { return e.Err }
 
+// What there can be in place of an answer that can be used.
 var (
 	ErrNoAnswer  = errors.New("the handlers behind threepid did not answer")
 	errAborted   = errors.New("the homeserver broke off in the middle of its answer")
@@ -152,7 +152,6 @@ type Answer struct {
 	oversized bool
 }
 
-// Header implements http.ResponseWriter.
 func (c *Answer) Header() http.Header {
 	if c.header == nil {
 		c.header = http.Header{}
@@ -168,7 +167,6 @@ func (c *Answer) WriteHeader(status int) {
 	}
 }
 
-// Write implements http.ResponseWriter.
 func (c *Answer) Write(p []byte) (int, error) {
 	c.WriteHeader(http.StatusOK)
 	if c.Body.Len()+len(p) > MaxAnswer {
@@ -181,8 +179,8 @@ func (c *Answer) Write(p []byte) (int, error) {
 // Flush implements http.Flusher; there is nobody to flush to.
 func (c *Answer) Flush() {}
 
-// Relay writes a captured answer to the client as the homeserver gave it.
-func (c *Answer) Relay(w http.ResponseWriter) {
+// CopyTo writes a captured answer to the client as the homeserver gave it.
+func (c *Answer) CopyTo(w http.ResponseWriter) {
 	h := w.Header()
 	maps.Copy(h, c.Header())
 	EnsureCORS(h)
@@ -204,7 +202,6 @@ func EnsureCORS(h http.Header) {
 // on as it is.
 type RefusalError struct{ Answer *Answer }
 
-// Error implements error.
 func (e *RefusalError) Error() string { return fmt.Sprintf("relay an answer of %d", e.Answer.Status) }
 
 // ErrcodeOf is the error code of an answer, or "".
@@ -238,9 +235,9 @@ func RefusesWith(err error, code string) bool {
 // maxWait bounds a wait that a homeserver tells, in milliseconds.
 const maxWait = 24 * 60 * 60 * 1000
 
-// RelayRefusal passes on an error of the homeserver's, unless it is not one
+// CopyRefusal passes on an error of the homeserver's, unless it is not one
 // that a Matrix client understands (Dendrite: 500 {"Err":""}, proxies: HTML).
-func RelayRefusal(w http.ResponseWriter, answer *Answer) {
+func CopyRefusal(w http.ResponseWriter, answer *Answer) {
 	var body struct {
 		Errcode      string `json:"errcode"`
 		RetryAfterMS any    `json:"retry_after_ms"` // what is no number is no reason to doubt the rest
@@ -250,7 +247,7 @@ func RelayRefusal(w http.ResponseWriter, answer *Answer) {
 		if ms, ok := body.RetryAfterMS.(float64); ok && ms > 0 && ms < maxWait && answer.Header().Get("Retry-After") == "" {
 			answer.Header().Set("Retry-After", retryAfter(time.Duration(ms)*time.Millisecond))
 		}
-		answer.Relay(w)
+		answer.CopyTo(w)
 		return
 	}
 	WriteJSON(w, answer.Status, ErrorBody{Errcode: CodeUnknown, Error: "The homeserver refused the request without a reason"})

@@ -159,7 +159,7 @@ func TestRelayedAnswersAreWhole(t *testing.T) {
 				answer.Header().Set("Access-Control-Allow-Origin", origin)
 			}
 			rec := httptest.NewRecorder()
-			answer.Relay(rec)
+			answer.CopyTo(rec)
 			h := rec.Header()
 			if rec.Code != status || rec.Body.String() != "{}" || h.Get("Content-Length") != length || h.Get("X-Own") != "1" {
 				t.Errorf("%d: got %d %v %s", status, rec.Code, h, rec.Body)

@@ -6,9 +6,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"io/fs"
 	"os"
-	"path"
 	"strings"
 	"testing"
 )
@@ -17,20 +15,10 @@ import (
 // transaction, which is the only one with three arguments. What is written past a kind
 // is unknown to rotation, restore and forget.
 func TestEntriesAreWrittenThroughTheirKind(t *testing.T) {
-	root, found := os.DirFS(repository), 0
-	err := fs.WalkDir(root, ".", func(name string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if entry.IsDir() && (ignored(name) || under(name, append(outside, "store")...)) {
-			return fs.SkipDir
-		}
-		if path.Ext(name) != ".go" || strings.HasSuffix(name, "_test.go") {
+	found := 0
+	err := eachSource(os.DirFS(repository), func(name string, text []byte) error {
+		if under(name, append(outside, "store")...) || strings.HasSuffix(name, "_test.go") {
 			return nil
-		}
-		text, err := fs.ReadFile(root, name)
-		if err != nil {
-			return err
 		}
 		fset := token.NewFileSet()
 		file, err := parser.ParseFile(fset, name, text, parser.SkipObjectResolution)

@@ -34,7 +34,26 @@ type sourceDir struct {
 func checkStyle(root fs.FS) ([]string, error) {
 	var broken []string
 	dirs := map[string]*sourceDir{}
-	err := fs.WalkDir(root, ".", func(name string, entry fs.DirEntry, err error) error {
+	err := eachSource(root, func(name string, text []byte) error {
+		messages, err := checkFile(name, text, dirs)
+		broken = append(broken, messages...)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, dir := range dirs {
+		if message := dir.checkComment(); message != "" {
+			broken = append(broken, message)
+		}
+	}
+	slices.Sort(broken)
+	return broken, nil
+}
+
+// eachSource calls do with every Go file of the module.
+func eachSource(root fs.FS, do func(name string, text []byte) error) error {
+	return fs.WalkDir(root, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -51,20 +70,8 @@ func checkStyle(root fs.FS) ([]string, error) {
 		if err != nil {
 			return err
 		}
-		messages, err := checkFile(name, text, dirs)
-		broken = append(broken, messages...)
-		return err
+		return do(name, text)
 	})
-	if err != nil {
-		return nil, err
-	}
-	for _, dir := range dirs {
-		if message := dir.checkComment(); message != "" {
-			broken = append(broken, message)
-		}
-	}
-	slices.Sort(broken)
-	return broken, nil
 }
 
 // ignored reports whether a directory holds no sources of the module; the go

@@ -15,7 +15,6 @@ type listener struct {
 	server *Server
 }
 
-// Accept implements [net.Listener].
 func (l *listener) Accept() (net.Conn, error) {
 	s := l.server
 	select {
@@ -88,7 +87,6 @@ func (c *conn) leave(grace time.Duration) {
 	c.Conn.SetReadDeadline(c.bound(c.last)) //nolint:errcheck // fails only on a connection that has ended
 }
 
-// Close implements [net.Conn].
 func (c *conn) Close() error {
 	c.once.Do(func() {
 		c.server.mu.Lock()

@@ -61,7 +61,7 @@ type Server struct {
 	conns     map[*conn]struct{}
 	active    int           // connections, and mails that are being read
 	idle      chan struct{} // closed when active is 0 after Close began
-	settle    sync.Once
+	idled     sync.Once
 }
 
 // New checks the configuration.
@@ -144,7 +144,7 @@ func (s *Server) Close() error {
 		c.leave(s.cfg.Grace)
 	}
 	if s.active == 0 {
-		s.settle.Do(func() { close(s.idle) })
+		s.idled.Do(func() { close(s.idle) })
 	}
 	s.mu.Unlock()
 
@@ -184,6 +184,6 @@ func (s *Server) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.active--; s.active == 0 && s.closed {
-		s.settle.Do(func() { close(s.idle) })
+		s.idled.Do(func() { close(s.idle) })
 	}
 }

@@ -51,7 +51,6 @@ func (s *session) Mail(string, *smtp.MailOptions) error {
 	return nil
 }
 
-// Rcpt implements [smtp.Session].
 func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
 	tag, ok := s.server.cfg.VERP.Tag(to)
 	if ok {
@@ -95,13 +94,11 @@ func (s *session) LMTPData(r io.Reader, status smtp.StatusCollector) error {
 // Data implements [smtp.Session]; the library calls LMTPData instead.
 func (s *session) Data(io.Reader) error { return errLater }
 
-// Reset implements [smtp.Session].
 func (s *session) Reset() {
 	s.rcpts = nil
 	s.conn.work(false)
 }
 
-// Logout implements [smtp.Session].
 func (s *session) Logout() error { return nil }
 
 // take reads one mail for one tag.

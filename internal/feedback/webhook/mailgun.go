@@ -20,7 +20,7 @@ import (
 // three times that Mailgun tries again (after 5, 10 and 15 minutes).
 const DefaultMailgunWindow = time.Hour
 
-// Claimer binds a token to what it first came with; see [feedback.Guard].
+// Claimer binds a token to what it first came with; see [feedback.ReplayGuard].
 type Claimer interface {
 	Claim(ctx context.Context, token string, content [sha256.Size]byte, until time.Time) (bool, error)
 }
@@ -59,7 +59,6 @@ func NewMailgun(cfg MailgunConfig) (*Mailgun, error) {
 	return &Mailgun{cfg: cfg}, nil
 }
 
-// ServeHTTP implements [http.Handler].
 func (m *Mailgun) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	serve(w, r, feedback.Mailgun, m, m.cfg.Receiver)
 }

@@ -47,7 +47,6 @@ func NewPostmark(cfg PostmarkConfig) (*Postmark, error) {
 	return &Postmark{cfg: cfg}, nil
 }
 
-// ServeHTTP implements [http.Handler].
 func (p *Postmark) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	serve(w, r, feedback.Postmark, p, p.cfg.Receiver)
 }

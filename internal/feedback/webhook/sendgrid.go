@@ -74,7 +74,6 @@ func NewSendGrid(cfg SendGridConfig) (*SendGrid, error) {
 	return &SendGrid{cfg: cfg, key: key}, nil
 }
 
-// ServeHTTP implements [http.Handler].
 func (s *SendGrid) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	serve(w, r, feedback.SendGrid, s, s.cfg.Receiver)
 }

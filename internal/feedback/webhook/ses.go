@@ -59,7 +59,6 @@ func NewSES(cfg SESConfig) (*SES, error) {
 	return s, nil
 }
 
-// ServeHTTP implements [http.Handler].
 func (s *SES) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	serve(w, r, feedback.SES, s, s.cfg.Receiver)
 }
@@ -155,7 +154,6 @@ type sesRecipient struct {
 // tagSet is the message tags: lists of texts by name.
 type tagSet map[string][]text
 
-// UnmarshalJSON implements [json.Unmarshaler].
 func (t *tagSet) UnmarshalJSON(raw []byte) error {
 	var m map[string][]text
 	if json.Unmarshal(raw, &m) == nil {

@@ -17,7 +17,6 @@ import (
 // taken for absent rather than for a reason to lose the whole report.
 type text string
 
-// UnmarshalJSON implements [json.Unmarshaler].
 func (t *text) UnmarshalJSON(raw []byte) error {
 	*t = ""
 	switch {
@@ -32,7 +31,6 @@ func (t *text) UnmarshalJSON(raw []byte) error {
 // object is a JSON object of texts; anything else is taken for an empty one.
 type object map[string]text
 
-// UnmarshalJSON implements [json.Unmarshaler].
 func (o *object) UnmarshalJSON(raw []byte) error {
 	*o = nil
 	if raw[0] != '{' {

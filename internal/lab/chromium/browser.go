@@ -124,7 +124,6 @@ type tail struct {
 	buf bytes.Buffer
 }
 
-// Write implements io.Writer.
 func (t *tail) Write(p []byte) (int, error) {
 	const keep = 4 << 10
 	t.mu.Lock()

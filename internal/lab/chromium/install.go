@@ -11,15 +11,14 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/sys"
 )
 
 // ErrUnavailable is the outcome of [Install] and [Axe] on a machine that cannot
 // have them: no apt-get, or Debian's archive or npm's registry out of reach.
 // Tests skip on it, and fail on it where CI promises these things.
 var ErrUnavailable = errors.New("the browser is not available on this machine")
-
-// lockPoll is how often a held lock is tried again.
-const lockPoll = 50 * time.Millisecond
 
 // names are what a browser of this kind is called, Debian's first.
 var names = []string{"chromium", "chromium-browser", "google-chrome-stable", "google-chrome"}
@@ -41,11 +40,14 @@ func Install(ctx context.Context, logf func(format string, args ...any)) (Env, e
 	if env, ok := find(ctx); ok {
 		return env, nil
 	}
+	if !sys.Supported { // there is no apt-get on such a system anyway
+		return Env{}, fmt.Errorf("%w: it needs a Unix", ErrUnavailable)
+	}
 	dir, err := cacheDir()
 	if err != nil {
 		return Env{}, err
 	}
-	unlock, err := lockFile(ctx, filepath.Join(dir, "chromium.lock"))
+	unlock, err := sys.LockFile(ctx, filepath.Join(dir, "chromium.lock"))
 	if err != nil {
 		return Env{}, fmt.Errorf("lock the installation: %w", err)
 	}

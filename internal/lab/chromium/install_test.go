@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/sys"
 )
 
 // machine is one that has only the programs of a directory, and an empty cache.
@@ -116,9 +118,9 @@ func TestInstallWaitsForOthers(t *testing.T) {
 	dir := machine(t, nil)
 	cache := filepath.Join(dir, "cache", "caddy-threepid")
 	must(t, os.MkdirAll(cache, 0o755))
-	unlock, err := lockFile(context.Background(), filepath.Join(cache, "chromium.lock"))
+	unlock, err := sys.LockFile(context.Background(), filepath.Join(cache, "chromium.lock"))
 	must(t, err)
-	ctx, cancel := context.WithTimeout(context.Background(), 3*lockPoll)
+	ctx, cancel := context.WithTimeout(context.Background(), 150*time.Millisecond)
 	defer cancel()
 	if _, err := Install(ctx, t.Logf); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v while another one installs", err)

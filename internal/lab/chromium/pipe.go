@@ -22,7 +22,6 @@ type ProtocolError struct {
 	Message string `json:"message"`
 }
 
-// Error implements error.
 func (e *ProtocolError) Error() string {
 	return fmt.Sprintf("%s: %s (%d)", e.Method, e.Message, e.Code)
 }

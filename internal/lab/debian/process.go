@@ -45,7 +45,6 @@ type Output struct {
 	b  strings.Builder
 }
 
-// Write implements io.Writer.
 func (o *Output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -139,26 +139,6 @@ func TestInstallThatFailsIsUnavailable(t *testing.T) {
 	}
 }
 
-// TestInstallWaitsForAnother: two processes do not build at the same time.
-func TestInstallWaitsForAnother(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "lock")
-	unlock, err := lockFile(t.Context(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-	defer cancel()
-	if _, err := lockFile(ctx, path); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("got %v, want that it waits", err)
-	}
-	unlock()
-	unlock, err = lockFile(t.Context(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	unlock()
-}
-
 func TestConfigurationTrustsWhomItIsTold(t *testing.T) {
 	raw, err := json.Marshal(configuration("/dir", "s", Options{TrustedIDServers: []string{"localhost:1", "localhost:2"}}))
 	if err != nil {

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/sys"
 )
 
 // Version is the version of Dendrite that is installed and run.
@@ -55,7 +57,8 @@ func (e Env) installed() bool {
 // time wait for one another. An error wraps [ErrUnavailable] when this machine
 // cannot have Dendrite.
 func Install(ctx context.Context, logf func(format string, args ...any)) (Env, error) {
-	if !supported {
+	// It has to end with the process that has started it.
+	if runtime.GOOS != "linux" {
 		return Env{}, fmt.Errorf("dendrite is %w: it is run on Linux only", ErrUnavailable)
 	}
 	cache, err := os.UserCacheDir()
@@ -73,7 +76,7 @@ func installBelow(ctx context.Context, root string, logf func(format string, arg
 	if err := os.MkdirAll(root, 0o755); err != nil {
 		return Env{}, fmt.Errorf("dendrite is %w: make the cache directory: %w", ErrUnavailable, err)
 	}
-	unlock, err := lockFile(ctx, env.Dir+".lock")
+	unlock, err := sys.LockFile(ctx, env.Dir+".lock")
 	if err != nil {
 		return Env{}, fmt.Errorf("lock the installation: %w", err)
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/faults"
 )
 
 func TestFailNextDoesNothingElse(t *testing.T) {
@@ -67,7 +68,7 @@ func TestEachCallOfAJourneyCanFail(t *testing.T) {
 		`/register {"username":"bob","password":"pw","auth":{"type":"m.login.dummy"}}`,
 		`/register {"username":"eve","password":"pw","auth":{"type":"m.login.dummy"}}`,
 	}
-	page := fakehs.Answering(502, "text/html", "<html>")
+	page := faults.Answering(502, "text/html", "<html>")
 	for n := range journey {
 		for name, tc := range map[string]struct {
 			fault fakehs.Fault

@@ -148,5 +148,5 @@ func (s *Server) record(r *http.Request, body []byte) Fault {
 		Method: r.Method, Path: r.URL.EscapedPath(), Query: r.URL.RawQuery,
 		Header: r.Header.Clone(), Body: slices.Clone(body),
 	})
-	return s.takeFault(r)
+	return s.Take(r)
 }

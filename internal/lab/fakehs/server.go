@@ -12,6 +12,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/faults"
 )
 
 // Version is the version of Synapse whose behaviour the server has.
@@ -104,6 +106,7 @@ type Options struct {
 
 // Server is the homeserver. Create it with [New]; it is safe for concurrent use.
 type Server struct {
+	faults.Queue
 	opts    Options
 	allowed []*regexp.Regexp
 	client  *http.Client
@@ -124,7 +127,6 @@ type Server struct {
 	nextUserID int
 	requests   []Request
 	calls      []IDServerCall
-	faults     []*fault
 }
 
 // New returns a homeserver without accounts. It panics when an expression in

@@ -7,53 +7,18 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/faults"
 )
 
-// Fault answers a request in place of the server. It may call next to have the
-// request handled after all.
-type Fault func(w http.ResponseWriter, r *http.Request, next http.Handler)
-
-// fault is a Fault that is due for the next n requests that match.
-type fault struct {
-	n     int // negative: until ClearFaults
-	match func(*http.Request) bool
-	do    Fault
-}
-
-// On matches the requests to one path, for [Server.Inject].
+// On matches the requests to one path, for Inject.
 func On(path string) func(*http.Request) bool {
 	return func(r *http.Request) bool { return r.URL.Path == path }
 }
 
-// Inject gives the next n requests that match to f; a nil match matches every
-// request, and a negative n lasts until [Server.ClearFaults]. Of several faults
-// that match, the one injected first is used up first. match must not call the
-// server.
-func (s *Server) Inject(n int, match func(*http.Request) bool, f Fault) {
-	if n == 0 {
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.faults = append(s.faults, &fault{n: n, match: match, do: f})
-}
-
-// ClearFaults drops every fault that is still due. Requests that are already in
-// one stay in it.
-func (s *Server) ClearFaults() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.faults = nil
-}
-
 // AnswerNext gives the next n requests that answer, and does nothing else.
 func (s *Server) AnswerNext(n, status int, contentType, text string) {
-	s.Inject(n, nil, func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
-		w.Header().Set("Content-Type", contentType)
-		w.WriteHeader(status)
-		_, _ = w.Write([]byte(text))
-	})
+	s.Inject(n, nil, faults.Answering(status, contentType, text))
 }
 
 // FailNext answers the next n requests with a Matrix error.
@@ -100,22 +65,6 @@ func (s *Server) RedirectNext(n, status int) {
 		w.Header().Set("Location", fmt.Sprintf("https://%s:%d%s", s.host, s.decoy.port(), r.URL.Path))
 		w.WriteHeader(status)
 	})
-}
-
-// HangNext holds the next n requests until release is called, and then handles
-// them; one whose client gives up meanwhile is dropped unhandled. Release may be
-// called more than once, and [Server.Close] does not wait for it.
-func (s *Server) HangNext(n int) (release func()) {
-	gate := make(chan struct{})
-	s.Inject(n, nil, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-		select {
-		case <-gate:
-			next.ServeHTTP(w, r)
-		case <-r.Context().Done():
-			panic(http.ErrAbortHandler)
-		}
-	})
-	return sync.OnceFunc(func() { close(gate) })
 }
 
 // CutNext breaks the connection of the next n requests within the body of an

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/faults"
 )
 
 func TestFaultsAnswer(t *testing.T) {
@@ -167,7 +169,7 @@ func TestCloseEndsWhatHangs(t *testing.T) {
 func TestInject(t *testing.T) {
 	s := start(t)
 	status := func() int { return mustDo(t, s, http.MethodGet, StatusPath, "", "").status }
-	answer := func(code int) Fault {
+	answer := func(code int) faults.Fault {
 		return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 			w.Header().Set("X-Fault", "1")
 			if code == 0 {

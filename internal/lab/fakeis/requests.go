@@ -5,6 +5,8 @@ package fakeis
 import (
 	"net/http"
 	"slices"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/faults"
 )
 
 // Request is one request that the server received, faulted ones included.
@@ -36,24 +38,12 @@ func (s *Server) ResetRequests() {
 }
 
 // record notes a request and returns the fault that is due for it, if any.
-func (s *Server) record(r *http.Request, body []byte) Fault {
+func (s *Server) record(r *http.Request, body []byte) faults.Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.requests = append(s.requests, Request{
 		Method: r.Method, Path: r.URL.EscapedPath(), Query: r.URL.RawQuery,
 		Header: r.Header.Clone(), Body: slices.Clone(body),
 	})
-	for i, f := range s.faults {
-		if f.match != nil && !f.match(r) {
-			continue
-		}
-		if f.n > 0 {
-			f.n--
-		}
-		if f.n == 0 {
-			s.faults = slices.Delete(s.faults, i, i+1)
-		}
-		return f.do
-	}
-	return nil
+	return s.Take(r)
 }

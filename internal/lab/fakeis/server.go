@@ -15,6 +15,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/certs"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/faults"
 )
 
 // Options say where the server is. The zero value is localhost.
@@ -30,6 +33,7 @@ type Options struct {
 // Server is the identity server. Create it with [Start] and stop it with
 // [Server.Close]; it is safe for concurrent use.
 type Server struct {
+	faults.Queue
 	host  string
 	caPEM []byte
 	pool  *x509.CertPool
@@ -42,7 +46,6 @@ type Server struct {
 	bindings map[threepid]string // user IDs
 	terms    bool                // whether terms wait to be accepted
 	requests []Request
-	faults   []*fault
 }
 
 // threepid names an address in its medium.
@@ -62,15 +65,18 @@ func Start(opts Options) (*Server, error) {
 			hosts = append(hosts, host)
 		}
 	}
-	caPEM, cert, err := newAuthority(hosts)
+	ca, err := certs.New()
+	if err != nil {
+		return nil, err
+	}
+	cert, err := ca.Issue(certs.ServerTemplate(hosts...))
 	if err != nil {
 		return nil, err
 	}
 	s := &Server{
-		host: opts.Host, caPEM: caPEM, pool: x509.NewCertPool(),
+		host: opts.Host, caPEM: ca.PEM(), pool: ca.Pool(),
 		tokens: make(map[string]string), sessions: make(map[string]Session), bindings: make(map[threepid]string),
 	}
-	s.pool.AppendCertsFromPEM(caPEM)
 	if s.main, err = serve(cert, s, opts.Port); err != nil {
 		return nil, err
 	}

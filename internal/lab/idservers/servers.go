@@ -29,6 +29,7 @@ type Servers struct {
 	Tokens   []string                     // access tokens that were shown
 }
 
+// New has no servers yet.
 func New() *Servers {
 	return &Servers{
 		servers: map[string]bool{}, Private: map[string]bool{},
@@ -47,6 +48,7 @@ func (s *Servers) Start(name, sid, secret, medium, address string) {
 	s.sessions[name][sid+" "+secret] = medium + " " + address
 }
 
+// Kill has a server answer no more, until it is started again.
 func (s *Servers) Kill(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -60,6 +62,7 @@ func (s *Servers) Expire(name string) {
 	s.sessions[name] = map[string]string{}
 }
 
+// Alive reports whether a server answers.
 func (s *Servers) Alive(name string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -73,6 +76,7 @@ func (s *Servers) Owner(name, medium, address string) string {
 	return s.Bound[name+" "+medium+" "+address]
 }
 
+// Made are the calls so far, in order.
 func (s *Servers) Made() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -168,6 +172,7 @@ func (s *Servers) UnbindSigned(req *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader("{}")), Header: http.Header{}}, nil
 }
 
+// Refused is a refusal as a server says it, with more than a client needs to see.
 func Refused(status int, errcode string) *identityserver.Refusal {
 	return &identityserver.Refusal{
 		Status: status, Errcode: errcode, Message: "no",

@@ -32,7 +32,6 @@ type SDKError struct {
 	Data map[string]any
 }
 
-// Error implements [error].
 func (e *SDKError) Error() string {
 	if e.HTTPStatus == 0 {
 		return fmt.Sprintf("%s: %s", e.Name, e.Message)

@@ -15,12 +15,14 @@ import (
 	"path/filepath"
 	"runtime"
 	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/sys"
 )
 
 const (
-	// Version is the version of matrix-js-sdk that is installed and run, and
-	// OldVersion that of the end of 2020, which Element Web 1.7.14 came with.
-	Version    = "43.0.0"
+	// Version is the version of matrix-js-sdk that is installed and run.
+	Version = "43.0.0"
+	// OldVersion is that of the end of 2020, which Element Web 1.7.14 came with.
 	OldVersion = "9.3.0"
 	// NodeVersion is the version of Node.js that runs it.
 	NodeVersion = "24.19.0"
@@ -92,7 +94,7 @@ func InstallOld(ctx context.Context, logf func(format string, args ...any)) (Env
 }
 
 func install(ctx context.Context, version string, logf func(format string, args ...any)) (Env, error) {
-	if !supported {
+	if !sys.Supported {
 		return Env{}, fmt.Errorf("%w: it needs Linux, macOS or a BSD", ErrUnavailable)
 	}
 	cache, err := os.UserCacheDir()
@@ -109,7 +111,7 @@ func install(ctx context.Context, version string, logf func(format string, args 
 	if err := os.MkdirAll(filepath.Dir(env.Dir), 0o755); err != nil {
 		return Env{}, fmt.Errorf("%w: make the cache directory: %w", ErrUnavailable, err)
 	}
-	unlock, err := lockFile(ctx, env.Dir+".lock")
+	unlock, err := sys.LockFile(ctx, env.Dir+".lock")
 	if err != nil {
 		return Env{}, fmt.Errorf("lock the installation: %w", err)
 	}

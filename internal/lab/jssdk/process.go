@@ -15,6 +15,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/sys"
 )
 
 // process is a running driver as the operating system sees it.
@@ -50,7 +52,7 @@ func spawn(cmd *exec.Cmd, deliver func(answer)) (*process, error) {
 	p := &process{cmd: cmd, log: &logTail{}, done: make(chan struct{})}
 	cmd.Stderr = p.log
 	cmd.WaitDelay = time.Second
-	cmd.SysProcAttr = ownGroup()
+	cmd.SysProcAttr = sys.OwnGroup()
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, fmt.Errorf("make a pipe: %w", err)
@@ -122,7 +124,6 @@ type logTail struct {
 	text []byte
 }
 
-// Write implements [io.Writer].
 func (l *logTail) Write(b []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -14,7 +14,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/lab/smtptest"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/certs"
 )
 
 // layout is where a server has its files.
@@ -136,18 +136,18 @@ func (l layout) settings(env Env, o Options, next string) map[string]string {
 }
 
 // configure writes all that the server reads.
-func (l layout) configure(env Env, o Options, ports []int, next string, ca *smtptest.Authority) error {
+func (l layout) configure(env Env, o Options, ports []int, next string, ca *certs.Authority) error {
 	var main strings.Builder
 	set := l.settings(env, o, next)
 	for _, name := range slices.Sorted(maps.Keys(set)) {
 		fmt.Fprintf(&main, "%s = %s\n", name, set[name])
 	}
 	listen := fmt.Sprintf("127.0.0.1:%d inet n - n - - smtpd\n127.0.0.1:%d inet n - n - - smtpd\n  -o smtpd_tls_wrappermode=yes\n", ports[0], ports[1])
-	cert, err := ca.Issue(smtptest.ServerTemplate("localhost", "127.0.0.1", o.Hostname))
+	cert, err := ca.Issue(certs.ServerTemplate("localhost", "127.0.0.1", o.Hostname))
 	if err != nil {
 		return err
 	}
-	chain, key, err := smtptest.EncodePEM(cert)
+	chain, key, err := certs.EncodePEM(cert)
 	if err != nil {
 		return err
 	}

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/lab/smtptest"
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/certs"
 )
 
 // install is Install where it can work.
@@ -104,7 +104,7 @@ func TestSettingsAreTheOptions(t *testing.T) {
 	if o.Next.SMTPUTF8 != true || o.Username != "user" || len(o.Mechanisms) != 3 {
 		t.Errorf("got defaults %+v", o)
 	}
-	ca, err := smtptest.NewAuthority()
+	ca, err := certs.New()
 	if err != nil {
 		t.Fatal(err)
 	}

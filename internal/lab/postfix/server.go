@@ -17,6 +17,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/certs"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/debian"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/freeport"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/smtptest"
@@ -66,7 +67,7 @@ func (o *Options) domains() []string {
 type Server struct {
 	files layout
 	ports []int // with STARTTLS, and with TLS from the first byte
-	ca    *smtptest.Authority
+	ca    *certs.Authority
 	next  *smtptest.Server
 	main  *debian.Process // master(8)
 	out   debian.Output
@@ -106,7 +107,7 @@ func (s *Server) prepare(ctx context.Context, env Env, o Options, who ids) (err 
 	if err := s.files.makeDirectories(who); err != nil {
 		return err
 	}
-	if s.ca, err = smtptest.NewAuthority(); err != nil {
+	if s.ca, err = certs.New(); err != nil {
 		return err
 	}
 	if s.next, err = smtptest.Start(o.Next); err != nil {
@@ -151,7 +152,7 @@ func (s *Server) CAPool() *x509.CertPool { return s.ca.Pool() }
 
 // ClientCertificate makes one that the server takes in place of a log-in.
 func (s *Server) ClientCertificate() (tls.Certificate, error) {
-	return s.ca.Issue(smtptest.ClientTemplate("client of Postfix"))
+	return s.ca.Issue(certs.ClientTemplate("client of Postfix"))
 }
 
 // Messages are those that came out at the other end, in order of arrival.

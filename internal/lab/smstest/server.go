@@ -89,7 +89,6 @@ func (s *Server) SetFault(f func(Message) int) {
 	s.fault = f
 }
 
-// ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m, status := read(r)
 	if status == 0 {

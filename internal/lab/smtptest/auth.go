@@ -30,7 +30,6 @@ const (
 	SCRAMSkipped                       // it says yes without any
 )
 
-// AuthMechanisms implements smtp.AuthSession.
 func (c *session) AuthMechanisms() []string {
 	switch {
 	case c.s.opts.Username == "":
@@ -41,7 +40,6 @@ func (c *session) AuthMechanisms() []string {
 	return []string{sasl.Plain}
 }
 
-// Auth implements smtp.AuthSession.
 func (c *session) Auth(mechanism string) (sasl.Server, error) {
 	switch {
 	case !slices.Contains(c.AuthMechanisms(), mechanism):
@@ -83,7 +81,6 @@ type loginServer struct {
 	username *string
 }
 
-// Next implements sasl.Server.
 func (l *loginServer) Next(response []byte) (challenge []byte, done bool, err error) {
 	answer := string(response)
 	switch {
@@ -112,7 +109,6 @@ func (c *session) bearer(username, token string) error {
 // call it a passing fault.
 type oauthServer struct{ sasl.Server }
 
-// Next implements sasl.Server.
 func (o *oauthServer) Next(response []byte) (challenge []byte, done bool, err error) {
 	if challenge, done, err = o.Server.Next(response); err != nil {
 		err = smtp.ErrAuthFailed

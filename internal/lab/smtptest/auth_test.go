@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/xdg-go/scram"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/certs"
 )
 
 // login runs AUTH with what is to be said, and returns the last reply.
@@ -136,15 +138,15 @@ func TestServerWantsACertificate(t *testing.T) {
 }
 
 func TestAuthorityIssuesForFiles(t *testing.T) {
-	ca, err := NewAuthority()
+	ca, err := certs.New()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cert, err := ca.Issue(ServerTemplate("mx.test"))
+	cert, err := ca.Issue(certs.ServerTemplate("mx.test"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	chain, key, err := EncodePEM(cert)
+	chain, key, err := certs.EncodePEM(cert)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +157,7 @@ func TestAuthorityIssuesForFiles(t *testing.T) {
 	if got := again.Leaf.DNSNames; len(got) != 1 || got[0] != "mx.test" {
 		t.Errorf("got names %v", got)
 	}
-	if _, _, err := EncodePEM(tls.Certificate{}); err == nil {
+	if _, _, err := certs.EncodePEM(tls.Certificate{}); err == nil {
 		t.Error("got no error for a certificate without a key")
 	}
 }

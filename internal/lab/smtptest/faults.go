@@ -49,7 +49,6 @@ type listener struct {
 	s *Server
 }
 
-// Accept implements net.Listener.
 func (l *listener) Accept() (net.Conn, error) {
 	raw, err := l.Listener.Accept()
 	if err != nil {
@@ -70,19 +69,16 @@ type faultyConn struct {
 	once sync.Once
 }
 
-// Read implements net.Conn.
 func (c *faultyConn) Read(p []byte) (int, error) {
 	c.once.Do(c.begin)
 	return c.Conn.Read(p)
 }
 
-// Write implements net.Conn.
 func (c *faultyConn) Write(p []byte) (int, error) {
 	c.once.Do(c.begin)
 	return c.Conn.Write(p)
 }
 
-// Close implements net.Conn.
 func (c *faultyConn) Close() error {
 	c.s.mu.Lock()
 	delete(c.s.open, c)

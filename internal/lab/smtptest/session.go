@@ -33,7 +33,6 @@ func (s *Server) session(c *smtp.Conn) (smtp.Session, error) {
 	return session, nil
 }
 
-// Mail implements smtp.Session.
 func (c *session) Mail(from string, opts *smtp.MailOptions) error {
 	if c.s.opts.Username != "" && !c.authed {
 		return smtp.ErrAuthRequired
@@ -48,7 +47,6 @@ func (c *session) Mail(from string, opts *smtp.MailOptions) error {
 	return nil
 }
 
-// Rcpt implements smtp.Session.
 func (c *session) Rcpt(to string, _ *smtp.RcptOptions) error {
 	if err := c.fail("RCPT", to); err != nil {
 		return err
@@ -57,7 +55,6 @@ func (c *session) Rcpt(to string, _ *smtp.RcptOptions) error {
 	return nil
 }
 
-// Data implements smtp.Session.
 func (c *session) Data(r io.Reader) error {
 	if err := c.fail("BODY", c.from); err != nil {
 		return err
@@ -114,8 +111,6 @@ func (c *session) fail(stage, address string) error {
 	return err
 }
 
-// Reset implements smtp.Session.
 func (c *session) Reset() { c.from, c.to, c.utf8, c.begun = "", nil, false, false }
 
-// Logout implements smtp.Session.
 func (c *session) Logout() error { return nil }

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/certs"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/venv"
 )
 
@@ -26,7 +27,7 @@ type Options struct {
 	// choose a free one.
 	Port int
 	// Authority signs the certificate; nil makes one for this server.
-	Authority *Authority
+	Authority *certs.Authority
 	// SMTPAddr is host:port of the mail server, spoken to in plain text. Without
 	// it no address can be validated.
 	SMTPAddr string

@@ -21,7 +21,7 @@
 // it by the server name alone, so a homeserver on loopback must be called
 // "localhost:PORT" and needs a front of its own on that port:
 //
-//	authority, err := sydent.NewAuthority()
+//	authority, err := certs.New()
 //	front, err := sydent.NewFront(authority, 0)
 //	is, err := sydent.Start(ctx, env, sydent.Options{Dir: dir, CAFiles: []string{frontCA}, ...})
 //	hs, err := synapse.Start(ctx, hsEnv, synapse.Options{

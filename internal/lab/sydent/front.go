@@ -14,6 +14,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/certs"
 )
 
 // Front speaks TLS on a port of 127.0.0.1 and passes what it is asked to a
@@ -29,8 +31,8 @@ type Front struct {
 
 // NewFront listens on a port, zero for a free one, with a certificate of the
 // authority. Until [Front.Forward] it answers 502.
-func NewFront(authority *Authority, port int) (*Front, error) {
-	cert, err := authority.issue()
+func NewFront(authority *certs.Authority, port int) (*Front, error) {
+	cert, err := authority.Issue(certs.ServerTemplate("localhost", "127.0.0.1", "::1"))
 	if err != nil {
 		return nil, err
 	}

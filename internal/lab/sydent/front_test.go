@@ -11,12 +11,14 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/certs"
 )
 
 // newFront starts a front with an authority of its own for the length of a test.
-func newFront(t *testing.T) (*Front, *Authority) {
+func newFront(t *testing.T) (*Front, *certs.Authority) {
 	t.Helper()
-	authority, err := NewAuthority()
+	authority, err := certs.New()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,7 +31,7 @@ func newFront(t *testing.T) (*Front, *Authority) {
 }
 
 // get asks for a URL, trusting one authority.
-func get(t *testing.T, url string, authority *Authority) (status int, body string, err error) {
+func get(t *testing.T, url string, authority *certs.Authority) (status int, body string, err error) {
 	t.Helper()
 	client := &http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: authority.Pool(), MinVersion: tls.VersionTLS12},

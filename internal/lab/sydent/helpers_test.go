@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/certs"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/smtptest"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/synapse"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/venv"
@@ -79,7 +80,7 @@ type homeserver struct {
 	front  *Front // for other servers
 	caFile string // of the authority of the front
 	// authority is that of the identity servers, which the homeserver trusts.
-	authority *Authority
+	authority *certs.Authority
 	dir       string
 	stops     []func()
 }
@@ -110,11 +111,11 @@ func (hs *homeserver) start() (err error) {
 	hs.stops = append(hs.stops, func() { _ = os.RemoveAll(hs.dir) }) // the system clears it, too
 	theirs := filepath.Join(hs.dir, "theirs.pem")
 	hs.caFile = filepath.Join(hs.dir, "ca.pem")
-	authority, err := NewAuthority()
+	authority, err := certs.New()
 	if err != nil {
 		return err
 	}
-	if hs.authority, err = NewAuthority(); err != nil {
+	if hs.authority, err = certs.New(); err != nil {
 		return err
 	}
 	if err := errors.Join(os.WriteFile(hs.caFile, authority.PEM(), 0o600), os.WriteFile(theirs, hs.authority.PEM(), 0o600)); err != nil {

@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/certs"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/venv"
 )
 
@@ -27,7 +28,7 @@ var listeningLine = regexp.MustCompile(`- Site starting on (\d+)$`)
 type Server struct {
 	env       Env
 	dir       string
-	authority *Authority
+	authority *certs.Authority
 	front     *Front
 	command   venv.Command
 	process   *venv.Process
@@ -50,7 +51,7 @@ func Start(ctx context.Context, env Env, opts Options) (s *Server, err error) {
 		}
 	}()
 	if s.authority == nil {
-		if s.authority, err = NewAuthority(); err != nil {
+		if s.authority, err = certs.New(); err != nil {
 			return s, err
 		}
 	}

@@ -5,18 +5,11 @@ package synapse
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"io"
 	"log"
-	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -27,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/certs"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/venv"
 )
 
@@ -231,33 +225,12 @@ func (is *identityServer) seen() []received {
 // issue returns a certificate for localhost and the authority that signed it.
 func issue(t *testing.T) (leaf tls.Certificate, ca []byte) {
 	t.Helper()
-	newKey := func() *ecdsa.PrivateKey {
-		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return key
-	}
-	caKey, leafKey := newKey(), newKey()
-	from, until := time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
-	caCert := &x509.Certificate{
-		// OpenSSL finds the authorities of a bundle by their names.
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test authority " + rand.Text()}, NotBefore: from, NotAfter: until,
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-	}
-	caDER, err := x509.CreateCertificate(rand.Reader, caCert, caCert, &caKey.PublicKey, caKey)
+	authority, err := certs.New()
 	if err != nil {
 		t.Fatal(err)
 	}
-	leafCert := &x509.Certificate{
-		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "localhost"}, NotBefore: from, NotAfter: until,
-		DNSNames: []string{"localhost"}, KeyUsage: x509.KeyUsageDigitalSignature,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}
-	leafDER, err := x509.CreateCertificate(rand.Reader, leafCert, caCert, &leafKey.PublicKey, caKey)
-	if err != nil {
+	if leaf, err = authority.Issue(certs.ServerTemplate("localhost")); err != nil {
 		t.Fatal(err)
 	}
-	leaf = tls.Certificate{Certificate: [][]byte{leafDER}, PrivateKey: leafKey}
-	return leaf, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: caDER})
+	return leaf, authority.PEM()
 }

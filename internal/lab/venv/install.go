@@ -16,6 +16,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/sys"
 )
 
 // ErrUnavailable is the outcome of [Recipe.Install] on a machine that cannot
@@ -87,7 +89,7 @@ func (e Env) Environ() []string {
 // first if it is not there; it tells the steps of that to logf. An error wraps
 // [ErrUnavailable] when this machine cannot have it.
 func (r Recipe) Install(ctx context.Context, logf func(format string, args ...any)) (Env, error) {
-	if !supported {
+	if !sys.Supported {
 		return Env{}, fmt.Errorf("%s is %w: it needs Linux, macOS or a BSD", r.Name, ErrUnavailable)
 	}
 	py, err := findPython(ctx, cmp.Or(r.Oldest, oldestMinor))
@@ -108,7 +110,7 @@ func (r Recipe) Install(ctx context.Context, logf func(format string, args ...an
 	if err := os.MkdirAll(filepath.Dir(env.Dir), 0o755); err != nil {
 		return Env{}, fmt.Errorf("%s is %w: make the cache directory: %w", r.Name, ErrUnavailable, err)
 	}
-	unlock, err := lockFile(ctx, env.Dir+".lock")
+	unlock, err := sys.LockFile(ctx, env.Dir+".lock")
 	if err != nil {
 		return Env{}, fmt.Errorf("lock the installation: %w", err)
 	}

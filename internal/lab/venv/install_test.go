@@ -215,28 +215,6 @@ func TestLocateChangesWithEverything(t *testing.T) {
 	}
 }
 
-func TestLockFile(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "lock")
-	unlock, err := lockFile(t.Context(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cancelled, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := lockFile(cancelled, path); !errors.Is(err, context.Canceled) {
-		t.Errorf("second holder: got error %v, want context.Canceled", err)
-	}
-	unlock()
-	unlock, err = lockFile(t.Context(), path)
-	if err != nil {
-		t.Fatalf("after unlock: %v", err)
-	}
-	unlock()
-	if _, err := lockFile(t.Context(), filepath.Join(path, "below a file")); err == nil {
-		t.Error("impossible path: got no error")
-	}
-}
-
 func TestTail(t *testing.T) {
 	for _, tc := range []struct {
 		text string

@@ -13,6 +13,8 @@ import (
 	"runtime"
 	"sync"
 	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/lab/sys"
 )
 
 // stopLimit is how long a server may take to leave by itself: a moment, and much
@@ -77,7 +79,7 @@ func (e Env) Start(c Command) (*Process, error) {
 func spawn(cmd *exec.Cmd, logPath string, sink *logSink) (*Process, error) {
 	cmd.Stdout, cmd.Stderr = sink, sink
 	cmd.WaitDelay = time.Second
-	cmd.SysProcAttr = ownGroup()
+	cmd.SysProcAttr = sys.OwnGroup()
 	p := &Process{cmd: cmd, logPath: logPath, sink: sink, done: make(chan struct{}), limit: stopLimit}
 	started := make(chan error, 1)
 	go func() {

@@ -31,7 +31,6 @@ func openSink(path string, pattern *regexp.Regexp) (*logSink, error) {
 	return &logSink{file: file, listening: make(chan int, 1), pattern: pattern}, nil
 }
 
-// Write implements [io.Writer].
 func (s *logSink) Write(b []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -4,20 +4,5 @@
 
 package venv
 
-import (
-	"context"
-	"errors"
-	"syscall"
-)
-
-// supported tells whether this system can run the servers.
-const supported = false
-
-// lockFile is never reached: Install refuses first.
-func lockFile(context.Context, string) (func(), error) { return nil, errors.ErrUnsupported }
-
-// ownGroup changes nothing here.
-func ownGroup() *syscall.SysProcAttr { return nil }
-
 // signalGroup does nothing here.
 func signalGroup(int, bool) {}

@@ -116,7 +116,6 @@ func (j *journal) snapshot(ctx context.Context, p store.Partition) (map[string]e
 	return maps.Clone(j.entries[p]), nil
 }
 
-// View implements store.Store.
 func (j *journal) View(ctx context.Context, p store.Partition, fn func(store.Txn) error) error {
 	snapshot, err := j.snapshot(ctx, p)
 	if err != nil {
@@ -151,7 +150,6 @@ func (j *journal) Update(ctx context.Context, p store.Partition, fn func(store.T
 	return nil
 }
 
-// Scan implements store.Store.
 func (j *journal) Scan(ctx context.Context, p store.Partition, prefix string, fn func(string, []byte) (bool, error)) error {
 	snapshot, err := j.snapshot(ctx, p)
 	if err != nil {
@@ -171,7 +169,6 @@ func (j *journal) Scan(ctx context.Context, p store.Partition, prefix string, fn
 	return nil
 }
 
-// Ping implements store.Store.
 func (j *journal) Ping(ctx context.Context) error {
 	if err := j.begin(ctx, "ping"); err != nil {
 		return err
@@ -180,7 +177,6 @@ func (j *journal) Ping(ctx context.Context) error {
 	return nil
 }
 
-// Close implements store.Store.
 func (j *journal) Close() error {
 	j.lock <- struct{}{}
 	closed := j.closed
@@ -200,7 +196,6 @@ type txn struct {
 	writes map[string]*entry
 }
 
-// Get implements store.Txn.
 func (tx *txn) Get(key string) ([]byte, error) {
 	if err := store.CheckKey(tx.p, key); err != nil {
 		return nil, err
@@ -218,7 +213,6 @@ func (tx *txn) Get(key string) ([]byte, error) {
 	return append([]byte{}, e.Value...), nil
 }
 
-// Set implements store.Txn.
 func (tx *txn) Set(key string, value []byte, expires time.Time) error {
 	if tx.writes != nil && len(value) > store.MaxValueSize {
 		return store.ErrTooLarge
@@ -226,7 +220,6 @@ func (tx *txn) Set(key string, value []byte, expires time.Time) error {
 	return tx.write(key, &entry{append([]byte{}, value...), expires.Round(0)})
 }
 
-// Delete implements store.Txn.
 func (tx *txn) Delete(key string) error { return tx.write(key, nil) }
 
 func (tx *txn) write(key string, e *entry) error {

@@ -6,12 +6,11 @@ import (
 	"errors"
 	"path/filepath"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/guest"
+	"github.com/caddy-threepid/caddy-threepid/store"
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"go.uber.org/zap"
-
-	"github.com/caddy-threepid/caddy-threepid/caddymodule/guest"
-	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
 func init() {
@@ -40,7 +39,7 @@ func (m *Module) Provision(caddy.Context) error {
 // PoolKey is the same for all spellings of the path.
 func (m *Module) PoolKey() (string, error) { return filepath.Abs(m.Path) }
 
-// FixedOptions: there are none besides the path.
+// FixedOptions are none besides the path.
 func (*Module) FixedOptions() string { return "" }
 
 // OpenStore opens the file.

@@ -11,10 +11,9 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/guest"
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
-
-	"github.com/caddy-threepid/caddy-threepid/caddymodule/guest"
 )
 
 func init() {
@@ -87,10 +86,10 @@ func (g *Gateway) Send(ctx context.Context, m guest.SMS) (string, error) {
 // ReceiptReader reads what the gateway says became of messages.
 func (g *Gateway) ReceiptReader() guest.ReceiptReader { return receipts{} }
 
-// Verified: nothing is signed. The receipt URL, which cannot be guessed, has to do.
+// Verified is false for all, as nothing is signed. The receipt URL, which cannot be guessed, has to do.
 func (*Gateway) Verified() bool { return false }
 
-// MaxReceiptURL: any length will do.
+// MaxReceiptURL says that any length will do.
 func (*Gateway) MaxReceiptURL() int { return 0 }
 
 type receipts struct{}
