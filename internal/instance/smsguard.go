@@ -55,7 +55,6 @@ func (g *phoneGuard) segments(req verification.Request) (int, error) {
 	return gsm7.Of(text).Segments, err
 }
 
-// Verified implements handlers.PhoneGuard.
 func (g *phoneGuard) Verified(r *http.Request, number string) {
 	if err := g.shield.Verified(r.Context(), number, phone.RegionOf(number), g.client(r)); err != nil {
 		g.logger.Warn("cannot count that a code came back", zap.Error(err))

@@ -70,13 +70,11 @@ func (o *fraudObserver) Resumed(region string) {
 	o.logger.Info("messages to a prefix are sent again", zap.String("country", region))
 }
 
-// NetworkPaused implements smsfraud.Observer.
 func (o *fraudObserver) NetworkPaused() {
 	smsNetworkPausesTotal.WithLabelValues("paused").Inc()
 	o.logger.Warn("messages that are asked for from a network are paused: their codes do not come back; see `caddy threepid sms`")
 }
 
-// NetworkResumed implements smsfraud.Observer.
 func (o *fraudObserver) NetworkResumed() {
 	smsNetworkPausesTotal.WithLabelValues("resumed").Inc()
 	o.logger.Info("messages that are asked for from a network are sent again")
