@@ -11,6 +11,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/feedback"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbox"
 	"github.com/caddy-threepid/caddy-threepid/internal/phone"
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/smsfraud"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -93,7 +94,7 @@ func (i *Instance) findLimits(ctx context.Context, medium verification.Medium, a
 	if i.phones == nil || medium != verification.MSISDN {
 		return nil
 	}
-	state, err := i.phones.shield.Ask(ctx, smsfraud.Request{Digits: address, Region: phone.RegionOf(address), Segments: 1})
+	state, err := i.phones.shield.Ask(ctx, smsfraud.Request{Digits: address, Region: phone.RegionOf(address), Class: ratelimit.Newcomer, Segments: 1})
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/phone"
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/smsfraud"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -36,7 +37,7 @@ func (i *Instance) Resend(ctx context.Context, sid string) error {
 	if err != nil {
 		return err
 	}
-	paid, err := i.phones.shield.Reserve(ctx, smsfraud.Request{Digits: number, Region: phone.RegionOf(number), Segments: segments})
+	paid, err := i.phones.shield.Reserve(ctx, smsfraud.Request{Digits: number, Region: phone.RegionOf(number), Class: ratelimit.Owner, Segments: segments})
 	if err != nil {
 		return &UnpaidError{err}
 	}
