@@ -111,6 +111,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 //			conversion    <ratio> <sample> [<pause>] | off
 //			per_number    <n>
 //			per_client    numbers|countries <n>|off
+//			per_client    part <percent>|off
 //			resend_after  <duration...>
 //		}
 //	}

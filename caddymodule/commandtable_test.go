@@ -79,6 +79,7 @@ func TestEveryExitCode(t *testing.T) {
 		"sessions list":       {ok: attempt{nil, 0}, refused: attempt{[]string{"--sid", "no such"}, 2}, wrong: []string{"--sid", "x", "--pseudonym", "y"}},
 		"sessions resend":     {ok: attempt{[]string{"--sid", sid}, 0}, refused: attempt{[]string{"--sid", used}, 2}, wrong: []string{}},
 		"sessions revoke":     {ok: attempt{[]string{"--sid", sid}, 0}, refused: attempt{[]string{"--sid", "no such"}, 2}, wrong: []string{}},
+		"limits":              {ok: attempt{nil, 0}},
 		"suppressions add":    {ok: attempt{[]string{"--address", joe}, 0}, refused: attempt{[]string{"--address", nobody}, 2}, wrong: []string{}},
 		"suppressions list":   {ok: attempt{nil, 0}},
 		"suppressions remove": {ok: attempt{[]string{"--address", joe}, 0}, refused: attempt{[]string{"--address", nobody}, 2}, wrong: []string{}},

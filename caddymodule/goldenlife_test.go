@@ -197,7 +197,7 @@ func (g *golden) start(more ...string) {
 			"\npassword " + relayPassword + "\nfrom \"Example <noreply@example.test>\"\n}",
 		"feedback {\nbounces bounces@example.test\npostmark hook canary-hook-password\nmailgun " + mailgunKey + "\n}",
 		fmt.Sprintf("allow_identity_servers localhost:%d", goldenPort),
-		"sms {\n" + (&phoneSite{site: g.site, gateway: g.gateway}).sender("gateway") + "\nallow GB DE FR\nbudget total messages 100 per day\nbudget country messages 50 per day\n}",
+		"sms {\n" + (&phoneSite{site: g.site, gateway: g.gateway}).sender("gateway") + "\nallow GB DE FR\nbudget total messages 100 per day\nbudget country messages 50 per day\nper_client part off\nconversion 0.1 1000\n}",
 	}, more...)
 	g.loaded = g.global("threepid {\n"+strings.Join(options, "\n")+"\n}\nservers {\ntrusted_proxies static 127.0.0.1/32\n}") + g.sites()
 	adapted, err := adapt(g.loaded)

@@ -10,7 +10,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"strings"
 	"sync"
 	"testing"
 
@@ -63,8 +62,7 @@ func TestKillLosesNoSession(t *testing.T) {
 	const clients = 1000
 	_, upstream := homeserver(t, fakehs.Options{})
 	s := newSite(t, upstream)
-	config := strings.Replace(s.simple(), "limit client off", "limit client off\nlimit messages off", 1)
-	running := s.startChild(config)
+	running := s.startChild(s.simple())
 
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -95,7 +93,7 @@ func TestKillLosesNoSession(t *testing.T) {
 	running.kill()
 	wg.Wait()
 
-	s.startChild(config)
+	s.startChild(s.simple())
 	told, lost := 0, 0
 	for i, sid := range sids {
 		if sid == "" {

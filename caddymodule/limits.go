@@ -141,6 +141,9 @@ var defaultAddressLimit = ratelimit.Limit{Burst: 10, Per: time.Hour}
 
 // wider is the limit of the networks around a client that has this one.
 func (l *Limit) wider() *Limit {
+	if l.Count < 0 {
+		return &Limit{Count: -1}
+	}
 	return &Limit{Count: (l.Count*4 + 2) / 3, Per: l.Per}
 }
 

@@ -119,7 +119,7 @@ func (s *phoneSite) settle(n int) {
 
 // TestBudgetsSurviveRestarts: neither a reload nor a new process begins anew.
 func TestBudgetsSurviveRestarts(t *testing.T) {
-	options := []string{"allow GB", "budget total messages 2 per day", "resend_after 1ns"}
+	options := []string{"allow GB", "budget total messages 4 per day", "resend_after 1ns"} // half of it is for newcomers
 	s := newPhoneSite(t, options...)
 	ask := func(number string) int {
 		a := s.settled(func() (stack.Answer, error) { return s.ask(t.Context(), "192.0.2.1", "s"+number[1:], number, 1) })

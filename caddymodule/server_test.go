@@ -283,7 +283,7 @@ func (s *site) metric(name string) float64 {
 	})
 	var sum float64
 	for line := range strings.Lines(a.Body) {
-		if !strings.HasPrefix(line, name+"{") {
+		if !strings.HasPrefix(line, name+"{") && !strings.HasPrefix(line, name+" ") {
 			continue
 		}
 		var v float64

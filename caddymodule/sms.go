@@ -27,7 +27,10 @@ type SMS struct {
 	Originators map[string][]string `json:"originators,omitempty"`
 
 	// The countries (like `FR`) and beginnings of numbers (like `+4479`) that
-	// messages may go to; `*` stands for all. Required.
+	// messages may go to. Required. `*` stands for all countries: not for satellites,
+	// nor for other numbers of no country (+800, +808, +870, +878, +881, +882, +883, +888,
+	// +979), which frauds like best; to send there, name `001` for all of them, or a
+	// beginning like `+881`.
 	Allow []string `json:"allow,omitempty"`
 
 	// Those that they may not go to. The longest beginning decides, then the
@@ -52,14 +55,21 @@ type SMS struct {
 
 	// How much may be sent. They take the place of the defaults: 100 messages
 	// per hour and 500 per day in all, 50 and 200 to each country, 10 and 30 to
-	// each prefix.
+	// each prefix. Of what may be sent in all, numbers of newcomers may take a
+	// half, and those of registrations whose earlier stages are complete three
+	// quarters. The rest is kept for people who have an account: whoever is logged
+	// in and adds a number, or resets a password by one. These are counted for
+	// their country and prefix, but not refused by what others have used up there.
 	Budgets []SMSBudget `json:"budgets,omitempty"`
 
 	// How many digits of a number make the prefix that budgets and the
 	// conversion are counted by. Default: 7.
 	PrefixDigits int `json:"prefix_digits,omitempty"`
 
-	// When a prefix is paused because its codes do not come back.
+	// When a prefix is paused because its codes do not come back; and a network of
+	// clients (of IPv4 a /24, of IPv6 a /48) because the codes that it asks for do
+	// not. A paused prefix is paused for numbers of newcomers,
+	// and not for people who have an account.
 	Conversion *SMSConversion `json:"conversion,omitempty"`
 
 	// How many messages a number may get in 24 hours. With `max_tries` it bounds
@@ -73,6 +83,11 @@ type SMS struct {
 	// hours. Default: 10 and 3; -1 is no limit.
 	NumbersPerClient   int `json:"numbers_per_client,omitempty"`
 	CountriesPerClient int `json:"countries_per_client,omitempty"`
+
+	// How much of any budget in total the clients of one network (of IPv4 a /24, of
+	// IPv6 a /48) may take, in percent; never less than three messages. Default: 4;
+	// -1 is no limit.
+	PartPerClient int `json:"part_per_client,omitempty"`
 
 	// How long to wait after the first message to a number, after the second,
 	// and so on; the last is for all that follow. Default: 30s, 60s, 5m.
@@ -102,12 +117,13 @@ type SMSBudget struct {
 	Per string `json:"per,omitempty"`
 }
 
-// SMSConversion pauses a prefix to which messages are sent and from which no
-// codes come back: what somebody does who earns by the messages.
+// SMSConversion pauses a prefix to which messages are sent, or a network for which they
+// are, and from which no codes come back: what somebody does who earns by the messages.
 type SMSConversion struct {
 	// The least part of messages whose codes come back. Default: 0.1.
 	Ratio float64 `json:"ratio,omitempty"`
-	// How many messages it takes to judge. Default: 20.
+	// How many messages it takes to judge a prefix. Default: 20. For a network it takes a
+	// quarter of that, and 5 at the least.
 	Sample int `json:"sample,omitempty"`
 	// How long a pause is. Default: 24h.
 	Pause caddy.Duration `json:"pause,omitempty"`

@@ -131,6 +131,41 @@ func TestPhoneAdmin(t *testing.T) {
 	}
 }
 
+// TestPausedNetworksAreShown by a pseudonym, wherever prefixes are, and can be resumed.
+func TestPausedNetworksAreShown(t *testing.T) {
+	s := newPhoneSite(t, "allow GB", "budget total messages 500 per day", "resend_after 1ns", "per_client part off")
+	if accepted := s.pump(20, 20); accepted != 15 { // of one /24, which nobody answers
+		t.Errorf("%d were accepted, want 15", accepted)
+	}
+	var status admin.PhoneStatus
+	if err := json.Unmarshal([]byte(s.admins("GET", "sms", nil, http.StatusOK).Body), &status); err != nil {
+		t.Fatal(err)
+	}
+	if len(status.Paused) != 1 || !strings.HasPrefix(status.Paused[0].Network, "network-") || status.Paused[0].Prefix+status.Paused[0].Country != "" {
+		t.Fatalf("got %+v, want one network paused", status.Paused)
+	}
+	name := status.Paused[0].Network
+	if got := s.metric("caddy_threepid_sms_paused_networks"); got != 1 {
+		t.Errorf("the metric says %v", got)
+	}
+	text, err := s.command("sms")
+	if err != nil || !strings.Contains(text, "Nothing is sent for the clients of "+name+" from ") || !strings.Contains(text, "sms-resume --network "+name) {
+		t.Errorf("got %q, %v", text, err)
+	}
+	if _, err = s.command("sms-resume", "--network", name, "--all"); err == nil {
+		t.Error("both one network and all are taken")
+	}
+	if text, err = s.command("sms-resume", "--network", name); err != nil || !strings.Contains(text, "lifted") {
+		t.Errorf("got %q, %v", text, err)
+	}
+	if got := s.metric("caddy_threepid_sms_paused_networks"); got != 0 {
+		t.Errorf("the metric says %v after it was lifted", got)
+	}
+	if text := s.log("caddy.log"); strings.Contains(text, name) {
+		t.Error("the log names a network")
+	}
+}
+
 // TestTestSMS: an operator tries the gateway out, and pays for it.
 func TestTestSMS(t *testing.T) {
 	s := newPhoneSite(t, "allow GB", "budget total messages 2 per day", "resend_after 1ns")

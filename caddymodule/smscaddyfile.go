@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
@@ -171,21 +172,25 @@ func (r *smsReader) conversion() error {
 	return err
 }
 
-// perClient reads "numbers|countries <n>|off"; each may be given once.
+// perClient reads "numbers|countries|part <n>|off"; each may be given once. A part may
+// have a percent sign.
 func (r *smsReader) perClient() error {
 	var what, value string
 	if !r.d.AllArgs(&what, &value) {
 		return config.ErrArgs
 	}
-	to := map[string]*int{"numbers": &r.sms.NumbersPerClient, "countries": &r.sms.CountriesPerClient}[what]
+	to := map[string]*int{"numbers": &r.sms.NumbersPerClient, "countries": &r.sms.CountriesPerClient, "part": &r.sms.PartPerClient}[what]
 	switch {
 	case to == nil:
-		return r.d.WrapErr(config.WordError("per_client", what, []string{"numbers", "countries"}))
+		return r.d.WrapErr(config.WordError("per_client", what, []string{"numbers", "countries", "part"}))
 	case *to != 0:
 		return r.d.Errf("option 'per_client %s' is given twice", what)
 	case value == "off":
 		*to = -1
 		return nil
+	}
+	if what == "part" {
+		value = strings.TrimSuffix(value, "%")
 	}
 	var err error
 	*to, err = config.Count(r.d, "per_client "+what, value)

@@ -108,7 +108,7 @@ func (s *SMS) resolveFraud(e *config.Expander, out *instance.SMS) {
 	c := smsfraud.Config{
 		Allow: e.List("allow", s.Allow), Deny: e.List("deny", s.Deny),
 		Prices: map[string]smsfraud.Money{}, PrefixDigits: s.PrefixDigits,
-		PerNumber: s.PerNumber, NumbersPerClient: s.NumbersPerClient, CountriesPerClient: s.CountriesPerClient,
+		PerNumber: s.PerNumber, NumbersPerClient: s.NumbersPerClient, CountriesPerClient: s.CountriesPerClient, NetworkPart: s.PartPerClient,
 	}
 	before := len(e.Faults())
 	for _, country := range slices.Sorted(maps.Keys(s.Prices)) {

@@ -33,8 +33,8 @@ type PhoneGuard interface {
 	// with an error that is the client's answer. What was paid for and not sent
 	// is given back by release.
 	Admit(r *http.Request, req verification.Request, to phone.Number) (release func(context.Context), err error)
-	// Verified tells that a number has proven to be read by a person.
-	Verified(ctx context.Context, number string)
+	// Verified tells that a number has proven to be read by a person, who is at r.
+	Verified(r *http.Request, number string)
 }
 
 // errPhoneNumber answers what is no number that a message can go to.
@@ -104,12 +104,12 @@ func international(typed string) bool {
 // admit pays for a message to a phone, unless the request only repeats an
 // earlier one, which sends nothing. What is returned gives back what was paid
 // for a message that was not sent.
-func (c *Client) admit(r *http.Request, req *verification.Request, to recipient) (settle func(ctx context.Context, sent bool), err error) {
+func (c *Client) admit(call *wire.Call, req *verification.Request, to recipient) (settle func(ctx context.Context, sent bool), err error) {
 	nothing := func(context.Context, bool) {}
 	if req.Medium != threepid.MSISDN {
 		return nothing, nil
 	}
-	due, open, err := c.svc.Due(r.Context(), *req)
+	due, open, err := c.svc.Due(call.R.Context(), *req)
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +117,11 @@ func (c *Client) admit(r *http.Request, req *verification.Request, to recipient)
 		req.RepeatOnly = true
 		return nothing, nil
 	}
-	release, err := c.cfg.Phones.Guard.Admit(r, *req, to.Number)
+	release, err := c.cfg.Phones.Guard.Admit(call.R, *req, to.Number)
+	if wire.MustWait(err) && !tooEarly(err) && c.loggedIn(call, *req) {
+		req.LoggedIn = true
+		release, err = c.cfg.Phones.Guard.Admit(call.R, *req, to.Number)
+	}
 	if open && tooEarly(err) {
 		// The person has the code, and a refusal would take the field for it away.
 		req.RepeatOnly, req.Early = true, true
@@ -148,7 +152,7 @@ func (p *people) confirm(r *http.Request, sub verification.Submission) (verifica
 	sub.Client, sub.Discreet = p.cfg.clientAddr(r), p.cfg.discreet()
 	done, err := p.svc.Submit(ctx, sub)
 	if err == nil && !done.Already && done.Medium == threepid.MSISDN && p.cfg.Phones != nil {
-		p.cfg.Phones.Guard.Verified(ctx, done.Address)
+		p.cfg.Phones.Guard.Verified(r, done.Address)
 	}
 	return done, err
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math/big"
 	"net/http"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -81,16 +82,16 @@ func TestGuessingASession(t *testing.T) {
 // shielded pays out of a real shield.
 type shielded struct{ *smsfraud.Shield }
 
-func (s shielded) Admit(r *http.Request, _ verification.Request, to phone.Number) (func(context.Context), error) {
-	paid, err := s.Reserve(r.Context(), smsfraud.Request{Digits: to.Digits, Region: to.Region, Segments: 1})
+func (s shielded) Admit(r *http.Request, req verification.Request, to phone.Number) (func(context.Context), error) {
+	paid, err := s.Reserve(r.Context(), smsfraud.Request{Digits: to.Digits, Region: to.Region, Class: req.Class(), Segments: 1})
 	if refused, ok := errors.AsType[*smsfraud.RefusedError](err); ok {
 		return nil, &verification.LimitError{RetryAfter: refused.RetryAfter}
 	}
 	return func(ctx context.Context) { _ = s.Release(ctx, paid) }, err
 }
 
-func (s shielded) Verified(ctx context.Context, number string) {
-	_ = s.Shield.Verified(ctx, number, "GB")
+func (s shielded) Verified(r *http.Request, number string) {
+	_ = s.Shield.Verified(r.Context(), number, "GB", netip.Addr{})
 }
 
 // TestGuessingANumberForADay: whoever opens as many sessions for one number as

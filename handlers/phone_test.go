@@ -16,6 +16,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
 	"github.com/caddy-threepid/caddy-threepid/internal/phone"
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -29,6 +30,8 @@ type purse struct {
 	released int
 	verified []string
 	refuse   error
+	// strict refuses whoever is not logged in.
+	strict bool
 }
 
 func (p *purse) Admit(_ *http.Request, req verification.Request, to phone.Number) (func(context.Context), error) {
@@ -36,6 +39,9 @@ func (p *purse) Admit(_ *http.Request, req verification.Request, to phone.Number
 	defer p.mu.Unlock()
 	if p.refuse != nil {
 		return nil, p.refuse
+	}
+	if p.strict && req.Class() != ratelimit.Owner {
+		return nil, &verification.LimitError{RetryAfter: time.Minute}
 	}
 	p.paid = append(p.paid, string(req.Purpose)+" "+to.Region+" "+to.Digits)
 	return func(context.Context) {
@@ -45,7 +51,7 @@ func (p *purse) Admit(_ *http.Request, req verification.Request, to phone.Number
 	}, nil
 }
 
-func (p *purse) Verified(_ context.Context, number string) {
+func (p *purse) Verified(_ *http.Request, number string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.verified = append(p.verified, number)
@@ -60,6 +66,24 @@ func (p *purse) spent() int {
 
 // phoneRig is a rig that verifies phone numbers, in front of a homeserver that
 // can reset a password by phone.
+// TestPhones_WhoIsLoggedInIsAskedForBeforeTheyAreRefused: then their number counts as an
+// owner's. A token that the homeserver does not know is nobody's.
+func TestPhones_WhoIsLoggedInIsAskedForBeforeTheyAreRefused(t *testing.T) {
+	r, p := phoneRig(t, options{})
+	p.strict = true
+	r.hs.AddUser("alice", "secret")
+	token := r.login("alice", "secret")
+	const path = "/_matrix/client/v3/account/3pid/msisdn/requestToken"
+	body := phoneBody("s", "GB", "07400 123456", 1)
+	wantStatus(t, r.do("POST", path, body), http.StatusTooManyRequests)
+	wantStatus(t, r.as("made-up", "POST", path, body), http.StatusTooManyRequests)
+	wantStatus(t, r.as(token, "POST", strings.Replace(path, "account/3pid", "register", 1), body), http.StatusTooManyRequests)
+	wantStatus(t, r.as(token, "POST", path, body), http.StatusOK)
+	if p.spent() != 1 {
+		t.Errorf("paid for %v, want one message", p.paid)
+	}
+}
+
 func phoneRig(t *testing.T, opts options) (*rig, *purse) {
 	t.Helper()
 	p := &purse{}

@@ -58,7 +58,7 @@ func (c *Client) requestToken(call *wire.Call) (int, error) {
 	if err := c.mayRegister(call, &req); err != nil {
 		return 0, err
 	}
-	settle, err := c.admit(call.R, &req, to)
+	settle, err := c.admit(call, &req, to)
 	if err != nil {
 		return 0, err
 	}

@@ -102,7 +102,7 @@ func TestPhones_WhatIsNotSentIsGivenBack(t *testing.T) {
 		guard := &lender{}
 		r.client.cfg.Phones.Guard = guard
 		req := verification.Request{Purpose: threepid.Add, ThreePID: threepid.ThreePID{Medium: threepid.MSISDN, Address: "447400123456"}, ClientSecret: "s", SendAttempt: 1}
-		settle, err := r.client.admit(httptest.NewRequest("POST", "/", http.NoBody), &req, recipient{})
+		settle, err := r.client.admit(&wire.Call{R: httptest.NewRequest("POST", "/", http.NoBody)}, &req, recipient{})
 		if err != nil {
 			t.Fatal(err)
 		}

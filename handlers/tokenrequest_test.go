@@ -278,7 +278,7 @@ func TestPhones_NothingIsAdmittedByAStoreThatFails(t *testing.T) {
 	}})
 	broken.err = errDisk
 	req := verification.Request{Purpose: threepid.Add, ThreePID: threepid.ThreePID{Medium: threepid.MSISDN, Address: "447400123456"}, ClientSecret: "s", SendAttempt: 1}
-	if _, err := r.client.admit(mustRequest(t, "POST", "/"), &req, recipient{}); !errors.Is(err, errDisk) || req.RepeatOnly || p.spent() != 0 {
+	if _, err := r.client.admit(&wire.Call{R: mustRequest(t, "POST", "/")}, &req, recipient{}); !errors.Is(err, errDisk) || req.RepeatOnly || p.spent() != 0 {
 		t.Errorf("got %v; repeat only: %v; paid for were %d", err, req.RepeatOnly, p.spent())
 	}
 }

@@ -3,6 +3,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,10 +34,12 @@ type BudgetState struct {
 	Limit string `json:"limit"`
 }
 
-// PauseState is a prefix that nothing is sent to.
+// PauseState is a prefix that nothing is sent to, or the pseudonym of a network that
+// nothing is sent for.
 type PauseState struct {
-	Prefix  string    `json:"prefix"`
-	Country string    `json:"country"`
+	Prefix  string    `json:"prefix,omitempty"`
+	Country string    `json:"country,omitempty"`
+	Network string    `json:"network,omitempty"`
 	Since   time.Time `json:"since"`
 	Until   time.Time `json:"until"`
 }
@@ -76,7 +79,11 @@ func phoneStatus(ctx context.Context, inst *instance.Instance) (*PhoneStatus, er
 		})
 	}
 	for _, p := range spent.Paused {
-		out.Paused = append(out.Paused, PauseState{p.Prefix, p.Region, p.Since, p.Until})
+		state := PauseState{Prefix: p.Name, Country: p.Region, Since: p.Since, Until: p.Until}
+		if p.Network {
+			state.Prefix, state.Network = "", p.Name
+		}
+		out.Paused = append(out.Paused, state)
 	}
 	for _, r := range spent.Prefixes {
 		out.Conversion = append(out.Conversion, ConversionState{r.Prefix, r.Region, r.Sent, r.Verified})
@@ -91,11 +98,23 @@ func amountOf(unit smsfraud.Unit, n int64) string {
 	return fmt.Sprint(n)
 }
 
-// ResumeRequest says whose pause is lifted: a prefix like "+4479001", or empty
-// for all.
+// ResumeRequest says whose pause is lifted: that of a prefix like "+4479001", that of a
+// network like "network-0123456789", or all.
 type ResumeRequest struct {
-	Prefix string `json:"prefix"`
-	All    bool   `json:"all,omitempty"`
+	Prefix  string `json:"prefix"`
+	Network string `json:"network,omitempty"`
+	All     bool   `json:"all,omitempty"`
+}
+
+// What is resumed, empty for all; it must be one of them.
+func (r ResumeRequest) What() (text string, ok bool) {
+	given := 0
+	for _, is := range []bool{r.Prefix != "", r.Network != "", r.All} {
+		if is {
+			given++
+		}
+	}
+	return cmp.Or(input.NumberOrWord(r.Prefix), input.Trim(r.Network)), given == 1
 }
 
 // Resumed says whether there was a pause to be lifted.
@@ -104,15 +123,16 @@ type Resumed struct {
 }
 
 func resume(ctx context.Context, app *caddymodule.App, req ResumeRequest) (any, error) {
-	if (req.Prefix == "") != req.All {
-		return nil, refused(errors.New("name either a prefix or all"))
+	what, ok := req.What()
+	if !ok {
+		return nil, refused(errors.New("name one of a prefix, a network and all"))
 	}
 	inst, release, err := serving(app)
 	if err != nil {
 		return nil, err
 	}
 	defer release()
-	lifted, err := inst.Resume(ctx, input.NumberOrWord(req.Prefix))
+	lifted, err := inst.Resume(ctx, what)
 	if errors.Is(err, instance.ErrNoSMS) {
 		return nil, refused(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -17,9 +18,9 @@ import (
 
 func newSMSCommand() *cobra.Command {
 	cmd := newCommand("sms", "Shows what is spent on messages to phones, and what is paused",
-		`Shows the senders, how far each budget is used up, which prefixes are paused, and
-how many of the codes that were sent came back. Exits with 1 if a sender is out of
-order or a prefix is paused.`, runSMS)
+		`Shows the senders, how far each budget is used up, which prefixes and
+networks are paused, and how many of the codes that were sent came back. Networks
+have pseudonyms. Exits with 1 if a sender is out of order or a prefix is paused.`, runSMS)
 	return jsonFlag(remoteFlags(cmd))
 }
 
@@ -33,7 +34,7 @@ func runSMS(out io.Writer, flags caddycmd.Flags) (int, error) {
 		return exitFailed, err
 	}
 	code := 0
-	if len(status.Paused) > 0 || outOfOrder(status.Senders) {
+	if slices.ContainsFunc(status.Paused, ofPrefix) || outOfOrder(status.Senders) {
 		code = 1
 	}
 	if flags.Bool("json") {
@@ -41,6 +42,10 @@ func runSMS(out io.Writer, flags caddycmd.Flags) (int, error) {
 	}
 	return code, printPhones(out, status)
 }
+
+// ofPrefix tells the pause of a prefix, which honest people may miss, from that of a
+// network, which is its own fault.
+func ofPrefix(p admin.PauseState) bool { return p.Prefix != "" }
 
 func outOfOrder(relays []admin.RelayState) bool {
 	for _, r := range relays {
@@ -68,8 +73,12 @@ func printPhones(out io.Writer, s admin.PhoneStatus) error {
 		return err
 	}
 	for _, p := range s.Paused {
-		_, err := fmt.Fprintf(out, "\nNothing is sent to %s (%s) from %s to %s: its codes do not come back.\nTo lift that: caddy threepid sms-resume --prefix %s\n",
-			p.Prefix, p.Country, p.Since.Local().Format(time.DateTime), p.Until.Local().Format(time.DateTime), p.Prefix)
+		what, option := fmt.Sprintf("to %s (%s)", p.Prefix, p.Country), "prefix "+p.Prefix
+		if p.Network != "" {
+			what, option = "for the clients of "+p.Network, "network "+p.Network
+		}
+		_, err := fmt.Fprintf(out, "\nNothing is sent %s from %s to %s: its codes do not come back.\nTo lift that: caddy threepid sms-resume --%s\n",
+			what, p.Since.Local().Format(time.DateTime), p.Until.Local().Format(time.DateTime), option)
 		if err != nil {
 			return err
 		}
@@ -78,10 +87,12 @@ func printPhones(out io.Writer, s admin.PhoneStatus) error {
 }
 
 func newResumeCommand() *cobra.Command {
-	cmd := newCommand("sms-resume --prefix <+prefix> | --all", "Lifts the pause of a prefix",
-		`Messages to a prefix are paused when too few of the codes sent there come back. This
-lifts the pause; counting starts anew. Exits with 1 if there was none.`, runResume)
+	cmd := newCommand("sms-resume --prefix <+prefix> | --network <name> | --all", "Lifts the pause of a prefix or a network",
+		`Messages to a prefix are paused when too few of the codes sent there come back, and
+those that are asked for from a network when too few of its codes do. This lifts the
+pause; counting starts anew. Exits with 1 if there was none.`, runResume)
 	cmd.Flags().String("prefix", "", "The prefix, as caddy threepid sms shows it")
+	cmd.Flags().String("network", "", "The network, as caddy threepid sms shows it")
 	cmd.Flags().Bool("all", false, "All that are paused")
 	return jsonFlag(remoteFlags(cmd))
 }
@@ -92,9 +103,9 @@ func runResume(out io.Writer, flags caddycmd.Flags) (int, error) {
 		return exitFailed, err
 	}
 	var result admin.Resumed
-	body := admin.ResumeRequest{Prefix: flags.String("prefix"), All: flags.Bool("all")}
-	if (body.Prefix == "") != body.All {
-		return exitUsage, wrongUse("name either --prefix or --all")
+	body := admin.ResumeRequest{Prefix: flags.String("prefix"), Network: flags.String("network"), All: flags.Bool("all")}
+	if _, ok := body.What(); !ok {
+		return exitUsage, wrongUse("name one of --prefix, --network and --all")
 	}
 	if err := server.call(http.MethodPost, admin.Base+"sms/resume", body, &result); err != nil {
 		return exitFailed, err

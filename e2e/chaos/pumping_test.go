@@ -26,12 +26,13 @@ func TestPumpingIsStopped(t *testing.T) {
 		requests, numbers, clients = 10_000, 200, 50
 		price                      = 0.08
 	)
-	run := func(name string, budget, most int, options ...string) {
+	run := func(name, client string, budget, most int, options ...string) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := newPump(t, append([]string{
 				fmt.Sprintf("budget prefix messages %d per hour", budget), fmt.Sprintf("budget total money %.2f per day", float64(budget)*price),
 			}, options...)...)
+			p.client = client
 			accepted, limited := p.run(requests, numbers, clients)
 			eventually(t, "every message that was accepted", func() bool { return len(p.gateway.All()) >= accepted })
 			sent := len(p.gateway.All())
@@ -42,9 +43,14 @@ func TestPumpingIsStopped(t *testing.T) {
 			}
 		})
 	}
-	run("by the budget alone", 40, 40, "conversion off", "per_client numbers off", "per_client countries off")
-	// With a budget that is no obstacle: three samples make a flood.
-	run("because no codes come back", 5000, 60, "per_client numbers off")
+	const wide, narrow = "198.51.%d.7", "192.0.2.%d"
+	// Newcomers have a half of a total.
+	run("by the budget alone", wide, 40, 20, "conversion off", "per_client numbers off", "per_client countries off")
+	run("by the part of one network", narrow, 100, 4, "conversion off", "per_client numbers off")
+	// With a budget that is no obstacle: three samples make a flood, of a prefix and of a
+	// network.
+	run("because no codes come back", wide, 5000, 60, "per_client numbers off")
+	run("because no codes come back to a network", narrow, 5000, 15, "per_client numbers off")
 }
 
 // pump is the attack on a program that hands its messages to a gateway.
@@ -53,6 +59,7 @@ type pump struct {
 	url     string
 	gateway *smstest.Server
 	http    http.Client
+	client  string // with a number in it
 }
 
 // newPump starts the gateway and the program, with more lines of its sms block.
@@ -149,7 +156,7 @@ func (p *pump) run(requests, numbers, clients int) (accepted, limited int) {
 		wg.Go(func() {
 			for i := range work {
 				body := fmt.Sprintf(`{"client_secret":"s%d","country":"GB","phone_number":"+447400%06d","send_attempt":1}`, i, i%numbers)
-				status, wait, answer, err := p.ask(fmt.Sprintf("192.0.2.%d", 1+i%clients), body)
+				status, wait, answer, err := p.ask(fmt.Sprintf(p.client, 1+i%clients), body)
 				mu.Lock()
 				switch {
 				case err != nil:

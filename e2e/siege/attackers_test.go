@@ -18,8 +18,8 @@ type attacker struct {
 	// owners says that it is about a few people, whose errands alone are counted then.
 	owners bool
 	// curious says that its requests are pairs of probes.
-	curious bool
-	today   bound
+	curious  bool
+	promised bound
 }
 
 // attack is what one does.

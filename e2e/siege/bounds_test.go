@@ -38,13 +38,13 @@ func (b bound) brokenBy(r row) (broken []string) {
 	return broken
 }
 
-// attackers are all of them, with what the limits of today promise.
+// attackers are all of them, with what is promised.
 var attackers = []attacker{
-	{name: "nobody", today: bound{100, 100, 40, 0}},
-	{name: "one host", from: oneHost, do: mixed, today: bound{95, 95, 250, 5}},
-	{name: "16 hosts in 4 /24s and one /48", from: sixteenHosts, do: mixed, today: bound{0, 0, 1500, 100}},
-	{name: "5,000 networks", from: fiveThousand, do: mixed, today: bound{0, 0, 1500, 100}},
-	{name: "locks owners out, one host", slow: true, from: oneHost, do: lockOut, owners: true, today: bound{15, 0, 60, 0}},
-	{name: "locks owners out, 16 hosts", slow: true, from: sixteenHosts, do: lockOut, owners: true, today: bound{0, 0, 200, 0}},
-	{name: "one who enumerates", curious: true, today: bound{95, 95, 250, 0}},
+	{name: "nobody", promised: bound{100, 100, 5, 0}},
+	{name: "one host", from: oneHost, do: mixed, promised: bound{99.9, 99, 5, 5}},
+	{name: "16 hosts in 4 /24s and one /48", from: sixteenHosts, do: mixed, promised: bound{99.9, 95, 5, 25}},
+	{name: "5,000 networks", from: fiveThousand, do: mixed, promised: bound{90, 0, 29, 100}},
+	{name: "locks owners out, one host", slow: true, from: oneHost, do: lockOut, owners: true, promised: bound{99.9, 0, 5, 0}},
+	{name: "locks owners out, 16 hosts", slow: true, from: sixteenHosts, do: lockOut, owners: true, promised: bound{99.9, 0, 5, 0}},
+	{name: "one who enumerates", curious: true, promised: bound{99.9, 99, 5, 0}},
 }

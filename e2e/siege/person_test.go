@@ -38,11 +38,15 @@ func (s *siege) person(kind string) *person {
 func (s *siege) member(kind string) *person {
 	p := s.person(kind)
 	s.site.hs.AddUser(p.name, p.password, p.email)
+	p.logIn()
+	return p
+}
+
+func (p *person) logIn() {
 	a := p.send("login", map[string]any{"type": "m.login.password", "user": p.name, "password": p.password})
 	if p.token = a.field("access_token"); p.token == "" {
-		s.site.t.Fatalf("log in: %d %s", a.status, a.body)
+		p.site.t.Fatalf("log in: %d %s", a.status, a.body)
 	}
-	return p
 }
 
 // send sends JSON, as somebody who is not logged in.

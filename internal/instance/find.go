@@ -11,6 +11,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/feedback"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbox"
 	"github.com/caddy-threepid/caddy-threepid/internal/phone"
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/smsfraud"
 	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -94,7 +95,7 @@ func (i *Instance) findLimits(ctx context.Context, id threepid.ThreePID, found *
 	if i.phones == nil || id.Medium != threepid.MSISDN {
 		return nil
 	}
-	state, err := i.phones.shield.Ask(ctx, smsfraud.Request{Digits: id.Address, Region: phone.RegionOf(id.Address), Segments: 1})
+	state, err := i.phones.shield.Ask(ctx, smsfraud.Request{Digits: id.Address, Region: phone.RegionOf(id.Address), Class: ratelimit.Newcomer, Segments: 1})
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/phone"
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/smsfraud"
 	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
@@ -37,7 +38,7 @@ func (i *Instance) Resend(ctx context.Context, sid threepid.SID) error {
 	if err != nil {
 		return err
 	}
-	paid, err := i.phones.shield.Reserve(ctx, smsfraud.Request{Digits: to.Address, Region: phone.RegionOf(to.Address), Segments: segments})
+	paid, err := i.phones.shield.Reserve(ctx, smsfraud.Request{Digits: to.Address, Region: phone.RegionOf(to.Address), Class: ratelimit.Owner, Segments: segments})
 	if err != nil {
 		return &UnpaidError{err}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
 	"github.com/caddy-threepid/caddy-threepid/internal/mail"
 	"github.com/caddy-threepid/caddy-threepid/internal/phone"
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/sms"
 	"github.com/caddy-threepid/caddy-threepid/internal/sms/gsm7"
 	"github.com/caddy-threepid/caddy-threepid/internal/smsfraud"
@@ -90,7 +91,7 @@ func (i *Instance) sendTestSMS(ctx context.Context, to string) (SentTest, error)
 	m := sms.Message{ID: "test", To: number.Digits, Text: "Test of " + hostOf(i.cfg.HTTP.PublicURL) + ". There is nothing to do."}
 	count := gsm7.Of(m.Text)
 	m.Segments, m.Unicode = count.Segments, count.Unicode
-	_, err = i.phones.shield.Reserve(ctx, smsfraud.Request{Digits: number.Digits, Region: number.Region, Segments: m.Segments})
+	_, err = i.phones.shield.Reserve(ctx, smsfraud.Request{Digits: number.Digits, Region: number.Region, Class: ratelimit.Owner, Segments: m.Segments})
 	if err != nil {
 		return SentTest{}, &UnpaidError{err}
 	}

@@ -33,7 +33,7 @@ func (g *phoneGuard) Admit(r *http.Request, req verification.Request, to phone.N
 		return nil, err
 	}
 	paid, err := g.shield.Reserve(r.Context(), smsfraud.Request{
-		Digits: to.Digits, Region: to.Region, Client: g.client(r), Segments: segments,
+		Digits: to.Digits, Region: to.Region, Client: g.client(r), Class: req.Class(), Segments: segments,
 	})
 	if err != nil {
 		return nil, refusalOf(err)
@@ -55,8 +55,8 @@ func (g *phoneGuard) segments(req verification.Request) (int, error) {
 	return gsm7.Of(text).Segments, err
 }
 
-func (g *phoneGuard) Verified(ctx context.Context, number string) {
-	if err := g.shield.Verified(ctx, number, phone.RegionOf(number)); err != nil {
+func (g *phoneGuard) Verified(r *http.Request, number string) {
+	if err := g.shield.Verified(r.Context(), number, phone.RegionOf(number), g.client(r)); err != nil {
 		g.logger.Warn("cannot count that a code came back", zap.Error(err))
 	}
 }

@@ -35,10 +35,15 @@ var (
 		Namespace: "caddy", Subsystem: "threepid", Name: "sms_pauses_total",
 		Help: "Prefixes that were paused because their codes do not come back, and resumed.",
 	}, []string{"country", "event"})
+
+	smsNetworkPausesTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: "caddy", Subsystem: "threepid", Name: "sms_network_pauses_total",
+		Help: "Networks of clients that were paused because the codes that they ask for do not come back, and resumed.",
+	}, []string{"event"})
 )
 
 // phoneCollectors are registered with the others.
-var phoneCollectors = []prometheus.Collector{smsSegmentsTotal, smsCostTotal, smsRefusedTotal, smsPausesTotal, budgetGauges{}}
+var phoneCollectors = []prometheus.Collector{smsSegmentsTotal, smsCostTotal, smsRefusedTotal, smsPausesTotal, smsNetworkPausesTotal, budgetGauges{}}
 
 // fraudObserver turns what the shield does into metrics and log lines.
 type fraudObserver struct{ logger *zap.Logger }
@@ -64,6 +69,16 @@ func (o *fraudObserver) Paused(region string) {
 func (o *fraudObserver) Resumed(region string) {
 	smsPausesTotal.WithLabelValues(region, "resumed").Inc()
 	o.logger.Info("messages to a prefix are sent again", zap.String("country", region))
+}
+
+func (o *fraudObserver) NetworkPaused() {
+	smsNetworkPausesTotal.WithLabelValues("paused").Inc()
+	o.logger.Warn("messages that are asked for from a network are paused: their codes do not come back; see `caddy threepid sms`")
+}
+
+func (o *fraudObserver) NetworkResumed() {
+	smsNetworkPausesTotal.WithLabelValues("resumed").Inc()
+	o.logger.Info("messages that are asked for from a network are sent again")
 }
 
 // spenders are the configurations that may pay for messages to phones, in the order in
@@ -107,12 +122,15 @@ var (
 		"The limit of a budget for messages to phones.", budgetLabels, nil)
 	pausedPrefixes = prometheus.NewDesc("caddy_threepid_sms_paused_prefixes",
 		"Prefixes that no messages are sent to.", nil, nil)
+	pausedNetworks = prometheus.NewDesc("caddy_threepid_sms_paused_networks",
+		"Networks of clients that no messages are sent for.", nil, nil)
 )
 
 func (budgetGauges) Describe(ch chan<- *prometheus.Desc) {
 	ch <- budgetUsed
 	ch <- budgetLimit
 	ch <- pausedPrefixes
+	ch <- pausedNetworks
 }
 
 // scrapeTime bounds the look into the store.
@@ -143,7 +161,14 @@ func (budgetGauges) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(budgetUsed, prometheus.GaugeValue, float64(b.Used)/scale, labels...)
 		ch <- prometheus.MustNewConstMetric(budgetLimit, prometheus.GaugeValue, float64(b.Limit)/scale, labels...)
 	}
-	ch <- prometheus.MustNewConstMetric(pausedPrefixes, prometheus.GaugeValue, float64(len(status.Paused)))
+	var networks float64
+	for _, p := range status.Paused {
+		if p.Network {
+			networks++
+		}
+	}
+	ch <- prometheus.MustNewConstMetric(pausedPrefixes, prometheus.GaugeValue, float64(len(status.Paused))-networks)
+	ch <- prometheus.MustNewConstMetric(pausedNetworks, prometheus.GaugeValue, networks)
 }
 
 // scopePrefix is the scope of budgets of all prefixes.

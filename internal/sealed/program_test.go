@@ -38,8 +38,10 @@ func TestKindsOfTheProgram(t *testing.T) {
 		"g/ held_requests: together, awaited, dropped, searched",
 		"h/ homeserver_sessions: sharded, awaited, kept, searched",
 		"i/ session_index: sharded, unsealed, dropped, searched",
+		"k/ places: together, left, kept, forgotten by its name",
 		"keys check record: in check, awaited, kept, never forgotten",
 		"l/ limits: together, unsealed, kept, forgotten by its name",
+		"m/ mailboxes: together, awaited, kept, forgotten by its name",
 		"n/ shield: in shield, awaited, kept, forgotten by its name of msisdn",
 		"n/ token_requests: sharded, awaited, dropped, searched",
 		"o/ messages: sharded, awaited, dropped, searched",
@@ -49,6 +51,7 @@ func TestKindsOfTheProgram(t *testing.T) {
 		"s/ sessions: sharded, awaited, dropped, searched",
 		"t/ registrations: together, awaited, dropped, never forgotten",
 		"w/ languages: sharded, left, kept, forgotten by its name",
+		"w/ shield: in shield, awaited, kept, never forgotten",
 		"x/ suppressions: sharded, awaited and moved, kept, forgotten by its name",
 		"xg/ webhook_claims: sharded, unsealed, kept, never forgotten",
 	}

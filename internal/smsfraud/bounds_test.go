@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 )
 
 // TestBoundsOfAConfiguration: what is on the bound is taken, and the next value
@@ -25,6 +27,7 @@ func TestBoundsOfAConfiguration(t *testing.T) {
 		"prefix digits":  {func(c *Config, n int64) { c.PrefixDigits = int(n) }, 1, 11},
 		"per number":     {func(c *Config, n int64) { c.PerNumber = int(n) }, 1, 1000},
 		"per client":     {func(c *Config, n int64) { c.NumbersPerClient = int(n) }, -1, 1000},
+		"network's part": {func(c *Config, n int64) { c.NetworkPart = int(n) }, -1, 100},
 		"price":          {func(c *Config, n int64) { c.Prices = map[string]Money{"FR": Money(n)} }, 0, int64(maxPrice)},
 		"budget":         {func(c *Config, n int64) { c.Budgets = []Budget{{Scope: "total", Limit: n}} }, 1, 0},
 		"first wait":     {func(c *Config, n int64) { c.Backoff = []time.Duration{time.Duration(n)} }, 0, int64(24 * time.Hour)},
@@ -32,6 +35,7 @@ func TestBoundsOfAConfiguration(t *testing.T) {
 		"window":         {conversion(func(c *Conversion, d time.Duration) { c.Window = d }), int64(10 * time.Minute), int64(7 * 24 * time.Hour)},
 		"pause":          {conversion(func(c *Conversion, d time.Duration) { c.Pause = d }), 0, int64(8760 * time.Hour)},
 		"sample":         {conversion(func(c *Conversion, d time.Duration) { c.Sample = int(d) }), 0, 0},
+		"of a network":   {conversion(func(c *Conversion, d time.Duration) { c.NetworkSample = int(d) }), 0, 0},
 		"tenth of ratio": {conversion(func(c *Conversion, d time.Duration) { c.Ratio = float64(d) / 10 }), 0, 10},
 	}
 	for name, tt := range tests {
@@ -68,11 +72,11 @@ func TestWhoCountsAsOneClient(t *testing.T) {
 		"192.0.2.7": "192.0.2.7", "::ffff:192.0.2.7": "192.0.2.7",
 		"2001:db8:1:2:3:4:5:6": "2001:db8:1:2::/64", "fe80::1%eth0": "fe80::/64",
 	} {
-		if got := clientOf(netip.MustParseAddr(typed)); got != want {
+		if got := ratelimit.Narrow(netip.MustParseAddr(typed)); got != ratelimit.Network(want) {
 			t.Errorf("%s: got %q, want %q", typed, got, want)
 		}
 	}
-	if got := clientOf(netip.Addr{}); got != "" {
+	if got := ratelimit.Narrow(netip.Addr{}); got != "" {
 		t.Errorf("nobody: got %q", got)
 	}
 }

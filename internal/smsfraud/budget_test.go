@@ -18,7 +18,7 @@ func TestBudgetScopes(t *testing.T) {
 		out        Request // this is not
 		outLimited bool    // ... but has a limit of the same size
 	}{
-		{"total", to(gb(1), "GB"), to(fr(1), "FR"), Request{}, false},
+		{"total", to(gb(1), "GB", owner), to(fr(1), "FR", owner), Request{}, false},
 		{"country", to(gb(1), "GB"), to("447400000001", "GB"), to(fr(1), "FR"), true},
 		{"prefix", to(gb(1), "GB"), to(gb(2), "GB"), to("447400000001", "GB"), true},
 		{"FR", to(fr(1), "FR"), to("33700000001", "FR"), to(gb(1), "GB"), false},
@@ -55,7 +55,7 @@ func TestBudgetScopes(t *testing.T) {
 func TestBudgetsInMoney(t *testing.T) {
 	f := newFixture(t, func(c *Config) {
 		c.Budgets = []Budget{
-			{Scope: "total", Unit: Amount, Limit: int64(unit), Per: Day},
+			{Scope: "total", Unit: Amount, Limit: 2 * int64(unit), Per: Day},
 			{Scope: "FR", Unit: Amount, Limit: 300_000, Per: Hour},
 		}
 		c.Allow = []string{"FR", "GB"}
@@ -67,12 +67,12 @@ func TestBudgetsInMoney(t *testing.T) {
 	f.reserve(to(fr(2), "FR"))
 	f.refused(to(fr(3), "FR"), WhyBudget, wait)
 	f.refused(to(fr(3), "FR", segments(4)), WhyBudget, time.Hour) // never fits
-	for i := range 17 {
-		f.reserve(to(gb(i), "GB", segments(-i))) // at least one
+	for i := range 42 {
+		f.reserve(to(gb(i), "GB", owner, segments(-i))) // at least one
 	}
-	f.refused(to(gb(0), "GB"), WhyBudget, untilGone(began, daySpan)) // 0.98 of 1.00
-	if want := Money(980_000); f.watcher.money != want || f.watcher.parts != 2+1+17 {
-		t.Errorf("the observer saw %s for %d segments, want %s for 20", f.watcher.money, f.watcher.parts, want)
+	f.refused(to(gb(0), "GB", owner), WhyBudget, untilGone(began, daySpan)) // 1.98 of 2.00
+	if want := Money(1_980_000); f.watcher.money != want || f.watcher.parts != 2+1+42 {
+		t.Errorf("the observer saw %s for %d segments, want %s for 45", f.watcher.money, f.watcher.parts, want)
 	}
 }
 
@@ -96,12 +96,12 @@ func TestRetryAfterBudgetIsTheEarliest(t *testing.T) {
 		c.Prices = map[string]Money{"default": 1}
 	})
 	for i := range 5 {
-		f.reserve(to(gb(i), "GB", segments(2)))
+		f.reserve(to(gb(i), "GB", owner, segments(2)))
 		f.clock.Advance(5 * time.Minute)
 	}
 	start := f.clock.Now()
-	f.refuses(to(gb(9), "GB", segments(5)), WhyBudget, untilGone(began.Add(10*time.Minute), hourSpan)-15*time.Minute)
-	f.reserve(to(gb(9), "GB", segments(5)))
+	f.refuses(to(gb(9), "GB", owner, segments(5)), WhyBudget, untilGone(began.Add(10*time.Minute), hourSpan)-15*time.Minute)
+	f.reserve(to(gb(9), "GB", owner, segments(5)))
 	if got := f.clock.Now().Sub(start); got > 50*time.Minute {
 		t.Errorf("waited for %s", got)
 	}

@@ -4,24 +4,9 @@ package smsfraud
 
 import (
 	"cmp"
-	"net/netip"
 	"slices"
 	"time"
 )
-
-// clientOf is what counts as one client: an IPv4 address, or the /64 that an
-// IPv6 customer has at the least (RFC 6177). It is empty if it is not known.
-func clientOf(addr netip.Addr) string {
-	addr = addr.Unmap()
-	if !addr.IsValid() {
-		return ""
-	}
-	if addr.Is4() {
-		return addr.String()
-	}
-	prefix, _ := addr.Prefix(64) // without its zone; it has more bits than that
-	return prefix.String()
-}
 
 // clientRecord is which numbers one client has reached within a day.
 type clientRecord struct {

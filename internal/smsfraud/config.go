@@ -24,7 +24,8 @@ type Config struct {
 
 	// Allow and Deny are regions ("FR") and beginnings of numbers ("+4479"). The
 	// longest beginning that fits decides, before any region; where both lists
-	// say the same, Deny does. "*" in Allow is all regions.
+	// say the same, Deny does. "*" in Allow is all numbers of people: those of a
+	// country, and not of satellites and services of the whole world.
 	Allow, Deny []string
 	// Budgets are the most that may be spent; nil means [DefaultBudgets], and an
 	// empty list none.
@@ -46,6 +47,10 @@ type Config struct {
 	// client address may send to in 24 hours; 10 and 3 by default. A negative
 	// one is off.
 	NumbersPerClient, CountriesPerClient int
+	// NetworkPart is how much of any budget in total one network may take (of IPv4 a
+	// /24, of IPv6 a /48), in percent, and three messages at the least; 4 by default. A
+	// negative one is off.
+	NetworkPart int
 	// Backoff is the least time between messages to one number: after the
 	// first, after the second, and so on; the last one repeats. Messages are
 	// forgotten after 24 hours. Nil means 30 s, 60 s, 5 min; an empty list none.
@@ -73,6 +78,7 @@ func (c Config) withDefaults() Config {
 	def(&c.PerNumber, 10)
 	def(&c.NumbersPerClient, 10)
 	def(&c.CountriesPerClient, 3)
+	def(&c.NetworkPart, 4)
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -99,6 +105,8 @@ func (c Config) check() error {
 		return fmt.Errorf("per_number: must be 1 to %d messages in 24 hours", maxPerNumber)
 	case c.NumbersPerClient > maxUses:
 		return fmt.Errorf("per_client numbers: must be at most %d in 24 hours, or off", maxUses)
+	case c.NetworkPart > 100:
+		return errors.New("per_client part: must be at most 100 percent, or off")
 	}
 	for i, d := range c.Backoff {
 		if d < 0 || d > day || i > 0 && d < c.Backoff[i-1] {

@@ -17,7 +17,14 @@ func TestPolicy(t *testing.T) {
 		want                        bool
 	}{
 		{"*", "", gb(1), "GB", true},
-		{"*", "", "88213123456", "", true},
+		{"*", "", "88213123456", "", false}, // not a person's
+		{"*", "", "88213123456", "001", false},
+		{"*", "", "87677123456", "JM", true},
+		{"*", "", "99912345678", "001", false}, // whatever is new
+		{"* 001", "", "88213123456", "001", true},
+		{"* +881", "", "88161234567", "001", true},
+		{"* +881", "", "88213123456", "001", false},
+		{"* 001", "+882", "88213123456", "001", false},
 		{"*", "GB", gb(1), "GB", false},
 		{"*", "FR", gb(1), "GB", true},
 		{"FR", "", gb(1), "GB", false},
@@ -137,8 +144,8 @@ func TestDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := fmt.Sprint(s.perNumber, s.numbers, s.countries, s.prefixDigits, s.backoff, len(s.budgets.list), s.conversion)
-	if want := "10 10 3 7 [30s 1m0s 5m0s] 6 {0.1 20 24h0m0s 6h0m0s false}"; got != want {
+	got := fmt.Sprint(s.perNumber, s.numbers, s.countries, s.part, s.prefixDigits, s.backoff, len(s.budgets.list), s.conversion)
+	if want := "10 10 3 4 7 [30s 1m0s 5m0s] 6 {0.1 20 5 24h0m0s 6h0m0s false}"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	got = ""
@@ -172,12 +179,12 @@ func TestConfigurationIsAsItWasGiven(t *testing.T) {
 		t.Fatal(err)
 	}
 	cfg.Backoff[0], cfg.Budgets[0].Limit = time.Hour, 1
-	if _, err := s.Reserve(bg, to(gb(1), "GB")); err != nil {
+	if _, err := s.Reserve(bg, to(gb(1), "GB", owner)); err != nil {
 		t.Fatal(err)
 	}
-	_, err = s.Reserve(bg, to(gb(1), "GB"))
+	_, err = s.Reserve(bg, to(gb(1), "GB", owner))
 	wantRefusal(t, err, WhyBackoff, time.Minute)
-	if _, err := s.Reserve(bg, to(gb(2), "GB")); err != nil {
+	if _, err := s.Reserve(bg, to(gb(2), "GB", owner)); err != nil {
 		t.Errorf("Reserve = %v, want room for two", err)
 	}
 }
@@ -195,7 +202,7 @@ func TestMalformedRequests(t *testing.T) {
 		if err := f.Charge(bg, r); err == nil {
 			t.Errorf("Charge(%+v) succeeded", r)
 		}
-		if err := f.Verified(bg, r.Digits, r.Region); err == nil {
+		if err := f.Verified(bg, r.Digits, r.Region, r.Client); err == nil {
 			t.Errorf("Verified(%+v) succeeded", r)
 		}
 	}

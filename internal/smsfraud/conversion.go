@@ -10,14 +10,18 @@ import (
 	"time"
 )
 
-// Conversion says when a prefix is paused: when too few of the codes that are
-// sent there come back. Zero fields have their defaults.
+// Conversion says when a prefix is paused, or a network of clients: when too few of the
+// codes come back that are sent there, or asked for from there. Zero fields have their
+// defaults.
 type Conversion struct {
 	// Ratio is the least of verified to sent; 0.1 by default.
 	Ratio float64
-	// Sample is how many messages it takes to judge; 20 by default.
+	// Sample is how many messages it takes to judge a prefix; 20 by default.
 	Sample int
-	// Pause is for how long nothing is sent there; 24 hours by default.
+	// NetworkSample is how many it takes to judge a network; a quarter of that by default,
+	// and 5 at the least.
+	NetworkSample int
+	// Pause is for how long nothing is sent; 24 hours by default.
 	Pause time.Duration
 	// Window is how far back is looked; 6 hours by default.
 	Window time.Duration
@@ -33,7 +37,7 @@ const (
 )
 
 func (c Conversion) withDefaults() (Conversion, error) {
-	if c.Ratio < 0 || c.Ratio > 1 || c.Sample < 0 || c.Pause < 0 || c.Window < 0 {
+	if c.Ratio < 0 || c.Ratio > 1 || c.Sample < 0 || c.NetworkSample < 0 || c.Pause < 0 || c.Window < 0 {
 		return c, errors.New("conversion: the ratio must be between 0 and 1, and nothing may be negative")
 	}
 	if c.Ratio == 0 {
@@ -41,6 +45,9 @@ func (c Conversion) withDefaults() (Conversion, error) {
 	}
 	if c.Sample == 0 {
 		c.Sample = 20
+	}
+	if c.NetworkSample == 0 {
+		c.NetworkSample = max(5, c.Sample/4)
 	}
 	if c.Pause == 0 {
 		c.Pause = day
@@ -64,11 +71,22 @@ func (c Conversion) span() span {
 	return span{size, int64((c.Window + size - 1) / size)}
 }
 
-// prefixRecord is what is known of one prefix: codes sent (First) and come back
-// (Second), and whether it is paused.
+// ofNetworks is the same for networks.
+func (c Conversion) ofNetworks() Conversion {
+	c.Sample = c.NetworkSample
+	return c
+}
+
+// prefixRecord is what is known of one prefix.
 type prefixRecord struct {
-	Digits  string   `cbor:"1,keyasint"`
-	Region  string   `cbor:"2,keyasint"` // of the last number
+	Digits string `cbor:"1,keyasint"`
+	Region string `cbor:"2,keyasint"` // of the last number
+	answers
+}
+
+// answers are codes sent (First) and come back (Second), and whether there is a pause
+// because too few did.
+type answers struct {
 	Buckets []bucket `cbor:"3,keyasint,omitempty"`
 	Since   int64    `cbor:"4,keyasint,omitempty"` // Unix nanoseconds, as Until
 	Until   int64    `cbor:"5,keyasint,omitempty"` // zero: not paused
@@ -78,52 +96,67 @@ type prefixRecord struct {
 	span span
 }
 
-func (p *prefixRecord) tidy(now time.Time) (mended bool) {
-	if p.Size != p.span.size { // another window was configured: begin anew
-		p.Buckets, p.Size = nil, p.span.size
+func (a *answers) tidy(now time.Time) (mended bool) {
+	if a.Size != a.span.size { // another window was configured: begin anew
+		a.Buckets, a.Size = nil, a.span.size
 	}
-	p.Buckets, mended = p.span.tidy(p.Buckets, now)
-	if at, moved := mend(p.Since, now); moved {
-		p.Since, p.Until, mended = at, at+p.Until-p.Since, true
+	a.Buckets, mended = a.span.tidy(a.Buckets, now)
+	if at, moved := mend(a.Since, now); moved {
+		a.Since, a.Until, mended = at, at+a.Until-a.Since, true
 	}
 	return mended
 }
 
 // expires keeps a pause a little beyond its end, so that its end is noticed.
-func (p *prefixRecord) expires() (at time.Time) {
-	if p.Until != 0 {
-		at = time.Unix(0, p.Until).Add(day)
+func (a *answers) expires() (at time.Time) {
+	if a.Until != 0 {
+		at = time.Unix(0, a.Until).Add(day)
 	}
-	if n := len(p.Buckets); n > 0 {
-		at = later(at, p.span.gone(p.Buckets[n-1].Index))
+	if n := len(a.Buckets); n > 0 {
+		at = later(at, a.span.gone(a.Buckets[n-1].Index))
 	}
 	return at
 }
 
-// paused is for how much longer the prefix is paused. One that is not has been so until 1970.
-func (p *prefixRecord) paused(now time.Time) time.Duration {
-	return max(0, time.Unix(0, p.Until).Sub(now))
+// paused is for how much longer there is a pause.
+func (a *answers) paused(now time.Time) time.Duration {
+	if a.Until == 0 {
+		return 0 // also before 1970, where a machine without a battery begins
+	}
+	return max(0, time.Unix(0, a.Until).Sub(now))
 }
 
 // over reports that a pause has come to its end, and lifts it.
-func (p *prefixRecord) over(now time.Time) bool {
-	if p.Until == 0 || p.paused(now) > 0 {
+func (a *answers) over(now time.Time) bool {
+	if a.Until == 0 || a.paused(now) > 0 {
 		return false
 	}
-	p.lift()
+	a.lift()
 	return true
 }
 
 // lift ends a pause; what led to it no longer counts.
-func (p *prefixRecord) lift() { p.Buckets, p.Since, p.Until = nil, 0, 0 }
+func (a *answers) lift() { a.Buckets, a.Since, a.Until = nil, 0, 0 }
 
-// trip pauses the prefix if its codes do not come back, and reports that. It is
-// not asked while the prefix is paused.
-func (p *prefixRecord) trip(c Conversion, now time.Time) bool {
-	sent, verified := sum(p.Buckets)
+// resume lifts a pause before its end, and reports that there was one.
+func (a *answers) resume(told *pauses, now time.Time) bool {
+	if a.paused(now) == 0 {
+		return false
+	}
+	a.lift()
+	told.ended = true
+	return true
+}
+
+// trip begins a pause if codes do not come back, and reports that.
+func (a *answers) trip(c Conversion, now time.Time) bool {
+	if a.Until != 0 {
+		return false
+	}
+	sent, verified := sum(a.Buckets)
 	var young int64
-	for _, b := range p.Buckets {
-		if p.span.start(b.Index + 1).After(now.Add(-patience)) {
+	for _, b := range a.Buckets {
+		if a.span.start(b.Index + 1).After(now.Add(-patience)) {
 			young += b.First
 		}
 	}
@@ -135,51 +168,68 @@ func (p *prefixRecord) trip(c Conversion, now time.Time) bool {
 	if sent < int64(c.Sample) || float64(verified) >= c.Ratio*float64(sent) {
 		return false
 	}
-	p.Since, p.Until = now.UnixNano(), now.Add(c.Pause).UnixNano()
+	a.Since, a.Until = now.UnixNano(), now.Add(c.Pause).UnixNano()
 	return true
 }
 
-func (p *prefixRecord) sent(now time.Time) {
-	p.Buckets = p.span.add(p.Buckets, bucket{Index: p.span.index(now), First: 1})
+func (a *answers) sent(now time.Time) {
+	a.Buckets = a.span.add(a.Buckets, bucket{Index: a.span.index(now), First: 1})
 }
 
-func (p *prefixRecord) verified(now time.Time) {
-	p.Buckets = p.span.add(p.Buckets, bucket{Index: p.span.index(now), Second: 1})
+func (a *answers) verified(now time.Time) {
+	a.Buckets = a.span.add(a.Buckets, bucket{Index: a.span.index(now), Second: 1})
 }
 
-func (p *prefixRecord) take(at, now time.Time) {
-	p.Buckets = p.span.take(p.Buckets, bucket{Index: p.span.index(at), First: 1}, now)
+func (a *answers) take(at, now time.Time) {
+	a.Buckets = a.span.take(a.Buckets, bucket{Index: a.span.index(at), First: 1}, now)
 }
 
-var errPrefix = errors.New(`a prefix is written as the status shows it: "+4479001…", with or without its signs`)
+var errPrefix = errors.New(`a prefix or network is written as the status shows it: "+4479001…", with or without its signs, or "network-0123456789"`)
 
-// Resume lifts the pause of a prefix, or all pauses if prefix is empty, and
-// reports whether there was one. The statistic of the prefix starts anew.
-func (s *Shield) Resume(ctx context.Context, prefix string) (bool, error) {
-	digits := strings.TrimSuffix(strings.TrimPrefix(prefix, "+"), "…")
-	if prefix != "" && !onlyDigits(digits) {
+// Resume lifts the pause of a prefix or a network, or all pauses if what is empty, and
+// reports whether there was one. The statistic of what is lifted starts anew.
+func (s *Shield) Resume(ctx context.Context, what string) (bool, error) {
+	digits := strings.TrimSuffix(strings.TrimPrefix(what, "+"), "…")
+	if what != "" && !onlyDigits(digits) && !strings.HasPrefix(what, networkWord) {
 		return false, errPrefix
 	}
-	prefixes, err := s.prefixes(ctx, s.now())
+	now := s.now()
+	prefixes, err := s.prefixes(ctx, now)
 	if err != nil {
 		return false, err
 	}
-	lifted := false
+	networks, err := s.networks(ctx, now)
+	if err != nil {
+		return false, err
+	}
+	var paused []message
 	for _, p := range prefixes {
-		if p.Until == 0 || digits != "" && digits != p.Digits {
-			continue
+		if p.Until != 0 && (what == "" || digits == p.Digits) {
+			paused = append(paused, message{prefix: p.Digits})
 		}
-		// It may have ended since, or have been lifted by somebody else.
-		var one bool
-		_, err := s.update(ctx, message{prefix: p.Digits}, func(b *ledger) bool {
-			if one = b.prefix.paused(b.now) > 0; one {
-				b.prefix.lift()
-				b.resumed = true
+	}
+	for _, n := range networks {
+		if n.Until != 0 && (what == "" || what == pseudonym(n.name)) {
+			paused = append(paused, message{network: []string{n.name}})
+		}
+	}
+	return s.resume(ctx, paused)
+}
+
+// resume lifts what is still paused of that.
+func (s *Shield) resume(ctx context.Context, paused []message) (lifted bool, err error) {
+	for _, m := range paused {
+		var one bool // it may have ended since, or have been lifted by somebody else
+		_, err := s.update(ctx, m, func(b *ledger) bool {
+			if b.network != nil {
+				one = b.network.resume(&b.ofNetwork, b.now)
+			} else {
+				one = b.prefix.resume(&b.ofPrefix, b.now)
 			}
 			return one
 		})
 		if err != nil {
-			return lifted, fmt.Errorf("resume prefix: %w", err)
+			return lifted, fmt.Errorf("resume: %w", err)
 		}
 		lifted = lifted || one
 	}

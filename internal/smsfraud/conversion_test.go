@@ -3,6 +3,7 @@
 package smsfraud
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 )
@@ -22,7 +23,7 @@ func (f *fixture) flood(n int) {
 func (f *fixture) verify(n int) {
 	f.Helper()
 	for range n {
-		if err := f.Verified(bg, gb(1), "GB"); err != nil {
+		if err := f.Verified(bg, gb(1), "GB", netip.Addr{}); err != nil {
 			f.Fatalf("Verified: %v", err)
 		}
 	}
@@ -163,7 +164,7 @@ func TestResumeAll(t *testing.T) {
 	}
 	f.refused(to(gb(100), "GB"), WhyPrefixPaused, 2*time.Hour)
 	f.refused(to(fr(100), "FR"), WhyPrefixPaused, 2*time.Hour)
-	if got := f.status().Paused; len(got) != 2 || got[0].Prefix != "+3361200…" || !got[1].Until.Equal(began.Add(2*time.Hour)) {
+	if got := f.status().Paused; len(got) != 2 || got[0].Name != "+3361200…" || !got[1].Until.Equal(began.Add(2*time.Hour)) {
 		t.Errorf("got %+v", got)
 	}
 	if ok, err := f.Resume(bg, ""); !ok || err != nil {

@@ -5,6 +5,7 @@ package smsfraud
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/input"
@@ -13,6 +14,9 @@ import (
 // unknownRegion stands for the region of a number that belongs to none; it is
 // CLDR's word for that.
 const unknownRegion = "ZZ"
+
+// world is the region of numbers of the whole world; it is CLDR's word, too.
+const world = "001"
 
 // maxDigits is the length of the longest number (ITU-T E.164 §6.2.1).
 const maxDigits = 15
@@ -35,6 +39,16 @@ func parseRegion(text string) (string, bool) {
 func parsePrefix(text string) (string, bool) {
 	digits, plus := strings.CutPrefix(input.NumberOrWord(text), "+")
 	return digits, plus && onlyDigits(digits) && len(digits) <= maxDigits && digits[0] != '0'
+}
+
+// worldwide begin the numbers that belong to no country: of satellites, and of services
+// and networks of the whole world. Whoever earns by calls to numbers likes them best, and
+// hardly any person has one.
+var worldwide = []string{"800", "808", "870", "878", "881", "882", "883", "888", "979"}
+
+// ofPeople reports whether a number is one of a country.
+func ofPeople(digits, region string) bool {
+	return region != world && !slices.ContainsFunc(worldwide, func(code string) bool { return strings.HasPrefix(digits, code) })
 }
 
 // rules are one list of regions and prefixes.
@@ -61,7 +75,7 @@ func parseRules(list []string) (rules, error) {
 }
 
 // match says how closely the list speaks of a number: -1 if it does not, 0 for
-// all, 1 for its region, and more the longer the prefix is.
+// all that are people's, 1 for its region, and more the longer the prefix is.
 func (r rules) match(digits, region string) int {
 	for n := len(digits); n > 0; n-- {
 		if r.prefixes[digits[:n]] {
@@ -71,7 +85,7 @@ func (r rules) match(digits, region string) int {
 	switch {
 	case r.regions[region]:
 		return 1
-	case r.all:
+	case r.all && ofPeople(digits, region):
 		return 0
 	}
 	return -1

@@ -11,9 +11,16 @@
 //   - lists of countries and prefixes say where messages go at all (countries.go);
 //   - budgets in messages and in money, in total, per country and per prefix, per
 //     hour and day (budget.go, counter.go);
-//   - a prefix to which codes are sent that do not come back is paused (conversion.go);
+//   - one network of clients gets a small part of what may be spent in total (network.go);
+//   - a prefix to which codes are sent that do not come back is paused, and a network that
+//     has asked for them (conversion.go);
 //   - one number gets few messages, further and further apart (number.go);
 //   - one client address reaches few numbers in few countries (client.go).
+//
+// All that must not lock out those whom it is for. So a message has a class: what is sure
+// to be wanted, because somebody who has an account asks for it, is counted in every budget, and
+// refused only by the totals, of which strangers may never take all, by the limits of its
+// number, and by the part and the pause of the network.
 //
 // # Exactness
 //
@@ -41,5 +48,5 @@
 //
 // All entries are in one partition, expire by themselves, are named by keyed
 // hashes and sealed. Inside, a prefix stands as its digits, never all of a
-// number; a number and a client address stand as hashes there too.
+// number; a number, a client address and its network stand as hashes there too.
 package smsfraud

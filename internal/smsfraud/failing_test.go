@@ -24,13 +24,15 @@ func TestStoreFailsOnceAtEachOperation(t *testing.T) {
 			got, err := f.Reserve(bg, number)
 			return got != nil, err
 		},
-		"Charge":   func(f *fixture, _ *Reservation) (any, error) { return nil, f.Charge(bg, number) },
-		"Release":  func(f *fixture, res *Reservation) (any, error) { return nil, f.Release(bg, res) },
-		"Verified": func(f *fixture, _ *Reservation) (any, error) { return nil, f.Verified(bg, number.Digits, "GB") },
-		"Ask":      func(f *fixture, _ *Reservation) (any, error) { return f.Ask(bg, number) },
-		"Status":   func(f *fixture, _ *Reservation) (any, error) { return f.Status(bg) },
-		"Resume":   func(f *fixture, _ *Reservation) (any, error) { _, err := f.Resume(bg, ""); return nil, err },
-		"Forget":   func(f *fixture, _ *Reservation) (any, error) { _, err := f.Forget(bg, number.Digits); return nil, err },
+		"Charge":  func(f *fixture, _ *Reservation) (any, error) { return nil, f.Charge(bg, number) },
+		"Release": func(f *fixture, res *Reservation) (any, error) { return nil, f.Release(bg, res) },
+		"Verified": func(f *fixture, _ *Reservation) (any, error) {
+			return nil, f.Verified(bg, number.Digits, "GB", number.Client)
+		},
+		"Ask":    func(f *fixture, _ *Reservation) (any, error) { return f.Ask(bg, number) },
+		"Status": func(f *fixture, _ *Reservation) (any, error) { return f.Status(bg) },
+		"Resume": func(f *fixture, _ *Reservation) (any, error) { _, err := f.Resume(bg, ""); return nil, err },
+		"Forget": func(f *fixture, _ *Reservation) (any, error) { _, err := f.Forget(bg, number.Digits); return nil, err },
 	} {
 		t.Run(name, func(t *testing.T) {
 			want, wantErr := any(nil), error(nil)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
@@ -63,6 +64,8 @@ func (w *watcher) note(format string, args ...any) {
 
 func (w *watcher) Paused(region string)           { w.note("paused %s", region) }
 func (w *watcher) Resumed(region string)          { w.note("resumed %s", region) }
+func (w *watcher) NetworkPaused()                 { w.note("network paused") }
+func (w *watcher) NetworkResumed()                { w.note("network resumed") }
 func (w *watcher) Refused(region string, why Why) { w.note("refused %s %s", region, why) }
 func (w *watcher) Spent(region string, segments int, m Money) {
 	w.note("spent %s", region)
@@ -110,8 +113,8 @@ func newFixture(t tb, change ...func(*Config)) *fixture {
 	seen := &watcher{seen: map[string]int{}}
 	cfg := Config{
 		Store: rerun{storetest.NewMemory(clock.Now)}, Keys: ring(t, 'k'), Now: clock.Now, Observer: seen,
-		Allow: []string{"*"}, Budgets: []Budget{}, Conversion: Conversion{Off: true},
-		PerNumber: 1000, NumbersPerClient: -1, CountriesPerClient: -1, Backoff: []time.Duration{},
+		Allow: []string{"*", "+882"}, Budgets: []Budget{}, Conversion: Conversion{Off: true},
+		PerNumber: 1000, NumbersPerClient: -1, CountriesPerClient: -1, NetworkPart: -1, Backoff: []time.Duration{},
 	}
 	for _, c := range change {
 		c(&cfg)
@@ -141,8 +144,9 @@ func gb(n int) string { return fmt.Sprintf("447911%06d", n) }
 
 func fr(n int) string { return fmt.Sprintf("33612%06d", n) }
 
+// to is a message that a stranger asks for.
 func to(digits, region string, change ...func(*Request)) Request {
-	r := Request{Digits: digits, Region: region, Segments: 1}
+	r := Request{Digits: digits, Region: region, Class: ratelimit.Newcomer, Segments: 1}
 	for _, c := range change {
 		c(&r)
 	}
@@ -152,6 +156,9 @@ func to(digits, region string, change ...func(*Request)) Request {
 func from(addr string) func(*Request) {
 	return func(r *Request) { r.Client = netip.MustParseAddr(addr) }
 }
+
+// owner asks for it as somebody with an account.
+func owner(r *Request) { r.Class = ratelimit.Owner }
 
 func segments(n int) func(*Request) { return func(r *Request) { r.Segments = n } }
 

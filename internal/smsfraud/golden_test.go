@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"testing"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
 )
@@ -35,9 +36,22 @@ func TestRecordsStayAsTheyAre(t *testing.T) {
 		},
 		{
 			kindPrefix, f.keys.HashText("shield prefix", "4474001"),
-			&prefixRecord{Digits: "4474001", Region: "GB", Buckets: []bucket{{1, 2, 3}}, Since: 4, Until: 5, Size: 6},
+			&prefixRecord{Digits: "4474001", Region: "GB", answers: answers{Buckets: []bucket{{1, 2, 3}}, Since: 4, Until: 5, Size: 6}},
 			"01a6016734343734303031026247420381a3010102020303040405050606",
 			"6bde041ad791b386b20a57dbcff483336be65217588494bb63f8ca92fb39a46aca462fdd712f004dae134d5d720322fcb0662866597851c1973f62",
+		},
+		{
+			kindNumber, numberNames(f.keys, "447400123457")[0],
+			&numberRecord{Sends: []send{{At: 1, ID: 2, Network: "network", Class: ratelimit.Newcomer, Back: true}}},
+			"01a10181a50101020204676e6574776f726b050206f5", "6b5a4ae28a7026ddc8ae1d3175c2f6377cf88e45f202d4d2aee506fb0d2719ed35b9bad85c6d85153091b90dc55c07a9da3046",
+		},
+		{
+			kindNetwork, f.keys.HashText("shield network", "192.0.2.0/24"),
+			&networkRecord{
+				answers: answers{Buckets: []bucket{{1, 2, 3}}, Since: 4, Until: 5, Size: 6},
+				Spent:   counter{Hour: []bucket{{1, 2, 3}}, Day: []bucket{{Index: -4}}},
+			},
+			"01a50381a301010202030304040505060607a301600381a30101020203030481a10123", "6b17e7be3beab0798f55c75313a71fc4186a8b23c783d674e1276fecaa80772092fa23d39d89e4487f448a98c77b7041070c387b28a2f20b16c757eb4902d0d4",
 		},
 		{
 			kindCounter, f.keys.HashText("shield counter", "country", "GB"),

@@ -35,6 +35,7 @@ func TestNothingIsKeptLongerThanItCounts(t *testing.T) {
 	}{
 		"a number":        {kindNumber, 0, day},
 		"a client":        {kindClient, 0, day},
+		"a network":       {kindNetwork, 0, untilGone(began, daySpan)},
 		"a sum":           {kindCounter, 0, untilGone(began, daySpan)},
 		"a statistic":     {kindPrefix, 0, untilGone(began, window)},
 		"a paused prefix": {kindPrefix, 12, 2*time.Hour + day},

@@ -6,6 +6,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
@@ -17,17 +18,25 @@ type ledger struct {
 	number   *numberRecord
 	client   *clientRecord
 	prefix   *prefixRecord
+	network  *networkRecord
 	counters []*counter
+	// asked is the message that this one is about, where it is about one that was sent,
+	// and class says as whose it counts.
+	asked *send
+	class ratelimit.Class
 
 	entries []entry
 	// mended says that they must be stored whatever comes of the message.
 	mended bool
-	// paused and resumed say what has become of the prefix.
-	paused, resumed bool
-	refusal         *RefusedError
+	// ofPrefix and ofNetwork say what has become of their pauses.
+	ofPrefix, ofNetwork pauses
+	refusal             *RefusedError
 }
 
-// update runs do over the ledger of a message, and stores them if do says so. The
+// pauses are what has become of a pause.
+type pauses struct{ begun, ended bool }
+
+// keep runs do over the ledger of a message, and stores them if do says so. The
 // clock is read inside: the wait for other transactions is over.
 func (s *Shield) update(ctx context.Context, m message, do func(*ledger) (changed bool)) (*ledger, error) {
 	var b *ledger
@@ -49,19 +58,30 @@ func (s *Shield) update(ctx context.Context, m message, do func(*ledger) (change
 	if err != nil {
 		return nil, err
 	}
-	if b.resumed {
+	s.tell(b, m)
+	return b, nil
+}
+
+// tell tells the observer what was stored.
+func (s *Shield) tell(b *ledger, m message) {
+	if b.ofPrefix.ended {
 		s.observer.Resumed(b.prefix.Region)
 	}
-	if b.paused {
+	if b.ofPrefix.begun {
 		s.observer.Paused(b.prefix.Region)
+	}
+	if b.ofNetwork.ended {
+		s.observer.NetworkResumed()
+	}
+	if b.ofNetwork.begun {
+		s.observer.NetworkPaused()
 	}
 	if b.refusal != nil {
 		s.observer.Refused(m.region, b.refusal.Why)
 	}
-	return b, nil
 }
 
-// open reads the ledger of a message, and lifts a pause that is over.
+// open reads the ledger of a message, and lifts the pauses that are over.
 func (s *Shield) open(txn store.Txn, m message, b *ledger) error {
 	var failed error
 	load := func(kind *sealed.Kind, names []string, rec record) {
@@ -78,12 +98,22 @@ func (s *Shield) open(txn store.Txn, m message, b *ledger) error {
 		load(kindClient, m.client, b.client)
 	}
 	if m.prefix != "" {
-		sp := s.conversion.span()
-		b.prefix = &prefixRecord{Digits: m.prefix, Region: m.region, Size: sp.size, span: sp}
+		b.prefix = &prefixRecord{Digits: m.prefix, Region: m.region, answers: s.answers()}
 		load(kindPrefix, s.keys.HashTexts("shield prefix", m.prefix), b.prefix)
-		b.resumed = b.prefix.over(b.now)
-		b.mended = b.mended || b.resumed
+		b.ofPrefix.ended = b.prefix.over(b.now)
 	}
+	if b.class = m.class; m.about != nil {
+		m.network = b.about(m)
+	}
+	if m.network != nil {
+		b.network = &networkRecord{answers: s.answers()}
+		load(kindNetwork, m.network, b.network)
+		if s.conversion.Off {
+			b.network.lift()
+		}
+		b.ofNetwork.ended = b.network.over(b.now)
+	}
+	b.mended = b.mended || b.ofPrefix.ended || b.ofNetwork.ended
 	for _, sc := range m.counters {
 		c := &counter{Kind: sc.kind, Of: sc.of}
 		load(kindCounter, s.keys.HashTexts("shield counter", string(sc.kind), sc.of), c)
@@ -103,24 +133,54 @@ func (b *ledger) refuse(why Why, wait time.Duration) {
 	b.refusal.RetryAfter = max(b.refusal.RetryAfter, wait)
 }
 
+// about finds the message that this one is about, and returns the network that has asked
+// for it. Of one that nobody knows any more, it is a stranger who has asked.
+func (b *ledger) about(m message) []string {
+	if b.asked = m.about(b.number); b.asked == nil {
+		b.class = ratelimit.Newcomer
+		return nil
+	}
+	if b.class = b.asked.Class; b.asked.Network == "" {
+		return nil
+	}
+	return []string{b.asked.Network}
+}
+
 // judge refuses a message that is asked for, and begins a pause if it is time.
 func (s *Shield) judge(b *ledger, m message) {
-	if b.prefix != nil && b.prefix.Until == 0 && b.prefix.trip(s.conversion, b.now) {
-		b.paused, b.mended = true, true
-	}
+	b.ofPrefix.begun = b.prefix != nil && b.prefix.trip(s.conversion, b.now)
+	b.ofNetwork.begun = b.network != nil && b.network.trip(s.conversion.ofNetworks(), b.now)
+	b.mended = b.mended || b.ofPrefix.begun || b.ofNetwork.begun
 	s.judgeSpending(b, m)
 	s.judgeRequest(b, m)
 }
 
-// judgeSpending refuses what there is no money for.
+// judgeSpending refuses what there is no money for. What is for an owner may go wherever
+// there is some left: what strangers have used up, or have paused, is not theirs.
 func (s *Shield) judgeSpending(b *ledger, m message) {
-	if b.prefix != nil {
+	owner := b.class == ratelimit.Owner
+	if b.prefix != nil && !owner {
 		b.refuse(WhyPrefixPaused, b.prefix.paused(b.now))
 	}
+	if b.network != nil {
+		b.refuse(WhyNetworkPaused, b.network.paused(b.now))
+	}
 	for _, c := range b.counters {
+		if owner && c.Kind != ofTotal {
+			continue
+		}
 		for _, budget := range s.budgets.of(c.scope()) {
+			if c.Kind == ofTotal {
+				budget = budget.part(100-b.class.Kept(), 1, m.cost)
+			}
 			b.refuse(WhyBudget, c.wait(budget, m.cost, b.now))
 		}
+	}
+	if b.network == nil || s.part < 0 {
+		return
+	}
+	for _, budget := range s.budgets.of(scope{kind: ofTotal}) {
+		b.refuse(WhyNetwork, b.network.Spent.wait(budget.part(s.part, leastPart, m.cost), m.cost, b.now))
 	}
 }
 
@@ -140,5 +200,8 @@ func (s *Shield) judgeRequest(b *ledger, m message) {
 func (b *ledger) spend(cost Money) {
 	for _, c := range b.counters {
 		c.add(cost, b.now)
+	}
+	if b.network != nil {
+		b.network.Spent.add(cost, b.now)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 )
 
 // day is how long the limits of numbers and clients look back.
@@ -17,11 +19,15 @@ type numberRecord struct {
 }
 
 // send is one message. The client is there to know, when the message is given
-// back, whether it has asked for others.
+// back, whether it has asked for others; the network, when its code comes back or
+// another call of a gateway is paid for.
 type send struct {
-	At     int64  `cbor:"1,keyasint"` // Unix nanoseconds
-	ID     uint64 `cbor:"2,keyasint"`
-	Client string `cbor:"3,keyasint,omitempty"` // its name
+	At      int64           `cbor:"1,keyasint"` // Unix nanoseconds
+	ID      uint64          `cbor:"2,keyasint"`
+	Client  string          `cbor:"3,keyasint,omitempty"` // its name
+	Network string          `cbor:"4,keyasint,omitempty"` // its name
+	Class   ratelimit.Class `cbor:"5,keyasint,omitempty"`
+	Back    bool            `cbor:"6,keyasint,omitempty"` // its code has come back
 }
 
 func (n *numberRecord) tidy(now time.Time) (mended bool) {
@@ -86,6 +92,27 @@ func (n *numberRecord) take(id uint64) bool {
 	before := len(n.Sends)
 	n.Sends = slices.DeleteFunc(n.Sends, func(s send) bool { return s.ID == id })
 	return len(n.Sends) < before
+}
+
+// last is the newest message, or nil.
+func (n *numberRecord) last() *send {
+	if len(n.Sends) == 0 {
+		return nil
+	}
+	return &n.Sends[len(n.Sends)-1]
+}
+
+// awaited is the message whose code has come back from a network: the newest that was
+// asked for from there, or the newest at all; nil if all have.
+func (n *numberRecord) awaited(network []string) (found *send) {
+	for i := range n.Sends {
+		s := &n.Sends[i]
+		here := slices.Contains(network, s.Network)
+		if !s.Back && (here || found == nil || !slices.Contains(network, found.Network)) {
+			found = s
+		}
+	}
+	return found
 }
 
 // lastBy is when a client has last sent to the number, or zero.

@@ -5,10 +5,13 @@ package smsfraud
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 )
 
 // event is a message as the model remembers it: by what has truly passed, which
@@ -50,6 +53,7 @@ func newMachine(t *rapid.T, exact bool) *machine {
 		c.Budgets = modelBudgets
 		c.Prices = map[string]Money{"GB": 2, "default": 3}
 		c.PerNumber, c.NumbersPerClient, c.CountriesPerClient = 4, 3, 2
+		c.NetworkPart = 40
 		c.Backoff = []time.Duration{0, time.Minute, time.Hour}
 	})
 	return &machine{fixture: f, t: t, exact: exact, shields: []*Shield{f.Shield, f.another()}}
@@ -67,7 +71,8 @@ func drawRequest(t *rapid.T) Request {
 		to("44791100000", "GB"), to("44740000000", "GB"), to("33612345600", "FR"), to("33700000000", "FR"), to("491511234500", "DE"))
 	r.Digits += pick(t, "last digit", "1", "2", "3")
 	r.Segments = rapid.IntRange(1, 3).Draw(t, "segments")
-	if addr := pick(t, "client", "", "192.0.2.1", "192.0.2.2", "2001:db8::1"); addr != "" {
+	r.Class = pick(t, "class", ratelimit.Newcomer, ratelimit.Begun, ratelimit.Owner)
+	if addr := pick(t, "client", "", "192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8:0:ff::1"); addr != "" {
 		from(addr)(&r)
 	}
 	return r
@@ -84,10 +89,24 @@ func (m *machine) within(d time.Duration, counts func(event) bool) (list []event
 	return list
 }
 
-// overspent names a budget that one more message would exceed, in windows that
-// are longer than they should be by slack buckets.
+// share is so much of a budget, in percent, and such messages at the least.
+func share(b Budget, percent, least int64, cost Money) int64 {
+	one := map[Unit]int64{Messages: 1, Amount: int64(cost)}[b.Unit]
+	return min(b.Limit, max(b.Limit*percent/100, least*one))
+}
+
+// overspent names a budget that one more message would exceed, or the part of it that is
+// for such messages, in windows that are longer than they should be by slack buckets.
 func (m *machine) overspent(r Request, cost Money, slack int) string {
+	of := map[ratelimit.Class]int64{ratelimit.Owner: 100, ratelimit.Begun: 75, ratelimit.Newcomer: 50}[r.Class]
 	for _, b := range modelBudgets {
+		limit := b.Limit
+		switch {
+		case b.Scope == "total":
+			limit = share(b, of, 1, cost)
+		case r.Class == ratelimit.Owner:
+			continue
+		}
 		window := map[Window]time.Duration{Hour: time.Hour, Day: day}[b.Per]
 		bucket := map[Window]time.Duration{Hour: 5 * time.Minute, Day: time.Hour}[b.Per]
 		inScope := func(r2 Request) bool {
@@ -104,16 +123,21 @@ func (m *machine) overspent(r Request, cost Money, slack int) string {
 				return "+"+r2.Digits[:len(b.Scope)-1] == b.Scope
 			}
 		}
-		if !inScope(r) {
-			continue
+		used := func(counts func(Request) bool) int64 {
+			sum := map[Unit]int64{Messages: 1, Amount: int64(cost)}
+			for _, e := range m.within(window+time.Duration(slack)*bucket, func(e event) bool { return counts(e.r) }) {
+				sum[Messages]++
+				sum[Amount] += int64(e.cost)
+			}
+			return sum[b.Unit]
 		}
-		used := map[Unit]int64{Messages: 1, Amount: int64(cost)}
-		for _, e := range m.within(window+time.Duration(slack)*bucket, func(e event) bool { return inScope(e.r) }) {
-			used[Messages]++
-			used[Amount] += int64(e.cost)
-		}
-		if used[b.Unit] > b.Limit {
+		if inScope(r) && used(inScope) > limit {
 			return fmt.Sprint(b)
+		}
+		network := ratelimit.Wide(r.Client)
+		ofNetwork := func(other Request) bool { return ratelimit.Wide(other.Client) == network }
+		if b.Scope == "total" && network != "" && used(ofNetwork) > share(b, 40, 3, cost) {
+			return fmt.Sprint("the network's part of ", b)
 		}
 	}
 	return ""
@@ -124,7 +148,7 @@ func (m *machine) overspent(r Request, cost Money, slack int) string {
 func (m *machine) personal(r Request) Why {
 	sent := m.within(day, func(e event) bool { return !e.charge && e.r.Digits == r.Digits })
 	numbers, countries := map[string]bool{r.Digits: true}, map[string]bool{r.Region: true}
-	for _, e := range m.within(day, func(e event) bool { return !e.charge && r.Client.IsValid() && e.r.Client == r.Client }) {
+	for _, e := range m.within(day, func(e event) bool { return r.Client.IsValid() && m.counts(e, r.Client) }) {
 		numbers[e.r.Digits], countries[e.r.Region] = true, true
 	}
 	old := len(numbers) > 1 && m.reached(r, func(e event) bool { return e.r.Digits == r.Digits })
@@ -132,9 +156,9 @@ func (m *machine) personal(r Request) Why {
 	switch {
 	case len(sent) >= 4:
 		return WhyNumber
-	case len(numbers) > 3 && !old:
+	case r.Class != ratelimit.Owner && len(numbers) > 3 && !old:
 		return WhyClientNumbers
-	case len(countries) > 2 && !oldCountry:
+	case r.Class != ratelimit.Owner && len(countries) > 2 && !oldCountry:
 		return WhyClientCountries
 	case len(sent) > 0 && m.passed < sent[len(sent)-1].at+[]time.Duration{0, time.Minute, time.Hour}[min(len(sent), 3)-1]:
 		return WhyBackoff
@@ -143,7 +167,12 @@ func (m *machine) personal(r Request) Why {
 }
 
 func (m *machine) reached(r Request, same func(event) bool) bool {
-	return len(m.within(day, func(e event) bool { return !e.charge && e.r.Client == r.Client && same(e) })) > 0
+	return len(m.within(day, func(e event) bool { return m.counts(e, r.Client) && same(e) })) > 0
+}
+
+// counts reports whether a message counts for a client: it is no owner's.
+func (m *machine) counts(e event, client netip.Addr) bool {
+	return !e.charge && e.r.Class != ratelimit.Owner && e.r.Client == client
 }
 
 func costOf(r Request) Money {
@@ -177,7 +206,7 @@ func (m *machine) hadTo(r Request, err error) *RefusedError {
 	if !m.exact {
 		return refusal
 	}
-	if refusal.Why == WhyBudget {
+	if refusal.Why == WhyBudget || refusal.Why == WhyNetwork {
 		if m.overspent(r, costOf(r), 1) == "" {
 			m.t.Fatalf("%v, but every budget has room", err)
 		}
@@ -216,13 +245,32 @@ func (m *machine) doReserve(t *rapid.T) {
 func (m *machine) doCharge(t *rapid.T) {
 	m.t = t
 	r := drawRequest(t)
+	if !m.mayCharge(&r) {
+		t.Skip("which message it is for is not clear")
+	}
 	if err := m.shield().Charge(bg, r); err != nil {
-		if got := m.hadTo(r, err); got.Why != WhyBudget {
+		if got := m.hadTo(r, err); got.Why != WhyBudget && got.Why != WhyNetwork {
 			t.Fatalf("Charge = %v", err)
 		}
 		return
 	}
 	m.allowed(event{r: r, cost: costOf(r), charge: true})
+}
+
+// mayCharge finds out for whom the newest message to a number is. Once the clock was set
+// back, that is clear only of a single one.
+func (m *machine) mayCharge(r *Request) bool {
+	to := func(e event) bool { return !e.charge && e.r.Digits == r.Digits }
+	sent := m.within(day, to)
+	if !m.exact && (len(sent) != 1 || len(m.within(m.passed+1, to)) != 1) {
+		return false
+	}
+	r.Class, r.Client = ratelimit.Newcomer, netip.Addr{} // of one that nobody knows
+	if len(sent) > 0 {
+		last := sent[len(sent)-1].r
+		r.Class, r.Client = last.Class, last.Client
+	}
+	return true
 }
 
 func (m *machine) doRelease(t *rapid.T) {

@@ -23,6 +23,7 @@ const partition store.Partition = "shield"
 var (
 	kindCounter = sealed.Declare("shield", "c/", sealed.In(partition), sealed.Expires, sealed.Kept, sealed.Never("it is a sum"))
 	kindPrefix  = sealed.Declare("shield", "p/", sealed.In(partition), sealed.Expires, sealed.Kept, sealed.Never("it is a sum"))
+	kindNetwork = sealed.Declare("shield", "w/", sealed.In(partition), sealed.Expires, sealed.Kept, sealed.Never("it is a sum"))
 	kindNumber  = sealed.Declare("shield", "n/", sealed.In(partition), sealed.Expires, sealed.Kept, sealed.Named(numbersOf).Of(threepid.MSISDN))
 	kindClient  = sealed.Declare("shield", "a/", sealed.In(partition), sealed.Expires, sealed.Kept, sealed.Edited(forgetUse).Of(threepid.MSISDN))
 )

@@ -28,7 +28,9 @@ func (f *fixture) plain() []string {
 		case kindClient.Key(""):
 			kind, rec = kindClient, &clientRecord{}
 		case kindPrefix.Key(""):
-			kind, rec = kindPrefix, &prefixRecord{span: f.conversion.span()}
+			kind, rec = kindPrefix, &prefixRecord{answers: f.answers()}
+		case kindNetwork.Key(""):
+			kind, rec = kindNetwork, &networkRecord{answers: f.answers()}
 		case kindCounter.Key(""):
 			kind, rec = kindCounter, &counter{}
 		}
@@ -54,7 +56,7 @@ func (f *fixture) plain() []string {
 // say had the message never been asked for.
 func TestReleaseGivesEverythingBack(t *testing.T) {
 	unlimited := func(c *Config) {
-		c.Conversion = Conversion{Sample: 1e6}
+		c.Conversion = Conversion{Sample: 1e6, NetworkSample: 1e6}
 		c.NumbersPerClient = 1000
 		c.Budgets = []Budget{{Scope: "+447", Limit: 1e6}}
 		c.Prices = map[string]Money{"default": 3}
@@ -89,14 +91,14 @@ func TestReleaseGivesEverythingBack(t *testing.T) {
 }
 
 func TestReleaseOfAllLeavesNothing(t *testing.T) {
-	f := newFixture(t, func(c *Config) { c.Conversion, c.NumbersPerClient = Conversion{}, 10 })
+	f := newFixture(t, func(c *Config) { c.Conversion, c.NumbersPerClient = Conversion{NetworkSample: 9}, 10 })
 	var all []*Reservation
 	for i := range 8 {
 		all = append(all, f.reserve(to(gb(i%3), "GB", from("192.0.2.1"))))
 		f.clock.Advance(20 * time.Minute)
 	}
-	if got := len(f.entries()); got != 3+1+3+1 { // numbers, client, counters, prefix
-		t.Errorf("got %d entries, want 8", got)
+	if got := len(f.entries()); got != 3+1+3+1+1 { // numbers, client, counters, prefix, network
+		t.Errorf("got %d entries, want 9", got)
 	}
 	for _, res := range all {
 		for range 2 {

@@ -7,8 +7,10 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
+	"net/netip"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -33,8 +35,11 @@ func (s *Shield) Reserve(ctx context.Context, r Request) (*Reservation, error) {
 		return nil, &RefusedError{Why: WhyCountry}
 	}
 	m.number = numberNames(s.keys, r.Digits)
-	if client := clientOf(r.Client); client != "" && (s.numbers > 0 || s.countries > 0) {
-		m.client = s.keys.HashTexts("shield client", client)
+	if client := ratelimit.Narrow(r.Client); client != "" && r.Class != ratelimit.Owner && (s.numbers > 0 || s.countries > 0) {
+		m.client = s.keys.HashTexts("shield client", string(client))
+	}
+	if s.part > 0 || !s.conversion.Off {
+		m.network = s.networkNames(r.Client)
 	}
 	res := &Reservation{message: m, id: newID()}
 	b, err := s.update(ctx, m, func(b *ledger) bool {
@@ -67,16 +72,22 @@ func (b *ledger) enter(res *Reservation) {
 	m := res.message
 	res.at = b.now
 	b.spend(m.cost)
-	sent := send{At: b.now.UnixNano(), ID: res.id}
+	sent := send{At: b.now.UnixNano(), ID: res.id, Class: m.class}
 	if b.client != nil {
 		sent.Client = m.client[0]
 		b.client.add(m.number, m.region, b.now)
+	}
+	if m.network != nil {
+		sent.Network = m.network[0]
 	}
 	b.number.Sends = append(b.number.Sends, sent)
 	b.number.tidy(b.now) // in order, should the clock be a little behind
 	if b.prefix != nil {
 		b.prefix.Region = m.region
 		b.prefix.sent(b.now)
+	}
+	if b.network != nil {
+		b.network.sent(b.now)
 	}
 }
 
@@ -101,6 +112,10 @@ func (s *Shield) Release(ctx context.Context, res *Reservation) error {
 		if b.prefix != nil {
 			b.prefix.take(res.at, b.now)
 		}
+		if b.network != nil {
+			b.network.Spent.take(m.cost, res.at, b.now)
+			b.network.take(res.at, b.now)
+		}
 		return true
 	})
 	if err != nil {
@@ -111,13 +126,14 @@ func (s *Shield) Release(ctx context.Context, res *Reservation) error {
 
 // Charge counts one more paid call for a message that was reserved: a second
 // gateway is asked because the first one may or may not have sent it. It is the
-// same message to the number, the client and the statistic of the prefix, and
-// only budgets and pauses can refuse it.
+// same message to the number, the client and the statistics, and only budgets and
+// pauses can refuse it. Who has asked for it is known from the number's newest message.
 func (s *Shield) Charge(ctx context.Context, r Request) error {
 	m, err := s.spending(r)
 	if err != nil {
 		return err
 	}
+	m.number, m.about = numberNames(s.keys, r.Digits), (*numberRecord).last
 	b, err := s.update(ctx, m, func(b *ledger) bool {
 		if s.judgeSpending(b, m); b.refusal != nil {
 			return false
@@ -135,14 +151,24 @@ func (s *Shield) Charge(ctx context.Context, r Request) error {
 	return nil
 }
 
-// Verified notes that a code came back. The caller says so once per session.
-func (s *Shield) Verified(ctx context.Context, digits, region string) error {
+// Verified notes that a code came back, and from which client; the zero address if that
+// is not known. The caller says so once per session. Whoever has asked for the code has
+// the credit: they may have done so with another device.
+func (s *Shield) Verified(ctx context.Context, digits, region string, from netip.Addr) error {
 	m, err := s.returning(digits, region)
 	if err != nil || m.prefix == "" {
 		return err
 	}
+	network := s.networkNames(from)
+	m.number, m.about = numberNames(s.keys, digits), func(n *numberRecord) *send { return n.awaited(network) }
 	_, err = s.update(ctx, m, func(b *ledger) bool {
 		b.prefix.verified(b.now)
+		if b.asked != nil {
+			b.asked.Back = true
+		}
+		if b.network != nil {
+			b.network.verified(b.now)
+		}
 		return true
 	})
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -30,6 +31,7 @@ type Shield struct {
 	perNumber    int
 	numbers      int
 	countries    int
+	part         int
 	backoff      []time.Duration
 }
 
@@ -61,7 +63,7 @@ func New(c Config) (*Shield, error) {
 	return &Shield{
 		store: c.Store, codec: codec{c.Keys}, keys: c.Keys, now: c.Now, observer: c.Observer,
 		policy: policy, budgets: budgets, prices: prices, prefixDigits: c.PrefixDigits, conversion: conversion,
-		perNumber: c.PerNumber, numbers: c.NumbersPerClient, countries: c.CountriesPerClient, backoff: c.Backoff,
+		perNumber: c.PerNumber, numbers: c.NumbersPerClient, countries: c.CountriesPerClient, part: c.NetworkPart, backoff: c.Backoff,
 	}, nil
 }
 
@@ -73,6 +75,9 @@ type Request struct {
 	Region string
 	// Client is who asks; the zero address if that is not known.
 	Client netip.Addr
+	// Class says how sure it is that the message is wanted, and so of how much of the
+	// totals it may take.
+	Class ratelimit.Class
 	// Segments is how many the message is billed as; at least one.
 	Segments int
 }
@@ -84,7 +89,9 @@ type Why string
 const (
 	WhyCountry         Why = "country"          // no messages go there
 	WhyPrefixPaused    Why = "prefix_paused"    // codes sent there do not come back
+	WhyNetworkPaused   Why = "network_paused"   // codes that this network asks for do not come back
 	WhyBudget          Why = "budget"           // there is no money left for it
+	WhyNetwork         Why = "network"          // the network has had its part of the budgets
 	WhyNumber          Why = "number"           // the number has had its messages of the day
 	WhyClientNumbers   Why = "client_numbers"   // the client has reached too many numbers
 	WhyClientCountries Why = "client_countries" // ... or numbers of too many countries
@@ -117,6 +124,10 @@ type Observer interface {
 	// Resumed: a pause was lifted, or its end was noticed when the next message
 	// was asked for.
 	Resumed(region string)
+	// NetworkPaused and NetworkResumed say the same of a network: nothing is sent that
+	// is asked for from there.
+	NetworkPaused()
+	NetworkResumed()
 	// Refused: a message was refused.
 	Refused(region string, why Why)
 	// Spent: a message was counted. That it was given back is not reported.
@@ -127,16 +138,23 @@ type nobody struct{}
 
 func (nobody) Paused(string)            {}
 func (nobody) Resumed(string)           {}
+func (nobody) NetworkPaused()           {}
+func (nobody) NetworkResumed()          {}
 func (nobody) Refused(string, Why)      {}
 func (nobody) Spent(string, int, Money) {}
 
 // message is a checked request: where it is counted, and what it costs. It does
 // not hold the number. What is empty is not looked at.
 type message struct {
-	region   string
-	prefix   string
-	number   []string // its names, by every key
-	client   []string // its names, by every key
+	region  string
+	prefix  string
+	number  []string // its names, by every key
+	client  []string // its names, by every key
+	network []string // its names, by every key
+	class   ratelimit.Class
+	// about finds the message in the number's record that this one is about; then its
+	// network and class are those of that one.
+	about    func(*numberRecord) *send
 	counters []scope
 	segments int
 	cost     Money
@@ -160,6 +178,7 @@ func (s *Shield) spending(r Request) (message, error) {
 	if !ok {
 		price = s.prices[defaultPrice]
 	}
+	m.class = r.Class
 	m.segments = min(max(r.Segments, 1), maxSegments)
 	m.cost = price * Money(m.segments)
 	m.counters = []scope{{kind: ofTotal}, {ofCountry, m.region}, {ofPrefix, prefixOf(r.Digits, s.prefixDigits)}}
@@ -193,6 +212,21 @@ const tail = 4
 
 func prefixOf(digits string, n int) string {
 	return digits[:max(1, min(n, len(digits)-tail))]
+}
+
+// answers is an empty record of what becomes of codes.
+func (s *Shield) answers() answers {
+	sp := s.conversion.span()
+	return answers{Size: sp.size, span: sp}
+}
+
+// networkNames are the names of the wide network of a client, nil if it is not known.
+func (s *Shield) networkNames(client netip.Addr) []string {
+	wide := ratelimit.Wide(client)
+	if wide == "" {
+		return nil
+	}
+	return s.keys.HashTexts("shield network", string(wide))
 }
 
 func numberNames(keys *keyring.Ring, digits string) []string {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -15,7 +16,8 @@ import (
 type Status struct {
 	// Budgets are in the order of the configuration.
 	Budgets []Usage
-	// Paused are the prefixes that nothing is sent to.
+	// Paused are the prefixes that nothing is sent to, and the networks that nothing is
+	// sent for.
 	Paused []Pause
 	// Prefixes are those that codes were sent to within the window.
 	Prefixes []Rate
@@ -31,10 +33,12 @@ type Usage struct {
 	Used int64
 }
 
-// Pause is a prefix that nothing is sent to.
+// Pause is a prefix that nothing is sent to, or a network that nothing is sent for. That
+// has a pseudonym and no region.
 type Pause struct {
-	Prefix, Region string
-	Since, Until   time.Time
+	Name, Region string
+	Network      bool
+	Since, Until time.Time
 }
 
 // Rate is how many codes were sent to a prefix, and how many came back.
@@ -76,7 +80,16 @@ func (s *Shield) Status(ctx context.Context) (Status, error) {
 			st.Prefixes = append(st.Prefixes, Rate{name, p.Region, sent, verified})
 		}
 		if p.Until != 0 {
-			st.Paused = append(st.Paused, Pause{name, p.Region, time.Unix(0, p.Since), time.Unix(0, p.Until)})
+			st.Paused = append(st.Paused, Pause{name, p.Region, false, time.Unix(0, p.Since), time.Unix(0, p.Until)})
+		}
+	}
+	networks, err := s.networks(ctx, now)
+	if err != nil {
+		return Status{}, err
+	}
+	for _, n := range networks {
+		if n.Until != 0 {
+			st.Paused = append(st.Paused, Pause{pseudonym(n.name), "", true, time.Unix(0, n.Since), time.Unix(0, n.Until)})
 		}
 	}
 	return st, nil
@@ -122,7 +135,7 @@ func (s *Shield) prefixes(ctx context.Context, now time.Time) ([]*prefixRecord, 
 		return nil, nil
 	}
 	err := kindPrefix.Scan(ctx, s.store, partition, func(key string, value []byte) (bool, error) {
-		p := &prefixRecord{span: s.conversion.span()}
+		p := &prefixRecord{answers: s.answers()}
 		if s.codec.open(kindPrefix, key, value, p) == nil {
 			p.tidy(now)
 			p.over(now)
@@ -134,5 +147,27 @@ func (s *Shield) prefixes(ctx context.Context, now time.Time) ([]*prefixRecord, 
 		return nil, fmt.Errorf("read prefixes: %w", err)
 	}
 	slices.SortFunc(list, func(x, y *prefixRecord) int { return cmp.Compare(x.Digits, y.Digits) })
+	return list, nil
+}
+
+// networks returns the records of all networks, by their names.
+func (s *Shield) networks(ctx context.Context, now time.Time) ([]*networkRecord, error) {
+	var list []*networkRecord
+	if s.conversion.Off {
+		return nil, nil
+	}
+	err := kindNetwork.Scan(ctx, s.store, partition, func(key string, value []byte) (bool, error) {
+		n := &networkRecord{answers: s.answers(), name: strings.TrimPrefix(key, kindNetwork.Key(""))}
+		if s.codec.open(kindNetwork, key, value, n) == nil {
+			n.tidy(now)
+			n.over(now)
+			list = append(list, n)
+		}
+		return true, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read networks: %w", err)
+	}
+	slices.SortFunc(list, func(x, y *networkRecord) int { return cmp.Compare(x.name, y.name) })
 	return list, nil
 }

@@ -84,7 +84,7 @@ func TestStatusShowsPrefixes(t *testing.T) {
 	for _, wait := range []time.Duration{0, 2*time.Hour - 1} {
 		f.clock.Advance(wait)
 		got := f.status().Paused
-		if len(got) != 1 || got[0].Prefix != "+4479110…" || got[0].Region != "GB" || !got[0].Since.Equal(began) || !got[0].Until.Equal(began.Add(2*time.Hour)) {
+		if len(got) != 1 || got[0].Name != "+4479110…" || got[0].Region != "GB" || !got[0].Since.Equal(began) || !got[0].Until.Equal(began.Add(2*time.Hour)) {
 			t.Errorf("after %s: got %+v", wait, got)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/fxamacker/cbor/v2"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
@@ -119,13 +120,13 @@ func encoded(t tb, v any) []byte {
 func (f *fixture) namesOf(r Request) []string {
 	list := []string{
 		kindNumber.Key(numberNames(f.keys, r.Digits)[0]),
-		kindClient.Key(f.keys.HashText("shield client", clientOf(r.Client))),
+		kindClient.Key(f.keys.HashText("shield client", string(ratelimit.Narrow(r.Client)))),
 		kindPrefix.Key(f.keys.HashText("shield prefix", prefixOf(r.Digits, f.prefixDigits))),
 	}
 	for _, sc := range []scope{{kind: ofTotal}, {ofCountry, r.Region}, {ofPrefix, prefixOf(r.Digits, f.prefixDigits)}} {
 		list = append(list, kindCounter.Key(f.keys.HashText("shield counter", string(sc.kind), sc.of)))
 	}
-	return list
+	return append(list, kindNetwork.Key(f.networkNames(r.Client)[0]))
 }
 
 // TestAnotherKeyKeepsAllLimits: what was counted under the name of an older key
@@ -133,7 +134,7 @@ func (f *fixture) namesOf(r Request) []string {
 func TestAnotherKeyKeepsAllLimits(t *testing.T) {
 	f := newFixture(t, func(c *Config) {
 		c.PerNumber, c.NumbersPerClient, c.CountriesPerClient = 3, 2, 1
-		c.Budgets, c.Conversion = []Budget{{Scope: "total", Limit: 5, Per: Day}, {Scope: "+4479", Limit: 4, Per: Day}}, Conversion{}
+		c.Budgets, c.Conversion = []Budget{{Scope: "total", Limit: 10, Per: Day}, {Scope: "+4479", Limit: 4, Per: Day}}, Conversion{}
 	})
 	me := from("192.0.2.1")
 	for n, fills := range [][]byte{{'k'}, {'n', 'k'}, {'n', 'k'}} {

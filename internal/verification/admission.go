@@ -40,7 +40,7 @@ type demand struct {
 }
 
 // coldNetwork is what a network has had of late at the most of which little was heard.
-const coldNetwork = 2
+const coldNetwork = 8
 
 // demand is what a request that sends something counts against, the budget left out.
 func (s *Service) demand(req Request) *demand {
@@ -64,13 +64,13 @@ func (s *Service) demand(req Request) *demand {
 	return d
 }
 
-// classOf says how sure it is that a message is wanted. A reset that the homeserver
+// Class says how sure it is that a message is wanted. A reset that the homeserver
 // decides about is sent only if it grants it.
-func classOf(req Request) ratelimit.Class {
+func (r Request) Class() ratelimit.Class {
 	switch {
-	case req.LoggedIn || req.Purpose == threepid.Password && req.Granting:
+	case r.LoggedIn || r.Purpose == threepid.Password && r.Granting:
 		return ratelimit.Owner
-	case req.Begun:
+	case r.Begun:
 		return ratelimit.Begun
 	}
 	return ratelimit.Newcomer
@@ -80,7 +80,7 @@ func classOf(req Request) ratelimit.Class {
 func (s *Service) repetition(req Request) *demand {
 	d := &demand{
 		id: req.ThreePID, cools: !req.Discreet,
-		class: classOf(req), by: ratelimit.Networks(req.Client),
+		class: req.Class(), by: ratelimit.Networks(req.Client),
 		who: ratelimit.Asker{By: s.networkHashes(ratelimit.Wide(req.Client))},
 	}
 	cell := func(kind LimitKind, limit Limit, subject ...string) []ratelimit.Cell {

@@ -17,7 +17,7 @@ var jsonNames = map[string]string{
 	"notices": "no_notices", "mailer off": "no_email", "require_dot": "allow_dotless", "host": "hosts",
 	"sender": "senders", "route": "routes", "originator": "originators", "refuse": "refuse_kinds", "price": "prices", "budget": "budgets",
 	"relay": "relays", "basic_auth": "basic", "header": "headers", "unicode": "unicode_words", "refusal": "refusals", "option": "options",
-	"per_client numbers": "numbers_per_client", "per_client countries": "countries_per_client",
+	"per_client numbers": "numbers_per_client", "per_client countries": "countries_per_client", "per_client part": "part_per_client",
 }
 
 // withJSONName adds the name that the option of a fault has in JSON, where that

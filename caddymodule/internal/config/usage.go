@@ -29,7 +29,7 @@ var usages = map[string]string{
 	"store": "badger { … }", "mailer": "smtp|file { … } | off", "sms": "{ … }", "sender": "<name> http|file { … }",
 	"dkim": "<domain> <selector> <key-file>", "relay": "<host:port> { … }", "client_certificate": "<certificate> <key>",
 	"originator": "<country>|default <from...>", "price": "<country>|default <amount>", "conversion": "<ratio> <sample> [<pause>]|off",
-	"refuse": "<kind...>", "per_client": "numbers|countries <n>|off", "resend_after": "<duration...>",
+	"refuse": "<kind...>", "per_client": "numbers|countries <n>|part <percent>|off", "resend_after": "<duration...>",
 	"route":  "<country|+prefix...>|default to <sender...>",
 	"budget": "<scope> messages|money <limit> per hour|day",
 	"header": "<name> <value>", "form": "<field> <value>", "query": "<field> <value>", "option": "<name> <value>",

@@ -37,6 +37,7 @@ func (s *Stack) smsBlock(opts Options) string {
 			budget total messages 100000 per day
 			per_client numbers off
 			per_client countries off
+			per_client part off
 			conversion off
 			resend_after 1ms
 		}
