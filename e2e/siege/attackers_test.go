@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/netip"
+	"sync"
 	"time"
 )
 
@@ -33,6 +34,8 @@ type attack struct {
 	session string
 	// statuses are how many were answered how, and refusals what some of those took
 	// that were refused.
+	flying   sync.WaitGroup // requests without an answer
+	mu       sync.Mutex
 	statuses map[int]int
 	refusals []time.Duration
 }
@@ -40,20 +43,27 @@ type attack struct {
 // sampled is one of how many requests is looked at more closely.
 const sampled = 32
 
-// strike makes the request that is due, and sees to the next.
+// strike makes the request that is due, and sees to the next. Nobody waits for its answer,
+// which may take as long as that of a homeserver.
 func (a *attack) strike(due time.Time) {
 	r := a.do(a)
 	a.n++
-	got := answer{}
-	if a.n%sampled == 0 {
-		took := a.watch.took(func() { got = a.site.send(r) })
-		if refused(got.status) {
+	look := a.n%sampled == 0
+	a.flying.Go(func() {
+		var got answer
+		var took time.Duration
+		if look {
+			took = a.watch.took(func() { got = a.site.send(r) })
+		} else {
+			got = a.site.send(r)
+		}
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if look && refused(got.status) {
 			a.refusals = append(a.refusals, took)
 		}
-	} else {
-		got = a.site.send(r)
-	}
-	a.statuses[got.status]++
+		a.statuses[got.status]++
+	})
 	next := due.Add(time.Duration(float64(time.Second) / a.rate()))
 	a.line.at(next, func() { a.strike(next) })
 }

@@ -22,12 +22,12 @@ type scale struct {
 const patience = time.Hour
 
 // The two scales. In the short one honest people come seven times as close together,
-// which makes it no easier for them, and attackers make a third of the requests: still
-// more than a thousand for each message that there is to be had.
+// which makes it no easier for them, and attackers make an eighth of the requests: still
+// hundreds for each message that there is to be had.
 var (
 	short = scale{
 		before: 5 * time.Minute, day: 40 * time.Minute,
-		resets: 40, adds: 12, phones: 6, newcomers: 10, owners: 24, rate: 16, probes: 20 * time.Second,
+		resets: 40, adds: 12, phones: 6, newcomers: 10, owners: 24, rate: 6, probes: 20 * time.Second,
 	}
 	whole = scale{
 		before: time.Hour, day: 24 * time.Hour,

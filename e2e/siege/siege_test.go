@@ -73,6 +73,7 @@ func besiege(t *testing.T, by attacker, size scale, seed uint64, watch *stopwatc
 	}
 	s.line.in(size.before, s.probes.pair)
 	s.line.run(end, s.lives, s.deliver)
+	s.attack.flying.Wait()
 	return s.sum()
 }
 

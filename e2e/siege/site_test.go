@@ -12,6 +12,8 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -44,8 +46,10 @@ type site struct {
 	face http.Handler
 	hs   *fakehs.Server
 	post *post
-	lag  *rand.Rand // of the homeserver
-	sent int
+	sent atomic.Int64
+
+	mu  sync.Mutex
+	lag *rand.Rand // of the homeserver
 }
 
 func newSite(t *testing.T, seed uint64) *site {
@@ -124,7 +128,12 @@ func (w wayBack) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // work is what the homeserver takes for something.
-func (s *site) work() { time.Sleep(time.Duration(3+s.lag.IntN(20)) * time.Millisecond) }
+func (s *site) work() {
+	s.mu.Lock()
+	lag := time.Duration(3+s.lag.IntN(20)) * time.Millisecond
+	s.mu.Unlock()
+	time.Sleep(lag)
+}
 
 // homeserver is what is behind the program.
 func (s *site) homeserver(w http.ResponseWriter, r *http.Request) error {
@@ -177,9 +186,9 @@ func (s *site) send(r request) answer {
 	}
 	rec := httptest.NewRecorder()
 	if err := s.inst.Serve(rec, req, s.homeserver); err != nil {
-		s.t.Fatalf("%s %s: %v", r.method, r.target, err)
+		s.t.Errorf("%s %s: %v", r.method, r.target, err)
 	}
-	if s.sent++; s.sent%1000 == 0 {
+	if s.sent.Add(1)%1000 == 0 {
 		s.hs.ResetRecordings()
 	}
 	return answer{rec.Code, rec.Body.String(), rec.Header()}
