@@ -15,4 +15,13 @@
 // What a guest may do besides is an interface of its own, which is looked for:
 // [Starter], [Folder], [Carrier], [Relays], [Signer], [SMSReporter], [Embedded]. What
 // an open store may do besides stands in package store.
+//
+// What a guest may do wrong, and what then happens:
+//
+//   - Send panics, or its error does when it is read: the message may have been sent, and
+//     the guest is at fault, as with a [SendError] that is Unsure and a Fault. What it
+//     panicked with may quote the message, and is told nobody.
+//   - Another of its methods panics: that call has failed. At start this rejects the
+//     configuration.
+//   - A goroutine of its own panics: the process ends, as in any program.
 package guest

@@ -19,9 +19,10 @@ const (
 )
 
 // SendError is why a mailer or a gateway did not take a message. Any error with
-// the same methods does as well; one without them is final. Errors are logged:
-// their text must hold neither the recipient nor the message, nor what somebody
-// else has written, which may repeat them.
+// the same methods does as well, or with some of them; one without them is final. A
+// nil pointer is no error: the message was taken. Errors are logged: their text must
+// hold neither the recipient nor the message, nor what somebody else has written, which
+// may repeat them.
 type SendError struct {
 	// Reason is a word for metrics and the log: one of those above. What is none of
 	// them counts as [ReasonGateway].

@@ -122,7 +122,8 @@ func (i emailRules) Refused(ctx context.Context, email string) bool {
 
 func (i emailRules) CannotCarry(ctx context.Context, email string) bool {
 	carrier, ok := i.cfg.Mailer.(guest.Carrier)
-	return ok && carrier.CannotCarry(ctx, email)
+	cannot := false
+	return ok && Guarded(func() error { cannot = carrier.CannotCarry(ctx, email); return nil }) == nil && cannot
 }
 
 // senders are the transports. They bound what the owner of an address gets for requests
@@ -159,7 +160,7 @@ func (i *Instance) suppressed(ctx context.Context, m verification.Message) (stri
 // configuration. What Start has begun, Stop ends.
 func (i *Instance) Start() error {
 	if s, ok := i.cfg.Mailer.(guest.Starter); ok {
-		if err := s.Start(); err != nil {
+		if err := Guarded(s.Start); err != nil {
 			return fmt.Errorf("start mailer: %w", err)
 		}
 	}
@@ -193,7 +194,7 @@ func (i *Instance) Start() error {
 func (i *Instance) startGateways() error {
 	for _, name := range slices.Sorted(maps.Keys(i.cfg.Gateways)) {
 		if s, ok := i.cfg.Gateways[name].(guest.Starter); ok {
-			if err := s.Start(); err != nil {
+			if err := Guarded(s.Start); err != nil {
 				return fmt.Errorf("start sms sender %s: %w", name, err)
 			}
 		}

@@ -9,6 +9,7 @@ import (
 	"math/bits"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/guest"
 	"github.com/caddy-threepid/caddy-threepid/internal/mail"
 	"github.com/caddy-threepid/caddy-threepid/internal/sms"
 )
@@ -46,6 +47,9 @@ func reasonOf(err error) string {
 		return failed.Reason
 	}
 	if failed, ok := errors.AsType[*sms.SendError](err); ok {
+		return failed.Reason
+	}
+	if failed, ok := errors.AsType[*guest.SendError](err); ok {
 		return failed.Reason
 	}
 	return ""
