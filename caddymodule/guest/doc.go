@@ -23,5 +23,7 @@
 //     panicked with may quote the message, and is told nobody.
 //   - Another of its methods panics: that call has failed. At start this rejects the
 //     configuration.
+//   - A store panics: what was asked of it has failed, and nobody relies on whether it was
+//     written.
 //   - A goroutine of its own panics: the process ends, as in any program.
 package guest

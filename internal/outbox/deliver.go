@@ -57,6 +57,7 @@ func (o *Outbox) deliver(t *term, r ref) {
 func (o *Outbox) send(t *term, r ref, rec *record, goOn func()) {
 	defer goOn()
 	free := sync.OnceFunc(func() { <-t.slots })
+	defer free() // also if the transport ends the goroutine
 	e := o.event(rec)
 	o.try(t, rec, &e, func() {
 		free()

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -67,6 +68,26 @@ func TestLateSenderLeavesTheNextTryAlone(t *testing.T) {
 		r.stop(o)
 		wantSends(t, box, 1, 2)
 		r.wantStored(0)
+	})
+}
+
+// TestATransportThatEndsItsGoroutineHoldsNobodyUp: the next message has its turn.
+func TestATransportThatEndsItsGoroutineHoldsNobodyUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, box := newRig(t), &mailbox{}
+		box.fail = func(context.Context, verification.Message) error {
+			if _, sends := box.count(); sends == 1 {
+				runtime.Goexit()
+			}
+			return nil
+		}
+		o := r.outbox(box, oneWorker)
+		r.put(o, message(1))
+		r.put(o, message(2))
+		o.Start()
+		synctest.Wait()
+		wantSends(t, box, 2, 2)
+		r.stop(o)
 	})
 }
 
