@@ -24,6 +24,7 @@
 //   - Another of its methods panics: that call has failed. At start this rejects the
 //     configuration.
 //   - A store panics: what was asked of it has failed, and nobody relies on whether it was
-//     written.
+//     written. OpenStore that panics, or returns neither a store nor an error, has not opened
+//     one: the configuration is rejected.
 //   - A goroutine of its own panics: the process ends, as in any program.
 package guest
