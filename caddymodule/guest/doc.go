@@ -16,6 +16,9 @@
 // [Starter], [Folder], [Carrier], [Relays], [Signer], [SMSReporter], [Embedded]. What
 // an open store may do besides stands in package store.
 //
+// After a reload no Send begins with the guests of before, even though one that has begun
+// may still be running when their Cleanup is called.
+//
 // What a guest may do wrong, and what then happens:
 //
 //   - Send panics, or its error does when it is read: the message may have been sent, and

@@ -65,6 +65,9 @@ type reporting struct {
 }
 
 func (g reporting) Send(ctx context.Context, m sms.Message) (sms.Accepted, error) {
+	if err := outbox.Begin(ctx); err != nil { // it may have waited for a place, or for another gateway
+		return sms.Accepted{}, &sms.SendError{Reason: sms.ReasonInterrupted, Again: true, Err: err}
+	}
 	if g.url != "" && m.Tag != "" {
 		m.ReceiptURL = g.url + "?" + url.Values{"tag": {m.Tag}}.Encode()
 	}

@@ -8,11 +8,18 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"go.uber.org/zap"
 
 	"github.com/caddy-threepid/caddy-threepid/caddymodule/guest"
 	"github.com/caddy-threepid/caddy-threepid/internal/failover"
+	"github.com/caddy-threepid/caddy-threepid/internal/outbox"
 	"github.com/caddy-threepid/caddy-threepid/internal/sms"
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/store"
+	"github.com/caddy-threepid/caddy-threepid/store/storetest"
 )
 
 // gateway is a guest that says what the test wants.
@@ -109,4 +116,38 @@ func TestTheNextGatewayIsAsked(t *testing.T) {
 			t.Errorf("%s: %d calls, %d paid again, %+v", name, calls, paid, s)
 		}
 	}
+}
+
+// queued is a sender that waits for a place at a gateway.
+type queued struct{ gateway reporting }
+
+func (q queued) Send(ctx context.Context, _ verification.Message) error {
+	time.Sleep(2 * time.Second)
+	_, err := q.gateway.Send(ctx, sms.Message{})
+	return err
+}
+
+// TestNoTextBeginsWithAGatewayOfBefore: what has waited for a place at it is sent with the
+// next.
+func TestNoTextBeginsWithAGatewayOfBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newShared(storetest.NewMemory(nil), testKeys(t, 1), true, zap.NewNop())
+		former, next := 0, 0
+		use := func(calls *int) (release func()) {
+			gateway := reporting{gatewayFunc(func() error { *calls++; return nil }), ""}
+			return s.Outbox.Use(outbox.Transports{Senders: map[verification.Medium]outbox.Sender{verification.MSISDN: queued{gateway}}})
+		}
+		release := use(&former)
+		m := verification.Message{ID: "00SessionOfAlice.1", SID: "00SessionOfAlice", Medium: verification.MSISDN, Expires: time.Now().Add(time.Hour)}
+		must(t, s.Update(t.Context(), "00", func(txn store.Txn) error { return s.Outbox.Put(txn, m) }))
+		s.Outbox.Wake("00", m.ID)
+		time.Sleep(time.Second)
+		use(&next)
+		release()
+		time.Sleep(time.Minute)
+		if former != 0 || next != 1 {
+			t.Errorf("%d texts by the former gateway and %d by the next, want one by the next", former, next)
+		}
+		must(t, s.Destruct())
+	})
 }

@@ -65,6 +65,10 @@ func (o *Outbox) send(t *term, r ref, rec *record, goOn func()) {
 		goOn()
 	})
 	free()
+	if e.Outcome == returned {
+		o.giveBack(r, rec)
+		return
+	}
 	if err := o.settle(r, rec, e.Outcome); err != nil {
 		// When the lease ends it will be tried once more.
 		o.trouble(fmt.Errorf("write down that a message was %s: %w", e.Outcome, err))
@@ -87,12 +91,7 @@ func (o *Outbox) turn(t *term, r ref, rec *record) *record {
 		if took {
 			<-t.slots
 		}
-		// The next transports, or the next outbox, need not wait for the lease to
-		// end, unless this fails.
-		_ = o.settle(r, rec, returned)
-		if o.quit.Err() == nil {
-			o.queue.offer(r)
-		}
+		o.giveBack(r, rec)
 		return nil
 	}
 	left := time.UnixMilli(rec.LeaseUntil).Sub(o.cfg.Now())
@@ -110,6 +109,15 @@ func (o *Outbox) turn(t *term, r ref, rec *record) *record {
 	return renewed
 }
 
+// giveBack ends the lease of a message that was not tried: the next transports, or the
+// next outbox, need not wait for the lease to end, unless this fails.
+func (o *Outbox) giveBack(r ref, rec *record) {
+	_ = o.settle(r, rec, returned)
+	if o.quit.Err() == nil {
+		o.queue.offer(r)
+	}
+}
+
 // try sends a message once and says in e what came of it. On Deferred it has
 // set when to try again. What is slow is told while it waits.
 func (o *Outbox) try(t *term, rec *record, e *Event, slow func()) {
@@ -121,7 +129,13 @@ func (o *Outbox) try(t *term, rec *record, e *Event, slow func()) {
 	start := o.cfg.Now()
 	m := rec.Message
 	m.Uncertain = rec.Uncertain
+	ctx = context.WithValue(ctx, overKey{}, func() bool { return t.ended() || o.quit.Err() != nil })
 	err := t.call(mail.WithPatience(ctx, mail.Patience{Live: o.live, Slow: slow, Again: rec.Uncertain}), m)
+	if errors.Is(err, ErrOver) {
+		rec.Uncertain, rec.Again = rec.Uncertain || uncertain(err), false
+		e.Outcome = returned
+		return
+	}
 	e.Duration = o.cfg.Now().Sub(start)
 	rec.Tries++
 	e.Tries = rec.Tries
@@ -192,6 +206,9 @@ func (t *term) call(ctx context.Context, m verification.Message) (err error) {
 	sender := t.Senders[m.Medium]
 	if sender == nil {
 		return errNoSender
+	}
+	if err := Begin(ctx); err != nil {
+		return err
 	}
 	defer func() {
 		if recover() != nil {

@@ -4,6 +4,7 @@ package outbox
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -48,6 +49,21 @@ func (t *term) ended() bool {
 	default:
 		return false
 	}
+}
+
+// ErrOver is why a message is given back untried: the time of its transports has ended.
+var ErrOver = errors.New("these transports are not in force any more")
+
+type overKey struct{}
+
+// Begin returns [ErrOver] if nothing may begin any more with the transports that a send is
+// for. Whoever has waited for anything since it was called asks before it hands a message
+// over: the owner of the transports may have taken them down meanwhile.
+func Begin(ctx context.Context) error {
+	if over, ok := ctx.Value(overKey{}).(func() bool); ok && over() {
+		return ErrOver
+	}
+	return nil
 }
 
 func (o *Outbox) prepare(t Transports) *inUse {

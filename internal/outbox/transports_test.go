@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
+	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
 // by are transports that send with a mailbox.
@@ -123,4 +124,77 @@ func TestWhatIsKnownOfTransportsGoesWithThem(t *testing.T) {
 		}
 		r.stop(o)
 	})
+}
+
+// slowly is a store, and what is asked of it, of which everything takes its time.
+type slowly struct{ store.Store }
+
+func (s slowly) Update(ctx context.Context, p store.Partition, fn func(store.Txn) error) error {
+	time.Sleep(time.Second)
+	return s.Store.Update(ctx, p, fn)
+}
+
+func (slowly) NoteOpen(context.Context, verification.Message) (bool, error) {
+	time.Sleep(2 * time.Second)
+	return false, nil
+}
+
+func (slowly) Explain(context.Context, verification.Message) (bool, error) {
+	time.Sleep(2 * time.Second)
+	return true, nil
+}
+
+func (slowly) Explained(context.Context, verification.Message, bool) error { return nil }
+
+// TestNothingBeginsWithTransportsOfBefore, nor when the outbox stops, whatever a message
+// was waiting for when they ended: its lease, a look at the suppression list, whether to
+// be sent, or what to mention. It is sent with the next.
+func TestNothingBeginsWithTransportsOfBefore(t *testing.T) {
+	for name, wait := range map[string]func(c *Config, first *Transports, m *verification.Message){
+		"lease": func(c *Config, _ *Transports, _ *verification.Message) { c.Store = slowly{c.Store} },
+		"list": func(_ *Config, first *Transports, _ *verification.Message) {
+			first.Suppressed = func(context.Context, verification.Message) (string, error) {
+				time.Sleep(2 * time.Second)
+				return "", nil
+			}
+		},
+		"whether": func(_ *Config, first *Transports, m *verification.Message) {
+			m.Decoy, m.Token = true, ""
+			first.Senders[verification.Email] = &DecoySender{first.Senders[verification.Email], slowly{}}
+		},
+		"what": func(_ *Config, first *Transports, _ *verification.Message) {
+			first.Senders[verification.Email] = &MentionSender{first.Senders[verification.Email], slowly{}}
+		},
+	} {
+		for _, stops := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				r, former, second := newRig(t), &relay{}, &mailbox{}
+				m := message(1)
+				m.Proof = verification.ProofLink
+				with := Transports{Senders: map[verification.Medium]Sender{verification.Email: newMailSender(t, former)}}
+				o := r.rare(func(c *Config) { wait(c, &with, &m) })
+				at := r.put(o, m)
+				err := r.store.Update(t.Context(), at.partition, func(txn store.Txn) error {
+					return o.codec.put(txn, at.key, &record{Message: m, Uncertain: true}) // its lease is renewed
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				release := o.Use(with)
+				time.Sleep(1500 * time.Millisecond)
+				if stops {
+					r.stop(o)
+					o = r.rare()
+				}
+				o.Use(r.by(second))
+				release()
+				time.Sleep(time.Minute)
+				if len(former.mails) > 0 {
+					t.Errorf("%s, %v: sent with the former", name, stops)
+				}
+				wantSends(t, second, 1, 1)
+				r.stop(o)
+			})
+		}
+	}
 }
