@@ -24,7 +24,7 @@ func (o *Outbox) claim(r ref) (*record, error) {
 	return o.lease(r, func(rec *record) bool {
 		rec.Lease = lease
 		return true
-	}, o.due)
+	}, func(rec *record) bool { return o.due(rec) && (o.carried(rec) || rec.expired(o.cfg.Now())) })
 }
 
 // renew prolongs the lease of a message that has waited for its turn, and notes

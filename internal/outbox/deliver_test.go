@@ -136,24 +136,6 @@ func TestFinalFailures(t *testing.T) {
 	}
 }
 
-// TestNoTransportForTheMedium: a message that an earlier configuration could
-// have sent fails, and says so.
-func TestNoTransportForTheMedium(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r, box := newRig(t), &mailbox{}
-		o := r.outbox(box)
-		m := message(1)
-		m.Medium = verification.MSISDN
-		r.put(o, m)
-		o.Start()
-		synctest.Wait()
-		r.stop(o)
-		wantSends(t, box, 0, 0)
-		r.wantOutcomes("failed")
-		r.wantStored(0)
-	})
-}
-
 // TestSetSender: a transport that is made after the outbox is used.
 func TestSetSender(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -23,11 +23,12 @@ func (r *rig) rare(change ...func(*Config)) *Outbox {
 	return r.outbox(nil, append(change, func(c *Config) { c.Transports, c.Sweep = Transports{}, time.Hour })...)
 }
 
-// TestTheNewestTransportsAreUsed, and those of before again when it is given up; without
-// any, messages wait, and are sent at once when there are some.
-func TestTheNewestTransportsAreUsed(t *testing.T) {
+// TestTheOldestTransportsAreUsed until they are released: those of a configuration that is
+// given up beside it have sent nothing. Without any, messages wait, and are sent at once
+// when there are some.
+func TestTheOldestTransportsAreUsed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r, first, second, third := newRig(t), &mailbox{}, &mailbox{}, &mailbox{}
+		r, first, refused, second := newRig(t), &mailbox{}, &mailbox{}, &mailbox{}
 		o := r.rare()
 		n := 0
 		var at ref
@@ -42,18 +43,20 @@ func TestTheNewestTransportsAreUsed(t *testing.T) {
 		endFirst := o.Use(r.by(first))
 		synctest.Wait()
 		wantSends(t, first, 1, 1)
+		endRefused := o.Use(r.by(refused))
+		send()
+		endRefused()
+		endRefused()
+		send()
+		wantSends(t, first, 3, 3)
+		wantSends(t, refused, 0, 0)
 		endSecond := o.Use(r.by(second))
+		send()
+		wantSends(t, first, 4, 4)
+		endFirst()
 		send()
 		wantSends(t, second, 1, 1)
 		endSecond()
-		endSecond()
-		send()
-		wantSends(t, first, 2, 2)
-		endThird := o.Use(r.by(third))
-		endFirst()
-		send()
-		wantSends(t, third, 1, 1)
-		endThird()
 		send()
 		r.wantStored(1)
 		if rec, err := r.open(o, at); err != nil || rec.Tries != 0 || rec.Lease != "" {
@@ -63,6 +66,30 @@ func TestTheNewestTransportsAreUsed(t *testing.T) {
 		synctest.Wait()
 		wantSends(t, second, 2, 2)
 		r.wantStored(0)
+		r.stop(o)
+	})
+}
+
+// TestWhatNoTransportIsForWaits, untouched, which the operator is told once; it is sent by
+// the next that can, or expires.
+func TestWhatNoTransportIsForWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, box := newRig(t), &mailbox{}
+		o := r.outbox(nil, func(c *Config) { c.Transports, c.Sweep = Transports{}, time.Minute })
+		one, other := r.put(o, message(1)), message(2)
+		other.Expires = time.Now().Add(10 * time.Minute)
+		r.put(o, other)
+		release := o.Use(Transports{Observer: r.diary, Senders: map[verification.Medium]Sender{verification.MSISDN: &mailbox{}}})
+		o.Wake(one.partition, message(1).ID)
+		time.Sleep(20 * time.Minute)
+		r.wantOutcomes("deferred deferred expired")
+		if rec, err := r.open(o, one); err != nil || rec.Tries != 0 || rec.Lease != "" {
+			t.Errorf("a message that waits is %+v, %v, want it untouched", rec, err)
+		}
+		o.Use(r.by(box))
+		release()
+		synctest.Wait()
+		wantSends(t, box, 1, 1)
 		r.stop(o)
 	})
 }
