@@ -29,7 +29,9 @@ type SendError struct {
 	Reason string
 	// Again says that trying again later may help.
 	Again bool
-	// Unsure says that the message may have been sent all the same.
+	// Unsure says that the message may have been sent all the same. A mail that is Again,
+	// too, is tried again once, ten minutes later; a text like any other, and paid for
+	// each time.
 	Unsure bool
 	// Fault says that the relay, the gateway or the configuration is at fault, and
 	// not this message: all others will fare the same.

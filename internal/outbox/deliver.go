@@ -149,14 +149,15 @@ func (o *Outbox) try(t *term, rec *record, e *Event, slow func()) {
 	rec.Uncertain = rec.Uncertain || uncertain(err)
 	again := rec.Again
 	rec.Again = false // where nothing was handed over, there was no second time
+	final := ctx.Err() == nil && !temporary(err)
 	switch {
-	case late(err) && again:
+	case late(m, err) && (again || final):
 		e.Outcome = Uncertain
-	case late(err):
+	case late(m, err):
 		o.onceMore(rec, e)
 	case o.live.Err() != nil: // we cut it off; nobody is to blame, so no delay
 		e.Outcome, rec.NotBefore = Deferred, 0
-	case ctx.Err() == nil && !temporary(err):
+	case final:
 		e.Outcome = Failed
 	default:
 		o.postpone(rec, e, retryAfter(err))
@@ -203,12 +204,12 @@ func (o *Outbox) postpone(rec *record, e *Event, wait time.Duration) {
 // again could bring the same mail over and over, as nobody knows how far the
 // transport got.
 func (t *term) call(ctx context.Context, m verification.Message) (err error) {
+	if err := Begin(ctx); err != nil {
+		return err
+	}
 	sender := t.Senders[m.Medium]
 	if sender == nil {
 		return errNoSender
-	}
-	if err := Begin(ctx); err != nil {
-		return err
 	}
 	defer func() {
 		if recover() != nil {
