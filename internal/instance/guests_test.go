@@ -4,6 +4,9 @@ package instance
 
 import (
 	"context"
+	"crypto"
+	"crypto/ed25519"
+	"crypto/rsa"
 	"errors"
 	"fmt"
 	"net"
@@ -81,5 +84,33 @@ func TestAGuestThatPanicsMayHaveSent(t *testing.T) {
 				t.Errorf("%s, %s: got %#v", way, name, err)
 			}
 		})
+	}
+}
+
+// signing is a mailer that has its mail signed.
+type signing struct {
+	mailerFunc
+	key crypto.Signer
+}
+
+func (s signing) Signer() *guest.DKIM {
+	return &guest.DKIM{Domain: "example.test", Selector: "a", Key: s.key}
+}
+
+// TestAKeyThatCannotSignIsRefused at start, before any mail fails of it.
+func TestAKeyThatCannotSignIsRefused(t *testing.T) {
+	_, good, err := ed25519.GenerateKey(nil)
+	must(t, err)
+	for name, key := range map[string]crypto.Signer{"none": nil, "a nil pointer": (*rsa.PrivateKey)(nil), "good": good} {
+		b := newBrittle(t)
+		cfg := b.cfg
+		cfg.Mailer = signing{func() error { return nil }, key}
+		i, err := New(cfg, b.Instance.Store)
+		must(t, err)
+		if err := i.Start(); (err == nil) != (name == "good") {
+			t.Errorf("%s: got %v", name, err)
+		}
+		i.Stop()
+		must(t, b.Instance.Store.Destruct())
 	}
 }

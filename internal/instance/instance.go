@@ -164,8 +164,8 @@ func (i *Instance) Start() error {
 			return fmt.Errorf("start mailer: %w", err)
 		}
 	}
-	if i.mail != nil {
-		i.mail.DKIM = signerOf(i.cfg.Mailer) // known since the mailer was started
+	if err := i.signMail(); err != nil {
+		return err
 	}
 	if err := i.startGateways(); err != nil {
 		return err
@@ -187,6 +187,24 @@ func (i *Instance) Start() error {
 	i.release = i.Store.Outbox.Use(outbox.Transports{
 		Observer: NewObserver(i.logger, nil), Senders: senders, MaxQueued: i.cfg.MaxQueued, Suppressed: i.suppressed,
 	})
+	return nil
+}
+
+// signMail has mail signed as the mailer says, which it can since it was started, and
+// refuses a key that signs nothing.
+func (i *Instance) signMail() error {
+	if i.mail == nil {
+		return nil
+	}
+	err := Guarded(func() error {
+		if i.mail.DKIM = signerOf(i.cfg.Mailer); i.mail.DKIM == nil {
+			return nil
+		}
+		return i.mail.Check()
+	})
+	if err != nil {
+		return fmt.Errorf("sign a sample mail: %w", err)
+	}
 	return nil
 }
 
