@@ -24,6 +24,8 @@
 //   - Send panics, or its error does when it is read: the message may have been sent, and
 //     the guest is at fault, as with a [SendError] that is Unsure and a Fault. What it
 //     panicked with may quote the message, and is told nobody.
+//   - Send does not return when its ctx has ended: the operator is told, and it keeps its
+//     turn. When all eight are taken, nothing more is sent until a reload.
 //   - Another of its methods panics: that call has failed. At start this rejects the
 //     configuration.
 //   - A store panics: what was asked of it has failed, and nobody relies on whether it was

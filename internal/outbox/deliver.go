@@ -16,6 +16,7 @@ import (
 var (
 	errNoSender = errors.New("there is no transport for this medium")
 	errPanicked = errors.New("the transport panicked")
+	errHangs    = errors.New("the transport does not return, although its time is over")
 )
 
 // deliver works on one message: claim it, wait for its turn, send it, write
@@ -56,9 +57,15 @@ func (o *Outbox) deliver(t *term, r ref) {
 // then the worker goes on with others, too.
 func (o *Outbox) send(t *term, r ref, rec *record, goOn func()) {
 	defer goOn()
-	free := sync.OnceFunc(func() { <-t.slots })
-	defer free() // also if the transport ends the goroutine
 	e := o.event(rec)
+	hung := e // it keeps its turn: nobody knows what it is doing
+	hung.Outcome, hung.Operator, hung.Err = Deferred, true, errHangs
+	hangs := time.AfterFunc(o.cfg.SendTimeout+leaseMargin, func() { o.tell(t.inUse, hung) })
+	free := sync.OnceFunc(func() {
+		hangs.Stop()
+		<-t.slots
+	})
+	defer free() // also if the transport ends the goroutine
 	o.try(t, rec, &e, func() {
 		free()
 		o.waitLong(r, rec.Lease)

@@ -91,6 +91,28 @@ func TestATransportThatEndsItsGoroutineHoldsNobodyUp(t *testing.T) {
 	})
 }
 
+// TestATransportThatHangsIsToldOf, once for each message that it has not let go of.
+func TestATransportThatHangsIsToldOf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, back := newRig(t), make(chan struct{})
+		o := r.outbox(senderFunc(func(context.Context, verification.Message) error {
+			<-back
+			return nil
+		}), oneWorker)
+		r.put(o, message(1))
+		r.put(o, message(2))
+		o.Start()
+		time.Sleep(DefaultSendTimeout + leaseMargin - time.Second)
+		r.wantOutcomes("")
+		time.Sleep(30 * time.Minute)
+		if got := r.diary.all(); len(got) != 1 || got[0].Outcome != Deferred || !got[0].Operator || !errors.Is(got[0].Err, errHangs) {
+			t.Errorf("got %+v, want that it does not return", got)
+		}
+		close(back)
+		r.stop(o)
+	})
+}
+
 // TestFinalFailures: what cannot get better is not tried again, and fails
 // alone: the one worker goes on.
 func TestFinalFailures(t *testing.T) {
