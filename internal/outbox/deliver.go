@@ -150,8 +150,9 @@ func (o *Outbox) try(t *term, rec *record, e *Event, slow func()) {
 		e.Outcome = Sent
 		return
 	}
-	e.Err, e.Reason = scrub(err, rec.Message), reasonOf(err)
-	rec.said = said(err, rec.Message)
+	code := verification.PressCode(o.cfg.Keys, m.SID, m.Token) // which stands beside the link
+	e.Err, e.Reason = scrub(err, rec.Message, code), reasonOf(err)
+	rec.said = said(err, rec.Message, code)
 	e.Operator = operator(err)
 	rec.Uncertain = rec.Uncertain || uncertain(err)
 	again := rec.Again
