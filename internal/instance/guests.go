@@ -67,28 +67,18 @@ func plain(err error) error {
 		wait   interface{ RetryAfter() time.Duration }
 	)
 	said := &guest.SendError{Reason: guest.ReasonGateway, Err: errors.New(err.Error())}
-	methods := false
-	if errors.As(err, &again) {
-		methods, said.Again = true, again.Temporary()
-	}
-	if errors.As(err, &unsure) {
-		methods, said.Unsure = true, unsure.Uncertain()
-	}
-	if errors.As(err, &fault) {
-		methods, said.Fault = true, fault.Operator()
-	}
+	said.Again = errors.As(err, &again) && again.Temporary()
+	said.Unsure = errors.As(err, &unsure) && unsure.Uncertain()
+	said.Fault = errors.As(err, &fault) && fault.Operator()
 	if errors.As(err, &wait) {
-		methods, said.Wait = true, wait.RetryAfter()
-	}
-	if !methods {
-		return said.Err
+		said.Wait = wait.RetryAfter()
 	}
 	theirs, ok := errors.AsType[*guest.SendError](err)
-	switch {
-	case ok && slices.Contains(reasons, theirs.Reason):
+	if ok && slices.Contains(reasons, theirs.Reason) {
 		said.Reason = theirs.Reason
-	case !ok && !said.Again && !said.Unsure && !said.Fault:
-		said.Reason = guest.ReasonRejected
+	}
+	if !ok && !said.Again && !said.Unsure && !said.Fault {
+		return said.Err // it is final, and tells nothing of the guest
 	}
 	if ok && error(theirs) == err { //nolint:errorlint // one that is wrapped has more to say
 		if said.Err = nil; theirs.Err != nil {

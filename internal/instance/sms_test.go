@@ -68,7 +68,7 @@ func TestErrorsOfGuests(t *testing.T) {
 			&sms.SendError{Reason: sms.ReasonGateway, Again: true, Unsure: true, Wait: time.Minute, Err: errors.New("their word")},
 		},
 		{&ownError{fault: true}, &sms.SendError{Reason: sms.ReasonGateway, Fault: true, Wait: time.Minute, Err: errors.New("their word")}},
-		{&ownError{}, &sms.SendError{Reason: sms.ReasonRejected, Wait: time.Minute, Err: errors.New("their word")}},
+		{&ownError{}, errors.New("their word")},
 		{&guest.SendError{Reason: "447400123456 is odd"}, &sms.SendError{Reason: sms.ReasonGateway}},
 	} {
 		_, got := reporting{&gateway{err: c.err}, ""}.Send(t.Context(), sms.Message{})
@@ -145,9 +145,9 @@ func TestNoTextBeginsWithAGatewayOfBefore(t *testing.T) {
 		use(&next)
 		release()
 		time.Sleep(time.Minute)
+		must(t, s.Destruct())
 		if former != 0 || next != 1 {
 			t.Errorf("%d texts by the former gateway and %d by the next, want one by the next", former, next)
 		}
-		must(t, s.Destruct())
 	})
 }

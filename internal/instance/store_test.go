@@ -38,8 +38,10 @@ func counting(closed *atomic.Int32) *SharedStore {
 // rabid is a store that panics whatever it is asked.
 type rabid struct{}
 
-func (rabid) View(context.Context, store.Partition, func(store.Txn) error) error   { panic("secret") }
+func (rabid) View(context.Context, store.Partition, func(store.Txn) error) error { panic("secret") }
+
 func (rabid) Update(context.Context, store.Partition, func(store.Txn) error) error { panic("secret") }
+
 func (rabid) Scan(context.Context, store.Partition, string, func(string, []byte) (bool, error)) error {
 	panic("secret")
 }
