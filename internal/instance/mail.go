@@ -14,7 +14,7 @@ import (
 func (i *Instance) mailSender() *outbox.MailSender {
 	publicURL := i.cfg.HTTP.PublicURL
 	return &outbox.MailSender{
-		From: i.cfg.Mailer.From(), Transport: i.cfg.Mailer, Templates: i.cfg.Words, Keys: i.Keys,
+		From: i.cfg.Mailer.From(), Transport: posting{i.cfg.Mailer}, Templates: i.cfg.Words, Keys: i.Keys,
 		Link:   func(sid, token string) string { return pages.Link(publicURL, sid, token) },
 		Page:   func(sid string) string { return pages.Link(publicURL, sid, "") },
 		Refuse: func(sid, refusal string) string { return pages.RefuseLink(publicURL, sid, refusal) },
