@@ -38,11 +38,16 @@ func acquireStore(mod guest.Store, keyFile string) (key any, shared *instance.Sh
 }
 
 func acquireWith(mod guest.Store, keys *instance.KeyFile) (any, *instance.SharedStore, error) {
-	name, err := mod.PoolKey()
+	var name, fixed string
+	err := instance.Guarded(func() (err error) {
+		name, err = mod.PoolKey()
+		fixed = mod.FixedOptions()
+		return err
+	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("store: %w", err)
 	}
-	key, fixed := poolKey{moduleID(mod), name}, mod.FixedOptions()
+	key := poolKey{moduleID(mod), name}
 	value, joins, err := stores.LoadOrNew(key, func() (caddy.Destructor, error) {
 		opened, err := keys.Open(mod, name)
 		if err != nil {

@@ -94,6 +94,37 @@ func (c *closingStore) Close() error {
 	return c.Store.Close()
 }
 
+// oddStore opens what its function does.
+type oddStore struct {
+	*fakeStore
+	open func() (store.Store, error)
+}
+
+func (o oddStore) OpenStore(*zap.Logger) (store.Store, error) { return o.open() }
+
+// TestAStoreThatCannotBeOpenedIsRefused, also where its module panics, at once or when the
+// store is looked into, or returns none; and the next one of that name can be opened.
+func TestAStoreThatCannotBeOpenedIsRefused(t *testing.T) {
+	for name, open := range map[string]func() (store.Store, error){
+		"panics":         func() (store.Store, error) { panic("out of paper") },
+		"nothing":        func() (store.Store, error) { return nil, nil }, //nolint:nilnil // that is the fault
+		"a nil pointer":  func() (store.Store, error) { return (*closingStore)(nil), nil },
+		"an empty store": func() (store.Store, error) { return new(closingStore), nil },
+	} {
+		good, keys := &fakeStore{key: t.Name()}, holding(t, 1)
+		if _, _, err := caddymodule.AcquireStore(oddStore{good, open}, keys); err == nil || !strings.Contains(err.Error(), "oddStore") {
+			t.Errorf("%s: got %v, want an error that names the module", name, err)
+		}
+		key, _, err := caddymodule.AcquireStore(good, keys)
+		if err == nil {
+			err = caddymodule.ReleaseStore(key)
+		}
+		if err != nil {
+			t.Errorf("%s: the next one: %v", name, err)
+		}
+	}
+}
+
 // holding is a key file with a key.
 func holding(t *testing.T, fill byte) (path string) {
 	t.Helper()

@@ -19,16 +19,19 @@ const (
 )
 
 // SendError is why a mailer or a gateway did not take a message. Any error with
-// the same methods does as well; one without them is final. Errors are logged:
-// their text must hold neither the recipient nor the message, nor what somebody
-// else has written, which may repeat them.
+// the same methods does as well, or with some of them; one without them is final. A
+// nil pointer is no error: the message was taken. Errors are logged: their text must
+// hold neither the recipient nor the message, nor what somebody else has written, which
+// may repeat them.
 type SendError struct {
 	// Reason is a word for metrics and the log: one of those above. What is none of
 	// them counts as [ReasonGateway].
 	Reason string
 	// Again says that trying again later may help.
 	Again bool
-	// Unsure says that the message may have been sent all the same.
+	// Unsure says that the message may have been sent all the same. A mail that is Again,
+	// too, is tried again once, ten minutes later; a text like any other, and paid for
+	// each time.
 	Unsure bool
 	// Fault says that the relay, the gateway or the configuration is at fault, and
 	// not this message: all others will fare the same.

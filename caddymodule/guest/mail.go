@@ -85,7 +85,7 @@ type Finding struct {
 }
 
 // Signer is a mailer whose mail is to be signed. Nil means that it is not. The key
-// is known after Start.
+// is known after Start; one that cannot sign rejects the configuration.
 type Signer interface {
 	Signer() *DKIM
 }

@@ -123,7 +123,8 @@ func (i emailRules) Refused(ctx context.Context, email string) bool {
 
 func (i emailRules) CannotCarry(ctx context.Context, email string) bool {
 	carrier, ok := i.cfg.Mailer.(guest.Carrier)
-	return ok && carrier.CannotCarry(ctx, email)
+	cannot := false
+	return ok && Guarded(func() error { cannot = carrier.CannotCarry(ctx, email); return nil }) == nil && cannot
 }
 
 // senders are the transports. They bound what the owner of an address gets for requests
@@ -160,12 +161,12 @@ func (i *Instance) suppressed(ctx context.Context, m verification.Message) (stri
 // configuration. What Start has begun, Stop ends.
 func (i *Instance) Start() error {
 	if s, ok := i.cfg.Mailer.(guest.Starter); ok {
-		if err := s.Start(); err != nil {
+		if err := Guarded(s.Start); err != nil {
 			return fmt.Errorf("start mailer: %w", err)
 		}
 	}
-	if i.mail != nil {
-		i.mail.DKIM = signerOf(i.cfg.Mailer) // known since the mailer was started
+	if err := i.signMail(); err != nil {
+		return err
 	}
 	if err := i.startGateways(); err != nil {
 		return err
@@ -190,11 +191,29 @@ func (i *Instance) Start() error {
 	return nil
 }
 
+// signMail has mail signed as the mailer says, which it can since it was started, and
+// refuses a key that signs nothing.
+func (i *Instance) signMail() error {
+	if i.mail == nil {
+		return nil
+	}
+	err := Guarded(func() error {
+		if i.mail.DKIM = signerOf(i.cfg.Mailer); i.mail.DKIM == nil {
+			return nil
+		}
+		return i.mail.Check()
+	})
+	if err != nil {
+		return fmt.Errorf("sign a sample mail: %w", err)
+	}
+	return nil
+}
+
 // startGateways does the I/O that gateways need before they can send.
 func (i *Instance) startGateways() error {
 	for _, name := range slices.Sorted(maps.Keys(i.cfg.Gateways)) {
 		if s, ok := i.cfg.Gateways[name].(guest.Starter); ok {
-			if err := s.Start(); err != nil {
+			if err := Guarded(s.Start); err != nil {
 				return fmt.Errorf("start sms sender %s: %w", name, err)
 			}
 		}

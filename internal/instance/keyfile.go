@@ -39,6 +39,9 @@ var (
 	ErrKeyFileOther = errors.New("the key file is not the one with which the store was written last: what was written since cannot be read with this one")
 )
 
+// errNoStore refuses what a guest has opened.
+var errNoStore = errors.New("it opened nothing, and gave no reason")
+
 // layout is how all of us arrange what they store.
 var layout = keycheck.Layout{Partitions: sealed.All(), Sealed: sealed.Awaited}
 
@@ -99,9 +102,17 @@ func readKeyFile(path string, log func(name string) *zap.Logger) (*KeyFile, erro
 func (c *KeyFile) Open(mod guest.Store, name string) (*SharedStore, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), keyFileTime)
 	defer cancel()
-	opened, err := c.openWith(ctx, mod, name)
-	if errors.Is(err, ErrKeyFileMissing) && c.retake() {
+	var opened store.Store
+	open := func() (err error) {
 		opened, err = c.openWith(ctx, mod, name)
+		return err
+	}
+	err := Guarded(open)
+	if errors.Is(err, ErrKeyFileMissing) && c.retake() {
+		err = Guarded(open)
+	}
+	if errors.As(err, new(*panicError)) || errors.Is(err, errNoStore) {
+		err = fmt.Errorf("module %T: %w", mod, err)
 	}
 	if err != nil {
 		return nil, err
@@ -127,7 +138,7 @@ func (c *KeyFile) openWith(ctx context.Context, mod guest.Store, name string) (s
 	if err != nil {
 		return nil, err
 	}
-	if err := c.decideOpened(ctx, opened, name, draft); err != nil {
+	if err := Guarded(func() error { return c.decideOpened(ctx, opened, name, draft) }); err != nil {
 		return nil, errors.Join(err, opened.Close())
 	}
 	return opened, nil
@@ -147,7 +158,11 @@ func (c *KeyFile) peek(ctx context.Context, mod guest.Store, name string) (err e
 	if !ok {
 		return nil
 	}
-	reader, err := l.Look()
+	var reader guest.View
+	err = Guarded(func() (err error) {
+		reader, err = l.Look()
+		return err
+	})
 	switch {
 	case errors.Is(err, guest.ErrNone):
 		return nil
@@ -188,7 +203,14 @@ func (c *KeyFile) openPatiently(ctx context.Context, mod guest.Store) (store.Sto
 	tick := time.NewTicker(otherLooks / 40)
 	defer tick.Stop()
 	for {
-		opened, err := mod.OpenStore(c.log("threepid.store"))
+		var opened store.Store
+		err := Guarded(func() (err error) {
+			opened, err = mod.OpenStore(c.log("threepid.store"))
+			return err
+		})
+		if err == nil && opened == nil {
+			err = errNoStore
+		}
 		if !c.looked || !errors.Is(err, guest.ErrInUse) {
 			return opened, err
 		}

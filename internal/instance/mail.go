@@ -15,7 +15,7 @@ import (
 func (i *Instance) mailSender() *outbox.MailSender {
 	publicURL := i.cfg.HTTP.PublicURL
 	return &outbox.MailSender{
-		From: i.cfg.Mailer.From(), Transport: i.cfg.Mailer, Templates: i.cfg.Words, Keys: i.Keys,
+		From: i.cfg.Mailer.From(), Transport: posting{i.cfg.Mailer}, Templates: i.cfg.Words, Keys: i.Keys,
 		Link: func(sid threepid.SID, token threepid.Token) string { return pages.Link(publicURL, sid, token) },
 		Page: func(sid threepid.SID) string { return pages.Link(publicURL, sid, "") },
 		Refuse: func(sid threepid.SID, refusal threepid.RefusalToken) string {

@@ -117,7 +117,7 @@ func (o *Observer) Delivery(e outbox.Event) {
 	switch {
 	case e.Outcome == outbox.Sent:
 		level = zapcore.InfoLevel
-	case e.Outcome == outbox.Uncertain, e.Outcome == outbox.Deferred && !e.Operator:
+	case (e.Outcome == outbox.Uncertain || e.Outcome == outbox.Deferred) && !e.Operator:
 		level = zapcore.WarnLevel
 	}
 	if c := o.logger.Check(level, "tried to deliver message"); c != nil {

@@ -55,7 +55,7 @@ func (i *Instance) SendTest(ctx context.Context, to string) (SentTest, error) {
 	if err != nil {
 		return SentTest{}, err
 	}
-	return SentTest{Err: i.cfg.Mailer.Send(ctx, from, email, raw), Folder: folderOf(i.cfg.Mailer)}, nil
+	return SentTest{Err: posting{i.cfg.Mailer}.Send(ctx, from, email, raw), Folder: folderOf(i.cfg.Mailer)}, nil
 }
 
 // testMail composes a mail that carries no token.

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"slices"
 
 	"go.uber.org/zap"
 
@@ -66,31 +65,29 @@ type reporting struct {
 }
 
 func (g reporting) Send(ctx context.Context, m sms.Message) (sms.Accepted, error) {
+	if err := outbox.Begin(ctx); err != nil { // it may have waited for a place, or for another gateway
+		return sms.Accepted{}, &sms.SendError{Reason: sms.ReasonInterrupted, Again: true, Err: err}
+	}
 	if g.url != "" && m.Tag != "" {
 		m.ReceiptURL = g.url + "?" + url.Values{"tag": {m.Tag}}.Encode()
 	}
-	id, err := g.gateway.Send(ctx, guest.SMS{
-		ID: m.ID, To: m.To, From: m.From, Text: m.Text, Unicode: m.Unicode, Segments: m.Segments, Repeat: m.Repeat, ReceiptURL: m.ReceiptURL,
+	var id string
+	err := sent(func() (err error) {
+		id, err = g.gateway.Send(ctx, guest.SMS{
+			ID: m.ID, To: m.To, From: m.From, Text: m.Text, Unicode: m.Unicode, Segments: m.Segments, Repeat: m.Repeat, ReceiptURL: m.ReceiptURL,
+		})
+		return err
 	})
 	return sms.Accepted{ID: id}, smsError(err)
 }
 
-// smsError is an error of a guest in the words of package sms.
+// smsError is what a guest's error says in the words of package sms.
 func smsError(err error) error {
 	failed, ok := errors.AsType[*guest.SendError](err)
 	if !ok {
 		return err
 	}
-	reason := failed.Reason
-	if !slices.Contains(smsReasons, reason) {
-		reason = sms.ReasonGateway
-	}
-	return &sms.SendError{Reason: reason, Again: failed.Again, Unsure: failed.Unsure, Fault: failed.Fault, Wait: failed.Wait, Err: failed.Err}
-}
-
-// smsReasons are the words that a guest may have for a failure.
-var smsReasons = []string{
-	guest.ReasonUnreachable, guest.ReasonTimeout, guest.ReasonAuth, guest.ReasonCredit, guest.ReasonRate, guest.ReasonGateway, guest.ReasonRejected,
+	return &sms.SendError{Reason: failed.Reason, Again: failed.Again, Unsure: failed.Unsure, Fault: failed.Fault, Wait: failed.Wait, Err: failed.Err}
 }
 
 // receiptURL is where a gateway reports, if it does.

@@ -80,7 +80,11 @@ func (h *receipts) take(w http.ResponseWriter, r *http.Request) (kind string, ou
 	if err != nil {
 		return kind, feedback.TooLarge, http.StatusRequestEntityTooLarge
 	}
-	receipt, err := h.reader.Read(r, body, h.publicURL+r.URL.RequestURI())
+	var receipt guest.Receipt
+	err = Guarded(func() (err error) {
+		receipt, err = h.reader.Read(r, body, h.publicURL+r.URL.RequestURI())
+		return err
+	})
 	switch {
 	case errors.Is(err, guest.ErrForged):
 		h.logger.Warn("a delivery receipt is not genuine", zap.String("sender", h.name))

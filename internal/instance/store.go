@@ -60,10 +60,42 @@ func newShared(opened store.Store, keys *keyring.Ring, sole bool, logger *zap.Lo
 	return s
 }
 
+// errStorePanicked does not tell what a store panicked with, which may quote what is
+// stored.
+var errStorePanicked = errors.New("the store panicked")
+
+// call calls the store. Wherever that happens, in a request or beside it, its panic is a
+// failure like any other: whether something was written is not known.
+func (s *SharedStore) call(do func() error) error {
+	err := Guarded(do)
+	if _, panicked := errors.AsType[*panicError](err); panicked {
+		return errStorePanicked
+	}
+	return err
+}
+
+func (s *SharedStore) View(ctx context.Context, p store.Partition, fn func(store.Txn) error) error {
+	return s.call(func() error { return s.Store.View(ctx, p, fn) })
+}
+
+func (s *SharedStore) Update(ctx context.Context, p store.Partition, fn func(store.Txn) error) error {
+	return s.call(func() error { return s.Store.Update(ctx, p, fn) })
+}
+
 // UpdateAsync implements store.AsyncUpdater by what the store can.
 func (s *SharedStore) UpdateAsync(ctx context.Context, p store.Partition, fn func(store.Txn) error) error {
-	return store.UpdateAsync(ctx, s.Store, p, fn)
+	return s.call(func() error { return store.UpdateAsync(ctx, s.Store, p, fn) })
 }
+
+func (s *SharedStore) Scan(ctx context.Context, p store.Partition, prefix string, fn func(string, []byte) (bool, error)) error {
+	return s.call(func() error { return s.Store.Scan(ctx, p, prefix, fn) })
+}
+
+func (s *SharedStore) Ping(ctx context.Context) error {
+	return s.call(func() error { return s.Store.Ping(ctx) })
+}
+
+func (s *SharedStore) Close() error { return s.call(s.Store.Close) }
 
 // Hold defers closing until release is called, which may be called twice. A
 // hold on a store that is being closed has no effect: the caller will get

@@ -5,6 +5,7 @@ package instance
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -33,6 +34,37 @@ func (c *closingStore) Close() error {
 // counting is a shared store that counts how often it is closed.
 func counting(closed *atomic.Int32) *SharedStore {
 	return newShared(&closingStore{storetest.NewMemory(time.Now), closed}, nil, true, zap.NewNop())
+}
+
+// rabid is a store that panics whatever it is asked.
+type rabid struct{}
+
+func (rabid) View(context.Context, store.Partition, func(store.Txn) error) error { panic("secret") }
+
+func (rabid) Update(context.Context, store.Partition, func(store.Txn) error) error { panic("secret") }
+
+func (rabid) Scan(context.Context, store.Partition, string, func(string, []byte) (bool, error)) error {
+	panic("secret")
+}
+func (rabid) Ping(context.Context) error { panic("secret") }
+func (rabid) Close() error               { panic("secret") }
+
+// TestAStoreThatPanicsHasFailed, wherever it is called, and nobody is told with what.
+func TestAStoreThatPanicsHasFailed(t *testing.T) {
+	s := newShared(rabid{}, testKeys(t, 1), true, zap.NewNop())
+	for name, call := range map[string]func() error{
+		"view":         func() error { return s.View(t.Context(), "p", nil) },
+		"update":       func() error { return s.Update(t.Context(), "p", nil) },
+		"update later": func() error { return s.UpdateAsync(t.Context(), "p", nil) },
+		"scan":         func() error { return s.Scan(t.Context(), "p", "", nil) },
+		"ping":         func() error { return s.Ping(t.Context()) },
+		"outbox":       func() error { _, err := s.Outbox.Status(t.Context()); return err },
+		"close":        s.Destruct,
+	} {
+		if err := call(); err == nil || !strings.Contains(err.Error(), "panicked") || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
 }
 
 func TestDestructWaitsForThoseWhoUseIt(t *testing.T) {

@@ -87,12 +87,9 @@ func (e *SendError) Temporary() bool { return e.temporary }
 func (e *SendError) Operator() bool { return e.operator }
 
 // Uncertain reports that the relay has the whole mail, and did not say whether it
-// takes it.
+// takes it. The outbox tries it again once, and late: a relay that is slow may still
+// take the first.
 func (e *SendError) Uncertain() bool { return e.uncertain }
-
-// Late has the outbox try an uncertain mail again once, and late: a relay that
-// is slow may still take the first.
-func (e *SendError) Late() bool { return e.uncertain }
 
 // refused reports that the relay said no, and listens for what comes next.
 func (e *SendError) refused() bool {

@@ -135,7 +135,7 @@ func TestAnswerThatDoesNotCome(t *testing.T) {
 			}
 			err := <-handOver(ctx, s, p)
 			got, ok := errors.AsType[*SendError](err)
-			if !ok || !got.Uncertain() || !got.Late() || !got.Temporary() || got.Operator() || got.Reason != tt.reason || got.Stage != "data" ||
+			if !ok || !got.Uncertain() || !got.Temporary() || got.Operator() || got.Reason != tt.reason || got.Stage != "data" ||
 				!strings.HasSuffix(got.Detail, "; the relay has the whole mail") || time.Since(start) != tt.after {
 				t.Errorf("%s: got %v (%s) after %s, want an uncertain %s after %s", name, err, got.Reason, time.Since(start), tt.reason, tt.after)
 			}

@@ -21,23 +21,38 @@ func (o *Outbox) claim(r ref) (*record, error) {
 	if err != nil {
 		return nil, err
 	}
-	return o.lease(r, func(rec *record) bool {
+	claimed, err := o.lease(r, func(rec *record) bool {
 		rec.Lease = lease
 		return true
-	}, o.due)
+	}, func(rec *record) bool { return o.due(rec) && (o.carried(rec) || rec.expired(o.cfg.Now())) })
+	return o.unlessFailed(r, claimed, claimed, err)
 }
 
 // renew prolongs the lease of a message that has waited for its turn, and notes
 // a second time before it begins. It returns nil if the message was withdrawn or
 // is somebody else's.
 func (o *Outbox) renew(r ref, held *record) (*record, error) {
-	return o.lease(r, func(rec *record) bool {
+	renewed, err := o.lease(r, func(rec *record) bool {
 		rec.Again = rec.Uncertain
 		return rec.Lease == held.Lease
 	}, func(*record) bool { return true })
+	return o.unlessFailed(r, renewed, held, err)
 }
 
-// lease takes a message that is wanted and free, from now on.
+// unlessFailed is the outcome of a lease. One that failed may be written all the same. Were
+// it left, nobody would know, when it is over, that the message was not being sent.
+func (o *Outbox) unlessFailed(r ref, leased, before *record, err error) (*record, error) {
+	if err == nil {
+		return leased, nil
+	}
+	if before != nil && before.Lease != "" {
+		_ = o.settle(r, before, returned)
+	}
+	return nil, err
+}
+
+// lease takes a message that is wanted and free, from now on. With an error it returns
+// what it would have taken.
 func (o *Outbox) lease(r ref, take, free func(*record) bool) (*record, error) {
 	ctx, cancel := context.WithTimeout(o.live, storeTimeout)
 	defer cancel()
@@ -71,13 +86,10 @@ func (o *Outbox) lease(r ref, take, free func(*record) bool) (*record, error) {
 		rec.Lease = ""
 		return o.remove(txn, r.key, rec, rec.ended)
 	})
-	if err != nil {
-		return nil, err
-	}
-	if claimed != nil && claimed.ended != "" {
+	if err == nil && claimed != nil && claimed.ended != "" {
 		o.tally.add(r.partition, -1)
 	}
-	return claimed, nil
+	return claimed, err
 }
 
 // leaseName names one try. Were it the same for all tries of one outbox, a

@@ -16,6 +16,7 @@ import (
 var (
 	errNoSender = errors.New("there is no transport for this medium")
 	errPanicked = errors.New("the transport panicked")
+	errHangs    = errors.New("the transport does not return, although its time is over")
 )
 
 // deliver works on one message: claim it, wait for its turn, send it, write
@@ -56,14 +57,25 @@ func (o *Outbox) deliver(t *term, r ref) {
 // then the worker goes on with others, too.
 func (o *Outbox) send(t *term, r ref, rec *record, goOn func()) {
 	defer goOn()
-	free := sync.OnceFunc(func() { <-t.slots })
 	e := o.event(rec)
+	hung := e // it keeps its turn: nobody knows what it is doing
+	hung.Outcome, hung.Operator, hung.Err = Deferred, true, errHangs
+	hangs := time.AfterFunc(o.cfg.SendTimeout+leaseMargin, func() { o.tell(t.inUse, hung) })
+	free := sync.OnceFunc(func() {
+		hangs.Stop()
+		<-t.slots
+	})
+	defer free() // also if the transport ends the goroutine
 	o.try(t, rec, &e, func() {
 		free()
 		o.waitLong(r, rec.Lease)
 		goOn()
 	})
 	free()
+	if e.Outcome == returned {
+		o.giveBack(r, rec)
+		return
+	}
 	if err := o.settle(r, rec, e.Outcome); err != nil {
 		// When the lease ends it will be tried once more.
 		o.trouble(fmt.Errorf("write down that a message was %s: %w", e.Outcome, err))
@@ -86,12 +98,7 @@ func (o *Outbox) turn(t *term, r ref, rec *record) *record {
 		if took {
 			<-t.slots
 		}
-		// The next transports, or the next outbox, need not wait for the lease to
-		// end, unless this fails.
-		_ = o.settle(r, rec, returned)
-		if o.quit.Err() == nil {
-			o.queue.offer(r)
-		}
+		o.giveBack(r, rec)
 		return nil
 	}
 	left := time.UnixMilli(rec.LeaseUntil).Sub(o.cfg.Now())
@@ -109,6 +116,15 @@ func (o *Outbox) turn(t *term, r ref, rec *record) *record {
 	return renewed
 }
 
+// giveBack ends the lease of a message that was not tried: the next transports, or the
+// next outbox, need not wait for the lease to end, unless this fails.
+func (o *Outbox) giveBack(r ref, rec *record) {
+	_ = o.settle(r, rec, returned)
+	if o.quit.Err() == nil {
+		o.queue.offer(r)
+	}
+}
+
 // try sends a message once and says in e what came of it. On Deferred it has
 // set when to try again. What is slow is told while it waits.
 func (o *Outbox) try(t *term, rec *record, e *Event, slow func()) {
@@ -120,7 +136,13 @@ func (o *Outbox) try(t *term, rec *record, e *Event, slow func()) {
 	start := o.cfg.Now()
 	m := rec.Message
 	m.Uncertain = rec.Uncertain
+	ctx = context.WithValue(ctx, overKey{}, func() bool { return t.ended() || o.quit.Err() != nil })
 	err := t.call(mail.WithPatience(ctx, mail.Patience{Live: o.live, Slow: slow, Again: rec.Uncertain}), m)
+	if errors.Is(err, ErrOver) {
+		rec.Uncertain, rec.Again = rec.Uncertain || uncertain(err), false
+		e.Outcome = returned
+		return
+	}
 	e.Duration = o.cfg.Now().Sub(start)
 	rec.Tries++
 	e.Tries = rec.Tries
@@ -128,20 +150,22 @@ func (o *Outbox) try(t *term, rec *record, e *Event, slow func()) {
 		e.Outcome = Sent
 		return
 	}
-	e.Err, e.Reason = scrub(err, rec.Message), reasonOf(err)
-	rec.said = said(err, rec.Message)
+	code := verification.PressCode(o.cfg.Keys, m.SID, m.Token) // which stands beside the link
+	e.Err, e.Reason = scrub(err, rec.Message, string(code)), reasonOf(err)
+	rec.said = said(err, rec.Message, string(code))
 	e.Operator = operator(err)
 	rec.Uncertain = rec.Uncertain || uncertain(err)
 	again := rec.Again
 	rec.Again = false // where nothing was handed over, there was no second time
+	final := ctx.Err() == nil && !temporary(err)
 	switch {
-	case late(err) && again:
+	case late(m, err) && (again || final):
 		e.Outcome = Uncertain
-	case late(err):
+	case late(m, err):
 		o.onceMore(rec, e)
 	case o.live.Err() != nil: // we cut it off; nobody is to blame, so no delay
 		e.Outcome, rec.NotBefore = Deferred, 0
-	case ctx.Err() == nil && !temporary(err):
+	case final:
 		e.Outcome = Failed
 	default:
 		o.postpone(rec, e, retryAfter(err))
@@ -188,6 +212,9 @@ func (o *Outbox) postpone(rec *record, e *Event, wait time.Duration) {
 // again could bring the same mail over and over, as nobody knows how far the
 // transport got.
 func (t *term) call(ctx context.Context, m verification.Message) (err error) {
+	if err := Begin(ctx); err != nil {
+		return err
+	}
 	sender := t.Senders[m.Medium]
 	if sender == nil {
 		return errNoSender

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -71,6 +72,48 @@ func TestLateSenderLeavesTheNextTryAlone(t *testing.T) {
 	})
 }
 
+// TestATransportThatEndsItsGoroutineHoldsNobodyUp: the next message has its turn.
+func TestATransportThatEndsItsGoroutineHoldsNobodyUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, box := newRig(t), &mailbox{}
+		box.fail = func(context.Context, verification.Message) error {
+			if _, sends := box.count(); sends == 1 {
+				runtime.Goexit()
+			}
+			return nil
+		}
+		o := r.outbox(box, oneWorker)
+		r.put(o, message(1))
+		r.put(o, message(2))
+		o.Start()
+		synctest.Wait()
+		wantSends(t, box, 2, 2)
+		r.stop(o)
+	})
+}
+
+// TestATransportThatHangsIsToldOf, once for each message that it has not let go of.
+func TestATransportThatHangsIsToldOf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, back := newRig(t), make(chan struct{})
+		o := r.outbox(senderFunc(func(context.Context, verification.Message) error {
+			<-back
+			return nil
+		}), oneWorker)
+		r.put(o, message(1))
+		r.put(o, message(2))
+		o.Start()
+		time.Sleep(DefaultSendTimeout + leaseMargin - time.Second)
+		r.wantOutcomes("")
+		time.Sleep(30 * time.Minute)
+		if got := r.diary.all(); len(got) != 1 || got[0].Outcome != Deferred || !got[0].Operator || !errors.Is(got[0].Err, errHangs) {
+			t.Errorf("got %+v, want that it does not return", got)
+		}
+		close(back)
+		r.stop(o)
+	})
+}
+
 // TestFinalFailures: what cannot get better is not tried again, and fails
 // alone: the one worker goes on.
 func TestFinalFailures(t *testing.T) {
@@ -114,24 +157,6 @@ func TestFinalFailures(t *testing.T) {
 			})
 		})
 	}
-}
-
-// TestNoTransportForTheMedium: a message that an earlier configuration could
-// have sent fails, and says so.
-func TestNoTransportForTheMedium(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r, box := newRig(t), &mailbox{}
-		o := r.outbox(box)
-		m := message(1)
-		m.Medium = threepid.MSISDN
-		r.put(o, m)
-		o.Start()
-		synctest.Wait()
-		r.stop(o)
-		wantSends(t, box, 0, 0)
-		r.wantOutcomes("failed")
-		r.wantStored(0)
-	})
 }
 
 // TestSetSender: a transport that is made after the outbox is used.

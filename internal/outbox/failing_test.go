@@ -104,6 +104,28 @@ func TestClaimThatCannotBeWritten(t *testing.T) {
 	}
 }
 
+// TestALeaseThatNobodyKnowsOfEnds: what is written although the store says it failed, at
+// whichever lease of one message, makes no mail uncertain that was never sent.
+func TestALeaseThatNobodyKnowsOfEnds(t *testing.T) {
+	for at, over := 1, false; !over; at++ {
+		synctest.Test(t, func(t *testing.T) {
+			r, m := newRig(t), message(1)
+			disk := &storetest.Breaking{Store: r.store, Err: errDiskFull}
+			o := r.outbox(nil, func(c *Config) { c.Store = disk })
+			message := r.put(o, m)
+			disk.Arm(at)
+			rec, err := o.claim(message)
+			if err == nil {
+				_, err = o.renew(message, rec)
+			}
+			over = disk.Broke() == ""
+			if rec, failed := r.open(o, message); failed != nil || rec.Lease == "" != (err != nil) || rec.Uncertain || rec.Again {
+				t.Errorf("%s: %+v, %v", disk.Broke(), rec, failed)
+			}
+		})
+	}
+}
+
 // TestOutcomeIsWrittenWholly, at the second attempt if one access fails: the message
 // is gone, it is not counted, and its session knows what became of it and why.
 func TestOutcomeIsWrittenWholly(t *testing.T) {

@@ -54,6 +54,9 @@ func (s *MailSender) Send(ctx context.Context, m verification.Message) error {
 	if err != nil {
 		return err
 	}
+	if err := Begin(ctx); err != nil { // it may have been asked what to mention, and whether at all
+		return err
+	}
 	return s.Transport.Send(ctx, from, m.Address, raw)
 }
 

@@ -241,7 +241,7 @@ func (run *modelRun) settled(mail *modelMail, answer error) {
 	second := mail.again
 	mail.again = false
 	switch {
-	case late(answer):
+	case late(mail.m, answer):
 		mail.uncertain = true
 		mail.sends++ // perhaps
 		wait := min(DefaultLateness, left/2)

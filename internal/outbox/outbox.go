@@ -79,7 +79,7 @@ type Outbox struct {
 	tally tally
 
 	mu sync.Mutex
-	// used are the transports that somebody uses, the newest last, which is in
+	// used are the transports that somebody uses, the oldest first, which is in
 	// force; own are those of the configuration.
 	used []*inUse
 	own  *inUse
@@ -108,6 +108,12 @@ func (o *Outbox) due(rec *record) bool {
 		rec = &free
 	}
 	return rec.due(o.cfg.Now())
+}
+
+// carried reports whether there is a transport for a message.
+func (o *Outbox) carried(rec *record) bool {
+	_, ok := o.inForce().Senders[rec.Message.Medium]
+	return ok
 }
 
 // New makes an outbox. It delivers nothing before Start.

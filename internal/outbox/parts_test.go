@@ -161,6 +161,37 @@ func TestScrubProperty(t *testing.T) {
 	})
 }
 
+// TestScrubJoinsTheLinesOfAQuotedMail, which may end anywhere in a secret.
+func TestScrubJoinsTheLinesOfAQuotedMail(t *testing.T) {
+	m := message(1)
+	for _, secret := range []string{string(m.SID), string(m.Token), string(m.Refusal), "041592"} {
+		for _, end := range []string{"=\r\n", "=\n", `=\r\n`, `=\n`, "=  "} {
+			for at := 1; at < len(secret); at++ {
+				quote := errors.New("refused: " + secret[:at] + end + secret[at:])
+				if got := scrub(quote, m, "041592").Error(); got != "refused: [secret]" || said(quote, m, "041592") != got {
+					t.Fatalf("scrub(%q) = %q", quote, got)
+				}
+			}
+		}
+	}
+}
+
+// TestTheCodeBesideALinkIsToldNobody: an error may quote it like the link.
+func TestTheCodeBesideALinkIsToldNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, m := newRig(t), message(1)
+		code := verification.PressCode(r.keys, m.SID, m.Token)
+		o := r.outbox(senderFunc(func(context.Context, verification.Message) error { return errors.New("no " + string(code)) }))
+		r.put(o, m)
+		o.Start()
+		synctest.Wait()
+		if e := r.diary.all(); len(e) != 1 || e[0].Err.Error() != "no [secret]" {
+			t.Errorf("got %+v", e)
+		}
+		r.stop(o)
+	})
+}
+
 // TestScrubKeepsWhatHelps: the operator still learns what is wrong.
 func TestScrubKeepsWhatHelps(t *testing.T) {
 	m := message(1)

@@ -9,8 +9,11 @@ import (
 	"math/bits"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/guest"
 	"github.com/caddy-threepid/caddy-threepid/internal/mail"
 	"github.com/caddy-threepid/caddy-threepid/internal/sms"
+	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
+	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
 // The delays between tries.
@@ -48,6 +51,9 @@ func reasonOf(err error) string {
 	if failed, ok := errors.AsType[*sms.SendError](err); ok {
 		return failed.Reason
 	}
+	if failed, ok := errors.AsType[*guest.SendError](err); ok {
+		return failed.Reason
+	}
 	return ""
 }
 
@@ -57,10 +63,10 @@ func uncertain(err error) bool {
 	return errors.As(err, &u) && u.Uncertain()
 }
 
-// late reports whether an uncertain message is to be sent again once, and late.
-func late(err error) bool {
-	var l interface{ Late() bool }
-	return errors.As(err, &l) && l.Late()
+// late reports whether a message that may have been sent is sent again once, and late:
+// a relay that is slow may still take a mail. A text is tried again like any other.
+func late(m verification.Message, err error) bool {
+	return m.Medium == threepid.Email && uncertain(err)
 }
 
 // operator reports whether the transport is at fault.

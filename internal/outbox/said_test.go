@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/guest"
 	"github.com/caddy-threepid/caddy-threepid/internal/mail"
 	"github.com/caddy-threepid/caddy-threepid/internal/sms"
 	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
@@ -113,6 +114,7 @@ func TestReasonIsTheTransports(t *testing.T) {
 	for want, err := range map[string]error{
 		mail.ReasonDeferred: fmt.Errorf("wrapped: %w", &mail.SendError{Reason: mail.ReasonDeferred}),
 		sms.ReasonRejected:  fmt.Errorf("wrapped: %w", &sms.SendError{Reason: sms.ReasonRejected}),
+		guest.ReasonCredit:  fmt.Errorf("wrapped: %w", &guest.SendError{Reason: guest.ReasonCredit}),
 		"":                  errDiskFull,
 	} {
 		if got := reasonOf(err); got != want {

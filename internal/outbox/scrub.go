@@ -23,14 +23,14 @@ const shortName = 2
 var addressLike = regexp.MustCompile(`[^\s<>"(),;:\[\]]+@[^\s<>"(),;:]+`)
 
 // scrub returns an error whose text has neither an address nor a secret of the
-// message. The original is not wrapped: whoever unwraps it would have its text.
+// message, nor one of those besides. The original is not wrapped: whoever unwraps it would have its text.
 // The domain alone stays; it names no person as a rule, and without it a
 // failing domain is not to be found.
-func scrub(err error, m verification.Message) error {
+func scrub(err error, m verification.Message, secrets ...string) error {
 	text := printable(err.Error())
 	text = without(text, m.Address, "[address]")
 	text = addressLike.ReplaceAllLiteralString(text, "[address]")
-	text = withoutSecrets(text, m)
+	text = withoutSecrets(text, m, secrets)
 	if local, _, _ := strings.Cut(m.Address, "@"); len(local) > shortName {
 		text = without(text, local, "[address]")
 	}
@@ -46,16 +46,21 @@ type quoting interface {
 
 // said is what the operator is told who has named the address: the words of the
 // relay too, if they are known. It has no secret of the message.
-func said(err error, m verification.Message) string {
+func said(err error, m verification.Message, secrets ...string) string {
 	text := err.Error()
 	if q, ok := errors.AsType[quoting](err); ok && !strings.Contains(text, q.Said()) { // it contains what is empty
 		text += ": " + q.Said()
 	}
-	return bounded(withoutSecrets(printable(text), m))
+	return bounded(withoutSecrets(printable(text), m, secrets))
 }
+
+// softBreak ends a line of a mail in the middle of a word (RFC 2045 §6.7), of a token, too;
+// a quoted mail has it as it is, escaped, or as blanks.
+var softBreak = regexp.MustCompile(`=(\r?\n|\\r\\n|\\n|  )`)
 
 // printable puts blanks in the place of what moves the cursor or ends a line.
 func printable(text string) string {
+	text = softBreak.ReplaceAllLiteralString(text, "")
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' {
 			return ' '
@@ -64,8 +69,8 @@ func printable(text string) string {
 	}, strings.ToValidUTF8(text, "?"))
 }
 
-func withoutSecrets(text string, m verification.Message) string {
-	for _, secret := range []string{m.ID, string(m.SID), string(m.Token), string(m.Refusal)} {
+func withoutSecrets(text string, m verification.Message, more []string) string {
+	for _, secret := range append([]string{m.ID, string(m.SID), string(m.Token), string(m.Refusal)}, more...) {
 		text = without(text, secret, "[secret]")
 	}
 	return text

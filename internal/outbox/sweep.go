@@ -20,11 +20,11 @@ func (o *Outbox) sweep() {
 		default:
 		}
 		if t := o.term.Load(); t != nil {
-			unread := make(map[ref]bool)
+			stuck := make(map[ref]bool)
 			for n := range sealed.Partitions {
-				o.search(t, sealed.PartitionName(n), unread)
+				o.search(t, sealed.PartitionName(n), stuck)
 			}
-			t.unread = unread
+			t.stuck = stuck
 		}
 		select {
 		case <-o.quit.Done():
@@ -37,19 +37,26 @@ func (o *Outbox) sweep() {
 
 // search queues what is due in one partition. Waiting for room in the queue
 // begins when the scan has ended: a snapshot is not held for a slow relay.
-func (o *Outbox) search(t *term, p store.Partition, unread map[ref]bool) {
+func (o *Outbox) search(t *term, p store.Partition, stuck map[ref]bool) {
 	var due []ref
 	count := 0
+	unable := func(r ref, e Event) {
+		stuck[r] = true
+		if !t.stuck[r] { // once for each message, not for each sweep
+			o.tell(t.inUse, e)
+		}
+	}
 	err := verification.OutboxKind.Scan(o.quit, o.cfg.Store, p, func(key string, value []byte) (bool, error) {
 		count++
 		r := ref{p, key}
 		rec, err := o.codec.open(key, value)
 		switch {
 		case err != nil:
-			unread[r] = true
-			if !t.unread[r] { // once for each message, not for each sweep
-				o.tell(t.inUse, Event{Outcome: Dropped, Err: err})
-			}
+			unable(r, Event{Outcome: Dropped, Err: err})
+		case o.due(rec) && !o.carried(rec) && !rec.expired(o.cfg.Now()):
+			e := o.event(rec)
+			e.Outcome, e.Operator, e.Err = Deferred, true, errNoSender
+			unable(r, e)
 		case o.due(rec):
 			due = append(due, r)
 		}

@@ -4,6 +4,7 @@ package outbox
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -15,7 +16,7 @@ import (
 // Transports are what messages are sent with while one configuration is in force.
 type Transports struct {
 	// Senders has one for each medium that there is a transport for. A message
-	// of another medium fails.
+	// of another medium waits, until it expires.
 	Senders  map[threepid.Medium]Sender
 	Observer Observer
 	// MaxQueued is how many messages may wait in the store before Put refuses
@@ -32,7 +33,7 @@ type inUse struct {
 	// slots has an element for each message that is being sent with them.
 	slots   chan struct{}
 	history history
-	unread  map[ref]bool // unreadable messages that the last sweep saw
+	stuck   map[ref]bool // what the last sweep saw and could not have sent
 }
 
 // term is a time for which transports are in force.
@@ -51,6 +52,21 @@ func (t *term) ended() bool {
 	}
 }
 
+// ErrOver is why a message is given back untried: the time of its transports has ended.
+var ErrOver = errors.New("these transports are not in force any more")
+
+type overKey struct{}
+
+// Begin returns [ErrOver] if nothing may begin any more with the transports that a send is
+// for. Whoever has waited for anything since it was called asks before it hands a message
+// over: the owner of the transports may have taken them down meanwhile.
+func Begin(ctx context.Context) error {
+	if over, ok := ctx.Value(overKey{}).(func() bool); ok && over() {
+		return ErrOver
+	}
+	return nil
+}
+
 func (o *Outbox) prepare(t Transports) *inUse {
 	if t.MaxQueued <= 0 {
 		t.MaxQueued = DefaultMaxQueued
@@ -65,11 +81,11 @@ func (o *Outbox) prepare(t Transports) *inUse {
 	return &inUse{Transports: t, slots: make(chan struct{}, o.cfg.Workers)}
 }
 
-// Use puts transports in force until they are released, in the place of those that are.
-// These come back if they have not been released themselves meanwhile: a configuration
-// may be given up after it has begun. What is being sent ends with the transport that it
-// began with; what is claimed from now on is sent with the new ones. While there are
-// none, messages wait.
+// Use puts transports in force until they are released: at once if there are none, else
+// when all have been released that were used before. The new ones may be those of a
+// configuration that is given up before it ever serves; they have sent nothing then. What
+// is being sent ends with the transport that it began with, all else is sent with those
+// that come into force. While there are none, messages wait.
 func (o *Outbox) Use(t Transports) (release func()) {
 	u := o.prepare(t)
 	o.use(u)
@@ -81,22 +97,22 @@ func (o *Outbox) use(u *inUse) {
 	o.run()
 }
 
-// change lets the newest transports come into force.
+// change lets the oldest transports come into force.
 func (o *Outbox) change(use func()) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	use()
 	before := o.term.Load()
-	var newest *inUse
-	if n := len(o.used); n > 0 {
-		newest = o.used[n-1]
+	var oldest *inUse
+	if len(o.used) > 0 {
+		oldest = o.used[0]
 	}
-	if before != nil && before.inUse == newest {
+	if before != nil && before.inUse == oldest {
 		return
 	}
 	var now *term
-	if newest != nil {
-		now = &term{newest, make(chan struct{})}
+	if oldest != nil {
+		now = &term{oldest, make(chan struct{})}
 	}
 	o.term.Store(now)
 	if before != nil {

@@ -8,8 +8,10 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/guest"
 	"github.com/caddy-threepid/caddy-threepid/internal/failover"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/smtptest"
 	transport "github.com/caddy-threepid/caddy-threepid/internal/mail"
@@ -22,7 +24,6 @@ import (
 type lateError struct{ sendError }
 
 func (lateError) Uncertain() bool { return true }
-func (lateError) Late() bool      { return true }
 
 // slowOnce takes its time over the first mail, until it is released.
 var slowOnce = behaviour{script: once("DOT", "250-kept\r\n"+smtptest.Hold+"250 ok\r\n")}
@@ -168,6 +169,28 @@ func TestNoThirdTime(t *testing.T) {
 		if a, err := svc.Describe(t.Context(), opened.SID); err != nil || a.Delivery != state {
 			t.Errorf("begun %t: %+v, %v, want %s", begun, a, err, state)
 		}
+	}
+}
+
+// TestAMailThatMayHaveBeenSentIsSentTwiceAtMost, whatever transport says so; a text is
+// tried like any other.
+func TestAMailThatMayHaveBeenSentIsSentTwiceAtMost(t *testing.T) {
+	for medium, want := range map[threepid.Medium]bool{threepid.Email: true, threepid.MSISDN: false} {
+		synctest.Test(t, func(t *testing.T) {
+			r, m := newRig(t), message(1)
+			m.Medium = medium
+			box := &mailbox{fail: func(context.Context, verification.Message) error {
+				return &guest.SendError{Reason: guest.ReasonTimeout, Again: true, Unsure: true}
+			}}
+			o := r.outbox(nil, func(c *Config) { c.Senders = map[threepid.Medium]Sender{medium: box} })
+			r.put(o, m)
+			o.Start()
+			time.Sleep(2 * time.Hour)
+			if _, sends := box.count(); (sends == 2) != want {
+				t.Errorf("%s: sent %d times", medium, sends)
+			}
+			r.stop(o)
+		})
 	}
 }
 
