@@ -148,6 +148,7 @@ func TestAtMostSoManyWithinAnyDay(t *testing.T) {
 					strangers++
 				case Spared:
 					spared++
+				case Known:
 				}
 			}
 			if strangers > policy.Strangers || spared > int(Day/policy.Spare) || own > policy.Network {

@@ -79,11 +79,5 @@ func (s *Service) giveBack(ctx context.Context, cells ...ratelimit.Cell) error {
 	})
 }
 
-// full is a cell that all of a request was counted against.
-func full(c ratelimit.Cell) ratelimit.Cell {
-	c.Share, c.Refund = 1, c.Limit.Cost(1)
-	return c
-}
-
 // day is how long what is known of a mailbox is of use.
 const day = 24 * time.Hour
