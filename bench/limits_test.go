@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
@@ -27,11 +28,11 @@ func (noOutbox) Wake(store.Partition, string) {}
 
 // BenchmarkLimits is what the limits add to a request without its HTTP.
 func BenchmarkLimits(b *testing.B) {
-	on := verification.Limit{Burst: 1_000_000, Per: 24 * time.Hour}
+	on := ratelimit.Limit{Burst: 1_000_000, Per: 24 * time.Hour}
 	for _, c := range []struct {
 		name  string
-		limit verification.Limit
-	}{{"off", verification.Limit{}}, {"four", on}} {
+		limit ratelimit.Limit
+	}{{"off", ratelimit.Limit{}}, {"four", on}} {
 		b.Run(c.name, func(b *testing.B) {
 			s, err := badgerstore.Open(badgerstore.Options{Dir: b.TempDir()})
 			if err != nil {

@@ -20,6 +20,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/caddymodule/internal/config"
 	"github.com/caddy-threepid/caddy-threepid/handlers"
 	"github.com/caddy-threepid/caddy-threepid/internal/provenance"
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -66,18 +67,18 @@ func TestR38_DefaultsWorkOnALaptop(t *testing.T) {
 	if got.Callback || got.NoEmail || got.NativeReset || got.TrustedIDServers != nil || got.IdentitySubmit {
 		t.Errorf("got %+v, want no checks, the facade, and id_server ignored", got)
 	}
-	if got, want := app.Settings().Sessions.PerAddress, (verification.Limit{Burst: 10, Per: time.Hour}); got != want {
+	if got, want := app.Settings().Sessions.PerAddress, (ratelimit.Limit{Burst: 10, Per: time.Hour}); got != want {
 		t.Errorf("got limit %+v, want %+v", got, want)
 	}
-	if got, want := app.Settings().Sessions.PerUser, (verification.Limit{Burst: 20, Per: time.Hour}); got != want {
+	if got, want := app.Settings().Sessions.PerUser, (ratelimit.Limit{Burst: 20, Per: time.Hour}); got != want {
 		t.Errorf("got limit %+v, want %+v", got, want)
 	}
 	domain := app.Settings().Sessions
-	for name, got := range map[string]verification.Limit{
+	for name, got := range map[string]ratelimit.Limit{
 		"60 per client": domain.PerClient, "200 per domain": domain.PerDomain, "10 per uia": domain.PerUIA,
 		"500 messages": domain.Messages, "30 guesses": domain.Guesses,
 	} {
-		want := verification.Limit{Per: time.Hour}
+		want := ratelimit.Limit{Per: time.Hour}
 		if _, err := fmt.Sscan(name, &want.Burst); err != nil || got != want {
 			t.Errorf("%s: got %+v, want that per hour (%v)", name, got, err)
 		}
@@ -159,9 +160,9 @@ func TestProvisionTranslatesEverything(t *testing.T) {
 		t.Errorf("got\n%+v, want\n%+v", got, want)
 	}
 	domain := app.Settings().Sessions
-	limits := []verification.Limit{domain.PerAddress, domain.PerUser, domain.PerClient, domain.PerDomain, domain.PerUIA, domain.Messages, domain.Guesses}
+	limits := []ratelimit.Limit{domain.PerAddress, domain.PerUser, domain.PerClient, domain.PerDomain, domain.PerUIA, domain.Messages, domain.Guesses}
 	for i, got := range limits {
-		if want := (verification.Limit{Burst: 2 + i, Per: time.Duration(10+i) * time.Minute}); got != want {
+		if want := (ratelimit.Limit{Burst: 2 + i, Per: time.Duration(10+i) * time.Minute}); got != want {
 			t.Errorf("limit %d: got %+v, want %+v", i, got, want)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -290,7 +291,7 @@ func TestF31_ADeniedAddressIsRefused(t *testing.T) {
 }
 
 func TestF32_AddIsLimitedPerUser(t *testing.T) {
-	r := newRig(t, options{service: func(c *verification.Config) { c.PerUser = verification.Limit{Burst: 3, Per: time.Minute} }})
+	r := newRig(t, options{service: func(c *verification.Config) { c.PerUser = ratelimit.Limit{Burst: 3, Per: time.Minute} }})
 	r.hs.AddUser("alice", "secret")
 	token := r.login("alice", "secret")
 	sid := r.validated("account/3pid", "c", "new@x.org")

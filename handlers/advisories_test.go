@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -155,7 +156,7 @@ func TestAdvisory19_GuessingEndsTheSession(t *testing.T) {
 
 // Sydent: every requestToken made a confirmed session younger.
 func TestAdvisory20_AProofGrowsOld(t *testing.T) {
-	r := newRig(t, options{service: func(c *verification.Config) { c.PerAddress = verification.Limit{} }})
+	r := newRig(t, options{service: func(c *verification.Config) { c.PerAddress = ratelimit.Limit{} }})
 	r.hs.AddUser("alice", "old", "alice@x.org")
 	sid := r.validated("account/password", "s", "alice@x.org")
 	for hour := range 48 {

@@ -15,6 +15,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
 )
@@ -199,7 +200,7 @@ func TestUIA_WhomClientsName(t *testing.T) {
 // TestUIA_AProofByMail is one of an address of the account, of email, that is read; and is
 // counted like a password.
 func TestUIA_AProofByMail(t *testing.T) {
-	r, _ := phoneRig(t, options{service: func(c *verification.Config) { c.PerUser = verification.Limit{Burst: 1, Per: time.Hour} }})
+	r, _ := phoneRig(t, options{service: func(c *verification.Config) { c.PerUser = ratelimit.Limit{Burst: 1, Per: time.Hour} }})
 	r.hs.AddUser("alice", "secret", "alice@x.org")
 	r.hs.AddThreepid("alice", "msisdn", "447400123456")
 	token := r.login("alice", "secret")

@@ -15,6 +15,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
@@ -178,7 +179,7 @@ func observe(t *testing.T, h hiding, owned bool, opts options) []string {
 	}
 	service := opts.service
 	opts.service = func(c *verification.Config) {
-		c.PerAddress = verification.Limit{Burst: 10, Per: time.Hour}
+		c.PerAddress = ratelimit.Limit{Burst: 10, Per: time.Hour}
 		if service != nil {
 			service(c)
 		}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -15,7 +16,7 @@ import (
 // networks and finishes none has a bound for all of them, and leaves most of what may
 // be sent to others. Each of their networks, mailboxes and domains has its limit too.
 func TestGate_HeldRequestsCountLikeSentOnes(t *testing.T) {
-	hour := func(n int) verification.Limit { return verification.Limit{Burst: n, Per: time.Hour} }
+	hour := func(n int) ratelimit.Limit { return ratelimit.Limit{Burst: n, Per: time.Hour} }
 	modes(t, func(t *testing.T, opts options) {
 		before := opts.config
 		opts.config = func(c *Config) {
@@ -50,7 +51,7 @@ func TestGate_HeldRequestsCountLikeSentOnes(t *testing.T) {
 
 		r.clock.Advance(time.Hour)
 		for _, c := range []struct {
-			kind  verification.LimitKind
+			kind  ratelimit.Kind
 			after int
 			ask   func(i int) int
 		}{

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -25,10 +26,10 @@ func byHeader(c *Config) {
 }
 
 // refusals are the limits that events name.
-func (e *events) refusals() []verification.LimitKind {
+func (e *events) refusals() []ratelimit.Kind {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	var out []verification.LimitKind
+	var out []ratelimit.Kind
 	for _, ev := range e.list {
 		if ev.Limit != "" {
 			out = append(out, ev.Limit)
@@ -47,7 +48,7 @@ func TestF21_ClientLimit(t *testing.T) {
 			}
 			byHeader(c)
 		}
-		opts.service = func(c *verification.Config) { c.PerClient = verification.Limit{Burst: 2, Per: 4999 * time.Millisecond} }
+		opts.service = func(c *verification.Config) { c.PerClient = ratelimit.Limit{Burst: 2, Per: 4999 * time.Millisecond} }
 		r := newRig(t, opts)
 		ask := func(client string, i int) (int, http.Header, map[string]any) {
 			rec := r.do("POST", registerToken, fmt.Sprintf(`{"client_secret":"s%d","email":"a%d@x.org","send_attempt":1}`, i, i), "X-Client", client)
@@ -85,7 +86,7 @@ func TestF21_ClientLimit(t *testing.T) {
 // TestF21_OtherSubjects: by the token that is sent, whether or not it is one,
 // and by the registration that is named.
 func TestF21_OtherSubjects(t *testing.T) {
-	one := verification.Limit{Burst: 1, Per: time.Hour}
+	one := ratelimit.Limit{Burst: 1, Per: time.Hour}
 	r := newRig(t, options{
 		config:  func(c *Config) { c.NextLinkOrigins = []string{"https://app.example.org"} },
 		service: func(c *verification.Config) { c.PerUser, c.PerUIA = one, one },
@@ -125,7 +126,7 @@ func TestF21_OtherSubjects(t *testing.T) {
 
 // TestF21_DomainLimit: names below one registered domain are one.
 func TestF21_DomainLimit(t *testing.T) {
-	r := newRig(t, options{service: func(c *verification.Config) { c.PerDomain = verification.Limit{Burst: 1, Per: time.Hour} }})
+	r := newRig(t, options{service: func(c *verification.Config) { c.PerDomain = ratelimit.Limit{Burst: 1, Per: time.Hour} }})
 	for i, c := range []struct {
 		email string
 		want  int
@@ -141,7 +142,7 @@ func TestF21_DomainLimit(t *testing.T) {
 // it is, before the homeserver is asked.
 func TestF21_BudgetIsNobodysFault(t *testing.T) {
 	modes(t, func(t *testing.T, opts options) {
-		opts.service = func(c *verification.Config) { c.Messages = verification.Limit{Burst: 1, Per: time.Hour} }
+		opts.service = func(c *verification.Config) { c.Messages = ratelimit.Limit{Burst: 1, Per: time.Hour} }
 		before := opts.config
 		opts.config = func(c *Config) {
 			if c.Reveal = true; before != nil { // a decoy has a message as well
@@ -173,7 +174,7 @@ func TestF21_BudgetIsNobodysFault(t *testing.T) {
 func TestF21_WrongTokens(t *testing.T) {
 	r := newRig(t, options{
 		config:  func(c *Config) { byHeader(c); c.Proof = verification.ProofCode },
-		service: func(c *verification.Config) { c.Guesses = verification.Limit{Burst: 2, Per: time.Hour} },
+		service: func(c *verification.Config) { c.Guesses = ratelimit.Limit{Burst: 2, Per: time.Hour} },
 	})
 	const client = "192.0.2.7"
 	machine := func(i int, token string) (status int) {
@@ -211,7 +212,7 @@ func TestF21_WrongTokens(t *testing.T) {
 // TestF21_ClientOfTheConnection: without anything better, the client is who has
 // connected, whatever the request says.
 func TestF21_ClientOfTheConnection(t *testing.T) {
-	r := newRig(t, options{service: func(c *verification.Config) { c.PerClient = verification.Limit{Burst: 1, Per: time.Hour} }})
+	r := newRig(t, options{service: func(c *verification.Config) { c.PerClient = ratelimit.Limit{Burst: 1, Per: time.Hour} }})
 	ask := func(i int, header ...string) int {
 		return r.do("POST", registerToken, fmt.Sprintf(`{"client_secret":"s%d","email":"a@x.org","send_attempt":1}`, i), header...).Code
 	}

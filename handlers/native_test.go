@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -39,7 +40,7 @@ const (
 // TestF21_NativeResetsAreLimited: the homeserver's own mails bother people as ours
 // do, by the same limits.
 func TestF21_NativeResetsAreLimited(t *testing.T) {
-	one := verification.Limit{Burst: 1, Per: time.Hour}
+	one := ratelimit.Limit{Burst: 1, Per: time.Hour}
 	mail := func(to string) string { return `{"client_secret":"s","send_attempt":1,"email":"` + to + `"}` }
 	call := func(country, number string) string {
 		return `{"client_secret":"s","send_attempt":1,"country":"` + country + `","phone_number":"` + number + `"}`

@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -21,7 +22,7 @@ func TestOutcomesAreWhatTheClientGot(t *testing.T) {
 		outcome string
 		status  int
 		cause   error
-		limit   verification.LimitKind
+		limit   ratelimit.Kind
 	}{
 		"nothing":                 {nil, "ok", 200, nil, ""},
 		"a refusal of ours":       {wire.BadRequest(wire.CodeInvalidParam, "x"), "invalid_param", 400, nil, ""},

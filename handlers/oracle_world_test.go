@@ -18,6 +18,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
 	"github.com/caddy-threepid/caddy-threepid/internal/outbox"
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
@@ -77,7 +78,7 @@ func newOracleWorld(t *testing.T, opts oracleOptions) *oracleWorld {
 		weather: opts.weather, rand: rand.New(rand.NewPCG(1, 2)),
 		suppressed: map[string]bool{}, started: time.Now(),
 	}
-	hour := func(n int) verification.Limit { return verification.Limit{Burst: n, Per: time.Hour} }
+	hour := func(n int) ratelimit.Limit { return ratelimit.Limit{Burst: n, Per: time.Hour} }
 	w.rig, w.purse = phoneRig(t, options{
 		config: opts.config,
 		hs: func(o *fakehs.Options) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -259,7 +260,7 @@ func TestF14_F15_F16_TheHomeserversRefusals(t *testing.T) {
 func TestF21_RateLimit(t *testing.T) {
 	modes(t, func(t *testing.T, opts options) {
 		opts.service = func(c *verification.Config) {
-			c.PerAddress = verification.Limit{Burst: 2, Per: 3 * time.Second}
+			c.PerAddress = ratelimit.Limit{Burst: 2, Per: 3 * time.Second}
 		}
 		r := newRig(t, opts)
 		path := "/_matrix/client/r0/register/email/requestToken"

@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/route"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
@@ -154,7 +155,7 @@ func TestPhones_WhatIsReadIsTold(t *testing.T) {
 // TestPhones_TooEarlyKeepsTheField: a person who has the code is not told to wait for
 // another one, if it is that number's own turn that has not come.
 func TestPhones_TooEarlyKeepsTheField(t *testing.T) {
-	for limit, want := range map[verification.LimitKind]int{verification.LimitResend: http.StatusOK, verification.LimitMessages: http.StatusServiceUnavailable} {
+	for limit, want := range map[ratelimit.Kind]int{verification.LimitResend: http.StatusOK, verification.LimitMessages: http.StatusServiceUnavailable} {
 		r, p := phoneRig(t, options{})
 		p.refuse = &verification.LimitError{RetryAfter: time.Minute, Limit: limit}
 		if rec := r.requestPhone("register", phoneBody("s", "GB", "07400 123456", 1)); rec.Code == http.StatusOK {

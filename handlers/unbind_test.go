@@ -16,6 +16,7 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/internal/identityserver"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/fakehs"
 	"github.com/caddy-threepid/caddy-threepid/internal/lab/idservers"
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
 
@@ -507,7 +508,7 @@ func TestDeactivateWithoutAListOfAddresses(t *testing.T) {
 }
 
 func TestDeactivateAsksNobodyBeforeItsAuthentication(t *testing.T) {
-	r := newRig(t, options{service: func(c *verification.Config) { c.PerUser = verification.Limit{Burst: 2, Per: 1 << 40} }})
+	r := newRig(t, options{service: func(c *verification.Config) { c.PerUser = ratelimit.Limit{Burst: 2, Per: 1 << 40} }})
 	r.hs.AddUser("alice", "secret", "alice@x.org")
 	token := r.login("alice", "secret")
 	for range 20 {
@@ -520,7 +521,7 @@ func TestDeactivateAsksNobodyBeforeItsAuthentication(t *testing.T) {
 }
 
 func TestUnbindOfANamedServerIsLimited(t *testing.T) {
-	r := newRig(t, options{service: func(c *verification.Config) { c.PerUser = verification.Limit{Burst: 2, Per: 1 << 40} }, hs: func(*fakehs.Options) {}})
+	r := newRig(t, options{service: func(c *verification.Config) { c.PerUser = ratelimit.Limit{Burst: 2, Per: 1 << 40} }, hs: func(*fakehs.Options) {}})
 	r.hs.AddUser("alice", "secret", "1@x.org", "2@x.org", "3@x.org")
 	token := r.login("alice", "secret")
 	numbered := func(n, port string) string {
@@ -543,7 +544,7 @@ func TestUnbindOfANamedServerIsLimited(t *testing.T) {
 // TestUnbindOfANamedServerCountsOnce: on a homeserver that can unbind, the name
 // is looked at twice.
 func TestUnbindOfANamedServerCountsOnce(t *testing.T) {
-	r := newRig(t, options{service: func(c *verification.Config) { c.PerUser = verification.Limit{Burst: 2, Per: 1 << 40} }})
+	r := newRig(t, options{service: func(c *verification.Config) { c.PerUser = ratelimit.Limit{Burst: 2, Per: 1 << 40} }})
 	r.hs.AddUser("alice", "secret", "alice@x.org")
 	token := r.login("alice", "secret")
 	legacy := r.next

@@ -16,6 +16,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 	"github.com/caddy-threepid/caddy-threepid/store"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
@@ -25,7 +26,7 @@ import (
 func TestVerdicts(t *testing.T) {
 	const full = "The server has sent as many messages as it may for now. Please try again later."
 	own := wire.BadRequest("M_X", "x")
-	limit := func(kind verification.LimitKind) *verification.LimitError {
+	limit := func(kind ratelimit.Kind) *verification.LimitError {
 		return &verification.LimitError{Limit: kind, RetryAfter: time.Minute}
 	}
 	disk, gone, far := errors.New("disk"), fmt.Errorf("write: %w", context.Canceled), &wire.UpstreamError{Status: 504, Err: wire.ErrNoAnswer}

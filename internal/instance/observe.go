@@ -90,7 +90,7 @@ func (o *Observer) Transition(purpose threepid.Purpose, medium threepid.Medium, 
 	sessionsTotal.WithLabelValues(string(purpose), string(medium), to).Inc()
 }
 
-func (o *Observer) Asked(class ratelimit.Class, medium threepid.Medium, limit verification.LimitKind) {
+func (o *Observer) Asked(class ratelimit.Class, medium threepid.Medium, limit ratelimit.Kind) {
 	askedTotal.WithLabelValues(class.String(), string(medium), string(cmp.Or(limit, "none"))).Inc()
 }
 

@@ -105,7 +105,7 @@ func TestFindByPseudonym(t *testing.T) {
 
 // TestResendKeepsTheLimit: the operator's resend counts like the client's.
 func TestResendKeepsTheLimit(t *testing.T) {
-	f := newFixture(t, func(c *Config) { c.PerAddress = Limit{Burst: 2, Per: time.Hour} })
+	f := newFixture(t, func(c *Config) { c.PerAddress = ratelimit.Limit{Burst: 2, Per: time.Hour} })
 	sid := f.open(ask(attempt(4), func(r *Request) { r.Brand, r.NextLink = "club", "https://app.example/" })).SID
 	if err := f.Resend(bg, sid); err != nil {
 		t.Fatal(err)
@@ -134,7 +134,7 @@ func TestResendKeepsTheLimit(t *testing.T) {
 // somebody else's is as it was.
 func TestForget(t *testing.T) {
 	f := newFixture(t, func(c *Config) {
-		c.PerAddress, c.Mailboxes = Limit{Burst: 50, Per: time.Hour}, ratelimit.Mailboxes{Network: 50, Strangers: 50}
+		c.PerAddress, c.Mailboxes = ratelimit.Limit{Burst: 50, Per: time.Hour}, ratelimit.Mailboxes{Network: 50, Strangers: 50}
 		c.ExplainResets = true
 	})
 	life := func(address, client string) {
@@ -220,7 +220,7 @@ func (f *fixture) wantStored(want map[string]string) {
 
 // TestForgetOfANumber leaves as little of it as of an address.
 func TestForgetOfANumber(t *testing.T) {
-	f := newFixture(t, func(c *Config) { c.PerAddress = Limit{Burst: 50, Per: time.Hour} })
+	f := newFixture(t, func(c *Config) { c.PerAddress = ratelimit.Limit{Burst: 50, Per: time.Hour} })
 	number := func(r *Request) { r.Medium, r.Address, r.Proof = threepid.MSISDN, "447400123456", ProofCode }
 	f.open(ask())
 	before := dump(t, f.cfg.Store)

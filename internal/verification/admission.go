@@ -83,7 +83,7 @@ func (s *Service) repetition(req Request) *demand {
 		class: req.Class(), by: ratelimit.Networks(req.Client),
 		who: ratelimit.Asker{By: s.networkHashes(ratelimit.Wide(req.Client))},
 	}
-	cell := func(kind LimitKind, limit Limit, subject ...string) []ratelimit.Cell {
+	cell := func(kind ratelimit.Kind, limit ratelimit.Limit, subject ...string) []ratelimit.Cell {
 		if limit.Off() {
 			return nil
 		}

@@ -17,7 +17,7 @@ import (
 // and the other half over the day, so that there are never more than 100 in any 24
 // hours (NIST SP 800-63B, 5.2.2). A session ends after a few, but whoever asks for
 // more of them has more tries. It is no option: a code of six digits needs it.
-var wrongCodes = Limit{Burst: 50, Per: 24 * time.Hour}
+var wrongCodes = ratelimit.Limit{Burst: 50, Per: 24 * time.Hour}
 
 // codeNames stand for an address and a purpose in the key of that limit. It is the
 // address as it would be proven: other spellings are other addresses there.

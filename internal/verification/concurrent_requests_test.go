@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 )
 
 // TestF8_ConcurrentRequests: however many requests for the same purpose,
@@ -108,7 +110,7 @@ func TestCallbackOnce(t *testing.T) {
 
 // TestF21_ConcurrentLimit: a burst at one moment passes no more than Burst.
 func TestF21_ConcurrentLimit(t *testing.T) {
-	f := newFixture(t, func(c *Config) { c.PerAddress = Limit{Burst: 9, Per: 3600e9} })
+	f := newFixture(t, func(c *Config) { c.PerAddress = ratelimit.Limit{Burst: 9, Per: 3600e9} })
 	var passed, refused atomic.Int32
 	together(100, func(i int) {
 		_, err := f.RequestToken(bg, ask(secret(fmt.Sprint(i))))

@@ -9,13 +9,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
 // TestWhoSaysNothingIsNotCountedTogether with others who say nothing of themselves.
 func TestWhoSaysNothingIsNotCountedTogether(t *testing.T) {
-	once := Limit{Burst: 1, Per: time.Hour}
+	once := ratelimit.Limit{Burst: 1, Per: time.Hour}
 	f := newFixture(t, func(c *Config) {
 		c.PerClient, c.PerDomain, c.PerUser, c.PerUIA, c.Guesses = once, once, once, once, once
 	})
@@ -31,10 +32,10 @@ func TestWhoSaysNothingIsNotCountedTogether(t *testing.T) {
 
 // TestTheSlowestLimitIsTold of those that refuse; of equal ones the first.
 func TestTheSlowestLimitIsTold(t *testing.T) {
-	fast, slow := Limit{Burst: 1, Per: time.Minute}, Limit{Burst: 1, Per: time.Hour}
+	fast, slow := ratelimit.Limit{Burst: 1, Per: time.Minute}, ratelimit.Limit{Burst: 1, Per: time.Hour}
 	for _, c := range []struct {
-		address, client Limit
-		want            LimitKind
+		address, client ratelimit.Limit
+		want            ratelimit.Kind
 		wait            time.Duration
 	}{{fast, slow, LimitClient, time.Hour}, {slow, fast, LimitAddress, time.Hour}, {slow, slow, LimitAddress, time.Hour}} {
 		f := newFixture(t, func(cfg *Config) { cfg.PerAddress, cfg.PerClient = c.address, c.client })
@@ -50,7 +51,7 @@ func TestTheSlowestLimitIsTold(t *testing.T) {
 // TestCountTakesNothingFromTheBudget: somebody else sends that message.
 func TestCountTakesNothingFromTheBudget(t *testing.T) {
 	f := newFixture(t, func(c *Config) {
-		c.PerAddress, c.Messages = Limit{Burst: 2, Per: time.Hour}, Limit{Burst: 1, Per: time.Hour}
+		c.PerAddress, c.Messages = ratelimit.Limit{Burst: 2, Per: time.Hour}, ratelimit.Limit{Burst: 1, Per: time.Hour}
 	})
 	wantErr(t, "Count", f.Count(bg, ask()), nil)
 	wantErr(t, "Count", f.Count(bg, ask()), nil)
@@ -91,7 +92,7 @@ func TestNothingIsAskedOfTheStoreForNothing(t *testing.T) {
 
 // TestSpoiltCountsAreNone: what cannot be read as a count refuses nobody for ever.
 func TestSpoiltCountsAreNone(t *testing.T) {
-	f := newFixture(t, func(c *Config) { c.PerAddress = Limit{Burst: 1, Per: time.Hour} })
+	f := newFixture(t, func(c *Config) { c.PerAddress = ratelimit.Limit{Burst: 1, Per: time.Hour} })
 	spoil := func(key string) {
 		t.Helper()
 		err := f.cfg.Store.Update(bg, limitsPartition, func(txn store.Txn) error { return txn.Set(key, []byte("x"), time.Time{}) })
@@ -132,8 +133,8 @@ func TestCooldownIsNotShortenedUnread(t *testing.T) {
 
 // TestLimitsAreToldExactly: how much is used up, rounded up, of how much, and until when.
 func TestLimitsAreToldExactly(t *testing.T) {
-	hourly := Limit{Burst: 4, Per: time.Hour}
-	ample := Limit{Burst: 8, Per: 2 * time.Hour}
+	hourly := ratelimit.Limit{Burst: 4, Per: time.Hour}
+	ample := ratelimit.Limit{Burst: 8, Per: 2 * time.Hour}
 	f := newFixture(t, func(c *Config) { c.PerAddress, c.PerDomain, c.Messages = hourly, hourly, ample })
 	want := func(used int, until time.Time) {
 		t.Helper()
@@ -141,7 +142,7 @@ func TestLimitsAreToldExactly(t *testing.T) {
 		if err != nil || !cooling.IsZero() || len(list) != 3 {
 			t.Fatalf("got %+v, %v, %v, want three limits", list, cooling, err)
 		}
-		for i, kind := range []LimitKind{LimitAddress, LimitDomain, LimitMessages} {
+		for i, kind := range []ratelimit.Kind{LimitAddress, LimitDomain, LimitMessages} {
 			want := LimitState{Limit: kind, Used: used, Limited: hourly, Until: until}
 			if kind == LimitMessages { // half of which newcomers never get
 				want.Limited, want.Until = ample, time.Time{}

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
@@ -114,7 +115,7 @@ func TestF15_DecoyCostsTheSame(t *testing.T) {
 	for _, way := range []string{"granted", "decoy"} {
 		c := &counted{}
 		f := newFixture(t, func(cfg *Config) {
-			cfg.PerAddress = Limit{Burst: 100, Per: time.Hour}
+			cfg.PerAddress = ratelimit.Limit{Burst: 100, Per: time.Hour}
 			c.Store = cfg.Store.(*rerun).Store
 			cfg.Store = c
 		})

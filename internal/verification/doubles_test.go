@@ -108,7 +108,7 @@ type watcher struct {
 	seen map[string]int
 }
 
-func (w *watcher) Asked(ratelimit.Class, threepid.Medium, LimitKind) {}
+func (w *watcher) Asked(ratelimit.Class, threepid.Medium, ratelimit.Kind) {}
 
 func (w *watcher) RanDry(bool) {}
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
@@ -61,7 +62,7 @@ func TestResendRefuses(t *testing.T) {
 		}, ErrConsumed},
 	} {
 		f := newFixture(t, func(c *Config) {
-			c.PerAddress, c.Messages = Limit{Burst: 5, Per: 90 * 24 * time.Hour}, Limit{Burst: 5, Per: 90 * 24 * time.Hour}
+			c.PerAddress, c.Messages = ratelimit.Limit{Burst: 5, Per: 90 * 24 * time.Hour}, ratelimit.Limit{Burst: 5, Per: 90 * 24 * time.Hour}
 		})
 		sid := f.validated(ask())
 		c.end(f, sid)
@@ -71,7 +72,7 @@ func TestResendRefuses(t *testing.T) {
 			t.Errorf("%s: it has cost %d and %d", name, address-a, budget-b)
 		}
 		// It may end between the look and the message.
-		f = newFixture(t, func(c *Config) { c.Messages = Limit{Burst: 5, Per: 90 * 24 * time.Hour} })
+		f = newFixture(t, func(c *Config) { c.Messages = ratelimit.Limit{Burst: 5, Per: 90 * 24 * time.Hour} })
 		sid = f.validated(ask())
 		if name == "abandoned" {
 			f.proves(f.claim(completes(sid)))
@@ -83,7 +84,7 @@ func TestResendRefuses(t *testing.T) {
 			t.Errorf("%s meanwhile: it has cost %d, and sent %d", name, budget-b, len(f.outbox.messages())-sent)
 		}
 	}
-	f := newFixture(t, func(c *Config) { c.Messages = Limit{Burst: 2, Per: time.Hour} })
+	f := newFixture(t, func(c *Config) { c.Messages = ratelimit.Limit{Burst: 2, Per: time.Hour} })
 	sid := f.open(ask()).SID
 	wantErr(t, "Resend", f.Resend(bg, sid), nil)
 	if got := refusedBy(t, f.Resend(bg, sid)); got != LimitMessages {

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
 )
@@ -50,7 +51,7 @@ func newShaky(t *testing.T) *shaky {
 	s.fixture = newFixture(t, func(c *Config) {
 		s.disk.Store, s.chance.Reader = storetest.NewMemory(c.Now), c.Random
 		c.Store, c.Random = s.disk, s.chance
-		many := Limit{Burst: 100, Per: time.Hour}
+		many := ratelimit.Limit{Burst: 100, Per: time.Hour}
 		c.PerAddress, c.PerClient, c.PerDomain, c.PerUser, c.PerUIA, c.Messages, c.Guesses = many, many, many, many, many, many, many
 	})
 	s.outbox.store = s.disk.Store // who is woken looks without a fault

@@ -33,7 +33,7 @@ func (s *Service) holding() ratelimit.Cell {
 	if !s.cfg.Messages.Off() {
 		most = max(1, s.cfg.Messages.Burst/heldShare)
 	}
-	c := ratelimit.Cell{Limit: Limit{Burst: most, Per: progressTime}, Kind: LimitHeld, Names: s.keys.HashTexts("limit held"), Share: 1}
+	c := ratelimit.Cell{Limit: ratelimit.Limit{Burst: most, Per: progressTime}, Kind: LimitHeld, Names: s.keys.HashTexts("limit held"), Share: 1}
 	c.Refund = c.Limit.Cost(1)
 	return c
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
@@ -18,7 +19,7 @@ func TestGate_HeldMessageOfASessionThatIsGone(t *testing.T) {
 	} {
 		f := newFixture(t, func(c *Config) {
 			c.SessionLifetime, c.TokenLifetime = 30*time.Minute, 30*time.Minute
-			c.Messages = Limit{Burst: 1, Per: 24 * time.Hour}
+			c.Messages = ratelimit.Limit{Burst: 1, Per: 24 * time.Hour}
 		})
 		sid := f.hold(ask(held("u1")))
 		end(f, sid)
@@ -43,7 +44,7 @@ func TestGate_HeldRequestsMayBeRepeated(t *testing.T) {
 		}
 		f.hold(ask(held("u1"), attempt(1)))
 	}
-	f := newFixture(t, func(c *Config) { c.PerAddress = Limit{Burst: 3, Per: time.Hour} })
+	f := newFixture(t, func(c *Config) { c.PerAddress = ratelimit.Limit{Burst: 3, Per: time.Hour} })
 	repeat(f)
 	if got := f.open(ask(purpose(threepid.Password))); !got.Sent {
 		t.Error("got nothing sent for another purpose")
@@ -54,7 +55,7 @@ func TestGate_HeldRequestsMayBeRepeated(t *testing.T) {
 	}
 
 	// Nor does what was sent already cost anything.
-	f = newFixture(t, func(c *Config) { c.PerAddress = Limit{Burst: 3, Per: time.Hour} })
+	f = newFixture(t, func(c *Config) { c.PerAddress = ratelimit.Limit{Burst: 3, Per: time.Hour} })
 	f.open(ask(attempt(2)))
 	for range 8 {
 		f.hold(ask(held("u1"), attempt(2)))
@@ -64,7 +65,7 @@ func TestGate_HeldRequestsMayBeRepeated(t *testing.T) {
 	}
 
 	// The homeserver's word makes no difference.
-	f = newFixture(t, func(c *Config) { c.PerAddress = Limit{Burst: 3, Per: time.Hour} })
+	f = newFixture(t, func(c *Config) { c.PerAddress = ratelimit.Limit{Burst: 3, Per: time.Hour} })
 	for range 9 {
 		f.granted(ask(held("u1")))
 	}
@@ -73,7 +74,7 @@ func TestGate_HeldRequestsMayBeRepeated(t *testing.T) {
 	}
 
 	// Each that is new is one more message to come.
-	f = newFixture(t, func(c *Config) { c.PerAddress = Limit{Burst: 3, Per: time.Hour} })
+	f = newFixture(t, func(c *Config) { c.PerAddress = ratelimit.Limit{Burst: 3, Per: time.Hour} })
 	for n := range int64(3) {
 		f.hold(ask(held("u1"), attempt(n)))
 	}

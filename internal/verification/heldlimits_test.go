@@ -15,7 +15,7 @@ import (
 )
 
 // tryHold opens a session whose message is held, and returns which limit has refused.
-func (f *fixture) tryHold(t *testing.T, req Request) LimitKind {
+func (f *fixture) tryHold(t *testing.T, req Request) ratelimit.Kind {
 	t.Helper()
 	if _, err := f.RequestToken(bg, req); err != nil {
 		return refusedBy(t, err)
@@ -33,11 +33,11 @@ func nth(n int) Request {
 // of what may be sent from those who do.
 func TestGate_HeldRequestsAreBounded(t *testing.T) {
 	for name, c := range map[string]struct {
-		messages    Limit
+		messages    ratelimit.Limit
 		once, atAll int
 	}{
-		"a budget": {Limit{Burst: 40, Per: time.Hour}, 10, 20},
-		"none":     {Limit{}, 500, 1000},
+		"a budget": {ratelimit.Limit{Burst: 40, Per: time.Hour}, 10, 20},
+		"none":     {ratelimit.Limit{}, 500, 1000},
 	} {
 		f := newFixture(t, func(cfg *Config) { cfg.Messages = c.messages })
 		ok, n := 0, 0
@@ -67,7 +67,7 @@ func TestGate_HeldRequestsAreBounded(t *testing.T) {
 
 // TestGate_HeldRequestsTakeFromTheBudget, and are refused when it is empty.
 func TestGate_HeldRequestsTakeFromTheBudget(t *testing.T) {
-	f := newFixture(t, func(c *Config) { c.Messages = Limit{Burst: 8, Per: time.Hour} })
+	f := newFixture(t, func(c *Config) { c.Messages = ratelimit.Limit{Burst: 8, Per: time.Hour} })
 	for n := range 2 {
 		if got := f.tryHold(t, nth(n)); got != "" {
 			t.Fatalf("request %d: refused by %q", n, got)
@@ -95,7 +95,7 @@ func TestGate_HeldRequestsTakeFromTheBudget(t *testing.T) {
 
 // TestGate_ARepetitionIsNotHeldAgain: what is held already needs no room.
 func TestGate_ARepetitionIsNotHeldAgain(t *testing.T) {
-	f := newFixture(t, func(c *Config) { c.Messages = Limit{Burst: 4, Per: time.Hour} })
+	f := newFixture(t, func(c *Config) { c.Messages = ratelimit.Limit{Burst: 4, Per: time.Hour} })
 	f.hold(nth(1))
 	for range 5 {
 		if got := f.tryHold(t, nth(1)); got != "" {
@@ -109,7 +109,7 @@ func TestGate_ARepetitionIsNotHeldAgain(t *testing.T) {
 
 // TestGate_TheLastRoomIsTakenOnce: of two that have seen it, one is told that it is gone.
 func TestGate_TheLastRoomIsTakenOnce(t *testing.T) {
-	f := newFixture(t, func(c *Config) { c.Messages = Limit{Burst: 4, Per: time.Hour} })
+	f := newFixture(t, func(c *Config) { c.Messages = ratelimit.Limit{Burst: 4, Per: time.Hour} })
 	f.open(nth(1))
 	f.open(nth(2))
 	wantErr(t, "the first", f.Hold(bg, nth(1), false), nil)
@@ -120,7 +120,7 @@ func TestGate_TheLastRoomIsTakenOnce(t *testing.T) {
 
 // TestGate_AHeldRequestIsPaidForOnce: not when it is replaced, nor when it is released.
 func TestGate_AHeldRequestIsPaidForOnce(t *testing.T) {
-	f := newFixture(t, func(c *Config) { c.Messages = Limit{Burst: 8, Per: time.Hour} })
+	f := newFixture(t, func(c *Config) { c.Messages = ratelimit.Limit{Burst: 8, Per: time.Hour} })
 	left := func() int {
 		t.Helper()
 		room := f.room(t, f.budget(threepid.Email))
@@ -167,7 +167,7 @@ func (f *fixture) room(t *testing.T, c ratelimit.Cell) (n int) {
 
 // TestGate_WhatIsNotSentIsGivenBack: once, and only where it is known.
 func TestGate_WhatIsNotSentIsGivenBack(t *testing.T) {
-	f := newFixture(t, func(c *Config) { c.Messages = Limit{Burst: 12, Per: 24 * time.Hour} })
+	f := newFixture(t, func(c *Config) { c.Messages = ratelimit.Limit{Burst: 12, Per: 24 * time.Hour} })
 	sid := f.hold(nth(1))
 	f.outbox.refuse = errors.New("full")
 	for range 5 { // clients poll
@@ -204,7 +204,7 @@ func TestGate_WhatIsNotSentIsGivenBack(t *testing.T) {
 // TestGate_AnExpiredHoldIsPaidForAnew: nobody saves up messages by repeating what was
 // held, hour after hour.
 func TestGate_AnExpiredHoldIsPaidForAnew(t *testing.T) {
-	f := newFixture(t, func(c *Config) { c.Messages = Limit{Burst: 8, Per: 24 * time.Hour} })
+	f := newFixture(t, func(c *Config) { c.Messages = ratelimit.Limit{Burst: 8, Per: 24 * time.Hour} })
 	for hour := range 8 {
 		if got := f.tryHold(t, nth(1)); got != "" {
 			t.Fatalf("hour %d: refused by %q", hour, got)
@@ -219,7 +219,7 @@ func TestGate_AnExpiredHoldIsPaidForAnew(t *testing.T) {
 // TestGate_ARenewedHoldIsPaidForAnew: nobody keeps more and more of them by asking for
 // each again before it ends.
 func TestGate_ARenewedHoldIsPaidForAnew(t *testing.T) {
-	f := newFixture(t, func(c *Config) { c.Messages = Limit{Burst: 40, Per: time.Hour} })
+	f := newFixture(t, func(c *Config) { c.Messages = ratelimit.Limit{Burst: 40, Per: time.Hour} })
 	n := 0
 	for range 12 {
 		for n++; f.tryHold(t, nth(n)) == ""; n++ {
@@ -233,7 +233,7 @@ func TestGate_ARenewedHoldIsPaidForAnew(t *testing.T) {
 		f.clock.Advance(25 * time.Minute)
 	}
 	// Within half an hour it costs nothing, and as much again after that.
-	f = newFixture(t, func(c *Config) { c.Messages = Limit{Burst: 40, Per: time.Hour} })
+	f = newFixture(t, func(c *Config) { c.Messages = ratelimit.Limit{Burst: 40, Per: time.Hour} })
 	f.hold(nth(1))
 	f.clock.Advance(30 * time.Minute)
 	f.hold(ask(held("u1"), attempt(2)))
@@ -245,7 +245,7 @@ func TestGate_ARenewedHoldIsPaidForAnew(t *testing.T) {
 	if got := f.outbox.last(t).Attempt; got != 2 {
 		t.Errorf("got the message of attempt %d, want the newest", got)
 	}
-	f = newFixture(t, func(c *Config) { c.Messages = Limit{Burst: 40, Per: time.Hour} })
+	f = newFixture(t, func(c *Config) { c.Messages = ratelimit.Limit{Burst: 40, Per: time.Hour} })
 	f.hold(nth(1))
 	f.clock.Advance(31 * time.Minute)
 	f.hold(ask(held("u1"), attempt(2)))
@@ -256,7 +256,7 @@ func TestGate_ARenewedHoldIsPaidForAnew(t *testing.T) {
 
 // TestGate_ConcurrentHolds at two nodes keep to the bound.
 func TestGate_ConcurrentHolds(t *testing.T) {
-	f := newFixture(t, func(c *Config) { c.Messages = Limit{Burst: 40, Per: time.Hour} })
+	f := newFixture(t, func(c *Config) { c.Messages = ratelimit.Limit{Burst: 40, Per: time.Hour} })
 	other, err := NewService(f.cfg)
 	if err != nil {
 		t.Fatal(err)

@@ -10,12 +10,6 @@ import (
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
-// Limit is a rate limit.
-type Limit = ratelimit.Limit
-
-// LimitKind says which limit has refused a request.
-type LimitKind = ratelimit.Kind
-
 // limitsPartition is where all limits are. In one partition, one transaction
 // counts a request against all of them or against none. The budget is a single
 // cell anyway that every message meets.

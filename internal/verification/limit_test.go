@@ -8,11 +8,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
 func TestLimitOff(t *testing.T) {
-	for _, l := range []Limit{{}, {Burst: 3}, {Per: time.Hour}, {Burst: -1, Per: time.Hour}, {Burst: 1, Per: -time.Hour}} {
+	for _, l := range []ratelimit.Limit{{}, {Burst: 3}, {Per: time.Hour}, {Burst: -1, Per: time.Hour}, {Burst: 1, Per: -time.Hour}} {
 		f := newFixture(t, func(c *Config) { c.PerAddress = l })
 		for range 50 {
 			f.open(ask())
@@ -23,7 +24,7 @@ func TestLimitOff(t *testing.T) {
 // TestF21_Limit: requests against one address are counted whatever else they
 // say and whichever way they come; the refusal says how long to wait.
 func TestF21_Limit(t *testing.T) {
-	limit := Limit{Burst: 4, Per: time.Hour}
+	limit := ratelimit.Limit{Burst: 4, Per: time.Hour}
 	f := newFixture(t, func(c *Config) { c.PerAddress = limit })
 	var n int64
 	next := func(r *Request) { n++; r.SendAttempt = n } // each would send
@@ -74,7 +75,7 @@ func TestF21_Limit(t *testing.T) {
 
 // TestLimitEntryEnds: the state of a limit is gone as soon as it says nothing.
 func TestLimitEntryEnds(t *testing.T) {
-	f := newFixture(t, func(c *Config) { c.PerAddress = Limit{Burst: 2, Per: time.Hour} })
+	f := newFixture(t, func(c *Config) { c.PerAddress = ratelimit.Limit{Burst: 2, Per: time.Hour} })
 	if _, err := f.Await(bg, ask()); err != nil {
 		t.Fatal(err)
 	}

@@ -15,33 +15,33 @@ import (
 
 // The limits.
 const (
-	LimitAddress LimitKind = "address"
+	LimitAddress ratelimit.Kind = "address"
 	// LimitPause is the pause between two messages to one mailbox.
-	LimitPause LimitKind = "pause"
+	LimitPause ratelimit.Kind = "pause"
 	// LimitNetwork counts a client's wider networks.
-	LimitNetwork LimitKind = "network"
+	LimitNetwork ratelimit.Kind = "network"
 	// LimitQueue leaves what runs low to those who had less of it.
-	LimitQueue            = ratelimit.Queue
-	LimitClient LimitKind = "client"
-	LimitDomain LimitKind = "domain"
-	LimitUser   LimitKind = "user"
-	LimitUIA    LimitKind = "uia"
+	LimitQueue                 = ratelimit.Queue
+	LimitClient ratelimit.Kind = "client"
+	LimitDomain ratelimit.Kind = "domain"
+	LimitUser   ratelimit.Kind = "user"
+	LimitUIA    ratelimit.Kind = "uia"
 	// LimitMessages is the budget of messages, of which there is one for each
 	// medium: it is nobody's fault in particular.
-	LimitMessages LimitKind = "messages"
+	LimitMessages ratelimit.Kind = "messages"
 	// LimitHeld bounds how many messages are held, for all together.
-	LimitHeld LimitKind = "held"
+	LimitHeld ratelimit.Kind = "held"
 	// LimitGuesses counts wrong tokens.
-	LimitGuesses LimitKind = "guesses"
+	LimitGuesses ratelimit.Kind = "guesses"
 	// LimitCodes counts wrong codes for an address. It is told to nobody.
-	LimitCodes LimitKind = "codes"
+	LimitCodes ratelimit.Kind = "codes"
 	// LimitCooldown is the owner of an address who wants no more messages.
-	LimitCooldown LimitKind = "cooldown"
+	LimitCooldown ratelimit.Kind = "cooldown"
 	// LimitResend is the pause between two messages to one number, which whoever
 	// guards against SMS fraud keeps.
-	LimitResend LimitKind = "resend"
+	LimitResend ratelimit.Kind = "resend"
 	// LimitRepeat is a repetition that turned out to be none.
-	LimitRepeat LimitKind = "repeat"
+	LimitRepeat ratelimit.Kind = "repeat"
 )
 
 // repeatShare is how many requests that send nothing cost as much as one that

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
@@ -19,7 +20,7 @@ func from(client string) func(*Request) {
 }
 
 // refusedBy is which limit has refused, or "" if none did.
-func refusedBy(t *testing.T, err error) LimitKind {
+func refusedBy(t *testing.T, err error) ratelimit.Kind {
 	t.Helper()
 	if limit, ok := errors.AsType[*LimitError](err); ok {
 		if limit.RetryAfter <= 0 {
@@ -36,13 +37,13 @@ func refusedBy(t *testing.T, err error) LimitKind {
 // TestF21_LimitsBySubject: for each limit, what is the same subject, and what
 // is another one.
 func TestF21_LimitsBySubject(t *testing.T) {
-	one := Limit{Burst: 1, Per: time.Hour}
+	one := ratelimit.Limit{Burst: 1, Per: time.Hour}
 	token := func(s string) func(*Request) { return func(r *Request) { r.AccessToken = threepid.AccessToken(s) } }
 	uia := func(s string) func(*Request) { return func(r *Request) { r.UIA = threepid.UIASession(s) } }
 	domain := func(s string) func(*Request) { return func(r *Request) { r.Domain = s } }
 	phone := func(r *Request) { r.Medium, r.Address, r.Proof = threepid.MSISDN, "447700900123", ProofCode }
 	for _, tt := range []struct {
-		kind               LimitKind
+		kind               ratelimit.Kind
 		set                func(*Config)
 		first, same, other func(*Request)
 	}{
@@ -60,7 +61,7 @@ func TestF21_LimitsBySubject(t *testing.T) {
 		t.Run(string(tt.kind), func(t *testing.T) {
 			f := newFixture(t, tt.set)
 			n := 0
-			try := func(change func(*Request)) LimitKind {
+			try := func(change func(*Request)) ratelimit.Kind {
 				n++
 				_, err := f.RequestToken(bg, ask(secret(fmt.Sprint("s", n)), change))
 				return refusedBy(t, err)
@@ -86,7 +87,7 @@ func TestF21_LimitsBySubject(t *testing.T) {
 // others as they were.
 func TestF21_RefusalCountsNowhere(t *testing.T) {
 	f := newFixture(t, func(c *Config) {
-		c.PerAddress, c.PerClient = Limit{Burst: 1, Per: time.Hour}, Limit{Burst: 2, Per: time.Hour}
+		c.PerAddress, c.PerClient = ratelimit.Limit{Burst: 1, Per: time.Hour}, ratelimit.Limit{Burst: 2, Per: time.Hour}
 	})
 	f.open(ask(from("192.0.2.1")))
 	for i := range 20 {
@@ -101,7 +102,7 @@ func TestF21_RefusalCountsNowhere(t *testing.T) {
 // TestF8_F21_RepetitionsAreCheap: a client that repeats what it has asked for is
 // counted, but does not use up its user's next message.
 func TestF8_F21_RepetitionsAreCheap(t *testing.T) {
-	hour := Limit{Burst: 2, Per: time.Hour}
+	hour := ratelimit.Limit{Burst: 2, Per: time.Hour}
 	f := newFixture(t, func(c *Config) { c.PerAddress, c.PerClient, c.Messages = hour, hour, hour })
 	f.open(ask(from("192.0.2.1")))
 	passed := 0
@@ -129,7 +130,7 @@ func TestF8_F21_RepetitionsAreCheap(t *testing.T) {
 // TestF21_BudgetCountsOnlyWhatIsSent: what the homeserver refuses, and what
 // cannot be queued, is given back.
 func TestF21_BudgetCountsOnlyWhatIsSent(t *testing.T) {
-	f := newFixture(t, func(c *Config) { c.Messages = Limit{Burst: 1, Per: time.Hour} })
+	f := newFixture(t, func(c *Config) { c.Messages = ratelimit.Limit{Burst: 1, Per: time.Hour} })
 	for i := range 3 { // the homeserver refuses: no callback
 		nonce, err := f.Await(bg, ask(secret(fmt.Sprint("r", i))))
 		if err != nil {
@@ -165,7 +166,7 @@ func TestF21_BudgetCountsOnlyWhatIsSent(t *testing.T) {
 // TestF21_NodesShareLimits: two nodes over one store, and a node that is
 // started again, count as one.
 func TestF21_NodesShareLimits(t *testing.T) {
-	f := newFixture(t, func(c *Config) { c.PerClient = Limit{Burst: 4, Per: time.Hour} })
+	f := newFixture(t, func(c *Config) { c.PerClient = ratelimit.Limit{Burst: 4, Per: time.Hour} })
 	other, err := NewService(f.cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -192,9 +193,9 @@ func TestF21_NodesShareLimits(t *testing.T) {
 func TestF21_ConcurrentNodesPassExactlyTheBurst(t *testing.T) {
 	const burst = 13
 	f := newFixture(t, func(c *Config) {
-		many := Limit{Burst: 1000, Per: time.Hour}
+		many := ratelimit.Limit{Burst: 1000, Per: time.Hour}
 		c.PerAddress, c.PerDomain, c.PerUIA, c.Messages = many, many, many, many
-		c.PerClient = Limit{Burst: burst, Per: time.Hour}
+		c.PerClient = ratelimit.Limit{Burst: burst, Per: time.Hour}
 	})
 	other, err := NewService(f.cfg)
 	if err != nil {
@@ -226,7 +227,7 @@ func TestF21_ConcurrentNodesPassExactlyTheBurst(t *testing.T) {
 
 // TestF21_ClockSetBack: nobody is locked out for longer than the limit's time.
 func TestF21_ClockSetBack(t *testing.T) {
-	f := newFixture(t, func(c *Config) { c.PerClient = Limit{Burst: 1, Per: time.Minute} })
+	f := newFixture(t, func(c *Config) { c.PerClient = ratelimit.Limit{Burst: 1, Per: time.Minute} })
 	f.open(ask(from("192.0.2.1")))
 	f.clock.Advance(-48 * time.Hour)
 	_, err := f.RequestToken(bg, ask(from("192.0.2.1"), secret("b")))
@@ -239,7 +240,7 @@ func TestF21_ClockSetBack(t *testing.T) {
 // TestF21_WrongTokensAreLimitedPerClient: somebody with many sessions has few
 // tries in each, but must not have many in all. A right token costs nothing.
 func TestF21_WrongTokensAreLimitedPerClient(t *testing.T) {
-	f := newFixture(t, func(c *Config) { c.Guesses = Limit{Burst: 3, Per: time.Hour} })
+	f := newFixture(t, func(c *Config) { c.Guesses = ratelimit.Limit{Burst: 3, Per: time.Hour} })
 	client := netip.MustParseAddr("2001:db8::1")
 	submit := func(n int, token threepid.Token, client netip.Addr) error {
 		opened := f.open(ask(secret(fmt.Sprint(n)), proof(ProofCode)))
@@ -278,7 +279,7 @@ func TestF21_WrongTokensAreLimitedPerClient(t *testing.T) {
 // TestF21_ConcurrentGuesses: as many are compared as are allowed.
 func TestF21_ConcurrentGuesses(t *testing.T) {
 	const burst = 5
-	f := newFixture(t, func(c *Config) { c.Guesses, c.MaxTries = Limit{Burst: burst, Per: time.Hour}, 1000 })
+	f := newFixture(t, func(c *Config) { c.Guesses, c.MaxTries = ratelimit.Limit{Burst: burst, Per: time.Hour}, 1000 })
 	sid := f.open(ask(proof(ProofCode))).SID
 	var compared atomic.Int64
 	var wg sync.WaitGroup

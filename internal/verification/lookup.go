@@ -84,11 +84,11 @@ func (s *Service) RevokeByAddress(ctx context.Context, id threepid.ThreePID) (n 
 
 // LimitState is how far a limit of an address is used up.
 type LimitState struct {
-	Limit LimitKind
+	Limit ratelimit.Kind
 	// Purpose is there if each has its own.
 	Purpose threepid.Purpose
 	Used    int
-	Limited Limit
+	Limited ratelimit.Limit
 	// Until is when the next request will pass; zero if it would now.
 	Until time.Time
 }
@@ -161,7 +161,7 @@ func (s *Service) limitState(txn store.Txn, c ratelimit.Cell) (LimitState, error
 
 // lettersState is how many messages strangers have asked for to a mailbox today.
 func (s *Service) lettersState(txn store.Txn, names []string) (LimitState, error) {
-	state := LimitState{Limit: LimitAddress, Limited: Limit{Burst: s.cfg.Mailboxes.Strangers, Per: ratelimit.Day}}
+	state := LimitState{Limit: LimitAddress, Limited: ratelimit.Limit{Burst: s.cfg.Mailboxes.Strangers, Per: ratelimit.Day}}
 	letters, err := s.letters(txn, names)
 	if err != nil {
 		return state, err

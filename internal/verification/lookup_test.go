@@ -10,6 +10,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
@@ -131,8 +132,8 @@ func TestLimitsSayWhenTheNextPasses(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		burst := rapid.IntRange(1, 5).Draw(rt, "burst")
 		f := newFixture(t, func(c *Config) {
-			c.PerAddress = Limit{Burst: burst, Per: time.Hour}
-			c.Messages = Limit{Burst: 100, Per: time.Hour}
+			c.PerAddress = ratelimit.Limit{Burst: burst, Per: time.Hour}
+			c.Messages = ratelimit.Limit{Burst: 100, Per: time.Hour}
 		})
 		n := 0
 		try := func() error {

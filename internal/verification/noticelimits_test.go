@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
@@ -39,7 +40,7 @@ func TestNoticesAreCountedByChange(t *testing.T) {
 // TestNoticesHaveABudgetOfTheirOwn for each kind, as large as that of requests, and
 // what could not be stored is given back to it.
 func TestNoticesHaveABudgetOfTheirOwn(t *testing.T) {
-	f := newFixture(t, func(c *Config) { c.Messages = Limit{Burst: 2, Per: time.Hour} })
+	f := newFixture(t, func(c *Config) { c.Messages = ratelimit.Limit{Burst: 2, Per: time.Hour} })
 	notify := func(n int, notice Notice) error {
 		return f.Notify(bg, Happened{}, []Reader{{fmt.Sprintf("a%d@example.com", n), notice}})
 	}

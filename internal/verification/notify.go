@@ -46,8 +46,8 @@ var Notices = []Notice{NoticePassword, NoticeAdded, NoticeNew, NoticeRemoved, No
 // cannot use up the one that gives them away by making others. The budget is as
 // large as that of requests.
 var (
-	noticesPerMailbox = Limit{Burst: 3, Per: 24 * time.Hour}
-	noticesPerAccount = Limit{Burst: 10, Per: 24 * time.Hour}
+	noticesPerMailbox = ratelimit.Limit{Burst: 3, Per: 24 * time.Hour}
+	noticesPerAccount = ratelimit.Limit{Burst: 10, Per: 24 * time.Hour}
 )
 
 const (
@@ -59,7 +59,7 @@ const (
 )
 
 // LimitNotices is one of the limits of notices.
-const LimitNotices LimitKind = "notices"
+const LimitNotices ratelimit.Kind = "notices"
 
 // Happened is a change of an account.
 type Happened struct {

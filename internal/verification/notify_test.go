@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/provenance"
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
@@ -75,7 +76,7 @@ func TestNoticesDoNotFloodAMailbox(t *testing.T) {
 // by a refusal, or by the budget.
 func TestNoNoticeUsesUpAnother(t *testing.T) {
 	f := newFixture(t, func(c *Config) {
-		c.PerAddress, c.Messages = Limit{Burst: 2, Per: time.Hour}, Limit{Burst: 5, Per: time.Hour}
+		c.PerAddress, c.Messages = ratelimit.Limit{Burst: 2, Per: time.Hour}, ratelimit.Limit{Burst: 5, Per: time.Hour}
 	})
 	victim := "alice@example.com"
 	for i := range 10 { // a stranger asks, until nothing is sent any more

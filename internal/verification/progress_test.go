@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
@@ -71,7 +72,7 @@ func TestGate_AHeldMessageIsSentOnce(t *testing.T) {
 }
 
 func TestGate_HeldInCallback(t *testing.T) {
-	f := newFixture(t, func(c *Config) { c.Messages = Limit{Burst: 1, Per: time.Hour} })
+	f := newFixture(t, func(c *Config) { c.Messages = ratelimit.Limit{Burst: 1, Per: time.Hour} })
 	req := ask(held("u1"))
 	nonce, err := f.Await(bg, req)
 	if err != nil {
@@ -112,7 +113,7 @@ func TestGate_HeldRequestsAreReplaced(t *testing.T) {
 
 // TestGate_HeldAndReadyAtOnce: it gets ready between the look and the hold.
 func TestGate_HeldAndReadyAtOnce(t *testing.T) {
-	f := newFixture(t, func(c *Config) { c.Messages = Limit{Burst: 5, Per: time.Hour} })
+	f := newFixture(t, func(c *Config) { c.Messages = ratelimit.Limit{Burst: 5, Per: time.Hour} })
 	f.open(ask(held("u1")))
 	f.advance("u1")
 	for range 2 {
@@ -143,7 +144,7 @@ func TestGate_ReplacedWhileItIsReleased(t *testing.T) {
 // TestGate_HeldMessagesKeepToTheBudget: they have their part of it from when they are
 // held, and are sent whatever is left when their time comes.
 func TestGate_HeldMessagesKeepToTheBudget(t *testing.T) {
-	f := newFixture(t, func(c *Config) { c.Messages = Limit{Burst: 2, Per: time.Hour} })
+	f := newFixture(t, func(c *Config) { c.Messages = ratelimit.Limit{Burst: 2, Per: time.Hour} })
 	f.hold(ask(held("u1")))
 	f.open(ask(granted, mailbox("bob@example.com"))) // takes the rest
 	_, err := f.RequestToken(bg, ask(granted, mailbox("carol@example.com")))
@@ -170,7 +171,7 @@ func TestGate_HeldMessagesRespectACooldown(t *testing.T) {
 
 // TestGate_ConcurrentReports of one registration send one message.
 func TestGate_ConcurrentReports(t *testing.T) {
-	f := newFixture(t, func(c *Config) { c.Messages = Limit{Burst: 100, Per: time.Hour} })
+	f := newFixture(t, func(c *Config) { c.Messages = ratelimit.Limit{Burst: 100, Per: time.Hour} })
 	f.hold(ask(held("u1")))
 	var wg sync.WaitGroup
 	for range 20 {

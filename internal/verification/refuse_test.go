@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
@@ -147,7 +148,7 @@ func TestRefuseWithdrawsInOneTransaction(t *testing.T) {
 // TestCooldown ends when it was told to, is not prolonged by clicking again,
 // and is the address's: others are not held up, and no limit need be set.
 func TestCooldown(t *testing.T) {
-	for _, limit := range []Limit{{}, {Burst: 50, Per: time.Hour}} {
+	for _, limit := range []ratelimit.Limit{{}, {Burst: 50, Per: time.Hour}} {
 		f := newFixture(t, func(c *Config) { c.Cooldown, c.PerAddress = 3*time.Hour, limit })
 		sid := f.open(ask()).SID
 		refusal := f.outbox.last(t).Refusal

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
@@ -110,7 +111,7 @@ func TestF8_EndedSessionIsReplaced(t *testing.T) {
 // TestEarlyRequestIsAnswered with its session, and sends when it is made again; where
 // there is none, it opens one.
 func TestEarlyRequestIsAnswered(t *testing.T) {
-	f := newFixture(t, func(c *Config) { c.Messages = Limit{Burst: 5, Per: time.Hour} })
+	f := newFixture(t, func(c *Config) { c.Messages = ratelimit.Limit{Burst: 5, Per: time.Hour} })
 	early := func(r *Request) { r.Early = true }
 	first := f.open(ask(early))
 	if got := f.open(ask(early, attempt(2))); !first.Sent || got != (Opened{SID: first.SID}) || len(f.outbox.messages()) != 1 {

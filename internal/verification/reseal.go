@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
@@ -18,7 +19,7 @@ import (
 // moves. What is made at the very moment of a rotation is covered by a day.
 func (s *Service) Retention() time.Duration {
 	longest := max(conversationTime, 2*MaxLifetime, s.cfg.Cooldown)
-	for _, limit := range []Limit{s.cfg.PerAddress, s.cfg.PerClient, s.cfg.PerNetwork, s.cfg.PerDomain, s.cfg.PerUser, s.cfg.PerUIA, s.cfg.Messages, s.cfg.Guesses, wrongCodes} {
+	for _, limit := range []ratelimit.Limit{s.cfg.PerAddress, s.cfg.PerClient, s.cfg.PerNetwork, s.cfg.PerDomain, s.cfg.PerUser, s.cfg.PerUIA, s.cfg.Messages, s.cfg.Guesses, wrongCodes} {
 		longest = max(longest, limit.Per)
 	}
 	return longest + 24*time.Hour

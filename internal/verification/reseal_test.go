@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
@@ -226,7 +227,7 @@ func TestRetention(t *testing.T) {
 	if got := f.Retention(); got != 72*time.Hour {
 		t.Errorf("got %v, want a day more than UIA sessions and sessions live", got)
 	}
-	f = newFixture(t, func(c *Config) { c.PerUser = Limit{Burst: 1, Per: 90 * 24 * time.Hour} })
+	f = newFixture(t, func(c *Config) { c.PerUser = ratelimit.Limit{Burst: 1, Per: 90 * 24 * time.Hour} })
 	if got := f.Retention(); got != 91*24*time.Hour {
 		t.Errorf("got %v, want a day more than the limit of 90 days", got)
 	}
@@ -256,7 +257,7 @@ func TestRetention(t *testing.T) {
 // TestForgetAcrossARotation: what was stored under former keys is found, too, and
 // the answer tells how much there was of each kind.
 func TestForgetAcrossARotation(t *testing.T) {
-	f := newFixture(t, func(c *Config) { c.PerAddress = Limit{Burst: 50, Per: time.Hour} })
+	f := newFixture(t, func(c *Config) { c.PerAddress = ratelimit.Limit{Burst: 50, Per: time.Hour} })
 	for range 2 {
 		client := secret(fmt.Sprint("client", len(f.keys.Keys())))
 		sid := f.validated(ask(client))
@@ -298,7 +299,7 @@ func TestForgetAcrossARotation(t *testing.T) {
 // TestSessionEntry: a backup is restored without what could be used twice, and
 // with what protects others.
 func TestSessionEntry(t *testing.T) {
-	f := newFixture(t, func(c *Config) { c.PerAddress = Limit{Burst: 50, Per: time.Hour} })
+	f := newFixture(t, func(c *Config) { c.PerAddress = ratelimit.Limit{Burst: 50, Per: time.Hour} })
 	sid := f.validated(ask())
 	f.claim(completes(sid))
 	f.await(ask(purpose(threepid.Add)))

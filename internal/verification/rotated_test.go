@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/keyring"
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
 
@@ -253,7 +254,7 @@ func TestAdoptedAcrossARotation(t *testing.T) {
 
 // TestLimitsAcrossARotation: a rotation gives nobody another go.
 func TestLimitsAcrossARotation(t *testing.T) {
-	limits := Limit{Burst: 2, Per: time.Hour}
+	limits := ratelimit.Limit{Burst: 2, Per: time.Hour}
 	f := newFixture(t, func(c *Config) { c.PerAddress, c.PerUser = limits, limits })
 	attempt := int64(0)
 	count := func() (address, user bool) {

@@ -50,17 +50,17 @@ type Config struct {
 	// of one registered domain, by one user, and in one session of
 	// User-Interactive Authentication. PerUser also limits other actions, each
 	// by itself.
-	PerAddress, PerClient, PerDomain, PerUser, PerUIA Limit
+	PerAddress, PerClient, PerDomain, PerUser, PerUIA ratelimit.Limit
 	// PerNetwork is PerClient's for each of the wider networks around a client.
-	PerNetwork Limit
+	PerNetwork ratelimit.Limit
 	// Mailboxes takes the place of PerAddress for email, unless it is off.
 	Mailboxes ratelimit.Mailboxes
 	// ExplainResets has whoever asks for a reset and has no account told so by mail.
 	ExplainResets bool
 	// Messages limits how many messages are sent, whoever asks.
-	Messages Limit
+	Messages ratelimit.Limit
 	// Guesses limits how many wrong tokens come from one network.
-	Guesses Limit
+	Guesses ratelimit.Limit
 
 	// InFlight bounds how long a nonce or an alias is honoured: the time one
 	// request may spend at the homeserver.
@@ -152,9 +152,9 @@ func setDefault[T ~int | ~int64](v *T, def T) {
 
 type silent struct{}
 
-func (silent) Transition(threepid.Purpose, threepid.Medium, string) {}
-func (silent) Asked(ratelimit.Class, threepid.Medium, LimitKind)    {}
-func (silent) RanDry(bool)                                          {}
+func (silent) Transition(threepid.Purpose, threepid.Medium, string)   {}
+func (silent) Asked(ratelimit.Class, threepid.Medium, ratelimit.Kind) {}
+func (silent) RanDry(bool)                                            {}
 
 // secretLabel and tokenLabel keep the hashes of secrets and tokens apart from
 // others.

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
 	"github.com/caddy-threepid/caddy-threepid/store/storetest"
@@ -107,7 +108,7 @@ func TestStorageDiscipline(t *testing.T) {
 	rec := &recorder{}
 	f := newFixture(t, func(c *Config) {
 		rec.Store = c.Store
-		c.Store, c.PerAddress = rec, Limit{Burst: 100, Per: time.Hour}
+		c.Store, c.PerAddress = rec, ratelimit.Limit{Burst: 100, Per: time.Hour}
 	})
 	secrets := wholeLife(f)
 	kinds := map[string]int{}

@@ -62,7 +62,7 @@ type LimitError struct {
 	// RetryAfter is how long to wait; always positive.
 	RetryAfter time.Duration
 	// Limit says which limit it was, if it was one of ours.
-	Limit LimitKind
+	Limit ratelimit.Kind
 }
 
 func (e *LimitError) Error() string {
@@ -192,7 +192,7 @@ type Observer interface {
 	Transition(purpose threepid.Purpose, medium threepid.Medium, to string)
 	// Asked is called for each message that is asked for; limit is what has refused it,
 	// or empty.
-	Asked(class ratelimit.Class, medium threepid.Medium, limit LimitKind)
+	Asked(class ratelimit.Class, medium threepid.Medium, limit ratelimit.Kind)
 	// RanDry is called when there is nothing left for newcomers, and when there is again.
 	RanDry(dry bool)
 }

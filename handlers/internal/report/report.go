@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/wire"
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/internal/verification"
 )
@@ -31,7 +32,7 @@ type Event struct {
 	Status   int
 	Duration time.Duration
 	// Limit is the limit that has refused the request, or empty.
-	Limit verification.LimitKind
+	Limit ratelimit.Kind
 	// Err is the private cause of a failure, or nil.
 	Err error
 }
@@ -63,11 +64,11 @@ type Observer interface {
 
 // UnknownLimit is a limit that was not one of the service's, or that was met after
 // the homeserver had been asked.
-const UnknownLimit verification.LimitKind = "other"
+const UnknownLimit ratelimit.Kind = "other"
 
 // LimitOf is the limit that has refused a request, or empty. One that does not
 // say which it is was not one of the service's.
-func LimitOf(err error) verification.LimitKind {
+func LimitOf(err error) ratelimit.Kind {
 	limit, ok := errors.AsType[*verification.LimitError](err)
 	if !ok {
 		return ""
