@@ -8,12 +8,11 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/guest"
+	"github.com/caddy-threepid/caddy-threepid/store"
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"go.uber.org/zap"
-
-	"github.com/caddy-threepid/caddy-threepid/caddymodule/guest"
-	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
 func init() {

@@ -10,10 +10,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-threepid/caddy-threepid/caddymodule/guest"
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
-
-	"github.com/caddy-threepid/caddy-threepid/caddymodule/guest"
 )
 
 const from, to = "guest@example.test", "alice@example.test"
