@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/caddy-threepid/caddy-threepid/internal/provenance"
+	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 )
@@ -62,6 +63,10 @@ func goldenRecords(s *Service) map[string]golden {
 		"e/" + name(s.explainedNames(threepid.Add, threepid.ThreePID{Medium: threepid.Email, Address: "a@x.example"})): {kindExplained, &explained{Message: "m", Sent: true}},
 		"q/" + name(s.openNames(threepid.Add, threepid.ThreePID{Medium: threepid.Email, Address: "a@x.example"})):      {kindOpen, &openRequests{SIDs: []threepid.SID{sid}}},
 		"w/" + name(s.languageNames(threepid.ThreePID{Medium: threepid.Email, Address: "a@x.example"})):                {kindLanguage, &spoken{Language: "de"}},
+		"m/" + name(s.mailboxNames(threepid.ThreePID{Medium: threepid.Email, Address: "a@x.example"})): {kindLetters, &ratelimit.Letters{
+			List: []ratelimit.Letter{{At: 1, By: 2, As: ratelimit.Spared}}, Closed: []ratelimit.Closed{{By: 3, Until: 4}},
+		}},
+		"k/" + name(s.addressNames(threepid.ThreePID{Medium: threepid.Email, Address: "a@x.example"})): {kindPlaces, &ratelimit.Places{Networks: []uint64{1, 2}}},
 	}
 }
 
