@@ -59,7 +59,7 @@ func (s *Service) demand(req Request) *demand {
 	wide := ratelimit.Wide(req.Client)
 	d.who.Cold = s.table.Heat.Of(wide, s.now()) <= coldNetwork
 	if req.Medium == threepid.Email && !s.cfg.Mailboxes.Off() {
-		d.mailbox = s.mailboxNames(req.ThreePID)
+		d.mailbox = s.mailboxNames(mailboxOf(req.ThreePID))
 	}
 	return d
 }
@@ -352,7 +352,7 @@ func (s *Service) used(ctx context.Context, a *Alias) {
 		if err := kindPlaces.Put(txn, s.keys, kindPlaces.Key(names[0]), from, s.now().Add(placeMemory)); err != nil {
 			return err
 		}
-		return s.changeLetters(txn, s.mailboxNames(a.ThreePID), func(l *ratelimit.Letters) { l.Used(who) })
+		return s.changeLetters(txn, s.mailboxNames(mailboxOf(a.ThreePID)), func(l *ratelimit.Letters) { l.Used(who) })
 	})
 }
 

@@ -98,7 +98,7 @@ func TestSpoiltCountsAreNone(t *testing.T) {
 		err := f.cfg.Store.Update(bg, limitsPartition, func(txn store.Txn) error { return txn.Set(key, []byte("x"), time.Time{}) })
 		wantErr(t, "spoil", err, nil)
 	}
-	spoil(kindLimit.Key(f.mailboxNames(ask().ThreePID)[0]))
+	spoil(kindLimit.Key(f.mailboxNames(mailboxOf(ask().ThreePID))[0]))
 	spoil(kindCool.Key(f.addressNames(ask().ThreePID)[0]))
 	if got := f.open(ask()); !got.Sent {
 		t.Error("nothing was sent")

@@ -310,7 +310,7 @@ func TestOneExplanationADay(t *testing.T) {
 	expect("third", messages[2], false)
 	var rec explained
 	err := f.store.View(bg, limitsPartition, func(txn store.Txn) error {
-		_, err := kindExplained.First(txn, f.keys, f.explainedNames(threepid.Register, ask().ThreePID), &rec)
+		_, err := kindExplained.First(txn, f.keys, f.explainedNames(threepid.Register, mailboxOf(ask().ThreePID)), &rec)
 		return err
 	})
 	if err != nil || rec.Message != messages[1].ID || !rec.Sent {

@@ -50,7 +50,7 @@ func (o *opening) put(txn store.Txn) error {
 // coolNames are the names under which it is found that a mailbox cools down for
 // everybody. Versions before 2027 have used the address.
 func (n naming) coolNames(id threepid.ThreePID) []string {
-	return append(n.mailboxNames(id), n.addressNames(id)...)
+	return append(n.mailboxNames(mailboxOf(id)), n.addressNames(id)...)
 }
 
 // Cooling is how long a message may not go to its address, because its owner has

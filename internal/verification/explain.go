@@ -30,7 +30,7 @@ func (s *Service) Explain(ctx context.Context, m Message) (ours bool, err error)
 		return false, nil // whoever reads it may be somebody else
 	}
 	var note explained
-	names := s.explainedNames(m.Purpose, m.ThreePID())
+	names := s.explainedNames(m.Purpose, mailboxOf(m.ThreePID()))
 	err = s.store.Update(ctx, limitsPartition, func(txn store.Txn) error {
 		note = explained{}
 		_, err := kindExplained.First(txn, s.keys, names, &note)
@@ -59,7 +59,7 @@ func (s *Service) chargeExplanation(txn store.Txn, m Message) (refused *ratelimi
 // Explained notes what became of that message. One that was not sent leaves the
 // day to the next.
 func (s *Service) Explained(ctx context.Context, m Message, sent bool) error {
-	names := s.explainedNames(m.Purpose, m.ThreePID())
+	names := s.explainedNames(m.Purpose, mailboxOf(m.ThreePID()))
 	return s.store.Update(ctx, limitsPartition, func(txn store.Txn) error {
 		if sent {
 			return kindExplained.Put(txn, s.keys, kindExplained.Key(names[0]), explained{Message: m.ID, Sent: true}, s.now().Add(explainEvery))
@@ -75,7 +75,10 @@ func (s *Service) Explained(ctx context.Context, m Message, sent bool) error {
 
 // explainedNames are those of that note, beside the limits, by every key: it is for the
 // mailbox, whatever its spelling.
-func (n naming) explainedNames(purpose threepid.Purpose, id threepid.ThreePID) []string {
-	id = mailboxOf(id)
-	return n.keys.HashTexts("explained", string(purpose), string(id.Medium), id.Address)
+func (n naming) explainedNames(purpose threepid.Purpose, of mailboxID) []string {
+	return n.keys.HashTexts("explained", string(purpose), string(of.Medium), of.Address)
+}
+
+func explainedOf(n naming, purpose threepid.Purpose, id threepid.ThreePID) []string {
+	return n.explainedNames(purpose, mailboxOf(id))
 }

@@ -139,7 +139,7 @@ func (s *Service) viewLatest(ctx context.Context, p store.Partition, fn func(sto
 
 // mailbox is the cell of an address.
 func (s *Service) mailbox(id threepid.ThreePID, share int) ratelimit.Cell {
-	return ratelimit.Cell{Limit: s.cfg.PerAddress, Kind: LimitAddress, Names: s.mailboxNames(id), Share: share}
+	return ratelimit.Cell{Limit: s.cfg.PerAddress, Kind: LimitAddress, Names: s.mailboxNames(mailboxOf(id)), Share: share}
 }
 
 // budget is the cell that every message of a medium counts against.
@@ -186,10 +186,4 @@ func (s *Service) CountUser(ctx context.Context, action, user string) error {
 // the ring, the one in use first.
 func (n naming) addressNames(id threepid.ThreePID) []string {
 	return n.keys.HashTexts("limit address", string(id.Medium), id.Address)
-}
-
-// mailboxNames stand for all spellings of an address in the key of its limit.
-func (n naming) mailboxNames(id threepid.ThreePID) []string {
-	id = mailboxOf(id)
-	return n.keys.HashTexts("limit mailbox", string(id.Medium), id.Address)
 }

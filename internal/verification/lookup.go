@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/address"
 	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
 	"github.com/caddy-threepid/caddy-threepid/store"
@@ -55,14 +54,6 @@ func (s *Service) FindByAddress(ctx context.Context, id threepid.ThreePID) ([]Fo
 		found = append(found, f)
 	}
 	return found, nil
-}
-
-// mailboxOf is the same for all spellings of one mailbox.
-func mailboxOf(id threepid.ThreePID) threepid.ThreePID {
-	if id.Medium == threepid.Email {
-		id.Address = address.AbuseKey(id.Address)
-	}
-	return id
 }
 
 // RevokeByAddress ends all open sessions of exactly this address, and returns how
@@ -142,7 +133,7 @@ func (s *Service) Limits(ctx context.Context, id threepid.ThreePID, domain strin
 
 // anyCooling is how long a mailbox cools down for everybody, or for some network.
 func (s *Service) anyCooling(txn store.Txn, id threepid.ThreePID) (time.Duration, error) {
-	letters, err := s.letters(txn, s.mailboxNames(id))
+	letters, err := s.letters(txn, s.mailboxNames(mailboxOf(id)))
 	if err != nil {
 		return 0, err
 	}

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/address"
 	"github.com/caddy-threepid/caddy-threepid/internal/provenance"
 	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
@@ -79,6 +78,10 @@ type Reader struct {
 	Notice  Notice
 }
 
+func (r Reader) mailbox() mailboxID {
+	return mailboxOf(threepid.ThreePID{Medium: threepid.Email, Address: r.Address})
+}
+
 // Notify puts the notices of a change into the outbox. What a limit holds back is
 // not sent later; it is a LimitError. Each reader is told as far as possible,
 // whatever becomes of the others, and the error is about all of them.
@@ -129,8 +132,7 @@ func (s *Service) admitNotice(ctx context.Context, h Happened, notice Notice) er
 func (s *Service) distinct(readers []Reader) []Reader {
 	var list []Reader
 	for _, r := range readers {
-		mailbox := address.AbuseKey(r.Address)
-		if !slices.ContainsFunc(list, func(l Reader) bool { return address.AbuseKey(l.Address) == mailbox }) {
+		if !slices.ContainsFunc(list, func(l Reader) bool { return l.mailbox() == r.mailbox() }) {
 			list = append(list, r)
 		}
 	}
@@ -138,19 +140,19 @@ func (s *Service) distinct(readers []Reader) []Reader {
 }
 
 // noticeMailbox is the limit of one notice for one mailbox.
-func (s *Service) noticeMailbox(notice Notice, addr string) ratelimit.Cell {
+func (s *Service) noticeMailbox(notice Notice, of mailboxID) ratelimit.Cell {
 	return ratelimit.Cell{
 		Limit: noticesPerMailbox, Kind: LimitNotices, Share: 1,
-		Names: s.noticeNames(notice, addr),
+		Names: s.noticeNames(notice, of),
 	}
 }
 
-func (n naming) noticeNames(notice Notice, addr string) []string {
-	return n.keys.HashTexts("limit notices of mailbox", string(notice), address.AbuseKey(addr))
+func (n naming) noticeNames(notice Notice, of mailboxID) []string {
+	return n.keys.HashTexts("limit notices of mailbox", string(notice), of.Address)
 }
 
 func (s *Service) notify(ctx context.Context, h Happened, r Reader) error {
-	cells := []ratelimit.Cell{s.noticeMailbox(r.Notice, r.Address)}
+	cells := []ratelimit.Cell{s.noticeMailbox(r.Notice, r.mailbox())}
 	if !s.cfg.Messages.Off() {
 		cells = append(cells, ratelimit.Cell{
 			Limit: s.cfg.Messages, Kind: LimitNotices, Share: 1, Names: s.keys.HashTexts("limit notices", string(r.Notice)),

@@ -49,12 +49,12 @@ var (
 		sealed.Never("it has the homeserver's name of a registration, and no address"))
 	kindLimit = sealed.Declare("limits", "l/", sealed.Together, sealed.Unsealed, sealed.Kept, named(naming.limits))
 	// The messages that were asked for to one mailbox, and from where an address was proven.
-	kindLetters = sealed.Declare("mailboxes", "m/", sealed.Together, sealed.Expires, sealed.Kept, named(naming.mailboxNames))
+	kindLetters = sealed.Declare("mailboxes", "m/", sealed.Together, sealed.Expires, sealed.Kept, named(ofMailbox(naming.mailboxNames)))
 	kindPlaces  = sealed.Declare("places", "k/", sealed.Together, sealed.Left, sealed.Kept, named(naming.addressNames))
 	// An address whose owner wants no more messages.
 	kindCool = sealed.Declare("cooldowns", "c/", sealed.Together, sealed.Unsealed, sealed.Kept, named(naming.coolNames))
 	// Whether the owner of an address was told why there is no token.
-	kindExplained = sealed.Declare("explanations", "e/", sealed.Together, sealed.Expires, sealed.Kept, named(each(naming.explainedNames)))
+	kindExplained = sealed.Declare("explanations", "e/", sealed.Together, sealed.Expires, sealed.Kept, named(each(explainedOf)))
 	// The newest requests for an address, and the one that its owner has confirmed in. A
 	// language is remembered for a year, for which no key should have to be kept.
 	kindOpen     = sealed.Declare("open_requests", "q/", sealed.Together, sealed.Expires, sealed.Dropped, named(each(naming.openNames)))
@@ -98,12 +98,12 @@ type naming struct{ keys *keyring.Ring }
 
 // limits are the names of all that is counted for an address.
 func (n naming) limits(id threepid.ThreePID) []string {
-	names := append(n.mailboxNames(id), each(naming.codeNames)(n, id)...)
+	names := append(n.mailboxNames(mailboxOf(id)), each(naming.codeNames)(n, id)...)
 	for _, notice := range Notices {
 		if id.Medium != threepid.Email {
 			break // there are none
 		}
-		names = append(names, n.noticeNames(notice, id.Address)...)
+		names = append(names, n.noticeNames(notice, mailboxOf(id))...)
 	}
 	return names
 }

@@ -174,7 +174,7 @@ func withdraw(txn store.Txn, session *Session) error {
 func (s *Service) cool(ctx context.Context, id threepid.ThreePID, by uint64, until time.Time) error {
 	return s.store.Update(ctx, limitsPartition, func(txn store.Txn) error {
 		if by != 0 {
-			return s.changeLetters(txn, s.mailboxNames(id), func(l *ratelimit.Letters) { l.Refuse(by, until) })
+			return s.changeLetters(txn, s.mailboxNames(mailboxOf(id)), func(l *ratelimit.Letters) { l.Refuse(by, until) })
 		}
 		wait, err := s.cooling(txn, id, nil)
 		if err != nil || !until.After(s.now().Add(wait)) {
@@ -201,6 +201,6 @@ func (s *Service) cooling(txn store.Txn, id threepid.ThreePID, by []uint64) (lon
 	if len(by) == 0 {
 		return longest, nil
 	}
-	letters, err := s.letters(txn, s.mailboxNames(id))
+	letters, err := s.letters(txn, s.mailboxNames(mailboxOf(id)))
 	return max(longest, letters.Refused(by, s.now())), err
 }
