@@ -89,10 +89,8 @@ func (s *Service) repetition(req Request) *demand {
 		}
 		return []ratelimit.Cell{{Limit: limit, Kind: kind, Names: s.keys.HashTexts("limit "+string(kind), subject...), Share: repeatShare}}
 	}
-	if req.Medium != threepid.Email || s.cfg.Mailboxes.Off() {
-		if !s.cfg.PerAddress.Off() {
-			d.cells = append(d.cells, s.mailbox(req.ThreePID, repeatShare))
-		}
+	if former := s.cfg.Mailboxes.Network == 0; !s.cfg.PerAddress.Off() && (former || req.Medium != threepid.Email) {
+		d.cells = append(d.cells, s.mailbox(req.ThreePID, repeatShare))
 	}
 	if req.AccessToken != "" {
 		d.cells = append(d.cells, cell(LimitUser, s.cfg.PerUser, "token", string(req.AccessToken))...)

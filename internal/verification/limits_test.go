@@ -299,3 +299,27 @@ func TestF21_ConcurrentGuesses(t *testing.T) {
 
 // granted makes a request for a reset that the homeserver decides about.
 func granted(r *Request) { r.Purpose, r.Granting = threepid.Password, true }
+
+// TestNobodyIsMailedWhoHasNoAccount, if somebody asks for a reset, unless the operator
+// wishes so: it would be a mail to a stranger.
+func TestNobodyIsMailedWhoHasNoAccount(t *testing.T) {
+	for _, wished := range []bool{false, true} {
+		f := newFixture(t, func(c *Config) { c.ExplainResets = wished })
+		for purpose, want := range map[threepid.Purpose]bool{threepid.Password: wished, threepid.Register: true, threepid.Add: true} {
+			got, err := f.Explain(bg, Message{ID: "m", Purpose: purpose, Medium: threepid.Email, Address: "a@x.example", Decoy: true, Expires: f.clock.Now().Add(time.Hour)})
+			if got != want || err != nil {
+				t.Errorf("explain_resets %v, %s: got %v, %v", wished, purpose, got, err)
+			}
+		}
+	}
+}
+
+// TestNoLimitOfMailboxesIsNone: neither that of before.
+func TestNoLimitOfMailboxesIsNone(t *testing.T) {
+	f := newFixture(t, func(c *Config) {
+		c.PerAddress, c.Mailboxes = ratelimit.Limit{Burst: 1, Per: time.Hour}, ratelimit.Mailboxes{Network: -1}
+	})
+	for n := range 5 {
+		f.open(ask(secret(fmt.Sprint(n))))
+	}
+}

@@ -53,7 +53,7 @@ type Config struct {
 	PerAddress, PerClient, PerDomain, PerUser, PerUIA ratelimit.Limit
 	// PerNetwork is PerClient's for each of the wider networks around a client.
 	PerNetwork ratelimit.Limit
-	// Mailboxes takes the place of PerAddress for email, unless it is off.
+	// Mailboxes takes the place of PerAddress for email, unless it is the zero value.
 	Mailboxes ratelimit.Mailboxes
 	// ExplainResets has whoever asks for a reset and has no account told so by mail.
 	ExplainResets bool

@@ -245,12 +245,15 @@ func (s *Stack) caddyfile(opts Options, n *Node, direct int) string {
 			identity_name %s
 			checks %s
 		}
-		limit address 1000 1h
-		limit client 100000 1h
-		limit domain 100000 1h
-		limit user 1000 1h
-		limit messages 100000 1h
-		limit guesses 1000 1h
+		limits {
+			client 100000 1h
+			domain 100000 1h
+			user 1000 1h
+			messages 100000 1h
+			guesses 1000 1h
+			mailbox off
+			explain_resets on
+		}
 		mailer smtp {
 			server %s
 			tls starttls
