@@ -28,11 +28,14 @@ func (noOutbox) Wake(store.Partition, string) {}
 
 // BenchmarkLimits is what the limits add to a request without its HTTP.
 func BenchmarkLimits(b *testing.B) {
-	on := ratelimit.Limit{Burst: 1_000_000, Per: 24 * time.Hour}
+	on := ratelimit.Presets[ratelimit.Community]
+	for _, rate := range on.Rates() {
+		*rate = ratelimit.Limit{Burst: 1 << 30, Per: time.Hour}
+	}
 	for _, c := range []struct {
-		name  string
-		limit ratelimit.Limit
-	}{{"off", ratelimit.Limit{}}, {"four", on}} {
+		name   string
+		limits ratelimit.Preset
+	}{{"off", ratelimit.Preset{}}, {"all", on}} {
 		b.Run(c.name, func(b *testing.B) {
 			s, err := badgerstore.Open(badgerstore.Options{Dir: b.TempDir()})
 			if err != nil {
@@ -45,7 +48,7 @@ func BenchmarkLimits(b *testing.B) {
 			}
 			svc, err := verification.NewService(verification.Config{
 				Store: s, Keys: keys, Outbox: noOutbox{},
-				PerAddress: c.limit, PerClient: c.limit, PerDomain: c.limit, Messages: c.limit,
+				Preset: c.limits,
 			})
 			if err != nil {
 				b.Fatal(err)

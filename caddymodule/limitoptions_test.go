@@ -41,8 +41,8 @@ func TestLimitsAreWhatIsConfigured(t *testing.T) {
 	} {
 		s := mustProvision(t, c.config).Settings().Sessions
 		got := ratelimit.Preset{
-			Messages: s.Messages, Domain: s.PerDomain, Client: s.PerClient, Network: s.PerNetwork,
-			User: s.PerUser, UIA: s.PerUIA, Guesses: s.Guesses, Mailboxes: s.Mailboxes,
+			Messages: s.Messages, Domain: s.Domain, Client: s.Client, Network: s.Network,
+			User: s.User, UIA: s.UIA, Guesses: s.Guesses, Mailboxes: s.Mailboxes,
 		}
 		for _, l := range []*ratelimit.Limit{&got.Client, &got.Network, &c.want.Client, &c.want.Network} {
 			if l.Off() {

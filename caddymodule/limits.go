@@ -125,12 +125,13 @@ func (a *App) resolveLimits(e *config.Expander, c *verification.Config) {
 	if l.Client != nil && l.Network == nil {
 		l.Network = l.Client.wider()
 	}
-	c.Messages, c.PerDomain = l.Messages.resolve(def.Messages), l.Domain.resolve(def.Domain)
-	c.PerClient, c.PerNetwork = l.Client.resolve(def.Client), l.Network.resolve(def.Network)
-	c.PerUser, c.PerUIA, c.Guesses = l.User.resolve(def.User), l.UIA.resolve(def.UIA), l.Guesses.resolve(def.Guesses)
+	c.Preset = def
+	for name, limit := range c.Rates() {
+		*limit = (*l.rates()[name]).resolve(*limit)
+	}
 	c.PerAddress, c.ExplainResets = a.LimitAddress.resolve(defaultAddressLimit), l.ExplainResets
-	if a.LimitAddress == nil {
-		c.Mailboxes = l.mailboxes(def.Mailboxes, in)
+	if c.Mailboxes = l.mailboxes(def.Mailboxes, in); a.LimitAddress != nil {
+		c.Mailboxes = ratelimit.Mailboxes{}
 	}
 	a.checkLimits(e, *c)
 }
@@ -175,12 +176,9 @@ const mostLetters = 100
 
 func (a *App) checkLimits(e *config.Expander, c verification.Config) {
 	in := e.In("limits")
-	limits := map[string]ratelimit.Limit{
-		"client": c.PerClient, "network": c.PerNetwork, "domain": c.PerDomain, "user": c.PerUser,
-		"uia": c.PerUIA, "messages": c.Messages, "guesses": c.Guesses,
-	}
+	limits := c.Rates()
 	for _, name := range slices.Sorted(maps.Keys(limits)) {
-		limit := limits[name]
+		limit := *limits[name]
 		former := a.formerLimits()[name]
 		switch {
 		case former != nil && *former != nil:

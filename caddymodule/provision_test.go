@@ -70,12 +70,12 @@ func TestR38_DefaultsWorkOnALaptop(t *testing.T) {
 	if got, want := app.Settings().Sessions.PerAddress, (ratelimit.Limit{Burst: 10, Per: time.Hour}); got != want {
 		t.Errorf("got limit %+v, want %+v", got, want)
 	}
-	if got, want := app.Settings().Sessions.PerUser, (ratelimit.Limit{Burst: 20, Per: time.Hour}); got != want {
+	if got, want := app.Settings().Sessions.User, (ratelimit.Limit{Burst: 20, Per: time.Hour}); got != want {
 		t.Errorf("got limit %+v, want %+v", got, want)
 	}
 	domain := app.Settings().Sessions
 	for name, got := range map[string]ratelimit.Limit{
-		"60 per client": domain.PerClient, "200 per domain": domain.PerDomain, "10 per uia": domain.PerUIA,
+		"60 per client": domain.Client, "200 per domain": domain.Domain, "10 per uia": domain.UIA,
 		"500 messages": domain.Messages, "30 guesses": domain.Guesses,
 	} {
 		want := ratelimit.Limit{Per: time.Hour}
@@ -160,7 +160,7 @@ func TestProvisionTranslatesEverything(t *testing.T) {
 		t.Errorf("got\n%+v, want\n%+v", got, want)
 	}
 	domain := app.Settings().Sessions
-	limits := []ratelimit.Limit{domain.PerAddress, domain.PerUser, domain.PerClient, domain.PerDomain, domain.PerUIA, domain.Messages, domain.Guesses}
+	limits := []ratelimit.Limit{domain.PerAddress, domain.User, domain.Client, domain.Domain, domain.UIA, domain.Messages, domain.Guesses}
 	for i, got := range limits {
 		if want := (ratelimit.Limit{Burst: 2 + i, Per: time.Duration(10+i) * time.Minute}); got != want {
 			t.Errorf("limit %d: got %+v, want %+v", i, got, want)

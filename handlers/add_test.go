@@ -291,7 +291,7 @@ func TestF31_ADeniedAddressIsRefused(t *testing.T) {
 }
 
 func TestF32_AddIsLimitedPerUser(t *testing.T) {
-	r := newRig(t, options{service: func(c *verification.Config) { c.PerUser = ratelimit.Limit{Burst: 3, Per: time.Minute} }})
+	r := newRig(t, options{service: func(c *verification.Config) { c.User = ratelimit.Limit{Burst: 3, Per: time.Minute} }})
 	r.hs.AddUser("alice", "secret")
 	token := r.login("alice", "secret")
 	sid := r.validated("account/3pid", "c", "new@x.org")

@@ -200,7 +200,7 @@ func TestUIA_WhomClientsName(t *testing.T) {
 // TestUIA_AProofByMail is one of an address of the account, of email, that is read; and is
 // counted like a password.
 func TestUIA_AProofByMail(t *testing.T) {
-	r, _ := phoneRig(t, options{service: func(c *verification.Config) { c.PerUser = ratelimit.Limit{Burst: 1, Per: time.Hour} }})
+	r, _ := phoneRig(t, options{service: func(c *verification.Config) { c.User = ratelimit.Limit{Burst: 1, Per: time.Hour} }})
 	r.hs.AddUser("alice", "secret", "alice@x.org")
 	r.hs.AddThreepid("alice", "msisdn", "447400123456")
 	token := r.login("alice", "secret")

@@ -212,7 +212,7 @@ func TestF27_BoundByAnotherUserIsNotOurBusiness(t *testing.T) {
 }
 
 func TestF32_BindIsLimitedPerUser(t *testing.T) {
-	r := newRig(t, options{service: func(c *verification.Config) { c.PerUser = ratelimit.Limit{Burst: 3, Per: time.Minute} }})
+	r := newRig(t, options{service: func(c *verification.Config) { c.User = ratelimit.Limit{Burst: 3, Per: time.Minute} }})
 	r.hs.AddUser("alice", "secret")
 	r.hs.AddUser("bob", "secret")
 	r.ids.Start("id.example.org", "1", "s", "email", "a@b.org")

@@ -58,7 +58,7 @@ func TestNothingIsDoneAfterAFault(t *testing.T) {
 	for name, prepare := range completions {
 		for _, kind := range []error{errDisk, storetest.OfEveryKind(errDisk)} {
 			for n, over := 1, false; !over; n++ {
-				c := newChaos(t, false, func(vc *verification.Config) { vc.PerUser = ratelimit.Limit{Burst: 10, Per: time.Hour} })
+				c := newChaos(t, false, func(vc *verification.Config) { vc.User = ratelimit.Limit{Burst: 10, Per: time.Hour} })
 				tail, body, err := prepare(c)
 				if err != nil {
 					t.Fatalf("%s: %v", name, err)

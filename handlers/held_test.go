@@ -26,7 +26,7 @@ func TestGate_HeldRequestsCountLikeSentOnes(t *testing.T) {
 			byHeader(c)
 		}
 		opts.service = func(c *verification.Config) {
-			c.PerAddress, c.PerClient, c.PerDomain, c.Messages = hour(10), hour(60), hour(20), hour(500)
+			c.PerAddress, c.Client, c.Domain, c.Messages = hour(10), hour(60), hour(20), hour(500)
 		}
 		r := gated(t, opts, GateCompleted, steps)
 		answers := map[int]int{}

@@ -48,7 +48,7 @@ func TestF21_ClientLimit(t *testing.T) {
 			}
 			byHeader(c)
 		}
-		opts.service = func(c *verification.Config) { c.PerClient = ratelimit.Limit{Burst: 2, Per: 4999 * time.Millisecond} }
+		opts.service = func(c *verification.Config) { c.Client = ratelimit.Limit{Burst: 2, Per: 4999 * time.Millisecond} }
 		r := newRig(t, opts)
 		ask := func(client string, i int) (int, http.Header, map[string]any) {
 			rec := r.do("POST", registerToken, fmt.Sprintf(`{"client_secret":"s%d","email":"a%d@x.org","send_attempt":1}`, i, i), "X-Client", client)
@@ -89,7 +89,7 @@ func TestF21_OtherSubjects(t *testing.T) {
 	one := ratelimit.Limit{Burst: 1, Per: time.Hour}
 	r := newRig(t, options{
 		config:  func(c *Config) { c.NextLinkOrigins = []string{"https://app.example.org"} },
-		service: func(c *verification.Config) { c.PerUser, c.PerUIA = one, one },
+		service: func(c *verification.Config) { c.User, c.UIA = one, one },
 	})
 	n := 0
 	ask := func(purpose, more string, header ...string) int {
@@ -126,7 +126,7 @@ func TestF21_OtherSubjects(t *testing.T) {
 
 // TestF21_DomainLimit: names below one registered domain are one.
 func TestF21_DomainLimit(t *testing.T) {
-	r := newRig(t, options{service: func(c *verification.Config) { c.PerDomain = ratelimit.Limit{Burst: 1, Per: time.Hour} }})
+	r := newRig(t, options{service: func(c *verification.Config) { c.Domain = ratelimit.Limit{Burst: 1, Per: time.Hour} }})
 	for i, c := range []struct {
 		email string
 		want  int
@@ -212,7 +212,7 @@ func TestF21_WrongTokens(t *testing.T) {
 // TestF21_ClientOfTheConnection: without anything better, the client is who has
 // connected, whatever the request says.
 func TestF21_ClientOfTheConnection(t *testing.T) {
-	r := newRig(t, options{service: func(c *verification.Config) { c.PerClient = ratelimit.Limit{Burst: 1, Per: time.Hour} }})
+	r := newRig(t, options{service: func(c *verification.Config) { c.Client = ratelimit.Limit{Burst: 1, Per: time.Hour} }})
 	ask := func(i int, header ...string) int {
 		return r.do("POST", registerToken, fmt.Sprintf(`{"client_secret":"s%d","email":"a@x.org","send_attempt":1}`, i), header...).Code
 	}

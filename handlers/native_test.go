@@ -52,7 +52,7 @@ func TestF21_NativeResetsAreLimited(t *testing.T) {
 		first, same, other request
 	}{
 		{
-			"client", func(c *verification.Config) { c.PerClient = one },
+			"client", func(c *verification.Config) { c.Client = one },
 			request{resetByMail, mail("a@x.org"), "2001:db8::1"},
 			request{resetByMail, mail("b@y.org"), "2001:db8::2"},
 			request{resetByMail, mail("b@y.org"), "2001:db8:1::1"},
@@ -64,7 +64,7 @@ func TestF21_NativeResetsAreLimited(t *testing.T) {
 			request{resetByMail, mail("c@gmail.com"), ""},
 		},
 		{
-			"domain", func(c *verification.Config) { c.PerDomain = one },
+			"domain", func(c *verification.Config) { c.Domain = one },
 			request{resetByMail, mail("a@x.example.co.uk"), ""},
 			request{resetByMail, mail("b@y.EXAMPLE.co.uk"), ""},
 			request{resetByMail, mail("a@example2.co.uk"), ""},

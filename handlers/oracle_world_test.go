@@ -87,8 +87,8 @@ func newOracleWorld(t *testing.T, opts oracleOptions) *oracleWorld {
 		},
 		service: func(c *verification.Config) {
 			c.Now, c.Store = time.Now, slowStore{storetest.NewMemory(time.Now)}
-			c.PerAddress, c.PerClient, c.PerDomain = hour(10), hour(60), hour(60)
-			c.PerUser, c.PerUIA, c.Messages, c.Guesses = hour(20), hour(10), hour(40), hour(30)
+			c.PerAddress, c.Client, c.Domain = hour(10), hour(60), hour(60)
+			c.User, c.UIA, c.Messages, c.Guesses = hour(20), hour(10), hour(40), hour(30)
 			dc := outbox.Config{Store: c.Store, Keys: c.Keys, Transports: outbox.Transports{Suppressed: w.mayNot}, Sweep: 5 * time.Minute}
 			if w.weather == relayFull {
 				dc.MaxQueued = 2

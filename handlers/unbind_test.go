@@ -508,7 +508,7 @@ func TestDeactivateWithoutAListOfAddresses(t *testing.T) {
 }
 
 func TestDeactivateAsksNobodyBeforeItsAuthentication(t *testing.T) {
-	r := newRig(t, options{service: func(c *verification.Config) { c.PerUser = ratelimit.Limit{Burst: 2, Per: 1 << 40} }})
+	r := newRig(t, options{service: func(c *verification.Config) { c.User = ratelimit.Limit{Burst: 2, Per: 1 << 40} }})
 	r.hs.AddUser("alice", "secret", "alice@x.org")
 	token := r.login("alice", "secret")
 	for range 20 {
@@ -521,7 +521,7 @@ func TestDeactivateAsksNobodyBeforeItsAuthentication(t *testing.T) {
 }
 
 func TestUnbindOfANamedServerIsLimited(t *testing.T) {
-	r := newRig(t, options{service: func(c *verification.Config) { c.PerUser = ratelimit.Limit{Burst: 2, Per: 1 << 40} }, hs: func(*fakehs.Options) {}})
+	r := newRig(t, options{service: func(c *verification.Config) { c.User = ratelimit.Limit{Burst: 2, Per: 1 << 40} }, hs: func(*fakehs.Options) {}})
 	r.hs.AddUser("alice", "secret", "1@x.org", "2@x.org", "3@x.org")
 	token := r.login("alice", "secret")
 	numbered := func(n, port string) string {
@@ -544,7 +544,7 @@ func TestUnbindOfANamedServerIsLimited(t *testing.T) {
 // TestUnbindOfANamedServerCountsOnce: on a homeserver that can unbind, the name
 // is looked at twice.
 func TestUnbindOfANamedServerCountsOnce(t *testing.T) {
-	r := newRig(t, options{service: func(c *verification.Config) { c.PerUser = ratelimit.Limit{Burst: 2, Per: 1 << 40} }})
+	r := newRig(t, options{service: func(c *verification.Config) { c.User = ratelimit.Limit{Burst: 2, Per: 1 << 40} }})
 	r.hs.AddUser("alice", "secret", "alice@x.org")
 	token := r.login("alice", "secret")
 	legacy := r.next

@@ -10,11 +10,7 @@ import (
 
 // limits are those of a configuration that says nothing of them.
 func limits() verification.Config {
-	p := ratelimit.Presets[ratelimit.Community]
-	return verification.Config{
-		PerClient: p.Client, PerNetwork: p.Network, PerDomain: p.Domain, PerUser: p.User, PerUIA: p.UIA,
-		Messages: p.Messages, Guesses: p.Guesses, Mailboxes: p.Mailboxes,
-	}
+	return verification.Config{Preset: ratelimit.Presets[ratelimit.Community]}
 }
 
 // dayOfSMS is how many short messages the budgets allow in a day. All cost the same.

@@ -17,6 +17,24 @@ type Preset struct {
 	Mailboxes          Mailboxes
 }
 
+// Rates are all but those of mailboxes, by the names of their options. What is added to
+// a preset is added here.
+func (p *Preset) Rates() map[string]*Limit {
+	return map[string]*Limit{
+		"messages": &p.Messages, "client": &p.Client, "network": &p.Network, "domain": &p.Domain,
+		"user": &p.User, "uia": &p.UIA, "guesses": &p.Guesses,
+	}
+}
+
+// Longest is how long something that is counted matters.
+func (p *Preset) Longest() time.Duration {
+	longest := Day // of mailboxes
+	for _, rate := range p.Rates() {
+		longest = max(longest, rate.Per)
+	}
+	return longest
+}
+
 func hourly(n int) Limit { return Limit{Burst: n, Per: time.Hour} }
 
 // The names of presets, by how many people have an account.

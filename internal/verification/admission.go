@@ -93,19 +93,19 @@ func (s *Service) repetition(req Request) *demand {
 		d.cells = append(d.cells, s.mailbox(req.ThreePID, repeatShare))
 	}
 	if req.AccessToken != "" {
-		d.cells = append(d.cells, cell(LimitUser, s.cfg.PerUser, "token", string(req.AccessToken))...)
+		d.cells = append(d.cells, cell(LimitUser, s.cfg.User, "token", string(req.AccessToken))...)
 	}
 	if req.UIA != "" {
-		d.cells = append(d.cells, cell(LimitUIA, s.cfg.PerUIA, string(req.UIA))...)
+		d.cells = append(d.cells, cell(LimitUIA, s.cfg.UIA, string(req.UIA))...)
 	}
 	if len(d.by) > 0 {
-		d.strange = append(d.strange, cell(LimitClient, s.cfg.PerClient, string(d.by[0]))...)
+		d.strange = append(d.strange, cell(LimitClient, s.cfg.Client, string(d.by[0]))...)
 		for _, wider := range d.by[1:] {
-			d.strange = append(d.strange, cell(LimitNetwork, s.cfg.PerNetwork, string(wider))...)
+			d.strange = append(d.strange, cell(LimitNetwork, s.cfg.Network, string(wider))...)
 		}
 	}
 	if req.Domain != "" && d.class != ratelimit.Owner {
-		domain := cell(LimitDomain, s.cfg.PerDomain, req.Domain)
+		domain := cell(LimitDomain, s.cfg.Domain, req.Domain)
 		for i := range domain {
 			domain[i].Fair = true
 		}

@@ -18,7 +18,7 @@ import (
 func TestWhoSaysNothingIsNotCountedTogether(t *testing.T) {
 	once := ratelimit.Limit{Burst: 1, Per: time.Hour}
 	f := newFixture(t, func(c *Config) {
-		c.PerClient, c.PerDomain, c.PerUser, c.PerUIA, c.Guesses = once, once, once, once, once
+		c.Client, c.Domain, c.User, c.UIA, c.Guesses = once, once, once, once, once
 	})
 	for n := range 3 {
 		sid := f.open(ask(secret(fmt.Sprint(n)))).SID
@@ -38,7 +38,7 @@ func TestTheSlowestLimitIsTold(t *testing.T) {
 		want            ratelimit.Kind
 		wait            time.Duration
 	}{{fast, slow, LimitClient, time.Hour}, {slow, fast, LimitAddress, time.Hour}, {slow, slow, LimitAddress, time.Hour}} {
-		f := newFixture(t, func(cfg *Config) { cfg.PerAddress, cfg.PerClient = c.address, c.client })
+		f := newFixture(t, func(cfg *Config) { cfg.PerAddress, cfg.Client = c.address, c.client })
 		f.open(ask(from("192.0.2.1")))
 		_, err := f.RequestToken(bg, ask(from("192.0.2.1"), secret("other")))
 		var limit *LimitError
@@ -135,7 +135,7 @@ func TestCooldownIsNotShortenedUnread(t *testing.T) {
 func TestLimitsAreToldExactly(t *testing.T) {
 	hourly := ratelimit.Limit{Burst: 4, Per: time.Hour}
 	ample := ratelimit.Limit{Burst: 8, Per: 2 * time.Hour}
-	f := newFixture(t, func(c *Config) { c.PerAddress, c.PerDomain, c.Messages = hourly, hourly, ample })
+	f := newFixture(t, func(c *Config) { c.PerAddress, c.Domain, c.Messages = hourly, hourly, ample })
 	want := func(used int, until time.Time) {
 		t.Helper()
 		list, cooling, err := f.Limits(bg, ask().ThreePID, "example.com")

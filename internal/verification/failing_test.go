@@ -52,7 +52,7 @@ func newShaky(t *testing.T) *shaky {
 		s.disk.Store, s.chance.Reader = storetest.NewMemory(c.Now), c.Random
 		c.Store, c.Random = s.disk, s.chance
 		many := ratelimit.Limit{Burst: 100, Per: time.Hour}
-		c.PerAddress, c.PerClient, c.PerDomain, c.PerUser, c.PerUIA, c.Messages, c.Guesses = many, many, many, many, many, many, many
+		c.PerAddress, c.Client, c.Domain, c.User, c.UIA, c.Messages, c.Guesses = many, many, many, many, many, many, many
 	})
 	s.outbox.store = s.disk.Store // who is woken looks without a fault
 	return s

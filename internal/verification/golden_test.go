@@ -60,7 +60,7 @@ func goldenRecords(s *Service) map[string]golden {
 		replyKey(sid):                                           {kindReply, &Reply{Text: "550 no \xff", At: 3}},
 		"g/" + name(s.progressNames("uia", threepid.Email)):     {kindProgress, &progressRecord{Ready: true, Held: &held, Paid: 4}},
 		"t/" + s.keys.HashText("registration tie", "192.0.2.1"): {kindRegistration, &registrationRecord{UIA: "uia", At: 5}},
-		"e/" + name(s.explainedNames(threepid.Add, mailboxID{Medium: threepid.Email, Address: "a@x.example"})):      {kindExplained, &explained{Message: "m", Sent: true}},
+		"e/" + name(s.explainedNames(threepid.Add, mailboxID{Medium: threepid.Email, Address: "a@x.example"})):    {kindExplained, &explained{Message: "m", Sent: true}},
 		"q/" + name(s.openNames(threepid.Add, threepid.ThreePID{Medium: threepid.Email, Address: "a@x.example"})): {kindOpen, &openRequests{SIDs: []threepid.SID{sid}}},
 		"w/" + name(s.languageNames(threepid.ThreePID{Medium: threepid.Email, Address: "a@x.example"})):           {kindLanguage, &spoken{Language: "de"}},
 		"m/" + name(s.mailboxNames(mailboxID{Medium: threepid.Email, Address: "a@x.example"})): {kindLetters, &ratelimit.Letters{

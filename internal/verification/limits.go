@@ -176,10 +176,10 @@ func (s *Service) guess(client netip.Addr) (c ratelimit.Cell, counted bool) {
 // there were too many: MSC2290 asks for that where addresses are added and
 // bound.
 func (s *Service) CountUser(ctx context.Context, action, user string) error {
-	if s.cfg.PerUser.Off() {
+	if s.cfg.User.Off() {
 		return nil
 	}
-	return s.spend(ctx, ratelimit.Cell{Limit: s.cfg.PerUser, Kind: LimitUser, Names: s.keys.HashTexts("limit user", action, user), Share: 1})
+	return s.spend(ctx, ratelimit.Cell{Limit: s.cfg.User, Kind: LimitUser, Names: s.keys.HashTexts("limit user", action, user), Share: 1})
 }
 
 // addressNames stand for an address in the key of its cool-down, by every key of

@@ -48,14 +48,14 @@ func TestF21_LimitsBySubject(t *testing.T) {
 		first, same, other func(*Request)
 	}{
 		{LimitAddress, func(c *Config) { c.PerAddress = one }, mailbox("a.b@gmail.com"), mailbox("ab+x@googlemail.com"), mailbox("c@gmail.com")},
-		{LimitClient, func(c *Config) { c.PerClient = one }, from("192.0.2.1"), from("::ffff:192.0.2.1"), from("192.0.2.2")},
-		{LimitClient, func(c *Config) { c.PerClient = one }, from("2001:db8:0:1::1"), from("2001:db8:0:1:ffff::2"), from("2001:db8:0:2::1")},
-		{LimitClient, func(c *Config) { c.PerClient = one }, from("fe80::1%eth0"), from("fe80::2%eth1"), func(*Request) {}},
-		{LimitDomain, func(c *Config) { c.PerDomain = one }, domain("example.co.uk"), domain("example.co.uk"), domain("example2.co.uk")},
-		{LimitDomain, func(c *Config) { c.PerDomain = one }, domain("example.org"), domain("example.org"), phone},
-		{LimitUser, func(c *Config) { c.PerUser = one }, token("t1"), token("t1"), token("t2")},
-		{LimitUser, func(c *Config) { c.PerUser = one }, token("t1"), token("t1"), token("")},
-		{LimitUIA, func(c *Config) { c.PerUIA = one }, uia("s1"), uia("s1"), uia("s2")},
+		{LimitClient, func(c *Config) { c.Client = one }, from("192.0.2.1"), from("::ffff:192.0.2.1"), from("192.0.2.2")},
+		{LimitClient, func(c *Config) { c.Client = one }, from("2001:db8:0:1::1"), from("2001:db8:0:1:ffff::2"), from("2001:db8:0:2::1")},
+		{LimitClient, func(c *Config) { c.Client = one }, from("fe80::1%eth0"), from("fe80::2%eth1"), func(*Request) {}},
+		{LimitDomain, func(c *Config) { c.Domain = one }, domain("example.co.uk"), domain("example.co.uk"), domain("example2.co.uk")},
+		{LimitDomain, func(c *Config) { c.Domain = one }, domain("example.org"), domain("example.org"), phone},
+		{LimitUser, func(c *Config) { c.User = one }, token("t1"), token("t1"), token("t2")},
+		{LimitUser, func(c *Config) { c.User = one }, token("t1"), token("t1"), token("")},
+		{LimitUIA, func(c *Config) { c.UIA = one }, uia("s1"), uia("s1"), uia("s2")},
 		{LimitMessages, func(c *Config) { c.Messages = one }, func(*Request) {}, mailbox("b@other.example"), phone},
 	} {
 		t.Run(string(tt.kind), func(t *testing.T) {
@@ -87,7 +87,7 @@ func TestF21_LimitsBySubject(t *testing.T) {
 // others as they were.
 func TestF21_RefusalCountsNowhere(t *testing.T) {
 	f := newFixture(t, func(c *Config) {
-		c.PerAddress, c.PerClient = ratelimit.Limit{Burst: 1, Per: time.Hour}, ratelimit.Limit{Burst: 2, Per: time.Hour}
+		c.PerAddress, c.Client = ratelimit.Limit{Burst: 1, Per: time.Hour}, ratelimit.Limit{Burst: 2, Per: time.Hour}
 	})
 	f.open(ask(from("192.0.2.1")))
 	for i := range 20 {
@@ -103,7 +103,7 @@ func TestF21_RefusalCountsNowhere(t *testing.T) {
 // counted, but does not use up its user's next message.
 func TestF8_F21_RepetitionsAreCheap(t *testing.T) {
 	hour := ratelimit.Limit{Burst: 2, Per: time.Hour}
-	f := newFixture(t, func(c *Config) { c.PerAddress, c.PerClient, c.Messages = hour, hour, hour })
+	f := newFixture(t, func(c *Config) { c.PerAddress, c.Client, c.Messages = hour, hour, hour })
 	f.open(ask(from("192.0.2.1")))
 	passed := 0
 	for {
@@ -166,7 +166,7 @@ func TestF21_BudgetCountsOnlyWhatIsSent(t *testing.T) {
 // TestF21_NodesShareLimits: two nodes over one store, and a node that is
 // started again, count as one.
 func TestF21_NodesShareLimits(t *testing.T) {
-	f := newFixture(t, func(c *Config) { c.PerClient = ratelimit.Limit{Burst: 4, Per: time.Hour} })
+	f := newFixture(t, func(c *Config) { c.Client = ratelimit.Limit{Burst: 4, Per: time.Hour} })
 	other, err := NewService(f.cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -194,8 +194,8 @@ func TestF21_ConcurrentNodesPassExactlyTheBurst(t *testing.T) {
 	const burst = 13
 	f := newFixture(t, func(c *Config) {
 		many := ratelimit.Limit{Burst: 1000, Per: time.Hour}
-		c.PerAddress, c.PerDomain, c.PerUIA, c.Messages = many, many, many, many
-		c.PerClient = ratelimit.Limit{Burst: burst, Per: time.Hour}
+		c.PerAddress, c.Domain, c.UIA, c.Messages = many, many, many, many
+		c.Client = ratelimit.Limit{Burst: burst, Per: time.Hour}
 	})
 	other, err := NewService(f.cfg)
 	if err != nil {
@@ -227,7 +227,7 @@ func TestF21_ConcurrentNodesPassExactlyTheBurst(t *testing.T) {
 
 // TestF21_ClockSetBack: nobody is locked out for longer than the limit's time.
 func TestF21_ClockSetBack(t *testing.T) {
-	f := newFixture(t, func(c *Config) { c.PerClient = ratelimit.Limit{Burst: 1, Per: time.Minute} })
+	f := newFixture(t, func(c *Config) { c.Client = ratelimit.Limit{Burst: 1, Per: time.Minute} })
 	f.open(ask(from("192.0.2.1")))
 	f.clock.Advance(-48 * time.Hour)
 	_, err := f.RequestToken(bg, ask(from("192.0.2.1"), secret("b")))

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/sealed"
 	"github.com/caddy-threepid/caddy-threepid/store"
 )
@@ -18,10 +17,7 @@ import (
 // this service makes lives longer under its name, but bindings, which Reseal
 // moves. What is made at the very moment of a rotation is covered by a day.
 func (s *Service) Retention() time.Duration {
-	longest := max(conversationTime, 2*MaxLifetime, s.cfg.Cooldown)
-	for _, limit := range []ratelimit.Limit{s.cfg.PerAddress, s.cfg.PerClient, s.cfg.PerNetwork, s.cfg.PerDomain, s.cfg.PerUser, s.cfg.PerUIA, s.cfg.Messages, s.cfg.Guesses, wrongCodes} {
-		longest = max(longest, limit.Per)
-	}
+	longest := max(conversationTime, 2*MaxLifetime, s.cfg.Cooldown, s.cfg.Longest(), s.cfg.PerAddress.Per, wrongCodes.Per)
 	return longest + 24*time.Hour
 }
 

@@ -227,7 +227,7 @@ func TestRetention(t *testing.T) {
 	if got := f.Retention(); got != 72*time.Hour {
 		t.Errorf("got %v, want a day more than UIA sessions and sessions live", got)
 	}
-	f = newFixture(t, func(c *Config) { c.PerUser = ratelimit.Limit{Burst: 1, Per: 90 * 24 * time.Hour} })
+	f = newFixture(t, func(c *Config) { c.User = ratelimit.Limit{Burst: 1, Per: 90 * 24 * time.Hour} })
 	if got := f.Retention(); got != 91*24*time.Hour {
 		t.Errorf("got %v, want a day more than the limit of 90 days", got)
 	}

@@ -255,7 +255,7 @@ func TestAdoptedAcrossARotation(t *testing.T) {
 // TestLimitsAcrossARotation: a rotation gives nobody another go.
 func TestLimitsAcrossARotation(t *testing.T) {
 	limits := ratelimit.Limit{Burst: 2, Per: time.Hour}
-	f := newFixture(t, func(c *Config) { c.PerAddress, c.PerUser = limits, limits })
+	f := newFixture(t, func(c *Config) { c.PerAddress, c.User = limits, limits })
 	attempt := int64(0)
 	count := func() (address, user bool) {
 		var limit *LimitError

@@ -45,22 +45,14 @@ type Config struct {
 	SessionLifetime time.Duration
 	MaxTries        int
 
-	// PerAddress, PerClient, PerDomain, PerUser and PerUIA limit how often a
-	// token may be requested: for one mailbox, from one network, for addresses
-	// of one registered domain, by one user, and in one session of
-	// User-Interactive Authentication. PerUser also limits other actions, each
-	// by itself.
-	PerAddress, PerClient, PerDomain, PerUser, PerUIA ratelimit.Limit
-	// PerNetwork is PerClient's for each of the wider networks around a client.
-	PerNetwork ratelimit.Limit
-	// Mailboxes takes the place of PerAddress for email, unless it is the zero value.
-	Mailboxes ratelimit.Mailboxes
+	// Preset are the limits of requests for a token. User also limits other actions,
+	// each by itself.
+	ratelimit.Preset
+	// PerAddress takes the place of Mailboxes where that is the zero value, and is the
+	// limit of numbers.
+	PerAddress ratelimit.Limit
 	// ExplainResets has whoever asks for a reset and has no account told so by mail.
 	ExplainResets bool
-	// Messages limits how many messages are sent, whoever asks.
-	Messages ratelimit.Limit
-	// Guesses limits how many wrong tokens come from one network.
-	Guesses ratelimit.Limit
 
 	// InFlight bounds how long a nonce or an alias is honoured: the time one
 	// request may spend at the homeserver.

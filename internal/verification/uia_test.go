@@ -114,7 +114,7 @@ func TestReadyChangesNothing(t *testing.T) {
 }
 
 func TestF32_UsersAreCountedApart(t *testing.T) {
-	f := newFixture(t, func(c *Config) { c.PerUser = ratelimit.Limit{Burst: 2, Per: time.Minute} })
+	f := newFixture(t, func(c *Config) { c.User = ratelimit.Limit{Burst: 2, Per: time.Minute} })
 	for _, user := range []string{"@alice:x", "@bob:x"} {
 		for _, action := range []string{"add", "bind"} {
 			for range 2 {

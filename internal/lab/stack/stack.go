@@ -213,6 +213,17 @@ func (s *Stack) Stop() {
 // Client makes a client of the public site.
 func (s *Stack) Client() *Client { return NewClient(s.Public) }
 
+// generous limits are for tests, which come from one address.
+const generous = `limits {
+			client 100000 1h
+			domain 100000 1h
+			user 1000 1h
+			messages 100000 1h
+			guesses 1000 1h
+			mailbox off
+			explain_resets on
+		}`
+
 func (s *Stack) caddyfile(opts Options, n *Node, direct int) string {
 	checks, options, mapping := "off", "", ""
 	if opts.Callback {
@@ -245,15 +256,7 @@ func (s *Stack) caddyfile(opts Options, n *Node, direct int) string {
 			identity_name %s
 			checks %s
 		}
-		limits {
-			client 100000 1h
-			domain 100000 1h
-			user 1000 1h
-			messages 100000 1h
-			guesses 1000 1h
-			mailbox off
-			explain_resets on
-		}
+		`+generous+`
 		mailer smtp {
 			server %s
 			tls starttls
