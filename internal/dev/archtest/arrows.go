@@ -71,6 +71,11 @@ var arrows = []arrow{
 		OnlyStandard: true,
 	},
 	{
+		Why:       "ratelimit says how often, and knows neither sessions nor requests",
+		From:      func(dir string) bool { return dir == "internal/ratelimit" },
+		Forbidden: []string{"./internal/verification", "net/http"},
+	},
+	{
 		Why:       "guest is a contract: whoever implements it needs nothing of ours but package store",
 		From:      func(dir string) bool { return dir == contract },
 		Forbidden: []string{caddy, "./internal", "./handlers", "./caddymodule"},
