@@ -43,7 +43,7 @@ type demand struct {
 const coldNetwork = 8
 
 // demand is what a request that sends something counts against, the budget left out.
-func (s *Service) demand(req Request) *demand {
+func (s *limiter) demand(req Request) *demand {
 	d := s.repetition(req)
 	for i := range d.cells {
 		d.cells[i].Share = 1
@@ -77,7 +77,7 @@ func (r Request) Class() ratelimit.Class {
 }
 
 // repetition is what a request counts against that sends nothing.
-func (s *Service) repetition(req Request) *demand {
+func (s *limiter) repetition(req Request) *demand {
 	d := &demand{
 		id: req.ThreePID, cools: !req.Discreet,
 		class: req.Class(), by: ratelimit.Networks(req.Client),
@@ -115,7 +115,7 @@ func (s *Service) repetition(req Request) *demand {
 }
 
 // network is the short hash of the network that a client is known by, or zero.
-func (s *Service) network(client netip.Addr) uint64 {
+func (s *limiter) network(client netip.Addr) uint64 {
 	if !client.IsValid() {
 		return 0
 	}
@@ -123,7 +123,7 @@ func (s *Service) network(client netip.Addr) uint64 {
 }
 
 // networkHashes are short keyed hashes of a network, by every key.
-func (s *Service) networkHashes(n ratelimit.Network) (list []uint64) {
+func (s *limiter) networkHashes(n ratelimit.Network) (list []uint64) {
 	for _, sum := range s.keys.Hashes("limit network of", string(n)) {
 		list = append(list, binary.BigEndian.Uint64(sum[:8]))
 	}
@@ -132,7 +132,7 @@ func (s *Service) networkHashes(n ratelimit.Network) (list []uint64) {
 
 // meet counts a demand against everything that it concerns, or against nothing if
 // something refuses.
-func (s *Service) meet(ctx context.Context, d *demand) error {
+func (s *limiter) meet(ctx context.Context, d *demand) error {
 	err := s.take(ctx, func(txn store.Txn) (*LimitError, error) {
 		d.counted = nil
 		who, err := s.recognized(txn, d)
@@ -177,7 +177,7 @@ func (d *demand) against(who ratelimit.Asker) []ratelimit.Cell {
 
 // recognized says whether the owner of the address is known by the network of whoever
 // asks.
-func (s *Service) recognized(txn store.Txn, d *demand) (ratelimit.Asker, error) {
+func (s *limiter) recognized(txn store.Txn, d *demand) (ratelimit.Asker, error) {
 	who := d.who
 	if who.Known || len(d.places) == 0 {
 		return who, nil
@@ -192,7 +192,7 @@ func (s *Service) recognized(txn store.Txn, d *demand) (ratelimit.Asker, error) 
 }
 
 // letter asks whether the mailbox may have one more, and returns what notes that it has.
-func (s *Service) letter(txn store.Txn, d *demand, who ratelimit.Asker) (write func() error, refused *LimitError, err error) {
+func (s *limiter) letter(txn store.Txn, d *demand, who ratelimit.Asker) (write func() error, refused *LimitError, err error) {
 	if len(d.mailbox) == 0 {
 		return func() error { return nil }, nil, nil
 	}
@@ -216,7 +216,7 @@ func (s *Service) letter(txn store.Txn, d *demand, who ratelimit.Asker) (write f
 }
 
 // letters are what is known of a mailbox.
-func (s *Service) letters(txn store.Txn, names []string) (*ratelimit.Letters, error) {
+func (s *limiter) letters(txn store.Txn, names []string) (*ratelimit.Letters, error) {
 	letters := new(ratelimit.Letters)
 	_, err := kindLetters.First(txn, s.keys, names, letters)
 	if errors.Is(err, store.ErrNotFound) {
@@ -225,7 +225,7 @@ func (s *Service) letters(txn store.Txn, names []string) (*ratelimit.Letters, er
 	return letters, err
 }
 
-func (s *Service) putLetters(txn store.Txn, names []string, letters *ratelimit.Letters) error {
+func (s *limiter) putLetters(txn store.Txn, names []string, letters *ratelimit.Letters) error {
 	key, end := kindLetters.Key(names[0]), letters.Expires()
 	if end.IsZero() {
 		return txn.Delete(key)
@@ -234,11 +234,11 @@ func (s *Service) putLetters(txn store.Txn, names []string, letters *ratelimit.L
 }
 
 // letterBack takes the newest letter back of whoever asked.
-func (s *Service) letterBack(txn store.Txn, d *demand) error {
+func (s *limiter) letterBack(txn store.Txn, d *demand) error {
 	return s.changeLetters(txn, d.mailbox, func(l *ratelimit.Letters) { l.Back(d.who) })
 }
 
-func (s *Service) changeLetters(txn store.Txn, names []string, change func(*ratelimit.Letters)) error {
+func (s *limiter) changeLetters(txn store.Txn, names []string, change func(*ratelimit.Letters)) error {
 	if len(names) == 0 {
 		return nil
 	}
@@ -251,7 +251,7 @@ func (s *Service) changeLetters(txn store.Txn, names []string, change func(*rate
 }
 
 // observe notes what networks had, who was refused, and when newcomers get nothing.
-func (s *Service) observe(d *demand, err error) {
+func (s *limiter) observe(d *demand, err error) {
 	now := s.now()
 	refused, limited := errors.AsType[*LimitError](err)
 	switch {
@@ -291,7 +291,7 @@ type ClassBudget struct {
 }
 
 // Budgets are those of all classes. There are none without a limit.
-func (s *Service) Budgets(ctx context.Context) (list []ClassBudget, err error) {
+func (s *limiter) Budgets(ctx context.Context) (list []ClassBudget, err error) {
 	if s.cfg.Messages.Off() {
 		return nil, nil
 	}
@@ -315,14 +315,14 @@ func (s *Service) Budgets(ctx context.Context) (list []ClassBudget, err error) {
 }
 
 // Limited are those who were refused of late.
-func (s *Service) Limited() []ratelimit.Entry { return s.limited.Entries(s.now()) }
+func (s *limiter) Limited() []ratelimit.Entry { return s.limited.Entries(s.now()) }
 
 // dryTime is how long the budget counts as used up after it has refused somebody.
 const dryTime = 10 * time.Minute
 
 // Dry reports whether newcomers were refused of late because there was nothing left for
 // them.
-func (s *Service) Dry() bool {
+func (s *limiter) Dry() bool {
 	at := s.dry.Load()
 	dry := at != 0 && s.now().Sub(time.Unix(0, at)) < dryTime
 	if !dry && s.dryTold.CompareAndSwap(true, false) {
@@ -334,7 +334,7 @@ func (s *Service) Dry() bool {
 // used notes that a session has proven its address from a network: whoever asks from
 // there is its owner, and the messages that they have asked for were wanted. Should it
 // fail, they are a stranger next time.
-func (s *Service) used(ctx context.Context, a *Alias) {
+func (s *limiter) used(ctx context.Context, a *Alias) {
 	narrow, wide := ratelimit.Narrow(a.client), ratelimit.Wide(a.client)
 	if narrow == "" {
 		return

@@ -57,7 +57,7 @@ func (n naming) coolNames(id threepid.ThreePID) []string {
 // said "I did not ask for this". The outbox asks, before it sends. What the owner is
 // known to have asked for may go, and a notice: who is bothered by strangers has to learn
 // if one of them has succeeded.
-func (s *Service) Cooling(ctx context.Context, m Message) (wait time.Duration, err error) {
+func (s *limiter) Cooling(ctx context.Context, m Message) (wait time.Duration, err error) {
 	if m.Notice != "" || m.Wanted {
 		return 0, nil
 	}

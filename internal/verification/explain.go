@@ -25,7 +25,7 @@ type explained struct {
 
 // Explain asks, before a decoy's message is sent, whether it is the one of this
 // day. The first message that asks is, until it is too old to be sent.
-func (s *Service) Explain(ctx context.Context, m Message) (ours bool, err error) {
+func (s *limiter) Explain(ctx context.Context, m Message) (ours bool, err error) {
 	if m.Purpose == threepid.Password && !s.cfg.ExplainResets {
 		return false, nil // whoever reads it may be somebody else
 	}
@@ -47,7 +47,7 @@ func (s *Service) Explain(ctx context.Context, m Message) (ours bool, err error)
 }
 
 // chargeExplanation counts an explanation: it comes last, when there is plenty.
-func (s *Service) chargeExplanation(txn store.Txn, m Message) (refused *ratelimit.Refusal, err error) {
+func (s *limiter) chargeExplanation(txn store.Txn, m Message) (refused *ratelimit.Refusal, err error) {
 	budget := s.budget(m.Medium)
 	if budget.Limit.Off() {
 		return nil, nil
@@ -58,7 +58,7 @@ func (s *Service) chargeExplanation(txn store.Txn, m Message) (refused *ratelimi
 
 // Explained notes what became of that message. One that was not sent leaves the
 // day to the next.
-func (s *Service) Explained(ctx context.Context, m Message, sent bool) error {
+func (s *limiter) Explained(ctx context.Context, m Message, sent bool) error {
 	names := s.explainedNames(m.Purpose, mailboxOf(m.ThreePID()))
 	return s.store.Update(ctx, limitsPartition, func(txn store.Txn) error {
 		if sent {

@@ -28,7 +28,7 @@ const heldShare = 4
 const mostHeld = 500
 
 // holding is the cell that every message counts against for as long as it is held.
-func (s *Service) holding() ratelimit.Cell {
+func (s *limiter) holding() ratelimit.Cell {
 	most := mostHeld
 	if !s.cfg.Messages.Off() {
 		most = max(1, s.cfg.Messages.Burst/heldShare)
@@ -39,7 +39,7 @@ func (s *Service) holding() ratelimit.Cell {
 }
 
 // paid are the cells that a held message has paid for.
-func (s *Service) paid(medium threepid.Medium) []ratelimit.Cell {
+func (s *limiter) paid(medium threepid.Medium) []ratelimit.Cell {
 	if s.cfg.Messages.Off() {
 		return []ratelimit.Cell{s.holding()}
 	}
@@ -49,7 +49,7 @@ func (s *Service) paid(medium threepid.Medium) []ratelimit.Cell {
 }
 
 // room are the same, to be looked at.
-func (s *Service) room(medium threepid.Medium) []ratelimit.Cell {
+func (s *limiter) room(medium threepid.Medium) []ratelimit.Cell {
 	cells := s.paid(medium)
 	for i := range cells {
 		cells[i].DryRun = true
@@ -177,7 +177,7 @@ func (s *Service) releaseNow(ctx context.Context, held openingRequest) error {
 }
 
 // later is what a request is counted against, beside what it was when it was made.
-func (s *Service) later(held openingRequest, class ratelimit.Class, cells ...ratelimit.Cell) *demand {
+func (s *limiter) later(held openingRequest, class ratelimit.Class, cells ...ratelimit.Cell) *demand {
 	return &demand{
 		id: held.ThreePID(), cools: !held.Discreet,
 		class: class, cells: cells, who: ratelimit.Asker{Known: held.Wanted, By: []uint64{held.By}},

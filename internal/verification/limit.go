@@ -17,12 +17,12 @@ var limitsPartition = kindLimit.Partition("")
 
 // spend counts against all cells, or against none if one refuses; then the
 // error says how long the slowest wants to be waited for.
-func (s *Service) spend(ctx context.Context, cells ...ratelimit.Cell) error {
+func (s *limiter) spend(ctx context.Context, cells ...ratelimit.Cell) error {
 	return s.take(ctx, func(txn store.Txn) (*LimitError, error) { return s.charge(txn, cells) })
 }
 
 // take runs a transaction over limits, which counts, or refuses and writes nothing.
-func (s *Service) take(ctx context.Context, fn func(store.Txn) (*LimitError, error)) error {
+func (s *limiter) take(ctx context.Context, fn func(store.Txn) (*LimitError, error)) error {
 	var refused *LimitError
 	// Whatever it is counted for waits for the disk by itself.
 	err := store.UpdateAsync(ctx, s.store, limitsPartition, func(txn store.Txn) (err error) {
@@ -39,7 +39,7 @@ func (s *Service) take(ctx context.Context, fn func(store.Txn) (*LimitError, err
 }
 
 // charge counts against all cells in a transaction, or against none if one refuses.
-func (s *Service) charge(txn store.Txn, cells []ratelimit.Cell) (refused *LimitError, err error) {
+func (s *limiter) charge(txn store.Txn, cells []ratelimit.Cell) (refused *LimitError, err error) {
 	r, err := s.table.Charge(txn, nil, cells)
 	return limitError(r), err
 }
@@ -52,7 +52,7 @@ func limitError(r *ratelimit.Refusal) *LimitError {
 }
 
 // cooled refuses whoever asks for a mailbox that cools down. Its owner may.
-func (s *Service) cooled(txn store.Txn, d *demand, who ratelimit.Asker) (refused *LimitError, err error) {
+func (s *limiter) cooled(txn store.Txn, d *demand, who ratelimit.Asker) (refused *LimitError, err error) {
 	if !d.cools || who.Known {
 		return nil, nil
 	}
@@ -64,7 +64,7 @@ func (s *Service) cooled(txn store.Txn, d *demand, who ratelimit.Asker) (refused
 }
 
 // giveBack undoes, in whole or in part, what was counted against cells.
-func (s *Service) giveBack(ctx context.Context, cells ...ratelimit.Cell) error {
+func (s *limiter) giveBack(ctx context.Context, cells ...ratelimit.Cell) error {
 	if len(cells) == 0 {
 		return nil
 	}

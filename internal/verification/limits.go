@@ -88,7 +88,7 @@ func (s *Service) admit(ctx context.Context, req Request, opening *openingReques
 
 // repeated gives back what a request was counted for too much: it has turned
 // out to repeat another.
-func (s *Service) repeated(ctx context.Context, d *demand) {
+func (s *limiter) repeated(ctx context.Context, d *demand) {
 	if d == nil {
 		return
 	}
@@ -109,7 +109,7 @@ func (s *Service) repeated(ctx context.Context, d *demand) {
 }
 
 // admitAgain counts a message that the operator has sent again.
-func (s *Service) admitAgain(ctx context.Context, session *Session) error {
+func (s *limiter) admitAgain(ctx context.Context, session *Session) error {
 	d := &demand{id: session.ThreePID(), cools: true, who: ratelimit.Asker{By: []uint64{session.By}}, class: ratelimit.Owner}
 	if !s.cfg.PerAddress.Off() {
 		d.cells = append(d.cells, s.mailbox(session.ThreePID(), 1))
@@ -122,7 +122,7 @@ func (s *Service) admitAgain(ctx context.Context, session *Session) error {
 
 // Count counts a request that somebody else will answer and send the message of: it
 // is refused with a LimitError as one of ours would be. The budget is for what we send.
-func (s *Service) Count(ctx context.Context, req Request) error {
+func (s *limiter) Count(ctx context.Context, req Request) error {
 	req.Discreet = false
 	return s.meet(ctx, s.demand(req))
 }
@@ -130,7 +130,7 @@ func (s *Service) Count(ctx context.Context, req Request) error {
 // viewLatest is a View that sees what [store.AsyncUpdater] has written, too, of which a View
 // may know nothing until it is on the disk. What it finds is only acted upon by
 // updates that wait for that.
-func (s *Service) viewLatest(ctx context.Context, p store.Partition, fn func(store.Txn) error) error {
+func (s *limiter) viewLatest(ctx context.Context, p store.Partition, fn func(store.Txn) error) error {
 	if async, ok := s.store.(store.AsyncUpdater); ok {
 		return async.UpdateAsync(ctx, p, fn)
 	}
@@ -138,23 +138,23 @@ func (s *Service) viewLatest(ctx context.Context, p store.Partition, fn func(sto
 }
 
 // mailbox is the cell of an address.
-func (s *Service) mailbox(id threepid.ThreePID, share int) ratelimit.Cell {
+func (s *limiter) mailbox(id threepid.ThreePID, share int) ratelimit.Cell {
 	return ratelimit.Cell{Limit: s.cfg.PerAddress, Kind: LimitAddress, Names: s.mailboxNames(mailboxOf(id)), Share: share}
 }
 
 // budget is the cell that every message of a medium counts against.
-func (s *Service) budget(medium threepid.Medium) ratelimit.Cell {
+func (s *limiter) budget(medium threepid.Medium) ratelimit.Cell {
 	return ratelimit.Cell{Limit: s.cfg.Messages, Kind: LimitMessages, Names: s.keys.HashTexts("limit messages", string(medium)), Share: 1}
 }
 
 // charged reports whether a request was counted against the budget.
-func (s *Service) charged(req openingRequest) bool {
+func (s *limiter) charged(req openingRequest) bool {
 	return !s.cfg.Messages.Off() && !req.RepeatOnly && !req.Held
 }
 
 // unsent gives back what was counted for a message that was not sent. Should it
 // fail, one message less is sent within the hour.
-func (s *Service) unsent(ctx context.Context, req openingRequest) {
+func (s *limiter) unsent(ctx context.Context, req openingRequest) {
 	if s.charged(req) {
 		budget := s.budget(req.Medium)
 		budget.Refund = budget.Limit.Cost(1)
@@ -165,7 +165,7 @@ func (s *Service) unsent(ctx context.Context, req openingRequest) {
 // guess is the cell that wrong tokens from an address of the network count
 // against: somebody who opens many sessions has few tries in each, but many in
 // all. Nothing is counted of one whose address is unknown.
-func (s *Service) guess(client netip.Addr) (c ratelimit.Cell, counted bool) {
+func (s *limiter) guess(client netip.Addr) (c ratelimit.Cell, counted bool) {
 	if s.cfg.Guesses.Off() || !client.IsValid() {
 		return ratelimit.Cell{}, false
 	}
@@ -175,7 +175,7 @@ func (s *Service) guess(client netip.Addr) (c ratelimit.Cell, counted bool) {
 // CountUser counts one action of a user, and refuses it with a LimitError if
 // there were too many: MSC2290 asks for that where addresses are added and
 // bound.
-func (s *Service) CountUser(ctx context.Context, action, user string) error {
+func (s *limiter) CountUser(ctx context.Context, action, user string) error {
 	if s.cfg.User.Off() {
 		return nil
 	}

@@ -87,7 +87,7 @@ type LimitState struct {
 // Limits are those that requests for an address, of a registered domain, meet
 // now, whoever makes them; and until when its owner wants no messages, or zero.
 // The limits of clients and users are not among them: nobody is named here.
-func (s *Service) Limits(ctx context.Context, id threepid.ThreePID, domain string) (list []LimitState, cooling time.Time, err error) {
+func (s *limiter) Limits(ctx context.Context, id threepid.ThreePID, domain string) (list []LimitState, cooling time.Time, err error) {
 	d := s.demand(Request{ThreePID: id, Domain: domain})
 	asked := slices.Concat(d.cells, d.strange)
 	if budget := s.budget(id.Medium); !budget.Limit.Off() {
@@ -132,7 +132,7 @@ func (s *Service) Limits(ctx context.Context, id threepid.ThreePID, domain strin
 }
 
 // anyCooling is how long a mailbox cools down for everybody, or for some network.
-func (s *Service) anyCooling(txn store.Txn, id threepid.ThreePID) (time.Duration, error) {
+func (s *limiter) anyCooling(txn store.Txn, id threepid.ThreePID) (time.Duration, error) {
 	letters, err := s.letters(txn, s.mailboxNames(mailboxOf(id)))
 	if err != nil {
 		return 0, err
@@ -145,13 +145,13 @@ func (s *Service) anyCooling(txn store.Txn, id threepid.ThreePID) (time.Duration
 }
 
 // limitState reads a cell, and counts nothing.
-func (s *Service) limitState(txn store.Txn, c ratelimit.Cell) (LimitState, error) {
+func (s *limiter) limitState(txn store.Txn, c ratelimit.Cell) (LimitState, error) {
 	used, until, err := s.table.State(txn, c)
 	return LimitState{Limit: c.Kind, Limited: c.Limit, Used: used, Until: until}, err
 }
 
 // lettersState is how many messages strangers have asked for to a mailbox today.
-func (s *Service) lettersState(txn store.Txn, names []string) (LimitState, error) {
+func (s *limiter) lettersState(txn store.Txn, names []string) (LimitState, error) {
 	state := LimitState{Limit: LimitAddress, Limited: ratelimit.Limit{Burst: s.cfg.Mailboxes.Strangers, Per: ratelimit.Day}}
 	letters, err := s.letters(txn, names)
 	if err != nil {

@@ -118,7 +118,7 @@ func verdict(errs []error) error {
 // admitNotice counts a change against its account, if it is one that the other
 // addresses are told of. What the address itself is told that the change is about
 // is not counted there: a thief would use it up with addresses of their own.
-func (s *Service) admitNotice(ctx context.Context, h Happened, notice Notice) error {
+func (s *limiter) admitNotice(ctx context.Context, h Happened, notice Notice) error {
 	if h.Account == "" || notice != NoticeAdded && notice != NoticeRemoved {
 		return nil
 	}
@@ -140,7 +140,7 @@ func (s *Service) distinct(readers []Reader) []Reader {
 }
 
 // noticeMailbox is the limit of one notice for one mailbox.
-func (s *Service) noticeMailbox(notice Notice, of mailboxID) ratelimit.Cell {
+func (s *limiter) noticeMailbox(notice Notice, of mailboxID) ratelimit.Cell {
 	return ratelimit.Cell{
 		Limit: noticesPerMailbox, Kind: LimitNotices, Share: 1,
 		Names: s.noticeNames(notice, of),

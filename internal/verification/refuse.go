@@ -171,7 +171,7 @@ func withdraw(txn store.Txn, session *Session) error {
 
 // cool lets no message go to a mailbox until then that is asked for from a network, or,
 // if that is zero, by anybody.
-func (s *Service) cool(ctx context.Context, id threepid.ThreePID, by uint64, until time.Time) error {
+func (s *limiter) cool(ctx context.Context, id threepid.ThreePID, by uint64, until time.Time) error {
 	return s.store.Update(ctx, limitsPartition, func(txn store.Txn) error {
 		if by != 0 {
 			return s.changeLetters(txn, s.mailboxNames(mailboxOf(id)), func(l *ratelimit.Letters) { l.Refuse(by, until) })
@@ -187,7 +187,7 @@ func (s *Service) cool(ctx context.Context, id threepid.ThreePID, by uint64, unt
 
 // cooling is how long a mailbox still cools down for whoever asks from a network; by are
 // its names.
-func (s *Service) cooling(txn store.Txn, id threepid.ThreePID, by []uint64) (longest time.Duration, err error) {
+func (s *limiter) cooling(txn store.Txn, id threepid.ThreePID, by []uint64) (longest time.Duration, err error) {
 	for _, name := range s.coolNames(id) {
 		raw, err := txn.Get(kindCool.Key(name))
 		if errors.Is(err, store.ErrNotFound) || (err == nil && len(raw) != 8) {

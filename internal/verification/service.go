@@ -69,10 +69,16 @@ type Config struct {
 
 // Service runs the state machine over a store.
 type Service struct {
+	*limiter
+	ids *idMaker
+}
+
+// limiter is what a Service is over: a store and its limits. It counts what is asked for,
+// and knows mailboxes, but no session.
+type limiter struct {
 	cfg   Config
 	store store.Store
 	naming
-	ids     *idMaker
 	now     func() time.Time
 	table   ratelimit.Table
 	dry     atomic.Int64 // when newcomers got nothing, in Unix nanoseconds
@@ -129,10 +135,12 @@ func NewService(cfg Config) (*Service, error) {
 		cfg.Observer = silent{}
 	}
 	return &Service{
-		cfg: cfg, store: cfg.Store, naming: naming{cfg.Keys}, now: cfg.Now,
-		ids:     &idMaker{keys: cfg.Keys, random: cfg.Random},
-		limited: ratelimit.NewLedger(),
-		table:   ratelimit.Table{Entries: kindLimit, Heat: ratelimit.NewHeat(), Now: cfg.Now},
+		limiter: &limiter{
+			cfg: cfg, store: cfg.Store, naming: naming{cfg.Keys}, now: cfg.Now,
+			table:   ratelimit.Table{Entries: kindLimit, Heat: ratelimit.NewHeat(), Now: cfg.Now},
+			limited: ratelimit.NewLedger(),
+		},
+		ids: &idMaker{keys: cfg.Keys, random: cfg.Random},
 	}, nil
 }
 
@@ -171,7 +179,7 @@ func (s *Service) Owns(sid threepid.SID) bool {
 }
 
 // Pseudonym is what a log may say in place of an address or a user.
-func (s *Service) Pseudonym(text string) string { return s.keys.Pseudonym(s.now(), text) }
+func (s *limiter) Pseudonym(text string) string { return s.keys.Pseudonym(s.now(), text) }
 
 // Ping reports whether the store can serve.
 func (s *Service) Ping(ctx context.Context) error { return s.store.Ping(ctx) }
