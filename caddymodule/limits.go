@@ -69,7 +69,8 @@ type Limits struct {
 	// with dots. -1 is no limit, for strangers neither. Default: 5.
 	Mailbox int `json:"mailbox,omitempty"`
 
-	// How many messages all strangers may ask for to one mailbox in 24 hours.
+	// How many messages all strangers may ask for to one mailbox in 24 hours; the
+	// last of them is for who is logged in.
 	// Whoever asks from where the address was proven before is none. A reset may
 	// be asked for once an hour more, from a network that has asked for none. Default: 5.
 	Strangers int `json:"strangers,omitempty"`

@@ -27,7 +27,7 @@ func (c *Client) identify(r *http.Request, body wire.Object, req *verification.R
 	if token, err := wire.AccessToken(r); err == nil {
 		req.AccessToken = token
 	}
-	req.Granting, req.LoggedIn = c.cfg.Callback, c.visited(r, *req)
+	req.Granting, req.LoggedIn = c.cfg.Callback, c.visited(*req)
 	if req.Purpose == threepid.Register {
 		// A registration in the names of the homeserver, as in what it answers.
 		opened, _ := c.svc.OpenConversation(uiaSession(linkOf(body)), registrationEndpoint)

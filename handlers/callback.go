@@ -26,6 +26,7 @@ func (c *Client) askHomeserver(call *wire.Call, req verification.Request, to rec
 	if err != nil {
 		return opened, 0, err
 	}
+	defer c.svc.Abandon(nonce) // should somebody behind us panic
 	answer, upErr := c.forward(call, req, nonce, to)
 
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(call.R.Context()), wire.SettleTime)
@@ -35,7 +36,7 @@ func (c *Client) askHomeserver(call *wire.Call, req verification.Request, to rec
 	if hidden {
 		_, decoyErr = c.svc.Decoy(ctx, nonce)
 	}
-	opened, err = c.svc.Settle(ctx, nonce)
+	opened, err = c.svc.Settle(ctx, nonce, upErr != nil)
 	if wire.MustWait(err) {
 		return opened, 0, err // and nothing was sent
 	}

@@ -3,7 +3,6 @@
 package handlers
 
 import (
-	"hash/maphash"
 	"net/http"
 	"sync"
 	"time"
@@ -26,23 +25,19 @@ const (
 	mostVisited = 20_000
 )
 
-// visitors are the clients that were seen logged in, by their network and program.
+// visitors are the clients that were seen logged in, by their network: by nothing that
+// they can choose, or one of them could take all the places.
 type visitors struct {
-	seed maphash.Seed
 	mu   sync.Mutex
-	seen map[uint64]time.Time
+	seen map[ratelimit.Network]time.Time
 }
 
 func newVisitors() *visitors {
-	return &visitors{seed: maphash.MakeSeed(), seen: map[uint64]time.Time{}}
-}
-
-func (v *visitors) key(by ratelimit.Network, agent string) uint64 {
-	return maphash.Comparable(v.seed, [2]string{string(by), agent})
+	return &visitors{seen: map[ratelimit.Network]time.Time{}}
 }
 
 // note remembers one. Where there are too many, any other is forgotten.
-func (v *visitors) note(by ratelimit.Network, agent string, now time.Time) {
+func (v *visitors) note(by ratelimit.Network, now time.Time) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if len(v.seen) >= mostVisited {
@@ -51,14 +46,14 @@ func (v *visitors) note(by ratelimit.Network, agent string, now time.Time) {
 			break
 		}
 	}
-	v.seen[v.key(by, agent)] = now
+	v.seen[by] = now
 }
 
 // knows reports whether a client was seen within the hour.
-func (v *visitors) knows(by ratelimit.Network, agent string, now time.Time) bool {
+func (v *visitors) knows(by ratelimit.Network, now time.Time) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	at, ok := v.seen[v.key(by, agent)]
+	at, ok := v.seen[by]
 	return ok && now.Sub(at) < visitTime
 }
 
@@ -68,14 +63,14 @@ func (c *Client) noting(call *wire.Call) *wire.Call {
 	if call.R.Method != http.MethodGet || call.Route.Tail != route.TailThreepid {
 		return call
 	}
-	by, agent := ratelimit.Narrow(c.cfg.clientAddr(call.R)), call.R.UserAgent()
+	by := ratelimit.Narrow(c.cfg.clientAddr(call.R))
 	if by == "" {
 		return call
 	}
 	return call.With(func(call *wire.Call) {
 		call.W = &wire.AnswerHolder{ResponseWriter: call.W, Wanted: func(status int, _ http.Header) bool {
 			if status == http.StatusOK {
-				c.visitors.note(by, agent, c.people.page.Now())
+				c.visitors.note(by, c.people.page.Now())
 			}
 			return false // nothing is kept back
 		}}
@@ -83,17 +78,27 @@ func (c *Client) noting(call *wire.Call) *wire.Call {
 }
 
 // visited reports whether whoever wants to add an address was seen logged in.
-func (c *Client) visited(r *http.Request, req verification.Request) bool {
+func (c *Client) visited(req verification.Request) bool {
 	by := ratelimit.Narrow(req.Client)
-	return req.Purpose == threepid.Add && by != "" && c.visitors.knows(by, r.UserAgent(), c.people.page.Now())
+	return req.Purpose == threepid.Add && by != "" && c.visitors.knows(by, c.people.page.Now())
 }
 
 // loggedIn asks the homeserver about the token of whoever wants to add an address and was
-// refused: that costs as much as they may need.
+// refused. Tokens that are none count as wrong guesses do: or each refusal would be a
+// question. A guest has no account.
 func (c *Client) loggedIn(call *wire.Call, req verification.Request) bool {
 	if req.Purpose != threepid.Add || req.LoggedIn || req.AccessToken == "" {
 		return false
 	}
-	_, err := c.hs.Whoami(call)
-	return err == nil
+	ctx := call.R.Context()
+	right, err := c.svc.Guess(ctx, req.Client)
+	if err != nil {
+		return false
+	}
+	who, err := c.hs.Whoami(call)
+	if err != nil || who.Guest {
+		return false
+	}
+	right(ctx)
+	return true
 }

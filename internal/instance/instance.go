@@ -151,8 +151,8 @@ func (i *Instance) suppressed(ctx context.Context, m verification.Message) (stri
 		return coolingDown, err
 	}
 	entry, listed, err := i.Suppression.Lookup(ctx, m.ThreePID())
-	if err != nil || !listed {
-		return "", err
+	if err != nil || !listed || (m.Wanted && entry.Reason == feedback.ReasonComplaint) {
+		return "", err // who calls a stranger's mail spam still wants their own
 	}
 	return string(entry.Reason), nil
 }

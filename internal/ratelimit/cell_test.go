@@ -54,11 +54,18 @@ func (d *desk) ask(c Class, by ...Network) time.Duration {
 		panic(err)
 	}
 	if refused != nil {
-		d.table.Heat.Refused(by, d.now)
+		d.table.Heat.Refused(wide(by), d.now)
 		return refused.Wait
 	}
-	d.table.Heat.Add(by, d.now)
+	d.table.Heat.Add(wide(by), d.now)
 	return 0
+}
+
+func wide(by []Network) Network {
+	if len(by) == 0 {
+		return ""
+	}
+	return by[len(by)-1]
 }
 
 // TestClassesKeepTheirPart: whatever the classes below have taken.

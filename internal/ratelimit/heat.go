@@ -13,6 +13,9 @@ import (
 // every [fade]. It is a sketch (count-min, over a hash with a key that no one knows), so
 // it takes the same memory for any number of networks, and says at most too much of one,
 // rarely. It is not stored: budgets are, and who hammers is known again in a moment.
+//
+// Only the widest network of a client is counted: who has a /48 has 65,536 narrow ones,
+// which would fill the sketch, and be taken for everybody's.
 type Heat struct {
 	mu    sync.Mutex
 	seeds [rows]maphash.Seed
@@ -30,7 +33,7 @@ const (
 	refusal = 0.25
 	// hottest is the most that refusals make of a network: it has faded to nothing that
 	// matters within the hour.
-	hottest = 8
+	hottest = 7
 	// renewal is how far the weights may grow before they are taken back to one.
 	renewal = 512 * fade
 )
@@ -51,23 +54,19 @@ func (h *Heat) Of(n Network, now time.Time) float64 {
 	return h.read(n, now)
 }
 
-// Add counts a message that the networks of one client get.
-func (h *Heat) Add(of []Network, now time.Time) {
+// Add counts a message that a network gets.
+func (h *Heat) Add(n Network, now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, n := range of {
-		h.add(n, 1, now)
-	}
+	h.add(n, 1, now)
 }
 
-// Refused counts a request of theirs that gets nothing.
-func (h *Heat) Refused(of []Network, now time.Time) {
+// Refused counts a request that gets nothing.
+func (h *Heat) Refused(n Network, now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, n := range of {
-		if h.read(n, now) < hottest {
-			h.add(n, refusal, now)
-		}
+	if more := min(refusal, hottest-h.read(n, now)); more > 0 {
+		h.add(n, more, now)
 	}
 }
 

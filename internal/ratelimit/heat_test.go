@@ -5,6 +5,7 @@ package ratelimit
 import (
 	"fmt"
 	"math"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -16,11 +17,11 @@ var noon = time.Date(2026, 12, 1, 12, 0, 0, 0, time.UTC)
 func TestHeatFades(t *testing.T) {
 	h := NewHeat()
 	for range 8 {
-		h.Add([]Network{"a", "wide"}, noon)
+		h.Add("a", noon)
 	}
 	for i, want := range []float64{8, 4, 2, 1, .5} {
 		at := noon.Add(time.Duration(i) * fade)
-		if got := h.Of("wide", at); math.Abs(got-want) > 1e-9 {
+		if got := h.Of("a", at); math.Abs(got-want) > 1e-9 {
 			t.Errorf("after %d times: got %v, want %v", i, got, want)
 		}
 	}
@@ -39,9 +40,9 @@ func TestHeatFades(t *testing.T) {
 func TestRefusalsHeatForAnHourAtMost(t *testing.T) {
 	h := NewHeat()
 	for range 100_000 {
-		h.Refused([]Network{"a"}, noon)
+		h.Refused("a", noon)
 	}
-	if got := h.Of("a", noon); got < hottest || got > hottest+refusal {
+	if got := h.Of("a", noon); got < hottest-1e-9 || got > hottest+1e-9 {
 		t.Errorf("got %v, want %v", got, hottest)
 	}
 	if got := h.Cools("a", 1, noon); got > time.Hour+time.Minute {
@@ -52,7 +53,7 @@ func TestRefusalsHeatForAnHourAtMost(t *testing.T) {
 // TestClockSetBackCoolsAll: nobody is hot for as long as the clock was wrong.
 func TestClockSetBackCoolsAll(t *testing.T) {
 	h := NewHeat()
-	h.Add([]Network{"a"}, noon)
+	h.Add("a", noon)
 	if got := h.Of("a", noon.Add(-24*time.Hour)); got != 0 {
 		t.Errorf("got %v, want nothing", got)
 	}
@@ -73,7 +74,7 @@ func TestHeatModel(t *testing.T) {
 				model[n] *= math.Exp2(-float64(gap) / float64(fade))
 			}
 			n := Network(fmt.Sprint(rapid.IntRange(0, 50).Draw(t, "network")))
-			h.Add([]Network{n}, now)
+			h.Add(n, now)
 			model[n]++
 		}
 		for n, want := range model {
@@ -89,4 +90,22 @@ func TestHeatModel(t *testing.T) {
 			t.Fatalf("%d of %d have too much", more, len(model))
 		}
 	})
+}
+
+// TestOneNetworkHeatsNoOther, however many addresses it has.
+func TestOneNetworkHeatsNoOther(t *testing.T) {
+	h := NewHeat()
+	for i := range 200_000 {
+		client := netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 0, 1, byte(i >> 8), byte(i)})
+		h.Refused(Wide(client), noon)
+	}
+	hot := 0
+	for i := range 1000 {
+		if h.Of(Network(fmt.Sprint("10.0.", i, ".0/24")), noon) > 0 {
+			hot++
+		}
+	}
+	if hot > 10 {
+		t.Errorf("%d of 1000 others are hot", hot)
+	}
 }

@@ -88,17 +88,26 @@ type Asker struct {
 	// By is their network, by every key, the one in use first. There is one also where
 	// nobody knows it.
 	By []uint64
-	// Known says that the owner is known by it.
-	Known bool
+	// Known says that the owner is known by it, and LoggedIn that they have an account.
+	Known, LoggedIn bool
 	// Again says that they go on with a session that is open: its second letter may be
 	// asked for at once.
 	Again bool
-	// Reset says that they ask for a reset, or are logged in, and Cold that little was heard of their
+	// Reset says that they ask for a reset, and Cold that little was heard of their
 	// network of late: then they may have the one that is spared.
 	Reset, Cold bool
 }
 
 func (a Asker) is(l Letter) bool { return slices.Contains(a.By, l.By) }
+
+// own reports whether a letter is one that they have to wait after: for the owner their
+// own, wherever they were; what a neighbour asks for is none of these.
+func (a Asker) own(l Letter) bool {
+	if a.Known {
+		return l.As == Known
+	}
+	return a.is(l)
+}
 
 // tidy forgets what is older than a day. What lies in the future, because the clock was
 // set back, is brought to the present.
@@ -114,22 +123,27 @@ func (l *Letters) tidy(now time.Time) {
 // pause between two of their own.
 func (l *Letters) Wait(p Mailboxes, who Asker, now time.Time) (wait time.Duration, pause bool) {
 	l.tidy(now)
-	own := l.of(func(x Letter) bool { return who.is(x) })
+	own := l.of(who.own)
 	pausing := p.pause(own, who, now)
 	wait = max(pausing, most(own, p.Network, now))
 	if who.Known || wait > 0 {
 		return wait, wait == pausing
 	}
-	full := l.full(p, now)
+	full := l.full(p, who, now)
 	if full == 0 || !who.Reset || p.Spare <= 0 || len(own) > 0 {
 		return full, false
 	}
 	return min(full, l.spare(p, who, now)), false
 }
 
-// full is how long it takes until strangers may ask for one more.
-func (l *Letters) full(p Mailboxes, now time.Time) time.Duration {
-	return most(l.of(func(x Letter) bool { return x.As == Stranger }), p.Strangers, now)
+// full is how long it takes until strangers may ask for one more. The last one of a day
+// is for who is logged in: whoever adds a mailbox is a stranger to it.
+func (l *Letters) full(p Mailboxes, who Asker, now time.Time) time.Duration {
+	n := p.Strangers
+	if !who.LoggedIn && n > 1 {
+		n--
+	}
+	return most(l.of(func(x Letter) bool { return x.As == Stranger }), n, now)
 }
 
 // spare is how long to wait for the letter that is kept for who has had none.
@@ -148,7 +162,7 @@ func (l *Letters) spare(p Mailboxes, who Asker, now time.Time) time.Duration {
 // they may ask for one more.
 func (l *Letters) Strangers(p Mailboxes, now time.Time) (n int, wait time.Duration) {
 	l.tidy(now)
-	return len(l.of(func(x Letter) bool { return x.As == Stranger })), l.full(p, now)
+	return len(l.of(func(x Letter) bool { return x.As == Stranger })), l.full(p, Asker{}, now)
 }
 
 // of are the times of some letters.
@@ -191,7 +205,7 @@ func (l *Letters) Add(p Mailboxes, who Asker, now time.Time) {
 	switch {
 	case who.Known:
 		as = Known
-	case l.full(p, now) > 0:
+	case l.full(p, who, now) > 0:
 		as = Spared
 	}
 	l.List = append(l.List, Letter{At: now.UnixMilli(), By: who.By[0], As: as})

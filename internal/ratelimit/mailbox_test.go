@@ -29,17 +29,19 @@ func stranger(by uint64) Asker { return Asker{By: []uint64{by}, Reset: true, Col
 
 func TestPausesGrow(t *testing.T) {
 	b := &box{now: noon}
+	member := stranger(1)
+	member.LoggedIn = true
 	for i, pause := range []time.Duration{0, time.Minute, 5 * time.Minute, 30 * time.Minute, 30 * time.Minute} {
-		if got := b.ask(stranger(1)); got != pause {
+		if got := b.ask(member); got != pause {
 			t.Errorf("letter %d: got to wait %v, want %v", i+1, got, pause)
 		}
 		b.now = b.now.Add(pause)
-		if pause > 0 && b.ask(stranger(1)) != 0 {
+		if pause > 0 && b.ask(member) != 0 {
 			t.Errorf("letter %d: refused after its pause", i+1)
 		}
 	}
 	b.now = b.now.Add(time.Hour)
-	if got := b.ask(stranger(1)); got <= 20*time.Hour {
+	if got := b.ask(member); got <= 20*time.Hour {
 		t.Errorf("a sixth letter: got to wait %v, want until the first is a day old", got)
 	}
 }
@@ -60,10 +62,18 @@ func TestOneRepetitionAtOnce(t *testing.T) {
 
 func TestStrangersHaveFiveADay(t *testing.T) {
 	b := &box{now: noon}
-	for n := range uint64(5) {
+	for n := range uint64(4) {
 		if got := b.ask(stranger(n)); got != 0 {
 			t.Fatalf("network %d: got to wait %v", n, got)
 		}
+	}
+	fifth := stranger(4)
+	fifth.Reset = false
+	if got := b.ask(fifth); got != Day {
+		t.Errorf("a fifth: got to wait %v, want a day", got)
+	}
+	if fifth.LoggedIn = true; b.ask(fifth) != 0 {
+		t.Error("a fifth of who is logged in is refused")
 	}
 	late := stranger(9)
 	late.Reset = false

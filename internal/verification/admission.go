@@ -52,7 +52,7 @@ func (s *limiter) demand(req Request) *demand {
 		d.strange[i].Share = 1
 	}
 	d.sends = true
-	d.who.Reset = req.Purpose == threepid.Password || req.LoggedIn
+	d.who.Reset, d.who.LoggedIn = req.Purpose == threepid.Password, req.LoggedIn
 	if req.Purpose == threepid.Password || req.Purpose == threepid.Add {
 		d.places, d.narrow = s.addressNames(req.ThreePID), s.networkHashes(ratelimit.Narrow(req.Client))
 	}
@@ -65,10 +65,10 @@ func (s *limiter) demand(req Request) *demand {
 }
 
 // Class says how sure it is that a message is wanted. A reset that the homeserver
-// decides about is sent only if it grants it.
+// decides about is sent only if it grants it; a text message, however it decides.
 func (r Request) Class() ratelimit.Class {
 	switch {
-	case r.LoggedIn || r.Purpose == threepid.Password && r.Granting:
+	case r.LoggedIn || r.Purpose == threepid.Password && r.Granting && r.Medium == threepid.Email:
 		return ratelimit.Owner
 	case r.Begun:
 		return ratelimit.Begun
@@ -99,17 +99,13 @@ func (s *limiter) repetition(req Request) *demand {
 		d.cells = append(d.cells, cell(LimitUIA, s.cfg.UIA, string(req.UIA))...)
 	}
 	if len(d.by) > 0 {
-		d.strange = append(d.strange, cell(LimitClient, s.cfg.Client, string(d.by[0]))...)
+		d.cells = append(d.cells, cell(LimitClient, s.cfg.Client, string(d.by[0]))...)
 		for _, wider := range d.by[1:] {
 			d.strange = append(d.strange, cell(LimitNetwork, s.cfg.Network, string(wider))...)
 		}
 	}
 	if req.Domain != "" && d.class != ratelimit.Owner {
-		domain := cell(LimitDomain, s.cfg.Domain, req.Domain)
-		for i := range domain {
-			domain[i].Fair = true
-		}
-		d.strange = append(d.strange, domain...)
+		d.strange = append(d.strange, cell(LimitDomain, s.cfg.Domain, req.Domain)...)
 	}
 	return d
 }
@@ -168,8 +164,11 @@ func (d *demand) against(who ratelimit.Asker) []ratelimit.Cell {
 		cells = append(cells, d.strange...)
 	}
 	for i := range cells {
-		if cells[i].Kind == LimitMessages {
+		switch cells[i].Kind {
+		case LimitMessages:
 			cells[i].Kept, cells[i].Fair = class.Kept(), true
+		case LimitDomain: // of which there is no owner's part
+			cells[i].Kept, cells[i].Fair = class.Kept()-ratelimit.Begun.Kept(), true
 		}
 	}
 	return cells
@@ -228,7 +227,12 @@ func (s *limiter) letters(txn store.Txn, names []string) (*ratelimit.Letters, er
 func (s *limiter) putLetters(txn store.Txn, names []string, letters *ratelimit.Letters) error {
 	key, end := kindLetters.Key(names[0]), letters.Expires()
 	if end.IsZero() {
-		return txn.Delete(key)
+		for _, name := range names { // by every key
+			if err := txn.Delete(kindLetters.Key(name)); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
 	return kindLetters.Put(txn, s.keys, key, letters, end)
 }
@@ -256,16 +260,16 @@ func (s *limiter) observe(d *demand, err error) {
 	refused, limited := errors.AsType[*LimitError](err)
 	switch {
 	case err == nil && d.sends:
-		s.table.Heat.Add(d.by, now)
+		s.table.Heat.Add(d.network(), now)
 		s.cfg.Observer.Asked(d.class, d.id.Medium, "")
 	case limited:
-		s.table.Heat.Refused(d.by, now)
+		s.table.Heat.Refused(d.network(), now)
 		s.cfg.Observer.Asked(d.class, d.id.Medium, refused.Limit)
 		s.limited.Note(ratelimit.Entry{
 			Limit: refused.Limit, Class: d.class, Network: d.network(), Subject: s.Pseudonym(d.id.Address),
 			Last: now, Until: now.Add(refused.RetryAfter),
 		})
-		if refused.Limit == LimitMessages && d.class >= ratelimit.Newcomer {
+		if (refused.Limit == LimitMessages || refused.Limit == LimitDomain) && d.class >= ratelimit.Newcomer {
 			s.dry.Store(now.UnixNano())
 			if s.dryTold.CompareAndSwap(false, true) {
 				s.cfg.Observer.RanDry(true)

@@ -67,11 +67,6 @@ func (s *Service) Await(ctx context.Context, req Request) (nonce threepid.Nonce,
 	if err != nil {
 		return "", err
 	}
-	if due, _, err := s.due(ctx, rec.Request); err == nil && !due {
-		// It repeats another, as far as is known now. If the homeserver takes
-		// so long that it does not, it has cost too little.
-		s.repeated(ctx, counted)
-	}
 	p := sealed.PartitionOf(rec.Request.Index)
 	name, err := s.ids.in(p)
 	nonce = threepid.Nonce(name)
@@ -84,6 +79,7 @@ func (s *Service) Await(ctx context.Context, req Request) (nonce threepid.Nonce,
 		s.unsent(ctx, rec.Request)
 		return "", err
 	}
+	s.waiting.Store(nonce, counted)
 	return nonce, nil
 }
 
@@ -156,12 +152,20 @@ func (s *Service) pending(ctx context.Context, p store.Partition, nonce threepid
 	return rec, err
 }
 
+// Abandon forgets what a request was counted against that will not be settled.
+func (s *Service) Abandon(nonce threepid.Nonce) { s.waiting.Delete(nonce) }
+
 // Settle ends the wait: the homeserver has answered the client's request. It
 // returns the session that a callback opened, or an empty sid when there was
 // no callback. Why a callback could not open one is its error: the homeserver
 // was told, but it may not tell the client (Dendrite), or not how long to wait
 // (Synapse).
-func (s *Service) Settle(ctx context.Context, nonce threepid.Nonce) (Opened, error) {
+//
+// Unasked says that the homeserver could not be asked: then nobody has had anything, and
+// what was counted is given back. It is as well, for the most part, if the request only
+// repeated another; not before, because until the homeserver has decided it may turn out
+// to send something after all.
+func (s *Service) Settle(ctx context.Context, nonce threepid.Nonce, unasked bool) (Opened, error) {
 	p, ok := sealed.PartitionIn(nonce)
 	if !ok {
 		return Opened{}, ErrUnknownNonce
@@ -180,6 +184,10 @@ func (s *Service) Settle(ctx context.Context, nonce threepid.Nonce) (Opened, err
 	}
 	if err == nil && (!rec.Sent || rec.Decoy) {
 		s.unsent(ctx, rec.Request) // what a decoy sends is counted when it is, see Explain
+	}
+	repeats := rec.SID != "" && !rec.Sent
+	if counted, ok := s.waiting.LoadAndDelete(nonce); ok && err == nil && (repeats || unasked && rec.SID == "") {
+		s.repeated(ctx, counted.(*demand))
 	}
 	if err == nil && rec.SID == "" {
 		err = rec.Failure.err()

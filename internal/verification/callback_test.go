@@ -30,7 +30,7 @@ func (f *fixture) callback(nonce threepid.Nonce, req Request) Opened {
 
 func (f *fixture) settle(nonce threepid.Nonce) Opened {
 	f.Helper()
-	got, err := f.Settle(bg, nonce)
+	got, err := f.Settle(bg, nonce, false)
 	if err != nil {
 		f.Fatalf("Settle: %v", err)
 	}
@@ -158,7 +158,7 @@ func TestSettleWithoutCallback(t *testing.T) {
 	if got := f.settle(f.await(ask())); got != (Opened{}) {
 		t.Errorf("Settle without a callback = %+v", got)
 	}
-	_, err := f.Settle(bg, "not a nonce")
+	_, err := f.Settle(bg, "not a nonce", false)
 	wantErr(t, "Settle of what is no nonce", err, ErrUnknownNonce)
 	if n := len(f.outbox.messages()); n != 0 {
 		t.Errorf("%d messages", n)

@@ -133,7 +133,7 @@ func TestF15_DecoyCostsTheSame(t *testing.T) {
 			_, err = f.Callback(bg, nonce, ask().ThreePID)
 		}
 		wantErr(t, "a full outbox", err, fullError{})
-		_, err = f.Settle(bg, nonce)
+		_, err = f.Settle(bg, nonce, false)
 		var busy *BusyError
 		if !errors.As(err, &busy) || busy.RetryAfter() != 7*time.Second {
 			t.Errorf("%s: Settle = %v, want what the outbox said", way, err)
@@ -166,7 +166,7 @@ func TestDecoyFailsLikeTheCallback(t *testing.T) {
 		if !errors.As(err, &limit) {
 			t.Errorf("%s: got %v, want a limit", way, err)
 		}
-		if _, err := f.Settle(bg, nonce); !errors.As(err, &limit) || limit.RetryAfter != repeatDelay {
+		if _, err := f.Settle(bg, nonce, false); !errors.As(err, &limit) || limit.RetryAfter != repeatDelay {
 			t.Errorf("%s: Settle = %v, want the limit", way, err)
 		}
 	}

@@ -91,6 +91,12 @@ var clientDeeds = []deed{
 	{name: "CountUser", prepare: func(s *shaky) func() (any, error) {
 		return nothing(func() error { return s.CountUser(bg, "bind", bounded.User) })
 	}},
+	{name: "Guess", prepare: func(s *shaky) func() (any, error) {
+		return nothing(func() error {
+			_, err := s.Guess(bg, netip.MustParseAddr("192.0.2.7"))
+			return err
+		})
+	}},
 	{name: "Await", prepare: func(s *shaky) func() (any, error) {
 		return answers(func() (threepid.Nonce, error) { return s.Await(bg, known()) })
 	}, counts: true},
@@ -122,11 +128,11 @@ var clientDeeds = []deed{
 	{name: "Settle", prepare: func(s *shaky) func() (any, error) {
 		nonce := s.await(known())
 		s.callback(nonce, known())
-		return answers(func() (Opened, error) { return s.Settle(bg, nonce) })
+		return answers(func() (Opened, error) { return s.Settle(bg, nonce, false) })
 	}, tells: true},
 	{name: "Settle without a callback", prepare: func(s *shaky) func() (any, error) {
 		nonce := s.await(known())
-		return answers(func() (Opened, error) { return s.Settle(bg, nonce) })
+		return answers(func() (Opened, error) { return s.Settle(bg, nonce, false) })
 	}},
 	{name: "Adopt", prepare: func(s *shaky) func() (any, error) {
 		return nothing(func() error { return s.Adopt(bg, "theirs", "nonce", known()) })

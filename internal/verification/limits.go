@@ -172,6 +172,22 @@ func (s *limiter) guess(client netip.Addr) (c ratelimit.Cell, counted bool) {
 	return ratelimit.Cell{Limit: s.cfg.Guesses, Kind: LimitGuesses, Names: s.keys.HashTexts("limit guesses", string(ratelimit.Narrow(client))), Share: 1, Refund: s.cfg.Guesses.Cost(1)}, true
 }
 
+// Guess counts a token that a client shows as a wrong one, or refuses with a LimitError;
+// right gives it back.
+func (s *limiter) Guess(ctx context.Context, client netip.Addr) (right func(context.Context), err error) {
+	guess, counted := s.guess(client)
+	if !counted {
+		return func(context.Context) {}, nil
+	}
+	if err := s.spend(ctx, guess); err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context) {
+		// Should it fail, a right token has counted as a wrong one.
+		_ = s.giveBack(context.WithoutCancel(ctx), guess)
+	}, nil
+}
+
 // CountUser counts one action of a user, and refuses it with a LimitError if
 // there were too many: MSC2290 asks for that where addresses are added and
 // bound.

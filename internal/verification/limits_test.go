@@ -136,7 +136,7 @@ func TestF21_BudgetCountsOnlyWhatIsSent(t *testing.T) {
 		if err != nil {
 			t.Fatalf("request %d: %v", i, err)
 		}
-		if _, err := f.Settle(bg, nonce); err != nil {
+		if _, err := f.Settle(bg, nonce, false); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -154,7 +154,7 @@ func TestF21_BudgetCountsOnlyWhatIsSent(t *testing.T) {
 	if _, err := f.Callback(bg, nonce, ask().ThreePID); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := f.Settle(bg, nonce); err != nil || !got.Sent {
+	if got, err := f.Settle(bg, nonce, false); err != nil || !got.Sent {
 		t.Fatalf("Settle = %+v, %v, want it sent", got, err)
 	}
 	_, err = f.Await(bg, ask(secret("more")))

@@ -82,7 +82,7 @@ func TestGate_HeldInCallback(t *testing.T) {
 	if err != nil || opened.Sent || opened.SID == "" {
 		t.Fatalf("Callback = %+v, %v, want a session and no message", opened, err)
 	}
-	if got, err := f.Settle(bg, nonce); err != nil || got != opened {
+	if got, err := f.Settle(bg, nonce, false); err != nil || got != opened {
 		t.Fatalf("Settle = %+v, %v, want %+v", got, err, opened)
 	}
 	if err := f.Hold(bg, req, false); err != nil {
@@ -290,7 +290,7 @@ func TestHeldDecoyStaysOne(t *testing.T) {
 	if _, err := f.Decoy(bg, nonce); err != nil {
 		t.Fatal(err)
 	}
-	opened, err := f.Settle(bg, nonce)
+	opened, err := f.Settle(bg, nonce, false)
 	if err != nil || !opened.Decoy || opened.Sent {
 		t.Fatalf("Settle = %+v, %v, want a decoy of which nothing was sent", opened, err)
 	}

@@ -72,7 +72,7 @@ var steps = []struct {
 		return j.same(j.Callback(bg, j.nonce, threepid.ThreePID{Medium: threepid.Email, Address: "alice@example.com"}))
 	}},
 	{"settle", func(j *journey) error {
-		opened, err := j.Settle(bg, j.nonce)
+		opened, err := j.Settle(bg, j.nonce, false)
 		if opened.SID != j.sid || !opened.Sent {
 			err = errors.Join(err, fmt.Errorf("settled %+v", opened))
 		}

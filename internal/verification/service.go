@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -71,6 +72,9 @@ type Config struct {
 type Service struct {
 	*limiter
 	ids *idMaker
+	// waiting are what requests were counted against, by their nonces, until the
+	// homeserver has decided about them; what another node began has none here.
+	waiting sync.Map
 }
 
 // limiter is what a Service is over: a store and its limits. It counts what is asked for,

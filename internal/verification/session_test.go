@@ -220,7 +220,7 @@ func TestStoreFails(t *testing.T) {
 			got, err := f.Callback(bg, nonce, ask().ThreePID)
 			return got != Opened{}, err
 		},
-		"Settle":  func() (bool, error) { got, err := f.Settle(bg, nonce); return got != Opened{}, err },
+		"Settle":  func() (bool, error) { got, err := f.Settle(bg, nonce, false); return got != Opened{}, err },
 		"Adopt":   func() (bool, error) { return false, f.Adopt(bg, "sid", nonce, ask()) },
 		"Adopted": func() (bool, error) { got, err := f.Adopted(bg, "sid", "secret", threepid.Add); return got != "", err },
 	} {

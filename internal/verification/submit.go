@@ -67,16 +67,13 @@ func (s *Service) Submit(ctx context.Context, sub Submission) (Confirmed, error)
 	if !ok {
 		return Confirmed{}, ErrNoSession
 	}
-	guess, counted := s.guess(sub.Client)
-	if counted {
-		if err := s.spend(ctx, guess); err != nil {
-			return Confirmed{}, err
-		}
+	right, err := s.Guess(ctx, sub.Client)
+	if err != nil {
+		return Confirmed{}, err
 	}
 	result, err := s.submit(ctx, p, sub)
-	if counted && !errors.Is(err, ErrTokenIncorrect) {
-		// Should it fail, a right token has counted as a wrong one.
-		_ = s.giveBack(context.WithoutCancel(ctx), guess)
+	if !errors.Is(err, ErrTokenIncorrect) {
+		right(ctx)
 	}
 	return result, err
 }

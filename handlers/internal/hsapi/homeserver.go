@@ -106,6 +106,8 @@ type Account struct {
 	// Listed are the addresses that the homeserver has last listed, in the form in
 	// which they are compared.
 	Listed []threepid.ThreePID
+	// Guest says that they have no account of their own.
+	Guest bool
 }
 
 // Whoami asks the homeserver whose token this is.
@@ -116,6 +118,7 @@ func (h *Homeserver) Whoami(call *wire.Call) (*Account, error) {
 	}
 	var body struct {
 		UserID string `json:"user_id"`
+		Guest  bool   `json:"is_guest"`
 	}
 	if err := h.get(call, "account/whoami", token, &body); err != nil {
 		return nil, err
@@ -123,7 +126,7 @@ func (h *Homeserver) Whoami(call *wire.Call) (*Account, error) {
 	if !strings.HasPrefix(body.UserID, "@") || !strings.Contains(body.UserID, ":") || len(body.UserID) > 255 {
 		return nil, wire.UpstreamFailure(errNoUser)
 	}
-	return &Account{User: body.UserID, Token: token}, nil
+	return &Account{User: body.UserID, Token: token, Guest: body.Guest}, nil
 }
 
 // Threepids are the addresses of this account, in the form in which they are
