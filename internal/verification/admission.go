@@ -164,10 +164,10 @@ func (d *demand) against(who ratelimit.Asker) []ratelimit.Cell {
 		cells = append(cells, d.strange...)
 	}
 	for i := range cells {
-		switch cells[i].Kind {
-		case LimitMessages:
+		if cells[i].Kind == LimitMessages {
 			cells[i].Kept, cells[i].Fair = class.Kept(), true
-		case LimitDomain: // of which there is no owner's part
+		}
+		if cells[i].Kind == LimitDomain { // of which there is no owner's part
 			cells[i].Kept, cells[i].Fair = class.Kept()-ratelimit.Begun.Kept(), true
 		}
 	}
