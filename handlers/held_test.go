@@ -55,9 +55,9 @@ func TestGate_HeldRequestsCountLikeSentOnes(t *testing.T) {
 			after int
 			ask   func(i int) int
 		}{
-			{verification.LimitAddress, 10, func(i int) int { return ask(fmt.Sprintf("198.51.100.%d", i), fmt.Sprint("a", i), "same@x.org") }},
+			{verification.LimitAddress, 10, func(i int) int { return ask(fmt.Sprintf("10.2.%d.1", i), fmt.Sprint("a", i), "same@x.org") }},
 			{verification.LimitClient, 60, func(i int) int { return ask("203.0.113.1", fmt.Sprint("c", i), fmt.Sprintf("c%d@y%d.org", i, i)) }},
-			{verification.LimitDomain, 20, func(i int) int {
+			{verification.LimitDomain, 15, func(i int) int {
 				return ask(fmt.Sprintf("2001:db8:%x::1", i), fmt.Sprint("d", i), fmt.Sprintf("d%d@w.org", i))
 			}},
 		} {

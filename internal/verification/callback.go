@@ -22,6 +22,8 @@ type nonceRecord struct {
 	// opened.
 	Failure *failure `cbor:"4,keyasint,omitempty"`
 	Decoy   bool     `cbor:"5,keyasint,omitempty"`
+	// Held says that its message is held, and was not before.
+	Held bool `cbor:"6,keyasint,omitempty"`
 }
 
 // foreignRecord is a session that the homeserver opened for itself, under a
@@ -127,7 +129,7 @@ func (s *Service) decided(ctx context.Context, nonce threepid.Nonce, match func(
 			return err
 		}
 		o.opened.Decoy = decoy
-		rec.SID, rec.Sent, rec.Decoy = o.opened.SID, o.opened.Sent, decoy
+		rec.SID, rec.Sent, rec.Decoy, rec.Held = o.opened.SID, o.opened.Sent, decoy, o.held
 		return kindNonce.Put(txn, s.keys, key, rec, s.inFlightEnd())
 	})
 	if errors.Is(err, store.ErrNotFound) {
@@ -185,7 +187,7 @@ func (s *Service) Settle(ctx context.Context, nonce threepid.Nonce, unasked bool
 	if err == nil && (!rec.Sent || rec.Decoy) {
 		s.unsent(ctx, rec.Request) // what a decoy sends is counted when it is, see Explain
 	}
-	repeats := rec.SID != "" && !rec.Sent
+	repeats := rec.SID != "" && !rec.Sent && !rec.Held
 	if counted, ok := s.waiting.LoadAndDelete(nonce); ok && err == nil && (repeats || unasked && rec.SID == "") {
 		s.repeated(ctx, counted.(*demand))
 	}
