@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/http"
 
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/hsapi"
 	"github.com/caddy-threepid/caddy-threepid/handlers/internal/report"
@@ -36,7 +37,7 @@ func (c *Client) askHomeserver(call *wire.Call, req verification.Request, to rec
 	if hidden {
 		_, decoyErr = c.svc.Decoy(ctx, nonce)
 	}
-	opened, err = c.svc.Settle(ctx, nonce, upErr != nil)
+	opened, err = c.svc.Settle(ctx, nonce, upErr != nil || answer.Status >= http.StatusInternalServerError)
 	if wire.MustWait(err) {
 		return opened, 0, err // and nothing was sent
 	}
