@@ -96,7 +96,7 @@ type App struct {
 	// How many messages may be asked for, and by whom.
 	Limits *Limits `json:"limits,omitempty"`
 
-	// The same as in `limits`, as versions before 2027 have it. LimitAddress counts
+	// The same as in `limits`, as earlier versions have it. LimitAddress counts
 	// all messages to a mailbox in the place of what `limits` says of mailboxes.
 	LimitAddress  *Limit `json:"limit_address,omitempty"`
 	LimitClient   *Limit `json:"limit_client,omitempty"`

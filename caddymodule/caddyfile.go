@@ -64,7 +64,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 //			pauses         <duration...>
 //			explain_resets on|off
 //		}
-//		limit address|client|domain|user|uia|messages|guesses <count> <per-duration> | off (as before 2027)
+//		limit address|client|domain|user|uia|messages|guesses <count> <per-duration> | off (as in earlier versions)
 //		registration_gate    offered|completed|off
 //		allow_identity_servers <host[:port]...>
 //		max_body             <size>

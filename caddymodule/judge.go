@@ -153,7 +153,7 @@ func (a *App) announce() {
 	}
 	for _, name := range slices.Sorted(maps.Keys(a.formerLimits())) {
 		if *a.formerLimits()[name] != nil {
-			a.notice("a limit has a line of its own, as versions before 2027 have it; write it in a block: limits { … }", zap.String("limit", name))
+			a.notice("a limit has a line of its own, as earlier versions have it; write it in a block: limits { … }", zap.String("limit", name))
 		}
 	}
 	if a.SMS == nil {

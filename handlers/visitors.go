@@ -17,8 +17,9 @@ import (
 // Clients ask for a token to add an address without saying who they are: matrix-js-sdk
 // sends no access token there. But before that they have listed the account's addresses,
 // with one. So whoever had a list of the homeserver's from us is taken for somebody who
-// is logged in, for an hour: that puts them before strangers, and gives them nothing
-// else (package ratelimit).
+// is logged in, for an hour, and so is whoever shares their network. It puts them before
+// strangers, and gives them the last letter of a mailbox's day (package ratelimit); it
+// proves nothing.
 
 const (
 	visitTime   = time.Hour

@@ -48,7 +48,7 @@ func (o *opening) put(txn store.Txn) error {
 }
 
 // coolNames are the names under which it is found that a mailbox cools down for
-// everybody. Versions before 2027 have used the address.
+// everybody. Earlier versions have used the address.
 func (n naming) coolNames(id threepid.ThreePID) []string {
 	return append(n.mailboxNames(mailboxOf(id)), n.addressNames(id)...)
 }
