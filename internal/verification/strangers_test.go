@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddy-threepid/caddy-threepid/internal/ratelimit"
 	"github.com/caddy-threepid/caddy-threepid/internal/threepid"
+	"github.com/caddy-threepid/caddy-threepid/store"
 )
 
 // community has the limits that there are unless told otherwise.
@@ -122,5 +123,31 @@ func TestDomainsKeepAPart(t *testing.T) {
 	}
 	if err := at(n+1, func(r *Request) { r.Begun = true }); err != nil {
 		t.Errorf("who has passed the captcha: %v", err)
+	}
+}
+
+// TestWhatIsTakenBackIsGoneByEveryKey: what was counted before a change of keys, too.
+func TestWhatIsTakenBackIsGoneByEveryKey(t *testing.T) {
+	f := newFixture(t, community)
+	req := ask(granted, from("192.0.2.1"))
+	f.open(req)
+	f.rotate()
+	err := f.cfg.Store.Update(bg, limitsPartition, func(txn store.Txn) error {
+		names := f.mailboxNames(mailboxOf(req.ThreePID))
+		before, err := f.letters(txn, names)
+		if err != nil || len(before.List) != 1 {
+			t.Errorf("got %+v, %v, want the letter of before", before, err)
+		}
+		if err := f.changeLetters(txn, names, func(l *ratelimit.Letters) { l.Used(ratelimit.Asker{By: f.networkHashes(ratelimit.Wide(req.Client))}) }); err != nil {
+			return err
+		}
+		after, err := f.letters(txn, names)
+		if err != nil || len(after.List) != 0 {
+			t.Errorf("got %+v, %v, want none", after, err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
